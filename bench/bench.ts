@@ -1,0 +1,145 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { round, type Programs, type Suite } from './cases';
+import { corpusInput, findCorpus } from './corpus';
+import type { Input } from './input';
+import { findPeer } from './peer';
+import { Results } from './results';
+import { casesTable, comparisons, comparisonsTable, stagesTable } from './table';
+import { walk } from './walk';
+
+const USAGE = `Measures klpflow on a pair of kernel objects, beside its peer (objtool) and a bare walk over the same bytes.
+
+  npm run bench -- [options]
+
+  --runs N         how often each case runs (default 5)
+  --kernel NAME    a kernel of the corpus (default linux-7.2-thinlto)
+  --pair NAME      a pair of that kernel (default special-sections)
+  --peer FILE      the objtool binary (default: KLPFLOW_OBJTOOL, then PATH)
+  --json FILE      also write every figure as JSON
+
+KLPFLOW_CORPUS_CACHE: where corpus pairs are unpacked (default: a folder in the temporary directory).
+`;
+
+/** Both as `bench/bench.ts` and as `dist/bench.js` this file is one level below. */
+const ROOT = resolve(__dirname, '..');
+
+async function main(args: string[]): Promise<number> {
+  // The walk is measured in a process of its own: this program, started again.
+  if (args[0] === 'walk') {
+    console.log(JSON.stringify(walk(args[1]!, args[2]!)));
+    return 0;
+  }
+  const options = parseOptions(args);
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const input = chooseInput(options);
+  const programs = choosePrograms(options.peer);
+  return inScratch(async (scratch) => {
+    const suite: Suite = { scratch, results: new Results(), answers: new Map() };
+    warm([input.orig, input.patched, input.otherPatched]);
+    for (let i = 1; i <= options.runs; i++) {
+      process.stderr.write(`round ${i} of ${options.runs}\n`);
+      await round(input, programs, suite);
+    }
+    return publish(input, suite.results, options.json);
+  });
+}
+
+interface Options {
+  help: boolean;
+  runs: number;
+  kernel: string;
+  pair: string;
+  peer: string | undefined;
+  json: string | undefined;
+}
+
+function parseOptions(args: string[]): Options {
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      runs: { type: 'string', default: '5' },
+      kernel: { type: 'string', default: 'linux-7.2-thinlto' },
+      pair: { type: 'string', default: 'special-sections' },
+      peer: { type: 'string' },
+      json: { type: 'string' },
+    },
+  });
+  const runs = Number(values.runs);
+  if (!Number.isInteger(runs) || runs < 1) throw new Error('--runs takes a number from 1 on');
+  return { help: values.help!, runs, kernel: values.kernel!, pair: values.pair!, peer: values.peer, json: values.json };
+}
+
+function chooseInput({ kernel, pair }: Options): Input {
+  const corpus = findCorpus(ROOT);
+  if (corpus === undefined) throw new Error('the corpus of real kernels is absent');
+  return corpusInput(corpus, kernel, pair);
+}
+
+function choosePrograms(named: string | undefined): Programs {
+  const wanted = named ?? process.env.KLPFLOW_OBJTOOL;
+  const objtool = findPeer(wanted);
+  if (objtool === undefined) console.error(`no peer: ${wanted ?? 'objtool on PATH'} is not an executable file`);
+  const main = join(ROOT, 'dist', 'main.js');
+  const built = existsSync(main);
+  if (!built) console.error('no klpflow: dist/main.js is absent, build it first');
+  return { node: process.execPath, bench: __filename, ...(built ? { klpflow: main } : {}), ...(objtool === undefined ? {} : { objtool }) };
+}
+
+/** Cold means without results of an earlier run. The inputs are in the page cache for every case, the first included. */
+function warm(files: readonly string[]): void {
+  for (const file of files) readFileSync(file);
+}
+
+function publish(input: Input, results: Results, jsonFile: string | undefined): number {
+  const machine = { cores: availableParallelism(), memoryBytes: totalmem() };
+  const cases = results.cases();
+  const ratios = comparisons(cases);
+  const failures = results.failures();
+  const sizes = { origBytes: statSync(input.orig).size, patchedBytes: statSync(input.patched).size };
+
+  console.log(`input    ${input.name}: ${sizes.origBytes} and ${sizes.patchedBytes} bytes, in the page cache`);
+  console.log(`machine  ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB; Node ${process.versions.node}`);
+  console.log(`\n${casesTable(cases)}`);
+  if (ratios.length > 0) console.log(`\n${comparisonsTable(ratios)}`);
+  for (const { name, stages } of cases) {
+    if (stages !== undefined) console.log(`\n${name}, by stage (of the median run)\n${stagesTable(stages)}`);
+  }
+  for (const { name, reason } of failures) console.log(`\nfailed: ${name}: ${reason}`);
+
+  if (jsonFile !== undefined) {
+    const report = { schema: 'klpflow/bench@1', input: { name: input.name, ...sizes }, machine, node: process.versions.node, cases, ratios, failures };
+    writeFileSync(jsonFile, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  return failures.length === 0 ? 0 : 1;
+}
+
+async function inScratch(use: (scratch: string) => Promise<number>): Promise<number> {
+  const scratch = mkdtempSync(join(tmpdir(), 'klpflow-bench-'));
+  const clear = (): void => rmSync(scratch, { recursive: true, force: true });
+  process.once('SIGINT', () => {
+    clear();
+    process.exit(130);
+  });
+  try {
+    return await use(scratch);
+  } finally {
+    clear();
+  }
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (cause: unknown) => {
+    console.error(cause instanceof Error ? cause.message : cause);
+    process.exitCode = 1;
+  },
+);

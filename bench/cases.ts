@@ -1,0 +1,118 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Input } from './input';
+import type { Measurement } from './measure';
+import { peerSteps, preparePeer, settle } from './peer';
+import { exitedWithZero, together, type Results } from './results';
+
+/** The programs that are measured; those that are absent are left out. */
+export interface Programs {
+  node: string;
+  /** `dist/main.js` */
+  klpflow?: string;
+  /** The bundle of this benchmark, which carries the walk. */
+  bench: string;
+  objtool?: string;
+}
+
+export const NAMES = {
+  node: 'node -e 0',
+  version: 'klpflow --version',
+  walk: 'walk (yardstick)',
+  cold: 'klpflow cold',
+  output: 'klpflow cold, writes output',
+  otherFirst: 'klpflow cold, other patch',
+  second: 'klpflow second patch',
+  repeat: 'klpflow repeat',
+  workers: (count: number): string => `klpflow cold, ${count} worker${count === 1 ? '' : 's'}`,
+  checksumOrig: 'objtool checksum orig',
+  checksumPatched: 'objtool checksum patched',
+  peerDiff: 'objtool diff',
+  peerCold: 'objtool checksum+checksum+diff',
+  peerSecond: 'objtool checksum+diff',
+} as const;
+
+/** What the rounds of one suite share. */
+export interface Suite {
+  /** Every case's files go into a folder of their own in here. */
+  scratch: string;
+  results: Results;
+  /** klpflow's answers so far, by question. */
+  answers: Map<string, string>;
+}
+
+/**
+ * One run of every case. The suite repeats whole rounds rather than cases, so that a machine that slows down for a
+ * minute slows all cases alike.
+ */
+export async function round(input: Input, programs: Programs, suite: Suite): Promise<void> {
+  const { results, scratch } = suite;
+  await results.take(NAMES.node, [programs.node, '-e', '0']);
+  await results.take(NAMES.walk, [programs.node, programs.bench, 'walk', input.orig, input.patched]);
+  if (programs.klpflow !== undefined) await klpflowRound(input, [programs.node, programs.klpflow], suite);
+  if (programs.objtool !== undefined) await inFolder(scratch, (folder) => peerRound(input, programs.objtool!, folder, results));
+}
+
+async function klpflowRound(input: Input, klpflow: string[], { scratch, results, answers }: Suite): Promise<void> {
+  const cold = (name: string, ...flags: string[]): Promise<boolean> =>
+    inFolder(scratch, (folder) => diff(name, input.patched, folder, ...flags));
+  const diff = (name: string, patched: string, folder: string, ...flags: string[]): Promise<boolean> => {
+    const runDir = join(folder, 'run');
+    mkdirSync(runDir, { recursive: true });
+    const command = [...klpflow, 'diff', input.orig, patched, '--run-dir', runDir, '--progress', 'none', '--json', ...flags];
+    const question = [patched, flags.includes('--output')].join();
+    return results.take(name, command, { check: (run) => answered(run, question, answers), cwd: folder });
+  };
+
+  await results.take(NAMES.version, [...klpflow, '--version']);
+  await cold(NAMES.cold);
+  await cold(NAMES.workers(1), '--workers', '1');
+  await cold(NAMES.workers(2), '--workers', '2');
+  // What the peer does too: it writes the livepatch object and looks symbols up in the kernel.
+  await cold(
+    NAMES.output,
+    ...['--output', 'livepatch.o'],
+    ...(input.vmlinux === undefined ? [] : ['--vmlinux', input.vmlinux]),
+    ...(input.symvers === undefined ? [] : ['--symvers', input.symvers]),
+  );
+  await inFolder(scratch, async (folder) => {
+    if (!(await diff(NAMES.otherFirst, input.otherPatched, folder))) return;
+    if (!(await diff(NAMES.second, input.patched, folder))) return;
+    await diff(NAMES.repeat, input.patched, folder);
+  });
+}
+
+/**
+ * Accepts done, refused and unchanged, and the same answer every time: whatever a run reused and however many workers
+ * it had, only `run` may differ (and `output`, which names a file of the run's own folder).
+ */
+function answered(run: Measurement, question: string, answers: Map<string, string>): void {
+  if (![0, 2, 3].includes(run.exitCode ?? -1)) return exitedWithZero(run);
+  if (!run.stdout.startsWith('{')) throw new Error('diff printed no JSON');
+  const answer = JSON.stringify({ ...JSON.parse(run.stdout), run: null, output: null });
+  const before = answers.get(question) ?? answer;
+  if (answer !== before) throw new Error('diff gave another answer than before on the same pair');
+  answers.set(question, answer);
+}
+
+async function peerRound(input: Input, objtool: string, folder: string, results: Results): Promise<void> {
+  preparePeer(input, folder);
+  const steps = peerSteps(objtool);
+  if (!(await results.take(NAMES.checksumOrig, steps.checksumOrig, { cwd: folder }))) return;
+  settle(folder);
+  if (!(await results.take(NAMES.checksumPatched, steps.checksumPatched, { cwd: folder }))) return;
+  settle(folder);
+  if (!(await results.take(NAMES.peerDiff, steps.diff, { cwd: folder }))) return;
+  const [orig, patched, diff] = [NAMES.checksumOrig, NAMES.checksumPatched, NAMES.peerDiff].map((name) => results.last(name));
+  results.add(NAMES.peerCold, together([orig!, patched!, diff!]));
+  results.add(NAMES.peerSecond, together([patched!, diff!]));
+}
+
+async function inFolder<T>(scratch: string, use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(scratch, 'case-'));
+  try {
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

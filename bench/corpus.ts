@@ -1,0 +1,37 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Input } from './input';
+
+/** The folder of real kernels beside the project, or `undefined` where the project stands alone. */
+export function findCorpus(projectRoot: string): string | undefined {
+  const corpus = resolve(projectRoot, '..', 'shared', 'corpus');
+  return existsSync(join(corpus, 'unpack')) ? corpus : undefined;
+}
+
+/** A pair of the corpus, unpacked (once: what stands in the cache folder is left alone). */
+export function corpusInput(corpus: string, kernel: string, pair: string): Input {
+  const pairs = join(corpus, kernel, 'pairs');
+  if (!existsSync(pairs)) throw new Error(`the corpus has no kernel '${kernel}' with pairs`);
+  const names = readdirSync(pairs).sort();
+  if (!names.includes(pair)) throw new Error(`${kernel} has no pair '${pair}'; it has ${names.join(', ')}`);
+  const other = names.find((name) => name !== pair && verdict(join(pairs, name)) === 'patchable');
+  if (other === undefined) throw new Error(`${kernel} has no second patchable pair`);
+
+  const folder = join(process.env.KLPFLOW_CORPUS_CACHE ?? join(tmpdir(), 'klpflow-corpus'), kernel);
+  execFileSync(join(corpus, 'unpack'), [kernel, folder, pair, other], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const optional = (name: string): string | undefined => (existsSync(join(folder, name)) ? join(folder, name) : undefined);
+  return {
+    name: `${kernel}, ${pair}`,
+    orig: join(folder, 'orig.o'),
+    patched: join(folder, pair, 'patched.o'),
+    otherPatched: join(folder, other, 'patched.o'),
+    vmlinux: optional('vmlinux'),
+    symvers: optional('Module.symvers'),
+  };
+}
+
+function verdict(pairFolder: string): string {
+  return (JSON.parse(readFileSync(join(pairFolder, 'expected.json'), 'utf8')) as { verdict: string }).verdict;
+}

@@ -1,0 +1,11 @@
+/** What a benchmark runs on: a pair, and a second patched object of the same original. */
+export interface Input {
+  name: string;
+  orig: string;
+  patched: string;
+  /** Another patch's object; its run leaves the original's scan behind for the second patch. */
+  otherPatched: string;
+  /** Files of the target kernel, where the input has them. */
+  vmlinux?: string;
+  symvers?: string;
+}
