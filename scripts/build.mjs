@@ -1,0 +1,31 @@
+/** `npm run build`: the records' code, the bundles and the launcher's code cache. Says so where oclif.manifest.json is stale. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { bundle, root } from './bundle.mjs';
+import { generateRecords } from './records.mjs';
+
+/** What is bundled into which file of dist/. Sources that do not exist yet are passed over. */
+const ENTRIES = {
+  'main.js': 'src/main.ts',
+  'cli.js': 'src/cli.ts',
+  'index.js': 'src/index.ts',
+  'worker.js': 'workers/stage.ts',
+  'pool-worker.js': 'node_modules/piscina/dist/worker.js',
+  'demo.js': 'bench/demo.ts',
+  'bench.js': 'bench/bench.ts',
+};
+
+try {
+  await generateRecords();
+  const there = Object.entries(ENTRIES).filter(([, source]) => fs.existsSync(path.join(root, source)));
+  await Promise.all(there.map(([name, source]) => bundle(source, path.join(root, 'dist', name))));
+  execFileSync(process.execPath, [path.join(root, 'scripts/code-cache.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
+  // Not before here: it loads the bundle.
+  const { committedManifest, manifest } = await import('./manifest.mjs');
+  if (committedManifest() !== (await manifest())) console.error('build: oclif.manifest.json is stale; npm run surface writes it');
+} catch (error) {
+  // esbuild has printed its own errors by now.
+  console.error(`build: ${error.errors?.length > 0 ? 'the sources do not bundle' : (error.stack ?? error)}`);
+  process.exitCode = 1;
+}

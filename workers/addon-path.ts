@@ -1,0 +1,10 @@
+/**
+ * Stands in for `@mapbox/node-pre-gyp` in the bundles. mmap-io asks that package for one thing, the path of its addon,
+ * and it takes 30 ms to load for it. Here is where mmap-io's own `package.json` says the addon is.
+ */
+import path from 'node:path';
+
+export function find(): string {
+  const binding = `node-v${process.versions.modules}-${process.platform}-${process.arch}`;
+  return path.join(path.dirname(require.resolve('mmap-io/package.json')), 'build/binding/Release', binding, 'mmap_io.node');
+}
