@@ -1,0 +1,91 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Command } from '@oclif/core';
+
+interface Check {
+  name: string;
+  ok: boolean;
+  finding: string;
+  /** What to do, where `ok` is false. */
+  hint?: string;
+}
+
+const GIB = 2 ** 30;
+
+export default class Doctor extends Command {
+  static override summary = 'check that this machine can run klpflow';
+  static override description =
+    'Looks at the Node.js version, the mmap addon (by mapping a file), the cores, the memory and the cache directory. Changes nothing. Exits with 1 where a check fails.';
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
+  static override enableJsonFlag = true;
+
+  async run(): Promise<{ schema: string; ok: boolean; checks: Check[] }> {
+    await this.parse(Doctor);
+    const checks = [nodeVersion(), await mmapAddon(this.config.root), cores(), memory(), cacheDirectory(this.config.cacheDir)];
+    for (const { name, ok, finding, hint } of checks) {
+      this.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(8)}  ${finding}`);
+      if (hint !== undefined) this.log(`      ${' '.repeat(8)}  ${hint}`);
+    }
+    const ok = checks.every((check) => check.ok);
+    if (!ok) process.exitCode = 1;
+    return { schema: 'klpflow/doctor@1', ok, checks };
+  }
+}
+
+function nodeVersion(): Check {
+  const ok = Number.parseInt(process.versions.node, 10) >= 20;
+  const finding = `${process.version} ${process.platform}-${process.arch}`;
+  return { name: 'node', ok, finding, ...(ok ? {} : { hint: 'install Node.js 20 or newer' }) };
+}
+
+/** Maps a file that is surely there, klpflow's own package.json, and compares it with what a plain read gives. */
+async function mmapAddon(root: string): Promise<Check> {
+  const file = path.join(root, 'package.json');
+  try {
+    // Here, not above: without its addon this module does not load, and saying so is the point.
+    const { MappedFile } = await import('../elf');
+    const { bytes } = MappedFile.open(file);
+    if (fs.readFileSync(file).equals(bytes)) return { name: 'mmap', ok: true, finding: 'the addon loads and maps a file' };
+    throw new Error('a mapped file differs from the file');
+  } catch (error) {
+    const finding = (error as Error).message.split('\n', 1)[0]!;
+    return { name: 'mmap', ok: false, finding, hint: 'rebuild the addon for this Node.js: npm rebuild mmap-io' };
+  }
+}
+
+function cores(): Check {
+  return { name: 'cores', ok: true, finding: `${os.availableParallelism()}` };
+}
+
+function memory(): Check {
+  const total = (os.totalmem() / GIB).toFixed(1);
+  const free = (availableMemory() / GIB).toFixed(1);
+  return { name: 'memory', ok: true, finding: `${total} GiB, ${free} GiB available` };
+}
+
+/** What a program could still get: on Linux that counts the page cache, which `os.freemem` does not. */
+function availableMemory(): number {
+  try {
+    const kibibytes = /^MemAvailable:\s+(\d+) kB$/m.exec(fs.readFileSync('/proc/meminfo', 'latin1'))?.[1];
+    if (kibibytes !== undefined) return Number(kibibytes) * 1024;
+  } catch {
+    // Not Linux.
+  }
+  return os.freemem();
+}
+
+/** Whether the cache directory, or the nearest directory above it that exists, can be written. */
+function cacheDirectory(directory: string): Check {
+  let existing = directory;
+  while (!fs.existsSync(existing)) existing = path.dirname(existing);
+  try {
+    fs.accessSync(existing, fs.constants.W_OK | fs.constants.X_OK);
+    if (!fs.statSync(existing).isDirectory()) throw new Error('not a directory');
+    const { bavail, bsize } = fs.statfsSync(existing);
+    return { name: 'cache', ok: true, finding: `${directory}, ${((bavail * bsize) / GIB).toFixed(1)} GiB free` };
+  } catch {
+    const hint = 'name a directory that can be written with --run-dir, or in KLPFLOW_CACHE_DIR';
+    return { name: 'cache', ok: false, finding: `${directory} cannot be written`, hint };
+  }
+}

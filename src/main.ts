@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/**
+ * The launcher: answers `--version` by itself, else loads the bundle beside it through V8's code cache.
+ *
+ * The build writes the cache (`cli.cache`). V8 takes it only for the very source and V8 version it was made from;
+ * with another Node the bundle is compiled as usual.
+ */
+import fs from 'node:fs';
+import Module from 'node:module';
+import path from 'node:path';
+import vm from 'node:vm';
+import { name, version } from '../package.json';
+
+type Cli = typeof import('./cli');
+
+/** Loads `cli.js`; `script` is what the build makes the cache from. */
+export function load(): { cli: Cli; script: vm.Script } {
+  const file = path.join(__dirname, 'cli.js');
+  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'latin1')), {
+    filename: file,
+    cachedData: readCache(path.join(__dirname, 'cli.cache')),
+    importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+  // Registered before it runs, as `require` does it: oclif asks for this file by name again.
+  const cli = new Module(file, module);
+  cli.filename = file;
+  cli.loaded = true;
+  require.cache[file] = cli;
+  script.runInThisContext().call(cli.exports, cli.exports, Module.createRequire(file), cli, file, __dirname);
+  return { cli: cli.exports as Cli, script };
+}
+
+function readCache(file: string): Buffer | undefined {
+  try {
+    return fs.readFileSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+if (require.main === module) {
+  const argv = process.argv.slice(2);
+  if (argv.length === 1 && argv[0] === '--version') {
+    console.log(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}`);
+  } else {
+    void load().cli.start(argv);
+  }
+}
