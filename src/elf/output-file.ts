@@ -1,0 +1,59 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileError } from '../diagnostics';
+
+let serial = 0;
+
+/**
+ * Writes `chunks` to `path` so that the file is either whole or not there: into a temporary file of the same
+ * folder, which is synced and then renamed over `path`. On any failure the temporary file is removed and an
+ * earlier file at `path` is untouched.
+ *
+ * A chunk may be reused by its producer: it is written completely before the next one is asked for.
+ * @returns the number of bytes written
+ * @throws KlpflowError `no-space` or `write-failed` for what the file system reports; the producer's own errors as they are
+ */
+export async function writeAtomically(path: string, chunks: Iterable<Uint8Array>): Promise<number> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${serial++}.tmp`);
+  const file = await open(temporary, 'wx').catch((cause: unknown) => {
+    throw fileError(path, cause, 'write');
+  });
+  let written = 0;
+  try {
+    for (const chunk of chunks) {
+      await writeAll(file, chunk);
+      written += chunk.length;
+    }
+    await file.sync();
+    await file.close();
+    await rename(temporary, path);
+  } catch (cause) {
+    await file.close().catch(() => undefined);
+    await rm(temporary, { force: true });
+    throw isSystemError(cause) ? fileError(path, cause, 'write') : cause;
+  }
+  await syncFolder(dirname(path));
+  return written;
+}
+
+/** One write may be cut short by a full disk or a signal; the rest follows in the next. */
+async function writeAll(file: Awaited<ReturnType<typeof open>>, chunk: Uint8Array): Promise<void> {
+  for (let done = 0; done < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, done, chunk.length - done);
+    done += bytesWritten;
+  }
+}
+
+/** Makes the rename itself durable. Some file systems refuse to sync a folder; the file's content is safe anyway. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r');
+    await handle.sync().finally(() => handle.close());
+  } catch {
+    return;
+  }
+}
+
+function isSystemError(cause: unknown): boolean {
+  return cause instanceof Error && typeof (cause as NodeJS.ErrnoException).syscall === 'string';
+}

@@ -1,0 +1,129 @@
+import {
+  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, ET_REL, EV_CURRENT, SHDR_SIZE, SHN_LORESERVE, SHN_XINDEX, SHT_NOBITS, SHT_NULL,
+} from './constants';
+import { setU64 } from './encode';
+
+/** A section as the writer holds it until the file is laid out. */
+export interface PlannedSection {
+  /** Offset of its name in the section name table. */
+  name: number;
+  type: number;
+  flags: number;
+  align: number;
+  entsize: number;
+  link: number | 'symtab';
+  /** sh_info; `signature` (of a group) is a symbol's handle, whose final index belongs there. */
+  info: number | { signature: number };
+  /** Bytes in the file; of SHT_NOBITS, bytes in memory. */
+  size: number;
+  /** Exactly `size` bytes, in pieces. `symbolIndices` gives each symbol handle's index in the written table. */
+  bytes(symbolIndices: Uint32Array): Iterable<Uint8Array>;
+}
+
+/** What decides the headers besides the sections. */
+export interface FileFacts {
+  machine: number;
+  little: boolean;
+  /** e_flags. */
+  flags: number;
+  symtab: number;
+  sectionNames: number;
+  symbolIndices: Uint32Array;
+}
+
+const HEADERS_PER_CHUNK = 1024;
+const PADDING = new Uint8Array(4096);
+
+/**
+ * Every byte of the file, front to back: file header, sections in order, section headers.
+ * All ranges are reserved before the first byte is produced.
+ */
+export function* filePieces(sections: readonly PlannedSection[], facts: FileFacts): Generator<Uint8Array> {
+  const offsets = reserve(sections);
+  const headersAt = roundUp(offsets[sections.length]!, 8);
+  yield fileHeader(sections.length, headersAt, facts);
+  let at = EHDR_SIZE;
+  for (let index = 1; index < sections.length; index++) {
+    const section = sections[index]!;
+    if (section.type === SHT_NOBITS) continue;
+    yield* padding(offsets[index]! - at);
+    let size = 0;
+    for (const piece of section.bytes(facts.symbolIndices)) {
+      yield piece;
+      size += piece.length;
+    }
+    if (size !== section.size) throw new RangeError(`section ${index} gave ${size} bytes where ${section.size} were reserved`);
+    at = offsets[index]! + size;
+  }
+  yield* padding(headersAt - at);
+  yield* sectionHeaders(sections, offsets, facts);
+}
+
+/** File offset of each section; one more entry holds the end of the last. */
+function reserve(sections: readonly PlannedSection[]): Float64Array {
+  const offsets = new Float64Array(sections.length + 1);
+  let at = EHDR_SIZE;
+  sections.forEach((section, index) => {
+    if (section.type === SHT_NULL) return;
+    offsets[index] = roundUp(at, section.align);
+    // SHT_NOBITS takes no room: its offset is where it would stand.
+    if (section.type !== SHT_NOBITS) at = offsets[index]! + section.size;
+  });
+  offsets[sections.length] = at;
+  return offsets;
+}
+
+function roundUp(value: number, align: number): number {
+  return align > 1 ? Math.ceil(value / align) * align : value;
+}
+
+function* padding(count: number): Generator<Uint8Array> {
+  for (let left = count; left > 0; left -= PADDING.length) yield PADDING.subarray(0, Math.min(left, PADDING.length));
+}
+
+function fileHeader(sectionCount: number, headersAt: number, facts: FileFacts): Uint8Array {
+  const bytes = new Uint8Array(EHDR_SIZE);
+  const view = new DataView(bytes.buffer);
+  const { little } = facts;
+  view.setUint32(0, ELF_MAGIC, false);
+  bytes.set([ELFCLASS64, little ? ELFDATA2LSB : ELFDATA2MSB, EV_CURRENT], 4);
+  view.setUint16(16, ET_REL, little);
+  view.setUint16(18, facts.machine, little);
+  view.setUint32(20, EV_CURRENT, little);
+  setU64(view, 40, headersAt, little);
+  view.setUint32(48, facts.flags, little);
+  view.setUint16(52, EHDR_SIZE, little);
+  view.setUint16(58, SHDR_SIZE, little);
+  // A kernel built with function sections has some 200,000 sections: counts that do not fit stand in section header 0.
+  view.setUint16(60, sectionCount < SHN_LORESERVE ? sectionCount : 0, little);
+  view.setUint16(62, facts.sectionNames < SHN_LORESERVE ? facts.sectionNames : SHN_XINDEX, little);
+  return bytes;
+}
+
+function* sectionHeaders(sections: readonly PlannedSection[], offsets: Float64Array, facts: FileFacts): Generator<Uint8Array> {
+  const { little } = facts;
+  const bytes = new Uint8Array(HEADERS_PER_CHUNK * SHDR_SIZE);
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (let index = 0; index < sections.length; index++) {
+    const section = sections[index]!;
+    const link = section.link === 'symtab' ? facts.symtab : section.link;
+    const info = typeof section.info === 'number' ? section.info : facts.symbolIndices[section.info.signature]!;
+    const isFirst = index === 0;
+    view.setUint32(at, section.name, little);
+    view.setUint32(at + 4, section.type, little);
+    setU64(view, at + 8, section.flags, little);
+    setU64(view, at + 16, 0, little);
+    setU64(view, at + 24, offsets[index]!, little);
+    setU64(view, at + 32, isFirst && sections.length >= SHN_LORESERVE ? sections.length : section.size, little);
+    view.setUint32(at + 40, isFirst && facts.sectionNames >= SHN_LORESERVE ? facts.sectionNames : link, little);
+    view.setUint32(at + 44, info, little);
+    setU64(view, at + 48, section.align, little);
+    setU64(view, at + 56, section.entsize, little);
+    at += SHDR_SIZE;
+    if (at === bytes.length || index === sections.length - 1) {
+      yield bytes.subarray(0, at);
+      at = 0;
+    }
+  }
+}

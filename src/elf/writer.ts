@@ -1,0 +1,184 @@
+import {
+  GRP_COMDAT, RELA_SIZE, SHF_GROUP, SHF_INFO_LINK, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
+  SHT_SYMTAB_SHNDX, STT_SECTION, SYM_SIZE,
+} from './constants';
+import { writeAtomically } from './output-file';
+import { StringTable } from './string-table';
+import { filePieces, type PlannedSection } from './writer-layout';
+import { WriterSymbols, type SymbolSpec } from './writer-symbols';
+import { extendedIndexBytes, relaBytes, relaCount, symbolBytes, wordBytes, type Relas } from './writer-tables';
+
+export type { SymbolSpec } from './writer-symbols';
+export type { Rela, Relas } from './writer-tables';
+
+/** Bytes of a section: all of them, or their number and a way to produce them piece by piece when they are written. */
+export type Content = Uint8Array | { readonly size: number; chunks(): Iterable<Uint8Array> };
+
+export interface SectionSpec {
+  name: string;
+  /** SHT_*; default SHT_PROGBITS. */
+  type?: number;
+  /** SHF_*; default none. */
+  flags?: number;
+  /** A power of two; default 1. */
+  align?: number;
+  entsize?: number;
+  /** sh_link: a section index, or the symbol table, whose index is not known before the file is laid out. */
+  link?: number | 'symtab';
+  info?: number;
+  /** Default empty. */
+  content?: Content;
+  /** SHT_NOBITS only: size in memory. */
+  size?: number;
+  /** The group this section belongs to, from `group()`. */
+  group?: number;
+}
+
+/** Bytes gathered before they are handed on: the file is never in memory as a whole. */
+const STAGE_BYTES = 1 << 20;
+
+const NULL_SECTION: PlannedSection = { name: 0, type: SHT_NULL, flags: 0, align: 0, entsize: 0, link: 0, info: 0, size: 0, bytes: () => [] };
+
+/**
+ * Writes an ELF64 relocatable object.
+ *
+ * In two phases: while sections, symbols and relocations are added only their sizes are settled; then every range
+ * of the file is reserved and the bytes are produced front to back, so that content may be made on the way.
+ * A section's handle is its final index. A symbol's handle is not, because locals must come first in the table:
+ * `symbolIndices` translates.
+ */
+export class ElfWriter {
+  private readonly sections: PlannedSection[] = [NULL_SECTION];
+  private readonly sectionNames = new StringTable();
+  private readonly names: string[] = [''];
+  private readonly symbols: WriterSymbols;
+  private readonly sectionSymbols = new Map<number, number>();
+  private readonly groupMembers = new Map<number, number[]>();
+  private readonly little: boolean;
+
+  /** `flags` is e_flags: 2 on ppc64 for the ELFv2 ABI, else 0. Default byte order is little-endian. */
+  constructor(private readonly target: { machine: number; little?: boolean; flags?: number }) {
+    this.little = target.little ?? true;
+    this.symbols = new WriterSymbols(this.little);
+  }
+
+  /** Adds a section behind those already there and returns its index. */
+  section(spec: SectionSpec): number {
+    const { content, type = SHT_PROGBITS, align = 1 } = spec;
+    if (type === SHT_NOBITS ? content !== undefined : spec.size !== undefined) throw new RangeError(`section ${spec.name}: a size belongs to SHT_NOBITS, content to all others`);
+    if (!Number.isInteger(Math.log2(align))) throw new RangeError(`section ${spec.name}: alignment ${align} is not a power of two`);
+    return this.add(spec.name, spec.group, {
+      name: 0, type, flags: spec.flags ?? 0, align, entsize: spec.entsize ?? 0, link: spec.link ?? 0, info: spec.info ?? 0,
+      size: spec.size ?? (content === undefined ? 0 : content instanceof Uint8Array ? content.length : content.size),
+      bytes: () => (content === undefined ? [] : content instanceof Uint8Array ? [content] : content.chunks()),
+    });
+  }
+
+  /** Adds a symbol and returns its handle. Its section may follow later. */
+  symbol(spec: SymbolSpec): number {
+    return this.symbols.add(spec);
+  }
+
+  /** The section's own symbol, added at the first call: in a kernel object it stands in the scope of the FILE that uses it. */
+  sectionSymbol(section: number): number {
+    let symbol = this.sectionSymbols.get(section);
+    if (symbol === undefined) {
+      symbol = this.symbol({ name: '', type: STT_SECTION, section });
+      this.sectionSymbols.set(section, symbol);
+    }
+    return symbol;
+  }
+
+  /**
+   * Adds the relocations of section `target` as a section of their own and returns its index.
+   * Its name is `.rela` and the target's name, its flag SHF_INFO_LINK, unless stated (SHF_INFO_LINK is always set).
+   */
+  relas(target: number, relas: Relas, options: { name?: string; flags?: number; group?: number } = {}): number {
+    return this.add(options.name ?? `.rela${this.names[target]}`, options.group, {
+      name: 0, type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: 'symtab', info: target, size: relaCount(relas) * RELA_SIZE,
+      bytes: (symbolIndices) => relaBytes(relas, symbolIndices, this.little),
+    });
+  }
+
+  /** Adds a section group, COMDAT unless stated. Its header must stand before those of its members, which name it as their `group`. */
+  group(signature: number, options: { name?: string; comdat?: boolean } = {}): number {
+    const members: number[] = [];
+    const word = options.comdat === false ? 0 : GRP_COMDAT;
+    const index = this.add(options.name ?? '.group', undefined, {
+      name: 0, type: SHT_GROUP, flags: 0, align: 4, entsize: 4, link: 'symtab', info: { signature }, size: 4,
+      bytes: () => [wordBytes([word, ...members], this.little)],
+    });
+    this.groupMembers.set(index, members);
+    return index;
+  }
+
+  /** Writes the object to `path`, whole or not at all; returns its size in bytes. @throws KlpflowError as `writeAtomically` */
+  async write(path: string): Promise<number> {
+    return writeAtomically(path, this.chunks());
+  }
+
+  /**
+   * The file's bytes, front to back, in chunks of at most 1 MiB. A chunk is overwritten when the next one is asked for.
+   * @throws RangeError when a producer gives another number of bytes than it announced, or names a symbol that does not exist;
+   *   when a symbol's section was never added
+   */
+  *chunks(): Generator<Uint8Array> {
+    const stage = new Uint8Array(STAGE_BYTES);
+    let filled = 0;
+    for (const piece of this.pieces()) {
+      for (let taken = 0; taken < piece.length; ) {
+        const part = piece.subarray(taken, taken + STAGE_BYTES - filled);
+        stage.set(part, filled);
+        filled += part.length;
+        taken += part.length;
+        if (filled < STAGE_BYTES) continue;
+        yield stage;
+        filled = 0;
+      }
+    }
+    if (filled > 0) yield stage.subarray(0, filled);
+  }
+
+  /** Index of each symbol handle in the table as it stands. Symbols added later move it. */
+  symbolIndices(): Uint32Array {
+    const indices = new Uint32Array(this.symbols.count);
+    this.symbols.order().forEach((handle, index) => (indices[handle] = index));
+    return indices;
+  }
+
+  private add(name: string, group: number | undefined, section: PlannedSection): number {
+    section.name = this.sectionNames.add(name);
+    if (group !== undefined) {
+      const members = this.groupMembers.get(group);
+      if (members === undefined) throw new RangeError(`section ${name}: section ${group} is not a group`);
+      members.push(this.sections.length);
+      this.sections[group]!.size += 4;
+      section.flags |= SHF_GROUP;
+    }
+    section.flags >>>= 0; // SHF_EXCLUDE is the sign bit of what `|` gives
+    this.names.push(name);
+    return this.sections.push(section) - 1;
+  }
+
+  /** The whole file; the symbol table and the string tables are made here and stand behind all other sections. */
+  private pieces(): Generator<Uint8Array> {
+    const { little, symbols, sectionNames } = this;
+    const order = symbols.order();
+    const symtab = this.sections.length;
+    if (symbols.highestSection >= symtab) throw new RangeError(`a symbol is defined in section ${symbols.highestSection}, of ${symtab}`);
+    const tables: [string, Partial<PlannedSection>][] = [
+      ['.symtab', { type: SHT_SYMTAB, align: 8, entsize: SYM_SIZE, info: symbols.localCount, size: symbols.count * SYM_SIZE, bytes: () => symbolBytes(symbols, order) }],
+      ['.shstrtab', { type: SHT_STRTAB, bytes: () => [sectionNames.bytes] }],
+      ['.strtab', { type: SHT_STRTAB, size: symbols.names.bytes.length, bytes: () => [symbols.names.bytes] }],
+    ];
+    if (symbols.needsExtended) {
+      tables.push(['.symtab_shndx', { type: SHT_SYMTAB_SHNDX, align: 4, entsize: 4, link: 'symtab', size: symbols.count * 4, bytes: () => extendedIndexBytes(symbols, order, little) }]);
+    }
+    const planned = tables.map(([name, table]) => ({ ...NULL_SECTION, align: 1, ...table, name: sectionNames.add(name) }));
+    planned[0]!.link = symtab + 2;
+    planned[1]!.size = sectionNames.bytes.length;
+    return filePieces([...this.sections, ...planned], {
+      machine: this.target.machine, flags: this.target.flags ?? 0, little, symtab, sectionNames: symtab + 1, symbolIndices: this.symbolIndices(),
+    });
+  }
+}
