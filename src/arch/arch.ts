@@ -1,0 +1,20 @@
+/** What the differ must know about a processor. One file a processor implements it. */
+export interface Arch {
+  readonly machine: number;
+  readonly name: string;
+  /** Whether a relocation's value is relative to its own place. */
+  isPcRelative(type: number): boolean;
+  /** Relocation that does nothing (a site that boot code rewrites keeps one). */
+  readonly none: number;
+  /** What to add to the addend of a PC-relative code reference at `field`, apart from the bytes after the field. */
+  bias(type: number): number;
+  /**
+   * Bytes of the instruction that follow the relocated field at `field`: the processor counts from the instruction's
+   * end, so `cmpb $0, x(%rip)` has an addend of -5. Returns -1 where the bytes before the field do not tell; then the
+   * instruction must be decoded from its function's start. [start, end) is the range that may be looked at.
+   */
+  tail(bytes: Uint8Array, start: number, field: number): number;
+  /** Tails that occur where `tail` cannot tell. */
+  readonly tails: readonly number[];
+  relocationName(type: number): string;
+}

@@ -1,0 +1,80 @@
+import {
+  EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
+} from '../elf';
+import type { Arch } from './arch';
+
+const PC8 = 15;
+const PC16 = 13;
+const GOTPCREL = 9;
+const GOTPC32 = 26;
+const GOTPCRELX = 41;
+const REX_GOTPCRELX = 42;
+const PC_RELATIVE = new Set<number>([R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_PC64, PC8, PC16, GOTPCREL, GOTPC32, GOTPCRELX, REX_GOTPCRELX]);
+
+const NAMES: Record<number, string> = {
+  [R_X86_64_NONE]: 'R_X86_64_NONE', [R_X86_64_64]: 'R_X86_64_64', [R_X86_64_PC32]: 'R_X86_64_PC32', [R_X86_64_PLT32]: 'R_X86_64_PLT32',
+  [R_X86_64_32]: 'R_X86_64_32', [R_X86_64_32S]: 'R_X86_64_32S', [R_X86_64_PC64]: 'R_X86_64_PC64',
+};
+
+/** One-byte opcodes with a ModRM byte and an 8-bit immediate: imul, group 1, shifts, mov. */
+const IMM8 = new Set([0x6b, 0x80, 0x82, 0x83, 0xc0, 0xc1, 0xc6]);
+/** With a 32-bit immediate, 16-bit after an operand-size prefix. */
+const IMM32 = new Set([0x69, 0x81, 0xc7]);
+/** Two-byte (0f) opcodes with a ModRM byte and an 8-bit immediate. */
+const IMM8_0F = new Set([0x70, 0x71, 0x72, 0x73, 0xa4, 0xac, 0xba, 0xc2, 0xc4, 0xc5, 0xc6]);
+/** test $imm, r/m: an immediate only for ModRM.reg 0 and 1. */
+const TEST8 = 0xf6;
+const TEST32 = 0xf7;
+
+/** One-byte opcodes that take a ModRM byte and no immediate. */
+function isPlainModrm(opcode: number): boolean {
+  return (opcode < 0x40 && (opcode & 7) < 4) || opcode === 0x63 || (opcode >= 0x84 && opcode <= 0x8f) || (opcode >= 0xd0 && opcode <= 0xd3)
+    || (opcode >= 0xd8 && opcode <= 0xdf) || opcode === 0xfe || opcode === 0xff;
+}
+
+/** Tail of a one-byte opcode with a %rip operand; undefined if it takes none. */
+function tailOfOneByte(opcode: number, reg: number, operand16: boolean): number | undefined {
+  if (IMM8.has(opcode)) return 1;
+  if (IMM32.has(opcode)) return operand16 ? -1 : 4;
+  if (opcode === TEST8) return reg < 2 ? 1 : 0;
+  if (opcode === TEST32) return reg < 2 ? (operand16 ? -1 : 4) : 0;
+  return isPlainModrm(opcode) ? 0 : undefined;
+}
+
+export const x86_64: Arch = {
+  machine: EM_X86_64,
+  name: 'x86-64',
+  none: R_X86_64_NONE,
+  isPcRelative: (type) => PC_RELATIVE.has(type),
+  bias: (type) => (type === PC8 ? 1 : type === PC16 ? 2 : type === R_X86_64_PC64 ? 8 : 4),
+  tails: [0, 1, 2, 4],
+  relocationName: (type) => NAMES[type] ?? `R_X86_64_${type}`,
+
+  /**
+   * Reads backwards. Before the field stands a ModRM byte with a %rip operand (mod 0, rm 5), or an opcode of a direct
+   * branch (e8, e9, 0f 8x), which never has a tail. The byte before a ModRM byte is the opcode, but which opcode map it
+   * belongs to depends on bytes that may already be the previous instruction's: every reading must agree.
+   */
+  tail(bytes, start, field) {
+    if (field - 2 < start) return -1;
+    const modrm = bytes[field - 1]!;
+    if ((modrm & 0xc7) !== 0x05) {
+      if (modrm === 0xe8 || modrm === 0xe9) return 0;
+      return bytes[field - 2] === 0x0f && (modrm & 0xf0) === 0x80 ? 0 : -1;
+    }
+    const opcode = bytes[field - 2]!;
+    const reg = (modrm >>> 3) & 7;
+    const before = (back: number): number => (field - back >= start ? bytes[field - back]! : -1);
+    const operand16 = before(3) === 0x66 || ((before(3) & 0xf0) === 0x40 && before(4) === 0x66);
+    let tail = tailOfOneByte(opcode, reg, operand16);
+    const agree = (reading: number): void => {
+      tail = tail === undefined || tail === reading ? reading : -1;
+    };
+    if (before(3) === 0x0f) agree(IMM8_0F.has(opcode) ? 1 : 0);
+    if (before(3) === 0x38 && before(4) === 0x0f) agree(0);
+    if (before(3) === 0x3a && before(4) === 0x0f) agree(1);
+    // VEX and EVEX prefixes hide the map in their payload.
+    if (before(4) === 0xc5 || before(5) === 0xc4 || before(6) === 0x62) agree(-1);
+    return tail ?? -1;
+  },
+};

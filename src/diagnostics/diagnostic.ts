@@ -1,0 +1,160 @@
+/**
+ * What klpflow tells people, as data: a stable code, one sentence, a place, a remedy.
+ *
+ * Severity decides the verdict: `error` stops the run (exit 1), `refusal` lets it go on to collect every
+ * other reason and then refuses the livepatch (exit 2), `warning` and `note` change nothing.
+ */
+export type Severity = 'error' | 'refusal' | 'warning' | 'note';
+
+/** Where a diagnostic applies. `offset` is in bytes: from the symbol where one is named, else from the file's start. */
+export interface Where {
+  object?: string;
+  section?: string;
+  symbol?: string;
+  offset?: number;
+}
+
+export interface Diagnostic {
+  code: DiagnosticCode;
+  severity: Severity;
+  message: string;
+  where: Where;
+  hint: string;
+}
+
+interface Entry {
+  severity: Severity;
+  /** What to do next, one sentence. */
+  hint: string;
+  /** Whether `--allow CODE[:SYMBOL]` may turn the refusal into a warning. */
+  allowable?: boolean;
+}
+
+/** Every code there is, alphabetical. Codes are stable: scripts match them. */
+export const CATALOGUE = {
+  'ambiguous-data': {
+    severity: 'refusal',
+    hint: 'Nothing tells which variable is which; give the variables different names, or patch code that does not use them.',
+  },
+  'ambiguous-twin': {
+    severity: 'refusal',
+    hint: 'Several functions share this name and none of them can be recognised; rename one of them in both builds.',
+  },
+  'bitcode': {
+    severity: 'error',
+    hint: 'Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module\'s .o after `ld -r`) of each build.',
+  },
+  'changed-data': {
+    severity: 'refusal',
+    hint: 'A livepatch cannot change a variable that is already in use: set the new value in a pre-patch callback, or use a shadow variable.',
+  },
+  'compressed-section': {
+    severity: 'error',
+    hint: 'Decompress it first: objcopy --decompress-debug-sections FILE.',
+  },
+  'init-change': {
+    severity: 'refusal',
+    hint: 'Init and exit code is dropped from the running kernel: move the change to code that still runs, or into a callback.',
+  },
+  'input-changed': {
+    severity: 'error',
+    hint: 'Let the build finish, or copy the object, then run again; finished work on unchanged inputs is kept.',
+  },
+  'input-too-large': {
+    severity: 'error',
+    hint: 'Strip debug information from both objects (strip --strip-debug) and try again.',
+  },
+  'internal': {
+    severity: 'error',
+    hint: 'This is a bug in klpflow: please report it with both objects\' build details.',
+  },
+  'interrupted': {
+    severity: 'error',
+    hint: 'Run the same command again: it goes on from the last finished shard.',
+  },
+  'machine-mismatch': {
+    severity: 'error',
+    hint: 'Both objects must be built for the same processor and byte order.',
+  },
+  'malformed-elf': {
+    severity: 'error',
+    hint: 'The file is damaged or was not finished; build it again.',
+  },
+  'no-space': {
+    severity: 'error',
+    hint: 'Free some space, or choose another place with --run-dir DIR.',
+  },
+  'not-elf': {
+    severity: 'error',
+    hint: 'Pass the vmlinux.o (or a module\'s .o) that the kernel build leaves.',
+  },
+  'not-regular-file': {
+    severity: 'error',
+    hint: 'Pass an object file, not a directory, device or pipe.',
+  },
+  'not-relocatable': {
+    severity: 'error',
+    hint: 'Pass vmlinux.o, not vmlinux: only the relocatable object says what each instruction refers to.',
+  },
+  'not-traceable': {
+    severity: 'refusal',
+    hint: 'The kernel can only redirect functions that have an ftrace site: change a traceable caller instead.',
+  },
+  'run-dir-unusable': {
+    severity: 'error',
+    hint: 'Choose another place with --run-dir DIR, or start over with --fresh.',
+  },
+  'runtime-constant': {
+    severity: 'refusal',
+    hint: 'The kernel fills this constant in at boot, in its own code only: patch a caller, or read the variable instead.',
+  },
+  'sealed-endbr': {
+    severity: 'refusal',
+    allowable: true,
+    hint: 'The kernel removed this function\'s ENDBR at boot, an indirect call would fault: call it directly, or pass --allow sealed-endbr:SYMBOL if it is never called through the pointer.',
+  },
+  'shared-input': {
+    severity: 'note',
+    hint: 'ORIG and PATCHED are the same file: there is nothing to compare.',
+  },
+  'special-entry-size': {
+    severity: 'refusal',
+    hint: 'Pass the kernel\'s types with --btf FILE (/sys/kernel/btf/vmlinux, or a vmlinux with .BTF).',
+  },
+  'symbol-not-found': {
+    severity: 'error',
+    hint: 'Give the full ELF name as `diff` prints it.',
+  },
+  'unit-mismatch': {
+    severity: 'warning',
+    hint: 'Some compilation units exist in one build only; check that both were built from the same configuration.',
+  },
+  'unreadable': {
+    severity: 'error',
+    hint: 'Check the path and its permissions.',
+  },
+  'unsupported-object': {
+    severity: 'error',
+    hint: 'klpflow reads ELF64 objects of x86-64, ppc64le, s390x, aarch64 and loongarch64.',
+  },
+  'usage': {
+    severity: 'error',
+    hint: 'See --help.',
+  },
+  'write-failed': {
+    severity: 'error',
+    hint: 'Check the path and its permissions; nothing was left half-written.',
+  },
+} as const satisfies Record<string, Entry>;
+
+export type DiagnosticCode = keyof typeof CATALOGUE;
+
+/** Makes one diagnostic; the catalogue supplies severity and remedy. */
+export function diagnostic(code: DiagnosticCode, message: string, where: Where = {}): Diagnostic {
+  const entry: Entry = CATALOGUE[code];
+  return { code, severity: entry.severity, message, where, hint: entry.hint };
+}
+
+export function isAllowable(code: string): boolean {
+  return (CATALOGUE as Record<string, Entry>)[code]?.allowable === true;
+}

@@ -1,0 +1,65 @@
+/**
+ * What a section is to a livepatch, told by its flags first and its name only where the kernel decides by name.
+ *
+ * Names lie: of 123 sections of a 7.2 kernel whose names look like `.rodata...str...` 118 hold no strings
+ * (`.rodata.stream_id_fops`), so strings are recognised by SHF_MERGE and SHF_STRINGS alone.
+ */
+export const SectionClass = {
+  ALLOC: 1,
+  EXEC: 2,
+  WRITE: 4,
+  NOBITS: 8,
+  /** Merged strings of sh_entsize-byte units. */
+  STRING: 0x10,
+  /** Merged constants without symbols (`.rodata.cst16`): identity is the value. */
+  CONSTANT: 0x20,
+  /** Read-only data: nothing can tell two equal objects apart, so content may pair them. */
+  READONLY: 0x40,
+  /** Dropped from memory after boot (vmlinux) or after loading (modules). */
+  INIT: 0x80,
+  /** Dropped from built-in code at link or boot. */
+  EXIT: 0x100,
+  /** A table read entry by entry: an entry belongs to the function whose code it describes. */
+  SPECIAL: 0x200,
+  /** Tables that tools make anew, or that no code reads at run time: never content. */
+  DERIVED: 0x400,
+  /** Data without identity of its own (`.data..L__unnamed_1`): compared by content at each use. */
+  ANONYMOUS: 0x800,
+  /** Records that carry a source line (`__dyndbg`): identity is their content but for the line. */
+  RECORD: 0x1000,
+  /** `.data..once`: flags of WARN_ONCE and its like, local to each build. */
+  ONCE: 0x2000,
+  /** Code reached only through `.altinstructions`. */
+  REPLACEMENT: 0x4000,
+} as const;
+
+/** Loaded tables that objtool or the compiler writes about code; a patch module gets its own. */
+const DERIVED = new Set([
+  '.orc_unwind', '.orc_unwind_ip', '.orc_header', '.orc_lookup', '.retpoline_sites', '.return_sites', '.call_sites', '.cfi_sites',
+  '.ibt_endbr_seal', '__mcount_loc', '__patchable_function_entries', '.smp_locks', '.kcfi_traps', '__kcfi_traps', '.static_call_tramp_key',
+  '.llvm_addrsig', '.llvm.call-graph-profile', '.comment', '.modinfo', '.eh_frame', '.klp.symid', '.BTF', '.BTF.ext', '.BTF_ids', '.printk_index',
+  '_kprobe_blacklist', '_error_injection_whitelist', '.altinstr_aux', '.altinstr_replacement', '.gnu.build.attributes',
+]);
+
+const RECORDS = new Set(['__dyndbg', '__bug_table']);
+
+/**
+ * Class bits by name, for a loaded section whose flags say `flags`. Only the part that needs the name.
+ * `special` is whether the special-section table lists it.
+ */
+export function classByName(name: string, special: boolean): number {
+  let bits = 0;
+  if (special) bits |= SectionClass.SPECIAL;
+  if (RECORDS.has(name)) bits |= SectionClass.RECORD;
+  if (DERIVED.has(name) || name.startsWith('.discard.') || name.startsWith('.note.') || name.startsWith('.debug_') || name.startsWith('__ksymtab') || name.startsWith('__kcrctab')) {
+    bits |= SectionClass.DERIVED;
+  }
+  if (name === '.altinstr_replacement' || name === '.altinstr_aux') bits |= SectionClass.REPLACEMENT;
+  if (name.startsWith('.init.') || name.startsWith('.initcall') || name.endsWith('.init') || name === '.init_array' || name.startsWith('.meminit')) bits |= SectionClass.INIT;
+  if (name.startsWith('.exit.') || name.startsWith('.exitcall') || name.startsWith('.memexit')) bits |= SectionClass.EXIT;
+  if (name.startsWith('.data.rel.ro') || name.startsWith('.data..ro_after_init')) bits |= name.startsWith('.data.rel.ro') ? SectionClass.READONLY : 0;
+  if (name.startsWith('.data..Lubsan') || name.startsWith('.data..L__unnamed_') || name.startsWith('.data..Lanon.')) bits |= SectionClass.ANONYMOUS;
+  if (name === '.data..once') bits |= SectionClass.ONCE;
+  if (name.startsWith('.rodata.cst')) bits |= SectionClass.CONSTANT;
+  return bits;
+}

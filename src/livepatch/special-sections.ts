@@ -1,0 +1,59 @@
+/**
+ * Special sections: tables of entries about code. An entry is part of the identity of the function whose code it
+ * describes, and follows it into a livepatch.
+ *
+ * Sizes: kernels name them in several ways and none is always there (Clang 19's assembler writes sh_entsize 0 for
+ * "aM" sections, GCC kernels before 7.x set none at all), so each is a candidate that the section itself must confirm.
+ */
+export interface SpecialSection {
+  name: string;
+  /** Kernel struct whose BTF size is the entry size. */
+  struct: string;
+  /** Sizes seen in releases, newest first; a size is believed only when the section's relas fit it. */
+  sizes: readonly number[];
+  /** Offset of the field that holds the code address. */
+  site: number;
+  /** Byte ranges [from, to) of an entry that decide its meaning; lines and file names are left out. */
+  meaning: (size: number) => ReadonlyArray<readonly [number, number]>;
+  /** Fields that refer to something by a relocation and belong to the meaning. */
+  references: (size: number) => readonly number[];
+  /** Offset of a reference whose target's code is part of the meaning, with the offset of its u8 length. */
+  replacement?: { field: number; length: (size: number) => number };
+}
+
+export const SPECIAL_SECTIONS: readonly SpecialSection[] = [
+  {
+    name: '.altinstructions', struct: 'alt_instr', sizes: [14, 13, 12], site: 0,
+    // feature and flags, then both lengths. 12 bytes and 13 before 6.3 ("x86/alternatives: Introduce int3_emulate_jcc" era) have a u16 feature only.
+    meaning: (size) => [[8, size]], references: () => [],
+    replacement: { field: 4, length: (size) => size - 1 },
+  },
+  {
+    name: '__bug_table', struct: 'bug_entry', sizes: [16, 12, 8], site: 0,
+    // 7.x: format at 4, file at 8, line at 12, flags at 14. Before: file at 4, line at 8, flags at 10. Without verbose BUG: flags at 4.
+    meaning: (size) => (size === 16 ? [[14, 16]] : size === 12 ? [[10, 12]] : [[4, 6]]),
+    references: (size) => (size === 16 ? [4] : []),
+  },
+  { name: '__jump_table', struct: 'jump_entry', sizes: [16], site: 0, meaning: () => [], references: () => [4, 8] },
+  { name: '__ex_table', struct: 'exception_table_entry', sizes: [12, 8], site: 0, meaning: (size) => (size === 12 ? [[8, 12]] : []), references: () => [4] },
+  { name: '.static_call_sites', struct: 'static_call_site', sizes: [8], site: 0, meaning: () => [], references: () => [4] },
+  { name: '.parainstructions', struct: 'paravirt_patch_site', sizes: [16], site: 0, meaning: () => [[8, 10]], references: () => [] },
+];
+
+/** `runtime_ptr_X` and `runtime_shift_X` (6.11 on): one s32 per immediate that boot code overwrites with X. */
+export const RUNTIME_CONSTANT = /^runtime_(ptr|shift)_/;
+
+const INDEX = new Map(SPECIAL_SECTIONS.map((section, index) => [section.name, index + 1]));
+
+/** Runtime constants share one number: the section's name is the entry's meaning. */
+export const RUNTIME_SPECIAL = SPECIAL_SECTIONS.length + 1;
+
+/** Number of the special section of this name, 0 for none. */
+export function specialNumber(name: string): number {
+  return INDEX.get(name) ?? (RUNTIME_CONSTANT.test(name) ? RUNTIME_SPECIAL : 0);
+}
+
+/** A runtime-constant section as a special section: the site is the entry's only field. */
+export function runtimeSection(name: string): SpecialSection {
+  return { name, struct: '', sizes: [4], site: 0, meaning: () => [], references: () => [] };
+}

@@ -1,0 +1,33 @@
+/**
+ * Names that compilers and the kernel's macros make up, and what they are worth.
+ *
+ * A number in such a name counts something in one build (`__key.12`, `__UNIQUE_ID_x_694`) and means nothing in the
+ * next; the objects that static-local macros leave behind are private to each build and never pair.
+ */
+
+/** Static locals of macros: `V.<n>` as GCC writes them, `function.V` or `function.V.<n>` as Clang does. */
+const STATIC_LOCALS = '__already_done|__func__|__key|__warned|_entry|_entry_ptr|_rs|descriptor|CSWTCH';
+const GCC_STATIC_LOCAL = new RegExp(`^(?:${STATIC_LOCALS})\\.`);
+const CLANG_STATIC_LOCAL = new RegExp(`^[^.]*\\.(?:${STATIC_LOCALS})(?:$|\\.)`);
+
+/** Whether a local object of this name belongs to one build only (`foo.__key.3`, `CSWTCH.17`). */
+export function isUncorrelatedStaticLocal(name: string): boolean {
+  return GCC_STATIC_LOCAL.test(name) || CLANG_STATIC_LOCAL.test(name);
+}
+
+/** Name prefixes of padding before a function; such a symbol goes with the function behind it. */
+export const FUNCTION_PREFIXES = ['__pfx_', '__cfi_', '__pi___pfx_', '__pi___cfi_'] as const;
+
+/** `__initcall__kmod_...` and `__initstub__kmod_...` count source lines in their names. */
+export const NUMBERED_INIT_PREFIXES = ['__initcall__', '__initstub__'] as const;
+
+/** The function whose cold part this is: the text before `.cold`, or undefined. */
+export function coldParent(name: string): string | undefined {
+  const at = name.indexOf('.cold');
+  return at > 0 && !name.startsWith('.klp.sym') ? name.slice(0, at) : undefined;
+}
+
+/** Promoted compiler-made constants (`.str.7.llvm.123`, `.L__const.f.x`): the number means nothing, the content decides. */
+export function isCompilerConstant(name: string): boolean {
+  return name.startsWith('.L') || name.startsWith('.str.') || name.startsWith('.str') || name.startsWith('__const.') || name.startsWith('switch.table.') || name.startsWith('__compound_literal.') || name.startsWith('.compoundliteral');
+}

@@ -1,0 +1,78 @@
+import { USE_WORDS, type ScanTable } from '../scan';
+import type { Pairing } from './pairing';
+
+/** Uses of one object, found by user. */
+export class UseIndex {
+  private readonly byUser = new Map<number, number[]>();
+  /** Users of each target, without repetition. */
+  readonly usersOf = new Map<number, Set<number>>();
+
+  constructor(readonly words: Uint32Array) {
+    for (let at = 0; at < words.length; at += USE_WORDS) {
+      const user = words[at]!;
+      const list = this.byUser.get(user);
+      if (list === undefined) this.byUser.set(user, [at]);
+      else list.push(at);
+      const target = words[at + 2]!;
+      const users = this.usersOf.get(target);
+      if (users === undefined) this.usersOf.set(target, new Set([user]));
+      else users.add(user);
+    }
+  }
+
+  get users(): IterableIterator<number> {
+    return this.byUser.keys();
+  }
+
+  /** [slot, target] of every use a user makes, by slot; several of one slot keep scan order. */
+  of(user: number): Array<[slot: number, target: number]> {
+    const uses = (this.byUser.get(user) ?? []).map((at): [number, number] => [this.words[at + 1]!, this.words[at + 2]!]);
+    return uses.sort((a, b) => a[0] - b[0]);
+  }
+}
+
+/** Whether two canonical symbols have equal contents and equal special-section entries. */
+export function sameContent(orig: ScanTable, a: number, patched: ScanTable, b: number): boolean {
+  for (let i = 0; i < 4; i++) if (orig.digest[a * 4 + i] !== patched.digest[b * 4 + i]) return false;
+  return orig.special[a * 2] === patched.special[b * 2] && orig.special[a * 2 + 1] === patched.special[b * 2 + 1];
+}
+
+/** What speaks for a target's twin: undefined for nothing, 0 for contradicting places. */
+export type Votes = Map<number, number>;
+
+/**
+ * Collects, for every unpaired ORIG target, the PATCHED target that the same slots of unchanged twins refer to.
+ * Votes that contradict each other cancel the target: better ambiguous than wrong.
+ */
+export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex): Votes {
+  const votes: Votes = new Map();
+  const reverse: Votes = new Map();
+  const vote = (map: Votes, from: number, to: number): void => {
+    const before = map.get(from);
+    map.set(from, before === undefined || before === to ? to : 0);
+  };
+  for (const user of orig.users) {
+    const twin = pairing.twin[user]!;
+    if (twin === 0 || !sameContent(pairing.orig, user, pairing.patched, twin)) continue;
+    const ours = orig.of(user);
+    const theirs = patched.of(twin);
+    if (ours.length !== theirs.length) continue;
+    for (let i = 0; i < ours.length; i++) {
+      const [slot, target] = ours[i]!;
+      const [otherSlot, otherTarget] = theirs[i]!;
+      if (slot !== otherSlot) break;
+      vote(votes, target, otherTarget);
+      vote(reverse, otherTarget, target);
+    }
+  }
+  for (const [from, to] of votes) if (to !== 0 && reverse.get(to) !== from) votes.set(from, 0);
+  return votes;
+}
+
+/** Whether at least one function that uses `a` in ORIG has a twin that uses `b` in PATCHED. */
+export function shareUser(pairing: Pairing, orig: UseIndex, a: number, patched: UseIndex, b: number): boolean {
+  const users = patched.usersOf.get(b);
+  if (users === undefined) return false;
+  for (const user of orig.usersOf.get(a) ?? []) if (users.has(pairing.twin[user]!)) return true;
+  return false;
+}

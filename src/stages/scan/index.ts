@@ -1,0 +1,64 @@
+/**
+ * scan: what is in an object?
+ *
+ * Two steps, so that the second can run on many threads: `readTable` fills the columns of one object (sections, symbols,
+ * the address index), `digestShard` adds the digests of a range of symbols and notes the uses of ambiguous names.
+ */
+import type { ElfObject } from '../../elf';
+import { archOf } from '../../arch';
+import { markAmbiguous } from './ambiguity';
+import { indexCovers } from './covers';
+import { digestEntries, markSites, specialTables, type UnknownEntrySize } from './entries';
+import type { StructSizes } from './entry-size';
+import { Identity } from './identity';
+import { classifySections } from './sections';
+import { readSymbols } from './symbols';
+import { ScanTable, Trait } from './table';
+import { Uses } from './uses';
+
+export { Kind, ScanTable, Trait } from './table';
+export { Identity } from './identity';
+export { USE_WORDS } from './uses';
+
+/** All columns of an object but the digests. @throws KlpflowError `malformed-elf`, `unsupported-object` */
+export function readTable(object: ElfObject): ScanTable {
+  archOf(object.machine, object.path);
+  const table = new ScanTable({ symbols: object.symbolCount, sections: object.sectionCount });
+  classifySections(object, table);
+  readSymbols(object, table, 0, table.symbols);
+  indexCovers(table);
+  markAmbiguous(table);
+  return table;
+}
+
+/** Symbol ranges of about equal work: bytes to digest, plus a constant a symbol. Always `count` ranges, the last may be empty. */
+export function shardBounds(table: ScanTable, count: number): number[] {
+  const weight = (symbol: number): number => 64 + (table.traits[symbol]! & Trait.CONTENT && table.sectionClass[table.section[symbol]!] ? table.size[symbol]! : 0);
+  let total = 0;
+  for (let symbol = 0; symbol < table.symbols; symbol++) total += weight(symbol);
+  const bounds = [0];
+  let sum = 0;
+  for (let symbol = 0; symbol < table.symbols && bounds.length < count; symbol++) {
+    sum += weight(symbol);
+    if (sum >= (total * bounds.length) / count) bounds.push(symbol + 1);
+  }
+  while (bounds.length <= count) bounds.push(table.symbols);
+  return bounds;
+}
+
+/** Digests symbols [from, to); returns the uses of ambiguous names, USE_WORDS words each. */
+export function digestShard(object: ElfObject, table: ScanTable, from: number, to: number): Uint32Array {
+  const uses = new Uses();
+  new Identity(object, table, archOf(object.machine, object.path), uses).digestSymbols(from, to);
+  return uses.take();
+}
+
+/** Digests the special-section entries into their functions' columns; returns their uses and the tables nothing could size. */
+export function digestSpecials(object: ElfObject, table: ScanTable, sizes: StructSizes): { uses: Uint32Array; unknown: UnknownEntrySize[] } {
+  const uses = new Uses();
+  const unknown: UnknownEntrySize[] = [];
+  const identity = new Identity(object, table, archOf(object.machine, object.path), uses);
+  digestEntries(identity, specialTables(identity, sizes, unknown));
+  markSites(identity);
+  return { uses: uses.take(), unknown };
+}

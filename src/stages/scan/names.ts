@@ -1,0 +1,98 @@
+/**
+ * Base names: a symbol's name without what compilers add and renumber.
+ *
+ * `counter.3` is `counter`, `foo.isra.0.cold` is `foo.isra.cold`, `__UNIQUE_ID_x_694_695` is `__UNIQUE_ID_x`,
+ * `helper.llvm.1234` is `helper`. Works on the bytes of the mapped string table: a kernel has 200,000 names and a
+ * JavaScript string for each would cost more than the whole scan.
+ */
+const DOT = 0x2e;
+const UNDERSCORE = 0x5f;
+const LLVM = bytesOf('.llvm.');
+const UNIQUE_ID = bytesOf('__UNIQUE_ID_');
+
+/** Result of the last `baseName` call: a name costs no allocation. */
+export class BaseName {
+  hashLow = 0;
+  hashHigh = 0;
+  /** Whether the name held a `.llvm.` suffix. */
+  promoted = false;
+  /** Whether a trailing number was left out. */
+  numbered = false;
+  /** Whether the whole name contains a dot. */
+  dotted = false;
+
+  /** Takes the name at [start, end) apart. `strip` is false for symbols whose names stand as they are (NOTYPE, UNDEF). */
+  read(bytes: Uint8Array, start: number, end: number, strip: boolean): void {
+    this.promoted = this.numbered = this.dotted = false;
+    let stop = end;
+    if (strip) {
+      const dot = find(bytes, start, end);
+      this.dotted = dot >= 0;
+      if (this.dotted) {
+        for (let at = dot; at < stop; at++) {
+          if (bytes[at] === DOT && startsWith(bytes, at, end, LLVM)) {
+            this.promoted = true;
+            stop = at;
+          }
+        }
+      }
+      if (this.dotted || startsWith(bytes, start, end, UNIQUE_ID)) {
+        let last = stop;
+        while (last > start && isCounting(bytes[last - 1]!)) last--;
+        // Keep names that are nearly all digits: stripping would merge unrelated ones.
+        if (last - start >= 2 && last !== stop) {
+          this.numbered = true;
+          stop = last;
+        }
+      }
+    }
+    this.hash(bytes, start, stop);
+  }
+
+  private hash(bytes: Uint8Array, start: number, stop: number): void {
+    let low = 0x811c9dc5 | 0;
+    let high = 0x1b873593 | 0;
+    for (let at = start; at < stop; at++) {
+      const byte = bytes[at]!;
+      if (byte === DOT && this.dotted) {
+        // `.0` in the middle of `foo.isra.0.cold`: a counter like any other.
+        const next = afterNumber(bytes, at + 1, stop);
+        if (next > 0) {
+          at = next - 1;
+          continue;
+        }
+      }
+      low = Math.imul(low ^ byte, 0x01000193);
+      high = Math.imul(high + byte, 0x5bd1e995);
+      high ^= high >>> 15;
+    }
+    this.hashLow = low ^ (low >>> 13);
+    this.hashHigh = high;
+  }
+}
+
+/** Position of the dot that ends a run of digits starting at `at`, 0 if there is no such run. */
+function afterNumber(bytes: Uint8Array, at: number, stop: number): number {
+  const first = at;
+  while (at < stop && bytes[at]! >= 0x30 && bytes[at]! <= 0x39) at++;
+  return at > first && at < stop && bytes[at] === DOT ? at : 0;
+}
+
+function find(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end; at++) if (bytes[at] === DOT) return at;
+  return -1;
+}
+
+function isCounting(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || byte === DOT || byte === UNDERSCORE;
+}
+
+export function startsWith(bytes: Uint8Array, at: number, end: number, prefix: Uint8Array): boolean {
+  if (end - at < prefix.length) return false;
+  for (let i = 0; i < prefix.length; i++) if (bytes[at + i] !== prefix[i]) return false;
+  return true;
+}
+
+export function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'latin1'));
+}

@@ -1,0 +1,104 @@
+import { RELA_WORDS, R_OFFSET, u64, type ElfObject } from '../../elf';
+import type { ScanTable } from './table';
+
+/**
+ * Reads relas where they lie in the mapping.
+ *
+ * `select` leaves the word range of the relas that may lie in a byte range. Rela sections are nearly always in offset
+ * order and are then searched; the linker does not promise it (`.initcall6.init` is not), so order is checked once a
+ * section and an unordered one is read through a sorted copy.
+ */
+export class RelaReader {
+  /** Words that hold the selected relas: [at, stop) in steps of RELA_WORDS. */
+  words: Uint32Array;
+  at = 0;
+  stop = 0;
+  private fileWord = 0;
+  private readonly sorted = new Map<number, Uint32Array>();
+  private readonly ordered = new Map<number, boolean>();
+
+  constructor(private readonly object: ElfObject, private readonly table: ScanTable) {
+    this.words = object.words;
+  }
+
+  /** Selects the relas with offsets in [start, end) of a section; for a whole section all of them, unchecked. */
+  select(section: number, start: number, end: number): this {
+    const { object } = this;
+    const relaSection = this.table.relaSection[section]!;
+    this.at = this.stop = 0;
+    if (relaSection === 0) return this;
+    const offset = object.offset(relaSection);
+    const count = object.size(relaSection) / (RELA_WORDS * 4);
+    this.fileWord = offset >>> 2;
+    if (object.mapsWords && (object.bytes.byteOffset + offset) % 4 === 0) {
+      this.words = object.words;
+      this.at = offset >>> 2;
+    } else {
+      this.words = this.sortedWords(relaSection);
+      this.at = 0;
+    }
+    this.stop = this.at + count * RELA_WORDS;
+    // Not worth a search: one function with its few relas, the common case.
+    const whole = start === 0 && end === object.size(section);
+    if (count <= 1) return this;
+    if (!(whole ? this.inOrder() : this.isOrdered(relaSection))) {
+      this.words = this.sortedWords(relaSection);
+      this.at = 0;
+      this.stop = count * RELA_WORDS;
+    }
+    if (!whole) {
+      const first = this.at;
+      this.at = this.lowerBound(first, this.stop, start);
+      this.stop = this.lowerBound(this.at, this.stop, end);
+    }
+    return this;
+  }
+
+  /** File offset of the rela at word `at` of the current selection, for messages. */
+  fileOffset(at: number): number {
+    return this.words === this.object.words ? at * 4 : this.fileWord * 4 + at * 4;
+  }
+
+  private lowerBound(from: number, to: number, offset: number): number {
+    let low = 0;
+    let high = (to - from) / RELA_WORDS;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (u64(this.words, from + middle * RELA_WORDS + R_OFFSET) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return from + low * RELA_WORDS;
+  }
+
+  /** As `inOrder`, remembered: a shared section is asked once for every symbol in it. */
+  private isOrdered(relaSection: number): boolean {
+    let ordered = this.ordered.get(relaSection);
+    if (ordered === undefined) {
+      ordered = this.inOrder();
+      this.ordered.set(relaSection, ordered);
+    }
+    return ordered;
+  }
+
+  private inOrder(): boolean {
+    const { words, at, stop } = this;
+    for (let i = at + RELA_WORDS; i < stop; i += RELA_WORDS) {
+      if (u64(words, i + R_OFFSET) < u64(words, i - RELA_WORDS + R_OFFSET)) return false;
+    }
+    return true;
+  }
+
+  /** A copy of a rela section in offset order; equal offsets keep file order. */
+  private sortedWords(relaSection: number): Uint32Array {
+    let sorted = this.sorted.get(relaSection);
+    if (sorted === undefined) {
+      const words = this.object.relas(relaSection);
+      const order = Array.from({ length: words.length / RELA_WORDS }, (_, i) => i * RELA_WORDS);
+      order.sort((a, b) => u64(words, a + R_OFFSET) - u64(words, b + R_OFFSET) || a - b);
+      sorted = new Uint32Array(words.length);
+      order.forEach((from, i) => sorted!.set(words.subarray(from, from + RELA_WORDS), i * RELA_WORDS));
+      this.sorted.set(relaSection, sorted);
+    }
+    return sorted;
+  }
+}
