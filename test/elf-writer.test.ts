@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import {
   EM_AARCH64, EM_LOONGARCH, EM_PPC64, EM_S390, EM_X86_64, R_X86_64_64, R_X86_64_PC32, SHF_ALLOC, SHF_EXECINSTR, SHF_LINK_ORDER, SHF_WRITE,
   SHN_ABS, SHN_COMMON, SHT_NOBITS, STB_GLOBAL, STB_WEAK, STT_FILE, STT_FUNC, STT_OBJECT,
-} from '../../src/elf/constants';
-import { ElfWriter } from '../../src/elf/writer';
-import { readelf, readelfComplaints } from '../support/readelf';
-import { tempFolder } from '../support/temp-folder';
+} from '../src/elf/constants';
+import { ElfWriter } from '../src/elf/writer';
+import { readelf, readelfComplaints } from './support/readelf';
+import { tempFolder } from './support/temp-folder';
 
 const folder = tempFolder();
 const TEXT = SHF_ALLOC | SHF_EXECINSTR;
