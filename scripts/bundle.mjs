@@ -55,6 +55,8 @@ const piscinaThread = {
   },
 };
 
+const standIn = (name) => path.join(root, `scripts/stand-ins/${name}.cjs`);
+
 export const options = {
   absWorkingDir: root,
   bundle: true,
@@ -63,13 +65,13 @@ export const options = {
   format: 'cjs',
   minifySyntax: true,
   minifyWhitespace: true,
-  // The launcher reads the bundle as Latin-1.
   charset: 'ascii',
   legalComments: 'external',
   logLevel: 'warning',
   alias: {
-    '@mapbox/node-pre-gyp': path.join(root, 'workers/addon-path.ts'),
-    'wsl-utils': path.join(root, 'scripts/no-wsl.cjs'),
+    '@mapbox/node-pre-gyp': standIn('node-pre-gyp'),
+    debug: standIn('debug'),
+    'wsl-utils': standIn('wsl-utils'),
   },
   // iced-x86 is WebAssembly and loaded by those who decode; piscina loads @napi-rs/nice, and oclif typescript, only when asked to.
   external: ['iced-x86', '@napi-rs/nice', 'typescript', '#worker', 'mmap-io/package.json'],
@@ -77,10 +79,14 @@ export const options = {
 };
 
 /** Bundles `source` and puts the result in place in one step: others may be running the old one. */
-export async function bundle(source, outfile, extra = {}) {
-  const result = await esbuild.build({ ...options, ...extra, entryPoints: [source], outfile, write: false });
-  for (const { path: file, contents } of result.outputFiles) replace(file, contents);
-  return result;
+export async function bundle(source, outfile) {
+  const result = await esbuild.build({ ...options, entryPoints: [source], outfile, write: false });
+  for (const { path: file, text } of result.outputFiles) replace(file, Buffer.from(file.endsWith('.js') ? ascii(text) : text));
+}
+
+/** esbuild leaves regular expressions as they are; the launcher reads the bundle as Latin-1. */
+function ascii(code) {
+  return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Writes `file` by renaming a finished one over it. */

@@ -5,6 +5,8 @@ import { pathToFileURL } from 'node:url';
 import { Plugin } from '@oclif/core';
 import { replace, root } from './bundle.mjs';
 
+export { root };
+
 const file = path.join(root, 'oclif.manifest.json');
 
 /** The manifest of the built command line, as text. */

@@ -21,9 +21,6 @@ export async function generateRecords() {
   const made = [code, types].every((file) => fs.existsSync(file) && fs.readFileSync(file, 'utf8').startsWith(head));
   if (made) return;
   const { pbjs, pbts } = require('protobufjs-cli');
-  const text = await promisify(pbjs.main)(['-t', 'static-module', '-w', 'es6', '--es6', ...FLAGS, proto]);
-  // A namespace import of a CommonJS package misses its members under Node's own loader; the default has them all.
-  const module = text.replace('import * as $protobuf from "protobufjs/minimal"', 'import $protobuf from "protobufjs/minimal"');
-  replace(code, Buffer.from(head + module));
+  replace(code, Buffer.from(head + (await promisify(pbjs.main)(['-t', 'static-module', '-w', 'es6', '--es6', ...FLAGS, proto]))));
   replace(types, Buffer.from(head + (await promisify(pbts.main)([code]))));
 }

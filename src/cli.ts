@@ -4,7 +4,7 @@
  * A command's module, and all that it imports, is loaded when that command runs. Help and lookup come from
  * `oclif.manifest.json`, which `npm run surface` writes from this table.
  */
-import path from 'node:path';
+import { resolve } from 'node:path';
 import { flush, handle, run, settings, type Command, type Interfaces } from '@oclif/core';
 import pjson from '../package.json';
 
@@ -19,7 +19,7 @@ export const COMMANDS: Record<string, Command.Class> = {
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */
 export async function start(argv: string[]): Promise<void> {
   try {
-    await run(argv, { root: path.resolve(__dirname, '..'), pjson: pjson as unknown as Interfaces.PJSON });
+    await run(argv, { root: resolve(__dirname, '..'), pjson: pjson as unknown as Interfaces.PJSON });
     await flush();
   } catch (error) {
     await handle(error as Error);

@@ -5,34 +5,35 @@
  * The build writes the cache (`cli.cache`). V8 takes it only for the very source and V8 version it was made from;
  * with another Node the bundle is compiled as usual.
  */
-import fs from 'node:fs';
-import Module from 'node:module';
-import path from 'node:path';
-import vm from 'node:vm';
+// Named imports of Node's modules only: a default import makes the bundle copy every property of the module at start.
+import { readFileSync } from 'node:fs';
+import { createRequire, Module } from 'node:module';
+import { join } from 'node:path';
+import { constants, Script } from 'node:vm';
 import { name, version } from '../package.json';
 
 type Cli = typeof import('./cli');
 
 /** Loads `cli.js`; `script` is what the build makes the cache from. */
-export function load(): { cli: Cli; script: vm.Script } {
-  const file = path.join(__dirname, 'cli.js');
-  const script = new vm.Script(Module.wrap(fs.readFileSync(file, 'latin1')), {
+export function load(): { cli: Cli; script: Script } {
+  const file = join(__dirname, 'cli.js');
+  const script = new Script(Module.wrap(readFileSync(file, 'latin1')), {
     filename: file,
-    cachedData: readCache(path.join(__dirname, 'cli.cache')),
-    importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    cachedData: readCache(join(__dirname, 'cli.cache')),
+    importModuleDynamically: constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   // Registered before it runs, as `require` does it: oclif asks for this file by name again.
   const cli = new Module(file, module);
   cli.filename = file;
   cli.loaded = true;
   require.cache[file] = cli;
-  script.runInThisContext().call(cli.exports, cli.exports, Module.createRequire(file), cli, file, __dirname);
+  script.runInThisContext().call(cli.exports, cli.exports, createRequire(file), cli, file, __dirname);
   return { cli: cli.exports as Cli, script };
 }
 
 function readCache(file: string): Buffer | undefined {
   try {
-    return fs.readFileSync(file);
+    return readFileSync(file);
   } catch {
     return undefined;
   }

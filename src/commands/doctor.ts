@@ -1,6 +1,6 @@
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
+import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Command } from '@oclif/core';
 
 interface Check {
@@ -41,12 +41,12 @@ function nodeVersion(): Check {
 
 /** Maps a file that is surely there, klpflow's own package.json, and compares it with what a plain read gives. */
 async function mmapAddon(root: string): Promise<Check> {
-  const file = path.join(root, 'package.json');
+  const file = join(root, 'package.json');
   try {
     // Here, not above: without its addon this module does not load, and saying so is the point.
     const { MappedFile } = await import('../elf');
     const { bytes } = MappedFile.open(file);
-    if (fs.readFileSync(file).equals(bytes)) return { name: 'mmap', ok: true, finding: 'the addon loads and maps a file' };
+    if (readFileSync(file).equals(bytes)) return { name: 'mmap', ok: true, finding: 'the addon loads and maps a file' };
     throw new Error('a mapped file differs from the file');
   } catch (error) {
     const finding = (error as Error).message.split('\n', 1)[0]!;
@@ -55,11 +55,11 @@ async function mmapAddon(root: string): Promise<Check> {
 }
 
 function cores(): Check {
-  return { name: 'cores', ok: true, finding: `${os.availableParallelism()}` };
+  return { name: 'cores', ok: true, finding: `${availableParallelism()}` };
 }
 
 function memory(): Check {
-  const total = (os.totalmem() / GIB).toFixed(1);
+  const total = (totalmem() / GIB).toFixed(1);
   const free = (availableMemory() / GIB).toFixed(1);
   return { name: 'memory', ok: true, finding: `${total} GiB, ${free} GiB available` };
 }
@@ -67,22 +67,22 @@ function memory(): Check {
 /** What a program could still get: on Linux that counts the page cache, which `os.freemem` does not. */
 function availableMemory(): number {
   try {
-    const kibibytes = /^MemAvailable:\s+(\d+) kB$/m.exec(fs.readFileSync('/proc/meminfo', 'latin1'))?.[1];
+    const kibibytes = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1];
     if (kibibytes !== undefined) return Number(kibibytes) * 1024;
   } catch {
     // Not Linux.
   }
-  return os.freemem();
+  return freemem();
 }
 
 /** Whether the cache directory, or the nearest directory above it that exists, can be written. */
 function cacheDirectory(directory: string): Check {
   let existing = directory;
-  while (!fs.existsSync(existing)) existing = path.dirname(existing);
+  while (!existsSync(existing)) existing = dirname(existing);
   try {
-    fs.accessSync(existing, fs.constants.W_OK | fs.constants.X_OK);
-    if (!fs.statSync(existing).isDirectory()) throw new Error('not a directory');
-    const { bavail, bsize } = fs.statfsSync(existing);
+    accessSync(existing, constants.W_OK | constants.X_OK);
+    if (!statSync(existing).isDirectory()) throw new Error('not a directory');
+    const { bavail, bsize } = statfsSync(existing);
     return { name: 'cache', ok: true, finding: `${directory}, ${((bavail * bsize) / GIB).toFixed(1)} GiB free` };
   } catch {
     const hint = 'name a directory that can be written with --run-dir, or in KLPFLOW_CACHE_DIR';
