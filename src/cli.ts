@@ -5,7 +5,7 @@
  * `oclif.manifest.json`, which `npm run surface` writes from this table.
  */
 import { resolve } from 'node:path';
-import { flush, handle, run, settings, type Command, type Interfaces } from '@oclif/core';
+import { Errors, flush, handle, run, settings, type Command, type Hook, type Interfaces } from '@oclif/core';
 import pjson from '../package.json';
 
 // The sources are never run in place of the bundle, whatever NODE_ENV says.
@@ -24,4 +24,29 @@ export async function start(argv: string[]): Promise<void> {
   } catch (error) {
     await handle(error as Error);
   }
+}
+
+/** The command that was not found, in the words that were typed, and the nearest one there is. */
+export const notFound: Hook<'command_not_found'> = async ({ id, config }) => {
+  const typed = id.replaceAll(':', ' ');
+  const command = config.commandIDs.find((known) => id.startsWith(`${known}:`))?.replaceAll(':', ' ');
+  if (command !== undefined) Errors.error(`${command} takes no argument: ${typed.slice(command.length + 1)}`, { exit: 1 });
+  const [nearest] = config.commandIDs
+    .map((known) => ({ known: known.replaceAll(':', ' '), edits: distance(id, known) }))
+    .sort((a, b) => a.edits - b.edits);
+  const suggestions = nearest !== undefined && nearest.edits <= 2 ? [`${config.bin} ${nearest.known}`] : [];
+  Errors.error(`command ${typed} not found`, { exit: 1, suggestions });
+};
+
+/** Edits that turn one word into the other (Levenshtein). */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (let i = 0; i < from.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < to.length; j++) {
+      next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (from[i] === to[j] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[to.length]!;
 }
