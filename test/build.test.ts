@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { bundle, lazyRequires, root } from '../scripts/bundle.mjs';
+
+test('a bundled pool maps a file in its threads', async () => {
+  const directory = mkdtempSync(join(root, 'dist/pool-test-'));
+  try {
+    await bundle('test/support/pool-main.ts', join(directory, 'main.js'));
+    await bundle('test/support/pool-thread.ts', join(directory, 'thread.js'));
+    await bundle('node_modules/piscina/dist/worker.js', join(directory, 'pool-worker.js'));
+    const file = join(root, 'package.json');
+    const answers: unknown = JSON.parse(execFileSync(process.execPath, [join(directory, 'main.js'), file], { encoding: 'utf8' }));
+    const head = [...readFileSync(file).subarray(0, 4)];
+    expect(answers).toEqual(head.map((byte) => ({ byte, inThread: true })));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('the bundle is ASCII and holds nothing of node-pre-gyp', () => {
+  const text = readFileSync(join(root, 'dist/cli.js'));
+  expect(text.includes('@mapbox')).toBe(false);
+  expect(text.every((byte) => byte < 0x80)).toBe(true);
+});
+
+test('V8 takes the code cache that the build wrote', () => {
+  const program = `const { script } = require(${JSON.stringify(join(root, 'dist/main.js'))}).load(); console.log(script.cachedDataRejected)`;
+  expect(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' })).toBe('false\n');
+});
+
+test('a lazy require runs once, at the first use', () => {
+  const source = lazyRequires(['const a_1 = require("a");', 'exports.twice = () => (0, a_1.f)() + new a_1.C().x;', 'const b_1 = require("b");'].join('\n'));
+  const asked: string[] = [];
+  const exported: { twice?: () => number } = {};
+  const load = (name: string): object => {
+    asked.push(name);
+    return { f: () => 1, C: class { x = 2; } };
+  };
+  new Function('require', 'exports', source)(load, exported);
+  expect(asked).toEqual([]);
+  expect(exported.twice!() + exported.twice!()).toBe(6);
+  expect(asked).toEqual(['a']);
+});

@@ -1,0 +1,145 @@
+/**
+ * Imports point one way. Rooms and their order: see the architecture notes; a file may import its own room and what
+ * its room's line below allows.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, normalize } from 'node:path';
+import { expect, test } from 'vitest';
+import { importsOf, sources, type Import } from './support/imports';
+
+const root = join(__dirname, '..');
+
+/** From left to right; kbuild stands beside pipeline. */
+const below = {
+  index: ['pipeline', 'kbuild', 'stages', 'livepatch', 'arch', 'elf', 'diagnostics'],
+  pipeline: ['stages', 'livepatch', 'arch', 'elf', 'diagnostics'],
+  stages: ['livepatch', 'arch', 'elf', 'diagnostics'],
+  livepatch: ['arch', 'elf', 'diagnostics'],
+  arch: ['elf', 'diagnostics'],
+  elf: ['diagnostics'],
+};
+
+const ALLOWED: Record<string, { values: readonly string[]; types?: readonly string[] }> = {
+  cli: { values: ['commands', 'diagnostics', 'package.json'] },
+  commands: { values: ['index', ...below.index, 'report', 'verify', 'synth'] },
+  index: { values: [...below.index, 'verify', 'synth', 'package.json'] },
+  pipeline: { values: [...below.pipeline, 'records', 'package.json'] },
+  kbuild: { values: below.pipeline },
+  stages: { values: below.stages },
+  livepatch: { values: below.livepatch },
+  arch: { values: below.arch },
+  elf: { values: below.elf },
+  diagnostics: { values: [] },
+  records: { values: ['elf', 'diagnostics'] },
+  report: { values: ['diagnostics'], types: ['index', 'pipeline', 'stages'] },
+  verify: { values: ['elf', 'diagnostics'] },
+  synth: { values: ['elf'] },
+  workers: { values: ['stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'], types: ['pipeline'] },
+};
+
+/** Packages that belong to one room. */
+const OWNERS: Record<string, string> = {
+  'mmap-io': 'elf',
+  piscina: 'pipeline',
+  rxjs: 'pipeline',
+  protobufjs: 'records',
+};
+
+/** Rooms of pure functions, and what they may not ask Node for. */
+const PURE = ['stages', 'arch', 'diagnostics'];
+const IMPURE = /^(node:)?(fs|child_process|worker_threads|net|http|https|dgram)(\/|$)/;
+
+/** The room of a path relative to the root, written with or without its extension. */
+function roomOf(path: string): string {
+  const [top, name = 'index', ...rest] = path.split('/');
+  if (top !== 'src') return top!;
+  if (rest.length > 0) return name;
+  const bare = name.replace(/\.ts$/, '');
+  return bare === 'main' || bare === 'cli' ? 'cli' : bare;
+}
+
+/** What is wrong with one import; null where nothing is. */
+function complaint({ file, line, target, typeOnly }: Import): string | null {
+  const room = roomOf(file);
+  const place = `${file}:${line} (${room})`;
+  const rules = ALLOWED[room];
+  if (rules === undefined) return `${place}: a room that the table of this test does not know`;
+  if (target.startsWith('.')) {
+    const other = roomOf(normalize(join(dirname(file), target)));
+    if (other === room || rules.values.includes(other) || (typeOnly && rules.types?.includes(other))) return null;
+    return `${place} imports ${target} (${other})${rules.types?.includes(other) ? ' for more than its types' : ''}`;
+  }
+  const name = target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/');
+  const owner = OWNERS[name];
+  if (owner !== undefined && owner !== room) return `${place} imports ${name}, which only ${owner} may`;
+  if (PURE.includes(room) && IMPURE.test(target)) return `${place} imports ${target}: this room does no I/O`;
+  return null;
+}
+
+function check(base: string): { files: string[]; imports: Import[]; complaints: string[] } {
+  const files = sources(base, ['src', 'workers'].filter((directory) => existsSync(join(base, directory))));
+  const imports = files.flatMap((file) => importsOf(base, file));
+  return { files, imports, complaints: imports.map(complaint).filter((text) => text !== null) };
+}
+
+test('imports point one way', () => {
+  const { files, imports, complaints } = check(root);
+  expect(complaints).toEqual([]);
+  // The premise: this looked at the sources, and understood what it saw.
+  expect(files.length).toBeGreaterThan(15);
+  expect(imports.filter(({ target }) => target.startsWith('.')).length).toBeGreaterThan(15);
+  const rooms = new Set(files.map(roomOf));
+  for (const room of ['cli', 'commands', 'elf', 'diagnostics']) expect(rooms).toContain(room);
+  expect(imports.filter(({ target }) => target === 'mmap-io').map(({ file }) => roomOf(file))).toEqual(['elf']);
+});
+
+test('an import the other way is caught, in every form', () => {
+  const wrong: Record<string, string> = {
+    'src/elf/static.ts': "import { scan } from '../stages/scan'",
+    'src/elf/type.ts': "import type { Scan } from '../stages/scan'",
+    'src/elf/export.ts': "export * from '../arch'",
+    'src/elf/dynamic.ts': "export const load = () => import('../livepatch/klp')",
+    'src/elf/require.ts': "export const arch = require('../arch')",
+    'src/elf/typeof.ts': "export type Arch = typeof import('../arch')",
+    'src/elf/pool.ts': "import { Piscina } from 'piscina'",
+    'src/stages/map.ts': "import mmap from 'mmap-io'",
+    'src/stages/read.ts': "import { readFileSync } from 'node:fs'",
+    'src/pipeline/up.ts': "import { diff } from '../index'",
+    'src/kbuild/aside.ts': "import { run } from '../pipeline'",
+    'src/index.ts': "import diff from './commands/diff'",
+    'src/report/values.ts': "import { run } from '../pipeline'",
+    'src/report/inline.ts': "import { type Run } from '../pipeline'",
+    'src/records/wide.ts': "import { scan } from '../stages'",
+    'src/verify/wide.ts': "import { x86 } from '../arch'",
+    'src/synth/wide.ts': "import { KlpflowError } from '../diagnostics'",
+    'src/commands/schema.ts': "import protobuf from 'protobufjs/minimal'",
+    'src/unknown/file.ts': "import { join } from 'node:path'",
+    'workers/flow.ts': "import { run } from '../src/pipeline'",
+    'workers/test.ts': "import { build } from '../test/support/elf-builder'",
+  };
+  const right: Record<string, string> = {
+    'src/commands/diff.ts': "import { diff } from '../index'; import { html } from '../report'; import { x } from './base'",
+    'src/pipeline/pool.ts': "import { Piscina } from 'piscina'; import { map } from 'rxjs/operators'; import { write } from '../records'",
+    'src/report/types.ts': "import type { Run } from '../pipeline'; import type { Diff } from '..'",
+    'workers/types.ts': "import type { Task } from '../src/pipeline'; import { scan } from '../src/stages/scan'",
+  };
+  const base = mkdtempSync(join(tmpdir(), 'klpflow-structure-'));
+  try {
+    for (const [file, text] of Object.entries({ ...wrong, ...right })) {
+      mkdirSync(join(base, dirname(file)), { recursive: true });
+      writeFileSync(join(base, file), `${text};\n`);
+    }
+    const caught = check(base).complaints.map((text) => text.slice(0, text.indexOf(':')));
+    expect(caught.sort()).toEqual(Object.keys(wrong).sort());
+  } finally {
+    rmSync(base, { recursive: true });
+  }
+});
+
+test('every command file is in the table of commands', () => {
+  const commands = sources(root, ['src/commands']).filter((file) => /^export default class/m.test(readFileSync(join(root, file), 'utf8')));
+  const table = importsOf(root, 'src/cli.ts').filter(({ target, typeOnly }) => target.startsWith('./commands/') && !typeOnly);
+  expect(table.map(({ target }) => `${normalize(join('src', target))}.ts`).sort()).toEqual(commands.sort());
+  expect(commands.length).toBeGreaterThan(0);
+});
