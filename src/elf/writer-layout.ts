@@ -14,9 +14,9 @@ export interface PlannedSection {
   link: number | 'symtab';
   /** sh_info; `signature` (of a group) is a symbol's handle, whose final index belongs there. */
   info: number | { signature: number };
-  /** Bytes in the file; of SHT_NOBITS, bytes in memory. */
-  size: number;
-  /** Exactly `size` bytes, in pieces. `symbolIndices` gives each symbol handle's index in the written table. */
+  /** Bytes in the file; of SHT_NOBITS, bytes in memory. Asked for when the file is laid out. */
+  size(): number;
+  /** Exactly `size()` bytes, in pieces. `symbolIndices` gives each symbol handle's index in the written table. */
   bytes(symbolIndices: Uint32Array): Iterable<Uint8Array>;
 }
 
@@ -39,7 +39,7 @@ const PADDING = new Uint8Array(4096);
  * All ranges are reserved before the first byte is produced.
  */
 export function* filePieces(sections: readonly PlannedSection[], facts: FileFacts): Generator<Uint8Array> {
-  const offsets = reserve(sections);
+  const { offsets, sizes } = reserve(sections);
   const headersAt = roundUp(offsets[sections.length]!, 8);
   yield fileHeader(sections.length, headersAt, facts);
   let at = EHDR_SIZE;
@@ -52,25 +52,27 @@ export function* filePieces(sections: readonly PlannedSection[], facts: FileFact
       yield piece;
       size += piece.length;
     }
-    if (size !== section.size) throw new RangeError(`section ${index} gave ${size} bytes where ${section.size} were reserved`);
+    if (size !== sizes[index]) throw new RangeError(`section ${index} gave ${size} bytes where ${sizes[index]} were reserved`);
     at = offsets[index]! + size;
   }
   yield* padding(headersAt - at);
-  yield* sectionHeaders(sections, offsets, facts);
+  yield* sectionHeaders(sections, offsets, sizes, facts);
 }
 
-/** File offset of each section; one more entry holds the end of the last. */
-function reserve(sections: readonly PlannedSection[]): Float64Array {
+/** File offset and size of each section; one more offset holds the end of the last. */
+function reserve(sections: readonly PlannedSection[]): { offsets: Float64Array; sizes: Float64Array } {
   const offsets = new Float64Array(sections.length + 1);
+  const sizes = new Float64Array(sections.length);
   let at = EHDR_SIZE;
   sections.forEach((section, index) => {
     if (section.type === SHT_NULL) return;
+    sizes[index] = section.size();
     offsets[index] = roundUp(at, section.align);
     // SHT_NOBITS takes no room: its offset is where it would stand.
-    if (section.type !== SHT_NOBITS) at = offsets[index]! + section.size;
+    if (section.type !== SHT_NOBITS) at = offsets[index]! + sizes[index]!;
   });
   offsets[sections.length] = at;
-  return offsets;
+  return { offsets, sizes };
 }
 
 function roundUp(value: number, align: number): number {
@@ -100,7 +102,7 @@ function fileHeader(sectionCount: number, headersAt: number, facts: FileFacts): 
   return bytes;
 }
 
-function* sectionHeaders(sections: readonly PlannedSection[], offsets: Float64Array, facts: FileFacts): Generator<Uint8Array> {
+function* sectionHeaders(sections: readonly PlannedSection[], offsets: Float64Array, sizes: Float64Array, facts: FileFacts): Generator<Uint8Array> {
   const { little } = facts;
   const bytes = new Uint8Array(HEADERS_PER_CHUNK * SHDR_SIZE);
   const view = new DataView(bytes.buffer);
@@ -115,7 +117,7 @@ function* sectionHeaders(sections: readonly PlannedSection[], offsets: Float64Ar
     setU64(view, at + 8, section.flags, little);
     setU64(view, at + 16, 0, little);
     setU64(view, at + 24, offsets[index]!, little);
-    setU64(view, at + 32, isFirst && sections.length >= SHN_LORESERVE ? sections.length : section.size, little);
+    setU64(view, at + 32, isFirst && sections.length >= SHN_LORESERVE ? sections.length : sizes[index]!, little);
     view.setUint32(at + 40, isFirst && facts.sectionNames >= SHN_LORESERVE ? facts.sectionNames : link, little);
     view.setUint32(at + 44, info, little);
     setU64(view, at + 48, section.align, little);

@@ -11,7 +11,10 @@ import { extendedIndexBytes, relaBytes, relaCount, symbolBytes, wordBytes, type 
 export type { SymbolSpec } from './writer-symbols';
 export type { Rela, Relas } from './writer-tables';
 
-/** Bytes of a section: all of them, or their number and a way to produce them piece by piece when they are written. */
+/**
+ * Bytes of a section: all of them, or their number and a way to produce them piece by piece when they are written.
+ * The number is asked for when the file is laid out: until then a section may grow.
+ */
 export type Content = Uint8Array | { readonly size: number; chunks(): Iterable<Uint8Array> };
 
 export interface SectionSpec {
@@ -37,7 +40,7 @@ export interface SectionSpec {
 /** Bytes gathered before they are handed on: the file is never in memory as a whole. */
 const STAGE_BYTES = 1 << 20;
 
-const NULL_SECTION: PlannedSection = { name: 0, type: SHT_NULL, flags: 0, align: 0, entsize: 0, link: 0, info: 0, size: 0, bytes: () => [] };
+const NULL_SECTION: PlannedSection = { name: 0, type: SHT_NULL, flags: 0, align: 0, entsize: 0, link: 0, info: 0, size: () => 0, bytes: () => [] };
 
 /**
  * Writes an ELF64 relocatable object.
@@ -69,7 +72,7 @@ export class ElfWriter {
     if (!Number.isInteger(Math.log2(align))) throw new RangeError(`section ${spec.name}: alignment ${align} is not a power of two`);
     return this.add(spec.name, spec.group, {
       name: 0, type, flags: spec.flags ?? 0, align, entsize: spec.entsize ?? 0, link: spec.link ?? 0, info: spec.info ?? 0,
-      size: spec.size ?? (content === undefined ? 0 : content instanceof Uint8Array ? content.length : content.size),
+      size: () => spec.size ?? (content === undefined ? 0 : content instanceof Uint8Array ? content.length : content.size),
       bytes: () => (content === undefined ? [] : content instanceof Uint8Array ? [content] : content.chunks()),
     });
   }
@@ -95,7 +98,7 @@ export class ElfWriter {
    */
   relas(target: number, relas: Relas, options: { name?: string; flags?: number; group?: number } = {}): number {
     return this.add(options.name ?? `.rela${this.names[target]}`, options.group, {
-      name: 0, type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: 'symtab', info: target, size: relaCount(relas) * RELA_SIZE,
+      name: 0, type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: 'symtab', info: target, size: () => relaCount(relas) * RELA_SIZE,
       bytes: (symbolIndices) => relaBytes(relas, symbolIndices, this.little),
     });
   }
@@ -105,7 +108,7 @@ export class ElfWriter {
     const members: number[] = [];
     const word = options.comdat === false ? 0 : GRP_COMDAT;
     const index = this.add(options.name ?? '.group', undefined, {
-      name: 0, type: SHT_GROUP, flags: 0, align: 4, entsize: 4, link: 'symtab', info: { signature }, size: 4,
+      name: 0, type: SHT_GROUP, flags: 0, align: 4, entsize: 4, link: 'symtab', info: { signature }, size: () => 4 + 4 * members.length,
       bytes: () => [wordBytes([word, ...members], this.little)],
     });
     this.groupMembers.set(index, members);
@@ -152,7 +155,6 @@ export class ElfWriter {
       const members = this.groupMembers.get(group);
       if (members === undefined) throw new RangeError(`section ${name}: section ${group} is not a group`);
       members.push(this.sections.length);
-      this.sections[group]!.size += 4;
       section.flags |= SHF_GROUP;
     }
     section.flags >>>= 0; // SHF_EXCLUDE is the sign bit of what `|` gives
@@ -167,16 +169,15 @@ export class ElfWriter {
     const symtab = this.sections.length;
     if (symbols.highestSection >= symtab) throw new RangeError(`a symbol is defined in section ${symbols.highestSection}, of ${symtab}`);
     const tables: [string, Partial<PlannedSection>][] = [
-      ['.symtab', { type: SHT_SYMTAB, align: 8, entsize: SYM_SIZE, info: symbols.localCount, size: symbols.count * SYM_SIZE, bytes: () => symbolBytes(symbols, order) }],
-      ['.shstrtab', { type: SHT_STRTAB, bytes: () => [sectionNames.bytes] }],
-      ['.strtab', { type: SHT_STRTAB, size: symbols.names.bytes.length, bytes: () => [symbols.names.bytes] }],
+      ['.symtab', { type: SHT_SYMTAB, align: 8, entsize: SYM_SIZE, info: symbols.localCount, size: () => symbols.count * SYM_SIZE, bytes: () => symbolBytes(symbols, order) }],
+      ['.shstrtab', { type: SHT_STRTAB, size: () => sectionNames.bytes.length, bytes: () => [sectionNames.bytes] }],
+      ['.strtab', { type: SHT_STRTAB, size: () => symbols.names.bytes.length, bytes: () => [symbols.names.bytes] }],
     ];
     if (symbols.needsExtended) {
-      tables.push(['.symtab_shndx', { type: SHT_SYMTAB_SHNDX, align: 4, entsize: 4, link: 'symtab', size: symbols.count * 4, bytes: () => extendedIndexBytes(symbols, order, little) }]);
+      tables.push(['.symtab_shndx', { type: SHT_SYMTAB_SHNDX, align: 4, entsize: 4, link: 'symtab', size: () => symbols.count * 4, bytes: () => extendedIndexBytes(symbols, order, little) }]);
     }
     const planned = tables.map(([name, table]) => ({ ...NULL_SECTION, align: 1, ...table, name: sectionNames.add(name) }));
     planned[0]!.link = symtab + 2;
-    planned[1]!.size = sectionNames.bytes.length;
     return filePieces([...this.sections, ...planned], {
       machine: this.target.machine, flags: this.target.flags ?? 0, little, symtab, sectionNames: symtab + 1, symbolIndices: this.symbolIndices(),
     });
