@@ -1,3 +1,5 @@
+import type { Disassembler } from './instructions';
+
 /** What the differ must know about a processor. One file a processor implements it. */
 export interface Arch {
   readonly machine: number;
@@ -16,5 +18,9 @@ export interface Arch {
   tail(bytes: Uint8Array, start: number, field: number): number;
   /** Tails that occur where `tail` cannot tell. */
   readonly tails: readonly number[];
+  /** Whether the relocated field at `field` is the displacement of a direct call or jump, not an address somebody keeps. */
+  isBranch(bytes: Uint8Array, start: number, field: number, type: number): boolean;
   relocationName(type: number): string;
+  /** A decoder; heavy, so made once and only where instructions have to be looked at. */
+  disassembler(): Disassembler;
 }

@@ -2,6 +2,7 @@ import {
   EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
 } from '../elf';
 import type { Arch } from './arch';
+import { x86Disassembler } from './x86-64-decode';
 
 const PC8 = 15;
 const PC16 = 13;
@@ -49,6 +50,14 @@ export const x86_64: Arch = {
   bias: (type) => (type === PC8 ? 1 : type === PC16 ? 2 : type === R_X86_64_PC64 ? 8 : 4),
   tails: [0, 1, 2, 4],
   relocationName: (type) => NAMES[type] ?? `R_X86_64_${type}`,
+  disassembler: x86Disassembler,
+
+  isBranch(bytes, start, field, type) {
+    if (type !== R_X86_64_PC32 && type !== R_X86_64_PLT32) return false;
+    if (field - 1 < start) return false;
+    const opcode = bytes[field - 1]!;
+    return opcode === 0xe8 || opcode === 0xe9 || (field - 2 >= start && bytes[field - 2] === 0x0f && (opcode & 0xf0) === 0x80);
+  },
 
   /**
    * Reads backwards. Before the field stands a ModRM byte with a %rip operand (mod 0, rm 5), or an opcode of a direct

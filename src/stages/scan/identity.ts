@@ -26,6 +26,8 @@ const DEEPEST = 8;
 
 export class Identity {
   readonly relas: RelaReader;
+  /** Replaces the conservative end of anonymous data by an exact one; set while comparing. */
+  extentEnd?: (section: number, offset: number) => number;
   private readonly digests: Digest[] = [];
   private readonly contents = new Map<number, Int32Array>();
   private depth = 0;
@@ -89,8 +91,11 @@ export class Identity {
     }
   }
 
-  /** Mixes what (symbol, addend) of a rela at `offset` of `section` points at. */
-  mixTarget(digest: Digest, symbol: number, section: number, offset: number, type: number, addend: number, user: number, slot: number): void {
+  /**
+   * Mixes what (symbol, addend) of a rela at `offset` of `section` points at. `knownTail` is the number of instruction
+   * bytes behind the field where decoding has told it.
+   */
+  mixTarget(digest: Digest, symbol: number, section: number, offset: number, type: number, addend: number, user: number, slot: number, knownTail?: number): void {
     const { table } = this;
     switch (table.kind[symbol]) {
       case Kind.NAMED:
@@ -104,7 +109,7 @@ export class Identity {
           return;
         }
         const from = this.object.offset(section);
-        const tail = this.arch.tail(this.object.bytes, from, from + offset);
+        const tail = knownTail ?? this.arch.tail(this.object.bytes, from, from + offset);
         const bias = this.arch.bias(type);
         if (tail >= 0) this.mixPlace(digest, table.section[symbol]!, place + bias + tail, user, slot);
         else for (const possible of this.arch.tails) this.mixPlace(digest, table.section[symbol]!, place + bias + possible, user, slot);
@@ -229,7 +234,7 @@ export class Identity {
     }
     const whole = table.coverStart[section] === table.coverStart[section + 1] && object.name(section).includes('..L');
     const start = whole ? 0 : offset;
-    this.mixExtent(digest, Tag.ANONYMOUS, section, start, whole ? size : nextCover(table, section, offset, size), offset);
+    this.mixExtent(digest, Tag.ANONYMOUS, section, start, whole ? size : this.extentEnd?.(section, offset) ?? nextCover(table, section, offset, size), offset);
   }
 
   private mixExtent(digest: Digest, tag: number, section: number, start: number, end: number, offset: number): void {

@@ -1,0 +1,47 @@
+import type { Disassembler, Instruction } from './instructions';
+
+type Iced = typeof import('iced-x86');
+
+/**
+ * x86-64 by iced-x86 (WebAssembly, 0.8 MB): loaded by the first function whose bytes differ, since most runs of a
+ * worker never need it and it costs some 20 ms.
+ */
+export function x86Disassembler(): Disassembler {
+  const iced = require('iced-x86') as Iced;
+  const formatter = new iced.Formatter(iced.FormatterSyntax.Gas);
+  return {
+    decode(bytes) {
+      const decoder = new iced.Decoder(64, bytes, iced.DecoderOptions.None);
+      const instruction = new iced.Instruction();
+      const list: Instruction[] = [];
+      while (decoder.canDecode) {
+        const offset = decoder.position;
+        decoder.decodeOut(instruction);
+        const constants = decoder.getConstantOffsets(instruction);
+        const branch = instruction.isJmpShortOrNear || instruction.isJccShortOrNear || instruction.isCallNear || instruction.isLoop || instruction.isJcxShort;
+        list.push({
+          offset,
+          length: instruction.length,
+          target: branch ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) : undefined,
+          opcodeLength: constants.hasImmediate ? constants.immediateOffset : instruction.length,
+          invalid: instruction.isInvalid,
+        });
+        constants.free();
+      }
+      instruction.free();
+      decoder.free();
+      return list;
+    },
+    format(bytes, offset) {
+      const decoder = new iced.Decoder(64, bytes.subarray(offset), iced.DecoderOptions.None);
+      decoder.ip = BigInt(offset);
+      const instruction = decoder.decode();
+      const text = formatter.format(instruction);
+      instruction.free();
+      decoder.free();
+      return text;
+    },
+    // mov $imm32, %esi (be) or %edx (ba): the second and third argument.
+    isLineLoad: (a, b) => a.length === 5 && b.length === 5 && a[0] === b[0] && (a[0] === 0xbe || a[0] === 0xba),
+  };
+}

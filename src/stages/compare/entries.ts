@@ -1,0 +1,71 @@
+import { Digest, RELA_WORDS, R_OFFSET, R_SYM, u64 } from '../../elf';
+import type { Pairing } from '../correlate';
+import { forEachEntry, mixEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
+import type { Side } from './side';
+import { describeTarget, resolveTarget } from './target';
+import type { Difference } from './verdict';
+
+interface OwnedEntry extends SpecialEntry {
+  table: SpecialTable;
+  key: string;
+}
+
+/** All special-section entries of a side by owner; made once, when the first pair needs it. */
+const owned = new WeakMap<Side, Map<number, OwnedEntry[]>>();
+
+/** Special-section entries that describe a function, in table and file order. */
+export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
+  let byOwner = owned.get(side);
+  if (byOwner === undefined) {
+    byOwner = new Map();
+    owned.set(side, byOwner);
+    const digest = new Digest();
+    for (const table of specialTables(side.identity, side.structSizes, [])) {
+      forEachEntry(side.identity, table, (entry) => {
+        mixEntry(side.identity, digest, table, entry);
+        const list = byOwner!.get(entry.owner) ?? [];
+        list.push({ ...entry, table, key: `${table.special}:${entry.site}:${digest.finish().join()}` });
+        byOwner!.set(entry.owner, list);
+      });
+    }
+  }
+  return byOwner.get(symbol) ?? [];
+}
+
+/** The first entry, by site, that one function has and its twin does not; undefined if they agree. */
+export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {
+  const { orig, patched } = pairing;
+  if (orig.special[symbolA * 2] === patched.special[symbolB * 2] && orig.special[symbolA * 2 + 1] === patched.special[symbolB * 2 + 1]) return undefined;
+  const ours = entriesOf(a, symbolA);
+  const theirs = entriesOf(b, symbolB);
+  const onlyOurs = without(ours, theirs);
+  const onlyTheirs = without(theirs, ours);
+  const first = [...onlyOurs, ...onlyTheirs].sort((x, y) => x.site - y.site)[0];
+  if (first === undefined) return undefined;
+  const same = (entry: OwnedEntry): boolean => entry.site === first.site && entry.table.special === first.table.special;
+  const text = (side: Side, entry: OwnedEntry | undefined): string => (entry === undefined ? `no entry in ${first.table.rules.name}` : describeEntry(side, entry));
+  return { offset: first.site, orig: text(a, onlyOurs.find(same)), patched: text(b, onlyTheirs.find(same)) };
+}
+
+/** Entries of `list` whose meaning does not occur in `other`, counting repetitions. */
+function without(list: OwnedEntry[], other: OwnedEntry[]): OwnedEntry[] {
+  const counts = new Map<string, number>();
+  for (const { key } of other) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return list.filter(({ key }) => {
+    const left = counts.get(key) ?? 0;
+    counts.set(key, left - 1);
+    return left <= 0;
+  });
+}
+
+function describeEntry(side: Side, entry: OwnedEntry): string {
+  const { rules, size, section } = entry.table;
+  const parts: string[] = [];
+  const content = side.object.content(section);
+  for (const [first, last] of rules.meaning(size)) parts.push(Buffer.from(content.subarray(entry.start + first, entry.start + last)).toString('hex'));
+  for (let at = entry.relas.at; at < entry.relas.stop; at += RELA_WORDS) {
+    if (entry.relas.words[at + R_SYM] === undefined || !rules.references(size).includes(u64(entry.relas.words, at + R_OFFSET) - entry.start)) continue;
+    parts.push(describeTarget(side, resolveTarget(side, entry.relas.words, at, section, 0)));
+  }
+  return `${rules.name}: ${parts.join(' ')}`;
+}

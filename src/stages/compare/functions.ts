@@ -1,0 +1,154 @@
+/**
+ * Compares two functions instruction by instruction.
+ *
+ * Digests differ for reasons that are no change: a direct call within a merged `.text` holds its distance, a line number
+ * sits in an immediate, an operand's target was not decidable without decoding. Here both sides are decoded in step:
+ * an instruction without a relocation is equal when its opcode bytes and its branch target (as function + offset) are,
+ * any other when its bytes and all its targets are.
+ */
+import { RELA_WORDS, R_OFFSET, R_TYPE, u64 } from '../../elf';
+import { reportsLine, type Disassembler, type Instruction } from '../../arch';
+import type { Pairing } from '../correlate';
+import { coverAt } from '../scan/covers';
+import { firstEntryDifference } from './entries';
+import type { Side } from './side';
+import { describeTarget, matchTargets, resolveTarget, sameSymbol, type Target } from './target';
+import type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
+
+/** One function of one side, decoded, with its relocations by instruction. */
+export interface Decoded {
+  side: Side;
+  symbol: number;
+  bytes: Uint8Array;
+  instructions: Instruction[];
+  /** Targets of instruction i, in offset order, with their offsets in the instruction. */
+  targets: Array<Array<{ at: number; target: Target }>>;
+}
+
+export function decodeFunction(side: Side, symbol: number, disassembler: Disassembler): Decoded {
+  const bytes = side.bytes(symbol);
+  const instructions = disassembler.decode(bytes);
+  const targets: Decoded['targets'] = instructions.map(() => []);
+  const section = side.table.section[symbol]!;
+  const start = side.table.value[symbol]!;
+  const { words, at, stop } = side.identity.relas.select(section, start, start + bytes.length);
+  const relas: number[] = [];
+  for (let i = at; i < stop; i += RELA_WORDS) relas.push(i);
+  let index = 0;
+  for (const i of relas) {
+    const offset = u64(words, i + R_OFFSET) - start;
+    if (offset < 0 || offset >= bytes.length) continue;
+    while (index < instructions.length && offset >= instructions[index]!.offset + instructions[index]!.length) index++;
+    const instruction = instructions[index];
+    if (instruction === undefined) break;
+    const width = side.arch.bias(words[i + R_TYPE]!);
+    const tail = Math.max(0, instruction.offset + instruction.length - offset - width);
+    targets[index]!.push({ at: offset - instruction.offset, target: resolveTarget(side, words, i, section, side.arch.tails.length > 1 ? tail : 0) });
+  }
+  return { side, symbol, bytes, instructions, targets };
+}
+
+export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number, disassembler: Disassembler): Verdict {
+  const verdict = (status: Verdict['status'], kind: ChangeClass | IgnoredClass | 'same', first: Difference | null): Verdict =>
+    ({ orig: symbolA, patched: symbolB, status, class: kind, first });
+  const da = decodeFunction(a, symbolA, disassembler);
+  const db = decodeFunction(b, symbolB, disassembler);
+  const unitName = a.table.file[symbolA] ? a.name(a.table.file[symbolA]!) : b.table.file[symbolB] ? b.name(b.table.file[symbolB]!) : '';
+
+  let line: Difference | null = null;
+  let bytesDiffer = false;
+  for (let i = 0; i < Math.max(da.instructions.length, db.instructions.length); i++) {
+    const ia = da.instructions[i];
+    const ib = db.instructions[i];
+    const difference = (): Difference => ({ offset: (ia ?? da.instructions.at(-1))?.offset ?? 0, orig: describe(da, i, disassembler), patched: describe(db, i, disassembler) });
+    if (ia === undefined || ib === undefined) {
+      const rest = ia === undefined ? db : da;
+      if (isPadding(rest, i)) return verdict('ignored', 'padding', difference());
+      return verdict('changed', 'code', difference());
+    }
+    const bytesA = da.bytes.subarray(ia.offset, ia.offset + ia.length);
+    const bytesB = db.bytes.subarray(ib.offset, ib.offset + ib.length);
+    const sameBytes = equalBytes(bytesA, bytesB);
+    const ta = da.targets[i]!;
+    const tb = db.targets[i]!;
+    if (ta.length !== tb.length || ta.some(({ at }, k) => at !== tb[k]!.at)) return verdict('changed', sameBytes ? 'reference' : 'code', difference());
+    if (ta.length === 0 && ia.target !== undefined && ib.target !== undefined) {
+      if (ia.length !== ib.length || !equalBytes(bytesA.subarray(0, ia.opcodeLength), bytesB.subarray(0, ib.opcodeLength))) return verdict('changed', 'code', difference());
+      if (!sameBranch(pairing, da, ia, db, ib)) return verdict('changed', 'code', difference());
+      bytesDiffer ||= !sameBytes;
+      continue;
+    }
+    if (!sameBytes) {
+      if (disassembler.isLineLoad(bytesA, bytesB) && callsReporter(da, i) && callsReporter(db, i)) {
+        line ??= difference();
+        continue;
+      }
+      return verdict('changed', 'code', difference());
+    }
+    for (let k = 0; k < ta.length; k++) {
+      const match = matchTargets(pairing, a, b, ta[k]!.target, tb[k]!.target, unitName);
+      if (match === 'line') line ??= difference();
+      else if (match === 'table') return verdict('changed', 'table', difference());
+      else if (match === 'different') return verdict('changed', k === 0 ? 'reference' : 'second-reference', difference());
+    }
+  }
+  const entry = firstEntryDifference(pairing, a, b, symbolA, symbolB);
+  if (entry !== undefined) return verdict('changed', 'special-entry', entry);
+  if (line !== null) return verdict('ignored', 'line', line);
+  return bytesDiffer ? verdict('ignored', 'layout', null) : verdict('same', 'same', null);
+}
+
+/** Direct branches go to the same place: within the function by offset, else by function and offset. */
+function sameBranch(pairing: Pairing, a: Decoded, ia: Instruction, b: Decoded, ib: Instruction): boolean {
+  const insideA = ia.target! >= 0 && ia.target! < a.bytes.length;
+  const insideB = ib.target! >= 0 && ib.target! < b.bytes.length;
+  if (insideA !== insideB) return false;
+  if (insideA) return ia.target === ib.target;
+  const ownerA = branchOwner(a, ia);
+  const ownerB = branchOwner(b, ib);
+  if (ownerA.symbol === 0 || ownerB.symbol === 0) return ownerA.symbol === ownerB.symbol;
+  return ownerA.delta === ownerB.delta && sameSymbol(pairing, ownerA.symbol, ownerB.symbol);
+}
+
+function branchOwner({ side, symbol }: Decoded, instruction: Instruction): { symbol: number; delta: number } {
+  const section = side.table.section[symbol]!;
+  const place = side.table.value[symbol]! + instruction.target!;
+  const owner = coverAt(side.table, section, place);
+  return { symbol: owner, delta: owner === 0 ? 0 : place - side.table.value[owner]! };
+}
+
+/** Whether the next call after instruction `index` goes to a function that reports source lines. */
+function callsReporter({ side, targets }: Decoded, index: number): boolean {
+  for (let i = index + 1; i < targets.length; i++) {
+    for (const { target } of targets[i]!) {
+      if (target.symbol === 0) continue;
+      const name = side.name(target.symbol);
+      if (/^(__warned|__already_done|__func__)\./.test(name)) continue;
+      return reportsLine(name);
+    }
+  }
+  return false;
+}
+
+function isPadding({ instructions, targets, bytes }: Decoded, from: number): boolean {
+  for (let i = from; i < instructions.length; i++) {
+    const { offset, length } = instructions[i]!;
+    const first = bytes[offset]!;
+    const nop = first === 0x90 || first === 0xcc || (first === 0x0f && bytes[offset + 1] === 0x1f) || (first === 0x66 && length > 1 && bytes.subarray(offset, offset + length).includes(0x1f));
+    if (!nop || targets[i]!.length > 0) return false;
+  }
+  return true;
+}
+
+/** Instruction `index` in words, with what its relocations refer to. */
+export function describe(decoded: Decoded, index: number, disassembler: Disassembler): string {
+  const instruction = decoded.instructions[index];
+  if (instruction === undefined) return '(end of function)';
+  const text = disassembler.format(decoded.bytes, instruction.offset);
+  const names = decoded.targets[index]!.map(({ target }) => describeTarget(decoded.side, target));
+  return names.length === 0 ? text : `${text}    # ${names.join(', ')}`;
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}

@@ -1,0 +1,60 @@
+/**
+ * compare: what changed, and why?
+ *
+ * `candidates` finds the few pairs that digests or uses do not prove equal; `comparePairs` settles each by decoding.
+ */
+import type { Disassembler } from '../../arch';
+import { Trait, type ScanTable } from '../scan';
+import { sameContent, type Correlation, type Pairing } from '../correlate';
+import { compareData } from './data';
+import { compareFunctions } from './functions';
+import type { Side } from './side';
+import { sameSymbol } from './target';
+import type { Verdict } from './verdict';
+
+export { Side } from './side';
+export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
+
+/** Pairs of canonical symbols that need a closer look, as [orig, patched] in ORIG's order. */
+export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'uses'>): Uint32Array {
+  const { orig, patched, twin } = pairing;
+  const found: number[] = [];
+  const seen = new Set<number>();
+  for (let symbol = 1; symbol < orig.symbols; symbol++) {
+    if (twin[symbol] === 0) continue;
+    const a = orig.canonical[symbol]!;
+    const b = patched.canonical[twin[symbol]!]!;
+    if (!hasContent(orig, a) && !hasContent(patched, b)) continue;
+    if (sameContent(orig, a, patched, b) && orig.size[a] === patched.size[b] && !usesDiffer(pairing, uses, a, b)) continue;
+    // Aliases share one body: compare it once.
+    if (seen.has(a)) continue;
+    seen.add(a);
+    found.push(a, b);
+  }
+  return Uint32Array.from(found);
+}
+
+function hasContent(table: ScanTable, symbol: number): boolean {
+  return table.has(symbol, Trait.CONTENT);
+}
+
+/** Whether some slot refers to a symbol of an ambiguous name that is not the twin: equal digests do not see that. */
+function usesDiffer(pairing: Pairing, uses: Correlation['uses'], a: number, b: number): boolean {
+  const ours = uses.orig.of(a);
+  const theirs = uses.patched.of(b);
+  if (ours.length !== theirs.length) return true;
+  return ours.some(([slot, target], i) => slot !== theirs[i]![0] || !sameSymbol(pairing, target, theirs[i]![1]));
+}
+
+/** Verdicts on [orig, patched] pairs, in their order. The disassembler is asked for at the first function. */
+export function comparePairs(pairing: Pairing, a: Side, b: Side, pairs: Uint32Array): Verdict[] {
+  const verdicts: Verdict[] = [];
+  let disassembler: Disassembler | undefined;
+  for (let i = 0; i < pairs.length; i += 2) {
+    const x = pairs[i]!;
+    const y = pairs[i + 1]!;
+    if (a.table.has(x, Trait.OBJECT)) verdicts.push(compareData(pairing, a, b, x, y));
+    else verdicts.push(compareFunctions(pairing, a, b, x, y, (disassembler ??= a.arch.disassembler())));
+  }
+  return verdicts;
+}

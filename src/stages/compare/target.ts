@@ -1,0 +1,142 @@
+import { Digest, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
+import { Kind, Trait } from '../scan';
+import { stringEnd } from '../scan/identity';
+import { sameContent, type Pairing } from '../correlate';
+import type { Side } from './side';
+
+/** What one relocation refers to, resolved for one instruction. */
+export interface Target {
+  type: number;
+  /** The symbol reached, canonical; 0 for strings, constants and anonymous data. */
+  symbol: number;
+  /** Distance from that symbol. */
+  delta: number;
+  /** Digest of what counts about it. */
+  digest: Int32Array;
+  /** Set for strings: the text, for telling line numbers from changes. */
+  text: string | undefined;
+  /** Section and offset reached, for anonymous data. */
+  place: { section: number; offset: number } | undefined;
+}
+
+const scratch = new Digest();
+
+/**
+ * Resolves the rela at word `at` of `words`, which applies to `section` of `side`. `tail` is the number of instruction
+ * bytes behind its field.
+ */
+export function resolveTarget(side: Side, words: Uint32Array, at: number, section: number, tail: number): Target {
+  const { table, object, arch, identity } = side;
+  const symbol = words[at + R_SYM]!;
+  if (symbol >= table.symbols) object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
+  const type = words[at + R_TYPE]!;
+  const offset = u64(words, at + R_OFFSET);
+  const addend = s64(words, at + R_ADDEND);
+  const relative = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(type);
+  const distance = addend + (relative ? arch.bias(type) + tail : 0);
+
+  scratch.reset(0);
+  identity.mixTarget(scratch, symbol, section, offset, type, addend, 0, 0, tail);
+  const target: Target = { type, symbol: 0, delta: 0, digest: scratch.finish().slice(), text: undefined, place: undefined };
+  const kind = table.kind[symbol]!;
+  const place = table.section[symbol]!;
+  if (kind === Kind.NAMED || kind === Kind.CONTENT || kind === Kind.PRIVATE) {
+    target.symbol = table.canonical[symbol]!;
+    target.delta = distance;
+  } else if (kind === Kind.UNDEFINED) {
+    target.symbol = symbol;
+    target.delta = distance;
+  } else if (place < table.sections) {
+    const reached = table.value[symbol]! + distance;
+    if (table.sectionClass[place]! & SectionClass.STRING) target.text = stringAt(side, place, reached);
+    else {
+      target.symbol = identity.objectAt(place, reached);
+      target.delta = target.symbol === 0 ? 0 : reached - table.value[target.symbol]!;
+      target.place = { section: place, offset: reached };
+    }
+  }
+  return target;
+}
+
+function stringAt(side: Side, section: number, offset: number): string {
+  const { object } = side;
+  if (offset < 0 || offset >= object.size(section)) return '';
+  const start = object.offset(section) + offset;
+  const unit = object.entsize(section) || 1;
+  const end = stringEnd(object.bytes, start, object.offset(section) + object.size(section), unit);
+  return Buffer.from(object.bytes.subarray(start, end)).toString(unit === 2 ? 'utf16le' : 'latin1');
+}
+
+/** How two targets relate: the same thing, the same but for a source line, or different (in content of a table or not). */
+export type TargetMatch = 'same' | 'line' | 'table' | 'different';
+
+export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, unitName: string): TargetMatch {
+  if (ta.type !== tb.type) return 'different';
+  if (ta.symbol !== 0 && tb.symbol !== 0) {
+    const kindA = a.table.kind[ta.symbol]!;
+    const kindB = b.table.kind[tb.symbol]!;
+    if (kindA === Kind.NAMED && kindB === Kind.NAMED) return ta.delta === tb.delta && sameSymbol(pairing, ta.symbol, tb.symbol) ? 'same' : 'different';
+    if (sameDigest(ta.digest, tb.digest)) return 'same';
+    const tables = kindA === Kind.CONTENT && kindB === Kind.CONTENT;
+    return tables && ta.delta === tb.delta ? 'table' : 'different';
+  }
+  if (sameDigest(ta.digest, tb.digest)) return 'same';
+  if (ta.text !== undefined && tb.text !== undefined) return differsInLine(ta.text, tb.text, unitName) ? 'line' : 'different';
+  if (ta.place !== undefined && tb.place !== undefined && ta.symbol === 0 && tb.symbol === 0) return sameExtent(a, b, ta.place, tb.place) ? 'same' : 'table';
+  return 'different';
+}
+
+/** Whether two symbols are twins, or as good as twins: of one name, and interchangeable or both undecided. */
+export function sameSymbol(pairing: Pairing, a: number, b: number): boolean {
+  const { orig, patched } = pairing;
+  const twin = pairing.twin[a]!;
+  if (twin !== 0 && patched.canonical[twin] === b) return true;
+  if (orig.hash[a * 2] !== patched.hash[b * 2] || orig.hash[a * 2 + 1] !== patched.hash[b * 2 + 1]) return false;
+  if (twin === 0 && pairing.origin[b] === 0) return true;
+  // Equal functions and equal read-only data of one name are interchangeable, whichever was paired with which.
+  return !orig.has(a, Trait.WRITABLE) && !patched.has(b, Trait.WRITABLE) && orig.has(a, Trait.CONTENT) && sameContent(orig, a, patched, b);
+}
+
+function sameExtent(a: Side, b: Side, pa: { section: number; offset: number }, pb: { section: number; offset: number }): boolean {
+  if (pa.section >= a.table.sections || pb.section >= b.table.sections || pa.offset < 0 || pb.offset < 0) return false;
+  const readonly = a.table.sectionClass[pa.section]! & b.table.sectionClass[pb.section]! & SectionClass.READONLY;
+  if (readonly === 0) return false;
+  const lengthA = a.extents.end(pa.section, pa.offset) - pa.offset;
+  const lengthB = b.extents.end(pb.section, pb.offset) - pb.offset;
+  // Where the builds disagree about the extent, the longer one is compared. `ld -r` joins equally named `.rodata..L.str.7`
+  // sections of two units, though: in 7.2 an unreferenced 5-byte object follows the "i686" that override_release copies,
+  // so there the end of the shorter one is the object's.
+  const joined = a.object.name(pa.section).includes('..L') && b.object.name(pb.section).includes('..L');
+  const length = joined ? Math.min(lengthA, lengthB) : Math.max(lengthA, lengthB);
+  if (length <= 0 || pa.offset + length > a.object.size(pa.section) || pb.offset + length > b.object.size(pb.section)) return false;
+  const da = a.identity.ofRange(pa.section, pa.offset, pa.offset + length, 0).slice();
+  return sameDigest(da, b.identity.ofRange(pb.section, pb.offset, pb.offset + length, 0));
+}
+
+function sameDigest(a: Int32Array, b: Int32Array): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
+}
+
+/**
+ * Whether two strings are equal but for the number behind the unit's own file name and a colon. Fortified memcpy puts
+ * `... at net/packet/af_packet.c:3738` into a literal of `packet_getname` (Linux 6.12).
+ */
+export function differsInLine(a: string, b: string, unitName: string): boolean {
+  if (unitName === '') return false;
+  const lines = new RegExp(`(${unitName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}:)[0-9]+`, 'g');
+  return a !== b && a.replace(lines, '$1') === b.replace(lines, '$1');
+}
+
+/** A target in words: `printk`, `jiffies+0x8`, `"text"`, `.rodata+0x40`. */
+export function describeTarget(side: Side, target: Target): string {
+  if (target.text !== undefined) return JSON.stringify(target.text);
+  const { table } = side;
+  const distance = (delta: number): string => (delta === 0 ? '' : delta < 0 ? `-0x${(-delta).toString(16)}` : `+0x${delta.toString(16)}`);
+  if (target.symbol !== 0) {
+    const name = side.name(target.symbol);
+    return (name || side.sectionName(target.symbol)) + distance(target.delta);
+  }
+  if (target.place !== undefined && target.place.section < table.sections) return side.object.name(target.place.section) + distance(target.place.offset);
+  return side.arch.relocationName(target.type);
+}

@@ -1,0 +1,82 @@
+import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS } from '../elf/constants';
+import { StringTable } from '../elf/string-table';
+import type { ElfWriter, Rela } from '../elf/writer';
+import type { CodeRef } from './encode-function';
+import type { Target } from './model';
+
+/** A place in the object: a symbol's handle and the distance from it. */
+export interface Place {
+  symbol: number;
+  addend: number;
+}
+
+/** Where the functions (or the objects) of each unit went. */
+class UnitPlaces {
+  /** Index of each unit's first; units have different numbers of them. */
+  private readonly first: number[] = [];
+  private readonly symbols: number[] = [];
+  private readonly addends: number[] = [];
+
+  startUnit(): void {
+    this.first.push(this.symbols.length);
+  }
+
+  add(place: Place): void {
+    this.symbols.push(place.symbol);
+    this.addends.push(place.addend);
+  }
+
+  get(unit: number, index: number): Place {
+    const at = this.first[unit]! + index;
+    return { symbol: this.symbols[at]!, addend: this.addends[at]! };
+  }
+}
+
+/** Where everything that code and data may refer to is, and the merged string section. */
+export class Places {
+  readonly functions = new UnitPlaces();
+  readonly objects = new UnitPlaces();
+  private readonly strings = new StringTable();
+  private readonly stringSymbol: number;
+
+  /** `named` holds the symbols that no unit defines. */
+  constructor(writer: ElfWriter, private readonly named: ReadonlyMap<string, number>, firstStrings: readonly string[]) {
+    const { strings } = this;
+    for (const text of firstStrings) strings.add(text);
+    const section = writer.section({
+      name: '.rodata.str1.1', flags: SHF_ALLOC | SHF_MERGE | SHF_STRINGS, entsize: 1,
+      content: { get size() { return strings.bytes.length; }, chunks: () => [strings.bytes] },
+    });
+    this.stringSymbol = writer.sectionSymbol(section);
+  }
+
+  startUnit(): void {
+    this.functions.startUnit();
+    this.objects.startUnit();
+  }
+
+  /** Stores the strings referred to: the section's size must be known before any relocation is written. */
+  addStrings(targets: Iterable<Target>): void {
+    for (const target of targets) if ('string' in target) this.strings.add(target.string);
+  }
+
+  get(target: Target): Place {
+    if ('string' in target) return { symbol: this.stringSymbol, addend: this.strings.add(target.string) };
+    if ('function' in target) return this.functions.get(target.function.unit, target.function.ordinal);
+    if ('object' in target) return this.objects.get(target.object.unit, target.object.index);
+    return { symbol: this.named.get(target.name)!, addend: 0 };
+  }
+
+  /** Relocations of code that starts at `base` in its section. The row is reused. */
+  *relas(refs: readonly CodeRef[], base: number): Generator<Rela> {
+    const row: Rela = { offset: 0, type: 0, symbol: 0, addend: 0 };
+    for (const ref of refs) {
+      const { symbol, addend } = this.get(ref.target);
+      row.offset = base + ref.offset;
+      row.type = ref.type;
+      row.symbol = symbol;
+      row.addend = addend + ref.addend;
+      yield row;
+    }
+  }
+}
