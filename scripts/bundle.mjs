@@ -15,11 +15,23 @@ const lazyOclif = {
   name: 'lazy-oclif',
   setup(build) {
     build.onLoad({ filter: /node_modules\/@oclif\/core\/lib\/.*\.js$/ }, ({ path: file }) => {
-      const source = fs.readFileSync(file, 'utf8');
-      return { contents: lazyRequires(file.endsWith('/lib/index.js') ? withoutNodeCheck(source) : source), loader: 'js' };
+      let source = fs.readFileSync(file, 'utf8');
+      for (const [name, from, to] of OCLIF_PATCHES) {
+        if (!file.endsWith(name)) continue;
+        if (!source.includes(from)) throw new Error(`@oclif/core changed: ${name} no longer says ${from}`);
+        source = source.replace(from, to);
+      }
+      return { contents: lazyRequires(source), loader: 'js' };
     });
   },
 };
+
+const OCLIF_PATCHES = [
+  // Compares Node's version with a package.json of its own, which a bundle has not.
+  ['/lib/index.js', '\ncheckNodeVersion();', ''],
+  // Sorts the ids of commands, which are ASCII, by locale: the first use of ICU takes 6 ms.
+  ['/lib/config/plugin.js', 'a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : 1)'],
+];
 
 /** Rewrites the imports of a module that TypeScript compiled to CommonJS: a `require` runs when its value is first asked for. */
 export function lazyRequires(source) {
@@ -33,13 +45,6 @@ export function lazyRequires(source) {
       `Object.defineProperty(exports, "${name}", { enumerable: true, get: function () { return ${load}; } });`);
   if (names.length === 0) return lazy;
   return lazy.replace(new RegExp(`\\b(${names.join('|')})\\b(?!\\$)`, 'g'), (name) => `(${name}$$())`);
-}
-
-/** The index compares Node's version with a package.json of its own, which a bundle has not. */
-function withoutNodeCheck(source) {
-  const without = source.replace(/^checkNodeVersion\(\);$/m, '');
-  if (without === source) throw new Error('@oclif/core changed: lib/index.js no longer calls checkNodeVersion()');
-  return without;
 }
 
 /** piscina starts its threads from a `worker.js` beside itself; in dist/ that name is ours, so its own is `pool-worker.js`. */
