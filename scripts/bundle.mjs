@@ -1,8 +1,9 @@
 /**
  * How klpflow is bundled: CommonJS for Node 20, one file an entry, minified but with its names.
  *
- * Start-up time is part of the product, hence the plugins: each takes away work that a run does not need.
+ * Start-up time is part of the product: patches and stand-ins take away work that a run does not need.
  */
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,28 +11,31 @@ import * as esbuild from 'esbuild';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-/** @oclif/core loads all of itself at its first import. Here each of its modules is loaded at its first use instead. */
-const lazyOclif = {
-  name: 'lazy-oclif',
+/** Lines of packages that a bundle needs otherwise: file, what it says, what it shall say. */
+const PATCHES = [
+  // Compares Node's version with a package.json of its own, which a bundle has not.
+  ['@oclif/core/lib/index.js', '\ncheckNodeVersion();', ''],
+  // Sorts the ids of commands, which are ASCII, by locale: the first use of ICU takes 6 ms.
+  ['@oclif/core/lib/config/plugin.js', 'a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : 1)'],
+  // Starts its threads from a `worker.js` beside itself; in dist/ that name is ours.
+  ['piscina/dist/index.js', "(__dirname, 'worker.js')", "(__dirname, 'pool-worker.js')"],
+];
+
+/** Applies the patches, and lets @oclif/core load each of its modules at its first use instead of all at the first import. */
+const packages = {
+  name: 'packages',
   setup(build) {
-    build.onLoad({ filter: /node_modules\/@oclif\/core\/lib\/.*\.js$/ }, ({ path: file }) => {
+    build.onLoad({ filter: /node_modules\/(@oclif\/core\/lib|piscina\/dist)\/.*\.js$/ }, ({ path: file }) => {
       let source = fs.readFileSync(file, 'utf8');
-      for (const [name, from, to] of OCLIF_PATCHES) {
-        if (!file.endsWith(name)) continue;
-        if (!source.includes(from)) throw new Error(`@oclif/core changed: ${name} no longer says ${from}`);
+      for (const [name, from, to] of PATCHES) {
+        if (!file.endsWith(`/node_modules/${name}`)) continue;
+        if (!source.includes(from)) throw new Error(`${name} changed: it no longer says ${from.trim()}`);
         source = source.replace(from, to);
       }
-      return { contents: lazyRequires(source), loader: 'js' };
+      return { contents: file.includes('/piscina/') ? source : lazyRequires(source), loader: 'js' };
     });
   },
 };
-
-const OCLIF_PATCHES = [
-  // Compares Node's version with a package.json of its own, which a bundle has not.
-  ['/lib/index.js', '\ncheckNodeVersion();', ''],
-  // Sorts the ids of commands, which are ASCII, by locale: the first use of ICU takes 6 ms.
-  ['/lib/config/plugin.js', 'a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : 1)'],
-];
 
 /** Rewrites the imports of a module that TypeScript compiled to CommonJS: a `require` runs when its value is first asked for. */
 export function lazyRequires(source) {
@@ -46,19 +50,6 @@ export function lazyRequires(source) {
   if (names.length === 0) return lazy;
   return lazy.replace(new RegExp(`\\b(${names.join('|')})\\b(?!\\$)`, 'g'), (name) => `(${name}$$())`);
 }
-
-/** piscina starts its threads from a `worker.js` beside itself; in dist/ that name is ours, so its own is `pool-worker.js`. */
-const piscinaThread = {
-  name: 'piscina-thread',
-  setup(build) {
-    build.onLoad({ filter: /node_modules\/piscina\/dist\/index\.js$/ }, ({ path: file }) => {
-      const source = fs.readFileSync(file, 'utf8');
-      const contents = source.replace("(__dirname, 'worker.js')", "(__dirname, 'pool-worker.js')");
-      if (contents === source) throw new Error("piscina changed: dist/index.js no longer starts 'worker.js'");
-      return { contents, loader: 'js' };
-    });
-  },
-};
 
 const standIn = (name) => path.join(root, `scripts/stand-ins/${name}.cjs`);
 
@@ -80,13 +71,18 @@ export const options = {
   },
   // iced-x86 is WebAssembly and loaded by those who decode; piscina loads @napi-rs/nice, and oclif typescript, only when asked to.
   external: ['iced-x86', '@napi-rs/nice', 'typescript', '#worker', 'mmap-io/package.json'],
-  plugins: [lazyOclif, piscinaThread],
+  plugins: [packages],
 };
 
 /** Bundles `source` and puts the result in place in one step: others may be running the old one. */
 export async function bundle(source, outfile) {
   const result = await esbuild.build({ ...options, entryPoints: [source], outfile, write: false });
-  for (const { path: file, text } of result.outputFiles) replace(file, Buffer.from(file.endsWith('.js') ? ascii(text) : text));
+  for (const { path: file, text } of result.outputFiles) replace(file, Buffer.from(file.endsWith('.js') ? signed(ascii(text)) : text));
+}
+
+/** Ends the code in a digest of it, by which the launcher knows whether a code cache belongs to it: V8 compares lengths only. */
+function signed(code) {
+  return `${code}//${createHash('sha256').update(code).digest('hex').slice(0, 16)}\n`;
 }
 
 /** esbuild leaves regular expressions as they are; the launcher reads the bundle as Latin-1. */

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { replace, root } from './bundle.mjs';
 
 const require = createRequire(`${root}/`);
-const { cli, script } = require('./dist/main.js').load();
+const { cli, script, digest } = require('./dist/main.js').load();
 for (const id of Object.keys(cli.COMMANDS)) void cli.COMMANDS[id];
 await cli.start(['doctor', '--help']);
-replace(`${root}/dist/cli.cache`, script.createCachedData());
+replace(`${root}/dist/cli.cache`, Buffer.concat([Buffer.from(digest), script.createCachedData()]));

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { bundle, lazyRequires, root } from '../scripts/bundle.mjs';
@@ -25,9 +25,22 @@ test('the bundle is ASCII and holds nothing of node-pre-gyp', () => {
   expect(text.every((byte) => byte < 0x80)).toBe(true);
 });
 
-test('V8 takes the code cache that the build wrote', () => {
-  const program = `const { script } = require(${JSON.stringify(join(root, 'dist/main.js'))}).load(); console.log(script.cachedDataRejected)`;
-  expect(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' })).toBe('false\n');
+test('V8 takes the code cache that the build wrote, and is not given one of another bundle', () => {
+  const copy = mkdtempSync(join(root, 'dist/cache-test-'));
+  const rejected = (): string => {
+    const program = `const { script } = require('./main.js').load(); console.log(script.cachedDataRejected)`;
+    return execFileSync(process.execPath, ['-e', program], { cwd: copy, encoding: 'utf8' }).trim();
+  };
+  try {
+    for (const file of ['main.js', 'cli.js', 'cli.cache']) cpSync(join(root, 'dist', file), join(copy, file));
+    expect(rejected()).toBe('false');
+    const cli = join(copy, 'cli.js');
+    const text = readFileSync(cli, 'latin1');
+    writeFileSync(cli, `${text.slice(0, -17)}${'0'.repeat(16)}\n`, 'latin1');
+    expect(rejected()).toBe('undefined');
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 });
 
 test('a lazy require runs once, at the first use', () => {
