@@ -28,11 +28,10 @@ export interface Correlation {
   uses: { orig: UseIndex; patched: UseIndex };
 }
 
-/** One side's table with the names and uses that its scan left. */
+/** One side's table with the uses that its scan left. */
 export interface ScannedObject {
   table: ScanTable;
   uses: Uint32Array;
-  nameOf: (symbol: number) => string;
 }
 
 /** What stands for the unit in a key: locals belong to a pair of units, everything else to all. */
@@ -49,7 +48,7 @@ export function correlate(orig: ScannedObject, patched: ScannedObject): Correlat
   // Then names whose scope changed: LTO promotes a static in one build and not in the other.
   pairAcrossScopes(pairing);
   // Unit hashes are learnt from pairs, so this needs the names to be done.
-  pairBySuffix(pairing, orig.nameOf, patched.nameOf);
+  pairBySuffix(pairing);
 
   // Each rule may free the next, so go round until none finds anything.
   for (let progress = true; progress; ) {
@@ -176,7 +175,8 @@ function pairRemaining(pairing: Pairing, group: Group, uses: Correlation['uses']
   const [a] = free.orig as [number];
   const [b] = free.patched as [number];
   const writable = pairing.orig.has(a, Trait.WRITABLE) || pairing.patched.has(b, Trait.WRITABLE);
-  if (writable && isNumberedVariable(pairing.orig, a) && !shareUser(pairing, uses.orig, a, uses.patched, b)) return false;
+  const unused = !uses.orig.usersOf.has(a) && !uses.patched.usersOf.has(b);
+  if (writable && isNumberedVariable(pairing.orig, a) && !unused && !shareUser(pairing, uses.orig, a, uses.patched, b)) return false;
   pairing.pair(a, b, 'remaining');
   return true;
 }

@@ -14,8 +14,9 @@ const UNIQUE_ID = bytesOf('__UNIQUE_ID_');
 export class BaseName {
   hashLow = 0;
   hashHigh = 0;
-  /** Whether the name held a `.llvm.` suffix. */
+  /** Whether the name held a `.llvm.` suffix, and a hash of that suffix. */
   promoted = false;
+  suffix = 0;
   /** Whether a trailing number was left out. */
   numbered = false;
   /** Whether the whole name contains a dot. */
@@ -24,6 +25,7 @@ export class BaseName {
   /** Takes the name at [start, end) apart. `strip` is false for symbols whose names stand as they are (NOTYPE, UNDEF). */
   read(bytes: Uint8Array, start: number, end: number, strip: boolean): void {
     this.promoted = this.numbered = this.dotted = false;
+    this.suffix = 0;
     let stop = end;
     if (strip) {
       const dot = find(bytes, start, end);
@@ -32,6 +34,7 @@ export class BaseName {
         for (let at = dot; at < stop; at++) {
           if (bytes[at] === DOT && startsWith(bytes, at, end, LLVM)) {
             this.promoted = true;
+            this.suffix = suffixHash(bytes, at + LLVM.length, end);
             stop = at;
           }
         }
@@ -69,6 +72,13 @@ export class BaseName {
     this.hashLow = low ^ (low >>> 13);
     this.hashHigh = high;
   }
+}
+
+/** Never 0, which stands for no suffix. */
+function suffixHash(bytes: Uint8Array, at: number, end: number): number {
+  let hash = 0;
+  for (; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x5bd1e995) ^ (hash >>> 13);
+  return (hash ^ (hash >>> 15)) >>> 0 || 1;
 }
 
 /** Position of the dot that ends a run of digits starting at `at`, 0 if there is no such run. */

@@ -73,6 +73,7 @@ function classify(object: ElfObject, table: ScanTable, symbol: number, type: num
   const isFunction = type === STT_FUNC;
   const isObject = type === STT_OBJECT || type === STT_TLS;
 
+  table.suffix[symbol] = base.suffix;
   let traits = isFunction ? Trait.FUNC : isObject ? Trait.OBJECT : 0;
   if (local || base.promoted) traits |= Trait.UNIT_LOCAL;
   if (base.promoted) traits |= Trait.PROMOTED;

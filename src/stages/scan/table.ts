@@ -2,7 +2,7 @@
  * The columns of one object, in shared memory.
  *
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
- * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 72 MB.
+ * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 84 MB.
  */
 
 /** What a reference to a symbol means, i.e. which part of its target makes it equal to another. */
@@ -60,7 +60,7 @@ export const Trait = {
 export const SECTION_ABS = 0xfffffff1;
 export const SECTION_COMMON = 0xfffffff2;
 
-interface Shape {
+export interface Shape {
   symbols: number;
   sections: number;
 }
@@ -78,6 +78,7 @@ export class ScanTable {
   readonly traits: Uint16Array;
   /** The FILE symbol a local belongs to, 0 for none. */ readonly file: Uint32Array;
   /** The alias that stands for the group; itself for most. */ readonly canonical: Uint32Array;
+  /** Hash of the `.llvm.` suffix, 0 for none. */ readonly suffix: Uint32Array;
   /** Four words of content digest. */ readonly digest: Int32Array;
   /** Two words of digest over the function's special-section entries, order-free. */ readonly special: Int32Array;
 
@@ -109,6 +110,7 @@ export class ScanTable {
     this.file = take(Uint32Array, n, 4);
     this.canonical = take(Uint32Array, n, 4);
     this.covers = take(Uint32Array, n, 4);
+    this.suffix = take(Uint32Array, n, 4);
     this.sectionClass = take(Uint32Array, m, 4);
     this.relaSection = take(Uint32Array, m, 4);
     this.coverStart = take(Uint32Array, m + 1, 4);
@@ -122,7 +124,7 @@ export class ScanTable {
   /** Bytes of shared memory that an object of this shape needs. */
   static bytes({ symbols: n, sections: m }: Shape): number {
     const widths: ReadonlyArray<readonly [number, number]> = [
-      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4],
+      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4],
       [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 2], [n, 1], [n, 1], [m, 1],
     ];
     return widths.reduce((total, [length, width]) => align8(total + length * width), 0);

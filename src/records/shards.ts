@@ -1,0 +1,77 @@
+import { klpflow } from './generated/schema';
+import { bytesOf, fill, words } from './table';
+
+export interface DigestRecord {
+  from: number;
+  to: number;
+  uses: Uint32Array;
+}
+
+/** One shard's digests, [from, to) of the column, and its uses. */
+export function encodeDigests({ from, to, uses }: DigestRecord, digest: Int32Array): Uint8Array {
+  return klpflow.DigestShard.encode({ from, to, digest: bytesOf(digest, from * 4, (to - from) * 4), uses: bytesOf(uses) } as klpflow.DigestShard).finish();
+}
+
+/** Fills the digest column from a shard's message; undefined where it does not fit. */
+export function decodeDigests(message: Uint8Array | undefined, digest: Int32Array): DigestRecord | undefined {
+  if (message === undefined) return undefined;
+  const shard = klpflow.DigestShard.decode(message);
+  if (!fill(digest, shard.from * 4, shard.digest) || shard.digest.length !== (shard.to - shard.from) * 16) return undefined;
+  return { from: shard.from, to: shard.to, uses: words(shard.uses) };
+}
+
+export interface SpecialRecord {
+  owners: Uint32Array;
+  digest: Int32Array;
+  traceable: Uint32Array;
+  sealed: Uint32Array;
+  uses: Uint32Array;
+  unknown: Array<{ section: string; bytes: number }>;
+}
+
+export function encodeSpecial(record: SpecialRecord): Uint8Array {
+  const { owners, digest, traceable, sealed, uses, unknown } = record;
+  return klpflow.SpecialEntries.encode({
+    owners: bytesOf(owners), digest: bytesOf(digest), traceable: bytesOf(traceable), sealed: bytesOf(sealed), uses: bytesOf(uses),
+    unknown: unknown as unknown as klpflow.UnknownSize[],
+  } as klpflow.SpecialEntries).finish();
+}
+
+export function decodeSpecial(message: Uint8Array | undefined): SpecialRecord | undefined {
+  if (message === undefined) return undefined;
+  const record = klpflow.SpecialEntries.decode(message);
+  const digest = words(record.digest);
+  if (digest.length !== record.owners.length / 2) return undefined;
+  return {
+    owners: words(record.owners), digest: new Int32Array(digest.buffer), traceable: words(record.traceable), sealed: words(record.sealed), uses: words(record.uses),
+    unknown: record.unknown.map((size) => ({ section: size.section ?? '', bytes: Number(size.bytes ?? 0) })),
+  };
+}
+
+export interface InputRecord {
+  path: string;
+  device: string;
+  inode: string;
+  size: number;
+  mtimeNs: string;
+  ctimeNs: string;
+  digest: string;
+}
+
+export function encodeInput(input: InputRecord): Uint8Array {
+  return klpflow.Input.encode(input as unknown as klpflow.Input).finish();
+}
+
+export function decodeInput(message: Uint8Array | undefined): InputRecord | undefined {
+  if (message === undefined) return undefined;
+  const { path, device, inode, size, mtimeNs, ctimeNs, digest } = klpflow.Input.decode(message);
+  return { path, device, inode, size: Number(size), mtimeNs, ctimeNs, digest };
+}
+
+export function encodeOutcome(json: string): Uint8Array {
+  return klpflow.Outcome.encode({ json } as klpflow.Outcome).finish();
+}
+
+export function decodeOutcome(message: Uint8Array | undefined): string | undefined {
+  return message === undefined ? undefined : klpflow.Outcome.decode(message).json;
+}

@@ -1,0 +1,113 @@
+import { klpflow } from './generated/schema';
+
+/** The columns of a scanned object that are recorded. Structural, so that records know no stage. */
+export interface TableColumns {
+  readonly symbols: number;
+  readonly sections: number;
+  readonly name: Uint32Array;
+  readonly nameLength: Uint16Array;
+  readonly hash: Uint32Array;
+  readonly section: Uint32Array;
+  readonly value: Float64Array;
+  readonly size: Float64Array;
+  readonly info: Uint8Array;
+  readonly kind: Uint8Array;
+  readonly traits: Uint16Array;
+  readonly file: Uint32Array;
+  readonly canonical: Uint32Array;
+  readonly suffix: Uint32Array;
+  readonly covers: Uint32Array;
+  readonly coverEnd: Float64Array;
+  readonly sectionClass: Uint32Array;
+  readonly sectionSpecial: Uint8Array;
+  readonly relaSection: Uint32Array;
+  readonly coverStart: Uint32Array;
+}
+
+export interface Shape {
+  symbols: number;
+  sections: number;
+}
+
+type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
+
+/** Columns by field of SymbolBatch, with elements a symbol. */
+const SYMBOL_FIELDS = [
+  ['name', 'name', 1], ['nameLength', 'nameLength', 1], ['hash', 'hash', 2], ['section', 'section', 1], ['value', 'value', 1], ['size', 'size', 1],
+  ['info', 'info', 1], ['kind', 'kind', 1], ['traits', 'traits', 1], ['file', 'file', 1], ['canonical', 'canonical', 1], ['suffix', 'suffix', 1],
+  ['covers', 'covers', 1], ['coverEnd', 'coverEnd', 1],
+] as const;
+
+const SECTION_FIELDS = [['class', 'sectionClass'], ['special', 'sectionSpecial'], ['relaSection', 'relaSection'], ['coverStart', 'coverStart']] as const;
+
+/** 65,536 symbols make 4 MiB of columns: big enough to be cheap, small enough to be held twice. */
+const BATCH = 1 << 16;
+
+/** A Table message, then batches that cover it. Generated one at a time, so that a whole table is never held encoded. */
+export function* encodeTable(table: TableColumns, machine: number, littleEndian: boolean): Generator<Uint8Array> {
+  yield klpflow.Table.encode({ symbols: table.symbols, sections: table.sections, machine, littleEndian } as klpflow.Table).finish();
+  for (let first = 0; first < table.sections; first += BATCH) {
+    const count = Math.min(BATCH, table.sections - first);
+    const batch: Record<string, unknown> = { first, count };
+    for (const [field, column] of SECTION_FIELDS) batch[field] = bytesOf(table[column], first, count);
+    yield klpflow.SectionBatch.encode(batch as unknown as klpflow.SectionBatch).finish();
+  }
+  for (let first = 0; first < table.symbols; first += BATCH) {
+    const count = Math.min(BATCH, table.symbols - first);
+    const batch: Record<string, unknown> = { first, count };
+    for (const [field, column, width] of SYMBOL_FIELDS) batch[field] = bytesOf(table[column], first * width, count * width);
+    yield klpflow.SymbolBatch.encode(batch as unknown as klpflow.SymbolBatch).finish();
+  }
+}
+
+/** Reads what `encodeTable` wrote into the table that `create` makes; undefined where the batches do not cover it. */
+export function decodeTable<T extends TableColumns>(messages: readonly Uint8Array[], create: (shape: Shape) => T): T | undefined {
+  const [head, ...batches] = messages;
+  if (head === undefined) return undefined;
+  const { symbols, sections } = klpflow.Table.decode(head);
+  const sectionBatches = Math.ceil(sections / BATCH);
+  if (batches.length !== sectionBatches + Math.ceil(symbols / BATCH)) return undefined;
+  const table = create({ symbols, sections });
+  for (const [i, bytes] of batches.entries()) {
+    if (i < sectionBatches) {
+      const batch = klpflow.SectionBatch.decode(bytes);
+      for (const [field, column] of SECTION_FIELDS) if (!fill(table[column], batch.first, batch[field])) return undefined;
+    } else {
+      const batch = klpflow.SymbolBatch.decode(bytes);
+      for (const [field, column, width] of SYMBOL_FIELDS) if (!fill(table[column], batch.first * width, batch[field])) return undefined;
+    }
+  }
+  // One past the last section's covers, which no batch holds.
+  table.coverStart[sections] = table.coverStart.length > 0 ? countCovers(table) : 0;
+  return table;
+}
+
+/** The covers' count: they are packed at the front of their column and never 0. */
+function countCovers(table: TableColumns): number {
+  let low = 0;
+  let high = table.symbols;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (table.covers[middle] !== 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** A part of a column as bytes, without a copy. */
+export function bytesOf(column: Column, from = 0, count = column.length - from): Uint8Array {
+  return new Uint8Array(column.buffer, column.byteOffset + from * column.BYTES_PER_ELEMENT, count * column.BYTES_PER_ELEMENT);
+}
+
+/** Copies bytes into a column at an element; false where they do not fit. */
+export function fill(column: Column, from: number, bytes: Uint8Array): boolean {
+  const start = from * column.BYTES_PER_ELEMENT;
+  if (start + bytes.length > column.byteLength || bytes.length % column.BYTES_PER_ELEMENT !== 0) return false;
+  new Uint8Array(column.buffer, column.byteOffset, column.byteLength).set(bytes, start);
+  return true;
+}
+
+/** Bytes of a message as a column of their own. */
+export function words(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(bytes.slice().buffer);
+}

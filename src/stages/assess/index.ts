@@ -1,0 +1,178 @@
+/**
+ * assess: can the changes go into a livepatch, and what else must come along?
+ *
+ * The last stage that looks at both builds. It turns verdicts on pairs into lists of functions and data, takes callers
+ * of functions that cannot be redirected, follows what included code reaches, and refuses whatever would load but not
+ * work. Every reason is collected; none ends the run.
+ */
+import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { RULES, type AmbiguousGroup, type Pairing } from '../correlate';
+import type { Side, Verdict } from '../compare';
+import { Trait } from '../scan';
+import type { UnknownEntrySize } from '../scan/entries';
+import { carryCallers } from './carry';
+import { checkReach } from './reach';
+import { ColdParts, aliasesOf, plain, unitOf } from './names';
+import type { Assessment, ChangedFunction, ObjectResult } from './result';
+
+export type { Assessment, CarriedFunction, ChangedFunction, ObjectResult, PlainSymbol } from './result';
+
+export interface AssessInput {
+  pairing: Pairing;
+  ambiguous: AmbiguousGroup[];
+  orig: Side;
+  patched: Side;
+  verdicts: Verdict[];
+  /** Name of the patched object: `vmlinux` or a module's. */
+  objectName: string;
+  unknownSizes: UnknownEntrySize[];
+}
+
+export function assess(input: AssessInput): Assessment {
+  const { pairing, orig, patched, objectName } = input;
+  const diagnostics: Diagnostic[] = [];
+  const refuse = (code: Parameters<typeof diagnostic>[0], message: string, side: Side, symbol: number, offset?: number): void => {
+    diagnostics.push(diagnostic(code, message, { object: objectName, section: side.sectionName(symbol), symbol: side.name(symbol), ...(offset === undefined ? {} : { offset }) }));
+  };
+  const discarded = objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT;
+
+  const result: ObjectResult = {
+    name: objectName,
+    functions: { changed: [], new: [], removed: [], carried: [], ignored: [] },
+    data: { changed: [], new: [], removed: [], ignored: [] },
+    ambiguous: input.ambiguous.map((group) => ({ orig: group.orig.map((s) => orig.name(s)), patched: group.patched.map((s) => patched.name(s)) })),
+  };
+
+  // A cold part changes with its function, whichever of the two differs.
+  const verdicts = foldColdParts(input);
+  /** Changed functions by PATCHED symbol. */
+  const changed = new Map<number, Verdict>();
+  for (const verdict of verdicts) {
+    const { orig: a, patched: b, first } = verdict;
+    const isFunction = patched.table.has(b, Trait.FUNC) || orig.table.has(a, Trait.FUNC);
+    if (verdict.status === 'ignored') {
+      (isFunction ? result.functions : result.data).ignored.push({ name: orig.name(a), class: verdict.class as never });
+    } else if (verdict.status === 'changed' && isFunction) {
+      changed.set(b, verdict);
+      result.functions.changed.push(changedFunction(pairing, orig, patched, verdict));
+      if (orig.table.has(a, discarded) || patched.table.has(b, discarded)) {
+        refuse('init-change', `${orig.name(a)} changed, but its section ${orig.sectionName(a)} is gone from the running kernel`, orig, a, first?.offset);
+      }
+    } else if (verdict.status === 'changed') {
+      result.data.changed.push({ ...plain(orig, a), first });
+      if (orig.table.has(a, discarded)) refuse('init-change', `${orig.name(a)} changed, but its section ${orig.sectionName(a)} is gone from the running kernel`, orig, a, first?.offset);
+      else refuse('changed-data', `the initial value of ${orig.name(a)} changed`, orig, a, first?.offset);
+    }
+  }
+
+  const undecided = new Set(input.ambiguous.flatMap((group) => group.patched));
+  const undecidedOrig = new Set(input.ambiguous.flatMap((group) => group.orig));
+  const fresh = newFunctions(pairing, patched, undecided);
+  for (const symbol of fresh) {
+    result.functions.new.push(plain(patched, symbol));
+    if (patched.table.has(symbol, discarded)) refuse('init-change', `new function ${patched.name(symbol)} lies in ${patched.sectionName(symbol)}, which the running kernel no longer executes`, patched, symbol);
+  }
+  listUnpaired(input, result, undecided, undecidedOrig);
+
+  for (const group of input.ambiguous) {
+    if (!patched.table.has(group.patched[0]!, Trait.FUNC)) continue;
+    const symbol = group.patched[0]!;
+    refuse('ambiguous-twin', `${group.orig.length} functions in ORIG and ${group.patched.length} in PATCHED share the name ${patched.name(symbol)}, at least one changed, and nothing tells which`, patched, symbol);
+  }
+
+  const included = new Set([...changed.keys(), ...fresh]);
+  carryCallers(input, changed, included, result, diagnostics);
+  const cold = new ColdParts(patched);
+  for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
+  checkReach(input, included, undecided, discarded, diagnostics);
+  if (included.size > 0) {
+    for (const { section, bytes } of input.unknownSizes) {
+      diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
+    }
+  }
+  return { object: result, diagnostics };
+}
+
+function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: Verdict): ChangedFunction {
+  const { orig: a, patched: b } = verdict;
+  const name = orig.name(a);
+  const patchedName = patched.name(b);
+  const aliases = aliasesOf(orig, a).slice(1).map((symbol) => orig.name(symbol));
+  // Aliases pair one by one; any of them that has a rule tells why the bodies are twins.
+  const paired = [a, ...aliasesOf(orig, a)].find((symbol) => pairing.rule[symbol] !== 0) ?? a;
+  const rule = RULES[pairing.rule[paired]!]!;
+  return {
+    name,
+    ...(patchedName === name ? {} : { patchedName }),
+    ...(aliases.length === 0 ? {} : { aliases }),
+    file: unitOf(orig, a),
+    section: orig.sectionName(a),
+    class: verdict.class as ChangedFunction['class'],
+    first: verdict.first,
+    pairedBy: { rule, evidence: EVIDENCE[rule] },
+  };
+}
+
+/** What each pairing rule rests on, in words. */
+export const EVIDENCE: Record<(typeof RULES)[number], string> = {
+  none: 'not paired',
+  name: 'the only symbol of this name in both objects',
+  unit: 'the only symbol of this name in the paired compilation units',
+  promotion: 'the only symbol of this name left, local in one build and promoted or global in the other',
+  suffix: 'the same LTO unit hash as other pairs of the unit',
+  content: 'equal contents, different from every other symbol of the name',
+  identical: 'all symbols of the name have equal contents',
+  use: 'the same places of unchanged functions refer to them',
+  user: 'the same functions use them, and no other symbol of the name',
+  remaining: 'every other symbol of the name is paired',
+};
+
+function foldColdParts({ orig, patched, verdicts }: AssessInput): Verdict[] {
+  const origCold = new ColdParts(orig);
+  const patchedCold = new ColdParts(patched);
+  const known = new Map(verdicts.map((verdict) => [verdict.orig, verdict]));
+  const folded: Verdict[] = [];
+  for (const verdict of verdicts) {
+    if (verdict.status !== 'changed' || !orig.table.has(verdict.orig, Trait.COLD)) {
+      if (!orig.table.has(verdict.orig, Trait.COLD)) folded.push(verdict);
+      continue;
+    }
+    const a = origCold.parentOf(verdict.orig);
+    const b = patchedCold.parentOf(verdict.patched);
+    if (a === 0 || b === 0) {
+      folded.push(verdict);
+      continue;
+    }
+    if (known.get(a)?.status === 'changed') continue;
+    known.set(a, { ...verdict, orig: a, patched: b });
+    folded.push(known.get(a)!);
+  }
+  return folded.filter((verdict) => known.get(verdict.orig) === verdict);
+}
+
+/** Patched functions without a twin: not padding, not a cold part, not one more name of a paired body. */
+function newFunctions(pairing: Pairing, { table }: Side, undecided: ReadonlySet<number>): number[] {
+  const paired = new Set<number>();
+  const fresh: number[] = [];
+  for (let symbol = 1; symbol < table.symbols; symbol++) if (pairing.origin[symbol] !== 0 && table.has(symbol, Trait.FUNC)) paired.add(table.canonical[symbol]!);
+  for (let symbol = 1; symbol < table.symbols; symbol++) {
+    if (!table.has(symbol, Trait.FUNC) || !table.has(symbol, Trait.CORRELATABLE) || table.has(symbol, Trait.COLD)) continue;
+    if (table.canonical[symbol] === symbol && !paired.has(symbol) && !undecided.has(symbol)) fresh.push(symbol);
+  }
+  return fresh;
+}
+
+function listUnpaired({ pairing, orig, patched }: AssessInput, result: ObjectResult, undecided: ReadonlySet<number>, undecidedOrig: ReadonlySet<number>): void {
+  for (let symbol = 1; symbol < patched.table.symbols; symbol++) {
+    if (patched.table.has(symbol, Trait.OBJECT) && patched.table.has(symbol, Trait.CORRELATABLE) && pairing.origin[symbol] === 0 && !undecided.has(symbol)) {
+      result.data.new.push(plain(patched, symbol));
+    }
+  }
+  const bodies = new Set<number>();
+  for (let symbol = 1; symbol < orig.table.symbols; symbol++) if (pairing.twin[symbol] !== 0) bodies.add(orig.table.canonical[symbol]!);
+  for (let symbol = 1; symbol < orig.table.symbols; symbol++) {
+    if (!orig.table.has(symbol, Trait.CORRELATABLE) || orig.table.canonical[symbol] !== symbol || bodies.has(symbol) || undecidedOrig.has(symbol)) continue;
+    if (orig.table.has(symbol, Trait.COLD)) continue;
+    (orig.table.has(symbol, Trait.FUNC) ? result.functions : result.data).removed.push(plain(orig, symbol));
+  }
+}

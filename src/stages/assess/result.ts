@@ -1,0 +1,55 @@
+import type { Diagnostic } from '../../diagnostics';
+import type { ChangeClass, Difference, IgnoredClass } from '../compare';
+
+/** The unit a symbol belongs to: its FILE symbol's name, null where ELF does not say (globals). */
+export type UnitName = string | null;
+
+export interface ChangedFunction {
+  /** Full ELF name in ORIG. */
+  name: string;
+  /** Full ELF name in PATCHED, where it differs. */
+  patchedName?: string;
+  /** Other names of the same body. */
+  aliases?: string[];
+  file: UnitName;
+  section: string;
+  class: ChangeClass;
+  first: Difference | null;
+  pairedBy: { rule: string; evidence: string };
+}
+
+export interface PlainSymbol {
+  name: string;
+  file: UnitName;
+  section: string;
+}
+
+export interface CarriedFunction {
+  name: string;
+  /** Callees without an ftrace site, innermost last, that brought it in. */
+  via: string[];
+}
+
+export interface ObjectResult {
+  name: string;
+  functions: {
+    changed: ChangedFunction[];
+    new: PlainSymbol[];
+    removed: PlainSymbol[];
+    carried: CarriedFunction[];
+    ignored: Array<{ name: string; class: IgnoredClass }>;
+  };
+  data: {
+    changed: Array<PlainSymbol & { first: Difference | null }>;
+    new: PlainSymbol[];
+    removed: PlainSymbol[];
+    ignored: Array<{ name: string; class: IgnoredClass }>;
+  };
+  /** Groups of one name that nothing tells apart; a refusal only where the livepatch depends on one. */
+  ambiguous: Array<{ orig: string[]; patched: string[] }>;
+}
+
+export interface Assessment {
+  object: ObjectResult;
+  diagnostics: Diagnostic[];
+}
