@@ -13,7 +13,14 @@ settings.enableAutoTranspile = false;
 
 /** Command ids as typed, `:` between topic and command. */
 export const COMMANDS: Record<string, Command.Class> = {
+  get compare() { return (require('./commands/compare') as typeof import('./commands/compare')).default; },
+  get correlate() { return (require('./commands/correlate') as typeof import('./commands/correlate')).default; },
+  get diff() { return (require('./commands/diff') as typeof import('./commands/diff')).default; },
   get doctor() { return (require('./commands/doctor') as typeof import('./commands/doctor')).default; },
+  get explain() { return (require('./commands/explain') as typeof import('./commands/explain')).default; },
+  get runs() { return (require('./commands/runs') as typeof import('./commands/runs')).default; },
+  get scan() { return (require('./commands/scan') as typeof import('./commands/scan')).default; },
+  get status() { return (require('./commands/status') as typeof import('./commands/status')).default; },
 };
 
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */

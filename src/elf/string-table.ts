@@ -11,7 +11,8 @@ const encoder = new TextEncoder();
 export class StringTable {
   private store = new Uint8Array(4096);
   private used = 1;
-  private slots = new Uint32Array(1024).fill(EMPTY);
+  /** Two words a slot: where a string starts, and its hash. */
+  private slots = new Uint32Array(2048).fill(EMPTY);
   private count = 0;
 
   /** The offset of `text` (UTF-8, NUL-terminated) in the table. The empty string is at 0. @throws RangeError past 4 GiB or on a NUL */
@@ -19,14 +20,17 @@ export class StringTable {
     if (text === '') return 0;
     const start = this.used;
     const end = this.append(text);
-    let slot = this.hash(start, end) & (this.slots.length - 1);
+    const hash = this.hash(start, end);
+    const mask = this.slots.length - 2;
+    let slot = (hash << 1) & mask;
     for (let at = this.slots[slot]!; at !== EMPTY; at = this.slots[slot]!) {
-      if (this.equal(at, start, end)) return at;
-      slot = (slot + 1) & (this.slots.length - 1);
+      if (this.slots[slot + 1] === hash && this.equal(at, start, end)) return at;
+      slot = (slot + 2) & mask;
     }
     this.slots[slot] = start;
+    this.slots[slot + 1] = hash;
     this.used = end;
-    if (++this.count * 2 > this.slots.length) this.rehash();
+    if (++this.count * 4 > this.slots.length) this.rehash();
     return start;
   }
 
@@ -74,12 +78,13 @@ export class StringTable {
   private rehash(): void {
     const old = this.slots;
     this.slots = new Uint32Array(old.length * 2).fill(EMPTY);
-    for (const start of old) {
-      if (start === EMPTY) continue;
-      const end = this.store.indexOf(0, start) + 1;
-      let slot = this.hash(start, end) & (this.slots.length - 1);
-      while (this.slots[slot] !== EMPTY) slot = (slot + 1) & (this.slots.length - 1);
-      this.slots[slot] = start;
+    const mask = this.slots.length - 2;
+    for (let from = 0; from < old.length; from += 2) {
+      if (old[from] === EMPTY) continue;
+      let slot = (old[from + 1]! << 1) & mask;
+      while (this.slots[slot] !== EMPTY) slot = (slot + 2) & mask;
+      this.slots[slot] = old[from]!;
+      this.slots[slot + 1] = old[from + 1]!;
     }
   }
 }

@@ -14,11 +14,21 @@ export interface PlannedSection {
   link: number | 'symtab';
   /** sh_info; `signature` (of a group) is a symbol's handle, whose final index belongs there. */
   info: number | { signature: number };
-  /** Bytes in the file; of SHT_NOBITS, bytes in memory. Asked for when the file is laid out. */
-  size(): number;
-  /** Exactly `size()` bytes, in pieces. `symbolIndices` gives each symbol handle's index in the written table. */
-  bytes(symbolIndices: Uint32Array): Iterable<Uint8Array>;
+  content: PlannedContent;
 }
+
+/** Bytes, or their number and a way to produce them. */
+export type PlannedContent = Uint8Array | { readonly size: number; chunks(pass: WritePass): Iterable<Uint8Array> };
+
+/** What one pass over the file shares. */
+export interface WritePass {
+  /** Index of each symbol handle in the written table. */
+  readonly symbolIndices: Uint32Array;
+  /** Room for records, reused by all tables of the file: a kernel has 100,000 rela sections. */
+  readonly records: DataView;
+}
+
+const RECORD_BYTES = 49_152;
 
 /** What decides the headers besides the sections. */
 export interface FileFacts {
@@ -32,7 +42,9 @@ export interface FileFacts {
 }
 
 const HEADERS_PER_CHUNK = 1024;
-const PADDING = new Uint8Array(4096);
+const ZEROS = new Uint8Array(4096);
+/** Up to 16 zeros: what stands between most sections. */
+const SMALL_PADDING = Array.from({ length: 17 }, (_, count) => ZEROS.subarray(0, count));
 
 /**
  * Every byte of the file, front to back: file header, sections in order, section headers.
@@ -41,14 +53,16 @@ const PADDING = new Uint8Array(4096);
 export function* filePieces(sections: readonly PlannedSection[], facts: FileFacts): Generator<Uint8Array> {
   const { offsets, sizes } = reserve(sections);
   const headersAt = roundUp(offsets[sections.length]!, 8);
+  const pass = { symbolIndices: facts.symbolIndices, records: new DataView(new ArrayBuffer(RECORD_BYTES)) };
   yield fileHeader(sections.length, headersAt, facts);
   let at = EHDR_SIZE;
   for (let index = 1; index < sections.length; index++) {
     const section = sections[index]!;
     if (section.type === SHT_NOBITS) continue;
-    yield* padding(offsets[index]! - at);
+    if (offsets[index]! > at) yield* padding(offsets[index]! - at);
     let size = 0;
-    for (const piece of section.bytes(facts.symbolIndices)) {
+    const { content } = section;
+    for (const piece of content instanceof Uint8Array ? [content] : content.chunks(pass)) {
       yield piece;
       size += piece.length;
     }
@@ -59,14 +73,14 @@ export function* filePieces(sections: readonly PlannedSection[], facts: FileFact
   yield* sectionHeaders(sections, offsets, sizes, facts);
 }
 
-/** File offset and size of each section; one more offset holds the end of the last. */
+/** File offset and size of each section (of SHT_NOBITS, size in memory); one more offset holds the end of the last. */
 function reserve(sections: readonly PlannedSection[]): { offsets: Float64Array; sizes: Float64Array } {
   const offsets = new Float64Array(sections.length + 1);
   const sizes = new Float64Array(sections.length);
   let at = EHDR_SIZE;
   sections.forEach((section, index) => {
     if (section.type === SHT_NULL) return;
-    sizes[index] = section.size();
+    sizes[index] = section.content instanceof Uint8Array ? section.content.length : section.content.size;
     offsets[index] = roundUp(at, section.align);
     // SHT_NOBITS takes no room: its offset is where it would stand.
     if (section.type !== SHT_NOBITS) at = offsets[index]! + sizes[index]!;
@@ -80,7 +94,7 @@ function roundUp(value: number, align: number): number {
 }
 
 function* padding(count: number): Generator<Uint8Array> {
-  for (let left = count; left > 0; left -= PADDING.length) yield PADDING.subarray(0, Math.min(left, PADDING.length));
+  for (let left = count; left > 0; left -= ZEROS.length) yield SMALL_PADDING[left] ?? ZEROS.subarray(0, left);
 }
 
 function fileHeader(sectionCount: number, headersAt: number, facts: FileFacts): Uint8Array {

@@ -88,8 +88,10 @@ export class WriterSymbols {
     return order;
   }
 
-  record(handle: number): Uint8Array {
-    return this.records.subarray(handle * SYM_SIZE, (handle + 1) * SYM_SIZE);
+  /** Copies the symbol's record to `at` of `bytes`. */
+  copyRecord(handle: number, bytes: Uint8Array, at: number): void {
+    const from = handle * SYM_SIZE;
+    for (let i = 0; i < SYM_SIZE; i++) bytes[at + i] = this.records[from + i]!;
   }
 
   extendedIndex(handle: number): number {

@@ -1,5 +1,6 @@
 import { RELA_SIZE, SYM_SIZE } from './constants';
 import { setU64 } from './encode';
+import type { WritePass } from './writer-layout';
 import type { WriterSymbols } from './writer-symbols';
 
 /** One relocation. `offset` is in bytes from the start of the section it applies to; `symbol` is a handle. */
@@ -13,45 +14,49 @@ export interface Rela {
 /** Relocations: all of them, or their number and a way to produce them. A producer may reuse its row object. */
 export type Relas = readonly Rela[] | { readonly count: number; rows(): Iterable<Rela> };
 
-const RECORDS_PER_CHUNK = 2048;
+const WORDS_PER_CHUNK = 8192;
 
-export function relaCount(relas: Relas): number {
-  return 'rows' in relas ? relas.count : relas.length;
-}
+/** The content of a rela section. */
+export class RelaContent {
+  constructor(private readonly relas: Relas, private readonly little: boolean) {}
 
-/** RELA records in chunks. The chunk is reused. @throws RangeError for a symbol handle that was never given out */
-export function* relaBytes(relas: Relas, symbolIndices: Uint32Array, little: boolean): Generator<Uint8Array> {
-  // A kernel has 100,000 rela sections of a dozen records each: room for what there is, no more.
-  const bytes = new Uint8Array(Math.min(relaCount(relas), RECORDS_PER_CHUNK) * RELA_SIZE);
-  const view = new DataView(bytes.buffer);
-  let at = 0;
-  for (const rela of 'rows' in relas ? relas.rows() : relas) {
-    if (at === bytes.length && at > 0) {
-      yield bytes;
+  get size(): number {
+    return ('rows' in this.relas ? this.relas.count : this.relas.length) * RELA_SIZE;
+  }
+
+  /** RELA records in chunks, which share one buffer. @throws RangeError for a symbol handle that was never given out */
+  *chunks({ symbolIndices, records }: WritePass): Generator<Uint8Array> {
+    const { relas, little } = this;
+    const bytes = new Uint8Array(records.buffer);
+    const most = bytes.length - (bytes.length % RELA_SIZE);
+    let at = 0;
+    for (const rela of 'rows' in relas ? relas.rows() : relas) {
+      const symbol = symbolIndices[rela.symbol];
+      if (symbol === undefined) throw new RangeError(`relocation at ${rela.offset} names symbol ${rela.symbol}, which does not exist`);
+      setU64(records, at, rela.offset, little);
+      // r_info is one 64-bit field: symbol in the high half, type in the low one.
+      records.setUint32(at + (little ? 8 : 12), rela.type, little);
+      records.setUint32(at + (little ? 12 : 8), symbol, little);
+      setU64(records, at + 16, rela.addend, little);
+      at += RELA_SIZE;
+      if (at < most) continue;
+      yield bytes.subarray(0, at);
       at = 0;
     }
-    const symbol = symbolIndices[rela.symbol];
-    if (symbol === undefined) throw new RangeError(`relocation at ${rela.offset} names symbol ${rela.symbol}, which does not exist`);
-    setU64(view, at, rela.offset, little);
-    // r_info is one 64-bit field: symbol in the high half, type in the low one.
-    view.setUint32(at + (little ? 8 : 12), rela.type, little);
-    view.setUint32(at + (little ? 12 : 8), symbol, little);
-    setU64(view, at + 16, rela.addend, little);
-    at += RELA_SIZE;
+    if (at > 0) yield bytes.subarray(0, at);
   }
-  yield bytes.subarray(0, at);
 }
 
-/** The symbol table's records in their final order. The chunk is reused. */
-export function* symbolBytes(symbols: WriterSymbols, order: Uint32Array): Generator<Uint8Array> {
-  const bytes = new Uint8Array(RECORDS_PER_CHUNK * SYM_SIZE);
+/** The symbol table's records in their final order, in chunks that share one buffer. */
+export function* symbolBytes(symbols: WriterSymbols, order: Uint32Array, { records }: WritePass): Generator<Uint8Array> {
+  const bytes = new Uint8Array(records.buffer);
   let at = 0;
   for (const handle of order) {
-    if (at === bytes.length) {
-      yield bytes;
+    if (at + SYM_SIZE > bytes.length) {
+      yield bytes.subarray(0, at);
       at = 0;
     }
-    bytes.set(symbols.record(handle), at);
+    symbols.copyRecord(handle, bytes, at);
     at += SYM_SIZE;
   }
   yield bytes.subarray(0, at);
@@ -59,8 +64,8 @@ export function* symbolBytes(symbols: WriterSymbols, order: Uint32Array): Genera
 
 /** SHT_SYMTAB_SHNDX in chunks: for each symbol in final order its section index where st_shndx is SHN_XINDEX, else 0. */
 export function* extendedIndexBytes(symbols: WriterSymbols, order: Uint32Array, little: boolean): Generator<Uint8Array> {
-  for (let from = 0; from < order.length; from += RECORDS_PER_CHUNK) {
-    yield wordBytes(Array.from(order.subarray(from, from + RECORDS_PER_CHUNK), (handle) => symbols.extendedIndex(handle)), little);
+  for (let from = 0; from < order.length; from += WORDS_PER_CHUNK) {
+    yield wordBytes(Array.from(order.subarray(from, from + WORDS_PER_CHUNK), (handle) => symbols.extendedIndex(handle)), little);
   }
 }
 

@@ -6,7 +6,7 @@ import { writeAtomically } from './output-file';
 import { StringTable } from './string-table';
 import { filePieces, type PlannedSection } from './writer-layout';
 import { WriterSymbols, type SymbolSpec } from './writer-symbols';
-import { extendedIndexBytes, relaBytes, relaCount, symbolBytes, wordBytes, type Relas } from './writer-tables';
+import { RelaContent, extendedIndexBytes, symbolBytes, wordBytes, type Relas } from './writer-tables';
 
 export type { SymbolSpec } from './writer-symbols';
 export type { Rela, Relas } from './writer-tables';
@@ -40,7 +40,8 @@ export interface SectionSpec {
 /** Bytes gathered before they are handed on: the file is never in memory as a whole. */
 const STAGE_BYTES = 1 << 20;
 
-const NULL_SECTION: PlannedSection = { name: 0, type: SHT_NULL, flags: 0, align: 0, entsize: 0, link: 0, info: 0, size: () => 0, bytes: () => [] };
+const NOTHING = new Uint8Array(0);
+const NULL_SECTION: PlannedSection = { name: 0, type: SHT_NULL, flags: 0, align: 0, entsize: 0, link: 0, info: 0, content: NOTHING };
 
 /**
  * Writes an ELF64 relocatable object.
@@ -72,8 +73,7 @@ export class ElfWriter {
     if (!Number.isInteger(Math.log2(align))) throw new RangeError(`section ${spec.name}: alignment ${align} is not a power of two`);
     return this.add(spec.name, spec.group, {
       name: 0, type, flags: spec.flags ?? 0, align, entsize: spec.entsize ?? 0, link: spec.link ?? 0, info: spec.info ?? 0,
-      size: () => spec.size ?? (content === undefined ? 0 : content instanceof Uint8Array ? content.length : content.size),
-      bytes: () => (content === undefined ? [] : content instanceof Uint8Array ? [content] : content.chunks()),
+      content: spec.size === undefined ? content ?? NOTHING : { size: spec.size, chunks: () => [] },
     });
   }
 
@@ -98,8 +98,8 @@ export class ElfWriter {
    */
   relas(target: number, relas: Relas, options: { name?: string; flags?: number; group?: number } = {}): number {
     return this.add(options.name ?? `.rela${this.names[target]}`, options.group, {
-      name: 0, type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: 'symtab', info: target, size: () => relaCount(relas) * RELA_SIZE,
-      bytes: (symbolIndices) => relaBytes(relas, symbolIndices, this.little),
+      name: 0, type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: 'symtab', info: target,
+      content: new RelaContent(relas, this.little),
     });
   }
 
@@ -108,8 +108,8 @@ export class ElfWriter {
     const members: number[] = [];
     const word = options.comdat === false ? 0 : GRP_COMDAT;
     const index = this.add(options.name ?? '.group', undefined, {
-      name: 0, type: SHT_GROUP, flags: 0, align: 4, entsize: 4, link: 'symtab', info: { signature }, size: () => 4 + 4 * members.length,
-      bytes: () => [wordBytes([word, ...members], this.little)],
+      name: 0, type: SHT_GROUP, flags: 0, align: 4, entsize: 4, link: 'symtab', info: { signature },
+      content: { get size() { return 4 + 4 * members.length; }, chunks: () => [wordBytes([word, ...members], this.little)] },
     });
     this.groupMembers.set(index, members);
     return index;
@@ -129,6 +129,12 @@ export class ElfWriter {
     const stage = new Uint8Array(STAGE_BYTES);
     let filled = 0;
     for (const piece of this.pieces()) {
+      // Most of a kernel's 200,000 pieces are a few hundred bytes.
+      if (filled + piece.length < STAGE_BYTES) {
+        stage.set(piece, filled);
+        filled += piece.length;
+        continue;
+      }
       for (let taken = 0; taken < piece.length; ) {
         const part = piece.subarray(taken, taken + STAGE_BYTES - filled);
         stage.set(part, filled);
@@ -169,12 +175,12 @@ export class ElfWriter {
     const symtab = this.sections.length;
     if (symbols.highestSection >= symtab) throw new RangeError(`a symbol is defined in section ${symbols.highestSection}, of ${symtab}`);
     const tables: [string, Partial<PlannedSection>][] = [
-      ['.symtab', { type: SHT_SYMTAB, align: 8, entsize: SYM_SIZE, info: symbols.localCount, size: () => symbols.count * SYM_SIZE, bytes: () => symbolBytes(symbols, order) }],
-      ['.shstrtab', { type: SHT_STRTAB, size: () => sectionNames.bytes.length, bytes: () => [sectionNames.bytes] }],
-      ['.strtab', { type: SHT_STRTAB, size: () => symbols.names.bytes.length, bytes: () => [symbols.names.bytes] }],
+      ['.symtab', { type: SHT_SYMTAB, align: 8, entsize: SYM_SIZE, info: symbols.localCount, content: { size: symbols.count * SYM_SIZE, chunks: (pass) => symbolBytes(symbols, order, pass) } }],
+      ['.shstrtab', { type: SHT_STRTAB, content: { get size() { return sectionNames.bytes.length; }, chunks: () => [sectionNames.bytes] } }],
+      ['.strtab', { type: SHT_STRTAB, content: symbols.names.bytes }],
     ];
     if (symbols.needsExtended) {
-      tables.push(['.symtab_shndx', { type: SHT_SYMTAB_SHNDX, align: 4, entsize: 4, link: 'symtab', size: () => symbols.count * 4, bytes: () => extendedIndexBytes(symbols, order, little) }]);
+      tables.push(['.symtab_shndx', { type: SHT_SYMTAB_SHNDX, align: 4, entsize: 4, link: 'symtab', content: { size: symbols.count * 4, chunks: () => extendedIndexBytes(symbols, order, little) } }]);
     }
     const planned = tables.map(([name, table]) => ({ ...NULL_SECTION, align: 1, ...table, name: sectionNames.add(name) }));
     planned[0]!.link = symtab + 2;

@@ -58,8 +58,8 @@ function writeAll(fd: number, bytes: Uint8Array): void {
 /** Why a record file was not used. */
 export type Miss = 'absent' | 'damaged' | 'other version' | 'other input';
 
-/** The messages of a whole record file of this kind and key, without the header; or why it cannot be used. */
-export function readRecords(path: string, kind: string, key: string): Uint8Array[] | Miss {
+/** The messages of a whole record file of this kind and key (undefined: any), without the header; or why it cannot be used. */
+export function readRecords(path: string, kind: string, key: string | undefined): Uint8Array[] | Miss {
   let file: Buffer;
   try {
     file = readFileSync(path);
@@ -75,7 +75,7 @@ export function readRecords(path: string, kind: string, key: string): Uint8Array
     while (reader.pos < reader.len) messages.push(reader.bytes());
     const header = klpflow.Header.decode(messages[0]!);
     if (header.schema !== SCHEMA) return 'other version';
-    return header.kind === kind && header.key === key ? messages.slice(1) : 'other input';
+    return header.kind === kind && (key === undefined || header.key === key) ? messages.slice(1) : 'other input';
   } catch {
     return 'damaged';
   }

@@ -107,7 +107,7 @@ export function fill(column: Column, from: number, bytes: Uint8Array): boolean {
   return true;
 }
 
-/** Bytes of a message as a column of their own. */
+/** Bytes of a message as a column of their own. A decoded message is a Buffer, whose `slice` would not copy. */
 export function words(bytes: Uint8Array): Uint32Array {
-  return new Uint32Array(bytes.slice().buffer);
+  return new Uint32Array(new Uint8Array(bytes).buffer);
 }

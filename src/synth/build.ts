@@ -5,23 +5,38 @@ import type { Unit } from './model';
 export interface Build {
   seed: number;
   units: number;
-  unit(number: number): Unit;
+  unit(number: number): EncodedUnit;
   /** Strings that this build's string table begins with: the linker's order of strings changes with any new one. */
   newStrings: readonly string[];
 }
 
-/** Encodes functions when their bytes are wanted, and remembers one unit: a section and its relocations are written in a row. */
-export class UnitEncoder {
-  private unit: Unit | null = null;
-  private encoded: EncodedFunction[] = [];
+/** A unit whose functions are encoded when their bytes are wanted. */
+export class EncodedUnit {
+  private readonly encoded: EncodedFunction[] = [];
 
-  constructor(private readonly build: Build) {}
+  constructor(readonly unit: Unit) {}
 
-  function(unit: number, ordinal: number): EncodedFunction {
-    if (this.unit?.number !== unit) {
-      this.unit = this.build.unit(unit);
-      this.encoded = [];
-    }
+  function(ordinal: number): EncodedFunction {
     return (this.encoded[ordinal] ??= encodeFunction(this.unit.functions[ordinal]!));
+  }
+}
+
+/** Units kept: both builds are laid out and written side by side, a few megabytes apart at most. */
+const KEPT = 256;
+
+/** Remembers the units made last. */
+export class UnitCache {
+  private readonly kept = new Map<number, EncodedUnit>();
+
+  constructor(private readonly make: (number: number) => Unit) {}
+
+  get(number: number): EncodedUnit {
+    let unit = this.kept.get(number);
+    if (unit === undefined) {
+      unit = new EncodedUnit(this.make(number));
+      if (this.kept.size === KEPT) this.kept.delete(this.kept.keys().next().value!);
+      this.kept.set(number, unit);
+    }
+    return unit;
   }
 }

@@ -3,10 +3,10 @@ import {
   STT_OBJECT, STV_DEFAULT, STV_HIDDEN,
 } from '../elf/constants';
 import { ElfWriter } from '../elf/writer';
-import { UnitEncoder, type Build } from './build';
+import type { Build, EncodedUnit } from './build';
 import type { CodeRef, EncodedFunction } from './encode-function';
 import { GrowingBytes } from './growing';
-import type { SynthFunction, SynthObject, Unit } from './model';
+import type { SynthFunction, SynthObject } from './model';
 import { promotedSuffix } from './names';
 import { Places, type Place } from './places';
 import { addPlatform, keyName } from './platform';
@@ -20,12 +20,14 @@ const NOPS = new Uint8Array(PADDING).fill(0x90);
 const POINTER = new Uint8Array(8);
 const JMP_REL32 = 0xe9;
 
-/** Lays out a build as one relocatable object, shaped like the vmlinux.o of a ThinLTO kernel with function sections. */
-export function kernelImage(build: Build): ElfWriter {
-  const image = new Image(build);
-  for (let number = 0; number < build.units; number++) image.addUnit(build.unit(number));
-  image.addLocalPrefixes();
-  return image.writer;
+/**
+ * Lays out builds as relocatable objects, shaped like the vmlinux.o of a ThinLTO kernel with function sections.
+ * They are laid out side by side: what builds share is made once.
+ */
+export function kernelImages(builds: readonly Build[]): ElfWriter[] {
+  const images = builds.map((build) => new Image(build));
+  for (let number = 0; number < builds[0]!.units; number++) for (const image of images) image.addUnit(number);
+  return images.map((image) => image.finish());
 }
 
 /** A function that was added: where references to it go, and where its code starts. */
@@ -36,9 +38,8 @@ interface Added {
 }
 
 class Image {
-  readonly writer = new ElfWriter({ machine: EM_X86_64 });
+  private readonly writer = new ElfWriter({ machine: EM_X86_64 });
   private readonly places: Places;
-  private readonly encoder: UnitEncoder;
   private readonly initText = new GrowingBytes();
   private readonly initSection: number;
   private readonly initRefs: CodeRef[] = [];
@@ -49,7 +50,6 @@ class Image {
   constructor(private readonly build: Build) {
     const { writer, initRefs } = this;
     const places = (this.places = new Places(writer, addPlatform(writer), build.newStrings));
-    this.encoder = new UnitEncoder(build);
     this.initSection = writer.section({ name: '.init.text', flags: AX, align: PADDING, content: this.initText });
     writer.relas(this.initSection, { get count() { return initRefs.length; }, rows: () => places.relas(initRefs, 0) });
     this.initcalls = new Table(writer, '.initcall6.init', SHF_ALLOC, 1);
@@ -61,8 +61,10 @@ class Image {
     });
   }
 
-  addUnit(unit: Unit): void {
+  addUnit(number: number): void {
     const { writer, places } = this;
+    const encodedUnit = this.build.unit(number);
+    const { unit } = encodedUnit;
     writer.symbol({ name: unit.file, type: STT_FILE, reserved: SHN_ABS });
     places.startUnit();
     const suffix = promotedSuffix(this.build.seed, unit.number, unit.edited);
@@ -70,7 +72,7 @@ class Image {
     let labels = 0;
     unit.functions.forEach((fn, ordinal) => {
       if (fn === null) return places.functions.add({ symbol: 0, addend: 0 });
-      const { place, start, encoded } = fn.init ? this.addInitFunction(unit, ordinal, fn) : this.addFunction(unit, ordinal, fn, suffix, `.Ltmp${labels}`);
+      const { place, start, encoded } = fn.init ? this.addInitFunction(encodedUnit, ordinal, fn) : this.addFunction(number, ordinal, fn, suffix, `.Ltmp${labels}`);
       places.functions.add(place);
       places.addStrings(encoded.refs.map((ref) => ref.target));
       this.tables.add(start, encoded.sites, unit.source, fn.sealed);
@@ -78,22 +80,23 @@ class Image {
     });
   }
 
-  /** objtool adds prefix symbols when all units are linked: those of local functions stand behind the last FILE, whatever their unit. */
-  addLocalPrefixes(): void {
+  /** The writer that holds it all. objtool adds prefix symbols when all units are linked: those of local functions stand behind the last FILE, whatever their unit. */
+  finish(): ElfWriter {
     for (const prefix of this.localPrefixes) this.writer.symbol({ ...prefix, type: STT_FUNC, size: PADDING });
+    return this.writer;
   }
 
   /** A function in a section of its own, with the compiler's record of its patchable entry. */
-  private addFunction(unit: Unit, ordinal: number, fn: SynthFunction, suffix: string, label: string): Added {
-    const { writer, encoder, places } = this;
-    const encoded = encoder.function(unit.number, ordinal);
+  private addFunction(unit: number, ordinal: number, fn: SynthFunction, suffix: string, label: string): Added {
+    const { writer, build, places } = this;
+    const encoded = build.unit(unit).function(ordinal);
     const size = encoded.bytes.length;
     const name = fn.scope === 'promoted' ? fn.name + suffix : fn.name;
     const section = writer.section({
-      name: `.text.${name}`, flags: AX, align: PADDING, content: { size: PADDING + size, chunks: () => [NOPS, encoder.function(unit.number, ordinal).bytes] },
+      name: `.text.${name}`, flags: AX, align: PADDING, content: { size: PADDING + size, chunks: () => [NOPS, build.unit(unit).function(ordinal).bytes] },
     });
     const entries = writer.section({ name: '__patchable_function_entries', flags: WA | SHF_LINK_ORDER, align: 8, link: section, content: POINTER });
-    writer.relas(section, { count: encoded.refs.length, rows: () => places.relas(encoder.function(unit.number, ordinal).refs, PADDING) });
+    writer.relas(section, { count: encoded.refs.length, rows: () => places.relas(build.unit(unit).function(ordinal).refs, PADDING) });
     writer.symbol({ name: label, section });
     const binding = fn.scope === 'local' ? STB_LOCAL : STB_GLOBAL;
     const other = fn.sealed || fn.scope === 'promoted' ? STV_HIDDEN : STV_DEFAULT;
@@ -108,9 +111,9 @@ class Image {
   }
 
   /** A function of `.init.text`, with the stub and the record that make it an initcall. All of it is held: it is a twentieth of the code. */
-  private addInitFunction(unit: Unit, ordinal: number, fn: SynthFunction): Added {
+  private addInitFunction(encodedUnit: EncodedUnit, ordinal: number, fn: SynthFunction): Added {
     const { writer, initText, initSection: section } = this;
-    const encoded = this.encoder.function(unit.number, ordinal);
+    const encoded = encodedUnit.function(ordinal);
     const value = initText.add(NOPS, PADDING, 0xcc) + PADDING;
     initText.add(encoded.bytes);
     for (const ref of encoded.refs) this.initRefs.push({ ...ref, offset: value + ref.offset });
@@ -120,7 +123,7 @@ class Image {
     const stub = initText.add([JMP_REL32, 0, 0, 0, 0], PADDING, 0xcc);
     initText.setWord(stub + 1, value - stub - 5);
     // The unit's name, a counter and the source line are part of the stub's name.
-    const name = `__initstub__kmod_${unit.file.replace(/\.c$/, '')}__${100 + fn.ops.length}_${fn.line}_${fn.name}6`;
+    const name = `__initstub__kmod_${encodedUnit.unit.file.replace(/\.c$/, '')}__${100 + fn.ops.length}_${fn.line}_${fn.name}6`;
     const symbol = writer.symbol({ name, type: STT_FUNC, binding: STB_GLOBAL, other: STV_HIDDEN, section, value: stub, size: 5 });
     this.initcalls.pc32(this.initcalls.entry([0, 0, 0, 0]), { symbol, addend: 0 });
     const start = { symbol: writer.sectionSymbol(section), addend: value };

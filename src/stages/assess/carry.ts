@@ -60,7 +60,7 @@ function hasSites({ orig }: AssessInput): boolean {
 }
 
 /** ORIG's canonical twin of a canonical PATCHED symbol, by any of its names; 0 for none. */
-export function originOf({ pairing, orig, patched }: AssessInput, symbol: number): number {
+export function originOf({ pairing, orig, patched }: Pick<AssessInput, 'pairing' | 'orig' | 'patched'>, symbol: number): number {
   const section = patched.table.section[symbol]!;
   const direct = pairing.origin[symbol]!;
   if (direct !== 0) return orig.table.canonical[direct]!;

@@ -7,11 +7,12 @@ import type { Difference } from './verdict';
 
 interface OwnedEntry extends SpecialEntry {
   table: SpecialTable;
+  /** Equal for entries of equal meaning. */
   key: string;
 }
 
-/** All special-section entries of a side by owner; made once, when the first pair needs it. */
-const owned = new WeakMap<Side, Map<number, OwnedEntry[]>>();
+/** Special-section entries of a side by owner, without their meaning; made once, when the first function needs it. */
+const owned = new WeakMap<Side, Map<number, Array<{ table: SpecialTable; entry: SpecialEntry }>>>();
 
 /** Special-section entries that describe a function, in table and file order. */
 export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
@@ -19,17 +20,19 @@ export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
   if (byOwner === undefined) {
     byOwner = new Map();
     owned.set(side, byOwner);
-    const digest = new Digest();
     for (const table of specialTables(side.identity, side.structSizes, [])) {
       forEachEntry(side.identity, table, (entry) => {
-        mixEntry(side.identity, digest, table, entry);
-        const list = byOwner!.get(entry.owner) ?? [];
-        list.push({ ...entry, table, key: `${table.special}:${entry.site}:${digest.finish().join()}` });
-        byOwner!.set(entry.owner, list);
+        const list = byOwner!.get(entry.owner);
+        if (list === undefined) byOwner!.set(entry.owner, [{ table, entry }]);
+        else list.push({ table, entry });
       });
     }
   }
-  return byOwner.get(symbol) ?? [];
+  const digest = new Digest();
+  return (byOwner.get(symbol) ?? []).map(({ table, entry }) => {
+    mixEntry(side.identity, digest, table, entry);
+    return { ...entry, table, key: `${table.special}:${entry.site}:${digest.finish().join()}` };
+  });
 }
 
 /** The first entry, by site, that one function has and its twin does not; undefined if they agree. */

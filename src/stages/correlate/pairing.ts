@@ -18,24 +18,35 @@ export type Rule = (typeof RULES)[number];
 
 /** The partial one-to-one map between two objects' symbols. */
 export class Pairing {
-  /** By ORIG symbol: the PATCHED twin, 0 for none. */ readonly twin: Uint32Array;
-  /** By PATCHED symbol: the ORIG twin, 0 for none. */ readonly origin: Uint32Array;
-  /** By ORIG symbol: index into RULES. */ readonly rule: Uint8Array;
+  /** By ORIG symbol: the PATCHED twin, 0 for none. */ readonly twin: Uint32Array<SharedArrayBuffer>;
+  /** By PATCHED symbol: the ORIG twin, 0 for none. */ readonly origin: Uint32Array<SharedArrayBuffer>;
+  /** By ORIG symbol: index into RULES. */ readonly rule: Uint8Array<SharedArrayBuffer>;
   /** By FILE symbol: the twin unit's FILE symbol, 0 for none. */ readonly unitTwin: Uint32Array;
   readonly unitOrigin: Uint32Array;
 
-  constructor(readonly orig: ScanTable, readonly patched: ScanTable) {
-    const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
-    this.twin = new Uint32Array(shared(orig.symbols * 4));
-    this.origin = new Uint32Array(shared(patched.symbols * 4));
-    this.rule = new Uint8Array(shared(orig.symbols));
-    this.unitTwin = new Uint32Array(orig.symbols);
-    this.unitOrigin = new Uint32Array(patched.symbols);
+  /** A fresh pairing, or one over the shared columns of another thread's (units then are of no use and left out). */
+  constructor(readonly orig: ScanTable, readonly patched: ScanTable, shared?: { twin: SharedArrayBuffer; origin: SharedArrayBuffer; rule: SharedArrayBuffer }) {
+    this.twin = new Uint32Array(shared?.twin ?? new SharedArrayBuffer(orig.symbols * 4));
+    this.origin = new Uint32Array(shared?.origin ?? new SharedArrayBuffer(patched.symbols * 4));
+    this.rule = new Uint8Array(shared?.rule ?? new SharedArrayBuffer(orig.symbols));
+    this.unitTwin = new Uint32Array(shared === undefined ? orig.symbols : 0);
+    this.unitOrigin = new Uint32Array(shared === undefined ? patched.symbols : 0);
   }
 
   pair(orig: number, patched: number, rule: Rule): void {
     this.twin[orig] = patched;
     this.origin[patched] = orig;
     this.rule[orig] = RULES.indexOf(rule);
+  }
+
+  /** How many pairs each rule made. */
+  counts(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (let symbol = 1; symbol < this.orig.symbols; symbol++) {
+      if (this.twin[symbol] === 0) continue;
+      const rule = RULES[this.rule[symbol]!]!;
+      counts[rule] = (counts[rule] ?? 0) + 1;
+    }
+    return counts;
   }
 }

@@ -16,7 +16,7 @@ import { readSymbols } from './symbols';
 import { ScanTable, Trait } from './table';
 import { Uses } from './uses';
 
-export { Kind, ScanTable, Trait } from './table';
+export { Kind, ScanTable, Trait, type Shape } from './table';
 export { Identity } from './identity';
 export { USE_WORDS } from './uses';
 

@@ -1,0 +1,29 @@
+import { diff, type DiffResult } from '../index';
+import { renderDiff } from '../report/text';
+import { DIFF_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
+
+/** Exit codes of the contract, by verdict. */
+const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
+
+export default class Diff extends RunCommand {
+  static override summary = 'find what changed between two kernel objects, and whether it can be livepatched';
+  static override description =
+    'Compares ORIG and PATCHED symbol by symbol. Results are kept in the run directory: a run that was stopped goes on where it was, and the scan of ORIG serves every later patch. Exits with 0 (differences found), 2 (refused), 3 (nothing changed), 1 (error).';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o',
+    '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o --json',
+    '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o --allow sealed-endbr:get_avenrun',
+  ];
+  static override enableJsonFlag = true;
+  static override args = PAIR_ARGS;
+  static override flags = DIFF_FLAGS;
+
+  async run(): Promise<DiffResult> {
+    const { args, flags } = await this.parse(Diff);
+    this.checkAllowed(flags.allow ?? []);
+    const result = await this.running(flags, (options) => diff({ ...options, ...args, module: flags.module, allow: flags.allow ?? [] }));
+    this.log(renderDiff(result, args.orig, args.patched));
+    process.exitCode = EXIT[result.verdict];
+    return result;
+  }
+}

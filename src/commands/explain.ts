@@ -1,0 +1,22 @@
+import { Args, Flags } from '@oclif/core';
+import { explain, type Explanation } from '../index';
+import { renderExplanation } from '../report/text';
+import { DIFF_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
+
+export default class Explain extends RunCommand {
+  static override summary = 'show the first difference of one symbol, both sides disassembled, and why the two were paired';
+  static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o meminfo_proc_show'];
+  static override enableJsonFlag = true;
+  static override args = { ...PAIR_ARGS, symbol: Args.string({ name: 'SYMBOL', description: 'full ELF name in either object', required: true }) };
+  static override flags = {
+    ...DIFF_FLAGS,
+    context: Flags.integer({ description: 'instructions to show on each side of the difference', helpValue: 'N', default: 6, min: 0, max: 10_000 }),
+  };
+
+  async run(): Promise<Explanation & { schema: 'klpflow/explain@1' }> {
+    const { args, flags } = await this.parse(Explain);
+    const explanation = await this.running(flags, (options) => explain({ ...options, ...args, context: flags.context }));
+    this.log(renderExplanation(explanation));
+    return { schema: 'klpflow/explain@1', ...explanation };
+  }
+}

@@ -1,0 +1,267 @@
+/**
+ * The flow of one pair of objects, from two paths to a verdict. Each stage is one call; a stage that needs both objects
+ * waits for both, everything before it runs side by side.
+ */
+import { basename } from 'node:path';
+import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
+import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
+import { fileIdentity, sameIdentity } from '../elf';
+import type { ObjectResult } from '../stages/assess';
+import { candidates, type Verdict } from '../stages/compare';
+import { correlate, type Correlation } from '../stages/correlate';
+import { ScanTable } from '../stages/scan';
+import { Flow } from './flow';
+import { recordOutcome, reuseOutcome } from './outcome';
+import { RunDir } from './run-dir';
+import { identify$, scan$, type Identified, type Scanned } from './scan';
+import type { Explanation, PairRef, ProgressEvent, RunReport } from './types';
+
+export interface DiffRequest {
+  orig: string;
+  patched: string;
+  runDir: string;
+  workers: number;
+  fresh?: boolean;
+  /** Name of the patched object; default `vmlinux`. */
+  module?: string;
+  /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */
+  allow?: readonly string[];
+  /** Entry sizes by kernel struct name, from BTF. */
+  structSizes?: Record<string, number>;
+  /** Stops the run between tasks. */
+  signal?: AbortSignal;
+  progress?: (event: ProgressEvent) => void;
+  /** Told every task, for a trace. */
+  trace?: (tasks: Flow['pool']['done']) => void;
+}
+
+export interface DiffResult {
+  schema: 'klpflow/diff@1';
+  verdict: 'patchable' | 'refused' | 'unchanged';
+  objects: Array<ObjectResult & { klpSymbols: never[] }>;
+  diagnostics: Diagnostic[];
+  output: null;
+  run: RunReport;
+}
+
+type Findings = Pick<DiffResult, 'objects' | 'diagnostics'>;
+
+/** Compares two objects. @throws KlpflowError what ends a run: unreadable or malformed input, no space, an interruption */
+export async function diff(request: DiffRequest): Promise<DiffResult> {
+  return withFlow(request, async (flow) => {
+    // Both inputs first: most errors of a command line show here, before any work.
+    const [orig, patched] = await identifyBoth(flow, request);
+    if (orig.digest === patched.digest) return finish(flow, request, unchanged(request, 'the two files have the same content'));
+
+    // A pair that was compared before, whatever its files are called now, is read back.
+    const known = await reuseOutcome<Findings>(flow, orig, patched, optionsOf(request));
+    if (known !== undefined) return finish(flow, request, known);
+
+    // What is in each object? ORIG's scan is kept for every later patch.
+    const scans = await scanBoth(flow, orig, patched);
+    checkUnchanged(request, orig, patched);
+
+    // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
+    const { correlation, pair } = await correlateBoth(flow, scans);
+
+    // What changed? Only pairs that digests do not prove equal are looked at.
+    const verdicts = await compareCandidates(flow, correlation, pair);
+
+    // Can it go into a livepatch? Looks at all changes together, so it comes last.
+    const findings = await assessAll(flow, request, scans, correlation, pair, verdicts);
+
+    checkUnchanged(request, orig, patched);
+    await recordOutcome(flow, orig, patched, optionsOf(request), findings);
+    return finish(flow, request, findings);
+  });
+}
+
+/** Explains one symbol of a pair: the same flow, with one pair at its end. */
+export async function explain(request: DiffRequest & { symbol: string; context: number }): Promise<Explanation> {
+  return withFlow(request, async (flow) => {
+    const [orig, patched] = await identifyBoth(flow, request);
+    const scans = await scanBoth(flow, orig, patched);
+    const { pair } = await correlateBoth(flow, scans);
+    const explanation = await lastValueFrom(
+      flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({ items: 1, bytes: 0 })),
+    );
+    checkUnchanged(request, orig, patched);
+    return explanation;
+  });
+}
+
+/** What `correlate` found, in numbers and names. */
+export interface CorrelateResult {
+  schema: 'klpflow/correlate@1';
+  paired: Record<string, number>;
+  candidates: number;
+  ambiguous: number;
+  units: { removed: number; added: number };
+  run: RunReport;
+}
+
+/** Runs the stages up to correlate. */
+export async function correlateObjects(request: DiffRequest): Promise<CorrelateResult> {
+  return withFlow(request, async (flow) => {
+    const [orig, patched] = await identifyBoth(flow, request);
+    const scans = await scanBoth(flow, orig, patched);
+    const { correlation } = await correlateBoth(flow, scans);
+    checkUnchanged(request, orig, patched);
+    const { pairing, ambiguous, units } = correlation;
+    return {
+      schema: 'klpflow/correlate@1',
+      paired: pairing.counts(),
+      candidates: candidates(correlation).length / 2,
+      ambiguous: ambiguous.length,
+      units: { removed: units.removed.length, added: units.added.length },
+      run: report(flow, request),
+    };
+  });
+}
+
+export interface ScanResult {
+  schema: 'klpflow/scan@1';
+  object: { path: string; digest: string; bytes: number; symbols: number; sections: number; machine: number; littleEndian: boolean };
+  /** References to names that are not unique. */
+  uses: number;
+  unknownEntrySizes: Array<{ section: string; bytes: number }>;
+  run: RunReport;
+}
+
+/** Scans one object into the run directory. */
+export async function scanObject(request: Omit<DiffRequest, 'orig' | 'patched'> & { object: string }): Promise<ScanResult> {
+  const { object: path } = request;
+  return withFlow(request, async (flow) => {
+    const identified = await lastValueFrom(identify$(flow, path, fileIdentity(path)));
+    const scanned = await lastValueFrom(scan$(flow, identified));
+    if (!sameIdentity(fileIdentity(path), identified.identity)) throw changed(path);
+    return {
+      schema: 'klpflow/scan@1',
+      object: {
+        path, digest: identified.digest, bytes: identified.identity.size, ...scanned.ref.table.shape, machine: identified.machine, littleEndian: identified.little,
+      },
+      uses: scanned.uses.length / 3,
+      unknownEntrySizes: scanned.unknownSizes,
+      run: report(flow, request),
+    };
+  });
+}
+
+async function withFlow<T>(request: Pick<DiffRequest, 'runDir' | 'workers' | 'fresh' | 'structSizes' | 'signal' | 'progress' | 'trace'>, work: (flow: Flow) => Promise<T>): Promise<T> {
+  const flow = new Flow(RunDir.open(request.runDir), request.workers, request.fresh ?? false, request.structSizes ?? {}, request.signal);
+  if (request.progress !== undefined) flow.progress.events.subscribe(request.progress);
+  try {
+    return await work(flow);
+  } finally {
+    // Whatever happened, tasks under way finish and record: the next run goes on from there.
+    await flow.pool.close();
+    request.trace?.(flow.pool.done);
+  }
+}
+
+async function identifyBoth(flow: Flow, { orig, patched }: DiffRequest): Promise<[Identified, Identified]> {
+  const both = await lastValueFrom(forkJoin([identify$(flow, orig, fileIdentity(orig)), identify$(flow, patched, fileIdentity(patched))]));
+  const [a, b] = both;
+  if (a.machine !== b.machine || a.little !== b.little) {
+    const what = a.machine !== b.machine ? `processors ${a.machine} and ${b.machine}` : 'different byte orders';
+    throw new KlpflowError('machine-mismatch', `${orig} and ${patched} are for ${what}`, { object: patched });
+  }
+  return both;
+}
+
+function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<[Scanned, Scanned]> {
+  return lastValueFrom(forkJoin([scan$(flow, orig), scan$(flow, patched)]));
+}
+
+async function correlateBoth(flow: Flow, [orig, patched]: [Scanned, Scanned]): Promise<{ correlation: Correlation; pair: PairRef }> {
+  flow.checkStopped();
+  flow.warm();
+  const correlation = await flow.progress.onMain('correlate', () => correlate(
+    { table: new ScanTable(orig.ref.table.shape, orig.ref.table.buffer), uses: orig.uses },
+    { table: new ScanTable(patched.ref.table.shape, patched.ref.table.buffer), uses: patched.uses },
+  ));
+  flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
+  const { twin, origin, rule } = correlation.pairing;
+  const pair: PairRef = {
+    id: `${orig.ref.table.id}+${patched.ref.table.id}`, orig: orig.ref, patched: patched.ref,
+    twin: twin.buffer, origin: origin.buffer, rule: rule.buffer, structSizes: flow.structSizes,
+  };
+  return { correlation, pair };
+}
+
+/** Pairs a task: some milliseconds of decoding, so that a big change spreads over the threads. */
+const PAIRS_A_TASK = 64;
+
+async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Verdict[]> {
+  const pairs = candidates(correlation);
+  if (pairs.length === 0) return [];
+  const starts = Array.from({ length: Math.ceil(pairs.length / (PAIRS_A_TASK * 2)) }, (_, i) => i * PAIRS_A_TASK * 2);
+  flow.progress.expect('compare', null, starts.length);
+  return lastValueFrom(
+    from(starts).pipe(
+      mergeMap((start) => {
+        const part = pairs.slice(start, start + PAIRS_A_TASK * 2);
+        return flow.task('compare', null, 'compare', { pair, pairs: part }, () => ({ items: part.length / 2, bytes: 0 })).pipe(map(({ verdicts }) => ({ start, verdicts })));
+      }, flow.pool.inFlight),
+      toArray(),
+      map((done) => done.sort((a, b) => a.start - b.start).flatMap(({ verdicts }) => verdicts)),
+    ),
+  );
+}
+
+async function assessAll(flow: Flow, request: DiffRequest, scans: [Scanned, Scanned], { ambiguous, units }: Correlation, pair: PairRef, verdicts: Verdict[]): Promise<Findings> {
+  const { object, diagnostics } = await lastValueFrom(
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, objectName: request.module ?? 'vmlinux', unknownSizes: scans[1].unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
+  );
+  const all = [...diagnostics];
+  if (units.removed.length + units.added.length > 0) {
+    all.push(diagnostic('unit-mismatch', `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`, { object: object.name }));
+  }
+  return { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])) };
+}
+
+/** Turns a refusal that the user allowed by name into a warning. */
+function allowed(entry: Diagnostic, allow: readonly string[]): Diagnostic {
+  const named = allow.includes(entry.code) || allow.includes(`${entry.code}:${entry.where.symbol ?? ''}`);
+  return named && entry.severity === 'refusal' && isAllowable(entry.code) ? { ...entry, severity: 'warning' } : entry;
+}
+
+function unchanged(request: DiffRequest, why: string): Findings {
+  const none = { changed: [], new: [], removed: [], ignored: [] };
+  return {
+    objects: [{ name: request.module ?? 'vmlinux', functions: { ...none, carried: [] }, data: { ...none }, ambiguous: [], klpSymbols: [] }],
+    diagnostics: [diagnostic('shared-input', why, { object: basename(request.patched) })],
+  };
+}
+
+function finish(flow: Flow, request: DiffRequest, { objects, diagnostics }: Findings): DiffResult {
+  const refused = diagnostics.some(({ severity }) => severity === 'refusal');
+  const changes = objects.some(({ functions }) => functions.changed.length + functions.new.length > 0);
+  return { schema: 'klpflow/diff@1', verdict: refused ? 'refused' : changes ? 'patchable' : 'unchanged', objects, diagnostics, output: null, run: report(flow, request) };
+}
+
+function report(flow: Flow, { workers }: Pick<DiffRequest, 'workers'>): RunReport {
+  const first = Math.min(...flow.pool.done.map(({ cost }) => cost.start));
+  const startup = Number.isFinite(first) ? Math.max(0, (first - performance.timeOrigin) / 1000) : 0;
+  return {
+    stages: flow.progress.report(flow.pool.done, startup),
+    seconds: Math.round(performance.now() * 10) / 1e4,
+    peakAnonBytes: flow.pool.peakAnonBytes,
+    workers,
+    runDir: flow.runDir.path,
+  };
+}
+
+/** What an outcome depends on besides the two contents. */
+function optionsOf({ module = 'vmlinux', allow = [], structSizes = {} }: DiffRequest): string {
+  return JSON.stringify({ module, allow: [...allow].sort(), structSizes });
+}
+
+function checkUnchanged({ orig, patched }: DiffRequest, a: Identified, b: Identified): void {
+  if (!sameIdentity(fileIdentity(orig), a.identity)) throw changed(orig);
+  if (!sameIdentity(fileIdentity(patched), b.identity)) throw changed(patched);
+}
+
+function changed(path: string): KlpflowError {
+  return new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+}

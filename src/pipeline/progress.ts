@@ -1,0 +1,63 @@
+import { Subject } from 'rxjs';
+import type { TaskRecord } from './pool';
+import { STAGES, type ProgressEvent, type StageName, type StageReport, type TaskName } from './types';
+
+/** Which stage a task belongs to. */
+const STAGE_OF: Record<TaskName, StageName | undefined> = {
+  identify: 'identify', readTable: 'scan', digest: 'digest', special: 'digest', compare: 'compare', assess: 'assess', explain: 'assess', warm: undefined,
+};
+
+/** Counts what is done, by stage, and tells it. */
+export class Progress {
+  readonly events = new Subject<ProgressEvent>();
+  private readonly totals = new Map<string, { done: number; total: number }>();
+  /** Stages that ran on the main thread: name to [start, end] in milliseconds. */
+  private readonly main = new Map<StageName, { start: number; end: number; items: number }>();
+  private readonly items = new Map<StageName, { items: number; bytes: number }>();
+
+  /** Announces work, so that a bar knows its length. */
+  expect(stage: StageName, object: string | null, total: number): void {
+    this.totals.set(`${stage}:${object}`, { done: 0, total });
+  }
+
+  /** Tells that one piece of work is done and recorded. */
+  step(stage: StageName, object: string | null, reused: boolean, miss: string | null, counted: { items: number; bytes: number }): void {
+    const key = `${stage}:${object}`;
+    const count = this.totals.get(key) ?? { done: 0, total: 1 };
+    count.done++;
+    this.totals.set(key, count);
+    const sum = this.items.get(stage) ?? { items: 0, bytes: 0 };
+    sum.items += counted.items;
+    sum.bytes += counted.bytes;
+    this.items.set(stage, sum);
+    this.events.next({ stage, object, done: count.done, total: Math.max(count.total, count.done), reused, miss, at: performance.now() / 1000 });
+  }
+
+  /** Runs a stage on this thread, timed. */
+  async onMain<T>(stage: StageName, work: () => T): Promise<T> {
+    const start = performance.timeOrigin + performance.now();
+    const result = work();
+    this.main.set(stage, { start, end: performance.timeOrigin + performance.now(), items: 1 });
+    return result;
+  }
+
+  /** Where the time went, in the order of the stages. Wall-clock spans overlap; busy seconds add up. */
+  report(tasks: readonly TaskRecord[], startup: number): StageReport[] {
+    const reports: StageReport[] = [{ name: 'startup', seconds: startup, cpuSeconds: startup, items: 1, bytes: 0, reused: 0 }];
+    for (const stage of STAGES) {
+      const costs = tasks.filter(({ name }) => STAGE_OF[name] === stage).map(({ cost }) => cost);
+      const main = this.main.get(stage);
+      if (costs.length === 0 && main === undefined) continue;
+      const spans = [...costs, ...(main === undefined ? [] : [main])];
+      const seconds = (Math.max(...spans.map(({ end }) => end)) - Math.min(...spans.map(({ start }) => start))) / 1000;
+      const cpuSeconds = spans.reduce((sum, { start, end }) => sum + end - start, 0) / 1000;
+      const { items = 0, bytes = 0 } = this.items.get(stage) ?? {};
+      reports.push({ name: stage, seconds, cpuSeconds, items, bytes, reused: costs.filter(({ reused }) => reused).length });
+    }
+    return reports.map((report) => ({ ...report, seconds: round(report.seconds), cpuSeconds: round(report.cpuSeconds) }));
+  }
+}
+
+function round(seconds: number): number {
+  return Math.round(seconds * 1e4) / 1e4;
+}

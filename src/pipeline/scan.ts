@@ -1,0 +1,62 @@
+import { forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
+import type { Flow } from './flow';
+import type { ObjectRef, TaskOf } from './types';
+
+/** An input that was opened, checked and recognised. */
+export interface Identified {
+  path: string;
+  identity: ObjectRef['identity'];
+  digest: string;
+  machine: number;
+  little: boolean;
+}
+
+/** A scanned object: its columns filled, its uses gathered in symbol order. */
+export interface Scanned {
+  ref: ObjectRef;
+  uses: Uint32Array;
+  unknownSizes: Array<{ section: string; bytes: number }>;
+}
+
+/** Opens, checks and recognises one input. */
+export function identify$(flow: Flow, path: string, identity: ObjectRef['identity']): Observable<Identified> {
+  return flow.task('identify', path, 'identify', { path, place: flow.runDir.input(path, identity) }, () => ({ items: 1, bytes: 0 })).pipe(
+    map((answer) => ({ path, ...answer })),
+  );
+}
+
+/**
+ * Fills one object's columns: the table on one thread, then its digests in shards on all of them. Shards of both objects
+ * share the threads; each is recorded when it is done.
+ */
+export function scan$(flow: Flow, { path, identity, digest }: Identified): Observable<Scanned> {
+  const { runDir, fresh, structSizes } = flow;
+  return flow.task('scan', path, 'readTable', { path, identity, place: runDir.table(digest), fresh }, ({ table, bytes }) => ({ items: table.shape.symbols, bytes })).pipe(
+    mergeMap(({ table, bounds }) => {
+      const ref: ObjectRef = { path, identity, table };
+      const shards: Array<TaskOf<'digest'>> = bounds.slice(1).map((to, i) => ({ object: ref, from: bounds[i]!, to, place: runDir.digests(digest, bounds[i]!, to), fresh }));
+      flow.progress.expect('digest', path, shards.length + 1);
+      // Special sections first: one task that nothing can split, so it should not be the last to start.
+      const special = flow.task('digest', path, 'special', { object: ref, place: runDir.special(digest, JSON.stringify(structSizes)), fresh, structSizes }, () => ({ items: 1, bytes: 0 }));
+      const digests = from(shards).pipe(
+        mergeMap((shard, i) => flow.task('digest', path, 'digest', shard, ({ bytes }) => ({ items: shard.to - shard.from, bytes })).pipe(map(({ uses }) => ({ i, uses }))), flow.pool.inFlight),
+        toArray(),
+        // Threads finish in any order; position decides.
+        map((done) => done.sort((a, b) => a.i - b.i).map(({ uses }) => uses)),
+      );
+      return forkJoin({ special, digests }).pipe(
+        map(({ special: entries, digests: uses }) => ({ ref, uses: joined([...uses, entries.uses]), unknownSizes: entries.unknown })),
+      );
+    }),
+  );
+}
+
+function joined(parts: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

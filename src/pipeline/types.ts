@@ -1,0 +1,133 @@
+/**
+ * Everything that crosses a thread: one task, one answer each. A task is numbers, paths and shared columns, never file
+ * contents; every thread maps the inputs itself.
+ */
+import type { Diagnostic } from '../diagnostics';
+import type { FileIdentity } from '../elf';
+import type { AmbiguousGroup } from '../stages/correlate';
+import type { Assessment } from '../stages/assess';
+import type { Verdict } from '../stages/compare';
+import type { Shape } from '../stages/scan';
+
+/** Where a record lives and what it must say of itself to be used. */
+export interface RecordPlace {
+  file: string;
+  key: string;
+}
+
+/** A table as threads pass it around; `id` tells a thread that it has met it before. */
+export interface SharedTable {
+  id: string;
+  shape: Shape;
+  buffer: SharedArrayBuffer;
+}
+
+/** One build's object and columns. */
+export interface ObjectRef {
+  path: string;
+  identity: FileIdentity;
+  table: SharedTable;
+}
+
+export interface PairRef {
+  /** Tells a thread that it has met the pair before. */
+  id: string;
+  orig: ObjectRef;
+  patched: ObjectRef;
+  /** Twin, origin and rule columns of the pairing. */
+  twin: SharedArrayBuffer;
+  origin: SharedArrayBuffer;
+  rule: SharedArrayBuffer;
+  structSizes: Record<string, number>;
+}
+
+/** Entry of every answer: what the task cost, and whether a record spared the work (else why it did not). */
+export interface Cost {
+  /** Milliseconds since the process's time origin. */
+  start: number;
+  end: number;
+  thread: number;
+  reused: boolean;
+  miss: string | null;
+}
+
+export interface Tasks {
+  identify: { task: { path: string; place: RecordPlace }; answer: { identity: FileIdentity; digest: string; machine: number; little: boolean } };
+  readTable: { task: { path: string; identity: FileIdentity; place: RecordPlace; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
+  digest: { task: { object: ObjectRef; from: number; to: number; place: RecordPlace; fresh: boolean }; answer: { uses: Uint32Array; bytes: number } };
+  special: {
+    task: { object: ObjectRef; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
+    answer: { uses: Uint32Array; unknown: Array<{ section: string; bytes: number }> };
+  };
+  warm: { task: Record<string, never>; answer: Record<string, never> };
+  compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
+  assess: {
+    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; objectName: string; unknownSizes: Array<{ section: string; bytes: number }> };
+    answer: Assessment;
+  };
+  explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
+}
+
+export type TaskName = keyof Tasks;
+export type TaskOf<N extends TaskName> = Tasks[N]['task'];
+export type AnswerOf<N extends TaskName> = Tasks[N]['answer'];
+
+/** What a thread sends back: a result with its cost, or the diagnostic of what it threw. */
+export type Reply<N extends TaskName> = { answer: AnswerOf<N>; cost: Cost } | { failed: Diagnostic };
+
+/** One instruction of an explanation, aligned with the other side's. */
+export interface ExplainedRow {
+  orig: { offset: number; text: string } | null;
+  patched: { offset: number; text: string } | null;
+  same: boolean;
+}
+
+export interface Explanation {
+  name: string;
+  patchedName: string;
+  kind: 'function' | 'data';
+  file: string | null;
+  section: string;
+  size: { orig: number; patched: number };
+  pairedBy: { rule: string; evidence: string } | null;
+  verdict: Pick<Verdict, 'status' | 'class' | 'first'> | null;
+  rows: ExplainedRow[];
+}
+
+/** The stages in the order in which they run. */
+export const STAGES = ['identify', 'scan', 'digest', 'correlate', 'compare', 'assess'] as const;
+export type StageName = (typeof STAGES)[number];
+
+/** Told after the work it speaks of is done and recorded. */
+export interface ProgressEvent {
+  stage: StageName;
+  /** Path of the object, or null for the pair. */
+  object: string | null;
+  done: number;
+  total: number;
+  reused: boolean;
+  /** Why a record was not reused, where one was looked for. */
+  miss: string | null;
+  /** Seconds since the run began. */
+  at: number;
+}
+
+export interface StageReport {
+  name: StageName | 'startup';
+  /** Wall-clock seconds from the stage's first task to its last; stages overlap. */
+  seconds: number;
+  /** Seconds threads were busy with it. */
+  cpuSeconds: number;
+  items: number;
+  bytes: number;
+  reused: number;
+}
+
+/** What varies from run to run; everything else of a result does not. */
+export interface RunReport {
+  stages: StageReport[];
+  seconds: number;
+  peakAnonBytes: number;
+  workers: number;
+  runDir: string;
+}

@@ -1,0 +1,80 @@
+import type { Diagnostic } from '../diagnostics';
+import type { DiffResult, Explanation, RunReport } from '../index';
+
+const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHANGED' } as const;
+
+/** Lists longer than this end in a count; `--json` has them all. */
+const LONGEST = 40;
+
+/** The first screen of a diff: verdict, counts, what changed, why not, what to do next. Paths are as typed. */
+export function renderDiff(result: DiffResult, orig: string, patched: string): string {
+  const lines: string[] = [];
+  for (const object of result.objects) {
+    const { functions, data } = object;
+    const counts = [
+      `${functions.changed.length} changed`, `${functions.new.length} new`, `${functions.removed.length} removed`,
+      ...(functions.carried.length > 0 ? [`${functions.carried.length} carried`] : []),
+      ...(functions.ignored.length > 0 ? [`${functions.ignored.length} ignored`] : []),
+    ];
+    lines.push(`${VERDICTS[result.verdict]}  ${object.name}: functions ${counts.join(', ')}; data ${data.changed.length} changed, ${data.new.length} new`);
+    section(lines, 'changed functions', functions.changed, (entry) => {
+      const where = entry.file === null ? entry.section : `${entry.file} ${entry.section}`;
+      const first = entry.first === null ? '' : `\n      +0x${entry.first.offset.toString(16)}  ${entry.first.orig}\n      ${' '.repeat(entry.first.offset.toString(16).length + 3)}  ${entry.first.patched}`;
+      return `${entry.name}  (${entry.class}; ${where})${first}`;
+    });
+    section(lines, 'new functions', functions.new, (entry) => `${entry.name}  (${entry.file ?? entry.section})`);
+    section(lines, 'carried along', functions.carried, (entry) => `${entry.name}  via ${entry.via.join(' < ')}`);
+    section(lines, 'removed functions', functions.removed, (entry) => entry.name);
+    section(lines, 'changed data', data.changed, (entry) => `${entry.name}  (${entry.file ?? entry.section})${entry.first === null ? '' : `  +0x${entry.first.offset.toString(16)}: ${entry.first.orig} -> ${entry.first.patched}`}`);
+    section(lines, 'new data', data.new, (entry) => `${entry.name}  (${entry.section})`);
+    section(lines, 'ignored', [...functions.ignored, ...data.ignored], (entry) => `${entry.name}  (${entry.class})`);
+    if (object.ambiguous.length > 0) lines.push('', `${object.ambiguous.length} groups of symbols cannot be told apart; none is refused unless a livepatch needs it (--json lists them)`);
+  }
+  const refusals = result.diagnostics.filter(({ severity }) => severity === 'refusal');
+  const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
+  if (refusals.length > 0) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
+  if (others.length > 0) lines.push('', ...others.flatMap(renderDiagnostic));
+  const first = result.objects[0]?.functions.changed[0];
+  if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}`);
+  lines.push('', renderRun(result.run));
+  return lines.join('\n');
+}
+
+function section<T>(lines: string[], title: string, entries: readonly T[], render: (entry: T) => string): void {
+  if (entries.length === 0) return;
+  lines.push('', `${title} (${entries.length}):`, ...entries.slice(0, LONGEST).map((entry) => `  ${render(entry)}`));
+  if (entries.length > LONGEST) lines.push(`  ... and ${entries.length - LONGEST} more`);
+}
+
+export function renderDiagnostic({ code, severity, message, where, hint }: Diagnostic): string[] {
+  const place = [where.object, where.section, where.symbol && `${where.symbol}${where.offset === undefined ? '' : `+0x${where.offset.toString(16)}`}`].filter(Boolean).join(' ');
+  const head = severity === 'refusal' ? code : `${severity} ${code}`;
+  return [`  ${head}: ${message}`, ...(place === '' ? [] : [`      at ${place}`]), `      ${hint}`];
+}
+
+/** Where the time went. */
+export function renderRun(run: RunReport): string {
+  const stages = run.stages.map(({ name, seconds, reused }) => `${name} ${seconds.toFixed(2)}${reused > 0 ? ' (reused)' : ''}`);
+  return `${run.seconds.toFixed(2)} s, ${Math.round(run.peakAnonBytes / 1e6)} MB, ${run.workers} ${run.workers === 1 ? 'worker' : 'workers'}: ${stages.join(', ')}`;
+}
+
+export function renderExplanation(explanation: Explanation): string {
+  const { name, patchedName, pairedBy, verdict, size } = explanation;
+  const lines = [`${name}  (${explanation.kind}; ${explanation.file === null ? '' : `${explanation.file} `}${explanation.section}; ${size.orig} -> ${size.patched} bytes)`];
+  if (patchedName !== '' && patchedName !== name) lines.push(`in PATCHED: ${patchedName}`);
+  lines.push(pairedBy === null ? 'not paired: it exists in one build only' : `paired by ${pairedBy.rule}: ${pairedBy.evidence}`);
+  if (verdict !== null) lines.push(verdict.status === 'same' ? 'same in both builds' : `${verdict.status}: ${verdict.class}${verdict.first === null ? '' : `, first at +0x${verdict.first.offset.toString(16)}`}`);
+  if (explanation.rows.length === 0 && verdict?.first) lines.push(`  ORIG     ${verdict.first.orig}`, `  PATCHED  ${verdict.first.patched}`);
+  if (explanation.rows.length > 0) {
+    const cell = (side: Explanation['rows'][number]['orig']): string => (side === null ? '' : `${side.offset.toString(16).padStart(5)}  ${side.text}`);
+    const width = Math.min(70, Math.max(...explanation.rows.map(({ orig }) => cell(orig).length), 8));
+    lines.push('', `    ${'ORIG'.padEnd(width)}   PATCHED`);
+    for (const { orig, patched, same } of explanation.rows) {
+      const left = cell(orig);
+      // A long operand gets a line of its own, so that columns stay columns.
+      if (left.length > width) lines.push(`  ${same ? ' ' : '-'} ${left}`, `  ${same ? ' ' : '+'} ${' '.repeat(width)} | ${cell(patched)}`);
+      else lines.push(`  ${same ? ' ' : '!'} ${left.padEnd(width)} | ${cell(patched)}`);
+    }
+  }
+  return lines.join('\n');
+}

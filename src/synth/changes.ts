@@ -1,0 +1,172 @@
+import type { FunctionRef, Op, SynthFunction, SynthObject, Target, Unit } from './model';
+import { uniqueName } from './names';
+import { Random } from './random';
+import { functionAt, makeUnit, unitCount, type KernelPlan } from './unit';
+
+/** How many of each change the patched build gets. Every one is made to another function. */
+export interface Changes {
+  /** Functions in which one immediate differs. */
+  immediates?: number;
+  /** Functions in which one call goes elsewhere. */
+  callTargets?: number;
+  /** Functions in which the text of one string differs; every later string moves. */
+  strings?: number;
+  /** Functions with one more instruction. */
+  instructions?: number;
+  /** Functions with one more static local; the numbers of later ones in the unit shift. */
+  staticLocals?: number;
+  /** New functions; each also changes the function that calls it. */
+  newFunctions?: number;
+  /** Functions that are gone; nothing referred to them. */
+  removedFunctions?: number;
+  /** Global variables with another initial value: no livepatch can carry that. */
+  data?: number;
+  /** Functions of `.init.text` with one more instruction: no livepatch can carry that. */
+  initFunctions?: number;
+}
+
+/** Kinds of change that are made inside a function. */
+export type EditKind = 'immediate' | 'call-target' | 'string' | 'instruction' | 'static-local' | 'new-call' | 'init-instruction';
+
+export type Edit =
+  | { kind: EditKind; at: FunctionRef; serial: number; callee?: Target }
+  | { kind: 'removal'; at: FunctionRef; serial: number }
+  | { kind: 'data'; unit: number; serial: number };
+
+const KINDS: ReadonlyArray<readonly [keyof Changes, Exclude<Edit['kind'], 'data'>]> = [
+  ['immediates', 'immediate'], ['callTargets', 'call-target'], ['strings', 'string'], ['instructions', 'instruction'], ['staticLocals', 'static-local'],
+  ['newFunctions', 'new-call'], ['removedFunctions', 'removal'], ['initFunctions', 'init-instruction'],
+];
+
+/**
+ * Chooses what to change; the same plan and changes always give the same edits.
+ * @throws RangeError when the kernel has too few functions that such a change can be made to
+ */
+export function chooseEdits(plan: KernelPlan, changes: Changes): Edit[] {
+  const random = new Random(plan.seed, 8);
+  const taken = new Set<number>();
+  const edits: Edit[] = [];
+  for (const [key, kind] of KINDS) {
+    for (let count = changes[key] ?? 0; count > 0; count--) {
+      const at = find(plan, random, taken, kind);
+      const serial = edits.length;
+      edits.push(kind === 'call-target' ? { kind, at, serial, callee: otherCallee(plan, random, at) } : { kind, at, serial });
+    }
+  }
+  const units = new Set<number>();
+  for (let count = Math.min(changes.data ?? 0, unitCount(plan)); units.size < count; ) units.add(random.below(unitCount(plan)));
+  for (const unit of units) edits.push({ kind: 'data', unit, serial: edits.length });
+  return edits;
+}
+
+/** Another target for the function's first call. */
+function otherCallee(plan: KernelPlan, random: Random, at: FunctionRef): Target {
+  const now = makeUnit(plan, at.unit).functions[at.ordinal]!.ops.find((op): op is Extract<Op, { kind: 'call' }> => op.kind === 'call')!.target;
+  for (;;) {
+    const callee = find(plan, random, new Set(), 'callee');
+    const same = 'function' in now && now.function.unit === callee.unit && now.function.ordinal === callee.ordinal;
+    if (!same) return { function: callee };
+  }
+}
+
+/** A function nothing was done to yet and that the edit fits. */
+function find(plan: KernelPlan, random: Random, taken: Set<number>, kind: Edit['kind'] | 'callee'): FunctionRef {
+  for (let attempt = 0; attempt < 20_000; attempt++) {
+    const id = random.below(plan.functions);
+    if (taken.has(id)) continue;
+    const at = functionAt(id);
+    const unit = makeUnit(plan, at.unit);
+    if (!fits(unit, unit.functions[at.ordinal]!, kind)) continue;
+    taken.add(id);
+    return at;
+  }
+  throw new RangeError(`${plan.functions} functions are too few for this many changes (${kind})`);
+}
+
+function fits(unit: Unit, fn: SynthFunction, kind: Edit['kind'] | 'callee'): boolean {
+  if (kind === 'init-instruction') return fn.init;
+  if (fn.init) return false;
+  const exported = fn.scope === 'global' && fn.endbr && !fn.sealed;
+  if (kind === 'removal') return exported && !isReferred(unit, fn);
+  if (kind === 'callee') return fn.scope === 'global' && !(exported && !isReferred(unit, fn));
+  // A change needs an ftrace site to be redirected, and objects that only use can tell apart need the same use in both builds.
+  if (!fn.traced || fn.ops.some((op) => op.kind === 'load' && unit.objects[op.object.index]?.name.endsWith('_state'))) return false;
+  if (kind === 'immediate' || kind === 'string') return fn.ops.some((op) => op.kind === kind);
+  if (kind === 'call-target') return fn.ops.some((op) => op.kind === 'call');
+  return true;
+}
+
+/** Whether the unit's table of operations holds the function. A global function that is neither sealed nor there is exported and unused. */
+function isReferred(unit: Unit, fn: SynthFunction): boolean {
+  const ordinal = unit.functions.indexOf(fn);
+  return unit.objects.some((object) => object.pointers.some(({ target }) => 'function' in target && target.function.ordinal === ordinal));
+}
+
+/** The unit as the patched build has it: `unit` is changed in place. */
+export function applyEdits(unit: Unit, edits: readonly Edit[]): Unit {
+  unit.edited = true;
+  const first = Math.min(...edits.map((edit) => ('at' in edit ? edit.at.ordinal : 0)));
+  // Two lines were inserted into the first edited function: everything behind moves, in the tables that hold lines.
+  for (const fn of unit.functions.slice(first + 1)) if (fn !== null) fn.line += 2;
+  for (const edit of edits) {
+    if (edit.kind === 'data') {
+      const object = unit.objects[0]!;
+      unit.objects[0] = { ...object, words: object.words.map((word) => ({ ...word, value: (word.value ^ 0x5a) >>> 0 })) };
+    } else if (edit.kind === 'removal') unit.functions[edit.at.ordinal] = null;
+    else editFunction(unit, unit.functions[edit.at.ordinal]!, edit);
+  }
+  return unit;
+}
+
+function editFunction(unit: Unit, fn: SynthFunction, edit: Exclude<Edit, { kind: 'data' }>): void {
+  const middle = fn.ops.length >> 1;
+  const replace = <K extends Op['kind']>(kind: K, change: (op: Extract<Op, { kind: K }>) => void): void => {
+    change(fn.ops.find((op) => op.kind === kind) as Extract<Op, { kind: K }>);
+  };
+  switch (edit.kind) {
+    case 'immediate':
+      return replace('immediate', (op) => (op.value += 0x2000));
+    case 'call-target':
+      return replace('call', (op) => (op.target = edit.callee!));
+    case 'string':
+      return replace('string', (op) => (op.text = editedText(op.text, edit.serial)));
+    case 'instruction':
+    case 'init-instruction':
+      fn.ops.splice(middle, 0, { kind: 'plain', bytes: [0x48, 0x83, 0xc3, 0x10] }); // add $0x10,%rbx
+      return;
+    case 'static-local':
+      fn.ops.splice(middle, 0, { kind: 'load', object: { unit: unit.number, index: addStaticLocal(unit, fn, edit.serial) }, offset: 0 });
+      return;
+    case 'new-call':
+      fn.ops.splice(middle, 0, { kind: 'call', target: { function: addFunction(unit, edit.serial) } });
+      return;
+  }
+}
+
+export function editedText(text: string, serial: number): string {
+  return text.replace('\n', ` (case ${serial})\n`);
+}
+
+/** Adds a numbered static local of `fn`; those that the compiler meets later in the unit get the next number. */
+function addStaticLocal(unit: Unit, fn: SynthFunction, serial: number): number {
+  const ordinal = unit.functions.indexOf(fn);
+  const owner = (object: SynthObject): number => unit.functions.findIndex((other) => other !== null && object.name.startsWith(`${other.name}.`));
+  const before = unit.objects.filter((object) => owner(object) <= ordinal).length;
+  for (const object of unit.objects.slice(before)) if (object.number !== null) object.number++;
+  return unit.objects.push({ name: `${fn.name}.patched_${serial}`, scope: 'local', kind: 'bss', number: 10 + before, size: 8, words: [], pointers: [] }) - 1;
+}
+
+/** Adds a function behind the unit's others; every second one is static. */
+function addFunction(unit: Unit, serial: number): FunctionRef {
+  const last = unit.functions.findLast((fn) => fn !== null);
+  const scope = serial % 2 === 0 ? 'local' : 'global';
+  const ordinal = unit.functions.push({
+    name: `${uniqueName(serial)}_patched`, scope, init: false, endbr: scope === 'global', sealed: false, traced: true, line: (last?.line ?? 0) + 20,
+    ops: [{ kind: 'immediate', value: serial }, { kind: 'string', text: newText(serial) }, { kind: 'load', object: { unit: unit.number, index: 0 }, offset: 0 }, { kind: 'bug', line: 4, flags: 0x901 }],
+  }) - 1;
+  return { unit: unit.number, ordinal };
+}
+
+export function newText(serial: number): string {
+  return `patched: new case ${serial}\n`;
+}

@@ -1,0 +1,184 @@
+/**
+ * The pool's thread: maps the inputs, calls a stage function, keeps the result in the run directory.
+ *
+ * Objects and tables stay open between tasks of a run, keyed by path and identity; a file that changed meanwhile is an
+ * error here, not a surprise later.
+ */
+import { threadId } from 'node:worker_threads';
+import { diagnosticOf, KlpflowError } from '../src/diagnostics';
+import { ElfObject, sameIdentity, type FileIdentity } from '../src/elf';
+import { archOf } from '../src/arch';
+import {
+  contentDigest, decodeDigests, decodeInput, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
+} from '../src/records';
+import { ScanTable, Trait, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
+import { Pairing } from '../src/stages/correlate';
+import { Side, comparePairs } from '../src/stages/compare';
+import { assess } from '../src/stages/assess';
+import { explainSymbol } from '../src/stages/explain';
+import type { AnswerOf, Cost, ObjectRef, PairRef, RecordPlace, Reply, TaskName, TaskOf } from '../src/pipeline/types';
+import { version } from '../package.json';
+
+type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
+
+/** Runs one task. Never throws: what goes wrong is an answer. */
+export default async function run<N extends TaskName>({ name, task }: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
+  const start = performance.timeOrigin + performance.now();
+  try {
+    await loadHash();
+    const { answer, reused = false, miss = null } = HANDLERS[name](task) as Outcome<N>;
+    const cost: Cost = { start, end: performance.timeOrigin + performance.now(), thread: threadId, reused, miss };
+    return { answer, cost };
+  } catch (thrown) {
+    return { failed: diagnosticOf(thrown) };
+  }
+}
+
+const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
+  identify({ path, place }) {
+    const object = open(path);
+    const { identity, bytes } = object.file;
+    archOf(object.machine, path);
+    const known = recorded(place, 'input', false, (messages) => decodeInput(messages[0]));
+    const digest = known.value?.digest ?? contentDigest(bytes);
+    if (known.value === undefined) write(place, 'input', [encodeInput({ path, ...identity, digest })]);
+    return { answer: { identity, digest, machine: object.machine, little: object.little }, reused: known.value !== undefined, miss: known.miss };
+  },
+
+  readTable({ path, identity, place, fresh }) {
+    const found = recorded(place, 'table', fresh, (messages) => decodeTable(messages, (shape) => new ScanTable(shape)));
+    let table = found.value;
+    if (table === undefined) {
+      const object = open(path, identity);
+      table = readTable(object);
+      write(place, 'table', encodeTable(table, object.machine, object.little));
+    }
+    const id = `${process.pid}:${threadId}:${++tablesMade}`;
+    const answer = { table: { id, shape: table.shape, buffer: table.buffer }, bounds: shardBounds(table, shardCount(table)), bytes: identity.size };
+    return { answer, reused: found.value !== undefined, miss: found.miss };
+  },
+
+  digest({ object, from, to, place, fresh }) {
+    const table = tableOf(object);
+    const found = recorded(place, 'digest', fresh, (messages) => {
+      const shard = decodeDigests(messages[0], table.digest);
+      return shard?.from === from && shard.to === to ? shard : undefined;
+    });
+    const uses = found.value?.uses ?? digestShard(open(object.path, object.identity), table, from, to);
+    if (found.value === undefined) write(place, 'digest', [encodeDigests({ from, to, uses }, table.digest)]);
+    return { answer: { uses, bytes: (to - from) * 16 }, reused: found.value !== undefined, miss: found.miss };
+  },
+
+  special({ object, place, fresh, structSizes }) {
+    const table = tableOf(object);
+    const found = recorded(place, 'special', fresh, (messages) => decodeSpecial(messages[0]));
+    if (found.value !== undefined) {
+      const { owners, digest, traceable, sealed, uses, unknown } = found.value;
+      if ([owners, traceable, sealed].every((symbols) => symbols.every((symbol) => symbol < table.symbols))) {
+        owners.forEach((owner, i) => table.special.set(digest.subarray(i * 2, i * 2 + 2), owner * 2));
+        for (const symbol of traceable) table.traits[symbol]! |= Trait.TRACEABLE;
+        for (const symbol of sealed) table.traits[symbol]! |= Trait.SEALED;
+        return { answer: { uses, unknown }, reused: true };
+      }
+    }
+    const { uses, unknown } = digestSpecials(open(object.path, object.identity), table, structSizes);
+    const having = (trait: number): Uint32Array => symbolsWhere(table, (symbol) => table.has(symbol, trait));
+    const owners = symbolsWhere(table, (symbol) => table.special[symbol * 2] !== 0 || table.special[symbol * 2 + 1] !== 0);
+    const digest = new Int32Array(owners.length * 2);
+    owners.forEach((owner, i) => digest.set(table.special.subarray(owner * 2, owner * 2 + 2), i * 2));
+    write(place, 'special', [encodeSpecial({ owners, digest, traceable: having(Trait.TRACEABLE), sealed: having(Trait.SEALED), uses, unknown })]);
+    return { answer: { uses, unknown }, miss: found.miss };
+  },
+
+  warm() {
+    archOf(62, '').disassembler();
+    return { answer: {} };
+  },
+
+  compare({ pair, pairs }) {
+    const { orig, patched, pairing } = sidesOf(pair);
+    return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
+  },
+
+  assess({ pair, verdicts, ambiguous, objectName, unknownSizes }) {
+    const { orig, patched, pairing } = sidesOf(pair);
+    return { answer: assess({ pairing, ambiguous, orig, patched, verdicts, objectName, unknownSizes }) };
+  },
+
+  explain({ pair, symbol, context }) {
+    const { orig, patched, pairing } = sidesOf(pair);
+    return { answer: explainSymbol(pairing, orig, patched, symbol, context) };
+  },
+};
+
+/** About 24 MB of content and symbols a shard: some 100 ms of work, few enough that each is worth its file. */
+const SHARD_WEIGHT = 24e6;
+
+function shardCount(table: ScanTable): number {
+  let weight = table.symbols * 64;
+  for (let symbol = 0; symbol < table.symbols; symbol++) if (table.has(symbol, Trait.CONTENT)) weight += Math.min(table.size[symbol]!, 1e6);
+  return Math.min(64, Math.max(1, Math.ceil(weight / SHARD_WEIGHT)));
+}
+
+function symbolsWhere(table: ScanTable, wanted: (symbol: number) => boolean): Uint32Array {
+  const found: number[] = [];
+  for (let symbol = 1; symbol < table.symbols; symbol++) if (wanted(symbol)) found.push(symbol);
+  return Uint32Array.from(found);
+}
+
+function recorded<T>(place: RecordPlace, kind: string, fresh: boolean, decode: (messages: Uint8Array[]) => T | undefined): { value?: T; miss: string | null } {
+  if (fresh) return { miss: 'fresh' };
+  const messages = readRecords(place.file, kind, place.key);
+  if (typeof messages === 'string') return { miss: messages };
+  try {
+    const value = decode(messages);
+    return value === undefined ? { miss: 'damaged' } : { value, miss: null };
+  } catch {
+    return { miss: 'damaged' };
+  }
+}
+
+function write(place: RecordPlace, kind: string, messages: Iterable<Uint8Array>): void {
+  writeRecords(place.file, kind, place.key, version, messages);
+}
+
+const objects = new Map<string, ElfObject>();
+
+/** @throws KlpflowError `input-changed` when the file is no longer the one that was identified */
+function open(path: string, identity?: FileIdentity): ElfObject {
+  let object = objects.get(path);
+  if (object === undefined || identity === undefined) {
+    object = ElfObject.open(path);
+    objects.set(path, object);
+  }
+  if (identity !== undefined && !sameIdentity(object.file.identity, identity)) {
+    throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+  }
+  return object;
+}
+
+let tablesMade = 0;
+const tables = new Map<string, ScanTable>();
+
+function tableOf({ table: { id, shape, buffer } }: ObjectRef): ScanTable {
+  let table = tables.get(id);
+  if (table === undefined) {
+    // Two objects make a run; older tables would only hold memory.
+    if (tables.size >= 2) tables.delete(tables.keys().next().value!);
+    tables.set(id, (table = new ScanTable(shape, buffer)));
+  }
+  return table;
+}
+
+let current: { id: string; sides: { orig: Side; patched: Side; pairing: Pairing } } | undefined;
+
+/** Both sides with their readers, kept for the tasks of one pair. */
+function sidesOf(pair: PairRef): { orig: Side; patched: Side; pairing: Pairing } {
+  if (current?.id !== pair.id) {
+    const side = (ref: ObjectRef): Side => new Side(open(ref.path, ref.identity), tableOf(ref), pair.structSizes);
+    const orig = side(pair.orig);
+    const patched = side(pair.patched);
+    current = { id: pair.id, sides: { orig, patched, pairing: new Pairing(orig.table, patched.table, pair) } };
+  }
+  return current.sides;
+}
