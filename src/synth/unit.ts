@@ -117,7 +117,7 @@ function body(plan: KernelPlan, self: FunctionRef, unit: readonly Traits[], obje
   const ops: Op[] = [];
   const split = objects.findIndex((object) => object.name.endsWith('_state'));
   if (split >= 0 && self.ordinal < 4) ops.push({ kind: 'load', object: { unit: self.unit, index: split + self.ordinal }, offset: 0 });
-  if (random.chance(6)) ops.push(...useOfStaticLocal(objects, self.unit, name, random));
+  if (random.chance(12)) ops.push(...useOfStaticLocal(objects, self.unit, name, random));
   const length = 4 + random.below(22);
   while (ops.length < length) ops.push(...step(plan, self, unit, random));
   // A jump may go to any op behind it; the last op is where it goes when there is none.
@@ -130,7 +130,7 @@ function body(plan: KernelPlan, self: FunctionRef, unit: readonly Traits[], obje
 /** A static local of one of the kinds that every kernel is full of, and the code that uses it. */
 function useOfStaticLocal(objects: SynthObject[], unit: number, name: string, random: Random): Op[] {
   const index = objects.length;
-  const number = random.chance(50) ? 10 + index : null;
+  const number = random.chance(60) ? 10 + index : null;
   const kind = random.below(3);
   const object = { unit, index };
   const local = { scope: 'local', number, words: [], pointers: [] } as const;
