@@ -16,7 +16,8 @@ export interface Stage {
   cpuSeconds: number;
   items: number;
   bytes: number;
-  reused: boolean | number;
+  /** How many of its results came from an earlier run. */
+  reused: number;
 }
 
 export interface CaseResult {
@@ -87,7 +88,13 @@ export class Results {
 }
 
 export function exitedWithZero(run: Measurement): void {
-  if (run.exitCode !== 0) throw new Error(`exit code ${run.exitCode ?? 'none (killed)'}: ${lastLines(run.stderr || run.stdout)}`);
+  if (run.exitCode !== 0) throw new Error(`exit code ${run.exitCode ?? 'none (killed)'}: ${reason(run)}`);
+}
+
+function reason({ stdout, stderr }: Measurement): string {
+  if (!stdout.startsWith('{')) return lastLines(stderr || stdout);
+  const answer = JSON.parse(stdout) as { error?: { message?: string }; diagnostics?: { message: string }[] };
+  return lastLines(answer.error?.message ?? answer.diagnostics?.map(({ message }) => message).join('\n') ?? stderr);
 }
 
 /** Commands one after the other as one: times add up, the larger peak counts. */
