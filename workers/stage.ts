@@ -11,7 +11,7 @@ import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
 } from '../src/records';
-import { ScanTable, Trait, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
+import { ScanTable, Trait, digestShard, digestSpecials, indexReferences, readTable, shardBounds } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess } from '../src/stages/assess';
@@ -48,6 +48,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   readTable({ path, identity, place, fresh }) {
     const found = recorded(place, 'table', fresh, (messages) => decodeTable(messages, (shape) => new ScanTable(shape)));
     let table = found.value;
+    if (table !== undefined) indexReferences(table);
     if (table === undefined) {
       const object = open(path, identity);
       table = readTable(object);

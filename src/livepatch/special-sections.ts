@@ -48,9 +48,21 @@ const INDEX = new Map(SPECIAL_SECTIONS.map((section, index) => [section.name, in
 /** Runtime constants share one number: the section's name is the entry's meaning. */
 export const RUNTIME_SPECIAL = SPECIAL_SECTIONS.length + 1;
 
-/** Number of the special section of this name, 0 for none. */
+/** Sections that are no such tables but are looked for: their numbers, from FIRST_ROLE on. */
+export const FIRST_ROLE = 200;
+export const Role = {
+  /** `__mcount_loc`: ftrace sites. */ FTRACE_SITES: 200,
+  /** `.ibt_endbr_seal`: functions whose ENDBR boot code removes. */ SEALS: 201,
+  /** `.discard.annotate_data`: where entries of other tables start (6.19 on). */ ENTRY_ANNOTATIONS: 202,
+} as const;
+
+const ROLES = new Map<string, number>([
+  ['__mcount_loc', Role.FTRACE_SITES], ['.ibt_endbr_seal', Role.SEALS], ['.discard.annotate_data', Role.ENTRY_ANNOTATIONS],
+]);
+
+/** Number of the special section or role of this name, 0 for none. */
 export function specialNumber(name: string): number {
-  return INDEX.get(name) ?? (RUNTIME_CONSTANT.test(name) ? RUNTIME_SPECIAL : 0);
+  return INDEX.get(name) ?? ROLES.get(name) ?? (RUNTIME_CONSTANT.test(name) ? RUNTIME_SPECIAL : 0);
 }
 
 /** A runtime-constant section as a special section: the site is the entry's only field. */

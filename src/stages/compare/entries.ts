@@ -22,9 +22,10 @@ export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
     owned.set(side, byOwner);
     for (const table of specialTables(side.identity, side.structSizes, [])) {
       forEachEntry(side.identity, table, (entry) => {
+        const kept = { table, entry: { ...entry, relas: { ...entry.relas } } };
         const list = byOwner!.get(entry.owner);
-        if (list === undefined) byOwner!.set(entry.owner, [{ table, entry }]);
-        else list.push({ table, entry });
+        if (list === undefined) byOwner!.set(entry.owner, [kept]);
+        else list.push(kept);
       });
     }
   }
@@ -62,12 +63,12 @@ function without(list: OwnedEntry[], other: OwnedEntry[]): OwnedEntry[] {
 }
 
 function describeEntry(side: Side, entry: OwnedEntry): string {
-  const { rules, size, section } = entry.table;
+  const { rules, section } = entry.table;
   const parts: string[] = [];
   const content = side.object.content(section);
-  for (const [first, last] of rules.meaning(size)) parts.push(Buffer.from(content.subarray(entry.start + first, entry.start + last)).toString('hex'));
+  for (const [first, last] of entry.table.meaning) parts.push(Buffer.from(content.subarray(entry.start + first, entry.start + last)).toString('hex'));
   for (let at = entry.relas.at; at < entry.relas.stop; at += RELA_WORDS) {
-    if (entry.relas.words[at + R_SYM] === undefined || !rules.references(size).includes(u64(entry.relas.words, at + R_OFFSET) - entry.start)) continue;
+    if (entry.relas.words[at + R_SYM] === undefined || !entry.table.references.includes(u64(entry.relas.words, at + R_OFFSET) - entry.start)) continue;
     parts.push(describeTarget(side, resolveTarget(side, entry.relas.words, at, section, 0)));
   }
   return `${rules.name}: ${parts.join(' ')}`;

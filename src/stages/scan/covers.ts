@@ -1,5 +1,4 @@
-import { SHN_UNDEF } from '../../elf';
-import { Kind, Trait, type ScanTable } from './table';
+import { REFERENCE_AMBIGUOUS, Trait, type ScanTable } from './table';
 
 /**
  * Indexes the sized symbols of every section by address, and unites aliases.
@@ -9,25 +8,30 @@ import { Kind, Trait, type ScanTable } from './table';
  * base-name hash: unlike the order of the symbol table this does not change when a patch reorders them.
  */
 export function indexCovers(table: ScanTable): void {
-  const { section, covers, coverStart, value, size } = table;
+  const { section, covers, coverStart, value, size, coverEnd, symbols, sections } = table;
   const counts = coverStart;
-  for (let symbol = 1; symbol < table.symbols; symbol++) if (isCover(table, symbol)) counts[section[symbol]! + 1]!++;
-  for (let s = 0; s < table.sections; s++) counts[s + 1]! += counts[s]!;
-  const next = counts.slice(0, table.sections);
-  for (let symbol = 1; symbol < table.symbols; symbol++) if (isCover(table, symbol)) covers[next[section[symbol]!]!++] = symbol;
-
-  for (let s = 1; s < table.sections; s++) {
-    const from = coverStart[s]!;
-    const to = coverStart[s + 1]!;
-    if (to - from > 1) covers.subarray(from, to).sort((a, b) => value[a]! - value[b]! || size[b]! - size[a]! || a - b);
-    let end = 0;
-    for (let i = from; i < to; i++) {
-      const symbol = covers[i]!;
-      end = Math.max(end, value[symbol]! + size[symbol]!);
-      table.coverEnd[i] = end;
-    }
-    if (to - from > 1) uniteAliases(table, from, to);
+  for (let symbol = 1; symbol < symbols; symbol++) if (isCover(table, symbol)) counts[section[symbol]! + 1]!++;
+  for (let s = 0; s < sections; s++) counts[s + 1]! += counts[s]!;
+  const next = counts.slice(0, sections);
+  for (let symbol = 1; symbol < symbols; symbol++) {
+    if (!isCover(table, symbol)) continue;
+    const at = next[section[symbol]!]!++;
+    covers[at] = symbol;
+    coverEnd[at] = value[symbol]! + size[symbol]!;
   }
+  for (let s = 1; s < sections; s++) if (coverStart[s + 1]! - coverStart[s]! > 1) orderSection(table, coverStart[s]!, coverStart[s + 1]!);
+}
+
+/** Sorts the covers of one section, which several symbols share. */
+function orderSection(table: ScanTable, from: number, to: number): void {
+  const { covers, value, size } = table;
+  covers.subarray(from, to).sort((a, b) => value[a]! - value[b]! || size[b]! - size[a]! || a - b);
+  let end = 0;
+  for (let i = from; i < to; i++) {
+    end = Math.max(end, value[covers[i]!]! + size[covers[i]!]!);
+    table.coverEnd[i] = end;
+  }
+  uniteAliases(table, from, to);
 }
 
 function uniteAliases(table: ScanTable, from: number, to: number): void {
@@ -57,10 +61,21 @@ function rank(table: ScanTable, symbol: number): number {
   return (table.has(symbol, Trait.FUNC | Trait.OBJECT) ? 0 : 2) + (table.has(symbol, Trait.CORRELATABLE) ? 0 : 1);
 }
 
-function isCover(table: ScanTable, symbol: number): boolean {
-  const s = table.section[symbol]!;
-  return s !== SHN_UNDEF && s < table.sections && table.size[symbol]! > 0 && table.kind[symbol] !== Kind.NONE
-    && (table.traits[symbol]! & (Trait.PREFIX)) === 0 && (table.traits[symbol]! & (Trait.FUNC | Trait.OBJECT | Trait.CONTENT)) !== 0;
+/** Sized and defined in a section; padding belongs to the function behind it. */
+function isCover({ traits, size, section, sections }: ScanTable, symbol: number): boolean {
+  const bits = traits[symbol]!;
+  return (bits & (Trait.FUNC | Trait.OBJECT | Trait.CONTENT)) !== 0 && (bits & Trait.PREFIX) === 0 && size[symbol]! > 0 && section[symbol]! < sections;
+}
+
+/** Derives the `reference` column; kinds, aliases and ambiguity must be known. */
+export function indexReferences({ reference, hash, canonical, kind, traits, symbols }: ScanTable): void {
+  for (let symbol = 1, at = 4; symbol < symbols; symbol++, at += 4) {
+    const target = canonical[symbol]!;
+    reference[at] = hash[target * 2]!;
+    reference[at + 1] = hash[target * 2 + 1]!;
+    reference[at + 2] = target;
+    reference[at + 3] = kind[symbol]! | (traits[target]! & Trait.AMBIGUOUS ? REFERENCE_AMBIGUOUS : 0);
+  }
 }
 
 /** The smallest sized symbol of `section` that covers `offset`, canonical; 0 if none. */

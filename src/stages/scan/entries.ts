@@ -1,6 +1,5 @@
 import { Digest, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
-import { RUNTIME_SPECIAL, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
-import { SectionClass } from '../../livepatch/section-class';
+import { FIRST_ROLE, Role, RUNTIME_SPECIAL, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
 import { Trait } from './table';
@@ -21,6 +20,11 @@ export interface SpecialTable {
   special: number;
   rules: SpecialSection;
   size: number;
+  /** Byte ranges and reference fields of an entry of this size; see SpecialSection. */
+  meaning: ReadonlyArray<readonly [number, number]>;
+  references: readonly number[];
+  /** Hash of the section's name where that is part of the meaning (runtime constants). */
+  nameHash: number;
 }
 
 /** Result of a scan of the special sections that has to be told to people. */
@@ -35,21 +39,26 @@ export function specialTables(identity: Identity, sizes: StructSizes, unknown: U
   const tables: SpecialTable[] = [];
   for (let section = 1; section < table.sections; section++) {
     const special = table.sectionSpecial[section]!;
-    if (special === 0) continue;
+    if (special === 0 || special >= FIRST_ROLE) continue;
     const rules = special === RUNTIME_SPECIAL ? runtimeSection(object.name(section)) : SPECIAL_SECTIONS[special - 1]!;
     const size = entrySize(object, table, relas, section, rules, sizes);
-    if (size > 0) tables.push({ section, special, rules, size });
+    const hash = special === RUNTIME_SPECIAL ? nameHash(object.name(section)) : 0;
+    if (size > 0) tables.push({ section, special, rules, size, meaning: rules.meaning(size), references: rules.references(size), nameHash: hash });
     else unknown.push({ section: object.name(section), bytes: object.size(section) });
   }
   return tables;
 }
 
-/** Calls `visit` for every entry whose site lies in a known function, in section order. */
+/**
+ * Calls `visit` for every entry whose site lies in a known function, in section order. The entry is one object that the
+ * next call overwrites: a kernel has 30,000.
+ */
 export function forEachEntry(identity: Identity, { section, rules, size }: SpecialTable, visit: (entry: SpecialEntry) => void): void {
   const { object, table } = identity;
   const total = object.size(section);
   const selection = identity.relas.select(section, 0, total);
   const { words, stop } = selection;
+  const entry: SpecialEntry = { owner: 0, site: 0, start: 0, relas: { words, at: 0, stop: 0 } };
   for (let at = selection.at; at < stop; ) {
     const start = Math.floor(u64(words, at + R_OFFSET) / size) * size;
     let next = at;
@@ -68,7 +77,14 @@ export function forEachEntry(identity: Identity, { section, rules, size }: Speci
       }
       next += RELA_WORDS;
     }
-    if (owner !== 0) visit({ owner, site, start, relas: { words, at, stop: next } });
+    if (owner !== 0) {
+      entry.owner = owner;
+      entry.site = site;
+      entry.start = start;
+      entry.relas.at = at;
+      entry.relas.stop = next;
+      visit(entry);
+    }
     at = next > at ? next : at + RELA_WORDS;
   }
 }
@@ -78,21 +94,20 @@ export function forEachEntry(identity: Identity, { section, rules, size }: Speci
  */
 export function mixEntry(identity: Identity, digest: Digest, special: SpecialTable, entry: SpecialEntry): void {
   const { object, table } = identity;
-  const { section, rules, size } = special;
+  const { section, rules, size, meaning, references } = special;
   digest.reset(special.special);
-  digest.words(entry.site, special.special === RUNTIME_SPECIAL ? nameHash(object.name(section)) : 0, 0, 0);
+  digest.words(entry.site, special.nameHash, 0, 0);
   const from = object.offset(section) + entry.start;
-  for (const [first, last] of rules.meaning(size)) digest.bytes(object.bytes, from + first, from + last);
+  for (const range of meaning) digest.bytes(object.bytes, from + range[0], from + range[1]);
 
   const { words } = entry.relas;
-  const wanted = rules.references(size);
   const slot = specialSlot(special.special, entry.site);
   for (let at = entry.relas.at; at < entry.relas.stop; at += RELA_WORDS) {
     const offset = u64(words, at + R_OFFSET);
     const field = offset - entry.start;
     const symbol = words[at + R_SYM]!;
     const addend = s64(words, at + R_ADDEND);
-    if (wanted.includes(field)) {
+    if (references.includes(field)) {
       digest.words(field, words[at + R_TYPE]!, 0, 0);
       const place = table.section[symbol]!;
       // A branch target within the function itself moves with it.
@@ -131,9 +146,8 @@ export function digestEntries(identity: Identity, tables: readonly SpecialTable[
 export function markSites(identity: Identity): void {
   const { object, table } = identity;
   for (let section = 1; section < table.sections; section++) {
-    if (table.relaSection[section] === 0 || (table.sectionClass[section]! & SectionClass.DERIVED) === 0) continue;
-    const name = object.name(section);
-    const trait = name === '__mcount_loc' ? Trait.TRACEABLE : name === '.ibt_endbr_seal' ? Trait.SEALED : 0;
+    const role = table.sectionSpecial[section]!;
+    const trait = role === Role.FTRACE_SITES ? Trait.TRACEABLE : role === Role.SEALS ? Trait.SEALED : 0;
     if (trait === 0) continue;
     const { words, at, stop } = identity.relas.select(section, 0, object.size(section));
     for (let i = at; i < stop; i += RELA_WORDS) {

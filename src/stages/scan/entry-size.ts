@@ -1,5 +1,5 @@
 import { RELA_WORDS, R_OFFSET, R_SYM, s64, R_ADDEND, u64, type ElfObject } from '../../elf';
-import type { SpecialSection } from '../../livepatch/special-sections';
+import { Role, type SpecialSection } from '../../livepatch/special-sections';
 import type { RelaReader } from './relas';
 import type { ScanTable } from './table';
 
@@ -49,7 +49,7 @@ function annotationStarts(object: ElfObject, table: ScanTable): Map<number, numb
   cache.set(object, starts);
   for (let section = 1; section < table.sections; section++) {
     const relaSection = table.relaSection[section]!;
-    if (relaSection === 0 || object.name(section) !== '.discard.annotate_data') continue;
+    if (relaSection === 0 || table.sectionSpecial[section] !== Role.ENTRY_ANNOTATIONS) continue;
     const content = object.content(section);
     const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
     const words = object.relas(relaSection);

@@ -70,23 +70,24 @@ export class Identity {
 
   /** Mixes the canonical references of [start, end) of a section; slots count from `origin`. */
   mixReferences(digest: Digest, section: number, start: number, end: number, user: number, origin: number): void {
-    const { table } = this;
+    const { reference, symbols } = this.table;
     const relas = this.relas.select(section, start, end);
     const { words } = relas;
-    const { kind, hash, canonical, traits } = table;
     for (let at = relas.at, stop = relas.stop; at < stop; at += RELA_WORDS) {
-      const offset = u64(words, at + R_OFFSET);
+      const offset = words[at + R_OFFSET + 1] === 0 ? words[at + R_OFFSET]! : u64(words, at + R_OFFSET);
       if (offset < start || offset >= end) continue;
       const symbol = words[at + R_SYM]!;
-      if (symbol >= table.symbols) this.object.malformed(this.relas.fileOffset(at), `a rela names symbol ${symbol} of ${table.symbols}`);
-      digest.words(offset - origin, words[at + R_TYPE]!, 0, 0);
-      if (kind[symbol] === Kind.NAMED) {
-        const target = canonical[symbol]!;
-        digest.words(Tag.NAMED, hash[target * 2]!, hash[target * 2 + 1]!, words[at + R_ADDEND]!);
-        digest.words(words[at + R_ADDEND + 1]!, 0, 0, 0);
-        if (user !== 0 && (traits[target]! & Trait.AMBIGUOUS) !== 0) this.uses?.push(user, offset - origin, target);
+      if (symbol >= symbols) this.object.malformed(this.relas.fileOffset(at), `a rela names symbol ${symbol} of ${symbols}`);
+      const type = words[at + R_TYPE]!;
+      const target = symbol * 4;
+      const kind = reference[target + 3]!;
+      if ((kind & 0xff) === Kind.NAMED) {
+        digest.words(offset - origin, Tag.NAMED | (type << 8), reference[target]!, reference[target + 1]!);
+        digest.words(words[at + R_ADDEND]!, words[at + R_ADDEND + 1]!, 0, 0);
+        if (kind !== Kind.NAMED && user !== 0) this.uses?.push(user, offset - origin, reference[target + 2]!);
       } else {
-        this.mixTarget(digest, symbol, section, offset, words[at + R_TYPE]!, s64(words, at + R_ADDEND), user, offset - origin);
+        digest.words(offset - origin, type, 0, 0);
+        this.mixTarget(digest, symbol, section, offset, type, s64(words, at + R_ADDEND), user, offset - origin);
       }
     }
   }

@@ -7,17 +7,18 @@
 import type { ElfObject } from '../../elf';
 import { archOf } from '../../arch';
 import { markAmbiguous } from './ambiguity';
-import { indexCovers } from './covers';
+import { indexCovers, indexReferences } from './covers';
 import { digestEntries, markSites, specialTables, type UnknownEntrySize } from './entries';
 import type { StructSizes } from './entry-size';
 import { Identity } from './identity';
 import { classifySections } from './sections';
-import { readSymbols } from './symbols';
+import { readSymbols, sample } from './symbols';
 import { ScanTable, Trait } from './table';
 import { Uses } from './uses';
 
 export { Kind, ScanTable, Trait, type Shape } from './table';
 export { Identity } from './identity';
+export { indexReferences } from './covers';
 export { USE_WORDS } from './uses';
 
 /** All columns of an object but the digests. @throws KlpflowError `malformed-elf`, `unsupported-object` */
@@ -25,9 +26,10 @@ export function readTable(object: ElfObject): ScanTable {
   archOf(object.machine, object.path);
   const table = new ScanTable({ symbols: object.symbolCount, sections: object.sectionCount });
   classifySections(object, table);
-  readSymbols(object, table, 0, table.symbols);
+  readSymbols(object, table);
   indexCovers(table);
   markAmbiguous(table);
+  indexReferences(table);
   return table;
 }
 
@@ -48,8 +50,12 @@ export function shardBounds(table: ScanTable, count: number): number[] {
 
 /** Digests symbols [from, to); returns the uses of ambiguous names, USE_WORDS words each. */
 export function digestShard(object: ElfObject, table: ScanTable, from: number, to: number): Uint32Array {
+  const arch = archOf(object.machine, object.path);
+  // A sample of the range first, for V8's sake (see readSymbols); its uses are thrown away, its digests written again.
+  const rehearsal = new Identity(object, table, arch, new Uses());
+  for (const symbol of sample(from, to, 400)) rehearsal.digestSymbols(symbol, symbol + 1);
   const uses = new Uses();
-  new Identity(object, table, archOf(object.machine, object.path), uses).digestSymbols(from, to);
+  new Identity(object, table, arch, uses).digestSymbols(from, to);
   return uses.take();
 }
 

@@ -10,10 +10,16 @@ const UNDERSCORE = 0x5f;
 const LLVM = bytesOf('.llvm.');
 const UNIQUE_ID = bytesOf('__UNIQUE_ID_');
 
-/** Result of the last `baseName` call: a name costs no allocation. */
+/** Seeds and steps of the two hash words; FNV-1a and a multiplicative one, so that they do not fail together. */
+const LOW_SEED = 0x811c9dc5 | 0;
+const HIGH_SEED = 0x1b873593 | 0;
+
+/** Result of the last `read`: a name costs no allocation. */
 export class BaseName {
   hashLow = 0;
   hashHigh = 0;
+  /** Where the name ends: the offset of its NUL. */
+  end = 0;
   /** Whether the name held a `.llvm.` suffix, and a hash of that suffix. */
   promoted = false;
   suffix = 0;
@@ -22,42 +28,52 @@ export class BaseName {
   /** Whether the whole name contains a dot. */
   dotted = false;
 
-  /** Takes the name at [start, end) apart. `strip` is false for symbols whose names stand as they are (NOTYPE, UNDEF). */
-  read(bytes: Uint8Array, start: number, end: number, strip: boolean): void {
+  /** Takes the NUL-terminated name at `start` apart. `strip` is false for symbols whose names stand as they are (NOTYPE, UNDEF). */
+  read(bytes: Uint8Array, start: number, strip: boolean): void {
     this.promoted = this.numbered = this.dotted = false;
     this.suffix = 0;
-    let stop = end;
-    if (strip) {
-      const dot = find(bytes, start, end);
-      this.dotted = dot >= 0;
-      if (this.dotted) {
-        for (let at = dot; at < stop; at++) {
-          if (bytes[at] === DOT && startsWith(bytes, at, end, LLVM)) {
-            this.promoted = true;
-            this.suffix = suffixHash(bytes, at + LLVM.length, end);
-            stop = at;
-          }
-        }
-      }
-      if (this.dotted || startsWith(bytes, start, end, UNIQUE_ID)) {
-        let last = stop;
-        while (last > start && isCounting(bytes[last - 1]!)) last--;
-        // Keep names that are nearly all digits: stripping would merge unrelated ones.
-        if (last - start >= 2 && last !== stop) {
-          this.numbered = true;
-          stop = last;
-        }
-      }
+    let low = LOW_SEED;
+    let high = HIGH_SEED;
+    let dot = -1;
+    let at = start;
+    // Most names have nothing to strip: one pass finds the end, a dot and the hash.
+    for (let byte = bytes[at]!; byte !== 0; byte = bytes[++at]!) {
+      if (byte === DOT && dot < 0) dot = at;
+      low = Math.imul(low ^ byte, 0x01000193);
+      high = Math.imul(high + byte, 0x5bd1e995);
+      high ^= high >>> 15;
     }
-    this.hash(bytes, start, stop);
+    this.end = at;
+    this.dotted = dot >= 0;
+    if (strip && (dot >= 0 || (bytes[start] === UNDERSCORE && startsWith(bytes, start, at, UNIQUE_ID)))) this.strip(bytes, start, at, dot < 0 ? at : dot);
+    else {
+      this.hashLow = low ^ (low >>> 13);
+      this.hashHigh = high;
+    }
   }
 
-  private hash(bytes: Uint8Array, start: number, stop: number): void {
-    let low = 0x811c9dc5 | 0;
-    let high = 0x1b873593 | 0;
+  /** Leaves out `.llvm.<hash>`, trailing numbers and numbers between dots, and hashes the rest. */
+  private strip(bytes: Uint8Array, start: number, end: number, dot: number): void {
+    let stop = end;
+    for (let at = dot; at < stop; at++) {
+      if (bytes[at] === DOT && startsWith(bytes, at, end, LLVM)) {
+        this.promoted = true;
+        this.suffix = suffixHash(bytes, at + LLVM.length, end);
+        stop = at;
+      }
+    }
+    let last = stop;
+    while (last > start && isCounting(bytes[last - 1]!)) last--;
+    // Keep names that are nearly all digits: stripping would merge unrelated ones.
+    if (last - start >= 2 && last !== stop) {
+      this.numbered = true;
+      stop = last;
+    }
+    let low = LOW_SEED;
+    let high = HIGH_SEED;
     for (let at = start; at < stop; at++) {
       const byte = bytes[at]!;
-      if (byte === DOT && this.dotted) {
+      if (byte === DOT) {
         // `.0` in the middle of `foo.isra.0.cold`: a counter like any other.
         const next = afterNumber(bytes, at + 1, stop);
         if (next > 0) {
@@ -86,11 +102,6 @@ function afterNumber(bytes: Uint8Array, at: number, stop: number): number {
   const first = at;
   while (at < stop && bytes[at]! >= 0x30 && bytes[at]! <= 0x39) at++;
   return at > first && at < stop && bytes[at] === DOT ? at : 0;
-}
-
-function find(bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end; at++) if (bytes[at] === DOT) return at;
-  return -1;
 }
 
 function isCounting(byte: number): boolean {

@@ -21,16 +21,17 @@ export class RelaReader {
     this.words = object.words;
   }
 
-  /** Selects the relas with offsets in [start, end) of a section; for a whole section all of them, unchecked. */
+  /** Selects the relas of [start, end) of a section, by offset. Of a section with one symbol all are selected, whatever the range. */
   select(section: number, start: number, end: number): this {
     const { object } = this;
-    const relaSection = this.table.relaSection[section]!;
+    const { relaSection: relaSections, coverStart } = this.table;
+    const relaSection = relaSections[section]!;
     this.at = this.stop = 0;
     if (relaSection === 0) return this;
     const offset = object.offset(relaSection);
-    const count = object.size(relaSection) / (RELA_WORDS * 4);
+    const count = (object.size(relaSection) / (RELA_WORDS * 4)) | 0;
     this.fileWord = offset >>> 2;
-    if (object.mapsWords && (object.bytes.byteOffset + offset) % 4 === 0) {
+    if (object.mapsWords && (offset & 3) === 0) {
       this.words = object.words;
       this.at = offset >>> 2;
     } else {
@@ -38,9 +39,9 @@ export class RelaReader {
       this.at = 0;
     }
     this.stop = this.at + count * RELA_WORDS;
-    // Not worth a search: one function with its few relas, the common case.
-    const whole = start === 0 && end === object.size(section);
     if (count <= 1) return this;
+    // One function in its section, the common case: all relas are its own, and no search is worth it.
+    const whole = (start === 0 && end === object.size(section)) || coverStart[section + 1]! - coverStart[section]! === 1;
     if (!(whole ? this.inOrder() : this.isOrdered(relaSection))) {
       this.words = this.sortedWords(relaSection);
       this.at = 0;
@@ -82,8 +83,12 @@ export class RelaReader {
 
   private inOrder(): boolean {
     const { words, at, stop } = this;
-    for (let i = at + RELA_WORDS; i < stop; i += RELA_WORDS) {
-      if (u64(words, i + R_OFFSET) < u64(words, i - RELA_WORDS + R_OFFSET)) return false;
+    // Offsets above 4 GiB never occur; one that does makes the section count as unordered, which is only slower.
+    let last = 0;
+    for (let i = at; i < stop; i += RELA_WORDS) {
+      const offset = words[i]!;
+      if (offset < last || words[i + 1] !== 0) return false;
+      last = offset;
     }
     return true;
   }

@@ -2,7 +2,7 @@
  * The columns of one object, in shared memory.
  *
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
- * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 84 MB.
+ * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 100 MB.
  */
 
 /** What a reference to a symbol means, i.e. which part of its target makes it equal to another. */
@@ -56,6 +56,9 @@ export const Trait = {
   SEALED: 0x8000,
 } as const;
 
+/** Bit of the fourth word of a reference: the target's name proves nothing. */
+export const REFERENCE_AMBIGUOUS = 0x100;
+
 /** SHN_XINDEX resolved; the reserved indices keep values above every real one. */
 export const SECTION_ABS = 0xfffffff1;
 export const SECTION_COMMON = 0xfffffff2;
@@ -79,6 +82,10 @@ export class ScanTable {
   /** The FILE symbol a local belongs to, 0 for none. */ readonly file: Uint32Array;
   /** The alias that stands for the group; itself for most. */ readonly canonical: Uint32Array;
   /** Hash of the `.llvm.` suffix, 0 for none. */ readonly suffix: Uint32Array;
+  /**
+   * What a reference to the symbol mixes in, side by side so that it costs one cache line: two words of base-name hash of
+   * the canonical symbol, the canonical symbol, and kind | REFERENCE_AMBIGUOUS. Derived from the other columns.
+   */ readonly reference: Uint32Array;
   /** Four words of content digest. */ readonly digest: Int32Array;
   /** Two words of digest over the function's special-section entries, order-free. */ readonly special: Int32Array;
 
@@ -103,6 +110,7 @@ export class ScanTable {
     this.size = take(Float64Array, n, 8);
     this.coverEnd = take(Float64Array, n, 8);
     this.digest = take(Int32Array, n * 4, 4);
+    this.reference = take(Uint32Array, n * 4, 4);
     this.special = take(Int32Array, n * 2, 4);
     this.hash = take(Uint32Array, n * 2, 4);
     this.name = take(Uint32Array, n, 4);
@@ -124,7 +132,7 @@ export class ScanTable {
   /** Bytes of shared memory that an object of this shape needs. */
   static bytes({ symbols: n, sections: m }: Shape): number {
     const widths: ReadonlyArray<readonly [number, number]> = [
-      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4],
+      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4],
       [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 2], [n, 1], [n, 1], [m, 1],
     ];
     return widths.reduce((total, [length, width]) => align8(total + length * width), 0);
