@@ -11,7 +11,7 @@ import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
 } from '../src/records';
-import { ScanTable, Trait, digestShard, digestSpecials, indexReferences, readTable, shardBounds } from '../src/stages/scan';
+import { ScanTable, Trait, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess } from '../src/stages/assess';
@@ -48,7 +48,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   readTable({ path, identity, place, fresh }) {
     const found = recorded(place, 'table', fresh, (messages) => decodeTable(messages, (shape) => new ScanTable(shape)));
     let table = found.value;
-    if (table !== undefined) indexReferences(table);
+    if (table !== undefined) deriveColumns(table);
     if (table === undefined) {
       const object = open(path, identity);
       table = readTable(object);
@@ -79,7 +79,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
         owners.forEach((owner, i) => table.special.set(digest.subarray(i * 2, i * 2 + 2), owner * 2));
         for (const symbol of traceable) table.traits[symbol]! |= Trait.TRACEABLE;
         for (const symbol of sealed) table.traits[symbol]! |= Trait.SEALED;
-        return { answer: { uses, unknown }, reused: true };
+        return { answer: { uses, unknown, traceKnown: traceable.length > 0 }, reused: true };
       }
     }
     const { uses, unknown } = digestSpecials(open(object.path, object.identity), table, structSizes);
@@ -87,8 +87,9 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const owners = symbolsWhere(table, (symbol) => table.special[symbol * 2] !== 0 || table.special[symbol * 2 + 1] !== 0);
     const digest = new Int32Array(owners.length * 2);
     owners.forEach((owner, i) => digest.set(table.special.subarray(owner * 2, owner * 2 + 2), i * 2));
-    write(place, 'special', [encodeSpecial({ owners, digest, traceable: having(Trait.TRACEABLE), sealed: having(Trait.SEALED), uses, unknown })]);
-    return { answer: { uses, unknown }, miss: found.miss };
+    const traceable = having(Trait.TRACEABLE);
+    write(place, 'special', [encodeSpecial({ owners, digest, traceable, sealed: having(Trait.SEALED), uses, unknown })]);
+    return { answer: { uses, unknown, traceKnown: traceable.length > 0 }, miss: found.miss };
   },
 
   warm() {
@@ -101,9 +102,9 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
   },
 
-  assess({ pair, verdicts, ambiguous, objectName, unknownSizes }) {
+  assess({ pair, ...input }) {
     const { orig, patched, pairing } = sidesOf(pair);
-    return { answer: assess({ pairing, ambiguous, orig, patched, verdicts, objectName, unknownSizes }) };
+    return { answer: assess({ ...input, pairing, orig, patched }) };
   },
 
   explain({ pair, symbol, context }) {

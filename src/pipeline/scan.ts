@@ -16,6 +16,8 @@ export interface Scanned {
   ref: ObjectRef;
   uses: Uint32Array;
   unknownSizes: Array<{ section: string; bytes: number }>;
+  /** Whether the object lists its ftrace sites. */
+  traceKnown: boolean;
 }
 
 /** Opens, checks and recognises one input. */
@@ -45,7 +47,7 @@ export function scan$(flow: Flow, { path, identity, digest }: Identified): Obser
         map((done) => done.sort((a, b) => a.i - b.i).map(({ uses }) => uses)),
       );
       return forkJoin({ special, digests }).pipe(
-        map(({ special: entries, digests: uses }) => ({ ref, uses: joined([...uses, entries.uses]), unknownSizes: entries.unknown })),
+        map(({ special: entries, digests: uses }) => ({ ref, uses: joined([...uses, entries.uses]), unknownSizes: entries.unknown, traceKnown: entries.traceKnown })),
       );
     }),
   );

@@ -57,12 +57,12 @@ export interface Tasks {
   digest: { task: { object: ObjectRef; from: number; to: number; place: RecordPlace; fresh: boolean }; answer: { uses: Uint32Array; bytes: number } };
   special: {
     task: { object: ObjectRef; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
-    answer: { uses: Uint32Array; unknown: Array<{ section: string; bytes: number }> };
+    answer: { uses: Uint32Array; unknown: Array<{ section: string; bytes: number }>; traceKnown: boolean };
   };
   warm: { task: Record<string, never>; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
   assess: {
-    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; objectName: string; unknownSizes: Array<{ section: string; bytes: number }> };
+    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; unpaired: { orig: number[]; patched: number[] }; traceKnown: boolean; objectName: string; unknownSizes: Array<{ section: string; bytes: number }> };
     answer: Assessment;
   };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };

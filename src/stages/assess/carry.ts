@@ -16,7 +16,7 @@ import type { AssessInput } from './index';
  */
 export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Verdict>, included: Set<number>, result: ObjectResult, diagnostics: Diagnostic[]): void {
   const { orig, patched, objectName } = input;
-  if (!hasSites(input)) return;
+  if (!input.traceKnown) return;
   const traceable = (symbol: number): boolean => {
     const twin = originOf(input, symbol);
     return twin !== 0 && orig.table.has(twin, Trait.TRACEABLE);
@@ -52,11 +52,6 @@ export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Ve
     }
     open = next;
   }
-}
-
-function hasSites({ orig }: AssessInput): boolean {
-  for (let symbol = 1; symbol < orig.table.symbols; symbol++) if (orig.table.has(symbol, Trait.TRACEABLE)) return true;
-  return false;
 }
 
 /** ORIG's canonical twin of a canonical PATCHED symbol, by any of its names; 0 for none. */

@@ -20,6 +20,10 @@ export type { Assessment, CarriedFunction, ChangedFunction, ObjectResult, PlainS
 export interface AssessInput {
   pairing: Pairing;
   ambiguous: AmbiguousGroup[];
+  /** Correlatable symbols without a twin, in table order. */
+  unpaired: { orig: number[]; patched: number[] };
+  /** Whether ORIG says which functions have an ftrace site. */
+  traceKnown: boolean;
   orig: Side;
   patched: Side;
   verdicts: Verdict[];
@@ -67,7 +71,7 @@ export function assess(input: AssessInput): Assessment {
 
   const undecided = new Set(input.ambiguous.flatMap((group) => group.patched));
   const undecidedOrig = new Set(input.ambiguous.flatMap((group) => group.orig));
-  const fresh = newFunctions(pairing, patched, undecided);
+  const fresh = newFunctions(input, undecided);
   for (const symbol of fresh) {
     result.functions.new.push(plain(patched, symbol));
     if (patched.table.has(symbol, discarded)) refuse('init-change', `new function ${patched.name(symbol)} lies in ${patched.sectionName(symbol)}, which the running kernel no longer executes`, patched, symbol);
@@ -150,29 +154,24 @@ function foldColdParts({ orig, patched, verdicts }: AssessInput): Verdict[] {
   return folded.filter((verdict) => known.get(verdict.orig) === verdict);
 }
 
-/** Patched functions without a twin: not padding, not a cold part, not one more name of a paired body. */
-function newFunctions(pairing: Pairing, { table }: Side, undecided: ReadonlySet<number>): number[] {
-  const paired = new Set<number>();
-  const fresh: number[] = [];
-  for (let symbol = 1; symbol < table.symbols; symbol++) if (pairing.origin[symbol] !== 0 && table.has(symbol, Trait.FUNC)) paired.add(table.canonical[symbol]!);
-  for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if (!table.has(symbol, Trait.FUNC) || !table.has(symbol, Trait.CORRELATABLE) || table.has(symbol, Trait.COLD)) continue;
-    if (table.canonical[symbol] === symbol && !paired.has(symbol) && !undecided.has(symbol)) fresh.push(symbol);
-  }
-  return fresh;
+/** Patched functions without a twin: not a cold part, not one more name of a paired body. */
+function newFunctions({ pairing, patched, unpaired }: AssessInput, undecided: ReadonlySet<number>): number[] {
+  const { table } = patched;
+  return unpaired.patched.filter((symbol) => table.has(symbol, Trait.FUNC) && !table.has(symbol, Trait.COLD)
+    && table.canonical[symbol] === symbol && !undecided.has(symbol) && !hasPairedName(patched, symbol, pairing.origin));
 }
 
-function listUnpaired({ pairing, orig, patched }: AssessInput, result: ObjectResult, undecided: ReadonlySet<number>, undecidedOrig: ReadonlySet<number>): void {
-  for (let symbol = 1; symbol < patched.table.symbols; symbol++) {
-    if (patched.table.has(symbol, Trait.OBJECT) && patched.table.has(symbol, Trait.CORRELATABLE) && pairing.origin[symbol] === 0 && !undecided.has(symbol)) {
-      result.data.new.push(plain(patched, symbol));
-    }
+/** Whether any name of a body has a twin. */
+function hasPairedName(side: Side, canonical: number, paired: Uint32Array): boolean {
+  return aliasesOf(side, canonical).some((symbol) => paired[symbol] !== 0);
+}
+
+function listUnpaired({ pairing, orig, patched, unpaired }: AssessInput, result: ObjectResult, undecided: ReadonlySet<number>, undecidedOrig: ReadonlySet<number>): void {
+  for (const symbol of unpaired.patched) {
+    if (patched.table.has(symbol, Trait.OBJECT) && !undecided.has(symbol)) result.data.new.push(plain(patched, symbol));
   }
-  const bodies = new Set<number>();
-  for (let symbol = 1; symbol < orig.table.symbols; symbol++) if (pairing.twin[symbol] !== 0) bodies.add(orig.table.canonical[symbol]!);
-  for (let symbol = 1; symbol < orig.table.symbols; symbol++) {
-    if (!orig.table.has(symbol, Trait.CORRELATABLE) || orig.table.canonical[symbol] !== symbol || bodies.has(symbol) || undecidedOrig.has(symbol)) continue;
-    if (orig.table.has(symbol, Trait.COLD)) continue;
+  for (const symbol of unpaired.orig) {
+    if (orig.table.canonical[symbol] !== symbol || undecidedOrig.has(symbol) || orig.table.has(symbol, Trait.COLD) || hasPairedName(orig, symbol, pairing.twin)) continue;
     (orig.table.has(symbol, Trait.FUNC) ? result.functions : result.data).removed.push(plain(orig, symbol));
   }
 }

@@ -34,13 +34,16 @@ export class ColdParts {
   constructor(side: Side) {
     const { table } = side;
     const wanted = new Map<string, number[]>();
-    for (let symbol = 1; symbol < table.symbols; symbol++) {
-      if (!table.has(symbol, Trait.COLD)) continue;
+    const { listed, listedCount } = table;
+    for (let i = 0; i < listedCount; i++) {
+      const symbol = listed[i]!;
+      if ((table.traits[symbol]! & Trait.COLD) === 0) continue;
       const parent = coldParent(side.name(symbol))!;
       wanted.set(parent, [...(wanted.get(parent) ?? []), symbol]);
     }
     if (wanted.size === 0) return;
-    for (let symbol = 1; symbol < table.symbols; symbol++) {
+    for (let i = 0; i < listedCount; i++) {
+      const symbol = listed[i]!;
       if (!table.has(symbol, Trait.FUNC) || table.has(symbol, Trait.COLD)) continue;
       const local = table.info[symbol]! >>> 4 === STB_LOCAL;
       for (const cold of wanted.get(side.name(symbol)) ?? []) {

@@ -4,7 +4,7 @@
  * `candidates` finds the few pairs that digests or uses do not prove equal; `comparePairs` settles each by decoding.
  */
 import type { Disassembler } from '../../arch';
-import { Trait, type ScanTable } from '../scan';
+import { Trait } from '../scan';
 import { sameContent, type Correlation, type Pairing } from '../correlate';
 import { compareData } from './data';
 import { compareFunctions } from './functions';
@@ -18,13 +18,15 @@ export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 /** Pairs of canonical symbols that need a closer look, as [orig, patched] in ORIG's order. */
 export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'uses'>): Uint32Array {
   const { orig, patched, twin } = pairing;
+  const { listed, listedCount } = orig;
   const found: number[] = [];
   const seen = new Set<number>();
-  for (let symbol = 1; symbol < orig.symbols; symbol++) {
+  for (let i = 0; i < listedCount; i++) {
+    const symbol = listed[i]!;
     if (twin[symbol] === 0) continue;
     const a = orig.canonical[symbol]!;
     const b = patched.canonical[twin[symbol]!]!;
-    if (!hasContent(orig, a) && !hasContent(patched, b)) continue;
+    if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0) continue;
     if (sameContent(orig, a, patched, b) && orig.size[a] === patched.size[b] && !usesDiffer(pairing, uses, a, b)) continue;
     // Aliases share one body: compare it once.
     if (seen.has(a)) continue;
@@ -34,12 +36,9 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
   return Uint32Array.from(found);
 }
 
-function hasContent(table: ScanTable, symbol: number): boolean {
-  return table.has(symbol, Trait.CONTENT);
-}
-
 /** Whether some slot refers to a symbol of an ambiguous name that is not the twin: equal digests do not see that. */
 function usesDiffer(pairing: Pairing, uses: Correlation['uses'], a: number, b: number): boolean {
+  if (!uses.orig.hasUser(a) && !uses.patched.hasUser(b)) return false;
   const ours = uses.orig.of(a);
   const theirs = uses.patched.of(b);
   if (ours.length !== theirs.length) return true;

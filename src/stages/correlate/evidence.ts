@@ -20,8 +20,8 @@ export class UseIndex {
     }
   }
 
-  get users(): IterableIterator<number> {
-    return this.byUser.keys();
+  hasUser(user: number): boolean {
+    return this.byUser.has(user);
   }
 
   /** [slot, target] of every use a user makes, by slot; several of one slot keep scan order. */
@@ -33,25 +33,29 @@ export class UseIndex {
 
 /** Whether two canonical symbols have equal contents and equal special-section entries. */
 export function sameContent(orig: ScanTable, a: number, patched: ScanTable, b: number): boolean {
-  for (let i = 0; i < 4; i++) if (orig.digest[a * 4 + i] !== patched.digest[b * 4 + i]) return false;
-  return orig.special[a * 2] === patched.special[b * 2] && orig.special[a * 2 + 1] === patched.special[b * 2 + 1];
+  const d = orig.digest;
+  const e = patched.digest;
+  return d[a * 4] === e[b * 4] && d[a * 4 + 1] === e[b * 4 + 1] && d[a * 4 + 2] === e[b * 4 + 2] && d[a * 4 + 3] === e[b * 4 + 3]
+    && orig.special[a * 2] === patched.special[b * 2] && orig.special[a * 2 + 1] === patched.special[b * 2 + 1];
 }
 
 /** What speaks for a target's twin: undefined for nothing, 0 for contradicting places. */
 export type Votes = Map<number, number>;
 
 /**
- * Collects, for every unpaired ORIG target, the PATCHED target that the same slots of unchanged twins refer to.
+ * Collects, for the ORIG targets that are asked for, the PATCHED target that the same slots of unchanged twins refer to.
  * Votes that contradict each other cancel the target: better ambiguous than wrong.
  */
-export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex): Votes {
+export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex, targets: readonly number[]): Votes {
+  // Only users of open targets can tell anything; contradictions come from the same users.
+  const users = new Set(targets.flatMap((target) => [...(orig.usersOf.get(target) ?? [])]));
   const votes: Votes = new Map();
   const reverse: Votes = new Map();
   const vote = (map: Votes, from: number, to: number): void => {
     const before = map.get(from);
     map.set(from, before === undefined || before === to ? to : 0);
   };
-  for (const user of orig.users) {
+  for (const user of users) {
     const twin = pairing.twin[user]!;
     if (twin === 0 || !sameContent(pairing.orig, user, pairing.patched, twin)) continue;
     const ours = orig.of(user);

@@ -1,7 +1,4 @@
-import type { ScanTable } from '../scan';
-
-/** Key of a symbol within its object: equal keys on both sides make a group. Four 32-bit words. */
-export type KeyOf = (table: ScanTable, symbol: number, side: 0 | 1, into: Uint32Array) => void;
+import { Trait, type ScanTable } from '../scan';
 
 /** Members of one key on both sides, in symbol-table order. */
 export interface Group {
@@ -9,69 +6,100 @@ export interface Group {
   patched: number[];
 }
 
-/**
- * Joins two sets of symbols by a key and hands out every key that occurs on both sides.
- *
- * A hash join over typed arrays: chains run through `next`, so 150,000 symbols cost no JavaScript object each. Groups of
- * one and one, nearly all of them, go to `single`; only the others become objects.
- */
-export function joinByKey(
-  orig: ScanTable, origSymbols: Uint32Array, patched: ScanTable, patchedSymbols: Uint32Array, keyOf: KeyOf,
-  single: (orig: number, patched: number) => void, several: (group: Group) => void,
-): void {
-  const total = origSymbols.length + patchedSymbols.length;
-  let capacity = 64;
-  while (capacity < origSymbols.length * 2) capacity *= 2;
-  const slots = new Uint32Array(capacity);
-  // Group numbers start at 1; heads and tails of both chains are positions + 1 in the symbol lists.
-  const keys = new Uint32Array((origSymbols.length + 1) * 4);
-  const head = new Uint32Array((origSymbols.length + 1) * 2);
-  const tail = new Uint32Array((origSymbols.length + 1) * 2);
-  const next = new Uint32Array(total + 1);
-  const key = new Uint32Array(4);
-  let groups = 0;
+/** Correlatable symbols of one side that have no twin yet, with a 64-bit key each: two words a symbol. */
+export interface Keyed {
+  symbols: Uint32Array;
+  keys: Uint32Array;
+}
 
-  const find = (insert: boolean): number => {
-    let slot = (Math.imul(key[0]! ^ Math.imul(key[2]!, 0x85ebca6b) ^ key[3]!, 0x9e3779b1) ^ key[1]!) >>> 0 & (capacity - 1);
-    for (;;) {
-      const group = slots[slot]!;
-      if (group === 0) {
-        if (!insert) return 0;
-        slots[slot] = ++groups;
-        keys.set(key, groups * 4);
-        return groups;
-      }
-      const at = group * 4;
-      if (keys[at] === key[0] && keys[at + 1] === key[1] && keys[at + 2] === key[2] && keys[at + 3] === key[3]) return group;
-      slot = (slot + 1) & (capacity - 1);
+/** The unit's part of a key; symbols of different scopes never meet. */
+export type ScopeOf = (symbol: number) => number;
+
+/**
+ * Keys of all unpaired correlatable symbols: base name, type and scope, mixed into 64 bits. Two of 150,000 symbols share
+ * a key by accident with a probability of 10^-9; each hash word is mixed with the same numbers in another way.
+ */
+export function keysOf(table: ScanTable, paired: Uint32Array, scopeOf: ScopeOf): Keyed {
+  const { listed, listedCount, traits, hash, info } = table;
+  const symbols = new Uint32Array(listedCount);
+  const keys = new Uint32Array(listedCount * 2);
+  let count = 0;
+  for (let i = 0; i < listedCount; i++) {
+    const symbol = listed[i]!;
+    if ((traits[symbol]! & Trait.CORRELATABLE) === 0 || paired[symbol] !== 0) continue;
+    const scope = (Math.imul(scopeOf(symbol), 16) + (info[symbol]! & 0xf)) | 0;
+    keys[count * 2] = hash[symbol * 2]! ^ Math.imul(scope, 0x9e3779b1);
+    keys[count * 2 + 1] = hash[symbol * 2 + 1]! ^ Math.imul(scope + 0x7f4a7c15, 0x85ebca6b);
+    symbols[count++] = symbol;
+  }
+  return { symbols: symbols.subarray(0, count), keys };
+}
+
+/**
+ * Joins both sides by key. Keys with one symbol on each side, nearly all of them, go to `single`; the others that occur on
+ * both sides come back as groups.
+ *
+ * A hash join over typed arrays, chains through `next`: 150,000 symbols cost no JavaScript object each.
+ */
+export function joinByKey(orig: Keyed, patched: Keyed, single: (orig: number, patched: number) => void): Group[] {
+  const ours = orig.symbols.length;
+  const slots = slotsFor(ours);
+  const next = new Uint32Array(ours + patched.symbols.length + 1);
+  // Positions + 1 in the symbol lists, PATCHED's behind ORIG's; a slot's chain starts with an ORIG position.
+  const last = new Uint32Array(ours + 1);
+  const heads = new Uint32Array(ours + 1);
+  const patchedHead = new Uint32Array(ours + 1);
+  const patchedLast = new Uint32Array(ours + 1);
+  let groups = 0;
+  for (let i = 0; i < ours; i++) {
+    const slot = find(slots, orig.keys, orig.keys[i * 2]!, orig.keys[i * 2 + 1]!);
+    const head = slots[slot]!;
+    if (head === 0) {
+      slots[slot] = i + 1;
+      last[i + 1] = i + 1;
+      heads[groups++] = i + 1;
+    } else {
+      next[last[head]!] = i + 1;
+      last[head] = i + 1;
     }
-  };
-  const append = (group: number, side: 0 | 1, position: number): void => {
-    const at = group * 2 + side;
-    if (head[at] === 0) head[at] = position;
-    else next[tail[at]!] = position;
-    tail[at] = position;
-  };
-  for (let i = 0; i < origSymbols.length; i++) {
-    keyOf(orig, origSymbols[i]!, 0, key);
-    append(find(true), 0, i + 1);
   }
-  for (let i = 0; i < patchedSymbols.length; i++) {
-    keyOf(patched, patchedSymbols[i]!, 1, key);
-    const group = find(false);
-    if (group !== 0) append(group, 1, origSymbols.length + i + 1);
+  for (let i = 0; i < patched.symbols.length; i++) {
+    const head = slots[find(slots, orig.keys, patched.keys[i * 2]!, patched.keys[i * 2 + 1]!)]!;
+    if (head === 0) continue;
+    const position = ours + i + 1;
+    if (patchedHead[head] === 0) patchedHead[head] = position;
+    else next[patchedLast[head]!] = position;
+    patchedLast[head] = position;
   }
-  for (let group = 1; group <= groups; group++) {
-    const a = head[group * 2]!;
-    const b = head[group * 2 + 1]!;
+  const several: Group[] = [];
+  for (let i = 0; i < groups; i++) {
+    const a = heads[i]!;
+    const b = patchedHead[a]!;
     if (b === 0) continue;
-    if (next[a] === 0 && next[b] === 0) {
-      single(origSymbols[a - 1]!, patchedSymbols[b - origSymbols.length - 1]!);
-      continue;
+    if (next[a] === 0 && next[b] === 0) single(orig.symbols[a - 1]!, patched.symbols[b - ours - 1]!);
+    else {
+      const group: Group = { orig: [], patched: [] };
+      for (let at = a; at !== 0; at = next[at]!) group.orig.push(orig.symbols[at - 1]!);
+      for (let at = b; at !== 0; at = next[at]!) group.patched.push(patched.symbols[at - ours - 1]!);
+      several.push(group);
     }
-    const members: Group = { orig: [], patched: [] };
-    for (let i = a; i !== 0; i = next[i]!) members.orig.push(origSymbols[i - 1]!);
-    for (let i = b; i !== 0; i = next[i]!) members.patched.push(patchedSymbols[i - origSymbols.length - 1]!);
-    several(members);
+  }
+  return several;
+}
+
+function slotsFor(count: number): Uint32Array {
+  let capacity = 64;
+  while (capacity < count * 2) capacity *= 2;
+  return new Uint32Array(capacity);
+}
+
+/** The slot of a key: its own, or the empty one where it belongs. `keys` are those of the positions that slots hold. */
+function find(slots: Uint32Array, keys: Uint32Array, low: number, high: number): number {
+  const mask = slots.length - 1;
+  let slot = (Math.imul(low, 0x9e3779b1) ^ (high >>> 5)) >>> 0 & mask;
+  for (;;) {
+    const head = slots[slot]!;
+    if (head === 0 || (keys[head * 2 - 2] === low && keys[head * 2 - 1] === high)) return slot;
+    slot = (slot + 1) & mask;
   }
 }

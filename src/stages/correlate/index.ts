@@ -9,7 +9,7 @@
  */
 import { Trait, type ScanTable } from '../scan';
 import { UseIndex, sameContent, shareUser, votesBySlot } from './evidence';
-import { joinByKey, type Group } from './groups';
+import { joinByKey, keysOf, type Group } from './groups';
 import { Pairing, type Rule } from './pairing';
 import { pairBySuffix } from './promoted';
 import { pairUnits } from './units';
@@ -26,6 +26,8 @@ export interface Correlation {
   /** FILE symbols without a twin. */
   units: { removed: number[]; added: number[] };
   uses: { orig: UseIndex; patched: UseIndex };
+  /** Correlatable symbols without a twin, in table order; the ambiguous ones are among them. */
+  unpaired: { orig: number[]; patched: number[] };
 }
 
 /** One side's table with the uses that its scan left. */
@@ -36,7 +38,9 @@ export interface ScannedObject {
 
 /** What stands for the unit in a key: locals belong to a pair of units, everything else to all. */
 const EVERYWHERE = 0;
-const PROMOTED_ANYWHERE = 1;
+const PROMOTED_ANYWHERE = -1;
+/** A unit of ORIG without a twin: above every symbol number, so that its locals meet nobody's. */
+const UNPAIRED_UNIT = 0x8000000;
 
 export function correlate(orig: ScannedObject, patched: ScannedObject): Correlation {
   const pairing = new Pairing(orig.table, patched.table);
@@ -50,61 +54,64 @@ export function correlate(orig: ScannedObject, patched: ScannedObject): Correlat
   // Unit hashes are learnt from pairs, so this needs the names to be done.
   pairBySuffix(pairing);
 
+  // Content needs no other pairs; with it most groups are done, and uses are looked at only for the rest.
+  for (const group of groups) pairByContent(pairing, group);
+  groups = stillOpen(pairing, groups);
   // Each rule may free the next, so go round until none finds anything.
-  for (let progress = true; progress; ) {
+  for (let progress = groups.length > 0; progress; ) {
     progress = false;
-    groups = groups.map((group) => unpaired(pairing, group)).filter((group) => group.orig.length > 0 && group.patched.length > 0);
-    const votes = votesBySlot(pairing, uses.orig, uses.patched);
+    const votes = votesBySlot(pairing, uses.orig, uses.patched, groups.flatMap(({ orig: members }) => members));
     for (const group of groups) {
       progress = pairByContent(pairing, group) || progress;
       progress = pairByUse(pairing, group, votes) || progress;
       progress = pairByUser(pairing, group, uses) || progress;
       progress = pairRemaining(pairing, group, uses) || progress;
     }
+    groups = stillOpen(pairing, groups);
   }
-  return { pairing, ambiguous: groups, units, uses };
+  return { pairing, ambiguous: groups, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
+}
+
+/** Groups with members left on both sides, without the members that have a twin. */
+function stillOpen(pairing: Pairing, groups: readonly Group[]): Group[] {
+  return groups.map((group) => unpaired(pairing, group)).filter((group) => group.orig.length > 0 && group.patched.length > 0);
+}
+
+function withoutTwin({ listed, listedCount, traits }: ScanTable, paired: Uint32Array): number[] {
+  const left: number[] = [];
+  for (let i = 0; i < listedCount; i++) {
+    const symbol = listed[i]!;
+    if (paired[symbol] === 0 && (traits[symbol]! & Trait.CORRELATABLE) !== 0) left.push(symbol);
+  }
+  return left;
 }
 
 function joinByScope(pairing: Pairing): Group[] {
   const { orig, patched, unitTwin } = pairing;
-  const groups: Group[] = [];
-  joinByKey(orig, correlatable(orig), patched, correlatable(patched), (table, symbol, side, key) => {
-    const traits = table.traits[symbol]!;
-    key[0] = table.hash[symbol * 2]!;
-    key[1] = table.hash[symbol * 2 + 1]!;
-    key[2] = table.info[symbol]! & 0xf;
-    const file = table.file[symbol]!;
-    key[3] = traits & Trait.PROMOTED ? PROMOTED_ANYWHERE : file === 0 ? EVERYWHERE : side === 0 ? unitTwin[file]! || 0x80000000 + file : file;
-  }, (a, b) => {
-    if (isNumberedVariable(orig, a) || isNumberedVariable(patched, b)) groups.push({ orig: [a], patched: [b] });
-    else pairing.pair(a, b, orig.has(a, Trait.AMBIGUOUS) ? 'unit' : 'name');
-  }, (group) => groups.push(group));
-  return groups;
+  const doubtful: Group[] = [];
+  const ours = keysOf(orig, pairing.twin, (symbol) => {
+    const file = orig.file[symbol]!;
+    return orig.traits[symbol]! & Trait.PROMOTED ? PROMOTED_ANYWHERE : file === 0 ? EVERYWHERE : unitTwin[file]! || UNPAIRED_UNIT + file;
+  });
+  const theirs = keysOf(patched, pairing.origin, (symbol) => {
+    const file = patched.file[symbol]!;
+    return patched.traits[symbol]! & Trait.PROMOTED ? PROMOTED_ANYWHERE : file;
+  });
+  const groups = joinByKey(ours, theirs, (a, b) => {
+    if (isNumberedVariable(orig, a) || isNumberedVariable(patched, b)) doubtful.push({ orig: [a], patched: [b] });
+    else pairing.pair(a, b, (orig.traits[a]! & Trait.AMBIGUOUS) !== 0 ? 'unit' : 'name');
+  });
+  return [...groups, ...doubtful];
 }
 
 function pairAcrossScopes(pairing: Pairing): void {
   const { orig, patched } = pairing;
-  joinByKey(orig, correlatable(orig, pairing.twin), patched, correlatable(patched, pairing.origin), (table, symbol, _side, key) => {
-    key[0] = table.hash[symbol * 2]!;
-    key[1] = table.hash[symbol * 2 + 1]!;
-    key[2] = table.info[symbol]! & 0xf;
-    key[3] = 0;
-  }, (a, b) => {
-    const fileA = orig.file[a]!;
-    const fileB = patched.file[b]!;
-    const bothLocal = fileA !== 0 && fileB !== 0;
+  const anywhere = (): number => EVERYWHERE;
+  joinByKey(keysOf(orig, pairing.twin, anywhere), keysOf(patched, pairing.origin, anywhere), (a, b) => {
+    const bothLocal = orig.file[a] !== 0 && patched.file[b] !== 0;
     if (bothLocal || (isNumberedVariable(orig, a) && isNumberedVariable(patched, b))) return;
     pairing.pair(a, b, 'promotion');
-  }, () => undefined);
-}
-
-function correlatable(table: ScanTable, paired?: Uint32Array): Uint32Array {
-  const symbols = new Uint32Array(table.symbols);
-  let count = 0;
-  for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if ((table.traits[symbol]! & Trait.CORRELATABLE) !== 0 && (paired === undefined || paired[symbol] === 0)) symbols[count++] = symbol;
-  }
-  return symbols.subarray(0, count);
+  });
 }
 
 function unpaired(pairing: Pairing, group: Group): Group {

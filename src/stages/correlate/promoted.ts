@@ -37,7 +37,7 @@ function keyOf(table: ScanTable, symbol: number, suffix: number): string {
   return `${table.hash[symbol * 2]}:${table.hash[symbol * 2 + 1]}:${table.info[symbol]! & 0xf}:${suffix}`;
 }
 
-function forEachPromoted(table: ScanTable, visit: (symbol: number) => void): void {
+function forEachPromoted({ listed, listedCount, traits }: ScanTable, visit: (symbol: number) => void): void {
   const wanted = Trait.PROMOTED | Trait.CORRELATABLE;
-  for (let symbol = 1; symbol < table.symbols; symbol++) if ((table.traits[symbol]! & wanted) === wanted) visit(symbol);
+  for (let i = 0; i < listedCount; i++) if ((traits[listed[i]!]! & wanted) === wanted) visit(listed[i]!);
 }

@@ -1,3 +1,4 @@
+import { STB_LOCAL, STT_FILE } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
 import type { Pairing } from './pairing';
 
@@ -39,7 +40,7 @@ export function pairUnits(pairing: Pairing): { removed: number[]; added: number[
         const likeness = commonLocals(orig, unit, patched, other);
         if (likeness > bestLikeness) [best, bestLikeness] = [other, likeness];
       }
-      if (best !== undefined && (bestLikeness > 0 || (unit.last - unit.first <= 1 && best.last - best.first <= 1) || group.length === others.length)) {
+      if (best !== undefined && (bestLikeness > 0 || (unit.last === unit.first && best.last === best.first) || group.length === others.length)) {
         join(unit, best);
         restOthers.delete(best);
       } else removed.push(unit.symbol);
@@ -52,29 +53,31 @@ export function pairUnits(pairing: Pairing): { removed: number[]; added: number[
 
 interface Unit {
   symbol: number;
-  /** Symbols [first, last) follow this FILE symbol. */
+  /** Its locals are [first, last) of the listed symbols. */
   first: number;
   last: number;
   /** Order-free sum over the base names of its correlatable locals. */
   sum: number;
 }
 
-function unitsOf(table: ScanTable): Map<string, Unit[]> {
+function unitsOf({ listed, listedCount, info, hash, traits }: ScanTable): Map<string, Unit[]> {
   const units = new Map<string, Unit[]>();
   let current: Unit | undefined;
-  for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if ((table.info[symbol]! & 0xf) === 4) {
-      if (current !== undefined) current.last = symbol;
-      current = { symbol, first: symbol + 1, last: table.symbols, sum: 0 };
-      const key = `${table.hash[symbol * 2]}:${table.hash[symbol * 2 + 1]}`;
+  for (let i = 0; i < listedCount; i++) {
+    const symbol = listed[i]!;
+    if ((info[symbol]! & 0xf) === STT_FILE) {
+      if (current !== undefined) current.last = i;
+      current = { symbol, first: i + 1, last: listedCount, sum: 0 };
+      const key = `${hash[symbol * 2]}:${hash[symbol * 2 + 1]}`;
       const group = units.get(key);
       if (group === undefined) units.set(key, [current]);
       else group.push(current);
-    } else if (table.info[symbol]! >>> 4 !== 0) {
-      if (current !== undefined) current.last = symbol;
+    } else if (info[symbol]! >>> 4 !== STB_LOCAL) {
+      // Globals follow the last local.
+      if (current !== undefined) current.last = i;
       break;
-    } else if (current !== undefined && table.has(symbol, Trait.CORRELATABLE)) {
-      current.sum = (current.sum + Math.imul(table.hash[symbol * 2]!, 0x9e3779b1) + table.hash[symbol * 2 + 1]!) | 0;
+    } else if (current !== undefined && (traits[symbol]! & Trait.CORRELATABLE) !== 0) {
+      current.sum = (current.sum + Math.imul(hash[symbol * 2]!, 0x9e3779b1) + hash[symbol * 2 + 1]!) | 0;
     }
   }
   return units;
@@ -82,10 +85,8 @@ function unitsOf(table: ScanTable): Map<string, Unit[]> {
 
 function commonLocals(orig: ScanTable, unit: Unit, patched: ScanTable, other: Unit): number {
   const names = new Set<number>();
-  for (let symbol = unit.first; symbol < unit.last; symbol++) if (orig.has(symbol, Trait.CORRELATABLE)) names.add(orig.hash[symbol * 2]!);
+  for (let i = unit.first; i < unit.last; i++) names.add(orig.hash[orig.listed[i]! * 2]!);
   let common = 0;
-  for (let symbol = other.first; symbol < other.last; symbol++) {
-    if (patched.has(symbol, Trait.CORRELATABLE) && names.delete(patched.hash[symbol * 2]!)) common++;
-  }
+  for (let i = other.first; i < other.last; i++) if (names.delete(patched.hash[patched.listed[i]! * 2]!)) common++;
   return common;
 }

@@ -1,4 +1,4 @@
-import { REFERENCE_AMBIGUOUS, Trait, type ScanTable } from './table';
+import { Trait, type ScanTable } from './table';
 
 /**
  * Indexes the sized symbols of every section by address, and unites aliases.
@@ -65,17 +65,6 @@ function rank(table: ScanTable, symbol: number): number {
 function isCover({ traits, size, section, sections }: ScanTable, symbol: number): boolean {
   const bits = traits[symbol]!;
   return (bits & (Trait.FUNC | Trait.OBJECT | Trait.CONTENT)) !== 0 && (bits & Trait.PREFIX) === 0 && size[symbol]! > 0 && section[symbol]! < sections;
-}
-
-/** Derives the `reference` column; kinds, aliases and ambiguity must be known. */
-export function indexReferences({ reference, hash, canonical, kind, traits, symbols }: ScanTable): void {
-  for (let symbol = 1, at = 4; symbol < symbols; symbol++, at += 4) {
-    const target = canonical[symbol]!;
-    reference[at] = hash[target * 2]!;
-    reference[at + 1] = hash[target * 2 + 1]!;
-    reference[at + 2] = target;
-    reference[at + 3] = kind[symbol]! | (traits[target]! & Trait.AMBIGUOUS ? REFERENCE_AMBIGUOUS : 0);
-  }
 }
 
 /** The smallest sized symbol of `section` that covers `offset`, canonical; 0 if none. */

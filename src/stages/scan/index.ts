@@ -7,7 +7,8 @@
 import type { ElfObject } from '../../elf';
 import { archOf } from '../../arch';
 import { markAmbiguous } from './ambiguity';
-import { indexCovers, indexReferences } from './covers';
+import { indexCovers } from './covers';
+import { deriveColumns } from './derive';
 import { digestEntries, markSites, specialTables, type UnknownEntrySize } from './entries';
 import type { StructSizes } from './entry-size';
 import { Identity } from './identity';
@@ -18,7 +19,7 @@ import { Uses } from './uses';
 
 export { Kind, ScanTable, Trait, type Shape } from './table';
 export { Identity } from './identity';
-export { indexReferences } from './covers';
+export { deriveColumns } from './derive';
 export { USE_WORDS } from './uses';
 
 /** All columns of an object but the digests. @throws KlpflowError `malformed-elf`, `unsupported-object` */
@@ -29,7 +30,7 @@ export function readTable(object: ElfObject): ScanTable {
   readSymbols(object, table);
   indexCovers(table);
   markAmbiguous(table);
-  indexReferences(table);
+  deriveColumns(table);
   return table;
 }
 

@@ -2,7 +2,7 @@
  * The columns of one object, in shared memory.
  *
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
- * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 100 MB.
+ * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 104 MB.
  */
 
 /** What a reference to a symbol means, i.e. which part of its target makes it equal to another. */
@@ -86,6 +86,9 @@ export class ScanTable {
    * What a reference to the symbol mixes in, side by side so that it costs one cache line: two words of base-name hash of
    * the canonical symbol, the canonical symbol, and kind | REFERENCE_AMBIGUOUS. Derived from the other columns.
    */ readonly reference: Uint32Array;
+  /** FILE and correlatable symbols in table order, `listedCount` of them: what correlation goes through. Derived. */
+  readonly listed: Uint32Array;
+  /** One element: how many of `listed` are filled. */ private readonly counts: Uint32Array;
   /** Four words of content digest. */ readonly digest: Int32Array;
   /** Two words of digest over the function's special-section entries, order-free. */ readonly special: Int32Array;
 
@@ -119,6 +122,8 @@ export class ScanTable {
     this.canonical = take(Uint32Array, n, 4);
     this.covers = take(Uint32Array, n, 4);
     this.suffix = take(Uint32Array, n, 4);
+    this.listed = take(Uint32Array, n, 4);
+    this.counts = take(Uint32Array, 2, 4);
     this.sectionClass = take(Uint32Array, m, 4);
     this.relaSection = take(Uint32Array, m, 4);
     this.coverStart = take(Uint32Array, m + 1, 4);
@@ -132,10 +137,18 @@ export class ScanTable {
   /** Bytes of shared memory that an object of this shape needs. */
   static bytes({ symbols: n, sections: m }: Shape): number {
     const widths: ReadonlyArray<readonly [number, number]> = [
-      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4],
+      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [2, 4],
       [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 2], [n, 1], [n, 1], [m, 1],
     ];
     return widths.reduce((total, [length, width]) => align8(total + length * width), 0);
+  }
+
+  get listedCount(): number {
+    return this.counts[0]!;
+  }
+
+  set listedCount(count: number) {
+    this.counts[0] = count;
   }
 
   get symbols(): number {

@@ -1,0 +1,20 @@
+import { STT_FILE } from '../../elf';
+import { REFERENCE_AMBIGUOUS, Trait, type ScanTable } from './table';
+
+/**
+ * Fills the columns that follow from the others and are not recorded: `reference` and `listed`. Kinds, aliases and
+ * ambiguity must be known.
+ */
+export function deriveColumns(table: ScanTable): void {
+  const { reference, listed, hash, canonical, kind, traits, info, symbols } = table;
+  let count = 0;
+  for (let symbol = 1, at = 4; symbol < symbols; symbol++, at += 4) {
+    const target = canonical[symbol]!;
+    reference[at] = hash[target * 2]!;
+    reference[at + 1] = hash[target * 2 + 1]!;
+    reference[at + 2] = target;
+    reference[at + 3] = kind[symbol]! | (traits[target]! & Trait.AMBIGUOUS ? REFERENCE_AMBIGUOUS : 0);
+    if ((traits[symbol]! & Trait.CORRELATABLE) !== 0 || (info[symbol]! & 0xf) === STT_FILE) listed[count++] = symbol;
+  }
+  table.listedCount = count;
+}
