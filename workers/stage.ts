@@ -74,9 +74,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const table = tableOf(object);
     const found = recorded(place, 'special', fresh, (messages) => decodeSpecial(messages[0]));
     if (found.value !== undefined) {
-      const { owners, digest, traceable, sealed, uses, unknown } = found.value;
-      if ([owners, traceable, sealed].every((symbols) => symbols.every((symbol) => symbol < table.symbols))) {
+      const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown } = found.value;
+      if ([owners, traceable, sealed, lineOwners].every((symbols) => symbols.every((symbol) => symbol < table.symbols))) {
         owners.forEach((owner, i) => table.special.set(digest.subarray(i * 2, i * 2 + 2), owner * 2));
+        lineOwners.forEach((owner, i) => (table.lines[owner] = lines[i]!));
         for (const symbol of traceable) table.traits[symbol]! |= Trait.TRACEABLE;
         for (const symbol of sealed) table.traits[symbol]! |= Trait.SEALED;
         return { answer: { uses, unknown, traceKnown: traceable.length > 0 }, reused: true };
@@ -85,10 +86,12 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const { uses, unknown } = digestSpecials(open(object.path, object.identity), table, structSizes);
     const having = (trait: number): Uint32Array => symbolsWhere(table, (symbol) => table.has(symbol, trait));
     const owners = symbolsWhere(table, (symbol) => table.special[symbol * 2] !== 0 || table.special[symbol * 2 + 1] !== 0);
+    const lineOwners = symbolsWhere(table, (symbol) => table.lines[symbol] !== 0);
+    const lines = Int32Array.from(lineOwners, (owner) => table.lines[owner]!);
     const digest = new Int32Array(owners.length * 2);
     owners.forEach((owner, i) => digest.set(table.special.subarray(owner * 2, owner * 2 + 2), i * 2));
     const traceable = having(Trait.TRACEABLE);
-    write(place, 'special', [encodeSpecial({ owners, digest, traceable, sealed: having(Trait.SEALED), uses, unknown })]);
+    write(place, 'special', [encodeSpecial({ owners, digest, traceable, sealed: having(Trait.SEALED), lineOwners, lines, uses, unknown })]);
     return { answer: { uses, unknown, traceKnown: traceable.length > 0 }, miss: found.miss };
   },
 

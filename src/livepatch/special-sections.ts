@@ -15,6 +15,8 @@ export interface SpecialSection {
   site: number;
   /** Byte ranges [from, to) of an entry that decide its meaning; lines and file names are left out. */
   meaning: (size: number) => ReadonlyArray<readonly [number, number]>;
+  /** Byte range of a source line, which is told but never counts. */
+  line?: (size: number) => readonly [number, number] | undefined;
   /** Fields that refer to something by a relocation and belong to the meaning. */
   references: (size: number) => readonly number[];
   /** Offset of a reference whose target's code is part of the meaning, with the offset of its u8 length. */
@@ -33,6 +35,7 @@ export const SPECIAL_SECTIONS: readonly SpecialSection[] = [
     // 7.x: format at 4, file at 8, line at 12, flags at 14. Before: file at 4, line at 8, flags at 10. Without verbose BUG: flags at 4.
     meaning: (size) => (size === 16 ? [[14, 16]] : size === 12 ? [[10, 12]] : [[4, 6]]),
     references: (size) => (size === 16 ? [4] : []),
+    line: (size) => (size === 16 ? [12, 14] : size === 12 ? [8, 10] : undefined),
   },
   { name: '__jump_table', struct: 'jump_entry', sizes: [16], site: 0, meaning: () => [], references: () => [4, 8] },
   { name: '__ex_table', struct: 'exception_table_entry', sizes: [12, 8], site: 0, meaning: (size) => (size === 12 ? [[8, 12]] : []), references: () => [4] },

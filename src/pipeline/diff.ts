@@ -65,10 +65,10 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const { correlation, pair } = await correlateBoth(flow, scans);
 
     // What changed? Only pairs that digests do not prove equal are looked at.
-    const verdicts = await compareCandidates(flow, correlation, pair);
+    const { verdicts, lineOnly } = await compareCandidates(flow, correlation, pair);
 
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
-    const findings = await assessAll(flow, request, scans, correlation, pair, verdicts);
+    const findings = await assessAll(flow, request, scans, correlation, pair, verdicts, lineOnly);
 
     checkUnchanged(request, orig, patched);
     await recordOutcome(flow, orig, patched, optionsOf(request), findings);
@@ -111,7 +111,7 @@ export async function correlateObjects(request: DiffRequest): Promise<CorrelateR
     return {
       schema: 'klpflow/correlate@1',
       paired: pairing.counts(),
-      candidates: candidates(correlation).length / 2,
+      candidates: candidates(correlation).pairs.length / 2,
       ambiguous: ambiguous.length,
       units: { removed: units.removed.length, added: units.added.length },
       run: report(flow, request),
@@ -192,9 +192,9 @@ async function correlateBoth(flow: Flow, [orig, patched]: [Scanned, Scanned]): P
 /** Pairs a task: some milliseconds of decoding, so that a big change spreads over the threads. */
 const PAIRS_A_TASK = 64;
 
-async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Verdict[]> {
-  const pairs = candidates(correlation);
-  if (pairs.length === 0) return [];
+async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<{ verdicts: Verdict[]; lineOnly: number[] }> {
+  const { pairs, lineOnly } = candidates(correlation);
+  if (pairs.length === 0) return { verdicts: [], lineOnly };
   const starts = Array.from({ length: Math.ceil(pairs.length / (PAIRS_A_TASK * 2)) }, (_, i) => i * PAIRS_A_TASK * 2);
   flow.progress.expect('compare', null, starts.length);
   return lastValueFrom(
@@ -204,14 +204,14 @@ async function compareCandidates(flow: Flow, correlation: Correlation, pair: Pai
         return flow.task('compare', null, 'compare', { pair, pairs: part }, () => ({ items: part.length / 2, bytes: 0 })).pipe(map(({ verdicts }) => ({ start, verdicts })));
       }, flow.pool.inFlight),
       toArray(),
-      map((done) => done.sort((a, b) => a.start - b.start).flatMap(({ verdicts }) => verdicts)),
+      map((done) => ({ verdicts: done.sort((a, b) => a.start - b.start).flatMap(({ verdicts }) => verdicts), lineOnly })),
     ),
   );
 }
 
-async function assessAll(flow: Flow, request: DiffRequest, scans: [Scanned, Scanned], { ambiguous, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[]): Promise<Findings> {
+async function assessAll(flow: Flow, request: DiffRequest, scans: [Scanned, Scanned], { ambiguous, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<Findings> {
   const { object, diagnostics } = await lastValueFrom(
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, unpaired, traceKnown: scans[0].traceKnown, objectName: request.module ?? 'vmlinux', unknownSizes: scans[1].unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, unpaired, lineOnly, traceKnown: scans[0].traceKnown, objectName: request.module ?? 'vmlinux', unknownSizes: scans[1].unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
   );
   const all = [...diagnostics];
   if (units.removed.length + units.added.length > 0) {

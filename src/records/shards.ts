@@ -25,14 +25,17 @@ export interface SpecialRecord {
   digest: Int32Array;
   traceable: Uint32Array;
   sealed: Uint32Array;
+  lineOwners: Uint32Array;
+  lines: Int32Array;
   uses: Uint32Array;
   unknown: Array<{ section: string; bytes: number }>;
 }
 
 export function encodeSpecial(record: SpecialRecord): Uint8Array {
-  const { owners, digest, traceable, sealed, uses, unknown } = record;
+  const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown } = record;
   return klpflow.SpecialEntries.encode({
     owners: bytesOf(owners), digest: bytesOf(digest), traceable: bytesOf(traceable), sealed: bytesOf(sealed), uses: bytesOf(uses),
+    lineOwners: bytesOf(lineOwners), lines: bytesOf(lines),
     unknown: unknown as unknown as klpflow.UnknownSize[],
   } as klpflow.SpecialEntries).finish();
 }
@@ -41,9 +44,10 @@ export function decodeSpecial(message: Uint8Array | undefined): SpecialRecord | 
   if (message === undefined) return undefined;
   const record = klpflow.SpecialEntries.decode(message);
   const digest = words(record.digest);
-  if (digest.length !== record.owners.length / 2) return undefined;
+  if (digest.length !== record.owners.length / 2 || record.lines.length !== record.lineOwners.length) return undefined;
   return {
     owners: words(record.owners), digest: new Int32Array(digest.buffer), traceable: words(record.traceable), sealed: words(record.sealed), uses: words(record.uses),
+    lineOwners: words(record.lineOwners), lines: new Int32Array(words(record.lines).buffer),
     unknown: record.unknown.map((size) => ({ section: size.section ?? '', bytes: Number(size.bytes ?? 0) })),
   };
 }

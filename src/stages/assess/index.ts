@@ -22,6 +22,8 @@ export interface AssessInput {
   ambiguous: AmbiguousGroup[];
   /** Correlatable symbols without a twin, in table order. */
   unpaired: { orig: number[]; patched: number[] };
+  /** ORIG symbols whose twins differ only in source lines. */
+  lineOnly: number[];
   /** Whether ORIG says which functions have an ftrace site. */
   traceKnown: boolean;
   orig: Side;
@@ -69,6 +71,9 @@ export function assess(input: AssessInput): Assessment {
     }
   }
 
+  for (const symbol of input.lineOnly) {
+    (orig.table.has(symbol, Trait.FUNC) ? result.functions : result.data).ignored.push({ name: orig.name(symbol), class: 'line' });
+  }
   const undecided = new Set(input.ambiguous.flatMap((group) => group.patched));
   const undecidedOrig = new Set(input.ambiguous.flatMap((group) => group.orig));
   const fresh = newFunctions(input, undecided);

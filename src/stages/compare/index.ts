@@ -1,7 +1,7 @@
 /**
  * compare: what changed, and why?
  *
- * `candidates` finds the few pairs that digests or uses do not prove equal; `comparePairs` settles each by decoding.
+ * `candidates` finds the few pairs that nothing proves equal; `comparePairs` settles each by decoding.
  */
 import type { Disassembler } from '../../arch';
 import { Trait } from '../scan';
@@ -15,11 +15,19 @@ import type { Verdict } from './verdict';
 export { Side } from './side';
 export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
-/** Pairs of canonical symbols that need a closer look, as [orig, patched] in ORIG's order. */
-export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'uses'>): Uint32Array {
+export interface Candidates {
+  /** Pairs of canonical symbols that need a closer look, as [orig, patched] in ORIG's order. */
+  pairs: Uint32Array;
+  /** ORIG symbols whose twins differ in nothing but source lines that their records or bug entries carry. */
+  lineOnly: number[];
+}
+
+/** Finds the pairs that digests or uses do not prove equal. */
+export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'uses'>): Candidates {
   const { orig, patched, twin } = pairing;
   const { listed, listedCount } = orig;
   const found: number[] = [];
+  const lineOnly: number[] = [];
   const seen = new Set<number>();
   for (let i = 0; i < listedCount; i++) {
     const symbol = listed[i]!;
@@ -27,13 +35,16 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
     const a = orig.canonical[symbol]!;
     const b = patched.canonical[twin[symbol]!]!;
     if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0) continue;
-    if (sameContent(orig, a, patched, b) && orig.size[a] === patched.size[b] && !usesDiffer(pairing, uses, a, b)) continue;
+    if (sameContent(orig, a, patched, b) && orig.size[a] === patched.size[b] && !usesDiffer(pairing, uses, a, b)) {
+      if (orig.lines[a] !== patched.lines[b] && symbol === a) lineOnly.push(a);
+      continue;
+    }
     // Aliases share one body: compare it once.
     if (seen.has(a)) continue;
     seen.add(a);
     found.push(a, b);
   }
-  return Uint32Array.from(found);
+  return { pairs: Uint32Array.from(found), lineOnly };
 }
 
 /** Whether some slot refers to a symbol of an ambiguous name that is not the twin: equal digests do not see that. */

@@ -1,5 +1,6 @@
 import { Digest, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import { FIRST_ROLE, Role, RUNTIME_SPECIAL, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
+import { SectionClass } from '../../livepatch/section-class';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
 import { Trait } from './table';
@@ -129,18 +130,42 @@ export function mixEntry(identity: Identity, digest: Digest, special: SpecialTab
 
 /** Adds every entry's digest to its owner's `special` column. Addition commutes, so order and threads do not matter. */
 export function digestEntries(identity: Identity, tables: readonly SpecialTable[]): void {
-  const { table } = identity;
+  const { object, table } = identity;
   const digest = new Digest();
   for (const special of tables) {
+    const line = special.rules.line?.(special.size);
+    const content = object.offset(special.section);
     forEachEntry(identity, special, (entry) => {
       if (!table.has(entry.owner, Trait.FUNC)) return;
       mixEntry(identity, digest, special, entry);
       const result = digest.finish();
       Atomics.add(table.special, entry.owner * 2, result[0]!);
       Atomics.add(table.special, entry.owner * 2 + 1, result[1]!);
+      if (line !== undefined) {
+        const at = content + entry.start + line[0];
+        table.lines[entry.owner]! += Math.imul(entry.site + 1, 0x9e3779b1) ^ Math.imul(object.bytes[at]! | (object.bytes[at + 1]! << 8), 0x85ebca6b);
+      }
     });
   }
 }
+
+/** Notes the lines of records that stand on their own (`__dyndbg`). */
+export function noteRecordLines({ object, table }: Identity): void {
+  for (let section = 1; section < table.sections; section++) {
+    if ((table.sectionClass[section]! & (SectionClass.RECORD | SectionClass.SPECIAL)) !== SectionClass.RECORD) continue;
+    for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
+      const symbol = table.covers[i]!;
+      if (table.size[symbol]! < DDEBUG_LINE_END) continue;
+      const at = object.offset(section) + table.value[symbol]! + DDEBUG_LINE;
+      const view = new DataView(object.bytes.buffer, object.bytes.byteOffset + at, 4);
+      table.lines[symbol] = view.getUint32(0, object.little);
+    }
+  }
+}
+
+/** struct _ddebug: the word that holds the line, of which only the low 18 bits are it; a changed flag is a changed digest. */
+const DDEBUG_LINE = 32;
+const DDEBUG_LINE_END = 36;
 
 /** Marks functions with an ftrace site, and those whose ENDBR is sealed. */
 export function markSites(identity: Identity): void {

@@ -2,7 +2,7 @@
  * The columns of one object, in shared memory.
  *
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
- * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 104 MB.
+ * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 108 MB.
  */
 
 /** What a reference to a symbol means, i.e. which part of its target makes it equal to another. */
@@ -91,6 +91,7 @@ export class ScanTable {
   /** One element: how many of `listed` are filled. */ private readonly counts: Uint32Array;
   /** Four words of content digest. */ readonly digest: Int32Array;
   /** Two words of digest over the function's special-section entries, order-free. */ readonly special: Int32Array;
+  /** Sum over the source lines that its entries or its record carry; a difference here is told and ignored. */ readonly lines: Int32Array;
 
   // Per section.
   readonly sectionClass: Uint32Array;
@@ -115,6 +116,7 @@ export class ScanTable {
     this.digest = take(Int32Array, n * 4, 4);
     this.reference = take(Uint32Array, n * 4, 4);
     this.special = take(Int32Array, n * 2, 4);
+    this.lines = take(Int32Array, n, 4);
     this.hash = take(Uint32Array, n * 2, 4);
     this.name = take(Uint32Array, n, 4);
     this.section = take(Uint32Array, n, 4);
@@ -137,7 +139,7 @@ export class ScanTable {
   /** Bytes of shared memory that an object of this shape needs. */
   static bytes({ symbols: n, sections: m }: Shape): number {
     const widths: ReadonlyArray<readonly [number, number]> = [
-      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [2, 4],
+      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [2, 4],
       [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 2], [n, 1], [n, 1], [m, 1],
     ];
     return widths.reduce((total, [length, width]) => align8(total + length * width), 0);
