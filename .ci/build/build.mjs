@@ -20,7 +20,7 @@ try {
   await generateRecords();
   const there = Object.entries(ENTRIES).filter(([, source]) => fs.existsSync(path.join(root, source)));
   await Promise.all(there.map(([name, source]) => bundle(source, path.join(root, 'dist', name))));
-  execFileSync(process.execPath, [path.join(root, 'scripts/code-cache.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(process.execPath, [path.join(root, '.ci/build/code-cache.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
   // Not before here: it loads the bundle.
   const { committedManifest, manifest } = await import('./manifest.mjs');
   if (committedManifest() !== (await manifest())) console.error('build: oclif.manifest.json is stale; npm run surface writes it');
