@@ -10,6 +10,7 @@ import { ElfObject, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
+  type SpecialRecord,
 } from '../src/records';
 import { ScanTable, Trait, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
@@ -55,7 +56,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       write(place, 'table', encodeTable(table, object.machine, object.little));
     }
     const id = `${process.pid}:${threadId}:${++tablesMade}`;
-    const answer = { table: { id, shape: table.shape, buffer: table.buffer }, bounds: shardBounds(table, shardCount(table)), bytes: identity.size };
+    const answer = { table: { id, shape: table.shape, buffer: table.buffer }, bounds: shardBounds(table), bytes: identity.size };
     return { answer, reused: found.value !== undefined, miss: found.miss };
   },
 
@@ -84,15 +85,9 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       }
     }
     const { uses, unknown } = digestSpecials(open(object.path, object.identity), table, structSizes);
-    const having = (trait: number): Uint32Array => symbolsWhere(table, (symbol) => table.has(symbol, trait));
-    const owners = symbolsWhere(table, (symbol) => table.special[symbol * 2] !== 0 || table.special[symbol * 2 + 1] !== 0);
-    const lineOwners = symbolsWhere(table, (symbol) => table.lines[symbol] !== 0);
-    const lines = Int32Array.from(lineOwners, (owner) => table.lines[owner]!);
-    const digest = new Int32Array(owners.length * 2);
-    owners.forEach((owner, i) => digest.set(table.special.subarray(owner * 2, owner * 2 + 2), i * 2));
-    const traceable = having(Trait.TRACEABLE);
-    write(place, 'special', [encodeSpecial({ owners, digest, traceable, sealed: having(Trait.SEALED), lineOwners, lines, uses, unknown })]);
-    return { answer: { uses, unknown, traceKnown: traceable.length > 0 }, miss: found.miss };
+    const record = specialRecord(table, uses, unknown);
+    write(place, 'special', [encodeSpecial(record)]);
+    return { answer: { uses, unknown, traceKnown: record.traceable.length > 0 }, miss: found.miss };
   },
 
   warm() {
@@ -116,19 +111,30 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   },
 };
 
-/** About 24 MB of content and symbols a shard: some 100 ms of work, few enough that each is worth its file. */
-const SHARD_WEIGHT = 24e6;
-
-function shardCount(table: ScanTable): number {
-  let weight = table.symbols * 64;
-  for (let symbol = 0; symbol < table.symbols; symbol++) if (table.has(symbol, Trait.CONTENT)) weight += Math.min(table.size[symbol]!, 1e6);
-  return Math.min(64, Math.max(1, Math.ceil(weight / SHARD_WEIGHT)));
-}
-
-function symbolsWhere(table: ScanTable, wanted: (symbol: number) => boolean): Uint32Array {
-  const found: number[] = [];
-  for (let symbol = 1; symbol < table.symbols; symbol++) if (wanted(symbol)) found.push(symbol);
-  return Uint32Array.from(found);
+/** What the special sections left in the columns, as it is recorded: only the symbols that have something. */
+function specialRecord(table: ScanTable, uses: Uint32Array, unknown: SpecialRecord['unknown']): SpecialRecord {
+  const owners: number[] = [];
+  const traceable: number[] = [];
+  const sealed: number[] = [];
+  const lineOwners: number[] = [];
+  const { listed, listedCount, special, traits, lines } = table;
+  for (let i = 0; i < listedCount; i++) {
+    const symbol = listed[i]!;
+    if (special[symbol * 2] !== 0 || special[symbol * 2 + 1] !== 0) owners.push(symbol);
+    if ((traits[symbol]! & Trait.TRACEABLE) !== 0) traceable.push(symbol);
+    if ((traits[symbol]! & Trait.SEALED) !== 0) sealed.push(symbol);
+    if (lines[symbol] !== 0) lineOwners.push(symbol);
+  }
+  return {
+    owners: Uint32Array.from(owners),
+    digest: Int32Array.from(owners.flatMap((owner) => [special[owner * 2]!, special[owner * 2 + 1]!])),
+    traceable: Uint32Array.from(traceable),
+    sealed: Uint32Array.from(sealed),
+    lineOwners: Uint32Array.from(lineOwners),
+    lines: Int32Array.from(lineOwners, (owner) => lines[owner]!),
+    uses,
+    unknown,
+  };
 }
 
 function recorded<T>(place: RecordPlace, kind: string, fresh: boolean, decode: (messages: Uint8Array[]) => T | undefined): { value?: T; miss: string | null } {

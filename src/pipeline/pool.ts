@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import Piscina from 'piscina';
 import { KlpflowError } from '../diagnostics';
 import { memoryNow } from './memory';
@@ -17,6 +18,9 @@ export class Pool {
   private readonly sampler: NodeJS.Timeout;
 
   constructor(readonly workers: number) {
+    // Each thread compiles the same hot loops anew, and with V8's usual appetite for inlining that takes a third of all
+    // processor time of a run; with this it takes a fifth, and the code is hardly slower. Before any thread starts.
+    setFlagsFromString('--max-inlined-bytecode-size-cumulative=100');
     this.piscina = new Piscina({
       filename: require.resolve('#worker'),
       minThreads: workers,

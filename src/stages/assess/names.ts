@@ -33,6 +33,7 @@ export class ColdParts {
 
   constructor(side: Side) {
     const { table } = side;
+    if (table.coldCount === 0) return;
     const wanted = new Map<string, number[]>();
     const { listed, listedCount } = table;
     for (let i = 0; i < listedCount; i++) {

@@ -12,22 +12,30 @@ export interface Keyed {
   keys: Uint32Array;
 }
 
-/** The unit's part of a key; symbols of different scopes never meet. */
-export type ScopeOf = (symbol: number) => number;
+/** A unit of ORIG without a twin: above every symbol number, so that its locals meet nobody's. */
+const UNPAIRED_UNIT = 0x8000000;
+/** Promoted symbols lost their unit; they only meet each other. */
+const PROMOTED_ANYWHERE = -1;
 
 /**
  * Keys of all unpaired correlatable symbols: base name, type and scope, mixed into 64 bits. Two of 150,000 symbols share
  * a key by accident with a probability of 10^-9; each hash word is mixed with the same numbers in another way.
+ *
+ * `units` maps this side's FILE symbols to the other side's, null to take them as they are; undefined leaves scope out.
  */
-export function keysOf(table: ScanTable, paired: Uint32Array, scopeOf: ScopeOf): Keyed {
-  const { listed, listedCount, traits, hash, info } = table;
+export function keysOf(table: ScanTable, paired: Uint32Array, units: Uint32Array | null | undefined): Keyed {
+  const { listed, listedCount, traits, hash, info, file } = table;
   const symbols = new Uint32Array(listedCount);
   const keys = new Uint32Array(listedCount * 2);
   let count = 0;
   for (let i = 0; i < listedCount; i++) {
     const symbol = listed[i]!;
-    if ((traits[symbol]! & Trait.CORRELATABLE) === 0 || paired[symbol] !== 0) continue;
-    const scope = (Math.imul(scopeOf(symbol), 16) + (info[symbol]! & 0xf)) | 0;
+    const bits = traits[symbol]!;
+    if ((bits & Trait.CORRELATABLE) === 0 || paired[symbol] !== 0) continue;
+    const unit = file[symbol]!;
+    let scope = 0;
+    if (units !== undefined) scope = (bits & Trait.PROMOTED) !== 0 ? PROMOTED_ANYWHERE : unit === 0 || units === null ? unit : units[unit]! || UNPAIRED_UNIT + unit;
+    scope = (Math.imul(scope, 16) + (info[symbol]! & 0xf)) | 0;
     keys[count * 2] = hash[symbol * 2]! ^ Math.imul(scope, 0x9e3779b1);
     keys[count * 2 + 1] = hash[symbol * 2 + 1]! ^ Math.imul(scope + 0x7f4a7c15, 0x85ebca6b);
     symbols[count++] = symbol;

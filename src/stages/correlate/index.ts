@@ -36,12 +36,6 @@ export interface ScannedObject {
   uses: Uint32Array;
 }
 
-/** What stands for the unit in a key: locals belong to a pair of units, everything else to all. */
-const EVERYWHERE = 0;
-const PROMOTED_ANYWHERE = -1;
-/** A unit of ORIG without a twin: above every symbol number, so that its locals meet nobody's. */
-const UNPAIRED_UNIT = 0x8000000;
-
 export function correlate(orig: ScannedObject, patched: ScannedObject): Correlation {
   const pairing = new Pairing(orig.table, patched.table);
   const units = pairUnits(pairing);
@@ -89,14 +83,8 @@ function withoutTwin({ listed, listedCount, traits }: ScanTable, paired: Uint32A
 function joinByScope(pairing: Pairing): Group[] {
   const { orig, patched, unitTwin } = pairing;
   const doubtful: Group[] = [];
-  const ours = keysOf(orig, pairing.twin, (symbol) => {
-    const file = orig.file[symbol]!;
-    return orig.traits[symbol]! & Trait.PROMOTED ? PROMOTED_ANYWHERE : file === 0 ? EVERYWHERE : unitTwin[file]! || UNPAIRED_UNIT + file;
-  });
-  const theirs = keysOf(patched, pairing.origin, (symbol) => {
-    const file = patched.file[symbol]!;
-    return patched.traits[symbol]! & Trait.PROMOTED ? PROMOTED_ANYWHERE : file;
-  });
+  const ours = keysOf(orig, pairing.twin, unitTwin);
+  const theirs = keysOf(patched, pairing.origin, null);
   const groups = joinByKey(ours, theirs, (a, b) => {
     if (isNumberedVariable(orig, a) || isNumberedVariable(patched, b)) doubtful.push({ orig: [a], patched: [b] });
     else pairing.pair(a, b, (orig.traits[a]! & Trait.AMBIGUOUS) !== 0 ? 'unit' : 'name');
@@ -106,8 +94,7 @@ function joinByScope(pairing: Pairing): Group[] {
 
 function pairAcrossScopes(pairing: Pairing): void {
   const { orig, patched } = pairing;
-  const anywhere = (): number => EVERYWHERE;
-  joinByKey(keysOf(orig, pairing.twin, anywhere), keysOf(patched, pairing.origin, anywhere), (a, b) => {
+  joinByKey(keysOf(orig, pairing.twin, undefined), keysOf(patched, pairing.origin, undefined), (a, b) => {
     const bothLocal = orig.file[a] !== 0 && patched.file[b] !== 0;
     if (bothLocal || (isNumberedVariable(orig, a) && isNumberedVariable(patched, b))) return;
     pairing.pair(a, b, 'promotion');

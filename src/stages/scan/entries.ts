@@ -38,7 +38,8 @@ export interface UnknownEntrySize {
 export function specialTables(identity: Identity, sizes: StructSizes, unknown: UnknownEntrySize[]): SpecialTable[] {
   const { object, table, relas } = identity;
   const tables: SpecialTable[] = [];
-  for (let section = 1; section < table.sections; section++) {
+  for (let i = 0; i < table.roleCount; i++) {
+    const section = table.roles[i]!;
     const special = table.sectionSpecial[section]!;
     if (special === 0 || special >= FIRST_ROLE) continue;
     const rules = special === RUNTIME_SPECIAL ? runtimeSection(object.name(section)) : SPECIAL_SECTIONS[special - 1]!;
@@ -151,7 +152,8 @@ export function digestEntries(identity: Identity, tables: readonly SpecialTable[
 
 /** Notes the lines of records that stand on their own (`__dyndbg`). */
 export function noteRecordLines({ object, table }: Identity): void {
-  for (let section = 1; section < table.sections; section++) {
+  for (let role = 0; role < table.roleCount; role++) {
+    const section = table.roles[role]!;
     if ((table.sectionClass[section]! & (SectionClass.RECORD | SectionClass.SPECIAL)) !== SectionClass.RECORD) continue;
     for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
       const symbol = table.covers[i]!;
@@ -170,7 +172,8 @@ const DDEBUG_LINE_END = 36;
 /** Marks functions with an ftrace site, and those whose ENDBR is sealed. */
 export function markSites(identity: Identity): void {
   const { object, table } = identity;
-  for (let section = 1; section < table.sections; section++) {
+  for (let r = 0; r < table.roleCount; r++) {
+    const section = table.roles[r]!;
     const role = table.sectionSpecial[section]!;
     const trait = role === Role.FTRACE_SITES ? Trait.TRACEABLE : role === Role.SEALS ? Trait.SEALED : 0;
     if (trait === 0) continue;

@@ -47,7 +47,8 @@ function annotationStarts(object: ElfObject, table: ScanTable): Map<number, numb
   if (starts !== undefined) return starts;
   starts = new Map();
   cache.set(object, starts);
-  for (let section = 1; section < table.sections; section++) {
+  for (let i = 0; i < table.roleCount; i++) {
+    const section = table.roles[i]!;
     const relaSection = table.relaSection[section]!;
     if (relaSection === 0 || table.sectionSpecial[section] !== Role.ENTRY_ANNOTATIONS) continue;
     const content = object.content(section);

@@ -34,18 +34,28 @@ export function readTable(object: ElfObject): ScanTable {
   return table;
 }
 
-/** Symbol ranges of about equal work: bytes to digest, plus a constant a symbol. Always `count` ranges, the last may be empty. */
-export function shardBounds(table: ScanTable, count: number): number[] {
-  const weight = (symbol: number): number => 64 + (table.traits[symbol]! & Trait.CONTENT && table.sectionClass[table.section[symbol]!] ? table.size[symbol]! : 0);
-  let total = 0;
-  for (let symbol = 0; symbol < table.symbols; symbol++) total += weight(symbol);
-  const bounds = [0];
-  let sum = 0;
-  for (let symbol = 0; symbol < table.symbols && bounds.length < count; symbol++) {
-    sum += weight(symbol);
-    if (sum >= (total * bounds.length) / count) bounds.push(symbol + 1);
+/** Work that is worth a shard: about 24 MB of content and symbols, some 100 ms; few enough that each is worth its file. */
+const SHARD_WEIGHT = 24e6;
+const MOST_SHARDS = 64;
+
+/**
+ * Symbol ranges of about equal work, as bounds from 0 to the symbol count. Work is content bytes and a constant a symbol,
+ * estimated from every 32nd one.
+ */
+export function shardBounds(table: ScanTable): number[] {
+  const STEP = 32;
+  const { symbols, traits, size } = table;
+  const weights = new Float64Array(Math.ceil(symbols / STEP) + 1);
+  for (let symbol = 0, i = 0; symbol < symbols; symbol += STEP, i++) {
+    weights[i + 1] = weights[i]! + STEP * (64 + ((traits[symbol]! & Trait.CONTENT) !== 0 ? Math.min(size[symbol]!, 1e6) : 0));
   }
-  while (bounds.length <= count) bounds.push(table.symbols);
+  const total = weights[weights.length - 1]!;
+  const count = Math.min(MOST_SHARDS, Math.max(1, Math.ceil(total / SHARD_WEIGHT)));
+  const bounds = [0];
+  for (let i = 1; i < weights.length && bounds.length < count; i++) {
+    if (weights[i]! >= (total * bounds.length) / count) bounds.push(Math.min(i * STEP, symbols));
+  }
+  while (bounds.length <= count) bounds.push(symbols);
   return bounds;
 }
 

@@ -88,7 +88,9 @@ export class ScanTable {
    */ readonly reference: Uint32Array;
   /** FILE and correlatable symbols in table order, `listedCount` of them: what correlation goes through. Derived. */
   readonly listed: Uint32Array;
-  /** One element: how many of `listed` are filled. */ private readonly counts: Uint32Array;
+  /** Sections that are read entry by entry, sought by role or hold records; a handful, `roleCount` of them. Derived. */
+  readonly roles: Uint32Array;
+  /** How many of `listed` and `roles` are filled, and how many cold parts there are. */ private readonly counts: Uint32Array;
   /** Four words of content digest. */ readonly digest: Int32Array;
   /** Two words of digest over the function's special-section entries, order-free. */ readonly special: Int32Array;
   /** Sum over the source lines that its entries or its record carry; a difference here is told and ignored. */ readonly lines: Int32Array;
@@ -125,7 +127,8 @@ export class ScanTable {
     this.covers = take(Uint32Array, n, 4);
     this.suffix = take(Uint32Array, n, 4);
     this.listed = take(Uint32Array, n, 4);
-    this.counts = take(Uint32Array, 2, 4);
+    this.roles = take(Uint32Array, m, 4);
+    this.counts = take(Uint32Array, 4, 4);
     this.sectionClass = take(Uint32Array, m, 4);
     this.relaSection = take(Uint32Array, m, 4);
     this.coverStart = take(Uint32Array, m + 1, 4);
@@ -139,8 +142,8 @@ export class ScanTable {
   /** Bytes of shared memory that an object of this shape needs. */
   static bytes({ symbols: n, sections: m }: Shape): number {
     const widths: ReadonlyArray<readonly [number, number]> = [
-      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [2, 4],
-      [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 2], [n, 1], [n, 1], [m, 1],
+      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [4, 4],
+      [m, 4], [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 2], [n, 1], [n, 1], [m, 1],
     ];
     return widths.reduce((total, [length, width]) => align8(total + length * width), 0);
   }
@@ -151,6 +154,22 @@ export class ScanTable {
 
   set listedCount(count: number) {
     this.counts[0] = count;
+  }
+
+  get roleCount(): number {
+    return this.counts[1]!;
+  }
+
+  set roleCount(count: number) {
+    this.counts[1] = count;
+  }
+
+  get coldCount(): number {
+    return this.counts[2]!;
+  }
+
+  set coldCount(count: number) {
+    this.counts[2] = count;
   }
 
   get symbols(): number {
