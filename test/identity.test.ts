@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { R_X86_64_PC32, R_X86_64_PC64 } from '../src/elf/constants';
+import { R_X86_64_PC32 } from '../src/elf/constants';
 import { NOTHING, body, call, diffObjects, inc, lea, movEax, near, BODY } from './support/diff-objects';
-import { abs32s, code, disp32, hex, object, ptr64, relocated, u16, u32, type ObjectBuilder } from './support/elf-builder';
+import { abs32s, code, disp32, hex, object, ptr64, relocated, u32, type ObjectBuilder } from './support/elf-builder';
 
 /** Strings that shift every later offset of the default string section. */
 const shifted = (builder: ObjectBuilder, texts: string[] = ['a string that another unit brought in']): ObjectBuilder => texts.reduce((all, text) => all.string(text), builder);

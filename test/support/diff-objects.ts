@@ -5,8 +5,8 @@ import { ElfObject } from '../../src/elf';
 import { assess, type ObjectResult } from '../../src/stages/assess';
 import { Side, candidates, comparePairs, type Difference, type Verdict } from '../../src/stages/compare';
 import { RULES, correlate, type Correlation } from '../../src/stages/correlate';
-import { Trait, digestShard, digestSpecials, readTable, shardBounds, type ScanTable } from '../../src/stages/scan';
-import { ENDBR, FTRACE_NOP, RETURN, code, disp32, plt32, ptr64, type Body, type Field, type ObjectBuilder, type Target } from './elf-builder';
+import { Trait, digestShard, digestSpecials, readTable, type ScanTable } from '../../src/stages/scan';
+import { ENDBR, FTRACE_NOP, RETURN, code, disp32, plt32, ptr64, ObjectBuilder, type Body, type Field, type Target } from './elf-builder';
 import { tempFolder } from './temp-folder';
 
 const folder = tempFolder();
@@ -15,7 +15,7 @@ let serial = 0;
 /** An object on disk, mapped and checked as a run does it. */
 export function opened(object: ObjectBuilder | Buffer): ElfObject {
   const path = join(folder, `${serial++}.o`);
-  writeFileSync(path, object instanceof Buffer ? object : object.bytes());
+  writeFileSync(path, object instanceof ObjectBuilder ? object.bytes() : object);
   return ElfObject.open(path);
 }
 
@@ -30,8 +30,8 @@ export interface ScanOfObject {
 export function scan(builder: ObjectBuilder | Buffer, structSizes: Record<string, number> = {}, shards = 2): ScanOfObject {
   const object = opened(builder);
   const table = readTable(object);
-  const bounds = shardBounds(table, shards);
-  const parts = bounds.slice(1).map((to, i) => digestShard(object, table, bounds[i]!, to));
+  const step = Math.ceil(table.symbols / shards);
+  const parts = Array.from({ length: shards }, (_, i) => digestShard(object, table, Math.min(i * step, table.symbols), Math.min((i + 1) * step, table.symbols)));
   const { uses, unknown } = digestSpecials(object, table, structSizes);
   return { object, table, uses: Uint32Array.from([...parts, uses].flatMap((part) => [...part])), unknown };
 }
