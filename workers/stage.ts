@@ -16,6 +16,7 @@ import { ScanTable, Trait, deriveColumns, digestShard, digestSpecials, readTable
 import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess } from '../src/stages/assess';
+import { usersOf } from '../src/stages/assess/references';
 import { explainSymbol } from '../src/stages/explain';
 import type { AnswerOf, Cost, ObjectRef, PairRef, RecordPlace, Reply, TaskName, TaskOf } from '../src/pipeline/types';
 import { version } from '../package.json';
@@ -88,6 +89,13 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const record = specialRecord(table, uses, unknown);
     write(place, 'special', [encodeSpecial(record)]);
     return { answer: { uses, unknown, traceKnown: record.traceable.length > 0 }, miss: found.miss };
+  },
+
+  users({ object, targets }) {
+    const found = usersOf(new Side(open(object.path, object.identity), tableOf(object)), new Set(targets));
+    const users = new Set([...found.values()].flat().map(({ symbol }) => symbol));
+    users.delete(0);
+    return { answer: { users: [...users].sort((a, b) => a - b) } };
   },
 
   warm() {

@@ -20,6 +20,11 @@ export interface Arch {
   readonly tails: readonly number[];
   /** Whether the relocated field at `field` is the displacement of a direct call or jump, not an address somebody keeps. */
   isBranch(bytes: Uint8Array, start: number, field: number, type: number): boolean;
+  /**
+   * Calls `visit` with the target of everything in [start, end) that may be a direct branch without a relocation. All are file
+   * offsets. May name targets that no instruction has, never leaves one out.
+   */
+  forEachPossibleBranch(bytes: Uint8Array, start: number, end: number, visit: (target: number) => void): void;
   relocationName(type: number): string;
   /** A decoder; heavy, so made once and only where instructions have to be looked at. */
   disassembler(): Disassembler;

@@ -19,7 +19,7 @@ const S390_PC_RELATIVE = new Set([5, 16, 17, 18, 19, 20, 21, 23, 62, 63, 64, 65]
  */
 function plain(machine: number, name: string, disassembler: Arch['disassembler'], pcRelative: ReadonlySet<number> = new Set(), bias = 0): Arch {
   return {
-    machine, name, none: 0, tails: [0], isPcRelative: (type) => pcRelative.has(type), bias: () => bias, tail: () => 0,
+    machine, name, none: 0, tails: [0], forEachPossibleBranch: () => undefined, isPcRelative: (type) => pcRelative.has(type), bias: () => bias, tail: () => 0,
     isBranch: (_bytes, _start, _field, type) => BRANCHES[machine]!.has(type), relocationName: (type) => `type ${type}`, disassembler,
   };
 }

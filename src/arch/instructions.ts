@@ -6,6 +6,8 @@ export interface Instruction {
   target: number | undefined;
   /** Bytes before the immediate or branch displacement; equals length where there is none. */
   opcodeLength: number;
+  /** Control may leave here: any branch, call or return. */
+  flow: boolean;
   invalid: boolean;
 }
 
@@ -14,16 +16,17 @@ export interface Disassembler {
   decode(bytes: Uint8Array): Instruction[];
   /** One instruction in the kernel's usual syntax, without symbol names. */
   format(bytes: Uint8Array, offset: number): string;
-  /** Whether two encodings differ in nothing but a source line that a reporting call gets (`mov $line,%esi`). */
-  isLineLoad(a: Uint8Array, b: Uint8Array): boolean;
+  /** The argument (2 or 3) that two encodings load with different constants and nothing else (`mov $line,%esi`), 0 if they do not. */
+  loadedArgument(a: Uint8Array, b: Uint8Array): number;
 }
 
-/** Functions that take a source line as their second or third argument; a load before such a call carries no meaning. */
-export function reportsLine(callee: string): boolean {
-  return LINE_REPORTERS.has(callee) || callee.startsWith('warn_slowpath_');
-}
+/** Functions that take a source line, and as which argument. Never one that takes any value there, like printk. */
+const LINE_ARGUMENTS: Readonly<Record<string, number>> = {
+  __might_sleep: 2, ___might_sleep: 2, __might_fault: 2, lockdep_rcu_suspicious: 2,
+  __btrfs_abort_transaction: 3, __btrfs_handle_fs_error: 3, __btrfs_panic: 3,
+};
 
-const LINE_REPORTERS = new Set([
-  '__warn_printk', '__might_sleep', '___might_sleep', '__might_fault', 'printk', '_printk', 'lockdep_rcu_suspicious',
-  '__btrfs_abort_transaction', '__btrfs_handle_fs_error', '__btrfs_panic',
-]);
+/** Which argument of `callee` is a source line; 0 if none. `warn_slowpath_fmt(file, line, ...)` and its kin take it second. */
+export function lineArgument(callee: string): number {
+  return LINE_ARGUMENTS[callee] ?? (callee.startsWith('warn_slowpath_') ? 2 : 0);
+}

@@ -24,6 +24,7 @@ export function x86Disassembler(): Disassembler {
           length: instruction.length,
           target: branch ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) : undefined,
           opcodeLength: constants.hasImmediate ? constants.immediateOffset : instruction.length,
+          flow: instruction.flowControl !== iced.FlowControl.Next,
           invalid: instruction.isInvalid,
         });
         constants.free();
@@ -41,7 +42,7 @@ export function x86Disassembler(): Disassembler {
       decoder.free();
       return text;
     },
-    // mov $imm32, %esi (be) or %edx (ba): the second and third argument.
-    isLineLoad: (a, b) => a.length === 5 && b.length === 5 && a[0] === b[0] && (a[0] === 0xbe || a[0] === 0xba),
+    // mov $imm32, %esi (be) or %edx (ba).
+    loadedArgument: (a, b) => (a.length !== 5 || b.length !== 5 || a[0] !== b[0] ? 0 : a[0] === 0xbe ? 2 : a[0] === 0xba ? 3 : 0),
   };
 }

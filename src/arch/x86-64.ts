@@ -33,6 +33,12 @@ function isPlainModrm(opcode: number): boolean {
     || (opcode >= 0xd8 && opcode <= 0xdf) || opcode === 0xfe || opcode === 0xff;
 }
 
+/** Legacy prefixes and REX. */
+function isPrefix(byte: number): boolean {
+  return (byte & 0xf0) === 0x40 || byte === 0x66 || byte === 0x67 || byte === 0xf0 || byte === 0xf2 || byte === 0xf3
+    || byte === 0x2e || byte === 0x36 || byte === 0x3e || byte === 0x26 || byte === 0x64 || byte === 0x65;
+}
+
 /** Tail of a one-byte opcode with a %rip operand; undefined if it takes none. */
 function tailOfOneByte(opcode: number, reg: number, operand16: boolean): number | undefined {
   if (IMM8.has(opcode)) return 1;
@@ -51,6 +57,19 @@ export const x86_64: Arch = {
   tails: [0, 1, 2, 4],
   relocationName: (type) => NAMES[type] ?? `R_X86_64_${type}`,
   disassembler: x86Disassembler,
+
+  // Instruction boundaries are not known, so every byte that could be an opcode of a branch is taken for one: e8 e9 rel32,
+  // 0f 8x rel32, 7x eb e0-e3 rel8.
+  forEachPossibleBranch(bytes, start, end, visit) {
+    for (let at = start; at < end; at++) {
+      const opcode = bytes[at]!;
+      if ((opcode & 0xf0) === 0x70 || opcode === 0xeb || (opcode & 0xfc) === 0xe0) {
+        if (at + 2 <= end) visit(at + 2 + ((bytes[at + 1]! << 24) >> 24));
+      } else if (opcode === 0xe8 || opcode === 0xe9 || (at > start && (opcode & 0xf0) === 0x80 && bytes[at - 1] === 0x0f)) {
+        if (at + 5 <= end) visit(at + 5 + (bytes[at + 1]! | (bytes[at + 2]! << 8) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 24)));
+      }
+    }
+  },
 
   isBranch(bytes, start, field, type) {
     if (type !== R_X86_64_PC32 && type !== R_X86_64_PLT32) return false;
@@ -74,7 +93,9 @@ export const x86_64: Arch = {
     const opcode = bytes[field - 2]!;
     const reg = (modrm >>> 3) & 7;
     const before = (back: number): number => (field - back >= start ? bytes[field - back]! : -1);
-    const operand16 = before(3) === 0x66 || ((before(3) & 0xf0) === 0x40 && before(4) === 0x66);
+    // GAS writes `66 f0 81` for `lock orw`: the operand size may stand before any other prefix.
+    let operand16 = false;
+    for (let back = 3; isPrefix(before(back)) && !operand16; back++) operand16 = before(back) === 0x66;
     let tail = tailOfOneByte(opcode, reg, operand16);
     const agree = (reading: number): void => {
       tail = tail === undefined || tail === reading ? reading : -1;

@@ -31,6 +31,8 @@ export const SectionClass = {
   ONCE: 0x2000,
   /** Code reached only through `.altinstructions`. */
   REPLACEMENT: 0x4000,
+  /** One copy a processor, addressed through %gs: never the same variable as an ordinary one. */
+  PERCPU: 0x8000,
 } as const;
 
 /** Loaded tables that objtool or the compiler writes about code; a patch module gets its own. */
@@ -41,7 +43,22 @@ const DERIVED = new Set([
   '_kprobe_blacklist', '_error_injection_whitelist', '.altinstr_aux', '.altinstr_replacement', '.gnu.build.attributes',
 ]);
 
-const RECORDS = new Set(['__dyndbg', '__bug_table']);
+const RECORDS = new Set(['__dyndbg', '__bug_table', 'alloc_tags']);
+
+/** Where a record that stands on its own holds its source line: byte offset of a u32, and the bits of it that are the line. */
+export interface RecordLine {
+  offset: number;
+  mask: number;
+}
+
+/**
+ * `__dyndbg`: struct _ddebug, four pointers, then a word whose low 18 bits are the line (2.6.39 to 7.2).
+ * `alloc_tags`: struct codetag, u32 flags, u32 lineno (6.10 on).
+ */
+export function recordLine(section: string): RecordLine | undefined {
+  if (section === '__dyndbg') return { offset: 32, mask: 0x3ffff };
+  return section === 'alloc_tags' ? { offset: 4, mask: 0xffffffff } : undefined;
+}
 
 /**
  * Class bits by name, for a loaded section whose flags say `flags`. Only the part that needs the name.
@@ -59,6 +76,7 @@ export function classByName(name: string, special: boolean): number {
   if (name.startsWith('.exit.') || name.startsWith('.exitcall') || name.startsWith('.memexit')) bits |= SectionClass.EXIT;
   if (name.startsWith('.data.rel.ro') || name.startsWith('.data..ro_after_init')) bits |= name.startsWith('.data.rel.ro') ? SectionClass.READONLY : 0;
   if (name.startsWith('.data..Lubsan') || name.startsWith('.data..L__unnamed_') || name.startsWith('.data..Lanon.')) bits |= SectionClass.ANONYMOUS;
+  if (name.startsWith('.data..percpu') || name.startsWith('.data.percpu')) bits |= SectionClass.PERCPU;
   if (name === '.data..once') bits |= SectionClass.ONCE;
   if (name.startsWith('.rodata.cst')) bits |= SectionClass.CONSTANT;
   return bits;

@@ -15,6 +15,11 @@ export function isUncorrelatedStaticLocal(name: string): boolean {
   return GCC_STATIC_LOCAL.test(name) || CLANG_STATIC_LOCAL.test(name);
 }
 
+/** `_entry.N` and `_entry_ptr.N` (or `f._entry`), which printk leaves with CONFIG_PRINTK_INDEX: they hold source lines. */
+export function isPrintkIndexEntry(name: string): boolean {
+  return /(?:^|\.)_entry(?:_ptr)?(?:$|\.)/.test(name);
+}
+
 /** Name prefixes of padding before a function; such a symbol goes with the function behind it. */
 export const FUNCTION_PREFIXES = ['__pfx_', '__cfi_', '__pi___pfx_', '__pi___cfi_'] as const;
 

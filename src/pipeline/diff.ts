@@ -7,7 +7,7 @@ import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
 import { fileIdentity, sameIdentity } from '../elf';
 import type { ObjectResult } from '../stages/assess';
-import { candidates, type Verdict } from '../stages/compare';
+import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
 import { correlate, type Correlation } from '../stages/correlate';
 import { ScanTable } from '../stages/scan';
 import { Flow } from './flow';
@@ -193,7 +193,10 @@ async function correlateBoth(flow: Flow, [orig, patched]: [Scanned, Scanned]): P
 const PAIRS_A_TASK = 64;
 
 async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<{ verdicts: Verdict[]; lineOnly: number[] }> {
-  const { pairs, lineOnly } = candidates(correlation);
+  // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
+  const namesakes = namesakesLeft(correlation);
+  const suspects = namesakes.size === 0 ? [] : (await lastValueFrom(flow.task('compare', null, 'users', { object: pair.orig, targets: [...namesakes] }, () => ({ items: 0, bytes: 0 })))).users;
+  const { pairs, lineOnly } = candidates(correlation, new Set(suspects));
   if (pairs.length === 0) return { verdicts: [], lineOnly };
   const starts = Array.from({ length: Math.ceil(pairs.length / (PAIRS_A_TASK * 2)) }, (_, i) => i * PAIRS_A_TASK * 2);
   flow.progress.expect('compare', null, starts.length);

@@ -59,6 +59,7 @@ export interface Tasks {
     task: { object: ObjectRef; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
     answer: { uses: Uint32Array; unknown: Array<{ section: string; bytes: number }>; traceKnown: boolean };
   };
+  users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
   warm: { task: Record<string, never>; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
   assess: {

@@ -12,7 +12,7 @@ export interface TableColumns {
   readonly size: Float64Array;
   readonly info: Uint8Array;
   readonly kind: Uint8Array;
-  readonly traits: Uint16Array;
+  readonly traits: Uint32Array;
   readonly file: Uint32Array;
   readonly canonical: Uint32Array;
   readonly suffix: Uint32Array;

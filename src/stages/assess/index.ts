@@ -104,11 +104,12 @@ export function assess(input: AssessInput): Assessment {
 
 function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: Verdict): ChangedFunction {
   const { orig: a, patched: b } = verdict;
-  const name = orig.name(a);
-  const patchedName = patched.name(b);
-  const aliases = aliasesOf(orig, a).slice(1).map((symbol) => orig.name(symbol));
-  // Aliases pair one by one; any of them that has a rule tells why the bodies are twins.
-  const paired = [a, ...aliasesOf(orig, a)].find((symbol) => pairing.rule[symbol] !== 0) ?? a;
+  // Names of the body that lead to this twin: one body can have become two.
+  const names = aliasesOf(orig, a).filter((symbol) => pairing.twin[symbol] !== 0 && patched.table.canonical[pairing.twin[symbol]!] === b);
+  const paired = names[0] ?? a;
+  const name = orig.name(paired);
+  const patchedName = names.length === 0 ? patched.name(b) : patched.name(pairing.twin[paired]!);
+  const aliases = names.slice(1).map((symbol) => orig.name(symbol));
   const rule = RULES[pairing.rule[paired]!]!;
   return {
     name,
@@ -139,24 +140,22 @@ export const EVIDENCE: Record<(typeof RULES)[number], string> = {
 function foldColdParts({ orig, patched, verdicts }: AssessInput): Verdict[] {
   const origCold = new ColdParts(orig);
   const patchedCold = new ColdParts(patched);
-  const known = new Map(verdicts.map((verdict) => [verdict.orig, verdict]));
+  const changedBodies = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ patched: body }) => body));
   const folded: Verdict[] = [];
+  const raised = new Map<number, Verdict>();
   for (const verdict of verdicts) {
-    if (verdict.status !== 'changed' || !orig.table.has(verdict.orig, Trait.COLD)) {
-      if (!orig.table.has(verdict.orig, Trait.COLD)) folded.push(verdict);
-      continue;
-    }
-    const a = origCold.parentOf(verdict.orig);
-    const b = patchedCold.parentOf(verdict.patched);
-    if (a === 0 || b === 0) {
+    if (!orig.table.has(verdict.orig, Trait.COLD)) {
       folded.push(verdict);
       continue;
     }
-    if (known.get(a)?.status === 'changed') continue;
-    known.set(a, { ...verdict, orig: a, patched: b });
-    folded.push(known.get(a)!);
+    if (verdict.status !== 'changed') continue;
+    const a = origCold.parentOf(verdict.orig);
+    const b = patchedCold.parentOf(verdict.patched);
+    if (a === 0 || b === 0) folded.push(verdict);
+    else if (!changedBodies.has(b)) raised.set(b, { ...verdict, orig: a, patched: b });
   }
-  return folded.filter((verdict) => known.get(verdict.orig) === verdict);
+  // A function that is otherwise the same, or differs in nothing that counts, changes with its cold part.
+  return [...folded.filter((verdict) => !raised.has(verdict.patched)), ...raised.values()];
 }
 
 /** Patched functions without a twin: not a cold part, not one more name of a paired body. */

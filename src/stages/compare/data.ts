@@ -1,8 +1,8 @@
 import { RELA_WORDS, R_OFFSET, u64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass, recordLine, type RecordLine } from '../../livepatch/section-class';
 import type { Pairing } from '../correlate';
 import type { Side } from './side';
-import { describeTarget, matchTargets, resolveTarget, type Target } from './target';
+import { describeTarget, matchTargets, resolveTarget, unitNames, type Target } from './target';
 import type { Difference, Verdict } from './verdict';
 
 /** Compares two objects: size, bytes, references. A record that differs only in its line is ignored. */
@@ -16,25 +16,26 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
   if (bytesA.length !== bytesB.length) {
     return make('changed', 'data', { offset: 0, orig: bytesA.length === 0 ? 'all zero (.bss)' : 'initialised', patched: bytesB.length === 0 ? 'all zero (.bss)' : 'initialised' });
   }
-  const record = (a.table.sectionClass[a.table.section[symbolA]!]! & SectionClass.RECORD) !== 0;
+  const classOf = (side: Side, symbol: number): number => side.table.sectionClass[side.table.section[symbol]!] ?? 0;
+  if (((classOf(a, symbolA) ^ classOf(b, symbolB)) & SectionClass.PERCPU) !== 0) return make('changed', 'data', { offset: 0, orig: a.sectionName(symbolA), patched: b.sectionName(symbolB) });
+  const record = (classOf(a, symbolA) & SectionClass.RECORD) !== 0 ? recordLine(a.sectionName(symbolA)) : undefined;
   let first: Difference | null = null;
-  let onlyLine = record;
+  let onlyLine = record !== undefined;
   for (let at = 0; at < bytesA.length; at++) {
     if (bytesA[at] === bytesB[at]) continue;
     const from = at & ~7;
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(from, from + 8)).toString('hex').replace(/(..)(?=.)/g, '$1 ');
     first ??= { offset: at, orig: hex(bytesA), patched: hex(bytesB) };
-    // The low 18 bits of the u32 at 32 of struct _ddebug.
-    if (at < 32 || at > 34 || (at === 34 && ((bytesA[at]! ^ bytesB[at]!) & 0xfc) !== 0)) onlyLine = false;
+    if (record !== undefined && !isLineByte(record, a.object.little, at, bytesA[at]! ^ bytesB[at]!)) onlyLine = false;
   }
-  const unitName = a.table.file[symbolA] ? a.name(a.table.file[symbolA]!) : '';
+  const units = unitNames(a, symbolA);
   const ours = targetsOf(a, symbolA);
   const theirs = targetsOf(b, symbolB);
   for (let i = 0; i < Math.max(ours.length, theirs.length); i++) {
     const x = ours[i];
     const y = theirs[i];
     if (x !== undefined && y !== undefined && x.at === y.at) {
-      const match = matchTargets(pairing, a, b, x.target, y.target, unitName);
+      const match = matchTargets(pairing, a, b, x.target, y.target, units);
       if (match === 'same') continue;
       if (match === 'line' && first === null) {
         first = { offset: x.at, orig: describeTarget(a, x.target), patched: describeTarget(b, y.target) };
@@ -47,6 +48,13 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
   }
   if (first === null) return make('same', 'same', null);
   return onlyLine ? make('ignored', 'line', first) : make('changed', 'data', first);
+}
+
+/** Whether the bits that differ in byte `at` are bits of the record's line. */
+function isLineByte({ offset, mask }: RecordLine, little: boolean, at: number, bits: number): boolean {
+  const byte = at - offset;
+  if (byte < 0 || byte > 3) return false;
+  return (bits & ~((mask >>> ((little ? byte : 3 - byte) * 8)) & 0xff)) === 0;
 }
 
 function targetsOf(side: Side, symbol: number): Array<{ at: number; target: Target }> {

@@ -7,12 +7,12 @@
  * any other when its bytes and all its targets are.
  */
 import { RELA_WORDS, R_OFFSET, R_TYPE, u64 } from '../../elf';
-import { reportsLine, type Disassembler, type Instruction } from '../../arch';
+import { lineArgument, type Disassembler, type Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
 import { coverAt } from '../scan/covers';
 import { firstEntryDifference } from './entries';
 import type { Side } from './side';
-import { describeTarget, matchTargets, resolveTarget, sameSymbol, type Target } from './target';
+import { describeTarget, matchTargets, resolveTarget, sameSymbol, unitNames, type Target } from './target';
 import type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
 /** One function of one side, decoded, with its relocations by instruction. */
@@ -53,7 +53,7 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
     ({ orig: symbolA, patched: symbolB, status, class: kind, first });
   const da = decodeFunction(a, symbolA, disassembler);
   const db = decodeFunction(b, symbolB, disassembler);
-  const unitName = a.table.file[symbolA] ? a.name(a.table.file[symbolA]!) : b.table.file[symbolB] ? b.name(b.table.file[symbolB]!) : '';
+  const units = unitNames(a, symbolA);
 
   let line: Difference | null = null;
   let bytesDiffer = false;
@@ -79,14 +79,15 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
       continue;
     }
     if (!sameBytes) {
-      if (disassembler.isLineLoad(bytesA, bytesB) && callsReporter(da, i) && callsReporter(db, i)) {
+      const argument = disassembler.loadedArgument(bytesA, bytesB);
+      if (argument !== 0 && reportedAs(da, i) === argument && reportedAs(db, i) === argument) {
         line ??= difference();
         continue;
       }
       return verdict('changed', 'code', difference());
     }
     for (let k = 0; k < ta.length; k++) {
-      const match = matchTargets(pairing, a, b, ta[k]!.target, tb[k]!.target, unitName);
+      const match = matchTargets(pairing, a, b, ta[k]!.target, tb[k]!.target, units);
       if (match === 'line') line ??= difference();
       else if (match === 'table') return verdict('changed', 'table', difference());
       else if (match === 'different') return verdict('changed', k === 0 ? 'reference' : 'second-reference', difference());
@@ -117,17 +118,14 @@ function branchOwner({ side, symbol }: Decoded, instruction: Instruction): { sym
   return { symbol: owner, delta: owner === 0 ? 0 : place - side.table.value[owner]! };
 }
 
-/** Whether the next call after instruction `index` goes to a function that reports source lines. */
-function callsReporter({ side, targets }: Decoded, index: number): boolean {
+/** Which argument of the call that follows instruction `index` is a source line; 0 if none, or if control may go elsewhere first. */
+function reportedAs({ side, targets, instructions }: Decoded, index: number): number {
   for (let i = index + 1; i < targets.length; i++) {
-    for (const { target } of targets[i]!) {
-      if (target.symbol === 0) continue;
-      const name = side.name(target.symbol);
-      if (/^(__warned|__already_done|__func__)\./.test(name)) continue;
-      return reportsLine(name);
-    }
+    if (!instructions[i]!.flow) continue;
+    const callee = targets[i]![0]?.target.symbol ?? 0;
+    return callee === 0 ? 0 : lineArgument(side.name(callee));
   }
-  return false;
+  return 0;
 }
 
 function isPadding({ instructions, targets, bytes }: Decoded, from: number): boolean {

@@ -5,7 +5,7 @@
  */
 import type { Disassembler } from '../../arch';
 import { Trait } from '../scan';
-import { sameContent, type Correlation, type Pairing } from '../correlate';
+import { bySlot, sameContent, type Correlation, type Pairing } from '../correlate';
 import { compareData } from './data';
 import { compareFunctions } from './functions';
 import type { Side } from './side';
@@ -22,8 +22,8 @@ export interface Candidates {
   lineOnly: number[];
 }
 
-/** Finds the pairs that digests or uses do not prove equal. */
-export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'uses'>): Candidates {
+/** Finds the pairs that digests or uses do not prove equal. `suspects` are ORIG symbols that must be looked at whatever they say. */
+export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'uses'>, suspects: ReadonlySet<number> = new Set()): Candidates {
   const { orig, patched, twin } = pairing;
   const { listed, listedCount } = orig;
   const found: number[] = [];
@@ -34,26 +34,40 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
     if (twin[symbol] === 0) continue;
     const a = orig.canonical[symbol]!;
     const b = patched.canonical[twin[symbol]!]!;
-    if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0) continue;
-    if (sameContent(orig, a, patched, b) && orig.size[a] === patched.size[b] && !usesDiffer(pairing, uses, a, b)) {
+    if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0 && orig.size[a] === patched.size[b]) continue;
+    if (sameContent(orig, a, patched, b) && orig.size[a] === patched.size[b] && !suspects.has(a) && !usesDiffer(pairing, uses, a, b)) {
       if (orig.lines[a] !== patched.lines[b] && symbol === a) lineOnly.push(a);
       continue;
     }
-    // Aliases share one body: compare it once.
-    if (seen.has(a)) continue;
-    seen.add(a);
+    // Aliases share one body: compare it once with each body that its names have in the other build.
+    const key = a * 0x80000000 + b;
+    if (seen.has(key)) continue;
+    seen.add(key);
     found.push(a, b);
   }
   return { pairs: Uint32Array.from(found), lineOnly };
 }
 
+/**
+ * ORIG symbols without a twin whose names occur among PATCHED symbols without a twin: the same name, not the same thing
+ * (a static of a unit that was replaced by another). Who refers to one by an equal name is not equal.
+ */
+export function namesakesLeft({ pairing, unpaired, ambiguous }: Pick<Correlation, 'pairing' | 'unpaired' | 'ambiguous'>): Set<number> {
+  const { orig, patched } = pairing;
+  const undecided = new Set(ambiguous.flatMap((group) => group.orig));
+  const names = new Set(unpaired.patched.map((symbol) => patched.hash[symbol * 2]! * 0x100000000 + patched.hash[symbol * 2 + 1]!));
+  return new Set(unpaired.orig.filter((symbol) => !undecided.has(symbol) && names.has(orig.hash[symbol * 2]! * 0x100000000 + orig.hash[symbol * 2 + 1]!)).map((symbol) => orig.canonical[symbol]!));
+}
+
 /** Whether some slot refers to a symbol of an ambiguous name that is not the twin: equal digests do not see that. */
 function usesDiffer(pairing: Pairing, uses: Correlation['uses'], a: number, b: number): boolean {
   if (!uses.orig.hasUser(a) && !uses.patched.hasUser(b)) return false;
-  const ours = uses.orig.of(a);
-  const theirs = uses.patched.of(b);
-  if (ours.length !== theirs.length) return true;
-  return ours.some(([slot, target], i) => slot !== theirs[i]![0] || !sameSymbol(pairing, target, theirs[i]![1]));
+  return bySlot(uses.orig.of(a), uses.patched.of(b)).some(([target, other]) => {
+    // A use without its counterpart: the name is unique in the other build, so whatever is there has a twin here, or a closer look.
+    if (target === 0) return pairing.origin[other] === 0;
+    if (other === 0) return pairing.twin[target] === 0;
+    return !sameSymbol(pairing, target, other);
+  });
 }
 
 /** Verdicts on [orig, patched] pairs, in their order. The disassembler is asked for at the first function. */

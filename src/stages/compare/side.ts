@@ -1,4 +1,4 @@
-import type { ElfObject } from '../../elf';
+import { STT_FILE, type ElfObject } from '../../elf';
 import { archOf, type Arch } from '../../arch';
 import { Identity, type ScanTable } from '../scan';
 import type { StructSizes } from '../scan/entry-size';
@@ -14,6 +14,18 @@ export class Side {
     this.arch = archOf(object.machine, object.path);
     this.identity = new Identity(object, table, this.arch);
     this.extents = new AnonymousExtents(object, table, this.arch);
+  }
+
+  private units: Set<string> | undefined;
+
+  /** Names of all compilation units. */
+  allUnits(): ReadonlySet<string> {
+    if (this.units === undefined) {
+      this.units = new Set();
+      const { listed, listedCount, info } = this.table;
+      for (let i = 0; i < listedCount; i++) if ((info[listed[i]!]! & 0xf) === STT_FILE) this.units.add(this.name(listed[i]!));
+    }
+    return this.units;
   }
 
   name(symbol: number): string {

@@ -71,7 +71,7 @@ function stringAt(side: Side, section: number, offset: number): string {
 /** How two targets relate: the same thing, the same but for a source line, or different (in content of a table or not). */
 export type TargetMatch = 'same' | 'line' | 'table' | 'different';
 
-export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, unitName: string): TargetMatch {
+export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, units: ReadonlySet<string>): TargetMatch {
   if (ta.type !== tb.type) return 'different';
   if (ta.symbol !== 0 && tb.symbol !== 0) {
     const kindA = a.table.kind[ta.symbol]!;
@@ -82,26 +82,47 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
     return tables && ta.delta === tb.delta ? 'table' : 'different';
   }
   if (sameDigest(ta.digest, tb.digest)) return 'same';
-  if (ta.text !== undefined && tb.text !== undefined) return differsInLine(ta.text, tb.text, unitName) ? 'line' : 'different';
+  if (ta.text !== undefined && tb.text !== undefined) return differsInLine(ta.text, tb.text, units) ? 'line' : 'different';
   if (ta.place !== undefined && tb.place !== undefined && ta.symbol === 0 && tb.symbol === 0) return sameExtent(a, b, ta.place, tb.place) ? 'same' : 'table';
   return 'different';
 }
 
-/** Whether two symbols are twins, or as good as twins: of one name, and interchangeable or both undecided. */
+/** Whether two canonical symbols are twins by any of their names, or as good as twins. */
 export function sameSymbol(pairing: Pairing, a: number, b: number): boolean {
   const { orig, patched } = pairing;
-  const twin = pairing.twin[a]!;
-  if (twin !== 0 && patched.canonical[twin] === b) return true;
+  if (isTwin(pairing, a, b)) return true;
   if (orig.hash[a * 2] !== patched.hash[b * 2] || orig.hash[a * 2 + 1] !== patched.hash[b * 2 + 1]) return false;
-  if (twin === 0 && pairing.origin[b] === 0) return true;
-  // Equal functions and equal read-only data of one name are interchangeable, whichever was paired with which.
-  return !orig.has(a, Trait.WRITABLE) && !patched.has(b, Trait.WRITABLE) && orig.has(a, Trait.CONTENT) && sameContent(orig, a, patched, b);
+  // Both undecided, of one name and one scope: nothing says that they are different, and who depends on them is refused.
+  if (pairing.twin[a] === 0 && pairing.origin[b] === 0) return sameScope(pairing, a, b);
+  // Equal functions and equal read-only data of one name are interchangeable, whichever was paired with which, unless they
+  // refer to names that prove nothing: then equal digests are not equal contents.
+  return !orig.has(a, Trait.WRITABLE | Trait.HAS_USES) && !patched.has(b, Trait.WRITABLE | Trait.HAS_USES) && orig.has(a, Trait.CONTENT) && sameContent(orig, a, patched, b);
+}
+
+function isTwin({ orig, patched, twin }: Pairing, a: number, b: number): boolean {
+  if (twin[a] !== 0) return patched.canonical[twin[a]!] === b;
+  // The canonical name may be gone while the body's other names are paired.
+  const section = orig.section[a]!;
+  if (section >= orig.sections) return false;
+  for (let i = orig.coverStart[section]!; i < orig.coverStart[section + 1]!; i++) {
+    const alias = orig.covers[i]!;
+    if (orig.canonical[alias] === a && twin[alias] !== 0 && patched.canonical[twin[alias]!] === b) return true;
+  }
+  return false;
+}
+
+/** Whether two symbols without twins could be: of paired units, or of none. */
+export function sameScope({ orig, patched, unitTwin }: Pairing, a: number, b: number): boolean {
+  const unitA = orig.file[a]!;
+  const unitB = patched.file[b]!;
+  return unitA === 0 || unitB === 0 ? unitA === unitB : unitTwin[unitA] === unitB;
 }
 
 function sameExtent(a: Side, b: Side, pa: { section: number; offset: number }, pb: { section: number; offset: number }): boolean {
   if (pa.section >= a.table.sections || pb.section >= b.table.sections || pa.offset < 0 || pb.offset < 0) return false;
-  const readonly = a.table.sectionClass[pa.section]! & b.table.sectionClass[pb.section]! & SectionClass.READONLY;
-  if (readonly === 0) return false;
+  const both = a.table.sectionClass[pa.section]! & b.table.sectionClass[pb.section]!;
+  // Writable data without a symbol is told by its section and its content; `.bss` has none to tell.
+  if ((both & SectionClass.READONLY) === 0 && ((both & SectionClass.NOBITS) !== 0 || a.object.name(pa.section).replace(/[0-9._]+$/, '') !== b.object.name(pb.section).replace(/[0-9._]+$/, ''))) return false;
   const lengthA = a.extents.end(pa.section, pa.offset) - pa.offset;
   const lengthB = b.extents.end(pb.section, pb.offset) - pb.offset;
   // Where the builds disagree about the extent, the longer one is compared. `ld -r` joins equally named `.rodata..L.str.7`
@@ -118,14 +139,20 @@ function sameDigest(a: Int32Array, b: Int32Array): boolean {
   return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
 }
 
+/** Names of the source file that a symbol comes from: its unit's, or, as a global has none, every unit's. */
+export function unitNames(side: Side, symbol: number): ReadonlySet<string> {
+  const file = side.table.file[symbol]!;
+  return file !== 0 ? new Set([side.name(file)]) : side.allUnits();
+}
+
 /**
  * Whether two strings are equal but for the number behind the unit's own file name and a colon. Fortified memcpy puts
  * `... at net/packet/af_packet.c:3738` into a literal of `packet_getname` (Linux 6.12).
  */
-export function differsInLine(a: string, b: string, unitName: string): boolean {
-  if (unitName === '') return false;
-  const lines = new RegExp(`(${unitName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}:)[0-9]+`, 'g');
-  return a !== b && a.replace(lines, '$1') === b.replace(lines, '$1');
+export function differsInLine(a: string, b: string, units: ReadonlySet<string>): boolean {
+  if (a === b) return false;
+  const masked = (text: string): string => text.replace(/([^\s/:]+):[0-9]+/g, (whole, file: string) => (units.has(file) ? `${file}:` : whole));
+  return masked(a) === masked(b);
 }
 
 /** A target in words: `printk`, `jiffies+0x8`, `"text"`, `.rodata+0x40`. */

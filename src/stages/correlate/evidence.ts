@@ -20,6 +20,10 @@ export class UseIndex {
     }
   }
 
+  get users(): IterableIterator<number> {
+    return this.byUser.keys();
+  }
+
   hasUser(user: number): boolean {
     return this.byUser.has(user);
   }
@@ -58,19 +62,32 @@ export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex,
   for (const user of users) {
     const twin = pairing.twin[user]!;
     if (twin === 0 || !sameContent(pairing.orig, user, pairing.patched, twin)) continue;
-    const ours = orig.of(user);
-    const theirs = patched.of(twin);
-    if (ours.length !== theirs.length) continue;
-    for (let i = 0; i < ours.length; i++) {
-      const [slot, target] = ours[i]!;
-      const [otherSlot, otherTarget] = theirs[i]!;
-      if (slot !== otherSlot) break;
+    for (const [target, otherTarget] of bySlot(orig.of(user), patched.of(twin))) {
+      if (target === 0 || otherTarget === 0) continue;
       vote(votes, target, otherTarget);
       vote(reverse, otherTarget, target);
     }
   }
   for (const [from, to] of votes) if (to !== 0 && reverse.get(to) !== from) votes.set(from, 0);
   return votes;
+}
+
+/**
+ * Joins two users' uses by slot, as [target, other target]. A name may prove nothing in one build only (a new unit brought a
+ * namesake), so a use can lack its counterpart: 0 stands for it.
+ */
+export function bySlot(ours: ReadonlyArray<[number, number]>, theirs: ReadonlyArray<[number, number]>): Array<[number, number]> {
+  const joined: Array<[number, number]> = [];
+  let i = 0;
+  let j = 0;
+  while (i < ours.length || j < theirs.length) {
+    const slot = ours[i]?.[0] ?? Infinity;
+    const other = theirs[j]?.[0] ?? Infinity;
+    joined.push([slot <= other ? ours[i]![1] : 0, other <= slot ? theirs[j]![1] : 0]);
+    if (slot <= other) i++;
+    if (other <= slot) j++;
+  }
+  return joined;
 }
 
 /** Whether at least one function that uses `a` in ORIG has a twin that uses `b` in PATCHED. */

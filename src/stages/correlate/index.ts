@@ -10,12 +10,12 @@
 import { Trait, type ScanTable } from '../scan';
 import { UseIndex, sameContent, shareUser, votesBySlot } from './evidence';
 import { joinByKey, keysOf, type Group } from './groups';
-import { Pairing, type Rule } from './pairing';
+import { Pairing } from './pairing';
 import { pairBySuffix } from './promoted';
 import { pairUnits } from './units';
 
 export { Pairing, RULES, type Rule } from './pairing';
-export { UseIndex, sameContent } from './evidence';
+export { UseIndex, bySlot, sameContent } from './evidence';
 
 /** Symbols that share a name and that no evidence tells apart. */
 export type AmbiguousGroup = Group;
@@ -38,32 +38,41 @@ export interface ScannedObject {
 
 export function correlate(orig: ScannedObject, patched: ScannedObject): Correlation {
   const pairing = new Pairing(orig.table, patched.table);
-  const units = pairUnits(pairing);
   const uses = { orig: new UseIndex(orig.uses), patched: new UseIndex(patched.uses) };
+  markUsers(orig.table, uses.orig);
+  markUsers(patched.table, uses.patched);
+  const units = pairUnits(pairing);
 
   // Names within their scope come first: they leave few symbols for the costly rules.
-  let groups = joinByScope(pairing);
-  // Then names whose scope changed: LTO promotes a static in one build and not in the other.
-  pairAcrossScopes(pairing);
+  const scoped = joinByScope(pairing);
   // Unit hashes are learnt from pairs, so this needs the names to be done.
   pairBySuffix(pairing);
+  settle(pairing, scoped, uses);
+  // Then names whose scope changed: LTO promotes a static in one build and not in the other.
+  const ambiguous = settle(pairing, joinAnywhere(pairing), uses);
+  return { pairing, ambiguous, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
+}
 
+/** Symbols that refer to names which prove nothing: equal digests are not yet equal contents. */
+function markUsers(table: ScanTable, uses: UseIndex): void {
+  for (const user of uses.users) table.traits[user]! |= Trait.HAS_USES;
+}
+
+/** Applies the rules of evidence to groups until none finds anything; returns what is left of them. */
+function settle(pairing: Pairing, groups: Group[], uses: Correlation['uses']): Group[] {
   // Content needs no other pairs; with it most groups are done, and uses are looked at only for the rest.
-  for (const group of groups) pairByContent(pairing, group);
-  groups = stillOpen(pairing, groups);
-  // Each rule may free the next, so go round until none finds anything.
-  for (let progress = groups.length > 0; progress; ) {
+  for (const group of groups) pairByContent(pairing, group, uses);
+  let open = stillOpen(pairing, groups);
+  for (let progress = open.length > 0; progress; ) {
     progress = false;
-    const votes = votesBySlot(pairing, uses.orig, uses.patched, groups.flatMap(({ orig: members }) => members));
-    for (const group of groups) {
-      progress = pairByContent(pairing, group) || progress;
-      progress = pairByUse(pairing, group, votes) || progress;
-      progress = pairByUser(pairing, group, uses) || progress;
-      progress = pairRemaining(pairing, group, uses) || progress;
-    }
-    groups = stillOpen(pairing, groups);
+    const votes = votesBySlot(pairing, uses.orig, uses.patched, open.flatMap(({ orig: members }) => members));
+    for (const group of open) progress = pairByUse(pairing, group, votes) || progress;
+    // Uses may have told equal ones apart, so ask for content only after them.
+    for (const group of open) progress = pairByContent(pairing, group, uses) || progress;
+    if (!progress) for (const group of open) progress = pairByUser(pairing, group, uses) || pairRemaining(pairing, group, uses) || progress;
+    open = stillOpen(pairing, open);
   }
-  return { pairing, ambiguous: groups, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
+  return open;
 }
 
 /** Groups with members left on both sides, without the members that have a twin. */
@@ -83,22 +92,43 @@ function withoutTwin({ listed, listedCount, traits }: ScanTable, paired: Uint32A
 function joinByScope(pairing: Pairing): Group[] {
   const { orig, patched, unitTwin } = pairing;
   const doubtful: Group[] = [];
-  const ours = keysOf(orig, pairing.twin, unitTwin);
-  const theirs = keysOf(patched, pairing.origin, null);
-  const groups = joinByKey(ours, theirs, (a, b) => {
-    if (isNumberedVariable(orig, a) || isNumberedVariable(patched, b)) doubtful.push({ orig: [a], patched: [b] });
+  const groups = joinByKey(keysOf(orig, pairing.twin, unitTwin), keysOf(patched, pairing.origin, null), (a, b) => {
+    if (needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
     else pairing.pair(a, b, (orig.traits[a]! & Trait.AMBIGUOUS) !== 0 ? 'unit' : 'name');
   });
   return [...groups, ...doubtful];
 }
 
-function pairAcrossScopes(pairing: Pairing): void {
+/** Groups of all symbols that are left, by name alone. Sole ones pair if their scopes allow it. */
+function joinAnywhere(pairing: Pairing): Group[] {
   const { orig, patched } = pairing;
-  joinByKey(keysOf(orig, pairing.twin, undefined), keysOf(patched, pairing.origin, undefined), (a, b) => {
-    const bothLocal = orig.file[a] !== 0 && patched.file[b] !== 0;
-    if (bothLocal || (isNumberedVariable(orig, a) && isNumberedVariable(patched, b))) return;
-    pairing.pair(a, b, 'promotion');
+  const doubtful: Group[] = [];
+  const groups = joinByKey(keysOf(orig, pairing.twin, undefined), keysOf(patched, pairing.origin, undefined), (a, b) => {
+    if (!mayPair(pairing, a, b)) return;
+    if (needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
+    else pairing.pair(a, b, 'promotion');
   });
+  return [...groups.filter((group) => group.orig.some((a) => group.patched.some((b) => mayPair(pairing, a, b)))), ...doubtful];
+}
+
+/** Two locals can be one only if their units are; anything else may have changed its scope. */
+function mayPair({ orig, patched, unitTwin }: Pairing, a: number, b: number): boolean {
+  const unitA = orig.file[a]!;
+  const unitB = patched.file[b]!;
+  return unitA === 0 || unitB === 0 || unitTwin[unitA] === unitB;
+}
+
+/**
+ * Whether a name that is alone on both sides is still no proof: a numbered variable, which may be another function's, and a
+ * promoted one of another unit hash, which may be another unit's.
+ */
+function needsEvidence({ orig, patched }: Pairing, a: number, b: number): boolean {
+  if (isNumberedVariable(orig, a) || isNumberedVariable(patched, b)) return true;
+  return (isPromotedVariable(orig, a) || isPromotedVariable(patched, b)) && orig.suffix[a] !== patched.suffix[b];
+}
+
+function isPromotedVariable(table: ScanTable, symbol: number): boolean {
+  return table.has(symbol, Trait.WRITABLE) && table.has(symbol, Trait.PROMOTED);
 }
 
 function unpaired(pairing: Pairing, group: Group): Group {
@@ -110,48 +140,73 @@ function isNumberedVariable(table: ScanTable, symbol: number): boolean {
   return table.has(symbol, Trait.WRITABLE) && table.has(symbol, Trait.NUMBERED) && table.has(symbol, Trait.UNIT_LOCAL);
 }
 
-/** Functions and read-only data of equal content are interchangeable: k equal ones pair with k equal ones in any order. */
-function pairByContent(pairing: Pairing, group: Group): boolean {
+/**
+ * Functions and read-only data of equal content are interchangeable: k equal ones pair with k equal ones in any order.
+ *
+ * Not if the sides hold different numbers of them while other members differ: then one of them changed, and which one only
+ * their users can tell. What they refer to by names that prove nothing counts as content, too: by its twin.
+ */
+function pairByContent(pairing: Pairing, group: Group, uses: Correlation['uses']): boolean {
   const { orig, patched } = pairing;
   const byContent = new Map<string, Group>();
   const add = (table: ScanTable, symbol: number, side: 'orig' | 'patched'): void => {
-    if (table.has(symbol, Trait.WRITABLE)) return;
     const canonical = table.canonical[symbol]!;
-    const key = `${table.digest.subarray(canonical * 4, canonical * 4 + 4).join()},${table.special.subarray(canonical * 2, canonical * 2 + 2).join()},${table.size[symbol]}`;
+    const key = table.has(symbol, Trait.WRITABLE) ? `writable ${symbol} ${side}`
+      : `${usesKey(pairing, uses, canonical, side)}${table.digest.subarray(canonical * 4, canonical * 4 + 4).join()},${table.special.subarray(canonical * 2, canonical * 2 + 2).join()},${table.size[symbol]}`;
     let entry = byContent.get(key);
     if (entry === undefined) byContent.set(key, (entry = { orig: [], patched: [] }));
     entry[side].push(symbol);
   };
-  for (const symbol of group.orig) if (pairing.twin[symbol] === 0) add(orig, symbol, 'orig');
-  for (const symbol of group.patched) if (pairing.origin[symbol] === 0) add(patched, symbol, 'patched');
+  const open = unpaired(pairing, group);
+  for (const symbol of open.orig) add(orig, symbol, 'orig');
+  for (const symbol of open.patched) add(patched, symbol, 'patched');
   let progress = false;
   for (const equal of byContent.values()) {
-    const rule: Rule = equal.orig.length === 1 && equal.patched.length === 1 ? 'content' : 'identical';
+    const sole = equal.orig.length === 1 && equal.patched.length === 1;
+    if (!sole && equal.orig.length !== equal.patched.length && byContent.size > 1) continue;
     for (let i = 0; i < Math.min(equal.orig.length, equal.patched.length); i++) {
-      pairing.pair(equal.orig[i]!, equal.patched[i]!, rule);
+      if (!mayPair(pairing, equal.orig[i]!, equal.patched[i]!)) continue;
+      pairing.pair(equal.orig[i]!, equal.patched[i]!, sole ? 'content' : 'identical');
       progress = true;
     }
   }
   return progress;
 }
 
+/** The twins of what a symbol refers to by ambiguous names, as part of its content; unique while one of them has no twin. */
+function usesKey({ twin, patched }: Pairing, uses: Correlation['uses'], symbol: number, side: 'orig' | 'patched'): string {
+  const own = uses[side].of(symbol);
+  if (own.length === 0) return '';
+  return own.map(([slot, target]) => {
+    if (target === symbol) return `${slot}:self;`;
+    if (side === 'patched') return `${slot}:${target};`;
+    return twin[target] === 0 ? `${slot}:open ${target};` : `${slot}:${patched.canonical[twin[target]!]};`;
+  }).join('');
+}
+
 function pairByUse(pairing: Pairing, group: Group, votes: Map<number, number>): boolean {
   let progress = false;
   for (const a of group.orig) {
     const b = votes.get(a) ?? 0;
-    if (b === 0 || pairing.twin[a] !== 0 || pairing.origin[b] !== 0 || !group.patched.includes(b)) continue;
+    if (b === 0 || pairing.twin[a] !== 0 || pairing.origin[b] !== 0 || !group.patched.includes(b) || !mayPair(pairing, a, b)) continue;
     pairing.pair(a, b, 'use');
     progress = true;
   }
   return progress;
 }
 
-/** Pairs two that share a using function with each other and with nothing else in the group. */
+/**
+ * Pairs two that share a using function with each other and with nothing else in the group. Only where every user of the
+ * group has a twin: a function that was inlined brings its variables to its caller's.
+ */
 function pairByUser(pairing: Pairing, group: Group, uses: Correlation['uses']): boolean {
   let progress = false;
   const free = unpaired(pairing, group);
   if (free.orig.length * free.patched.length > 10_000) return false;
-  const links = free.orig.map((a) => free.patched.filter((b) => shareUser(pairing, uses.orig, a, uses.patched, b)));
+  const lost = free.orig.some((a) => [...(uses.orig.usersOf.get(a) ?? [])].some((user) => pairing.twin[user] === 0))
+    || free.patched.some((b) => [...(uses.patched.usersOf.get(b) ?? [])].some((user) => pairing.origin[user] === 0));
+  if (lost) return false;
+  const links = free.orig.map((a) => free.patched.filter((b) => mayPair(pairing, a, b) && shareUser(pairing, uses.orig, a, uses.patched, b)));
   free.orig.forEach((a, i) => {
     const [b, ...others] = links[i]!;
     if (b === undefined || others.length > 0) return;
@@ -162,20 +217,27 @@ function pairByUser(pairing: Pairing, group: Group, uses: Correlation['uses']): 
   return progress;
 }
 
-/** The last one of a name on both sides. For a numbered variable that is only a position, so it needs a common user. */
+/** The last one of a name on both sides. For a doubtful variable that is only a position, so it needs a common user, or none at all. */
 function pairRemaining(pairing: Pairing, group: Group, uses: Correlation['uses']): boolean {
   const free = unpaired(pairing, group);
   if (free.orig.length !== 1 || free.patched.length !== 1) return false;
   const [a] = free.orig as [number];
   const [b] = free.patched as [number];
-  const writable = pairing.orig.has(a, Trait.WRITABLE) || pairing.patched.has(b, Trait.WRITABLE);
+  if (!mayPair(pairing, a, b)) return false;
   const unused = !uses.orig.usersOf.has(a) && !uses.patched.usersOf.has(b);
-  if (writable && isNumberedVariable(pairing.orig, a) && !unused && !shareUser(pairing, uses.orig, a, uses.patched, b)) return false;
+  if (needsEvidence(pairing, a, b) && !unused && !shareUser(pairing, uses.orig, a, uses.patched, b) && !soleNameUsed(pairing, a, b, uses)) return false;
   pairing.pair(a, b, 'remaining');
   return true;
 }
 
-/** Whether two twins' contents are the same as far as digests tell. Aliases share their canonical symbol's digest. */
-export function twinsAgree(pairing: Pairing, a: number): boolean {
-  return sameContent(pairing.orig, pairing.orig.canonical[a]!, pairing.patched, pairing.patched.canonical[pairing.twin[a]!]!);
+/**
+ * Whether an unchanged user of one of the two proves the other: where the name is unique in a build its uses are not noted,
+ * but equal contents refer to that name, and only one symbol has it.
+ */
+function soleNameUsed(pairing: Pairing, a: number, b: number, uses: Correlation['uses']): boolean {
+  const { orig, patched, twin, origin } = pairing;
+  const unchanged = (x: number, y: number): boolean => x !== 0 && y !== 0 && sameContent(orig, x, patched, y);
+  if (!orig.has(a, Trait.AMBIGUOUS)) return [...(uses.patched.usersOf.get(b) ?? [])].some((user) => unchanged(origin[user]!, user));
+  if (!patched.has(b, Trait.AMBIGUOUS)) return [...(uses.orig.usersOf.get(a) ?? [])].some((user) => unchanged(user, twin[user]!));
+  return false;
 }

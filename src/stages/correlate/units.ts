@@ -1,5 +1,6 @@
 import { STB_LOCAL, STT_FILE } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
+import { sameContent } from './evidence';
 import type { Pairing } from './pairing';
 
 /**
@@ -13,8 +14,8 @@ export function pairUnits(pairing: Pairing): { removed: number[]; added: number[
   const { orig, patched } = pairing;
   const origUnits = unitsOf(orig);
   const patchedUnits = unitsOf(patched);
-  const removed: number[] = [];
-  const added: number[] = [];
+  const left: Unit[] = [];
+  const leftOthers: Unit[] = [];
   const join = (a: Unit, b: Unit): void => {
     pairing.unitTwin[a.symbol] = b.symbol;
     pairing.unitOrigin[b.symbol] = a.symbol;
@@ -22,33 +23,57 @@ export function pairUnits(pairing: Pairing): { removed: number[]; added: number[
   for (const [name, group] of origUnits) {
     const others = patchedUnits.get(name) ?? [];
     patchedUnits.delete(name);
-    const rest: Unit[] = [];
+    const rest = new Set(group);
     const restOthers = new Set(others);
     // First those whose ordinal and locals agree ...
-    group.forEach((unit, ordinal) => {
-      const other = others[ordinal];
-      if (other !== undefined && group.length === others.length && (group.length === 1 || unit.sum === other.sum)) {
+    if (group.length === others.length) {
+      group.forEach((unit, ordinal) => {
+        const other = others[ordinal]!;
+        if (group.length > 1 && unit.sum !== other.sum) return;
         join(unit, other);
+        rest.delete(unit);
         restOthers.delete(other);
-      } else rest.push(unit);
-    });
-    // ... then by likeness of the locals; equal likeness falls back to the order.
-    for (const unit of rest) {
-      let best: Unit | undefined;
-      let bestLikeness = -1;
-      for (const other of restOthers) {
-        const likeness = commonLocals(orig, unit, patched, other);
-        if (likeness > bestLikeness) [best, bestLikeness] = [other, likeness];
-      }
-      if (best !== undefined && (bestLikeness > 0 || (unit.last === unit.first && best.last === best.first) || group.length === others.length)) {
-        join(unit, best);
-        restOthers.delete(best);
-      } else removed.push(unit.symbol);
+      });
     }
-    for (const other of restOthers) added.push(other.symbol);
+    // ... then the likest of all, the next likest, and so on; only equal likeness falls back to the order.
+    for (const [unit, other] of byLikeness(orig, [...rest], patched, [...restOthers])) {
+      if (!rest.has(unit) || !restOthers.has(other)) continue;
+      join(unit, other);
+      rest.delete(unit);
+      restOthers.delete(other);
+    }
+    left.push(...rest);
+    leftOthers.push(...restOthers);
   }
-  for (const group of patchedUnits.values()) for (const unit of group) added.push(unit.symbol);
-  return { removed, added };
+  for (const group of patchedUnits.values()) leftOthers.push(...group);
+  // A unit that was renamed keeps most of its locals.
+  const removed = new Set(left);
+  const added = new Set(leftOthers);
+  if (left.length * leftOthers.length <= MOST_RENAMES) {
+    for (const [unit, other, likeness] of byLikeness(orig, left, patched, leftOthers)) {
+      if (!removed.has(unit) || !added.has(other) || likeness * 2 < Math.max(unit.last - unit.first, other.last - other.first)) continue;
+      join(unit, other);
+      removed.delete(unit);
+      added.delete(other);
+    }
+  }
+  return { removed: [...removed].map(({ symbol }) => symbol), added: [...added].map(({ symbol }) => symbol) };
+}
+
+/** Comparing every removed unit with every added one is for small numbers; a rebuilt tree has none. */
+const MOST_RENAMES = 10_000;
+
+/** Pairs of units with a common local, likest first. Likeness counts common names, and once more those of equal content. */
+function byLikeness(orig: ScanTable, units: readonly Unit[], patched: ScanTable, others: readonly Unit[]): Array<[Unit, Unit, number]> {
+  const pairs: Array<[Unit, Unit, number]> = [];
+  for (const unit of units) {
+    for (const other of others) {
+      const empty = unit.last === unit.first && other.last === other.first;
+      const likeness = commonLocals(orig, unit, patched, other);
+      if (likeness > 0 || (empty && units.length === others.length)) pairs.push([unit, other, likeness]);
+    }
+  }
+  return pairs.sort((a, b) => b[2] - a[2]);
 }
 
 interface Unit {
@@ -84,9 +109,15 @@ function unitsOf({ listed, listedCount, info, hash, traits }: ScanTable): Map<st
 }
 
 function commonLocals(orig: ScanTable, unit: Unit, patched: ScanTable, other: Unit): number {
-  const names = new Set<number>();
-  for (let i = unit.first; i < unit.last; i++) names.add(orig.hash[orig.listed[i]! * 2]!);
+  const names = new Map<number, number>();
+  for (let i = unit.first; i < unit.last; i++) names.set(orig.hash[orig.listed[i]! * 2]!, orig.canonical[orig.listed[i]!]!);
   let common = 0;
-  for (let i = other.first; i < other.last; i++) if (names.delete(patched.hash[patched.listed[i]! * 2]!)) common++;
+  for (let i = other.first; i < other.last; i++) {
+    const symbol = patched.listed[i]!;
+    const namesake = names.get(patched.hash[symbol * 2]!);
+    if (namesake === undefined) continue;
+    names.delete(patched.hash[symbol * 2]!);
+    common += sameContent(orig, namesake, patched, patched.canonical[symbol]!) ? 2 : 1;
+  }
   return common;
 }

@@ -1,6 +1,6 @@
 import { Digest, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import { FIRST_ROLE, Role, RUNTIME_SPECIAL, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass, recordLine } from '../../livepatch/section-class';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
 import { Trait } from './table';
@@ -150,24 +150,22 @@ export function digestEntries(identity: Identity, tables: readonly SpecialTable[
   }
 }
 
-/** Notes the lines of records that stand on their own (`__dyndbg`). */
+/** Notes the lines of records that stand on their own (`__dyndbg`, `alloc_tags`). */
 export function noteRecordLines({ object, table }: Identity): void {
   for (let role = 0; role < table.roleCount; role++) {
     const section = table.roles[role]!;
     if ((table.sectionClass[section]! & (SectionClass.RECORD | SectionClass.SPECIAL)) !== SectionClass.RECORD) continue;
+    const line = recordLine(object.name(section));
+    if (line === undefined) continue;
     for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
       const symbol = table.covers[i]!;
-      if (table.size[symbol]! < DDEBUG_LINE_END) continue;
-      const at = object.offset(section) + table.value[symbol]! + DDEBUG_LINE;
+      if (table.size[symbol]! < line.offset + 4) continue;
+      const at = object.offset(section) + table.value[symbol]! + line.offset;
       const view = new DataView(object.bytes.buffer, object.bytes.byteOffset + at, 4);
-      table.lines[symbol] = view.getUint32(0, object.little);
+      table.lines[symbol] = view.getUint32(0, object.little) & line.mask;
     }
   }
 }
-
-/** struct _ddebug: the word that holds the line, of which only the low 18 bits are it; a changed flag is a changed digest. */
-const DDEBUG_LINE = 32;
-const DDEBUG_LINE_END = 36;
 
 /** Marks functions with an ftrace site, and those whose ENDBR is sealed. */
 export function markSites(identity: Identity): void {

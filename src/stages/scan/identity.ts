@@ -12,14 +12,14 @@
  */
 import { Digest, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, SHT_NOBITS, s64, u64, type ElfObject } from '../../elf';
 import type { Arch } from '../../arch';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass, recordLine, type RecordLine } from '../../livepatch/section-class';
 import { coverAt } from './covers';
 import { RelaReader } from './relas';
 import { Kind, SECTION_ABS, Trait, type ScanTable } from './table';
 import type { Uses } from './uses';
 
 /** Tags keep references of different kinds apart; the values are arbitrary. */
-const Tag = { STRING: 1, CONSTANT: 2, CONTENT: 3, NAMED: 4, PRIVATE: 5, ABSOLUTE: 6, UNDEFINED: 7, ANONYMOUS: 8, SECTION: 9, REPLACEMENT: 10, RECORD: 11, OUTSIDE: 12 } as const;
+const Tag = { STRING: 1, CONSTANT: 2, CONTENT: 3, NAMED: 4, PRIVATE: 5, ABSOLUTE: 6, UNDEFINED: 7, ANONYMOUS: 8, SECTION: 9, REPLACEMENT: 10, RECORD: 11, OUTSIDE: 12, BRANCH: 13 } as const;
 
 /** Anonymous data may refer to anonymous data; real kernels go two deep. */
 const DEEPEST = 8;
@@ -29,6 +29,7 @@ export class Identity {
   /** Replaces the conservative end of anonymous data by an exact one; set while comparing. */
   extentEnd?: (section: number, offset: number) => number;
   private readonly digests: Digest[] = [];
+  /** Contents that note no uses, by symbol. */
   private readonly contents = new Map<number, Int32Array>();
   private depth = 0;
 
@@ -52,24 +53,26 @@ export class Identity {
   }
 
   /** The digest of a symbol's range. `user` owns the uses found on the way, 0 for none. */
-  ofSymbol(symbol: number, user: number): Int32Array {
+  ofSymbol(symbol: number, user: number, outerSlot = 0): Int32Array {
     const { table } = this;
     const start = table.value[symbol]!;
-    return this.ofRange(table.section[symbol]!, start, start + table.size[symbol]!, user);
+    return this.ofRange(table.section[symbol]!, start, start + table.size[symbol]!, user, outerSlot);
   }
 
   /** The digest of bytes [start, end) of a section and of all references in them. The result is overwritten by the next call at this depth. */
-  ofRange(section: number, start: number, end: number, user: number): Int32Array {
+  ofRange(section: number, start: number, end: number, user: number, outerSlot = 0): Int32Array {
     const digest = (this.digests[this.depth] ??= new Digest());
-    digest.reset(this.table.sectionClass[section]! & SectionClass.RECORD ? 1 : 0);
+    const bits = this.table.sectionClass[section]!;
+    digest.reset(bits & (SectionClass.RECORD | SectionClass.PERCPU));
     if (this.object.type(section) === SHT_NOBITS) digest.words(end - start, 0, 0, 0);
     else this.mixBytes(digest, section, start, end);
-    if (this.table.relaSection[section] !== 0) this.mixReferences(digest, section, start, end, user, start);
+    if (this.table.relaSection[section] !== 0) this.mixReferences(digest, section, start, end, user, start, outerSlot);
+    if ((bits & SectionClass.EXEC) !== 0 && this.table.coverStart[section + 1]! - this.table.coverStart[section]! > 1) this.mixBranches(digest, section, start, end);
     return digest.finish();
   }
 
   /** Mixes the canonical references of [start, end) of a section; slots count from `origin`. */
-  mixReferences(digest: Digest, section: number, start: number, end: number, user: number, origin: number): void {
+  mixReferences(digest: Digest, section: number, start: number, end: number, user: number, origin: number, outerSlot = 0): void {
     const { reference, symbols } = this.table;
     const relas = this.relas.select(section, start, end);
     const { words } = relas;
@@ -84,12 +87,28 @@ export class Identity {
       if ((kind & 0xff) === Kind.NAMED) {
         digest.words(offset - origin, Tag.NAMED | (type << 8), reference[target]!, reference[target + 1]!);
         digest.words(words[at + R_ADDEND]!, words[at + R_ADDEND + 1]!, 0, 0);
-        if (kind !== Kind.NAMED && user !== 0) this.uses?.push(user, offset - origin, reference[target + 2]!);
+        if (kind !== Kind.NAMED && user !== 0) this.uses?.push(user, innerSlot(outerSlot, offset - origin), reference[target + 2]!);
       } else {
         digest.words(offset - origin, type, 0, 0);
-        this.mixTarget(digest, symbol, section, offset, type, s64(words, at + R_ADDEND), user, offset - origin);
+        this.mixTarget(digest, symbol, section, offset, type, s64(words, at + R_ADDEND), user, innerSlot(outerSlot, offset - origin));
       }
     }
+  }
+
+  /**
+   * Mixes who stands where a direct branch without a relocation may go. In a section of several functions (`.noinstr.text`)
+   * the assembler resolves calls, and a distance that stays the same can come to reach another function.
+   */
+  private mixBranches(digest: Digest, section: number, start: number, end: number): void {
+    const { table, object } = this;
+    const from = object.offset(section);
+    const size = object.size(section);
+    this.arch.forEachPossibleBranch(object.bytes, from + start, from + end, (target) => {
+      const place = target - from;
+      if ((place >= start && place < end) || place < 0 || place >= size) return;
+      const owner = coverAt(table, section, place);
+      digest.words(Tag.BRANCH, table.hash[owner * 2]!, table.hash[owner * 2 + 1]!, owner === 0 ? 0 : low(place - table.value[owner]!));
+    });
   }
 
   /**
@@ -118,16 +137,18 @@ export class Identity {
       }
       case Kind.CONTENT:
         digest.words(Tag.CONTENT, low(addend), high(addend), 0);
-        this.mixContent(digest, table.canonical[symbol]!);
+        this.mixContent(digest, table.canonical[symbol]!, user, slot);
         return;
       case Kind.PRIVATE:
         digest.words(Tag.PRIVATE, table.hash[symbol * 2]!, table.hash[symbol * 2 + 1]!, low(addend));
+        digest.words(high(addend), 0, 0, 0);
         return;
       case Kind.ABSOLUTE:
         digest.words(Tag.ABSOLUTE, low(table.value[symbol]! + addend), high(table.value[symbol]! + addend), 0);
         return;
       case Kind.UNDEFINED:
         digest.words(Tag.UNDEFINED, table.hash[symbol * 2]!, table.hash[symbol * 2 + 1]!, low(addend));
+        digest.words(high(addend), 0, 0, 0);
         return;
       default:
         digest.words(Tag.ABSOLUTE, low(addend), high(addend), 1);
@@ -147,11 +168,11 @@ export class Identity {
     else if (bits & SectionClass.RECORD) this.mixRecord(digest, section, offset, user, slot);
     else if (bits & SectionClass.CONSTANT && this.object.entsize(section) > 0) {
       const size = this.object.entsize(section);
-      this.mixExtent(digest, Tag.CONSTANT, section, offset, offset + size, offset);
+      this.mixExtent(digest, Tag.CONSTANT, section, offset, offset + size, offset, user, slot);
     } else {
       const target = this.objectAt(section, offset);
       if (target !== 0) this.mixTargetSymbol(digest, target, offset - table.value[target]!, user, slot);
-      else this.mixAnonymous(digest, section, offset);
+      else this.mixAnonymous(digest, section, offset, user, slot);
     }
   }
 
@@ -177,7 +198,7 @@ export class Identity {
     const kind = table.kind[target];
     if (kind === Kind.CONTENT) {
       digest.words(Tag.CONTENT, low(delta), high(delta), 0);
-      this.mixContent(digest, target);
+      this.mixContent(digest, target, user, slot);
     } else if (kind === Kind.PRIVATE) digest.words(Tag.PRIVATE, table.hash[target * 2]!, table.hash[target * 2 + 1]!, low(delta));
     else this.mixNamed(digest, target, delta, user, slot);
   }
@@ -190,17 +211,19 @@ export class Identity {
     if (user !== 0 && (table.traits[target]! & Trait.AMBIGUOUS) !== 0) this.uses?.push(user, slot, target);
   }
 
-  private mixContent(digest: Digest, symbol: number): void {
+  private mixContent(digest: Digest, symbol: number, user: number, slot: number): void {
     let content = this.contents.get(symbol);
     if (content === undefined) {
       if (this.depth >= DEEPEST) {
         digest.words(Tag.CONTENT, this.table.hash[symbol * 2]!, this.table.hash[symbol * 2 + 1]!, 1);
         return;
       }
+      const before = this.uses?.count ?? 0;
       this.depth++;
-      content = this.ofSymbol(symbol, 0).slice();
+      content = this.ofSymbol(symbol, user, nonZero(slot)).slice();
       this.depth--;
-      this.contents.set(symbol, content);
+      // What refers to a name that proves nothing must note it for every user.
+      if ((this.uses?.count ?? 0) === before) this.contents.set(symbol, content);
     }
     digest.words(content[0]!, content[1]!, content[2]!, content[3]!);
   }
@@ -221,30 +244,34 @@ export class Identity {
   }
 
   /** Data that no symbol covers. */
-  private mixAnonymous(digest: Digest, section: number, offset: number): void {
+  private mixAnonymous(digest: Digest, section: number, offset: number, user: number, slot: number): void {
     const { table, object } = this;
     const bits = table.sectionClass[section]!;
     const size = object.size(section);
-    if ((bits & SectionClass.READONLY) === 0 || offset < 0 || offset >= size) {
-      // Writable or empty: `.bss.__key.414` is "a key", whatever its number.
-      const name = object.name(section).replace(/[0-9._]+$/, '');
-      digest.words(Tag.SECTION, bits & SectionClass.WRITE, 0, 0);
-      const text = Buffer.from(name, 'latin1');
+    const inside = offset >= 0 && offset < size;
+    const name = object.name(section);
+    // Clang's unnamed constants of writable kind count by content; UBSAN's locations carry lines and do not.
+    const unnamed = (bits & (SectionClass.ANONYMOUS | SectionClass.NOBITS)) === SectionClass.ANONYMOUS && !name.startsWith('.data..Lubsan');
+    if (((bits & SectionClass.READONLY) === 0 && !unnamed) || !inside) {
+      // Writable or empty: `.bss.__key.414` is "a key", whatever its number. A place in a section without symbols is told
+      // by its offset; `compare` looks at the content where that moved.
+      digest.words(Tag.SECTION, bits & SectionClass.WRITE, low(offset), high(offset));
+      const text = Buffer.from(name.replace(/[0-9._]+$/, ''), 'latin1');
       digest.bytes(text, 0, text.length);
       return;
     }
-    const whole = table.coverStart[section] === table.coverStart[section + 1] && object.name(section).includes('..L');
+    const whole = table.coverStart[section] === table.coverStart[section + 1] && name.includes('..L');
     const start = whole ? 0 : offset;
-    this.mixExtent(digest, Tag.ANONYMOUS, section, start, whole ? size : this.extentEnd?.(section, offset) ?? nextCover(table, section, offset, size), offset);
+    this.mixExtent(digest, Tag.ANONYMOUS, section, start, whole ? size : this.extentEnd?.(section, offset) ?? nextCover(table, section, offset, size), offset, user, slot);
   }
 
-  private mixExtent(digest: Digest, tag: number, section: number, start: number, end: number, offset: number): void {
+  private mixExtent(digest: Digest, tag: number, section: number, start: number, end: number, offset: number, user: number, slot: number): void {
     if (start < 0 || end > this.object.size(section) || this.depth >= DEEPEST) {
       digest.words(Tag.OUTSIDE, low(offset), high(offset), tag);
       return;
     }
     this.depth++;
-    const content = this.ofRange(section, start, end, 0);
+    const content = this.ofRange(section, start, end, user, nonZero(slot));
     digest.words(tag, low(offset - start), 0, 0);
     digest.words(content[0]!, content[1]!, content[2]!, content[3]!);
     this.depth--;
@@ -268,20 +295,18 @@ export class Identity {
     const { object, table } = this;
     const from = object.offset(section);
     if (table.sectionClass[section]! & SectionClass.RECORD) {
-      this.mixRecordBytes(digest, from + start, from + end);
+      this.mixRecordBytes(digest, recordLine(object.name(section)), from + start, from + end);
       return;
     }
     if ((object.bytes.byteOffset + from + start) % 4 === 0) digest.alignedBytes(object.words, object.bytes, from + start, from + end);
     else digest.bytes(object.bytes, from + start, from + end);
   }
 
-  /** struct _ddebug: four pointers, then a u32 whose low 18 bits are the line (since 2.6.39; unchanged in 7.2). */
-  private mixRecordBytes(digest: Digest, start: number, end: number): void {
+  private mixRecordBytes(digest: Digest, line: RecordLine | undefined, start: number, end: number): void {
     const copy = this.object.bytes.slice(start, end);
-    const line = this.object.little ? 32 : 33;
-    if (copy.length > 36) {
-      copy[line] = copy[line + 1] = 0;
-      copy[this.object.little ? 34 : 32]! &= this.object.little ? 0xfc : 0x3f;
+    if (line !== undefined && copy.length >= line.offset + 4) {
+      const view = new DataView(copy.buffer, copy.byteOffset, copy.byteLength);
+      view.setUint32(line.offset, view.getUint32(line.offset, this.object.little) & ~line.mask, this.object.little);
     }
     digest.bytes(copy, 0, copy.length);
   }
@@ -304,6 +329,15 @@ function nextCover(table: ScanTable, section: number, offset: number, size: numb
     if (start > offset) return start;
   }
   return size;
+}
+
+/** Slot of a reference within content that is reached through another reference; 0 is the outermost level. */
+function innerSlot(outer: number, offset: number): number {
+  return outer === 0 ? offset : (Math.imul(outer, 0x9e3779b1) ^ offset) >>> 0;
+}
+
+function nonZero(slot: number): number {
+  return slot + 1;
 }
 
 function low(value: number): number {

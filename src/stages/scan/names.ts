@@ -64,8 +64,7 @@ export class BaseName {
     }
     let last = stop;
     while (last > start && isCounting(bytes[last - 1]!)) last--;
-    // Keep names that are nearly all digits: stripping would merge unrelated ones.
-    if (last - start >= 2 && last !== stop) {
+    if (last > start && last !== stop) {
       this.numbered = true;
       stop = last;
     }

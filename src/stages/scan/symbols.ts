@@ -3,7 +3,7 @@ import {
   ST_INFO, ST_NAME, ST_SIZE, ST_VALUE, SYM_SIZE, SYM_WORDS, type ElfObject,
 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
-import { FUNCTION_PREFIXES, NUMBERED_INIT_PREFIXES, coldParent, isCompilerConstant, isUncorrelatedStaticLocal } from '../../livepatch/symbol-rules';
+import { FUNCTION_PREFIXES, NUMBERED_INIT_PREFIXES, coldParent, isCompilerConstant, isPrintkIndexEntry, isUncorrelatedStaticLocal } from '../../livepatch/symbol-rules';
 import { BaseName, bytesOf, startsWith } from './names';
 import { Kind, SECTION_ABS, SECTION_COMMON, Trait, type ScanTable } from './table';
 
@@ -138,7 +138,10 @@ function classify(object: ElfObject, table: ScanTable, symbol: number, type: num
     if (coldParent(name) !== undefined && (sectionBits & SectionClass.EXEC) !== 0) traits |= Trait.COLD;
     const privateLocal = local && isObject && ((sectionBits & SectionClass.ONCE) !== 0 || isUncorrelatedStaticLocal(name));
     if (privateLocal || (isObject && isCompilerConstant(name)) || sectionBits & SectionClass.CONSTANT) {
-      const content = (sectionBits & (SectionClass.READONLY | SectionClass.NOBITS)) === SectionClass.READONLY && table.size[symbol]! > 0;
+      // A private variable is cloned with its function, so its initial value is part of that (`_rs`: another burst).
+      // `_entry` of the printk index is left out: it holds a line.
+      const content = table.size[symbol]! > 0 && (sectionBits & SectionClass.NOBITS) === 0
+        && ((sectionBits & SectionClass.READONLY) !== 0 || (privateLocal && !isPrintkIndexEntry(name)));
       if (privateLocal || content) {
         kind = content ? Kind.CONTENT : Kind.PRIVATE;
         correlatable = false;

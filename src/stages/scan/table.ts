@@ -2,7 +2,7 @@
  * The columns of one object, in shared memory.
  *
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
- * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 108 MB.
+ * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 110 MB.
  */
 
 /** What a reference to a symbol means, i.e. which part of its target makes it equal to another. */
@@ -54,6 +54,8 @@ export const Trait = {
   TRACEABLE: 0x4000,
   /** Listed in `.ibt_endbr_seal`: boot code removes its ENDBR. */
   SEALED: 0x8000,
+  /** Refers to a symbol whose name proves nothing, so equal digests are not yet equal contents. Set by correlate. */
+  HAS_USES: 0x10000,
 } as const;
 
 /** Bit of the fourth word of a reference: the target's name proves nothing. */
@@ -78,7 +80,7 @@ export class ScanTable {
   readonly size: Float64Array;
   /** st_info. */ readonly info: Uint8Array;
   readonly kind: Uint8Array;
-  readonly traits: Uint16Array;
+  readonly traits: Uint32Array;
   /** The FILE symbol a local belongs to, 0 for none. */ readonly file: Uint32Array;
   /** The alias that stands for the group; itself for most. */ readonly canonical: Uint32Array;
   /** Hash of the `.llvm.` suffix, 0 for none. */ readonly suffix: Uint32Array;
@@ -126,13 +128,13 @@ export class ScanTable {
     this.canonical = take(Uint32Array, n, 4);
     this.covers = take(Uint32Array, n, 4);
     this.suffix = take(Uint32Array, n, 4);
+    this.traits = take(Uint32Array, n, 4);
     this.listed = take(Uint32Array, n, 4);
     this.roles = take(Uint32Array, m, 4);
     this.counts = take(Uint32Array, 4, 4);
     this.sectionClass = take(Uint32Array, m, 4);
     this.relaSection = take(Uint32Array, m, 4);
     this.coverStart = take(Uint32Array, m + 1, 4);
-    this.traits = take(Uint16Array, n, 2);
     this.nameLength = take(Uint16Array, n, 2);
     this.info = take(Uint8Array, n, 1);
     this.kind = take(Uint8Array, n, 1);
@@ -142,8 +144,8 @@ export class ScanTable {
   /** Bytes of shared memory that an object of this shape needs. */
   static bytes({ symbols: n, sections: m }: Shape): number {
     const widths: ReadonlyArray<readonly [number, number]> = [
-      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [4, 4],
-      [m, 4], [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 2], [n, 1], [n, 1], [m, 1],
+      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [4, 4],
+      [m, 4], [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 1], [n, 1], [m, 1],
     ];
     return widths.reduce((total, [length, width]) => align8(total + length * width), 0);
   }

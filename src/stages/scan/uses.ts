@@ -27,6 +27,10 @@ export class Uses {
     this.words[this.length++] = target;
   }
 
+  get count(): number {
+    return this.length / USE_WORDS;
+  }
+
   take(): Uint32Array {
     return this.words.slice(0, this.length);
   }
