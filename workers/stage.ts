@@ -4,9 +4,10 @@
  * Objects and tables stay open between tasks of a run, keyed by path and identity; a file that changed meanwhile is an
  * error here, not a surprise later.
  */
-import { threadId } from 'node:worker_threads';
+import { resolve } from 'node:path';
+import { threadId, workerData } from 'node:worker_threads';
 import { diagnosticOf, KlpflowError } from '../src/diagnostics';
-import { ElfObject, sameIdentity, type FileIdentity } from '../src/elf';
+import { ElfObject, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
@@ -19,7 +20,6 @@ import { assess } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
 import { explainSymbol } from '../src/stages/explain';
 import type { AnswerOf, Cost, ObjectRef, PairRef, RecordPlace, Reply, TaskName, TaskOf } from '../src/pipeline/types';
-import { version } from '../package.json';
 
 type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
 
@@ -27,6 +27,7 @@ type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss
 export default async function run<N extends TaskName>({ name, task }: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
   const start = performance.timeOrigin + performance.now();
   try {
+    if (Atomics.load(workerData as Int32Array, 0) === 1) throw new KlpflowError('interrupted', 'the run is over');
     await loadHash();
     const { answer, reused = false, miss = null } = HANDLERS[name](task) as Outcome<N>;
     const cost: Cost = { start, end: performance.timeOrigin + performance.now(), thread: threadId, reused, miss };
@@ -37,14 +38,13 @@ export default async function run<N extends TaskName>({ name, task }: { name: N;
 }
 
 const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
-  identify({ path, place }) {
-    const object = open(path);
-    const { identity, bytes } = object.file;
+  identify({ path, identity, place, fresh }) {
+    const object = open({ path, identity });
     archOf(object.machine, path);
-    const known = recorded(place, 'input', false, (messages) => decodeInput(messages[0]));
-    const digest = known.value?.digest ?? contentDigest(bytes);
-    if (known.value === undefined) write(place, 'input', [encodeInput({ path, ...identity, digest })]);
-    return { answer: { identity, digest, machine: object.machine, little: object.little }, reused: known.value !== undefined, miss: known.miss };
+    const found = recorded(place, 'input', fresh, (messages) => decodeInput(messages[0]));
+    const digest = found.value?.digest ?? contentDigest(object.bytes);
+    if (found.value === undefined) keep({ path, identity }, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
+    return { answer: { digest, machine: object.machine, little: object.little }, reused: found.value !== undefined, miss: found.miss };
   },
 
   readTable({ path, identity, place, fresh }) {
@@ -52,9 +52,9 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     let table = found.value;
     if (table !== undefined) deriveColumns(table);
     if (table === undefined) {
-      const object = open(path, identity);
+      const object = open({ path, identity });
       table = readTable(object);
-      write(place, 'table', encodeTable(table, object.machine, object.little));
+      keep({ path, identity }, place, 'table', encodeTable(table, object.machine, object.little));
     }
     const id = `${process.pid}:${threadId}:${++tablesMade}`;
     const answer = { table: { id, shape: table.shape, buffer: table.buffer }, bounds: shardBounds(table), bytes: identity.size };
@@ -67,8 +67,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       const shard = decodeDigests(messages[0], table.digest);
       return shard?.from === from && shard.to === to ? shard : undefined;
     });
-    const uses = found.value?.uses ?? digestShard(open(object.path, object.identity), table, from, to);
-    if (found.value === undefined) write(place, 'digest', [encodeDigests({ from, to, uses }, table.digest)]);
+    const uses = found.value?.uses ?? digestShard(open(object), table, from, to);
+    if (found.value === undefined) keep(object, place, 'digest', [encodeDigests({ from, to, uses }, table.digest)]);
     return { answer: { uses, bytes: (to - from) * 16 }, reused: found.value !== undefined, miss: found.miss };
   },
 
@@ -85,14 +85,14 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
         return { answer: { uses, unknown, traceKnown: traceable.length > 0 }, reused: true };
       }
     }
-    const { uses, unknown } = digestSpecials(open(object.path, object.identity), table, structSizes);
+    const { uses, unknown } = digestSpecials(open(object), table, structSizes);
     const record = specialRecord(table, uses, unknown);
-    write(place, 'special', [encodeSpecial(record)]);
+    keep(object, place, 'special', [encodeSpecial(record)]);
     return { answer: { uses, unknown, traceKnown: record.traceable.length > 0 }, miss: found.miss };
   },
 
   users({ object, targets }) {
-    const found = usersOf(new Side(open(object.path, object.identity), tableOf(object)), new Set(targets));
+    const found = usersOf(new Side(open(object), tableOf(object)), new Set(targets));
     const users = new Set([...found.values()].flat().map(({ symbol }) => symbol));
     users.delete(0);
     return { answer: { users: [...users].sort((a, b) => a - b) } };
@@ -157,22 +157,29 @@ function recorded<T>(place: RecordPlace, kind: string, fresh: boolean, decode: (
   }
 }
 
-function write(place: RecordPlace, kind: string, messages: Iterable<Uint8Array>): void {
-  writeRecords(place.file, kind, place.key, version, messages);
+/** An input as it was identified. */
+type Input = Pick<ObjectRef, 'path' | 'identity'>;
+
+/**
+ * Records what was computed from an input, unless its file changed meanwhile: the key says of which content it is.
+ * @throws KlpflowError `input-changed`, `no-space`, `write-failed`
+ */
+function keep(input: Input, place: RecordPlace, kind: string, messages: Iterable<Uint8Array>): void {
+  mustBe(fileIdentity(input.path), input);
+  writeRecords(place.file, kind, place.key, messages);
+}
+
+function mustBe(now: FileIdentity, { path, identity }: Input): void {
+  if (!sameIdentity(now, identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
 }
 
 const objects = new Map<string, ElfObject>();
 
 /** @throws KlpflowError `input-changed` when the file is no longer the one that was identified */
-function open(path: string, identity?: FileIdentity): ElfObject {
-  let object = objects.get(path);
-  if (object === undefined || identity === undefined) {
-    object = ElfObject.open(path);
-    objects.set(path, object);
-  }
-  if (identity !== undefined && !sameIdentity(object.file.identity, identity)) {
-    throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
-  }
+function open(input: Input): ElfObject {
+  let object = objects.get(input.path);
+  if (object === undefined) objects.set(input.path, (object = ElfObject.open(input.path)));
+  mustBe(object.file.identity, input);
   return object;
 }
 
@@ -194,7 +201,7 @@ let current: { id: string; sides: { orig: Side; patched: Side; pairing: Pairing 
 /** Both sides with their readers, kept for the tasks of one pair. */
 function sidesOf(pair: PairRef): { orig: Side; patched: Side; pairing: Pairing } {
   if (current?.id !== pair.id) {
-    const side = (ref: ObjectRef): Side => new Side(open(ref.path, ref.identity), tableOf(ref), pair.structSizes);
+    const side = (ref: ObjectRef): Side => new Side(open(ref), tableOf(ref), pair.structSizes);
     const orig = side(pair.orig);
     const patched = side(pair.patched);
     current = { id: pair.id, sides: { orig, patched, pairing: new Pairing(orig.table, patched.table, pair) } };

@@ -71,8 +71,20 @@ export const options = {
   },
   // iced-x86 is WebAssembly and loaded by those who decode; piscina loads @napi-rs/nice, and oclif typescript, only when asked to.
   external: ['iced-x86', '@napi-rs/nice', 'typescript', '#worker', 'mmap-io/package.json'],
+  // By this a record of the run directory knows the code that made it; see src/records/file.ts.
+  define: { KLPFLOW_PRODUCER: JSON.stringify(`${JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version} ${sourceDigest()}`) },
   plugins: [packages],
 };
+
+/** Digest of all that decides what a run computes: the sources, and the versions of the packages they use. */
+function sourceDigest() {
+  const files = ['src', 'workers', 'proto'].flatMap((folder) => fs.readdirSync(path.join(root, folder), { recursive: true }).map((name) => path.join(folder, name)));
+  const digest = createHash('sha256');
+  for (const file of [...files, 'package-lock.json'].filter((name) => !name.includes('generated')).sort()) {
+    if (fs.statSync(path.join(root, file)).isFile()) digest.update(`${file}\0`).update(fs.readFileSync(path.join(root, file)));
+  }
+  return digest.digest('hex').slice(0, 16);
+}
 
 /** Bundles `source` and puts the result in place in one step: others may be running the old one. */
 export async function bundle(source, outfile) {

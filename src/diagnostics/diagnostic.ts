@@ -80,6 +80,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'The file is damaged or was not finished; build it again.',
   },
+  'no-btf': {
+    severity: 'error',
+    hint: 'Pass /sys/kernel/btf/vmlinux of the running kernel, or a vmlinux that was built with CONFIG_DEBUG_INFO_BTF.',
+  },
   'no-space': {
     severity: 'error',
     hint: 'Free some space, or choose another place with --run-dir DIR.',
@@ -102,7 +106,7 @@ export const CATALOGUE = {
   },
   'run-dir-unusable': {
     severity: 'error',
-    hint: 'Choose another place with --run-dir DIR, or start over with --fresh.',
+    hint: 'Choose another place with --run-dir DIR; --fresh starts over in a run directory that is damaged or of another version.',
   },
   'runtime-constant': {
     severity: 'refusal',
@@ -124,6 +128,10 @@ export const CATALOGUE = {
   'symbol-not-found': {
     severity: 'error',
     hint: 'Give the full ELF name as `diff` prints it.',
+  },
+  'thread-lost': {
+    severity: 'error',
+    hint: 'Most often memory ran out: run the same command again, it goes on where it was, with fewer --workers.',
   },
   'unit-mismatch': {
     severity: 'warning',
@@ -156,5 +164,5 @@ export function diagnostic(code: DiagnosticCode, message: string, where: Where =
 }
 
 export function isAllowable(code: string): boolean {
-  return (CATALOGUE as Record<string, Entry>)[code]?.allowable === true;
+  return Object.hasOwn(CATALOGUE, code) && (CATALOGUE as Record<string, Entry>)[code]!.allowable === true;
 }

@@ -1,33 +1,40 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { KlpflowError, fileError } from '../diagnostics';
+import { MappedFile } from '../elf';
 import { structSizes } from '../livepatch/btf';
 import { SPECIAL_SECTIONS } from '../livepatch/special-sections';
 
 /**
  * Entry sizes of special sections from kernel types: raw BTF (`/sys/kernel/btf/vmlinux`), or a little-endian or
  * big-endian ELF64 file with a `.BTF` section.
- * @throws KlpflowError `unreadable`, `malformed-elf`
+ * @throws KlpflowError `unreadable`, `not-regular-file`, `malformed-elf`, `no-btf`
  */
 export function readStructSizes(path: string): Record<string, number> {
-  let file: Buffer;
-  try {
-    file = readFileSync(path);
-  } catch (cause) {
-    throw fileError(path, cause, 'read');
-  }
   const names = SPECIAL_SECTIONS.map(({ struct }) => struct);
-  return structSizes(isElf(file) ? sectionOf(file, '.BTF', path) : file, names, path);
+  const raw = readUnlessElf(path);
+  if (raw !== undefined) return structSizes(raw, names, path);
+  const { bytes } = MappedFile.open(path);
+  return structSizes(sectionOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), '.BTF', path), names, path);
 }
 
-function isElf(file: Buffer): boolean {
-  return file.length > 64 && file.readUInt32BE(0) === 0x7f454c46;
+/** The file's content; undefined for ELF, which may be large and is better mapped. Raw BTF is not: sysfs cannot map before Linux 6.16. */
+function readUnlessElf(path: string): Buffer | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!fstatSync(fd).isFile()) throw new KlpflowError('not-regular-file', `${path} is not a regular file`, { object: path });
+    const magic = Buffer.alloc(4);
+    if (readSync(fd, magic, 0, 4, 0) === 4 && magic.readUInt32BE(0) === 0x7f454c46) return undefined;
+    return readFileSync(fd);
+  } catch (cause) {
+    throw fileError(path, cause, 'read');
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
 }
 
 /** The content of a named section of any ELF64 file, linked ones too (which `ElfObject` refuses). */
 function sectionOf(file: Buffer, name: string, path: string): Uint8Array {
-  const fail = (expected: string): never => {
-    throw new KlpflowError('malformed-elf', `${path}: ${expected}`, { object: path });
-  };
   try {
     const little = file[5] === 1;
     const u16 = (at: number): number => (little ? file.readUInt16LE(at) : file.readUInt16BE(at));
@@ -43,7 +50,7 @@ function sectionOf(file: Buffer, name: string, path: string): Uint8Array {
       if (file.toString('latin1', start, start + name.length + 1) === `${name}\0`) return file.subarray(u64(at + 24), u64(at + 24) + u64(at + 32));
     }
   } catch {
-    fail('its section table lies past the end of the file');
+    throw new KlpflowError('malformed-elf', `${path}: its section table lies past the end of the file`, { object: path });
   }
-  return fail(`no ${name} section`);
+  throw new KlpflowError('no-btf', `${path} has no ${name} section`, { object: path });
 }

@@ -10,29 +10,21 @@ import type { ObjectResult } from '../stages/assess';
 import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
 import { correlate, type Correlation } from '../stages/correlate';
 import { ScanTable } from '../stages/scan';
-import { Flow } from './flow';
+import { Flow, type RunOptions } from './flow';
 import { recordOutcome, reuseOutcome } from './outcome';
-import { RunDir } from './run-dir';
 import { identify$, scan$, type Identified, type Scanned } from './scan';
-import type { Explanation, PairRef, ProgressEvent, RunReport } from './types';
+import type { Explanation, PairRef, RunReport } from './types';
 
-export interface DiffRequest {
+export interface PairRequest extends RunOptions {
   orig: string;
   patched: string;
-  runDir: string;
-  workers: number;
-  fresh?: boolean;
+}
+
+export interface DiffRequest extends PairRequest {
   /** Name of the patched object; default `vmlinux`. */
   module?: string;
   /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */
   allow?: readonly string[];
-  /** Entry sizes by kernel struct name, from BTF. */
-  structSizes?: Record<string, number>;
-  /** Stops the run between tasks. */
-  signal?: AbortSignal;
-  progress?: (event: ProgressEvent) => void;
-  /** Told every task, for a trace. */
-  trace?: (tasks: Flow['pool']['done']) => void;
 }
 
 export interface DiffResult {
@@ -51,15 +43,15 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
   return withFlow(request, async (flow) => {
     // Both inputs first: most errors of a command line show here, before any work.
     const [orig, patched] = await identifyBoth(flow, request);
-    if (orig.digest === patched.digest) return finish(flow, request, unchanged(request, 'the two files have the same content'));
+    if (orig.digest === patched.digest) return finish(flow, unchanged(request, 'the two files have the same content'));
 
     // A pair that was compared before, whatever its files are called now, is read back.
     const known = await reuseOutcome<Findings>(flow, orig, patched, optionsOf(request));
-    if (known !== undefined) return finish(flow, request, known);
+    if (known !== undefined) return finish(flow, known);
 
     // What is in each object? ORIG's scan is kept for every later patch.
     const scans = await scanBoth(flow, orig, patched);
-    checkUnchanged(request, orig, patched);
+    checkUnchanged(orig, patched);
 
     // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
     const { correlation, pair } = await correlateBoth(flow, scans);
@@ -70,14 +62,14 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
     const findings = await assessAll(flow, request, scans, correlation, pair, verdicts, lineOnly);
 
-    checkUnchanged(request, orig, patched);
+    checkUnchanged(orig, patched);
     await recordOutcome(flow, orig, patched, optionsOf(request), findings);
-    return finish(flow, request, findings);
+    return finish(flow, findings);
   });
 }
 
 /** Explains one symbol of a pair: the same flow, with one pair at its end. */
-export async function explain(request: DiffRequest & { symbol: string; context: number }): Promise<Explanation> {
+export async function explain(request: PairRequest & { symbol: string; context: number }): Promise<Explanation> {
   return withFlow(request, async (flow) => {
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);
@@ -85,7 +77,7 @@ export async function explain(request: DiffRequest & { symbol: string; context: 
     const explanation = await lastValueFrom(
       flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({ items: 1, bytes: 0 })),
     );
-    checkUnchanged(request, orig, patched);
+    checkUnchanged(orig, patched);
     return explanation;
   });
 }
@@ -101,12 +93,12 @@ export interface CorrelateResult {
 }
 
 /** Runs the stages up to correlate. */
-export async function correlateObjects(request: DiffRequest): Promise<CorrelateResult> {
+export async function correlateObjects(request: PairRequest): Promise<CorrelateResult> {
   return withFlow(request, async (flow) => {
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);
     const { correlation } = await correlateBoth(flow, scans);
-    checkUnchanged(request, orig, patched);
+    checkUnchanged(orig, patched);
     const { pairing, ambiguous, units } = correlation;
     return {
       schema: 'klpflow/correlate@1',
@@ -114,7 +106,7 @@ export async function correlateObjects(request: DiffRequest): Promise<CorrelateR
       candidates: candidates(correlation).pairs.length / 2,
       ambiguous: ambiguous.length,
       units: { removed: units.removed.length, added: units.added.length },
-      run: report(flow, request),
+      run: report(flow),
     };
   });
 }
@@ -129,12 +121,12 @@ export interface ScanResult {
 }
 
 /** Scans one object into the run directory. */
-export async function scanObject(request: Omit<DiffRequest, 'orig' | 'patched'> & { object: string }): Promise<ScanResult> {
+export async function scanObject(request: RunOptions & { object: string }): Promise<ScanResult> {
   const { object: path } = request;
   return withFlow(request, async (flow) => {
-    const identified = await lastValueFrom(identify$(flow, path, fileIdentity(path)));
+    const identified = await lastValueFrom(identify$(flow, path));
     const scanned = await lastValueFrom(scan$(flow, identified));
-    if (!sameIdentity(fileIdentity(path), identified.identity)) throw changed(path);
+    checkUnchanged(identified);
     return {
       schema: 'klpflow/scan@1',
       object: {
@@ -142,31 +134,36 @@ export async function scanObject(request: Omit<DiffRequest, 'orig' | 'patched'> 
       },
       uses: scanned.uses.length / 3,
       unknownEntrySizes: scanned.unknownSizes,
-      run: report(flow, request),
+      run: report(flow),
     };
   });
 }
 
-async function withFlow<T>(request: Pick<DiffRequest, 'runDir' | 'workers' | 'fresh' | 'structSizes' | 'signal' | 'progress' | 'trace'>, work: (flow: Flow) => Promise<T>): Promise<T> {
-  const flow = new Flow(RunDir.open(request.runDir), request.workers, request.fresh ?? false, request.structSizes ?? {}, request.signal);
-  if (request.progress !== undefined) flow.progress.events.subscribe(request.progress);
+async function withFlow<T>(request: RunOptions, work: (flow: Flow) => Promise<T>): Promise<T> {
+  const flow = new Flow(request);
   try {
-    return await work(flow);
+    const result = await work(flow);
+    // Asked to stop during the last task: all is recorded, and who asked is answered.
+    flow.checkStopped();
+    return result;
   } finally {
     // Whatever happened, tasks under way finish and record: the next run goes on from there.
-    await flow.pool.close();
+    await flow.close();
     request.trace?.(flow.pool.done);
   }
 }
 
-async function identifyBoth(flow: Flow, { orig, patched }: DiffRequest): Promise<[Identified, Identified]> {
-  const both = await lastValueFrom(forkJoin([identify$(flow, orig, fileIdentity(orig)), identify$(flow, patched, fileIdentity(patched))]));
-  const [a, b] = both;
+async function identifyBoth(flow: Flow, { orig, patched }: PairRequest): Promise<[Identified, Identified]> {
+  // Both are waited for, so that of two errors it is always ORIG's that is told.
+  const [first, second] = await Promise.allSettled([lastValueFrom(identify$(flow, orig)), lastValueFrom(identify$(flow, patched))]);
+  if (first.status === 'rejected') throw first.reason;
+  if (second.status === 'rejected') throw second.reason;
+  const [a, b] = [first.value, second.value];
   if (a.machine !== b.machine || a.little !== b.little) {
     const what = a.machine !== b.machine ? `processors ${a.machine} and ${b.machine}` : 'different byte orders';
     throw new KlpflowError('machine-mismatch', `${orig} and ${patched} are for ${what}`, { object: patched });
   }
-  return both;
+  return [a, b];
 }
 
 function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<[Scanned, Scanned]> {
@@ -175,7 +172,7 @@ function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<[S
 
 async function correlateBoth(flow: Flow, [orig, patched]: [Scanned, Scanned]): Promise<{ correlation: Correlation; pair: PairRef }> {
   flow.checkStopped();
-  flow.warm();
+  flow.pool.warm();
   const correlation = await flow.progress.onMain('correlate', () => correlate(
     { table: new ScanTable(orig.ref.table.shape, orig.ref.table.buffer), uses: orig.uses },
     { table: new ScanTable(patched.ref.table.shape, patched.ref.table.buffer), uses: patched.uses },
@@ -237,34 +234,24 @@ function unchanged(request: DiffRequest, why: string): Findings {
   };
 }
 
-function finish(flow: Flow, request: DiffRequest, { objects, diagnostics }: Findings): DiffResult {
+function finish(flow: Flow, { objects, diagnostics }: Findings): DiffResult {
   const refused = diagnostics.some(({ severity }) => severity === 'refusal');
   const changes = objects.some(({ functions }) => functions.changed.length + functions.new.length > 0);
-  return { schema: 'klpflow/diff@1', verdict: refused ? 'refused' : changes ? 'patchable' : 'unchanged', objects, diagnostics, output: null, run: report(flow, request) };
+  return { schema: 'klpflow/diff@1', verdict: refused ? 'refused' : changes ? 'patchable' : 'unchanged', objects, diagnostics, output: null, run: report(flow) };
 }
 
-function report(flow: Flow, { workers }: Pick<DiffRequest, 'workers'>): RunReport {
-  const first = Math.min(...flow.pool.done.map(({ cost }) => cost.start));
-  const startup = Number.isFinite(first) ? Math.max(0, (first - performance.timeOrigin) / 1000) : 0;
-  return {
-    stages: flow.progress.report(flow.pool.done, startup),
-    seconds: Math.round(performance.now() * 10) / 1e4,
-    peakAnonBytes: flow.pool.peakAnonBytes,
-    workers,
-    runDir: flow.runDir.path,
-  };
+function report(flow: Flow): RunReport {
+  return { ...flow.times(), peakAnonBytes: flow.pool.peakAnonBytes, workers: flow.pool.workers, runDir: flow.runDir.path };
 }
 
 /** What an outcome depends on besides the two contents. */
-function optionsOf({ module = 'vmlinux', allow = [], structSizes = {} }: DiffRequest): string {
-  return JSON.stringify({ module, allow: [...allow].sort(), structSizes });
+function optionsOf({ module = 'vmlinux', allow = [], structSizes = {} }: DiffRequest): object {
+  return { module, allow: [...new Set(allow)].sort(), structSizes };
 }
 
-function checkUnchanged({ orig, patched }: DiffRequest, a: Identified, b: Identified): void {
-  if (!sameIdentity(fileIdentity(orig), a.identity)) throw changed(orig);
-  if (!sameIdentity(fileIdentity(patched), b.identity)) throw changed(patched);
-}
-
-function changed(path: string): KlpflowError {
-  return new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+/** @throws KlpflowError `input-changed` */
+function checkUnchanged(...inputs: readonly Identified[]): void {
+  for (const { path, identity } of inputs) {
+    if (!sameIdentity(fileIdentity(path), identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+  }
 }

@@ -1,31 +1,57 @@
-import { defer, from, map, mergeMap, of, throwError, type Observable } from 'rxjs';
+import { defer, map, type Observable } from 'rxjs';
 import { KlpflowError } from '../diagnostics';
-import { Pool } from './pool';
+import { Pool, type TaskRecord } from './pool';
 import { Progress } from './progress';
-import type { RunDir } from './run-dir';
-import type { AnswerOf, StageName, TaskName, TaskOf } from './types';
+import { RunDir } from './run-dir';
+import type { AnswerOf, ProgressEvent, RunReport, StageName, TaskName, TaskOf } from './types';
+
+/** What every run is told, whichever stages it has. */
+export interface RunOptions {
+  runDir: string;
+  workers: number;
+  /** Use nothing that the run directory holds. */
+  fresh?: boolean;
+  /** Entry sizes by kernel struct name, from BTF. */
+  structSizes?: Record<string, number>;
+  /** Stops the run between tasks: it ends with `interrupted`. */
+  signal?: AbortSignal;
+  /** When the run began, by `performance.now()`; default now. */
+  startedAt?: number;
+  progress?: (event: ProgressEvent) => void;
+  /** Told every task at the end, for a trace. */
+  trace?: (tasks: readonly TaskRecord[]) => void;
+}
 
 /** What the stages of one run share: threads, run directory, progress, and the wish to stop. */
 export class Flow {
-  readonly progress = new Progress();
+  readonly runDir: RunDir;
+  readonly progress: Progress;
   readonly pool: Pool;
+  readonly fresh: boolean;
+  readonly structSizes: Record<string, number>;
+  private readonly stop: AbortSignal | undefined;
+  private readonly startedAt: number;
 
-  constructor(
-    readonly runDir: RunDir,
-    workers: number,
-    readonly fresh: boolean,
-    readonly structSizes: Record<string, number>,
-    private readonly stop: AbortSignal | undefined,
-  ) {
+  /** @throws KlpflowError `run-dir-unusable`, `no-space` */
+  constructor({ runDir, workers, fresh = false, structSizes = {}, signal, startedAt = performance.now(), progress }: RunOptions) {
+    this.runDir = RunDir.open(runDir, fresh);
+    this.progress = new Progress(startedAt);
+    if (progress !== undefined) this.progress.events.subscribe(progress);
     this.pool = new Pool(workers);
+    this.fresh = fresh;
+    this.structSizes = structSizes;
+    this.stop = signal;
+    this.startedAt = startedAt;
   }
 
   /** One task of a stage as an observable: it starts when subscribed to, unless the run is to stop, and tells its progress. */
   task<N extends TaskName>(
     stage: StageName, object: string | null, name: N, task: TaskOf<N>, count: (answer: AnswerOf<N>) => { items: number; bytes: number },
   ): Observable<AnswerOf<N>> {
-    return defer(() => this.unlessStopped()).pipe(
-      mergeMap(() => from(this.pool.run(name, task))),
+    return defer(() => {
+      this.checkStopped();
+      return this.pool.run(name, task);
+    }).pipe(
       map(({ answer, cost }) => {
         this.progress.step(stage, object, cost.reused, cost.miss, count(answer));
         return answer;
@@ -33,17 +59,20 @@ export class Flow {
     );
   }
 
-  /** Lets every thread load the instruction decoder, 45 ms of WebAssembly, while this thread is busy. Nobody waits for it. */
-  warm(): void {
-    for (let i = 0; i < this.pool.workers; i++) void this.pool.run('warm', {}).catch(() => undefined);
-  }
-
   /** @throws KlpflowError `interrupted` */
   checkStopped(): void {
     if (this.stop?.aborted) throw new KlpflowError('interrupted', 'interrupted');
   }
 
-  private unlessStopped(): Observable<true> {
-    return this.stop?.aborted ? throwError(() => new KlpflowError('interrupted', 'interrupted')) : of(true as const);
+  /** Where the time went so far. */
+  times(): Pick<RunReport, 'stages' | 'seconds'> {
+    return { stages: this.progress.report(this.pool.done), seconds: Math.round((performance.now() - this.startedAt) * 10) / 1e4 };
+  }
+
+  /** Lets tasks under way finish, and removes what earlier runs left half-written. */
+  async close(): Promise<void> {
+    await this.pool.close();
+    // Where everything was reused nothing was written, and the time is better saved.
+    if (this.pool.done.some(({ cost }) => cost.miss !== null)) this.runDir.clean();
   }
 }

@@ -13,6 +13,9 @@ export interface TaskRecord {
 /** The threads. Each opens and maps what it works on; a task is a small message. */
 export class Pool {
   private readonly piscina: Piscina;
+  /** Its only word is 1 when threads shall begin no task more. */
+  private readonly closing = new Int32Array(new SharedArrayBuffer(4));
+  private readonly pending = new Set<Promise<unknown>>();
   readonly done: TaskRecord[] = [];
   peakAnonBytes = 0;
   private readonly sampler: NodeJS.Timeout;
@@ -29,7 +32,10 @@ export class Pool {
       // Results arrive by message; a thread that blocked in Atomics.wait could not be told to stop.
       atomics: 'disabled',
       recordTiming: false,
+      workerData: this.closing,
     });
+    // An idle thread that fails is replaced; the task that finds none tells.
+    this.piscina.on('error', () => undefined);
     // 20 ms: a table of a kernel lives for some hundred.
     this.sampler = setInterval(() => this.sample(), 20).unref();
   }
@@ -39,9 +45,9 @@ export class Pool {
     return this.workers * 2;
   }
 
-  /** @throws KlpflowError what the task threw */
+  /** @throws KlpflowError what the task threw, or `thread-lost` */
   async run<N extends TaskName>(name: N, task: TaskOf<N>): Promise<{ answer: AnswerOf<N>; cost: Cost }> {
-    const reply = (await this.piscina.run({ name, task })) as Reply<N>;
+    const reply = await this.posted<N>({ name, task });
     this.sample();
     if ('failed' in reply) {
       const { code, message, where } = reply.failed;
@@ -51,8 +57,28 @@ export class Pool {
     return reply;
   }
 
-  /** Waits for the tasks under way, then ends the threads. */
+  private async posted<N extends TaskName>(message: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
+    const reply = this.piscina.run(message) as Promise<Reply<N>>;
+    this.pending.add(reply);
+    try {
+      return await reply;
+    } catch (cause) {
+      // A task's own errors are answers; what comes here is the end of its thread.
+      throw new KlpflowError('thread-lost', `a thread ended during the task ${message.name}: ${(cause as Error).message}`, {}, cause);
+    } finally {
+      this.pending.delete(reply);
+    }
+  }
+
+  /** Lets every thread load the instruction decoder, 45 ms of WebAssembly, while this thread is busy. Nobody waits for it. */
+  warm(): void {
+    for (let i = 0; i < this.workers; i++) void this.piscina.run({ name: 'warm', task: {} }).catch(() => undefined);
+  }
+
+  /** Lets the tasks under way finish and record, drops those that wait, then ends the threads. */
   async close(): Promise<void> {
+    Atomics.store(this.closing, 0, 1);
+    await Promise.allSettled(this.pending);
     clearInterval(this.sampler);
     this.sample();
     await this.piscina.destroy();

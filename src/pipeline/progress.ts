@@ -15,6 +15,9 @@ export class Progress {
   private readonly main = new Map<StageName, { start: number; end: number; items: number }>();
   private readonly items = new Map<StageName, { items: number; bytes: number }>();
 
+  /** @param startedAt when the run began, by `performance.now()` */
+  constructor(private readonly startedAt: number) {}
+
   /** Announces work, so that a bar knows its length. */
   expect(stage: StageName, object: string | null, total: number): void {
     this.totals.set(`${stage}:${object}`, { done: 0, total });
@@ -30,7 +33,7 @@ export class Progress {
     sum.items += counted.items;
     sum.bytes += counted.bytes;
     this.items.set(stage, sum);
-    this.events.next({ stage, object, done: count.done, total: Math.max(count.total, count.done), reused, miss, at: performance.now() / 1000 });
+    this.events.next({ stage, object, done: count.done, total: Math.max(count.total, count.done), reused, miss, at: (performance.now() - this.startedAt) / 1000 });
   }
 
   /** Runs a stage on this thread, timed. */
@@ -42,7 +45,9 @@ export class Progress {
   }
 
   /** Where the time went, in the order of the stages. Wall-clock spans overlap; busy seconds add up. */
-  report(tasks: readonly TaskRecord[], startup: number): StageReport[] {
+  report(tasks: readonly TaskRecord[]): StageReport[] {
+    const first = tasks.reduce((least, { cost }) => Math.min(least, cost.start), Infinity);
+    const startup = Number.isFinite(first) ? Math.max(0, (first - performance.timeOrigin - this.startedAt) / 1000) : 0;
     const reports: StageReport[] = [{ name: 'startup', seconds: startup, cpuSeconds: startup, items: 1, bytes: 0, reused: 0 }];
     for (const stage of STAGES) {
       const costs = tasks.filter(({ name }) => STAGE_OF[name] === stage).map(({ cost }) => cost);

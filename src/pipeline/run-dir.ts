@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import type { FileIdentity } from '../elf';
+import { isTemporary, makeFolder, removeAbandoned, temporaryFor } from '../records';
 import type { RecordPlace } from './types';
 
 /** Layout of a run directory; another number is another layout. */
@@ -25,49 +26,42 @@ export class RunDir {
   private constructor(readonly path: string) {}
 
   /**
-   * Opens a run directory, made if it does not exist.
-   * @throws KlpflowError `run-dir-unusable` for one of another version or a folder that holds something else
+   * Opens a run directory, made if it does not exist. `fresh` starts over in one that is damaged or of another version.
+   * @throws KlpflowError `run-dir-unusable`, `no-space`
    */
-  static open(path: string): RunDir {
+  static open(path: string, fresh: boolean): RunDir {
     const root = resolve(path);
-    const marker = join(root, MARKER);
     try {
-      mkdirSync(root, { recursive: true });
-      if (!existsSync(marker)) {
-        const others = readdirSync(root).filter((name) => !name.startsWith(`.${MARKER}`));
-        if (others.length > 0) throw new KlpflowError('run-dir-unusable', `${root} is not empty and not a klpflow run directory`, { object: root });
-        const temporary = join(root, `.${MARKER}.${process.pid}.tmp`);
-        writeFileSync(temporary, `${JSON.stringify({ layout: LAYOUT })}\n`);
-        renameSync(temporary, marker);
-      }
-      RunDir.check(root, marker);
+      makeFolder(root);
+      const found = inspect(root);
+      if (found === 'empty' || (found !== 'usable' && found.ours && fresh)) writeMarker(root);
+      else if (found !== 'usable') throw unusable(root, found.problem);
     } catch (cause) {
-      throw fileError(root, cause, 'write');
+      const error = fileError(root, cause, 'write');
+      throw error.code === 'write-failed' ? unusable(root, error.message) : error;
     }
     return new RunDir(root);
   }
 
-  /** Opens one that exists, changing nothing. @throws KlpflowError `run-dir-unusable` */
-  static existing(path: string): RunDir {
+  /**
+   * Opens one that exists, changing nothing; undefined where there is none yet.
+   * @throws KlpflowError `run-dir-unusable`
+   */
+  static existing(path: string): RunDir | undefined {
     const root = resolve(path);
-    if (!existsSync(join(root, MARKER))) throw new KlpflowError('run-dir-unusable', `${root} is not a klpflow run directory`, { object: root });
-    RunDir.check(root, join(root, MARKER));
+    try {
+      const found = existsSync(root) ? inspect(root) : 'empty';
+      if (found === 'empty') return undefined;
+      if (found !== 'usable') throw unusable(root, found.problem);
+    } catch (cause) {
+      throw cause instanceof KlpflowError ? cause : unusable(root, fileError(root, cause, 'read').message);
+    }
     return new RunDir(root);
   }
 
-  private static check(root: string, marker: string): void {
-    let layout: unknown;
-    try {
-      layout = (JSON.parse(readFileSync(marker, 'utf8')) as { layout?: unknown }).layout;
-    } catch (cause) {
-      throw new KlpflowError('run-dir-unusable', `${marker} is damaged`, { object: root }, cause);
-    }
-    if (layout !== LAYOUT) throw new KlpflowError('run-dir-unusable', `${root} was made by another version of klpflow (layout ${String(layout)}, this one needs ${LAYOUT})`, { object: root });
-  }
-
-  input(path: string, identity: FileIdentity): RecordPlace {
-    const key = keyOf(identity.device, identity.inode, String(identity.size), identity.mtimeNs, identity.ctimeNs);
-    return { file: join(this.path, 'inputs', `${keyOf(resolve(path), key)}.pb`), key };
+  input({ device, inode, size, mtimeNs, ctimeNs }: FileIdentity): RecordPlace {
+    const key = keyOf(device, inode, String(size), mtimeNs, ctimeNs);
+    return { file: join(this.path, 'inputs', `${key}.pb`), key };
   }
 
   table(digest: string): RecordPlace {
@@ -88,12 +82,50 @@ export class RunDir {
     return { file: join(this.path, 'pairs', `${orig}--${patched}`, `${key}.pb`), key: `${orig}--${patched}:${key}` };
   }
 
-  /** Removes what runs that were killed left under temporary names; called when no other run is expected to write. */
-  removeTemporaries(): void {
-    for (const name of readdirSync(this.path, { recursive: true }) as string[]) {
-      if (/(^|\/)\.[^/]*\.tmp$/.test(name)) rmSync(join(this.path, name), { force: true });
+  /** Removes what runs that were killed left half-written. */
+  clean(): void {
+    try {
+      removeAbandoned(this.path);
+    } catch {
+      // Nothing reads such files: a run that cannot remove them is none the worse.
     }
   }
+}
+
+/** What a folder is: a run directory, empty, or something else; `ours` where a marker says that klpflow made it. */
+function inspect(root: string): 'usable' | 'empty' | { problem: string; ours: boolean } {
+  const marker = join(root, MARKER);
+  if (!existsSync(marker)) {
+    if (readdirSync(root).every(isTemporary)) return 'empty';
+    // Another run may be making the same directory: then its marker came before what else is there.
+    if (!existsSync(marker)) return { problem: `${root} is not empty and not a klpflow run directory`, ours: false };
+  }
+  let layout: unknown;
+  try {
+    layout = (JSON.parse(readFileSync(marker, 'utf8')) as { layout?: unknown } | null)?.layout;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  }
+  if (layout === LAYOUT) return 'usable';
+  if (layout === undefined) return { problem: `${marker} is damaged`, ours: true };
+  return { problem: `${root} was made by another version of klpflow (layout ${JSON.stringify(layout)}, this one needs ${LAYOUT})`, ours: true };
+}
+
+function unusable(root: string, problem: string): KlpflowError {
+  return new KlpflowError('run-dir-unusable', problem, { object: root });
+}
+
+/** Synced: without its marker a run directory is a folder of somebody else. */
+function writeMarker(root: string): void {
+  const temporary = temporaryFor(join(root, MARKER));
+  const fd = openSync(temporary, 'w');
+  try {
+    writeSync(fd, `${JSON.stringify({ layout: LAYOUT })}\n`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(temporary, join(root, MARKER));
 }
 
 function keyOf(...parts: string[]): string {

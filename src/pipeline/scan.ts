@@ -1,11 +1,13 @@
-import { forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
+import { setTimeout } from 'node:timers/promises';
+import { defer, forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
+import { fileIdentity, type FileIdentity } from '../elf';
 import type { Flow } from './flow';
 import type { ObjectRef, TaskOf } from './types';
 
 /** An input that was opened, checked and recognised. */
 export interface Identified {
   path: string;
-  identity: ObjectRef['identity'];
+  identity: FileIdentity;
   digest: string;
   machine: number;
   little: boolean;
@@ -21,10 +23,23 @@ export interface Scanned {
 }
 
 /** Opens, checks and recognises one input. */
-export function identify$(flow: Flow, path: string, identity: ObjectRef['identity']): Observable<Identified> {
-  return flow.task('identify', path, 'identify', { path, place: flow.runDir.input(path, identity) }, () => ({ items: 1, bytes: 0 })).pipe(
-    map((answer) => ({ path, ...answer })),
+export function identify$(flow: Flow, path: string): Observable<Identified> {
+  return defer(() => settledIdentity(path)).pipe(
+    mergeMap((identity) => flow.task('identify', path, 'identify', { path, identity, place: flow.runDir.input(identity), fresh: flow.fresh }, () => ({ items: 1, bytes: 0 })).pipe(
+      map((answer) => ({ path, identity, ...answer })),
+    )),
   );
+}
+
+/** Two ticks of the clock that file systems take timestamps from, where it is slowest. */
+const CLOCK_TICK_MS = 20;
+
+/** What tells a change of the file from now on. A change within the clock tick of the one before it would leave no trace, so a file that is younger is given that time. */
+async function settledIdentity(path: string): Promise<FileIdentity> {
+  const identity = fileIdentity(path);
+  if (Date.now() - Number(identity.ctimeNs) / 1e6 > CLOCK_TICK_MS) return identity;
+  await setTimeout(CLOCK_TICK_MS);
+  return fileIdentity(path);
 }
 
 /**

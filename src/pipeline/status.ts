@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileIdentity } from '../elf';
-import { decodeInput, loadHash, readRecords } from '../records';
+import { decodeInput, decodeOutcome, decodeShape, loadHash, readRecords } from '../records';
 import { RunDir } from './run-dir';
 
 /** One record file and whether the next run would use it. */
@@ -24,9 +24,11 @@ export interface InputStatus {
 export interface StatusResult {
   schema: 'klpflow/status@1';
   runDir: string;
+  /** Whether the run directory was ever used. */
+  exists: boolean;
   inputs: InputStatus[];
-  /** Outcomes of the pair, where two inputs were asked for. */
-  outcomes: RecordStatus[];
+  /** Outcomes of the pair, where two inputs were asked for, with the options they are for (null where that cannot be read). */
+  outcomes: Array<RecordStatus & { options: unknown }>;
 }
 
 /** What a run directory holds for some inputs, and what the next run would reuse. Reads everything, changes nothing. */
@@ -35,46 +37,76 @@ export async function statusOf(path: string, inputs: readonly string[]): Promise
   const runDir = RunDir.existing(path);
   const statuses = inputs.map((input) => inputStatus(runDir, input));
   const [orig, patched] = statuses;
-  const outcomes = orig?.digest && patched?.digest ? recordsIn(runDir, join('pairs', `${orig.digest}--${patched.digest}`), 'outcome') : [];
-  return { schema: 'klpflow/status@1', runDir: runDir.path, inputs: statuses, outcomes };
+  const outcomes = runDir !== undefined && orig?.digest && patched?.digest ? outcomesOf(runDir, orig.digest, patched.digest) : [];
+  return { schema: 'klpflow/status@1', runDir: resolve(path), exists: runDir !== undefined, inputs: statuses, outcomes };
 }
 
-function inputStatus(runDir: RunDir, path: string): InputStatus {
-  const place = runDir.input(path, fileIdentity(path));
+function inputStatus(runDir: RunDir | undefined, path: string): InputStatus {
+  const identity = fileIdentity(path);
+  if (runDir === undefined) return { path, digest: null, reason: 'nothing is recorded: the run directory does not exist yet', records: [] };
+  const place = runDir.input(identity);
   const messages = readRecords(place.file, 'input', place.key);
-  if (typeof messages === 'string') {
-    const reason = messages === 'absent' ? 'not scanned as it is now: new, or changed since (device, inode, size, mtime or ctime differ)' : `its input record is of no use: ${messages}`;
-    return { path, digest: null, reason, records: [] };
-  }
-  const digest = decodeInput(messages[0])?.digest ?? null;
-  if (digest === null) return { path, digest, reason: 'its input record is damaged', records: [] };
-  const records = recordsIn(runDir, join('objects', digest), undefined);
-  return { path, digest, reason: records.length === 0 ? 'recognised, but nothing of it is recorded' : 'recognised by device, inode, size, mtime and ctime', records };
+  if (messages === 'absent') return { path, digest: null, reason: 'not read yet as it is now: new, or changed since (device, inode, size, mtime or ctime differ)', records: [] };
+  const digest = typeof messages === 'string' ? undefined : decodeInput(messages[0])?.digest;
+  if (digest === undefined) return { path, digest: null, reason: `its input record is not used: ${typeof messages === 'string' ? messages : 'damaged'}`, records: [] };
+  const records = recordsOf(runDir, digest);
+  const recognised = 'recognised by device, inode, size, mtime and ctime';
+  return { path, digest, reason: records.every(({ state }) => state === 'absent') ? `${recognised}, but nothing of its content is recorded` : recognised, records };
 }
 
-/** The record files of one folder of the run directory, checked. Keys of records follow from their names. */
-function recordsIn(runDir: RunDir, folder: string, kind: string | undefined): RecordStatus[] {
-  let names: string[];
-  try {
-    names = readdirSync(join(runDir.path, folder)).filter((name) => name.endsWith('.pb')).sort();
-  } catch {
-    return [];
-  }
-  const digest = folder.split('/').at(-1)!;
-  return names.map((name) => {
-    const file = join(runDir.path, folder, name);
-    const stem = name.slice(0, -3);
-    const part = stem.replace(/^(digest|special)-/, '');
-    const key = stem === 'table' ? digest : `${digest}:${part}`;
-    const messages = readRecords(file, kind ?? stem.split('-')[0]!, key);
-    return { file: join(folder, name), bytes: statSync(file).size, state: typeof messages === 'string' ? messages : 'usable' };
+/** The records of one object's content, those that are missing too. Their keys follow from their names. */
+function recordsOf(runDir: RunDir, digest: string): RecordStatus[] {
+  const folder = join('objects', digest);
+  const names = recordNames(runDir, folder);
+  const records = names.map((name) => {
+    const stem = basename(name, '.pb');
+    const [kind = '', ...rest] = stem.split('-');
+    return status(runDir, join(folder, name), kind, rest.length === 0 ? digest : `${digest}:${rest.join('-')}`);
   });
+  const absent = [names.includes('table.pb') ? [] : ['table.pb'], missingShards(runDir, digest, names), names.some((name) => name.startsWith('special-')) ? [] : ['special.pb']].flat();
+  return [...records, ...absent.map((name) => ({ file: join(folder, name), bytes: 0, state: 'absent' }))];
+}
+
+/** Ranges of symbols that no shard covers, named as one shard each; none where the table does not say how many symbols there are. */
+function missingShards(runDir: RunDir, digest: string, names: readonly string[]): string[] {
+  const { file, key } = runDir.table(digest);
+  const messages = readRecords(file, 'table', key);
+  const symbols = typeof messages === 'string' ? 0 : (decodeShape(messages[0])?.symbols ?? 0);
+  const shards = names.flatMap((name) => {
+    const [, from, to] = /^digest-(\d+)-(\d+)\.pb$/.exec(name) ?? [];
+    return from === undefined ? [] : [[Number(from), Number(to)] as const];
+  });
+  const missing: string[] = [];
+  let end = 0;
+  for (const [from, to] of [...shards.sort(([a], [b]) => a - b), [symbols, symbols] as const]) {
+    if (from > end) missing.push(`digest-${end}-${from}.pb`);
+    end = Math.max(end, to);
+  }
+  return missing;
+}
+
+function outcomesOf(runDir: RunDir, orig: string, patched: string): StatusResult['outcomes'] {
+  const pair = `${orig}--${patched}`;
+  return recordNames(runDir, join('pairs', pair)).map((name) => {
+    const file = join('pairs', pair, name);
+    const key = `${pair}:${basename(name, '.pb')}`;
+    const messages = readRecords(join(runDir.path, file), 'outcome', key);
+    return { ...status(runDir, file, 'outcome', key), options: typeof messages === 'string' ? null : (decodeOutcome(messages[0])?.options ?? null) };
+  });
+}
+
+function status(runDir: RunDir, file: string, kind: string, key: string): RecordStatus {
+  const path = join(runDir.path, file);
+  const messages = readRecords(path, kind, key);
+  return { file, bytes: sizeOf(path), state: typeof messages === 'string' ? messages : 'usable' };
 }
 
 /** What a run directory holds, object by object and pair by pair. */
 export interface RunListing {
   schema: 'klpflow/runs@1';
   runDir: string;
+  /** Whether the run directory was ever used. */
+  exists: boolean;
   objects: Array<{ digest: string; files: number; bytes: number; paths: string[] }>;
   pairs: Array<{ orig: string; patched: string; outcomes: number }>;
 }
@@ -82,31 +114,39 @@ export interface RunListing {
 export async function listRuns(path: string): Promise<RunListing> {
   await loadHash();
   const runDir = RunDir.existing(path);
-  const names = (folder: string): string[] => {
-    try {
-      return readdirSync(join(runDir.path, folder)).sort();
-    } catch {
-      return [];
-    }
-  };
+  const listing: RunListing = { schema: 'klpflow/runs@1', runDir: resolve(path), exists: runDir !== undefined, objects: [], pairs: [] };
+  if (runDir === undefined) return listing;
   const paths = new Map<string, Set<string>>();
-  for (const name of names('inputs')) {
-    const input = decodeAny(join(runDir.path, 'inputs', name));
+  for (const name of recordNames(runDir, 'inputs')) {
+    const messages = readRecords(join(runDir.path, 'inputs', name), 'input', undefined);
+    const input = typeof messages === 'string' ? undefined : decodeInput(messages[0]);
     if (input !== undefined) paths.set(input.digest, (paths.get(input.digest) ?? new Set()).add(input.path));
   }
-  const objects = names('objects').map((digest) => {
-    const files = names(join('objects', digest)).filter((name) => name.endsWith('.pb'));
-    const bytes = files.reduce((sum, name) => sum + statSync(join(runDir.path, 'objects', digest, name)).size, 0);
+  listing.objects = namesIn(runDir, 'objects').map((digest) => {
+    const files = recordNames(runDir, join('objects', digest));
+    const bytes = files.reduce((sum, name) => sum + sizeOf(join(runDir.path, 'objects', digest, name)), 0);
     return { digest, files: files.length, bytes, paths: [...(paths.get(digest) ?? [])].sort() };
   });
-  const pairs = names('pairs').map((name) => {
+  listing.pairs = namesIn(runDir, 'pairs').map((name) => {
     const [orig = '', patched = ''] = name.split('--');
-    return { orig, patched, outcomes: names(join('pairs', name)).filter((file) => file.endsWith('.pb')).length };
+    return { orig, patched, outcomes: recordNames(runDir, join('pairs', name)).length };
   });
-  return { schema: 'klpflow/runs@1', runDir: runDir.path, objects, pairs };
+  return listing;
 }
 
-function decodeAny(file: string): { path: string; digest: string } | undefined {
-  const messages = readRecords(file, 'input', undefined);
-  return typeof messages === 'string' ? undefined : decodeInput(messages[0]);
+function recordNames(runDir: RunDir, folder: string): string[] {
+  return namesIn(runDir, folder).filter((name) => name.endsWith('.pb'));
+}
+
+/** Names in a folder of the run directory, none where it does not exist (yet, or any more: others may be at work). */
+function namesIn(runDir: RunDir, folder: string): string[] {
+  try {
+    return readdirSync(join(runDir.path, folder)).sort();
+  } catch {
+    return [];
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

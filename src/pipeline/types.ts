@@ -43,7 +43,7 @@ export interface PairRef {
 
 /** Entry of every answer: what the task cost, and whether a record spared the work (else why it did not). */
 export interface Cost {
-  /** Milliseconds since the process's time origin. */
+  /** Milliseconds since the epoch. */
   start: number;
   end: number;
   thread: number;
@@ -52,7 +52,7 @@ export interface Cost {
 }
 
 export interface Tasks {
-  identify: { task: { path: string; place: RecordPlace }; answer: { identity: FileIdentity; digest: string; machine: number; little: boolean } };
+  identify: { task: { path: string; identity: FileIdentity; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean } };
   readTable: { task: { path: string; identity: FileIdentity; place: RecordPlace; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
   digest: { task: { object: ObjectRef; from: number; to: number; place: RecordPlace; fresh: boolean }; answer: { uses: Uint32Array; bytes: number } };
   special: {
@@ -109,7 +109,7 @@ export interface ProgressEvent {
   reused: boolean;
   /** Why a record was not reused, where one was looked for. */
   miss: string | null;
-  /** Seconds since the run began. */
+  /** Seconds since the run began; of the command line, since the process began. */
   at: number;
 }
 

@@ -28,8 +28,3 @@ export function contentDigest(bytes: Uint8Array): string {
   const first = chunks.length === 0 ? 0n : chunks.reduce((sum, chunk, i) => BigInt.asUintN(64, sum * 0x9e3779b97f4a7c15n + chunk + BigInt(i)), 0n);
   return `${all.toString(16).padStart(16, '0')}${first.toString(16).padStart(16, '0')}-${bytes.length.toString(16)}`;
 }
-
-/** A short key of some text, hex. */
-export function textKey(text: string): string {
-  return hasher!.h64ToString(text);
-}

@@ -1,7 +1,8 @@
-export { SCHEMA, readRecords, writeRecords, type Miss } from './file';
-export { contentDigest, hash64, loadHash, textKey } from './hash';
-export { decodeTable, encodeTable, type TableColumns } from './table';
+export { makeFolder, readRecords, writeRecords, type Miss } from './file';
+export { isTemporary, removeAbandoned, temporaryFor } from './temporary';
+export { contentDigest, loadHash } from './hash';
+export { decodeShape, decodeTable, encodeTable, type TableColumns } from './table';
 export {
   decodeDigests, decodeInput, decodeOutcome, decodeSpecial, encodeDigests, encodeInput, encodeOutcome, encodeSpecial,
-  type DigestRecord, type InputRecord, type SpecialRecord,
+  type DigestRecord, type InputRecord, type OutcomeRecord, type SpecialRecord,
 } from './shards';

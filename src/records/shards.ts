@@ -66,16 +66,28 @@ export function encodeInput(input: InputRecord): Uint8Array {
   return klpflow.Input.encode(input as unknown as klpflow.Input).finish();
 }
 
+/** What `contentDigest` makes; part of file names, so nothing else is taken for one. */
+const DIGEST = /^[0-9a-f]{32}-[0-9a-f]+$/;
+
 export function decodeInput(message: Uint8Array | undefined): InputRecord | undefined {
   if (message === undefined) return undefined;
   const { path, device, inode, size, mtimeNs, ctimeNs, digest } = klpflow.Input.decode(message);
-  return { path, device, inode, size: Number(size), mtimeNs, ctimeNs, digest };
+  return DIGEST.test(digest) ? { path, device, inode, size: Number(size), mtimeNs, ctimeNs, digest } : undefined;
 }
 
-export function encodeOutcome(json: string): Uint8Array {
-  return klpflow.Outcome.encode({ json } as klpflow.Outcome).finish();
+export interface OutcomeRecord {
+  /** What the outcome says, and the options it was made with: both plain data. */
+  outcome: unknown;
+  options: unknown;
 }
 
-export function decodeOutcome(message: Uint8Array | undefined): string | undefined {
-  return message === undefined ? undefined : klpflow.Outcome.decode(message).json;
+export function encodeOutcome({ outcome, options }: OutcomeRecord): Uint8Array {
+  return klpflow.Outcome.encode({ json: JSON.stringify(outcome), options: JSON.stringify(options) } as klpflow.Outcome).finish();
+}
+
+/** @throws SyntaxError where the JSON is none */
+export function decodeOutcome(message: Uint8Array | undefined): OutcomeRecord | undefined {
+  if (message === undefined) return undefined;
+  const { json, options } = klpflow.Outcome.decode(message);
+  return { outcome: JSON.parse(json), options: JSON.parse(options) };
 }

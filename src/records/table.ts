@@ -60,14 +60,22 @@ export function* encodeTable(table: TableColumns, machine: number, littleEndian:
   }
 }
 
+/** The shape that a Table message states. */
+export function decodeShape(message: Uint8Array | undefined): Shape | undefined {
+  if (message === undefined) return undefined;
+  const { symbols, sections } = klpflow.Table.decode(message);
+  return { symbols, sections };
+}
+
 /** Reads what `encodeTable` wrote into the table that `create` makes; undefined where the batches do not cover it. */
 export function decodeTable<T extends TableColumns>(messages: readonly Uint8Array[], create: (shape: Shape) => T): T | undefined {
   const [head, ...batches] = messages;
-  if (head === undefined) return undefined;
-  const { symbols, sections } = klpflow.Table.decode(head);
+  const shape = decodeShape(head);
+  if (shape === undefined) return undefined;
+  const { symbols, sections } = shape;
   const sectionBatches = Math.ceil(sections / BATCH);
   if (batches.length !== sectionBatches + Math.ceil(symbols / BATCH)) return undefined;
-  const table = create({ symbols, sections });
+  const table = create(shape);
   for (const [i, bytes] of batches.entries()) {
     if (i < sectionBatches) {
       const batch = klpflow.SectionBatch.decode(bytes);
