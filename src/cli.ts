@@ -5,7 +5,7 @@
  * `oclif.manifest.json`, which `npm run surface` writes from this table.
  */
 import { resolve } from 'node:path';
-import { Errors, flush, handle, run, settings, type Command, type Hook, type Interfaces } from '@oclif/core';
+import { Errors, handle, run, settings, type Command, type Hook, type Interfaces } from '@oclif/core';
 import pjson from '../package.json';
 
 // The sources are never run in place of the bundle, whatever NODE_ENV says.
@@ -26,8 +26,8 @@ export const COMMANDS: Record<string, Command.Class> = {
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */
 export async function start(argv: string[]): Promise<void> {
   try {
+    // Not oclif's flush after it, which gives up on a reader that pauses for ten seconds. Node ends when all is written.
     await run(argv, { root: resolve(__dirname, '..'), pjson: pjson as unknown as Interfaces.PJSON });
-    await flush();
   } catch (error) {
     await handle(error as Error);
   }

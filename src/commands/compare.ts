@@ -1,6 +1,6 @@
 import { diff, type DiffResult } from '../index';
 import { renderRun } from '../report/text';
-import { DIFF_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
+import { RUN_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
 
 interface CompareResult {
   schema: 'klpflow/compare@1';
@@ -14,11 +14,11 @@ export default class Compare extends RunCommand {
   static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o'];
   static override enableJsonFlag = true;
   static override args = PAIR_ARGS;
-  static override flags = DIFF_FLAGS;
+  static override flags = RUN_FLAGS;
 
   async run(): Promise<CompareResult> {
     const { args, flags } = await this.parse(Compare);
-    const result = await this.running(flags, (options) => diff({ ...options, ...args, module: flags.module }));
+    const result = await this.running(flags, (options) => diff({ ...options, ...args }));
     const symbols: CompareResult['symbols'] = [];
     for (const { functions, data } of result.objects) {
       for (const entry of functions.changed) symbols.push({ name: entry.name, kind: 'function', status: 'changed', class: entry.class, first: entry.first });

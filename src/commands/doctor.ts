@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { Command } from '@oclif/core';
+import { BaseCommand } from './support/base-command';
 
 interface Check {
   name: string;
@@ -13,7 +13,7 @@ interface Check {
 
 const GIB = 2 ** 30;
 
-export default class Doctor extends Command {
+export default class Doctor extends BaseCommand {
   static override summary = 'check that this machine can run klpflow';
   static override description =
     'Looks at the Node.js version, the mmap addon (by mapping a file), the cores, the memory and the cache directory. Changes nothing. Exits with 1 where a check fails.';

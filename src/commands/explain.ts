@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { explain, type Explanation } from '../index';
 import { renderExplanation } from '../report/text';
-import { DIFF_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
+import { RUN_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
 
 export default class Explain extends RunCommand {
   static override summary = 'show the first difference of one symbol, both sides disassembled, and why the two were paired';
@@ -9,7 +9,7 @@ export default class Explain extends RunCommand {
   static override enableJsonFlag = true;
   static override args = { ...PAIR_ARGS, symbol: Args.string({ name: 'SYMBOL', description: 'full ELF name in either object', required: true }) };
   static override flags = {
-    ...DIFF_FLAGS,
+    ...RUN_FLAGS,
     context: Flags.integer({ description: 'instructions to show on each side of the difference', helpValue: 'N', default: 6, min: 0, max: 10_000 }),
   };
 

@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { statusOf, type StatusResult } from '../index';
-import { RUN_FLAGS, RunCommand } from './support/run-command';
+import { RUN_DIR_FLAG, RunCommand } from './support/run-command';
 
 export default class Status extends RunCommand {
   static override summary = 'show what the run directory holds for some objects, and what the next run would reuse';
@@ -11,18 +11,18 @@ export default class Status extends RunCommand {
     orig: Args.string({ name: 'ORIG', description: 'an object', required: true }),
     patched: Args.string({ name: 'PATCHED', description: 'another one: outcomes of the pair are shown too' }),
   };
-  static override flags = { 'run-dir': RUN_FLAGS['run-dir'] };
+  static override flags = RUN_DIR_FLAG;
 
   async run(): Promise<StatusResult> {
     const { args, flags } = await this.parse(Status);
     const status = await statusOf(this.runDirectory(flags['run-dir']), [args.orig, ...(args.patched === undefined ? [] : [args.patched])]);
-    this.log(`run directory ${status.runDir}`);
+    this.log(`run directory ${status.runDir}${status.exists ? '' : ': does not exist yet, the next run makes it'}`);
     for (const { path, digest, reason, records } of status.inputs) {
       this.log(`${path}: ${reason}${digest === null ? '' : `\n  content ${digest}`}`);
       for (const { file, bytes, state } of records) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
     }
-    if (args.patched !== undefined) this.log(status.outcomes.length === 0 ? 'no outcome of this pair' : 'outcomes of this pair:');
-    for (const { file, bytes, state } of status.outcomes) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
+    if (args.patched !== undefined) this.log(status.outcomes.length === 0 ? 'no outcome of this pair' : 'outcomes of this pair, by the options they are for:');
+    for (const { file, bytes, state, options } of status.outcomes) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}${options === null ? '' : `  ${JSON.stringify(options)}`}`);
     return status;
   }
 }

@@ -46,7 +46,12 @@ function section<T>(lines: string[], title: string, entries: readonly T[], rende
   if (entries.length > LONGEST) lines.push(`  ... and ${entries.length - LONGEST} more`);
 }
 
-export function renderDiagnostic({ code, severity, message, where, hint }: Diagnostic): string[] {
+/** What ended a run: code, what happened, what to do. The message names the place. */
+export function renderError({ code, message, hint }: Diagnostic): string {
+  return `error ${code}: ${message}\n      ${hint}\n`;
+}
+
+function renderDiagnostic({ code, severity, message, where, hint }: Diagnostic): string[] {
   const place = [where.object, where.section, where.symbol && `${where.symbol}${where.offset === undefined ? '' : `+0x${where.offset.toString(16)}`}`].filter(Boolean).join(' ');
   const head = severity === 'refusal' ? code : `${severity} ${code}`;
   return [`  ${head}: ${message}`, ...(place === '' ? [] : [`      at ${place}`]), `      ${hint}`];
@@ -54,7 +59,7 @@ export function renderDiagnostic({ code, severity, message, where, hint }: Diagn
 
 /** Where the time went. */
 export function renderRun(run: RunReport): string {
-  const stages = run.stages.map(({ name, seconds, reused }) => `${name} ${seconds.toFixed(2)}${reused > 0 ? ' (reused)' : ''}`);
+  const stages = run.stages.map(({ name, seconds, reused }) => `${name} ${seconds.toFixed(2)}${reused > 0 ? ` (${reused} reused)` : ''}`);
   return `${run.seconds.toFixed(2)} s, ${Math.round(run.peakAnonBytes / 1e6)} MB, ${run.workers} ${run.workers === 1 ? 'worker' : 'workers'}: ${stages.join(', ')}`;
 }
 

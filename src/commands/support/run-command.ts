@@ -1,11 +1,11 @@
-import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Args, Command, Flags } from '@oclif/core';
-import { CATALOGUE, KlpflowError, diagnosticOf, isAllowable, readStructSizes, type DiffRequest, type TaskRecord } from '../../index';
-import { progressView, type ProgressMode, type ProgressView } from '../../report/progress';
-import { renderDiagnostic } from '../../report/text';
+import { Args, Flags } from '@oclif/core';
+import { CATALOGUE, KlpflowError, isAllowable, readStructSizes, type RunOptions, type TaskRecord } from '../../index';
+import { writeAtomically } from '../../elf/output-file';
+import { progressView, type ProgressMode } from '../../report/progress';
 import { chromeTrace } from '../../report/trace';
+import { BaseCommand } from './base-command';
 
 /** ORIG and PATCHED, in every command that takes a pair. */
 export const PAIR_ARGS = {
@@ -13,9 +13,13 @@ export const PAIR_ARGS = {
   patched: Args.string({ name: 'PATCHED', description: 'the same object with the fix', required: true }),
 };
 
+export const RUN_DIR_FLAG = {
+  'run-dir': Flags.string({ description: 'where results live (default: a directory in the cache)', helpValue: 'DIR' }),
+};
+
 /** Flags of every command that runs stages. */
 export const RUN_FLAGS = {
-  'run-dir': Flags.string({ description: 'where results live (default: a directory in the cache)', helpValue: 'DIR' }),
+  ...RUN_DIR_FLAG,
   fresh: Flags.boolean({ description: 'ignore what the run directory holds' }),
   workers: Flags.integer({ description: 'threads (default: one a core)', helpValue: 'N', min: 1, max: 256 }),
   progress: Flags.string({ description: 'how to show progress on stderr', options: ['auto', 'tree', 'lines', 'json', 'none'], default: 'auto' }),
@@ -29,6 +33,8 @@ export const DIFF_FLAGS = {
   allow: Flags.string({ description: 'turn a refusal into a warning, if its code allows it', helpValue: 'CODE[:SYMBOL]', multiple: true, multipleNonGreedy: true }),
 };
 
+const ALLOWABLE = Object.keys(CATALOGUE).filter(isAllowable).join(', ');
+
 interface RunFlags {
   'run-dir'?: string | undefined;
   fresh: boolean;
@@ -38,43 +44,42 @@ interface RunFlags {
   btf?: string | undefined;
 }
 
-type RunOptions = Pick<DiffRequest, 'runDir' | 'workers' | 'fresh' | 'structSizes' | 'signal' | 'progress' | 'trace'>;
-
-/** The base of commands that run stages: progress, interruption, errors and exit codes, in one place. */
-export abstract class RunCommand extends Command {
-  private view: ProgressView | undefined;
-
+/** The base of commands that use a run directory. */
+export abstract class RunCommand extends BaseCommand {
+  /** @throws KlpflowError `usage` */
   protected runDirectory(flag: string | undefined): string {
+    if (flag === '') throw new KlpflowError('usage', '--run-dir: the name is empty');
     return flag ?? join(this.config.cacheDir, 'runs');
   }
 
   /** Calls `work` with the options that flags say; the first Ctrl-C lets it drain, the second ends the process. */
   protected async running<T>(flags: RunFlags, work: (options: RunOptions) => Promise<T>): Promise<T> {
     const stop = new AbortController();
+    const view = progressView(flags.progress as ProgressMode, process.stderr);
     const interrupt = (): void => {
       if (stop.signal.aborted) process.exit(130);
       stop.abort();
-      this.view?.end();
-      process.stderr.write('interrupted: finishing the tasks under way (press Ctrl-C again to stop at once)\n');
+      view.note('interrupted: finishing the tasks under way (interrupt again to stop at once)');
     };
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
-    this.view = progressView(flags.progress as ProgressMode, process.stderr);
-    const { view } = this;
-    const traced: TaskRecord[] = [];
+    let traced: readonly TaskRecord[] = [];
     try {
-      return await work({
+      const result = await work({
         runDir: this.runDirectory(flags['run-dir']),
         workers: flags.workers ?? availableParallelism(),
         fresh: flags.fresh,
         structSizes: flags.btf === undefined ? {} : readStructSizes(flags.btf),
         signal: stop.signal,
+        // All of the process's life counts, its start too.
+        startedAt: 0,
         progress: (event) => view.show(event),
-        trace: (tasks) => traced.push(...tasks),
+        trace: (tasks) => (traced = tasks),
       });
+      if (flags['trace-out'] !== undefined) await writeAtomically(flags['trace-out'], [Buffer.from(chromeTrace(traced))]);
+      return result;
     } finally {
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
       view.end();
-      if (flags['trace-out'] !== undefined && traced.length > 0) writeFileSync(flags['trace-out'], chromeTrace(traced));
     }
   }
 
@@ -82,22 +87,8 @@ export abstract class RunCommand extends Command {
   protected checkAllowed(allow: readonly string[]): void {
     for (const value of allow) {
       const [code = ''] = value.split(':');
-      if (!(code in CATALOGUE)) throw new KlpflowError('usage', `--allow ${value}: there is no diagnostic ${code}`);
-      if (!isAllowable(code)) throw new KlpflowError('usage', `--allow ${value}: ${code} cannot be allowed, the livepatch would not work`);
+      if (!Object.hasOwn(CATALOGUE, code)) throw new KlpflowError('usage', `--allow ${value}: there is no diagnostic ${code}; these can be allowed: ${ALLOWABLE}`);
+      if (!isAllowable(code)) throw new KlpflowError('usage', `--allow ${value}: ${code} cannot be allowed, the livepatch would not work; these can: ${ALLOWABLE}`);
     }
-  }
-
-  /** One clear error, as text on stderr or as JSON on stdout; usage errors of oclif go their own way. */
-  protected override async catch(error: Error & { exitCode?: number; oclif?: unknown; parse?: unknown }): Promise<void> {
-    this.view?.end();
-    if (error.oclif !== undefined || error.parse !== undefined) return super.catch(error);
-    const found = diagnosticOf(error);
-    process.exitCode = found.code === 'interrupted' ? 130 : 1;
-    if (this.jsonEnabled()) {
-      this.logJson({ schema: 'klpflow/error@1', diagnostics: [found] });
-      return;
-    }
-    if (found.code === 'interrupted') process.stderr.write(`${found.hint}\n`);
-    else process.stderr.write(`error ${renderDiagnostic({ ...found, severity: 'refusal' }).join('\n').trimStart()}\n`);
   }
 }
