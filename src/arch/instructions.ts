@@ -8,6 +8,8 @@ export interface Instruction {
   opcodeLength: number;
   /** Control may leave here: any branch, call or return. */
   flow: boolean;
+  /** Does nothing: a NOP of any length, or the INT3 that fills gaps. */
+  padding: boolean;
   invalid: boolean;
 }
 

@@ -25,6 +25,7 @@ export function x86Disassembler(): Disassembler {
           target: branch ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) : undefined,
           opcodeLength: constants.hasImmediate ? constants.immediateOffset : instruction.length,
           flow: instruction.flowControl !== iced.FlowControl.Next,
+          padding: instruction.mnemonic === iced.Mnemonic.Nop || instruction.mnemonic === iced.Mnemonic.Int3,
           invalid: instruction.isInvalid,
         });
         constants.free();

@@ -52,11 +52,12 @@ export interface RecordLine {
 }
 
 /**
- * `__dyndbg`: struct _ddebug, four pointers, then a word whose low 18 bits are the line (2.6.39 to 7.2).
+ * `__dyndbg`: struct _ddebug, four pointers, then a word whose first 18 bits are the line (2.6.39 to 7.2); a big-endian
+ * compiler fills a word's bit-fields from the top.
  * `alloc_tags`: struct codetag, u32 flags, u32 lineno (6.10 on).
  */
-export function recordLine(section: string): RecordLine | undefined {
-  if (section === '__dyndbg') return { offset: 32, mask: 0x3ffff };
+export function recordLine(section: string, little: boolean): RecordLine | undefined {
+  if (section === '__dyndbg') return { offset: 32, mask: little ? 0x3ffff : 0xffffc000 };
   return section === 'alloc_tags' ? { offset: 4, mask: 0xffffffff } : undefined;
 }
 

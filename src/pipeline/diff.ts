@@ -209,9 +209,9 @@ async function compareCandidates(flow: Flow, correlation: Correlation, pair: Pai
   );
 }
 
-async function assessAll(flow: Flow, request: DiffRequest, scans: [Scanned, Scanned], { ambiguous, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<Findings> {
+async function assessAll(flow: Flow, request: DiffRequest, scans: [Scanned, Scanned], { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<Findings> {
   const { object, diagnostics } = await lastValueFrom(
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, unpaired, lineOnly, traceKnown: scans[0].traceKnown, objectName: request.module ?? 'vmlinux', unknownSizes: scans[1].unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans[0].traceKnown, objectName: request.module ?? 'vmlinux', unknownSizes: scans[1].unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
   );
   const all = [...diagnostics];
   if (units.removed.length + units.added.length > 0) {

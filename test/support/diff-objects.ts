@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Diagnostic } from '../../src/diagnostics';
 import { ElfObject } from '../../src/elf';
 import { assess, type ObjectResult } from '../../src/stages/assess';
-import { Side, candidates, comparePairs, type Difference, type Verdict } from '../../src/stages/compare';
+import { usersOf } from '../../src/stages/assess/references';
+import { Side, candidates, comparePairs, namesakesLeft, type Difference, type Verdict } from '../../src/stages/compare';
 import { RULES, correlate, type Correlation } from '../../src/stages/correlate';
 import { Trait, digestShard, digestSpecials, readTable, type ScanTable } from '../../src/stages/scan';
 import { ENDBR, FTRACE_NOP, RETURN, code, disp32, plt32, ptr64, ObjectBuilder, type Body, type Field, type Target } from './elf-builder';
@@ -70,11 +71,12 @@ export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder
   const scans = [scan(orig, structSizes), scan(patched, structSizes)] as const;
   const correlation = correlate(scans[0], scans[1]);
   const [a, b] = scans.map(({ object, table }) => new Side(object, table, structSizes)) as [Side, Side];
-  const { pairing, ambiguous, unpaired } = correlation;
-  const { pairs, lineOnly } = candidates(correlation);
+  const { pairing, ambiguous, contradicted, unpaired } = correlation;
+  const suspects = new Set([...usersOf(a, namesakesLeft(correlation)).values()].flat().map(({ symbol }) => symbol));
+  const { pairs, lineOnly } = candidates(correlation, suspects);
   const verdicts = comparePairs(pairing, a, b, pairs);
   const traceKnown = a.table.traits.some((traits) => (traits & Trait.TRACEABLE) !== 0);
-  const { object, diagnostics } = assess({ pairing, ambiguous, unpaired, lineOnly, traceKnown, orig: a, patched: b, verdicts, objectName, unknownSizes: scans[1].unknown });
+  const { object, diagnostics } = assess({ pairing, ambiguous, contradicted, unpaired, lineOnly, traceKnown, orig: a, patched: b, verdicts, objectName, unknownSizes: scans[1].unknown });
   const { functions, data } = object;
   return {
     changed: Object.fromEntries(functions.changed.map((entry) => [entry.name, entry.class])),

@@ -14,7 +14,7 @@ import type { AssessInput } from './index';
  * function, and every caller with it, until each one has a site. Only `__mcount_loc` of ORIG proves a site; an object
  * without that table (a unit before objtool) says nothing, and nothing is concluded.
  */
-export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Verdict>, included: Set<number>, result: ObjectResult, diagnostics: Diagnostic[]): void {
+export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Verdict>, included: Set<number>, discarded: number, result: ObjectResult, diagnostics: Diagnostic[]): void {
   const { orig, patched, objectName } = input;
   if (!input.traceKnown) return;
   const traceable = (symbol: number): boolean => {
@@ -25,7 +25,7 @@ export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Ve
     diagnostics.push(diagnostic('not-traceable', `${patched.name(symbol)} has no ftrace site, and ${why}`, { object: objectName, section: patched.sectionName(symbol), symbol: patched.name(symbol) }));
   };
   const via = new Map<number, string[]>();
-  let open = [...changed.keys()].filter((symbol) => !traceable(symbol) && !patched.table.has(symbol, Trait.INIT | Trait.EXIT));
+  let open = [...changed.keys()].filter((symbol) => !traceable(symbol) && !patched.table.has(symbol, discarded));
   for (const symbol of open) via.set(symbol, []);
   while (open.length > 0) {
     const users = usersOf(patched, new Set(open));
@@ -34,11 +34,11 @@ export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Ve
       const callers = (users.get(callee) ?? []).filter((user) => user.symbol !== callee);
       if (callers.length === 0) refuse(callee, 'nothing that refers to it is known');
       for (const caller of callers) {
-        if (caller.symbol === 0 || !patched.table.has(caller.symbol, Trait.FUNC)) {
+        if (caller.symbol === 0 || patched.table.has(caller.symbol, Trait.OBJECT)) {
           refuse(callee, `its address is kept in ${caller.symbol === 0 ? patched.object.name(caller.section) : patched.name(caller.symbol)}`);
           continue;
         }
-        if (patched.table.has(caller.symbol, Trait.INIT | Trait.EXIT)) {
+        if (patched.table.has(caller.symbol, discarded)) {
           // Init code has run and exit code never will: neither needs the new body.
           continue;
         }

@@ -20,6 +20,8 @@ export type { Assessment, CarriedFunction, ChangedFunction, ObjectResult, PlainS
 export interface AssessInput {
   pairing: Pairing;
   ambiguous: AmbiguousGroup[];
+  /** ORIG symbols about which unchanged users disagree. */
+  contradicted: number[];
   /** Correlatable symbols without a twin, in table order. */
   unpaired: { orig: number[]; patched: number[] };
   /** ORIG symbols whose twins differ only in source lines. */
@@ -55,7 +57,7 @@ export function assess(input: AssessInput): Assessment {
   const changed = new Map<number, Verdict>();
   for (const verdict of verdicts) {
     const { orig: a, patched: b, first } = verdict;
-    const isFunction = patched.table.has(b, Trait.FUNC) || orig.table.has(a, Trait.FUNC);
+    const isFunction = !orig.table.has(a, Trait.OBJECT);
     if (verdict.status === 'ignored') {
       (isFunction ? result.functions : result.data).ignored.push({ name: orig.name(a), class: verdict.class as never });
     } else if (verdict.status === 'changed' && isFunction) {
@@ -72,7 +74,7 @@ export function assess(input: AssessInput): Assessment {
   }
 
   for (const symbol of input.lineOnly) {
-    (orig.table.has(symbol, Trait.FUNC) ? result.functions : result.data).ignored.push({ name: orig.name(symbol), class: 'line' });
+    (orig.table.has(symbol, Trait.OBJECT) ? result.data : result.functions).ignored.push({ name: orig.name(symbol), class: 'line' });
   }
   const undecided = new Set(input.ambiguous.flatMap((group) => group.patched));
   const undecidedOrig = new Set(input.ambiguous.flatMap((group) => group.orig));
@@ -89,8 +91,13 @@ export function assess(input: AssessInput): Assessment {
     refuse('ambiguous-twin', `${group.orig.length} functions in ORIG and ${group.patched.length} in PATCHED share the name ${patched.name(symbol)}, at least one changed, and nothing tells which`, patched, symbol);
   }
 
+  for (const symbol of input.contradicted) {
+    const code = orig.table.has(symbol, Trait.OBJECT) ? 'ambiguous-data' : 'ambiguous-twin';
+    refuse(code, `functions that are otherwise unchanged disagree about which ${orig.name(symbol)} is which: at least one refers to another than before`, orig, symbol);
+  }
+
   const included = new Set([...changed.keys(), ...fresh]);
-  carryCallers(input, changed, included, result, diagnostics);
+  carryCallers(input, changed, included, discarded, result, diagnostics);
   const cold = new ColdParts(patched);
   for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
   checkReach(input, included, undecided, discarded, diagnostics);
@@ -161,7 +168,7 @@ function foldColdParts({ orig, patched, verdicts }: AssessInput): Verdict[] {
 /** Patched functions without a twin: not a cold part, not one more name of a paired body. */
 function newFunctions({ pairing, patched, unpaired }: AssessInput, undecided: ReadonlySet<number>): number[] {
   const { table } = patched;
-  return unpaired.patched.filter((symbol) => table.has(symbol, Trait.FUNC) && !table.has(symbol, Trait.COLD)
+  return unpaired.patched.filter((symbol) => !table.has(symbol, Trait.OBJECT) && !table.has(symbol, Trait.COLD)
     && table.canonical[symbol] === symbol && !undecided.has(symbol) && !hasPairedName(patched, symbol, pairing.origin));
 }
 
@@ -176,6 +183,6 @@ function listUnpaired({ pairing, orig, patched, unpaired }: AssessInput, result:
   }
   for (const symbol of unpaired.orig) {
     if (orig.table.canonical[symbol] !== symbol || undecidedOrig.has(symbol) || orig.table.has(symbol, Trait.COLD) || hasPairedName(orig, symbol, pairing.twin)) continue;
-    (orig.table.has(symbol, Trait.FUNC) ? result.functions : result.data).removed.push(plain(orig, symbol));
+    (orig.table.has(symbol, Trait.OBJECT) ? result.data : result.functions).removed.push(plain(orig, symbol));
   }
 }

@@ -5,8 +5,18 @@ import { RUNTIME_SPECIAL } from '../../livepatch/special-sections';
 import { entriesOf } from '../compare/entries';
 import { Kind, Trait } from '../scan';
 import { originOf } from './carry';
-import { referencesFrom, type Reference } from './references';
+import { entryReferences, referencesFrom, replacementReferences, type Reference } from './references';
 import type { AssessInput } from './index';
+
+/** Something that goes into the livepatch: a symbol's bytes, or an extent of anonymous data. */
+interface Included {
+  /** 0 for anonymous data. */
+  symbol: number;
+  section: number;
+  start: number;
+  end: number;
+  name: string;
+}
 
 /**
  * Follows what included code reaches, through new data, and refuses what would not work in a module.
@@ -17,54 +27,76 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
   const { patched, objectName } = input;
   const { table } = patched;
   const told = new Set<string>();
-  const refuse = (code: DiagnosticCode, from: number, at: number, about: string, message: string): void => {
+  const refuse: Refuse = (code, from, at, about, message) => {
     if (told.has(`${code}:${about}`)) return;
     told.add(`${code}:${about}`);
-    diagnostics.push(diagnostic(code, message, { object: objectName, section: patched.sectionName(from), symbol: about, offset: at }));
+    diagnostics.push(diagnostic(code, message, { object: objectName, section: patched.object.name(from.section), symbol: about, offset: at }));
+  };
+  const symbolRange = (symbol: number): Included => {
+    const start = table.value[symbol]!;
+    return { symbol, section: table.section[symbol]!, start, end: start + table.size[symbol]!, name: patched.name(symbol) };
   };
 
-  const queue = [...included];
-  const seen = new Set(queue);
+  const queue = [...included].map(symbolRange);
+  const seen = new Set<number | string>(included);
   for (let from = queue.shift(); from !== undefined; from = queue.shift()) {
-    const start = table.value[from]!;
-    const name = patched.name(from);
-    for (const reference of referencesFrom(patched, table.section[from]!, start, start + table.size[from]!)) {
+    const entries = from.symbol !== 0 && !table.has(from.symbol, Trait.OBJECT) ? entriesOf(patched, from.symbol) : [];
+    const references = [
+      ...referencesFrom(patched, from.section, from.start, from.end),
+      ...entries.flatMap((entry) => [...entryReferences(patched, entry.table, entry), ...replacementReferences(patched, entry.table, entry)]),
+    ];
+    for (const reference of references) {
       const { symbol, at } = reference;
       if (symbol === 0) {
-        const section = reference.section;
-        if (section < table.sections && table.sectionClass[section]! & discardedClass(discarded)) {
-          refuse('init-change', from, at, patched.object.name(section), `${name} refers to ${patched.object.name(section)}, which is gone from the running kernel`);
+        const extent = anonymousExtent(input, reference, discarded, from, refuse);
+        if (extent !== undefined && !seen.has(extent.name)) {
+          seen.add(extent.name);
+          queue.push(extent);
         }
         continue;
       }
       if (seen.has(symbol)) continue;
       if (undecided.has(symbol)) {
-        const code = table.has(symbol, Trait.FUNC) ? 'ambiguous-twin' : 'ambiguous-data';
-        refuse(code, from, at, patched.name(symbol), `${name} refers to ${patched.name(symbol)}, and nothing tells which one of ORIG that is`);
+        const code = table.has(symbol, Trait.OBJECT) ? 'ambiguous-data' : 'ambiguous-twin';
+        refuse(code, from, at, patched.name(symbol), `${from.name} refers to ${patched.name(symbol)}, and nothing tells which one of ORIG that is`);
         continue;
       }
       const twin = originOf(input, symbol);
       if (twin !== 0) checkExisting(input, from, reference, twin, discarded, refuse);
       else if (isNewData(table.kind[symbol]!, table.traits[symbol]!)) {
         seen.add(symbol);
-        queue.push(symbol);
+        queue.push(symbolRange(symbol));
       }
     }
-    if (table.has(from, Trait.FUNC)) checkRuntimeConstants(input, from, refuse);
+    for (const entry of entries) if (entry.table.special === RUNTIME_SPECIAL) checkRuntimeConstant(input, from, entry, entries, refuse);
   }
 }
 
-type Refuse = (code: DiagnosticCode, from: number, at: number, about: string, message: string) => void;
+/** The extent of anonymous read-only data that a reference reaches; undefined where there is nothing to follow. */
+function anonymousExtent({ patched }: AssessInput, { section, offset, at }: Reference, discarded: number, from: Included, refuse: Refuse): Included | undefined {
+  const { table, object } = patched;
+  if (section === 0 || section >= table.sections) return undefined;
+  const bits = table.sectionClass[section]!;
+  if ((bits & discardedClass(discarded)) !== 0) {
+    refuse('init-change', from, at, object.name(section), `${from.name} refers to ${object.name(section)}, which is gone from the running kernel`);
+    return undefined;
+  }
+  if ((bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0 || (bits & (SectionClass.STRING | SectionClass.CONSTANT | SectionClass.DERIVED)) !== 0 || table.relaSection[section] === 0) return undefined;
+  const end = patched.extents.end(section, offset);
+  return { symbol: 0, section, start: offset, end, name: `${object.name(section)}+${offset}` };
+}
 
-function checkExisting({ orig, patched }: AssessInput, from: number, { at, branch }: Reference, twin: number, discarded: number, refuse: Refuse): void {
+type Refuse = (code: DiagnosticCode, from: Included, at: number, about: string, message: string) => void;
+
+function checkExisting({ orig, patched }: AssessInput, from: Included, { at, branch }: Reference, twin: number, discarded: number, refuse: Refuse): void {
   const about = orig.name(twin);
-  const name = patched.name(from);
-  if (orig.table.has(twin, discarded) && !patched.table.has(from, discarded)) {
-    refuse('init-change', from, at, about, `${name} refers to ${about} in ${orig.sectionName(twin)}, which is gone from the running kernel`);
+  const gone = from.symbol !== 0 && patched.table.has(from.symbol, discarded);
+  if (orig.table.has(twin, discarded) && !gone) {
+    refuse('init-change', from, at, about, `${from.name} refers to ${about} in ${orig.sectionName(twin)}, which is gone from the running kernel`);
   }
   // Direct calls need no ENDBR; an address that is kept will be called indirectly.
-  if (!branch && orig.table.has(twin, Trait.SEALED) && orig.table.has(twin, Trait.FUNC)) {
-    refuse('sealed-endbr', from, at, about, `${name} takes the address of ${about}, whose ENDBR the running kernel removed at boot`);
+  if (!branch && orig.table.has(twin, Trait.SEALED)) {
+    refuse('sealed-endbr', from, at, about, `${from.name} takes the address of ${about}, whose ENDBR the running kernel removed at boot`);
   }
 }
 
@@ -77,16 +109,28 @@ function discardedClass(discarded: number): number {
   return (discarded & Trait.INIT ? SectionClass.INIT : 0) | (discarded & Trait.EXIT ? SectionClass.EXIT : 0);
 }
 
-/** Constants that boot code fills in: a pointer can be turned into a load, a shift cannot. */
-function checkRuntimeConstants({ patched }: AssessInput, symbol: number, refuse: Refuse): void {
-  for (const entry of entriesOf(patched, symbol)) {
-    if (entry.table.special !== RUNTIME_SPECIAL) continue;
-    const constant = runtimeConstantOf(patched.object.name(entry.table.section))!;
-    const name = patched.name(symbol);
-    if (constant.kind === 'shift') {
-      refuse('runtime-constant', symbol, entry.site, name, `${name} shifts by ${constant.variable}, a count that the kernel writes into its own code at boot`);
-    } else if (!isRewritablePointer(patched.bytes(symbol), entry.site)) {
-      refuse('runtime-constant', symbol, entry.site, name, `${name} holds ${constant.variable} in an instruction that cannot be turned into a load`);
-    }
+/** Constants that boot code fills in: a pointer can be turned into a load where nothing else writes there, a shift cannot. */
+function checkRuntimeConstant({ patched }: AssessInput, from: Included, entry: FunctionEntry, others: readonly FunctionEntry[], refuse: Refuse): void {
+  const constant = runtimeConstantOf(patched.object.name(entry.table.section))!;
+  const { name, symbol } = from;
+  if (constant.kind === 'shift') {
+    refuse('runtime-constant', from, entry.site, name, `${name} shifts by ${constant.variable}, a count that the kernel writes into its own code at boot`);
+    return;
   }
+  // `REX B8+r imm64`, the entry points at the immediate.
+  const start = entry.site - 2;
+  const end = entry.site + 8;
+  const written = others.some((other) => other !== entry && other.site < end && other.site + writtenBytes(patched, other) > start)
+    || referencesFrom(patched, from.section, from.start + start, from.start + end).length > 0;
+  if (written || !isRewritablePointer(patched.bytes(symbol), entry.site)) {
+    refuse('runtime-constant', from, entry.site, name, `${name} holds ${constant.variable} in an instruction that cannot be turned into a load`);
+  }
+}
+
+type FunctionEntry = ReturnType<typeof entriesOf>[number];
+
+/** How many bytes at its site an entry makes the kernel rewrite: an alternative's length, 5 for a jump or call, none for others. */
+function writtenBytes({ object }: AssessInput['patched'], { table, start }: FunctionEntry): number {
+  if (table.rules.replacement !== undefined) return object.content(table.section)[start + table.size - 2]!;
+  return table.rules.name === '__jump_table' || table.rules.name === '.static_call_sites' ? 5 : 0;
 }

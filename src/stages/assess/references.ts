@@ -1,6 +1,7 @@
 import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, s64, R_ADDEND, SHT_RELA, u64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
-import { Kind } from '../scan';
+import { Kind, Trait } from '../scan';
+import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import { coverAt } from '../scan/covers';
 import type { Side } from '../compare';
 
@@ -43,12 +44,24 @@ function reached(side: Side, section: number, words: Uint32Array, i: number): { 
   if (kind !== Kind.PLACE && kind !== Kind.STRING) return { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]! };
   let offset = table.value[symbol]! + s64(words, i + R_ADDEND);
   if ((table.sectionClass[section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(words[i + R_TYPE]!)) {
-    const from = object.offset(section);
-    offset += arch.bias(words[i + R_TYPE]!) + Math.max(0, arch.tail(object.bytes, from, from + u64(words, i + R_OFFSET)));
+    offset += arch.bias(words[i + R_TYPE]!) + exactTail(side, section, u64(words, i + R_OFFSET));
   }
   const place = table.section[symbol]!;
   if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0) return { symbol: 0, section: place, offset };
   return { symbol: identity.objectAt(place, offset), section: place, offset };
+}
+
+/** Instruction bytes behind the field at `field` of a section; where the bytes before it do not tell, the function is decoded. */
+function exactTail(side: Side, section: number, field: number): number {
+  const { object, arch, table } = side;
+  const from = object.offset(section);
+  const tail = arch.tail(object.bytes, from, from + field);
+  if (tail >= 0) return tail;
+  const owner = coverAt(table, section, field);
+  if (owner === 0) return 0;
+  const start = table.value[owner]!;
+  const instruction = arch.disassembler().decode(side.bytes(owner)).find(({ offset, length }) => start + offset + length > field);
+  return instruction === undefined ? 0 : Math.max(0, start + instruction.offset + instruction.length - field - 4);
 }
 
 export interface User {
@@ -74,5 +87,71 @@ export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, U
       users.set(symbol, list);
     }
   }
+  const add = (target: number, user: User): void => {
+    const list = users.get(target);
+    if (list === undefined) users.set(target, [user]);
+    else if (!list.some(({ symbol }) => symbol === user.symbol)) list.push(user);
+  };
+  for (const target of targets) addNearCallers(side, target, add);
+  addAlternativeCallers(side, targets, add);
   return users;
+}
+
+/** Callers in the target's own section, whose calls the assembler resolved: `.noinstr.text` has no others. */
+function addNearCallers(side: Side, target: number, add: (target: number, user: User) => void): void {
+  const { table } = side;
+  const section = table.section[target]!;
+  if (section >= table.sections || table.coverStart[section + 1]! - table.coverStart[section]! < 2) return;
+  const disassembler = side.arch.disassembler();
+  for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
+    const caller = table.covers[i]!;
+    if (table.canonical[caller] !== caller || caller === target || table.has(caller, Trait.OBJECT)) continue;
+    const start = table.value[caller]!;
+    const fields = new Set(referencesFrom(side, section, start, start + table.size[caller]!).map(({ at }) => at));
+    for (const { offset, length, target: to } of disassembler.decode(side.bytes(caller))) {
+      if (to === undefined || coverAt(table, section, start + to) !== target) continue;
+      const relocated = [...Array(length).keys()].some((byte) => fields.has(offset + byte));
+      if (!relocated) add(target, { symbol: caller, section, branch: true });
+    }
+  }
+}
+
+/** Functions whose alternatives call a target: the call stands in the replacement and runs in place of the site. */
+function addAlternativeCallers(side: Side, targets: ReadonlySet<number>, add: (target: number, user: User) => void): void {
+  for (const special of specialTables(side.identity, side.structSizes, [])) {
+    if (special.rules.replacement === undefined) continue;
+    const entries: SpecialEntry[] = [];
+    forEachEntry(side.identity, special, (entry) => entries.push({ ...entry, relas: { ...entry.relas } }));
+    for (const entry of entries) {
+      for (const { symbol, branch } of replacementReferences(side, special, entry)) {
+        if (targets.has(symbol)) add(symbol, { symbol: entry.owner, section: side.table.section[entry.owner]!, branch });
+      }
+    }
+  }
+}
+
+/** What the replacement code of an alternatives entry refers to. */
+export function replacementReferences(side: Side, special: SpecialTable, entry: SpecialEntry): Reference[] {
+  const { replacement } = special.rules;
+  if (replacement === undefined) return [];
+  const { words, at, stop } = entry.relas;
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    if (u64(words, i + R_OFFSET) !== entry.start + replacement.field) continue;
+    const place = reached(side, special.section, words, i);
+    const length = side.object.content(special.section)[entry.start + replacement.length(special.size)]!;
+    if (length > 0 && place.section < side.table.sections) return referencesFrom(side, place.section, place.offset, place.offset + length);
+  }
+  return [];
+}
+
+/** What an entry refers to besides the code it describes: keys, fixups, branch targets. */
+export function entryReferences(side: Side, special: SpecialTable, entry: SpecialEntry): Reference[] {
+  const { words, at, stop } = entry.relas;
+  const found: Reference[] = [];
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    const field = u64(words, i + R_OFFSET) - entry.start;
+    // Nobody calls through a table entry, so its references need no ENDBR.
+    if (special.references.includes(field)) found.push({ ...reached(side, special.section, words, i), at: entry.site, branch: true });
+  }
+  return found;
 }

@@ -18,7 +18,7 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
   }
   const classOf = (side: Side, symbol: number): number => side.table.sectionClass[side.table.section[symbol]!] ?? 0;
   if (((classOf(a, symbolA) ^ classOf(b, symbolB)) & SectionClass.PERCPU) !== 0) return make('changed', 'data', { offset: 0, orig: a.sectionName(symbolA), patched: b.sectionName(symbolB) });
-  const record = (classOf(a, symbolA) & SectionClass.RECORD) !== 0 ? recordLine(a.sectionName(symbolA)) : undefined;
+  const record = (classOf(a, symbolA) & SectionClass.RECORD) !== 0 ? recordLine(a.sectionName(symbolA), a.object.little) : undefined;
   let first: Difference | null = null;
   let onlyLine = record !== undefined;
   for (let at = 0; at < bytesA.length; at++) {
@@ -37,8 +37,8 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
     if (x !== undefined && y !== undefined && x.at === y.at) {
       const match = matchTargets(pairing, a, b, x.target, y.target, units);
       if (match === 'same') continue;
-      if (match === 'line' && first === null) {
-        first = { offset: x.at, orig: describeTarget(a, x.target), patched: describeTarget(b, y.target) };
+      if (match === 'line' && (first === null || onlyLine)) {
+        first ??= { offset: x.at, orig: describeTarget(a, x.target), patched: describeTarget(b, y.target) };
         onlyLine = true;
         continue;
       }
@@ -62,6 +62,10 @@ function targetsOf(side: Side, symbol: number): Array<{ at: number; target: Targ
   const start = side.table.value[symbol]!;
   const { words, at, stop } = side.identity.relas.select(section, start, start + side.table.size[symbol]!);
   const places: number[] = [];
-  for (let i = at; i < stop; i += RELA_WORDS) places.push(i);
+  const end = start + side.table.size[symbol]!;
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    const offset = u64(words, i + R_OFFSET);
+    if (offset >= start && offset < end) places.push(i);
+  }
   return places.map((i) => ({ at: u64(words, i + R_OFFSET) - start, target: resolveTarget(side, words, i, section, 0) }));
 }

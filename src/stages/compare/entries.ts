@@ -2,7 +2,8 @@ import { Digest, RELA_WORDS, R_OFFSET, R_SYM, u64 } from '../../elf';
 import type { Pairing } from '../correlate';
 import { forEachEntry, mixEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import type { Side } from './side';
-import { describeTarget, resolveTarget } from './target';
+import { Trait } from '../scan';
+import { describeTarget, resolveTarget, sameSymbol } from './target';
 import type { Difference } from './verdict';
 
 interface OwnedEntry extends SpecialEntry {
@@ -39,7 +40,8 @@ export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
 /** The first entry, by site, that one function has and its twin does not; undefined if they agree. */
 export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {
   const { orig, patched } = pairing;
-  if (orig.special[symbolA * 2] === patched.special[symbolB * 2] && orig.special[symbolA * 2 + 1] === patched.special[symbolB * 2 + 1]) return undefined;
+  const equal = orig.special[symbolA * 2] === patched.special[symbolB * 2] && orig.special[symbolA * 2 + 1] === patched.special[symbolB * 2 + 1];
+  if (equal) return orig.has(symbolA, Trait.HAS_USES) ? firstKeyDifference(pairing, a, b, symbolA, symbolB) : undefined;
   const ours = entriesOf(a, symbolA);
   const theirs = entriesOf(b, symbolB);
   const onlyOurs = without(ours, theirs);
@@ -49,6 +51,33 @@ export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA
   const same = (entry: OwnedEntry): boolean => entry.site === first.site && entry.table.special === first.table.special;
   const text = (side: Side, entry: OwnedEntry | undefined): string => (entry === undefined ? `no entry in ${first.table.rules.name}` : describeEntry(side, entry));
   return { offset: first.site, orig: text(a, onlyOurs.find(same)), patched: text(b, onlyTheirs.find(same)) };
+}
+
+/** The first entry whose key has the same name and is another one: two `___once_key.N` differ in nothing else. */
+function firstKeyDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {
+  const byKey = (x: OwnedEntry, y: OwnedEntry): number => (x.key < y.key ? -1 : x.key > y.key ? 1 : x.start - y.start);
+  const ours = entriesOf(a, symbolA).sort(byKey);
+  const theirs = entriesOf(b, symbolB).sort(byKey);
+  for (const [i, entry] of ours.entries()) {
+    const other = theirs[i];
+    if (other === undefined || other.key !== entry.key) continue;
+    const x = keysOf(a, entry);
+    const y = keysOf(b, other);
+    if (x.some((target, k) => target !== 0 && y[k] !== undefined && y[k] !== 0 && !sameSymbol(pairing, target, y[k]!))) {
+      return { offset: entry.site, orig: describeEntry(a, entry), patched: describeEntry(b, other) };
+    }
+  }
+  return undefined;
+}
+
+/** What an entry refers to besides code of its own, as canonical symbols; 0 for places without one. */
+function keysOf(side: Side, { relas, table, start }: OwnedEntry): number[] {
+  const keys: number[] = [];
+  for (let at = relas.at; at < relas.stop; at += RELA_WORDS) {
+    if (!table.references.includes(u64(relas.words, at + R_OFFSET) - start)) continue;
+    keys.push(resolveTarget(side, relas.words, at, table.section, 0).symbol);
+  }
+  return keys;
 }
 
 /** Entries of `list` whose meaning does not occur in `other`, counting repetitions. */

@@ -46,7 +46,10 @@ export class AnonymousExtents {
         let place = table.value[symbol]! + s64(words, at + R_ADDEND);
         if ((bits & SectionClass.EXEC) !== 0 && arch.isPcRelative(words[at + R_TYPE]!)) {
           const from = object.offset(user);
-          place += arch.bias(words[at + R_TYPE]!) + Math.max(0, arch.tail(object.bytes, from, from + u64(words, at + R_OFFSET)));
+          const tail = arch.tail(object.bytes, from, from + u64(words, at + R_OFFSET));
+          // A place that is not known cuts nothing: a longer extent only compares more.
+          if (tail < 0) continue;
+          place += arch.bias(words[at + R_TYPE]!) + tail;
         }
         into.add(place);
       }

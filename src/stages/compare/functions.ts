@@ -128,14 +128,8 @@ function reportedAs({ side, targets, instructions }: Decoded, index: number): nu
   return 0;
 }
 
-function isPadding({ instructions, targets, bytes }: Decoded, from: number): boolean {
-  for (let i = from; i < instructions.length; i++) {
-    const { offset, length } = instructions[i]!;
-    const first = bytes[offset]!;
-    const nop = first === 0x90 || first === 0xcc || (first === 0x0f && bytes[offset + 1] === 0x1f) || (first === 0x66 && length > 1 && bytes.subarray(offset, offset + length).includes(0x1f));
-    if (!nop || targets[i]!.length > 0) return false;
-  }
-  return true;
+function isPadding({ instructions, targets }: Decoded, from: number): boolean {
+  return instructions.slice(from).every(({ padding }) => padding) && targets.slice(from).every((list) => list.length === 0);
 }
 
 /** Instruction `index` in words, with what its relocations refer to. */

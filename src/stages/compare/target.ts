@@ -1,4 +1,4 @@
-import { Digest, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import { Digest, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, Trait } from '../scan';
 import { stringEnd } from '../scan/identity';
@@ -77,14 +77,47 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
     const kindA = a.table.kind[ta.symbol]!;
     const kindB = b.table.kind[tb.symbol]!;
     if (kindA === Kind.NAMED && kindB === Kind.NAMED) return ta.delta === tb.delta && sameSymbol(pairing, ta.symbol, tb.symbol) ? 'same' : 'different';
-    if (sameDigest(ta.digest, tb.digest)) return 'same';
+    if (sameDigest(ta.digest, tb.digest)) return kindA !== Kind.CONTENT || sameInner(pairing, a, b, ta.symbol, tb.symbol, 0) ? 'same' : 'table';
     const tables = kindA === Kind.CONTENT && kindB === Kind.CONTENT;
     return tables && ta.delta === tb.delta ? 'table' : 'different';
   }
   if (sameDigest(ta.digest, tb.digest)) return 'same';
   if (ta.text !== undefined && tb.text !== undefined) return differsInLine(ta.text, tb.text, units) ? 'line' : 'different';
-  if (ta.place !== undefined && tb.place !== undefined && ta.symbol === 0 && tb.symbol === 0) return sameExtent(a, b, ta.place, tb.place) ? 'same' : 'table';
+  if (ta.place !== undefined && tb.place !== undefined && ta.symbol === 0 && tb.symbol === 0) {
+    if (sameExtent(a, b, ta.place, tb.place)) return 'same';
+    return a.table.sectionClass[ta.place.section]! & SectionClass.READONLY ? 'table' : 'different';
+  }
   return 'different';
+}
+
+/** Content that refers to content: real kernels go two deep. */
+const DEEPEST = 8;
+
+/**
+ * Whether what two private objects of equal digests refer to is the same: a digest knows names only, and a compound literal
+ * may come to point to another `state.N`.
+ */
+function sameInner(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number, depth: number): boolean {
+  const inner = (side: Side, symbol: number): Target[] => {
+    const section = side.table.section[symbol]!;
+    const start = side.table.value[symbol]!;
+    const end = start + side.table.size[symbol]!;
+    const { words, at, stop } = side.identity.relas.select(section, start, end);
+    const places: number[] = [];
+    for (let i = at; i < stop; i += RELA_WORDS) {
+      const offset = u64(words, i + R_OFFSET);
+      if (offset >= start && offset < end) places.push(i);
+    }
+    return places.map((i) => resolveTarget(side, words, i, section, 0));
+  };
+  const ours = inner(a, symbolA);
+  const theirs = inner(b, symbolB);
+  return ours.length === theirs.length && ours.every((target, i) => {
+    const other = theirs[i]!;
+    if (target.symbol === 0 || other.symbol === 0) return true;
+    if (a.table.kind[target.symbol] === Kind.CONTENT) return depth >= DEEPEST || sameInner(pairing, a, b, target.symbol, other.symbol, depth + 1);
+    return a.table.kind[target.symbol] !== Kind.NAMED || sameSymbol(pairing, target.symbol, other.symbol);
+  });
 }
 
 /** Whether two canonical symbols are twins by any of their names, or as good as twins. */
@@ -93,7 +126,7 @@ export function sameSymbol(pairing: Pairing, a: number, b: number): boolean {
   if (isTwin(pairing, a, b)) return true;
   if (orig.hash[a * 2] !== patched.hash[b * 2] || orig.hash[a * 2 + 1] !== patched.hash[b * 2 + 1]) return false;
   // Both undecided, of one name and one scope: nothing says that they are different, and who depends on them is refused.
-  if (pairing.twin[a] === 0 && pairing.origin[b] === 0) return sameScope(pairing, a, b);
+  if (pairing.twin[a] === 0 && pairing.origin[b] === 0 && sameScope(pairing, a, b)) return true;
   // Equal functions and equal read-only data of one name are interchangeable, whichever was paired with which, unless they
   // refer to names that prove nothing: then equal digests are not equal contents.
   return !orig.has(a, Trait.WRITABLE | Trait.HAS_USES) && !patched.has(b, Trait.WRITABLE | Trait.HAS_USES) && orig.has(a, Trait.CONTENT) && sameContent(orig, a, patched, b);
@@ -123,14 +156,17 @@ function sameExtent(a: Side, b: Side, pa: { section: number; offset: number }, p
   const both = a.table.sectionClass[pa.section]! & b.table.sectionClass[pb.section]!;
   // Writable data without a symbol is told by its section and its content; `.bss` has none to tell.
   if ((both & SectionClass.READONLY) === 0 && ((both & SectionClass.NOBITS) !== 0 || a.object.name(pa.section).replace(/[0-9._]+$/, '') !== b.object.name(pb.section).replace(/[0-9._]+$/, ''))) return false;
-  const lengthA = a.extents.end(pa.section, pa.offset) - pa.offset;
-  const lengthB = b.extents.end(pb.section, pb.offset) - pb.offset;
-  // Where the builds disagree about the extent, the longer one is compared. `ld -r` joins equally named `.rodata..L.str.7`
-  // sections of two units, though: in 7.2 an unreferenced 5-byte object follows the "i686" that override_release copies,
-  // so there the end of the shorter one is the object's.
-  const joined = a.object.name(pa.section).includes('..L') && b.object.name(pb.section).includes('..L');
-  const length = joined ? Math.min(lengthA, lengthB) : Math.max(lengthA, lengthB);
-  if (length <= 0 || pa.offset + length > a.object.size(pa.section) || pb.offset + length > b.object.size(pb.section)) return false;
+  const sizeA = a.object.size(pa.section);
+  const sizeB = b.object.size(pb.section);
+  // A compiler-made `.rodata..L__const.f` is one object, all of it. `ld -r` joins equally named ones of two units, though: in
+  // 7.2 a 5-byte object follows the "i686" that override_release copies, so where sizes differ the shorter one is the object.
+  const whole = a.object.name(pa.section).includes('..L') && b.object.name(pb.section).includes('..L');
+  const joined = whole && sizeA !== sizeB;
+  // Elsewhere an extent ends at the next place that anything refers to; where the builds disagree the longer one is compared.
+  if (whole && !joined) return pa.offset === pb.offset && sameDigest(a.identity.ofRange(pa.section, 0, sizeA, 0).slice(), b.identity.ofRange(pb.section, 0, sizeB, 0));
+  const length = joined ? Math.min(sizeA - pa.offset, sizeB - pb.offset)
+    : Math.max(a.extents.end(pa.section, pa.offset) - pa.offset, b.extents.end(pb.section, pb.offset) - pb.offset);
+  if (length <= 0 || pa.offset + length > sizeA || pb.offset + length > sizeB) return false;
   const da = a.identity.ofRange(pa.section, pa.offset, pa.offset + length, 0).slice();
   return sameDigest(da, b.identity.ofRange(pb.section, pb.offset, pb.offset + length, 0));
 }

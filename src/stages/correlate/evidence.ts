@@ -43,7 +43,7 @@ export function sameContent(orig: ScanTable, a: number, patched: ScanTable, b: n
     && orig.special[a * 2] === patched.special[b * 2] && orig.special[a * 2 + 1] === patched.special[b * 2 + 1];
 }
 
-/** What speaks for a target's twin: undefined for nothing, 0 for contradicting places. */
+/** What speaks for a target's twin: undefined for nothing, 0 where unchanged users contradict each other. */
 export type Votes = Map<number, number>;
 
 /**

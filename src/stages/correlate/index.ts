@@ -26,6 +26,11 @@ export interface Correlation {
   /** FILE symbols without a twin. */
   units: { removed: number[]; added: number[] };
   uses: { orig: UseIndex; patched: UseIndex };
+  /**
+   * ORIG symbols without a twin about which unchanged users disagree: one of those users changed in nothing but which symbol
+   * of the name it refers to, and nothing tells which.
+   */
+  contradicted: number[];
   /** Correlatable symbols without a twin, in table order; the ambiguous ones are among them. */
   unpaired: { orig: number[]; patched: number[] };
 }
@@ -50,7 +55,9 @@ export function correlate(orig: ScannedObject, patched: ScannedObject): Correlat
   settle(pairing, scoped, uses);
   // Then names whose scope changed: LTO promotes a static in one build and not in the other.
   const ambiguous = settle(pairing, joinAnywhere(pairing), uses);
-  return { pairing, ambiguous, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
+  const votes = votesBySlot(pairing, uses.orig, uses.patched, ambiguous.flatMap(({ orig: members }) => members));
+  const contradicted = ambiguous.flatMap(({ orig: members }) => members).filter((symbol) => votes.get(symbol) === 0);
+  return { pairing, ambiguous, contradicted, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
 }
 
 /** Symbols that refer to names which prove nothing: equal digests are not yet equal contents. */

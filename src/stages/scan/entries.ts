@@ -155,7 +155,7 @@ export function noteRecordLines({ object, table }: Identity): void {
   for (let role = 0; role < table.roleCount; role++) {
     const section = table.roles[role]!;
     if ((table.sectionClass[section]! & (SectionClass.RECORD | SectionClass.SPECIAL)) !== SectionClass.RECORD) continue;
-    const line = recordLine(object.name(section));
+    const line = recordLine(object.name(section), object.little);
     if (line === undefined) continue;
     for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
       const symbol = table.covers[i]!;

@@ -1,4 +1,5 @@
 import { RELA_WORDS, R_OFFSET, R_SYM, s64, R_ADDEND, u64, type ElfObject } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
 import { Role, type SpecialSection } from '../../livepatch/special-sections';
 import type { RelaReader } from './relas';
 import type { ScanTable } from './table';
@@ -18,15 +19,30 @@ export function entrySize(object: ElfObject, table: ScanTable, relas: RelaReader
   if (total === 0) return special.sizes[0]!;
   const candidates = [annotatedSize(object, table, section), object.entsize(section), sizes[special.struct] ?? 0, ...special.sizes];
   for (const size of candidates) {
-    if (size >= 4 && total % size === 0 && fits(relas, section, total, size, special.site)) return size;
+    if (size >= 4 && total % size === 0 && fits(table, relas, section, total, size, special)) return size;
   }
   return 0;
 }
 
-function fits(relas: RelaReader, section: number, total: number, size: number, site: number): boolean {
+/**
+ * Whether entries of this size make sense: one reference to code at the site field of each, and none at a field that has no
+ * business with code. Twice the real size has another entry's site in the middle; half of it has a key at the site.
+ */
+function fits(table: ScanTable, relas: RelaReader, section: number, total: number, size: number, special: SpecialSection): boolean {
   const { words, at, stop } = relas.select(section, 0, total);
+  const known = [...special.references(size), special.replacement?.field ?? special.site];
   let sites = 0;
-  for (let i = at; i < stop; i += RELA_WORDS) if (u64(words, i + R_OFFSET) % size === site) sites++;
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    const symbol = words[i + R_SYM]!;
+    if (symbol >= table.symbols) return false;
+    const target = table.section[symbol]!;
+    const code = target < table.sections && (table.sectionClass[target]! & SectionClass.EXEC) !== 0;
+    const field = u64(words, i + R_OFFSET) % size;
+    if (field === special.site) {
+      if (!code) return false;
+      sites++;
+    } else if (code && !known.includes(field)) return false;
+  }
   return sites === total / size;
 }
 

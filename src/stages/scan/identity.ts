@@ -78,7 +78,10 @@ export class Identity {
     const { words } = relas;
     for (let at = relas.at, stop = relas.stop; at < stop; at += RELA_WORDS) {
       const offset = words[at + R_OFFSET + 1] === 0 ? words[at + R_OFFSET]! : u64(words, at + R_OFFSET);
-      if (offset < start || offset >= end) continue;
+      if (offset < start || offset >= end) {
+        if (offset >= this.object.size(section)) this.object.malformed(this.relas.fileOffset(at), `a rela applies to offset ${offset} of section ${section}, which has ${this.object.size(section)} bytes`);
+        continue;
+      }
       const symbol = words[at + R_SYM]!;
       if (symbol >= symbols) this.object.malformed(this.relas.fileOffset(at), `a rela names symbol ${symbol} of ${symbols}`);
       const type = words[at + R_TYPE]!;
@@ -168,7 +171,8 @@ export class Identity {
     else if (bits & SectionClass.RECORD) this.mixRecord(digest, section, offset, user, slot);
     else if (bits & SectionClass.CONSTANT && this.object.entsize(section) > 0) {
       const size = this.object.entsize(section);
-      this.mixExtent(digest, Tag.CONSTANT, section, offset, offset + size, offset, user, slot);
+      const start = Math.floor(offset / size) * size;
+      this.mixExtent(digest, Tag.CONSTANT, section, start, start + size, offset, user, slot);
     } else {
       const target = this.objectAt(section, offset);
       if (target !== 0) this.mixTargetSymbol(digest, target, offset - table.value[target]!, user, slot);
@@ -295,7 +299,7 @@ export class Identity {
     const { object, table } = this;
     const from = object.offset(section);
     if (table.sectionClass[section]! & SectionClass.RECORD) {
-      this.mixRecordBytes(digest, recordLine(object.name(section)), from + start, from + end);
+      this.mixRecordBytes(digest, recordLine(object.name(section), object.little), from + start, from + end);
       return;
     }
     if ((object.bytes.byteOffset + from + start) % 4 === 0) digest.alignedBytes(object.words, object.bytes, from + start, from + end);

@@ -55,26 +55,35 @@ export class BaseName {
   /** Leaves out `.llvm.<hash>`, trailing numbers and numbers between dots, and hashes the rest. */
   private strip(bytes: Uint8Array, start: number, end: number, dot: number): void {
     let stop = end;
+    let behind = end;
     for (let at = dot; at < stop; at++) {
       if (bytes[at] === DOT && startsWith(bytes, at, end, LLVM)) {
         this.promoted = true;
-        this.suffix = suffixHash(bytes, at + LLVM.length, end);
+        let rest = at + LLVM.length;
+        while (rest < end && bytes[rest] !== DOT) rest++;
+        this.suffix = suffixHash(bytes, at + LLVM.length, rest);
+        // `foo.llvm.123.cold` is `foo.cold`.
+        behind = rest;
         stop = at;
       }
     }
     let last = stop;
-    while (last > start && isCounting(bytes[last - 1]!)) last--;
+    if (behind === end) while (last > start && isCounting(bytes[last - 1]!)) last--;
     if (last > start && last !== stop) {
       this.numbered = true;
       stop = last;
     }
     let low = LOW_SEED;
     let high = HIGH_SEED;
-    for (let at = start; at < stop; at++) {
+    for (let at = start; at < end; at++) {
+      if (at === stop) {
+        if (behind === end) break;
+        at = behind;
+      }
       const byte = bytes[at]!;
       if (byte === DOT) {
         // `.0` in the middle of `foo.isra.0.cold`: a counter like any other.
-        const next = afterNumber(bytes, at + 1, stop);
+        const next = afterNumber(bytes, at + 1, at < stop ? stop : end);
         if (next > 0) {
           at = next - 1;
           continue;

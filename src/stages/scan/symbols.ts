@@ -114,7 +114,8 @@ function classify(object: ElfObject, table: ScanTable, symbol: number, type: num
   if (sectionBits & SectionClass.EXIT) traits |= Trait.EXIT;
 
   let kind: number = Kind.NAMED;
-  let correlatable = isFunction || isObject;
+  // Assembler entry points are often sized NOTYPE symbols: code like any other.
+  let correlatable = isFunction || isObject || (type === STT_NOTYPE && table.size[symbol]! > 0 && (sectionBits & SectionClass.EXEC) !== 0);
   if (sectionBits & SectionClass.STRING) {
     kind = Kind.STRING;
     correlatable = false;
