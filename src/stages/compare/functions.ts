@@ -56,6 +56,7 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
   const units = unitNames(a, symbolA);
 
   let line: Difference | null = null;
+  let moved: Difference | null = null;
   let bytesDiffer = false;
   for (let i = 0; i < Math.max(da.instructions.length, db.instructions.length); i++) {
     const ia = da.instructions[i];
@@ -63,7 +64,10 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
     const difference = (): Difference => ({ offset: (ia ?? da.instructions.at(-1))?.offset ?? 0, orig: describe(da, i, disassembler), patched: describe(db, i, disassembler) });
     if (ia === undefined || ib === undefined) {
       const rest = ia === undefined ? db : da;
-      if (isPadding(rest, i)) return verdict('ignored', 'padding', difference());
+      if (isPadding(rest, i)) {
+        if (moved !== null) return verdict('changed', 'code', moved);
+        return verdict('ignored', 'padding', difference());
+      }
       return verdict('changed', 'code', difference());
     }
     const bytesA = da.bytes.subarray(ia.offset, ia.offset + ia.length);
@@ -73,6 +77,11 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
     const tb = db.targets[i]!;
     if (ta.length !== tb.length || ta.some(({ at }, k) => at !== tb[k]!.at)) return verdict('changed', sameBytes ? 'reference' : 'code', difference());
     if (ta.length === 0 && ia.target !== undefined && ib.target !== undefined) {
+      if (insideBoth(da, ia, db, ib) && ia.target !== ib.target && mnemonic(da, ia, disassembler) === mnemonic(db, ib, disassembler)) {
+        // A jump within the function goes further because something was put in between: a change, but that something tells more.
+        moved ??= difference();
+        continue;
+      }
       if (ia.length !== ib.length || !equalBytes(bytesA.subarray(0, ia.opcodeLength), bytesB.subarray(0, ib.opcodeLength))) return verdict('changed', 'code', difference());
       if (!sameBranch(pairing, da, ia, db, ib)) return verdict('changed', 'code', difference());
       bytesDiffer ||= !sameBytes;
@@ -93,10 +102,19 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
       else if (match === 'different') return verdict('changed', k === 0 ? 'reference' : 'second-reference', difference());
     }
   }
+  if (moved !== null) return verdict('changed', 'code', moved);
   const entry = firstEntryDifference(pairing, a, b, symbolA, symbolB);
   if (entry !== undefined) return verdict('changed', 'special-entry', entry);
   if (line !== null) return verdict('ignored', 'line', line);
   return bytesDiffer ? verdict('ignored', 'layout', null) : verdict('same', 'same', null);
+}
+
+function insideBoth(a: Decoded, ia: Instruction, b: Decoded, ib: Instruction): boolean {
+  return ia.target! >= 0 && ia.target! < a.bytes.length && ib.target! >= 0 && ib.target! < b.bytes.length;
+}
+
+function mnemonic({ bytes }: Decoded, instruction: Instruction, disassembler: Disassembler): string {
+  return disassembler.format(bytes, instruction.offset).split(' ', 1)[0]!;
 }
 
 /** Direct branches go to the same place: within the function by offset, else by function and offset. */
@@ -132,13 +150,26 @@ function isPadding({ instructions, targets }: Decoded, from: number): boolean {
   return instructions.slice(from).every(({ padding }) => padding) && targets.slice(from).every((list) => list.length === 0);
 }
 
-/** Instruction `index` in words, with what its relocations refer to. */
+/** Instruction `index` in words: branches by where they go, other operands with what their relocations refer to. */
 export function describe(decoded: Decoded, index: number, disassembler: Disassembler): string {
   const instruction = decoded.instructions[index];
   if (instruction === undefined) return '(end of function)';
   const text = disassembler.format(decoded.bytes, instruction.offset);
   const names = decoded.targets[index]!.map(({ target }) => describeTarget(decoded.side, target));
+  if (instruction.target !== undefined) {
+    const mnemonic = text.slice(0, text.indexOf(' '));
+    return `${mnemonic} ${names[0] ?? describeBranch(decoded, instruction)}`;
+  }
   return names.length === 0 ? text : `${text}    # ${names.join(', ')}`;
+}
+
+/** Where a branch without a relocation goes: an offset in the function, or another function. */
+function describeBranch(decoded: Decoded, instruction: Instruction): string {
+  const inside = instruction.target! >= 0 && instruction.target! < decoded.bytes.length;
+  const { symbol, delta } = inside ? { symbol: 0, delta: instruction.target! } : branchOwner(decoded, instruction);
+  const distance = delta < 0 ? `-0x${(-delta).toString(16)}` : `+0x${delta.toString(16)}`;
+  if (symbol === 0) return inside ? distance : 'outside';
+  return delta === 0 ? decoded.side.name(symbol) : decoded.side.name(symbol) + distance;
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -195,6 +195,8 @@ export function differsInLine(a: string, b: string, units: ReadonlySet<string>):
 export function describeTarget(side: Side, target: Target): string {
   if (target.text !== undefined) return JSON.stringify(target.text);
   const { table } = side;
+  // A site that boot code rewrites (`__fentry__`) refers to nothing any more; its distance would only confuse.
+  if (target.type === side.arch.none && target.symbol !== 0) return `${side.name(target.symbol)} (site)`;
   const distance = (delta: number): string => (delta === 0 ? '' : delta < 0 ? `-0x${(-delta).toString(16)}` : `+0x${delta.toString(16)}`);
   if (target.symbol !== 0) {
     const name = side.name(target.symbol);
