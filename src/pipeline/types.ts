@@ -7,7 +7,10 @@ import type { FileIdentity } from '../elf';
 import type { AmbiguousGroup } from '../stages/correlate';
 import type { Assessment } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
+import type { SymbolExplanation } from '../stages/explain';
 import type { Shape } from '../stages/scan';
+
+export type Explanation = SymbolExplanation;
 
 /** Where a record lives and what it must say of itself to be used. */
 export interface RecordPlace {
@@ -75,25 +78,6 @@ export type AnswerOf<N extends TaskName> = Tasks[N]['answer'];
 
 /** What a thread sends back: a result with its cost, or the diagnostic of what it threw. */
 export type Reply<N extends TaskName> = { answer: AnswerOf<N>; cost: Cost } | { failed: Diagnostic };
-
-/** One instruction of an explanation, aligned with the other side's. */
-export interface ExplainedRow {
-  orig: { offset: number; text: string } | null;
-  patched: { offset: number; text: string } | null;
-  same: boolean;
-}
-
-export interface Explanation {
-  name: string;
-  patchedName: string;
-  kind: 'function' | 'data';
-  file: string | null;
-  section: string;
-  size: { orig: number; patched: number };
-  pairedBy: { rule: string; evidence: string } | null;
-  verdict: Pick<Verdict, 'status' | 'class' | 'first'> | null;
-  rows: ExplainedRow[];
-}
 
 /** The stages in the order in which they run. */
 export const STAGES = ['identify', 'scan', 'digest', 'correlate', 'compare', 'assess'] as const;

@@ -70,7 +70,28 @@ export interface Shape {
   sections: number;
 }
 
+type Place = readonly [offset: number, length: number];
+
+/** Where each column lies, 8-aligned, and how many bytes all take. */
+function layout({ symbols: n, sections: m }: Shape) {
+  let bytes = 0;
+  const column = (width: number, length: number): Place => {
+    const place = [bytes, length] as const;
+    bytes = Math.ceil((bytes + width * length) / 8) * 8;
+    return place;
+  };
+  const columns = {
+    value: column(8, n), size: column(8, n), coverEnd: column(8, n), digest: column(4, n * 4), reference: column(4, n * 4), special: column(4, n * 2),
+    hash: column(4, n * 2), name: column(4, n), section: column(4, n), file: column(4, n), canonical: column(4, n), suffix: column(4, n), traits: column(4, n),
+    lines: column(4, n), covers: column(4, n), listed: column(4, n), nameLength: column(2, n), info: column(1, n), kind: column(1, n),
+    sectionClass: column(4, m), relaSection: column(4, m), coverStart: column(4, m + 1), roles: column(4, m), sectionSpecial: column(1, m), counts: column(4, 4),
+  };
+  return { columns, bytes };
+}
+
 export class ScanTable {
+  readonly buffer: SharedArrayBuffer;
+
   // Per symbol.
   /** File offset of the name. */ readonly name: Uint32Array;
   /** Length of the name in bytes. */ readonly nameLength: Uint16Array;
@@ -106,48 +127,34 @@ export class ScanTable {
   /** Running maximum of the covers' ends within a section: where a backward search may stop. */ readonly coverEnd: Float64Array;
 
   /** Lays the columns over `buffer`, or over fresh zeroed shared memory. */
-  constructor(readonly shape: Shape, readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(ScanTable.bytes(shape))) {
-    const { symbols: n, sections: m } = shape;
-    let at = 0;
-    const take = <T>(type: new (buffer: SharedArrayBuffer, offset: number, length: number) => T, length: number, width: number): T => {
-      const column = new type(buffer, at, length);
-      at = align8(at + length * width);
-      return column;
-    };
-    this.value = take(Float64Array, n, 8);
-    this.size = take(Float64Array, n, 8);
-    this.coverEnd = take(Float64Array, n, 8);
-    this.digest = take(Int32Array, n * 4, 4);
-    this.reference = take(Uint32Array, n * 4, 4);
-    this.special = take(Int32Array, n * 2, 4);
-    this.lines = take(Int32Array, n, 4);
-    this.hash = take(Uint32Array, n * 2, 4);
-    this.name = take(Uint32Array, n, 4);
-    this.section = take(Uint32Array, n, 4);
-    this.file = take(Uint32Array, n, 4);
-    this.canonical = take(Uint32Array, n, 4);
-    this.covers = take(Uint32Array, n, 4);
-    this.suffix = take(Uint32Array, n, 4);
-    this.traits = take(Uint32Array, n, 4);
-    this.listed = take(Uint32Array, n, 4);
-    this.roles = take(Uint32Array, m, 4);
-    this.counts = take(Uint32Array, 4, 4);
-    this.sectionClass = take(Uint32Array, m, 4);
-    this.relaSection = take(Uint32Array, m, 4);
-    this.coverStart = take(Uint32Array, m + 1, 4);
-    this.nameLength = take(Uint16Array, n, 2);
-    this.info = take(Uint8Array, n, 1);
-    this.kind = take(Uint8Array, n, 1);
-    this.sectionSpecial = take(Uint8Array, m, 1);
-  }
-
-  /** Bytes of shared memory that an object of this shape needs. */
-  static bytes({ symbols: n, sections: m }: Shape): number {
-    const widths: ReadonlyArray<readonly [number, number]> = [
-      [n, 8], [n, 8], [n, 8], [n * 4, 4], [n * 4, 4], [n * 2, 4], [n * 2, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [n, 4], [4, 4],
-      [m, 4], [m, 4], [m, 4], [m + 1, 4], [n, 2], [n, 1], [n, 1], [m, 1],
-    ];
-    return widths.reduce((total, [length, width]) => align8(total + length * width), 0);
+  constructor(readonly shape: Shape, buffer?: SharedArrayBuffer) {
+    const { columns: at, bytes } = layout(shape);
+    this.buffer = buffer ??= new SharedArrayBuffer(bytes);
+    this.value = new Float64Array(buffer, ...at.value);
+    this.size = new Float64Array(buffer, ...at.size);
+    this.coverEnd = new Float64Array(buffer, ...at.coverEnd);
+    this.digest = new Int32Array(buffer, ...at.digest);
+    this.reference = new Uint32Array(buffer, ...at.reference);
+    this.special = new Int32Array(buffer, ...at.special);
+    this.hash = new Uint32Array(buffer, ...at.hash);
+    this.name = new Uint32Array(buffer, ...at.name);
+    this.section = new Uint32Array(buffer, ...at.section);
+    this.file = new Uint32Array(buffer, ...at.file);
+    this.canonical = new Uint32Array(buffer, ...at.canonical);
+    this.suffix = new Uint32Array(buffer, ...at.suffix);
+    this.traits = new Uint32Array(buffer, ...at.traits);
+    this.lines = new Int32Array(buffer, ...at.lines);
+    this.covers = new Uint32Array(buffer, ...at.covers);
+    this.listed = new Uint32Array(buffer, ...at.listed);
+    this.nameLength = new Uint16Array(buffer, ...at.nameLength);
+    this.info = new Uint8Array(buffer, ...at.info);
+    this.kind = new Uint8Array(buffer, ...at.kind);
+    this.sectionClass = new Uint32Array(buffer, ...at.sectionClass);
+    this.relaSection = new Uint32Array(buffer, ...at.relaSection);
+    this.coverStart = new Uint32Array(buffer, ...at.coverStart);
+    this.roles = new Uint32Array(buffer, ...at.roles);
+    this.sectionSpecial = new Uint8Array(buffer, ...at.sectionSpecial);
+    this.counts = new Uint32Array(buffer, ...at.counts);
   }
 
   get listedCount(): number {
@@ -185,8 +192,4 @@ export class ScanTable {
   has(symbol: number, trait: number): boolean {
     return (this.traits[symbol]! & trait) !== 0;
   }
-}
-
-function align8(bytes: number): number {
-  return Math.ceil(bytes / 8) * 8;
 }
