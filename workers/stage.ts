@@ -13,7 +13,7 @@ import {
   contentDigest, decodeDigests, decodeInput, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
   type SpecialRecord,
 } from '../src/records';
-import { ScanTable, Trait, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
+import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess } from '../src/stages/assess';
@@ -63,12 +63,13 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
 
   digest({ object, from, to, place, fresh }) {
     const table = tableOf(object);
+    const symbols = contentSymbols(table, from, to);
     const found = recorded(place, 'digest', fresh, (messages) => {
-      const shard = decodeDigests(messages[0], table.digest);
+      const shard = decodeDigests(messages[0], symbols, table.digest);
       return shard?.from === from && shard.to === to ? shard : undefined;
     });
     const uses = found.value?.uses ?? digestShard(open(object), table, from, to);
-    if (found.value === undefined) keep(object, place, 'digest', [encodeDigests({ from, to, uses }, table.digest)]);
+    if (found.value === undefined) keep(object, place, 'digest', [encodeDigests({ from, to, uses }, symbols, table.digest)]);
     return { answer: { uses, bytes: (to - from) * 16 }, reused: found.value !== undefined, miss: found.miss };
   },
 

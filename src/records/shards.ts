@@ -1,5 +1,5 @@
 import { klpflow } from './generated/schema';
-import { bytesOf, fill, words } from './table';
+import { bytesOf, words } from './table';
 
 export interface DigestRecord {
   from: number;
@@ -7,16 +7,24 @@ export interface DigestRecord {
   uses: Uint32Array;
 }
 
-/** One shard's digests, [from, to) of the column, and its uses. */
-export function encodeDigests({ from, to, uses }: DigestRecord, digest: Int32Array): Uint8Array {
-  return klpflow.DigestShard.encode({ from, to, digest: bytesOf(digest, from * 4, (to - from) * 4), uses: bytesOf(uses) } as klpflow.DigestShard).finish();
+/** One shard's uses, and the digests of `symbols`, all in [from, to). */
+export function encodeDigests({ from, to, uses }: DigestRecord, symbols: Uint32Array, column: Int32Array): Uint8Array {
+  const digest = new Int32Array(symbols.length * 4);
+  symbols.forEach((symbol, i) => {
+    for (let word = 0; word < 4; word++) digest[i * 4 + word] = column[symbol * 4 + word]!;
+  });
+  return klpflow.DigestShard.encode({ from, to, digest: bytesOf(digest), uses: bytesOf(uses) } as klpflow.DigestShard).finish();
 }
 
-/** Fills the digest column from a shard's message; undefined where it does not fit. */
-export function decodeDigests(message: Uint8Array | undefined, digest: Int32Array): DigestRecord | undefined {
+/** Fills the digests of `symbols` from a shard's message; undefined where it does not fit. */
+export function decodeDigests(message: Uint8Array | undefined, symbols: Uint32Array, column: Int32Array): DigestRecord | undefined {
   if (message === undefined) return undefined;
   const shard = klpflow.DigestShard.decode(message);
-  if (!fill(digest, shard.from * 4, shard.digest) || shard.digest.length !== (shard.to - shard.from) * 16) return undefined;
+  if (shard.digest.length !== symbols.length * 16) return undefined;
+  const digest = words(shard.digest);
+  symbols.forEach((symbol, i) => {
+    for (let word = 0; word < 4; word++) column[symbol * 4 + word] = digest[i * 4 + word]!;
+  });
   return { from: shard.from, to: shard.to, uses: words(shard.uses) };
 }
 

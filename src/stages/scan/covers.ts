@@ -8,7 +8,7 @@ import { Trait, type ScanTable } from './table';
  * base-name hash: unlike the order of the symbol table this does not change when a patch reorders them.
  */
 export function indexCovers(table: ScanTable): void {
-  const { section, covers, coverStart, value, size, coverEnd, symbols, sections } = table;
+  const { section, covers, coverStart, symbols, sections } = table;
   const counts = coverStart;
   for (let symbol = 1; symbol < symbols; symbol++) if (isCover(table, symbol)) counts[section[symbol]! + 1]!++;
   for (let s = 0; s < sections; s++) counts[s + 1]! += counts[s]!;
@@ -17,7 +17,6 @@ export function indexCovers(table: ScanTable): void {
     if (!isCover(table, symbol)) continue;
     const at = next[section[symbol]!]!++;
     covers[at] = symbol;
-    coverEnd[at] = value[symbol]! + size[symbol]!;
   }
   for (let s = 1; s < sections; s++) if (coverStart[s + 1]! - coverStart[s]! > 1) orderSection(table, coverStart[s]!, coverStart[s + 1]!);
 }
@@ -26,11 +25,6 @@ export function indexCovers(table: ScanTable): void {
 function orderSection(table: ScanTable, from: number, to: number): void {
   const { covers, value, size } = table;
   covers.subarray(from, to).sort((a, b) => value[a]! - value[b]! || size[b]! - size[a]! || a - b);
-  let end = 0;
-  for (let i = from; i < to; i++) {
-    end = Math.max(end, value[covers[i]!]! + size[covers[i]!]!);
-    table.coverEnd[i] = end;
-  }
   uniteAliases(table, from, to);
 }
 

@@ -3,7 +3,7 @@ import { SectionClass } from '../../livepatch/section-class';
 import { REFERENCE_AMBIGUOUS, Trait, type ScanTable } from './table';
 
 /**
- * Fills the columns that follow from the others and are not recorded: `reference`, `listed`, `roles`. Kinds, aliases and
+ * Fills the columns that follow from the others and are not recorded: `reference`, `listed`, `roles`, `coverEnd`. Kinds, aliases and
  * ambiguity must be known.
  */
 export function deriveColumns(table: ScanTable): void {
@@ -22,9 +22,14 @@ export function deriveColumns(table: ScanTable): void {
   table.listedCount = count;
   table.coldCount = cold;
 
-  const { roles, sectionSpecial, sectionClass, sections } = table;
+  const { roles, sectionSpecial, sectionClass, sections, covers, coverStart, coverEnd, value, size } = table;
   let found = 0;
   for (let section = 1; section < sections; section++) {
+    for (let i = coverStart[section]!, stop = coverStart[section + 1]!, end = 0; i < stop; i++) {
+      const cover = covers[i]!;
+      end = Math.max(end, value[cover]! + size[cover]!);
+      coverEnd[i] = end;
+    }
     if (sectionSpecial[section] !== 0 || (sectionClass[section]! & SectionClass.RECORD) !== 0) roles[found++] = section;
   }
   table.roleCount = found;

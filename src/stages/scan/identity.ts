@@ -43,13 +43,10 @@ export class Identity {
     this.relas = new RelaReader(object, table);
   }
 
-  /** Fills the digests of all content symbols in [from, to). */
-  digestSymbols(from: number, to: number): void {
-    const { table } = this;
-    for (let symbol = from; symbol < to; symbol++) {
-      if ((table.traits[symbol]! & (Trait.CONTENT | Trait.ALIAS)) !== Trait.CONTENT) continue;
-      table.digest.set(this.ofSymbol(symbol, symbol), symbol * 4);
-    }
+  /** Fills the digests of some content symbols. */
+  digestSymbols(symbols: Uint32Array): void {
+    const { digest } = this.table;
+    for (let i = 0; i < symbols.length; i++) digest.set(this.ofSymbol(symbols[i]!, symbols[i]!), symbols[i]! * 4);
   }
 
   /** The digest of a symbol's range. `user` owns the uses found on the way, 0 for none. */

@@ -13,7 +13,7 @@ import { digestEntries, markSites, noteRecordLines, specialTables, type UnknownE
 import type { StructSizes } from './entry-size';
 import { Identity } from './identity';
 import { classifySections } from './sections';
-import { readSymbols, sample } from './symbols';
+import { readSymbols } from './symbols';
 import { ScanTable, Trait } from './table';
 import { Uses } from './uses';
 
@@ -59,14 +59,23 @@ export function shardBounds(table: ScanTable): number[] {
   return bounds;
 }
 
+/** Symbols of [from, to) that have a digest of their own. */
+export function contentSymbols({ traits }: ScanTable, from: number, to: number): Uint32Array {
+  const symbols = new Uint32Array(to - from);
+  let count = 0;
+  for (let symbol = from; symbol < to; symbol++) if ((traits[symbol]! & (Trait.CONTENT | Trait.ALIAS)) === Trait.CONTENT) symbols[count++] = symbol;
+  return symbols.subarray(0, count);
+}
+
 /** Digests symbols [from, to); returns the uses of ambiguous names, USE_WORDS words each. */
 export function digestShard(object: ElfObject, table: ScanTable, from: number, to: number): Uint32Array {
   const arch = archOf(object.machine, object.path);
   // A sample of the range first, for V8's sake (see readSymbols); its uses are thrown away, its digests written again.
-  const rehearsal = new Identity(object, table, arch, new Uses());
-  for (const symbol of sample(from, to, 400)) rehearsal.digestSymbols(symbol, symbol + 1);
+  const symbols = contentSymbols(table, from, to);
+  const step = Math.max(1, Math.floor(symbols.length / 200));
+  new Identity(object, table, arch, new Uses()).digestSymbols(symbols.filter((_, i) => i % step === 0));
   const uses = new Uses();
-  new Identity(object, table, arch, uses).digestSymbols(from, to);
+  new Identity(object, table, arch, uses).digestSymbols(symbols);
   return uses.take();
 }
 

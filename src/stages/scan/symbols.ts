@@ -20,15 +20,10 @@ const CONTENT_CLASSES = SectionClass.STRING | SectionClass.DERIVED | SectionClas
  */
 export function readSymbols(object: ElfObject, table: ScanTable): void {
   const reader = new SymbolReader(object, table);
-  for (const symbol of sample(1, table.symbols, 512)) reader.read(symbol);
+  const step = Math.max(1, Math.floor(table.symbols / 512));
+  for (let symbol = 1; symbol < table.symbols; symbol += step) reader.read(symbol);
   reader.file = 0;
   for (let symbol = 1; symbol < table.symbols; symbol++) reader.read(symbol);
-}
-
-/** About `count` numbers spread evenly over [from, to). */
-export function* sample(from: number, to: number, count: number): Generator<number> {
-  const step = Math.max(1, Math.floor((to - from) / count));
-  for (let i = from; i < to; i += step) yield i;
 }
 
 class SymbolReader {
