@@ -197,6 +197,12 @@ describe('what included code reaches', () => {
     expect(diff.data.added).toEqual(['brand_new']);
   });
 
+  test('one more name for existing data is no new data', () => {
+    // Its bytes are the running kernel's; made anew, two copies of one variable would drift apart.
+    const build = (): ObjectBuilder => object().file('x.c').data('old', [u32(1)]);
+    expect(diffObjects(build(), build().alias('young', 'old')).data.added).toEqual([]);
+  });
+
   test('a cold part goes with its function', () => {
     // Included without it, the clone jumps into the running kernel's old cold part.
     const build = (value: number): ObjectBuilder => object().file('x.c').func('f', body(call('f.cold'))).func('f.cold', code(movEax(value), hex('c3')), { ...LOCAL, section: '.text.unlikely.f' });

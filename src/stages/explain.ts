@@ -2,12 +2,10 @@
  * explain: the first difference of one symbol, both sides beside each other.
  */
 import { KlpflowError } from '../diagnostics';
-import { RULES, type Pairing } from './correlate';
+import { EVIDENCE, RULES, originOf, twinOf, type Pairing } from './correlate';
 import { comparePairs, type Side, type Verdict } from './compare';
 import { decodeFunction, describe, type Decoded } from './compare/functions';
-import { EVIDENCE } from './assess';
 import { unitOf } from './assess/names';
-import { originOf } from './assess/carry';
 import { Trait } from './scan';
 
 export interface Row {
@@ -35,12 +33,12 @@ export interface SymbolExplanation {
 export function explainSymbol(pairing: Pairing, orig: Side, patched: Side, name: string, context: number): SymbolExplanation {
   const named = lookUp(orig, name);
   let a = named === 0 ? 0 : orig.table.canonical[named]!;
-  let b = a === 0 ? 0 : twinOf(pairing, orig, patched, a);
+  let b = a === 0 ? 0 : twinOf(pairing, a);
   if (a === 0) {
     const there = lookUp(patched, name);
     if (there === 0) throw new KlpflowError('symbol-not-found', `neither object defines a function or variable ${name}`, { symbol: name });
     b = patched.table.canonical[there]!;
-    a = originOf({ pairing, orig, patched }, b);
+    a = originOf(pairing, b);
   }
   const side = a !== 0 ? orig : patched;
   const symbol = a !== 0 ? a : b;
@@ -63,25 +61,14 @@ export function explainSymbol(pairing: Pairing, orig: Side, patched: Side, name:
 /** The symbol of this name: a function or object with content before any other; several locals of one name give the first. */
 function lookUp(side: Side, name: string): number {
   const { table } = side;
+  const length = Buffer.byteLength(name);
   let found = 0;
   for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if (table.nameLength[symbol] !== Buffer.byteLength(name) || !table.has(symbol, Trait.FUNC | Trait.OBJECT) || side.name(symbol) !== name) continue;
+    if (table.nameLength[symbol] !== length || !table.has(symbol, Trait.FUNC | Trait.OBJECT) || side.name(symbol) !== name) continue;
     if (table.has(symbol, Trait.CONTENT)) return symbol;
     found ||= symbol;
   }
   return found;
-}
-
-function twinOf(pairing: Pairing, orig: Side, patched: Side, symbol: number): number {
-  const direct = pairing.twin[symbol]!;
-  if (direct !== 0) return patched.table.canonical[direct]!;
-  const section = orig.table.section[symbol]!;
-  if (section >= orig.table.sections) return 0;
-  for (let i = orig.table.coverStart[section]!; i < orig.table.coverStart[section + 1]!; i++) {
-    const alias = orig.table.covers[i]!;
-    if (orig.table.canonical[alias] === symbol && pairing.twin[alias] !== 0) return patched.table.canonical[pairing.twin[alias]!]!;
-  }
-  return 0;
 }
 
 /** Instructions around the first difference, in step up to it. */

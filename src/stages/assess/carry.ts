@@ -1,5 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { Verdict } from '../compare';
+import { originOf } from '../correlate';
 import { Trait } from '../scan';
 import { plain } from './names';
 import { usersOf } from './references';
@@ -15,10 +16,10 @@ import type { AssessInput } from './index';
  * without that table (a unit before objtool) says nothing, and nothing is concluded.
  */
 export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Verdict>, included: Set<number>, discarded: number, result: ObjectResult, diagnostics: Diagnostic[]): void {
-  const { orig, patched, objectName } = input;
+  const { pairing, orig, patched, objectName } = input;
   if (!input.traceKnown) return;
   const traceable = (symbol: number): boolean => {
-    const twin = originOf(input, symbol);
+    const twin = originOf(pairing, symbol);
     return twin !== 0 && orig.table.has(twin, Trait.TRACEABLE);
   };
   const refuse = (symbol: number, why: string): void => {
@@ -52,17 +53,4 @@ export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Ve
     }
     open = next;
   }
-}
-
-/** ORIG's canonical twin of a canonical PATCHED symbol, by any of its names; 0 for none. */
-export function originOf({ pairing, orig, patched }: Pick<AssessInput, 'pairing' | 'orig' | 'patched'>, symbol: number): number {
-  const section = patched.table.section[symbol]!;
-  const direct = pairing.origin[symbol]!;
-  if (direct !== 0) return orig.table.canonical[direct]!;
-  if (section >= patched.table.sections) return 0;
-  for (let i = patched.table.coverStart[section]!; i < patched.table.coverStart[section + 1]!; i++) {
-    const alias = patched.table.covers[i]!;
-    if (patched.table.canonical[alias] === symbol && pairing.origin[alias] !== 0) return orig.table.canonical[pairing.origin[alias]!]!;
-  }
-  return 0;
 }

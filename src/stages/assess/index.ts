@@ -6,13 +6,13 @@
  * work. Every reason is collected; none ends the run.
  */
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { RULES, type AmbiguousGroup, type Pairing } from '../correlate';
+import { EVIDENCE, RULES, namesOf, originOf, twinOf, type AmbiguousGroup, type Pairing } from '../correlate';
 import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
 import type { UnknownEntrySize } from '../scan/entries';
 import { carryCallers } from './carry';
 import { checkReach } from './reach';
-import { ColdParts, aliasesOf, plain, unitOf } from './names';
+import { ColdParts, plain, unitOf } from './names';
 import type { Assessment, ChangedFunction, ObjectResult } from './result';
 
 export type { Assessment, CarriedFunction, ChangedFunction, ObjectResult, PlainSymbol } from './result';
@@ -112,7 +112,7 @@ export function assess(input: AssessInput): Assessment {
 function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: Verdict): ChangedFunction {
   const { orig: a, patched: b } = verdict;
   // Names of the body that lead to this twin: one body can have become two.
-  const names = aliasesOf(orig, a).filter((symbol) => pairing.twin[symbol] !== 0 && patched.table.canonical[pairing.twin[symbol]!] === b);
+  const names = namesOf(orig.table, a).filter((symbol) => pairing.twin[symbol] !== 0 && patched.table.canonical[pairing.twin[symbol]!] === b);
   const paired = names[0] ?? a;
   const name = orig.name(paired);
   const patchedName = names.length === 0 ? patched.name(b) : patched.name(pairing.twin[paired]!);
@@ -129,20 +129,6 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
     pairedBy: { rule, evidence: EVIDENCE[rule] },
   };
 }
-
-/** What each pairing rule rests on, in words. */
-export const EVIDENCE: Record<(typeof RULES)[number], string> = {
-  none: 'not paired',
-  name: 'the only symbol of this name in both objects',
-  unit: 'the only symbol of this name in the paired compilation units',
-  promotion: 'the only symbol of this name left, local in one build and promoted or global in the other',
-  suffix: 'the same LTO unit hash as other pairs of the unit',
-  content: 'equal contents, different from every other symbol of the name',
-  identical: 'all symbols of the name have equal contents',
-  use: 'the same places of unchanged functions refer to them',
-  user: 'the same functions use them, and no other symbol of the name',
-  remaining: 'every other symbol of the name is paired',
-};
 
 function foldColdParts({ orig, patched, verdicts }: AssessInput): Verdict[] {
   const origCold = new ColdParts(orig);
@@ -169,20 +155,15 @@ function foldColdParts({ orig, patched, verdicts }: AssessInput): Verdict[] {
 function newFunctions({ pairing, patched, unpaired }: AssessInput, undecided: ReadonlySet<number>): number[] {
   const { table } = patched;
   return unpaired.patched.filter((symbol) => !table.has(symbol, Trait.OBJECT) && !table.has(symbol, Trait.COLD)
-    && table.canonical[symbol] === symbol && !undecided.has(symbol) && !hasPairedName(patched, symbol, pairing.origin));
-}
-
-/** Whether any name of a body has a twin. */
-function hasPairedName(side: Side, canonical: number, paired: Uint32Array): boolean {
-  return aliasesOf(side, canonical).some((symbol) => paired[symbol] !== 0);
+    && table.canonical[symbol] === symbol && !undecided.has(symbol) && originOf(pairing, symbol) === 0);
 }
 
 function listUnpaired({ pairing, orig, patched, unpaired }: AssessInput, result: ObjectResult, undecided: ReadonlySet<number>, undecidedOrig: ReadonlySet<number>): void {
   for (const symbol of unpaired.patched) {
-    if (patched.table.has(symbol, Trait.OBJECT) && !undecided.has(symbol)) result.data.new.push(plain(patched, symbol));
+    if (patched.table.has(symbol, Trait.OBJECT) && patched.table.canonical[symbol] === symbol && !undecided.has(symbol) && originOf(pairing, symbol) === 0) result.data.new.push(plain(patched, symbol));
   }
   for (const symbol of unpaired.orig) {
-    if (orig.table.canonical[symbol] !== symbol || undecidedOrig.has(symbol) || orig.table.has(symbol, Trait.COLD) || hasPairedName(orig, symbol, pairing.twin)) continue;
+    if (orig.table.canonical[symbol] !== symbol || undecidedOrig.has(symbol) || orig.table.has(symbol, Trait.COLD) || twinOf(pairing, symbol) !== 0) continue;
     (orig.table.has(symbol, Trait.OBJECT) ? result.data : result.functions).removed.push(plain(orig, symbol));
   }
 }

@@ -14,18 +14,6 @@ export function plain(side: Side, symbol: number): PlainSymbol {
   return { name: side.name(symbol), file: unitOf(side, symbol), section: side.sectionName(symbol) };
 }
 
-/** All names of a canonical symbol's body, itself first, in symbol-table order. */
-export function aliasesOf(side: Side, canonical: number): number[] {
-  const { table } = side;
-  const section = table.section[canonical]!;
-  const names: number[] = [];
-  for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
-    const symbol = table.covers[i]!;
-    if (symbol !== canonical && table.canonical[symbol] === canonical && table.has(symbol, Trait.FUNC | Trait.OBJECT)) names.push(symbol);
-  }
-  return [canonical, ...names.sort((a, b) => a - b)];
-}
-
 /** Which function each cold part belongs to. One pass over the functions, and none where there are no cold parts. */
 export class ColdParts {
   private readonly parents = new Map<number, number>();

@@ -3,8 +3,8 @@ import { SectionClass } from '../../livepatch/section-class';
 import { isRewritablePointer, runtimeConstantOf } from '../../livepatch/runtime-constants';
 import { RUNTIME_SPECIAL } from '../../livepatch/special-sections';
 import { entriesOf } from '../compare/entries';
+import { originOf } from '../correlate';
 import { Kind, Trait } from '../scan';
-import { originOf } from './carry';
 import { entryReferences, referencesFrom, replacementReferences, type Reference } from './references';
 import type { AssessInput } from './index';
 
@@ -24,7 +24,7 @@ interface Included {
  * Every problem is reported once, at the first reference that meets it.
  */
 export function checkReach(input: AssessInput, included: ReadonlySet<number>, undecided: ReadonlySet<number>, discarded: number, diagnostics: Diagnostic[]): void {
-  const { patched, objectName } = input;
+  const { pairing, patched, objectName } = input;
   const { table } = patched;
   const told = new Set<string>();
   const refuse: Refuse = (code, from, at, about, message) => {
@@ -61,7 +61,7 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
         refuse(code, from, at, patched.name(symbol), `${from.name} refers to ${patched.name(symbol)}, and nothing tells which one of ORIG that is`);
         continue;
       }
-      const twin = originOf(input, symbol);
+      const twin = originOf(pairing, symbol);
       if (twin !== 0) checkExisting(input, from, reference, twin, discarded, refuse);
       else if (isNewData(table.kind[symbol]!, table.traits[symbol]!)) {
         seen.add(symbol);

@@ -2,7 +2,7 @@ import { Digest, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from 
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, Trait } from '../scan';
 import { stringEnd } from '../scan/identity';
-import { sameContent, type Pairing } from '../correlate';
+import { namesOf, sameContent, type Pairing } from '../correlate';
 import type { Side } from './side';
 
 /** What one relocation refers to, resolved for one instruction. */
@@ -135,13 +135,7 @@ export function sameSymbol(pairing: Pairing, a: number, b: number): boolean {
 function isTwin({ orig, patched, twin }: Pairing, a: number, b: number): boolean {
   if (twin[a] !== 0) return patched.canonical[twin[a]!] === b;
   // The canonical name may be gone while the body's other names are paired.
-  const section = orig.section[a]!;
-  if (section >= orig.sections) return false;
-  for (let i = orig.coverStart[section]!; i < orig.coverStart[section + 1]!; i++) {
-    const alias = orig.covers[i]!;
-    if (orig.canonical[alias] === a && twin[alias] !== 0 && patched.canonical[twin[alias]!] === b) return true;
-  }
-  return false;
+  return namesOf(orig, a).some((alias) => twin[alias] !== 0 && patched.canonical[twin[alias]!] === b);
 }
 
 /** Whether two symbols without twins could be: of paired units, or of none. */

@@ -14,7 +14,8 @@ import { Pairing } from './pairing';
 import { pairBySuffix } from './promoted';
 import { pairUnits } from './units';
 
-export { Pairing, RULES, type Rule } from './pairing';
+export { EVIDENCE, Pairing, RULES, type Rule } from './pairing';
+export { namesOf, originOf, twinOf } from './bodies';
 export { UseIndex, bySlot, sameContent } from './evidence';
 
 /** Symbols that share a name and that no evidence tells apart. */

@@ -16,6 +16,20 @@ export const RULES = [
 
 export type Rule = (typeof RULES)[number];
 
+/** What each pairing rule rests on, in words. */
+export const EVIDENCE: Record<Rule, string> = {
+  none: 'not paired',
+  name: 'the only symbol of this name in both objects',
+  unit: 'the only symbol of this name in the paired compilation units',
+  promotion: 'the only symbol of this name left, local in one build and promoted or global in the other',
+  suffix: 'the same LTO unit hash as other pairs of the unit',
+  content: 'equal contents, different from every other symbol of the name',
+  identical: 'all symbols of the name have equal contents',
+  use: 'the same places of unchanged functions refer to them',
+  user: 'the same functions use them, and no other symbol of the name',
+  remaining: 'every other symbol of the name is paired',
+};
+
 /** The partial one-to-one map between two objects' symbols. */
 export class Pairing {
   /** By ORIG symbol: the PATCHED twin, 0 for none. */ readonly twin: Uint32Array<SharedArrayBuffer>;
