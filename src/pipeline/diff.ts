@@ -8,12 +8,12 @@ import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagn
 import { fileIdentity, sameIdentity } from '../elf';
 import type { ObjectResult } from '../stages/assess';
 import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
-import { correlate, type Correlation } from '../stages/correlate';
+import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
 import { ScanTable } from '../stages/scan';
 import { Flow, type RunOptions } from './flow';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { identify$, scan$, type Identified, type Scanned } from './scan';
-import type { Explanation, PairRef, RunReport } from './types';
+import type { Explanation, ObjectRef, PairRef, RunReport } from './types';
 
 export interface PairRequest extends RunOptions {
   orig: string;
@@ -166,16 +166,35 @@ async function identifyBoth(flow: Flow, { orig, patched }: PairRequest): Promise
   return [a, b];
 }
 
-function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<[Scanned, Scanned]> {
-  return lastValueFrom(forkJoin([scan$(flow, orig), scan$(flow, patched)]));
+interface BothScanned {
+  orig: Scanned;
+  patched: Scanned;
+  named: NamePairs | undefined;
 }
 
-async function correlateBoth(flow: Flow, [orig, patched]: [Scanned, Scanned]): Promise<{ correlation: Correlation; pair: PairRef }> {
+/** Scans both objects. As soon as both tables are there this thread pairs names, while the others make the digests. */
+async function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<BothScanned> {
+  const tables = new Map<string, ScanTable>();
+  let named: NamePairs | undefined;
+  let spent: Promise<void> | undefined;
+  const tableDone = ({ table, path }: ObjectRef): void => {
+    tables.set(path === orig.path ? 'orig' : 'patched', new ScanTable(table.shape, table.buffer));
+    if (tables.size === 2) spent = flow.progress.onMain('correlate', () => void (named = pairByName(tables.get('orig')!, tables.get('patched')!)));
+    // Reported where it is awaited, also when another stage fails first.
+    spent?.catch(() => undefined);
+  };
+  const [a, b] = await lastValueFrom(forkJoin([scan$(flow, orig, tableDone), scan$(flow, patched, tableDone)]));
+  await spent;
+  return { orig: a, patched: b, named };
+}
+
+async function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): Promise<{ correlation: Correlation; pair: PairRef }> {
   flow.checkStopped();
   flow.pool.warm();
   const correlation = await flow.progress.onMain('correlate', () => correlate(
-    { table: new ScanTable(orig.ref.table.shape, orig.ref.table.buffer), uses: orig.uses },
-    { table: new ScanTable(patched.ref.table.shape, patched.ref.table.buffer), uses: patched.uses },
+    { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.buffer), uses: orig.uses },
+    { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.buffer), uses: patched.uses },
+    named,
   ));
   flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
   const { twin, origin, rule } = correlation.pairing;
@@ -209,9 +228,9 @@ async function compareCandidates(flow: Flow, correlation: Correlation, pair: Pai
   );
 }
 
-async function assessAll(flow: Flow, request: DiffRequest, scans: [Scanned, Scanned], { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<Findings> {
+async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<Findings> {
   const { object, diagnostics } = await lastValueFrom(
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans[0].traceKnown, objectName: request.module ?? 'vmlinux', unknownSizes: scans[1].unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
   );
   const all = [...diagnostics];
   if (units.removed.length + units.added.length > 0) {

@@ -11,8 +11,8 @@ const STAGE_OF: Record<TaskName, StageName | undefined> = {
 export class Progress {
   readonly events = new Subject<ProgressEvent>();
   private readonly totals = new Map<string, { done: number; total: number }>();
-  /** Stages that ran on the main thread: name to [start, end] in milliseconds. */
-  private readonly main = new Map<StageName, { start: number; end: number; items: number }>();
+  /** What ran on the main thread, by stage; milliseconds. */
+  private readonly main = new Map<StageName, Array<{ start: number; end: number }>>();
   private readonly items = new Map<StageName, { items: number; bytes: number }>();
 
   /** @param startedAt when the run began, by `performance.now()` */
@@ -40,7 +40,7 @@ export class Progress {
   async onMain<T>(stage: StageName, work: () => T): Promise<T> {
     const start = performance.timeOrigin + performance.now();
     const result = work();
-    this.main.set(stage, { start, end: performance.timeOrigin + performance.now(), items: 1 });
+    this.main.set(stage, [...(this.main.get(stage) ?? []), { start, end: performance.timeOrigin + performance.now() }]);
     return result;
   }
 
@@ -51,11 +51,12 @@ export class Progress {
     const reports: StageReport[] = [{ name: 'startup', seconds: startup, cpuSeconds: startup, items: 1, bytes: 0, reused: 0 }];
     for (const stage of STAGES) {
       const costs = tasks.filter(({ name }) => STAGE_OF[name] === stage).map(({ cost }) => cost);
-      const main = this.main.get(stage);
-      if (costs.length === 0 && main === undefined) continue;
-      const spans = [...costs, ...(main === undefined ? [] : [main])];
-      const seconds = (Math.max(...spans.map(({ end }) => end)) - Math.min(...spans.map(({ start }) => start))) / 1000;
-      const cpuSeconds = spans.reduce((sum, { start, end }) => sum + end - start, 0) / 1000;
+      const main = this.main.get(stage) ?? [];
+      if (costs.length === 0 && main.length === 0) continue;
+      const busy = (spans: ReadonlyArray<{ start: number; end: number }>): number => spans.reduce((sum, { start, end }) => sum + end - start, 0) / 1000;
+      const cpuSeconds = busy(costs) + busy(main);
+      // A stage on this thread runs in pieces, with other stages in between.
+      const seconds = costs.length === 0 ? busy(main) : (Math.max(...costs.map(({ end }) => end)) - Math.min(...costs.map(({ start }) => start))) / 1000;
       const { items = 0, bytes = 0 } = this.items.get(stage) ?? {};
       reports.push({ name: stage, seconds, cpuSeconds, items, bytes, reused: costs.filter(({ reused }) => reused).length });
     }

@@ -44,9 +44,9 @@ async function settledIdentity(path: string): Promise<FileIdentity> {
 
 /**
  * Fills one object's columns: the table on one thread, then its digests in shards on all of them. Shards of both objects
- * share the threads; each is recorded when it is done.
+ * share the threads; each is recorded when it is done. `tableDone` is told when the table is there and digests are under way.
  */
-export function scan$(flow: Flow, { path, identity, digest }: Identified): Observable<Scanned> {
+export function scan$(flow: Flow, { path, identity, digest }: Identified, tableDone: (ref: ObjectRef) => void = () => undefined): Observable<Scanned> {
   const { runDir, fresh, structSizes } = flow;
   return flow.task('scan', path, 'readTable', { path, identity, place: runDir.table(digest), fresh }, ({ table, bytes }) => ({ items: table.shape.symbols, bytes })).pipe(
     mergeMap(({ table, bounds }) => {
@@ -61,6 +61,7 @@ export function scan$(flow: Flow, { path, identity, digest }: Identified): Obser
         // Threads finish in any order; position decides.
         map((done) => done.sort((a, b) => a.i - b.i).map(({ uses }) => uses)),
       );
+      setImmediate(tableDone, ref);
       return forkJoin({ special, digests }).pipe(
         map(({ special: entries, digests: uses }) => ({ ref, uses: joined([...uses, entries.uses]), unknownSizes: entries.unknown, traceKnown: entries.traceKnown })),
       );

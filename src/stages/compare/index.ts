@@ -34,8 +34,9 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
     if (twin[symbol] === 0) continue;
     const a = orig.canonical[symbol]!;
     const b = patched.canonical[twin[symbol]!]!;
-    if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0 && orig.size[a] === patched.size[b]) continue;
-    if (sameContent(orig, a, patched, b) && orig.size[a] === patched.size[b] && !suspects.has(a) && !usesDiffer(pairing, uses, a, b)) {
+    const sameSize = orig.size[a] === patched.size[b];
+    if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0 && sameSize) continue;
+    if (sameContent(orig, a, patched, b) && sameSize && (suspects.size === 0 || !suspects.has(a)) && !usesDiffer(pairing, uses, a, b)) {
       if (orig.lines[a] !== patched.lines[b] && symbol === a) lineOnly.push(a);
       continue;
     }
@@ -59,9 +60,23 @@ export function namesakesLeft({ pairing, unpaired, ambiguous }: Pick<Correlation
   return new Set(unpaired.orig.filter((symbol) => !undecided.has(symbol) && names.has(orig.hash[symbol * 2]! * 0x100000000 + orig.hash[symbol * 2 + 1]!)).map((symbol) => orig.canonical[symbol]!));
 }
 
+/** Whether both make the same uses in the same order, of twins: the common case, without a list for each. */
+function usesAgree({ twin, patched }: Pairing, uses: Correlation['uses'], a: number, b: number): boolean {
+  const ours = uses.orig.wordsOf(a);
+  const theirs = uses.patched.wordsOf(b);
+  if (ours.length !== theirs.length) return false;
+  for (let i = 0; i < ours.length; i++) {
+    const target = uses.orig.words[ours[i]! + 2]!;
+    if (uses.orig.words[ours[i]! + 1] !== uses.patched.words[theirs[i]! + 1]) return false;
+    if (twin[target] === 0 || patched.canonical[twin[target]!] !== uses.patched.words[theirs[i]! + 2]) return false;
+  }
+  return true;
+}
+
 /** Whether some slot refers to a symbol of an ambiguous name that is not the twin: equal digests do not see that. */
 function usesDiffer(pairing: Pairing, uses: Correlation['uses'], a: number, b: number): boolean {
-  if (!uses.orig.hasUser(a) && !uses.patched.hasUser(b)) return false;
+  if (((pairing.orig.traits[a]! | pairing.patched.traits[b]!) & Trait.HAS_USES) === 0) return false;
+  if (usesAgree(pairing, uses, a, b)) return false;
   return bySlot(uses.orig.of(a), uses.patched.of(b)).some(([target, other]) => {
     // A use without its counterpart: the name is unique in the other build, so whatever is there has a twin here, or a closer look.
     if (target === 0) return pairing.origin[other] === 0;

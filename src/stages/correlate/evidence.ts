@@ -4,19 +4,13 @@ import type { Pairing } from './pairing';
 /** Uses of one object, found by user. */
 export class UseIndex {
   private readonly byUser = new Map<number, number[]>();
-  /** Users of each target, without repetition. */
-  readonly usersOf = new Map<number, Set<number>>();
+  private targets: Map<number, Set<number>> | undefined;
 
   constructor(readonly words: Uint32Array) {
     for (let at = 0; at < words.length; at += USE_WORDS) {
-      const user = words[at]!;
-      const list = this.byUser.get(user);
-      if (list === undefined) this.byUser.set(user, [at]);
+      const list = this.byUser.get(words[at]!);
+      if (list === undefined) this.byUser.set(words[at]!, [at]);
       else list.push(at);
-      const target = words[at + 2]!;
-      const users = this.usersOf.get(target);
-      if (users === undefined) this.usersOf.set(target, new Set([user]));
-      else users.add(user);
     }
   }
 
@@ -24,13 +18,27 @@ export class UseIndex {
     return this.byUser.keys();
   }
 
-  hasUser(user: number): boolean {
-    return this.byUser.has(user);
+  /** Users of each target, without repetition. Made when groups are left that need it. */
+  get usersOf(): ReadonlyMap<number, ReadonlySet<number>> {
+    if (this.targets === undefined) {
+      this.targets = new Map();
+      for (let at = 0; at < this.words.length; at += USE_WORDS) {
+        const users = this.targets.get(this.words[at + 2]!);
+        if (users === undefined) this.targets.set(this.words[at + 2]!, new Set([this.words[at]!]));
+        else users.add(this.words[at]!);
+      }
+    }
+    return this.targets;
+  }
+
+  /** Word numbers of the uses that a user makes, in scan order. */
+  wordsOf(user: number): readonly number[] {
+    return this.byUser.get(user) ?? [];
   }
 
   /** [slot, target] of every use a user makes, by slot; several of one slot keep scan order. */
   of(user: number): Array<[slot: number, target: number]> {
-    const uses = (this.byUser.get(user) ?? []).map((at): [number, number] => [this.words[at + 1]!, this.words[at + 2]!]);
+    const uses = this.wordsOf(user).map((at): [number, number] => [this.words[at + 1]!, this.words[at + 2]!]);
     return uses.sort((a, b) => a[0] - b[0]);
   }
 }

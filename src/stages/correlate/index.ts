@@ -42,17 +42,35 @@ export interface ScannedObject {
   uses: Uint32Array;
 }
 
-export function correlate(orig: ScannedObject, patched: ScannedObject): Correlation {
-  const pairing = new Pairing(orig.table, patched.table);
-  const uses = { orig: new UseIndex(orig.uses), patched: new UseIndex(patched.uses) };
-  markUsers(orig.table, uses.orig);
-  markUsers(patched.table, uses.patched);
-  const units = pairUnits(pairing);
+/** What names alone say: nearly all pairs, and the groups that need evidence. */
+export interface NamePairs {
+  pairing: Pairing;
+  units: Correlation['units'];
+  /** Groups of one name and one scope. */
+  scoped: Group[];
+}
 
+/**
+ * The first half of correlation: it needs tables but no digests, so it can run while those are made. Undefined where even
+ * the units can only be told by content; `correlate` then does it all.
+ */
+export function pairByName(orig: ScanTable, patched: ScanTable, contents = false): NamePairs | undefined {
+  const pairing = new Pairing(orig, patched);
+  const units = pairUnits(pairing, contents);
+  if (units === undefined) return undefined;
   // Names within their scope come first: they leave few symbols for the costly rules.
   const scoped = joinByScope(pairing);
   // Unit hashes are learnt from pairs, so this needs the names to be done.
   pairBySuffix(pairing);
+  return { pairing, units, scoped };
+}
+
+export function correlate(orig: ScannedObject, patched: ScannedObject, named: NamePairs = pairByName(orig.table, patched.table, true)!): Correlation {
+  const { pairing, units, scoped } = named;
+  const uses = { orig: new UseIndex(orig.uses), patched: new UseIndex(patched.uses) };
+  markUsers(orig.table, uses.orig);
+  markUsers(patched.table, uses.patched);
+
   settle(pairing, scoped, uses);
   // Then names whose scope changed: LTO promotes a static in one build and not in the other.
   const ambiguous = settle(pairing, joinAnywhere(pairing), uses);
@@ -194,9 +212,10 @@ function usesKey({ twin, patched }: Pairing, uses: Correlation['uses'], symbol: 
 
 function pairByUse(pairing: Pairing, group: Group, votes: Map<number, number>): boolean {
   let progress = false;
+  const members = new Set(group.patched);
   for (const a of group.orig) {
     const b = votes.get(a) ?? 0;
-    if (b === 0 || pairing.twin[a] !== 0 || pairing.origin[b] !== 0 || !group.patched.includes(b) || !mayPair(pairing, a, b)) continue;
+    if (b === 0 || pairing.twin[a] !== 0 || pairing.origin[b] !== 0 || !members.has(b) || !mayPair(pairing, a, b)) continue;
     pairing.pair(a, b, 'use');
     progress = true;
   }

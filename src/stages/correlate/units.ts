@@ -8,9 +8,10 @@ import type { Pairing } from './pairing';
  *
  * A FILE symbol holds a base name only: `core.c` stands 23 times in one kernel. Ordinals hold as long as no unit was
  * added, removed or moved, so where the sets of local names disagree the most similar unit of the name is taken instead.
+ * Contents decide between equally like units; while they are not known (`contents` false) that is left undone, undefined.
  * Units left over are reported, not fatal: their functions are new or removed.
  */
-export function pairUnits(pairing: Pairing): { removed: number[]; added: number[] } {
+export function pairUnits(pairing: Pairing, contents: boolean): { removed: number[]; added: number[] } | undefined {
   const { orig, patched } = pairing;
   const origUnits = unitsOf(orig);
   const patchedUnits = unitsOf(patched);
@@ -35,6 +36,7 @@ export function pairUnits(pairing: Pairing): { removed: number[]; added: number[
         restOthers.delete(other);
       });
     }
+    if (!contents && rest.size > 0 && restOthers.size > 0) return undefined;
     // ... then the likest of all, the next likest, and so on; only equal likeness falls back to the order.
     for (const [unit, other] of byLikeness(orig, [...rest], patched, [...restOthers])) {
       if (!rest.has(unit) || !restOthers.has(other)) continue;
@@ -46,6 +48,7 @@ export function pairUnits(pairing: Pairing): { removed: number[]; added: number[
     leftOthers.push(...restOthers);
   }
   for (const group of patchedUnits.values()) leftOthers.push(...group);
+  if (!contents && left.length > 0 && leftOthers.length > 0) return undefined;
   // A unit that was renamed keeps most of its locals.
   const removed = new Set(left);
   const added = new Set(leftOthers);

@@ -37,7 +37,8 @@ function fits(table: ScanTable, relas: RelaReader, section: number, total: numbe
     if (symbol >= table.symbols) return false;
     const target = table.section[symbol]!;
     const code = target < table.sections && (table.sectionClass[target]! & SectionClass.EXEC) !== 0;
-    const field = u64(words, i + R_OFFSET) % size;
+    // The low word: a table of 4 GiB there is not, and a remainder of doubles costs ten times as much.
+    const field = words[i + R_OFFSET]! % size;
     if (field === special.site) {
       if (!code) return false;
       sites++;

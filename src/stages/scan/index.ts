@@ -34,8 +34,8 @@ export function readTable(object: ElfObject): ScanTable {
   return table;
 }
 
-/** Work that is worth a shard: about 24 MB of content and symbols, some 100 ms; few enough that each is worth its file. */
-const SHARD_WEIGHT = 24e6;
+/** Work that is worth a shard: about 10 MB of content and symbols, some 60 ms. Larger ones leave a thread idle at the end. */
+const SHARD_WEIGHT = 10e6;
 const MOST_SHARDS = 64;
 
 /**
