@@ -83,13 +83,13 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
         lineOwners.forEach((owner, i) => (table.lines[owner] = lines[i]!));
         for (const symbol of traceable) table.traits[symbol]! |= Trait.TRACEABLE;
         for (const symbol of sealed) table.traits[symbol]! |= Trait.SEALED;
-        return { answer: { uses, unknown, traceKnown: traceable.length > 0 }, reused: true };
+        return { answer: { uses, unknown, traceKnown: saysTraceable(table, traceable) }, reused: true };
       }
     }
     const { uses, unknown } = digestSpecials(open(object), table, structSizes);
     const record = specialRecord(table, uses, unknown);
     keep(object, place, 'special', [encodeSpecial(record)]);
-    return { answer: { uses, unknown, traceKnown: record.traceable.length > 0 }, miss: found.miss };
+    return { answer: { uses, unknown, traceKnown: saysTraceable(table, record.traceable) }, miss: found.miss };
   },
 
   users({ object, targets }) {
@@ -119,6 +119,14 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: explainSymbol(pairing, orig, patched, symbol, context) };
   },
 };
+
+/**
+ * Whether an object's `__mcount_loc` can be believed when it leaves a function out. recordmcount of older kernels listed only
+ * `.init.text` of units built with function sections.
+ */
+function saysTraceable(table: ScanTable, traceable: Uint32Array): boolean {
+  return traceable.some((symbol) => !table.has(symbol, Trait.INIT));
+}
 
 /** What the special sections left in the columns, as it is recorded: only the symbols that have something. */
 function specialRecord(table: ScanTable, uses: Uint32Array, unknown: SpecialRecord['unknown']): SpecialRecord {

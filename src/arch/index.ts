@@ -4,7 +4,7 @@ import { aarch64, loongarch64, ppc64, s390 } from './generic';
 import { x86_64 } from './x86-64';
 
 export type { Arch } from './arch';
-export { lineArgument, type Disassembler, type Instruction } from './instructions';
+export { lineArgument, printsValues, type Disassembler, type Instruction } from './instructions';
 
 const ALL: readonly Arch[] = [x86_64, aarch64, ppc64, s390, loongarch64];
 

@@ -32,3 +32,8 @@ const LINE_ARGUMENTS: Readonly<Record<string, number>> = {
 export function lineArgument(callee: string): number {
   return LINE_ARGUMENTS[callee] ?? (callee.startsWith('warn_slowpath_') ? 2 : 0);
 }
+
+/** Functions that take a format and any values behind it. */
+export function printsValues(callee: string): boolean {
+  return callee === '__warn_printk' || callee === 'printk' || callee === '_printk';
+}

@@ -22,7 +22,7 @@ export default class Diff extends RunCommand {
     const { args, flags } = await this.parse(Diff);
     this.checkAllowed(flags.allow ?? []);
     const result = await this.running(flags, (options) => diff({ ...options, ...args, module: flags.module, allow: flags.allow ?? [] }));
-    this.log(renderDiff(result, args.orig, args.patched));
+    this.log(renderDiff(result, args.orig, args.patched, flags['run-dir']));
     process.exitCode = EXIT[result.verdict];
     return result;
   }

@@ -33,6 +33,8 @@ export const SectionClass = {
   REPLACEMENT: 0x4000,
   /** One copy a processor, addressed through %gs: never the same variable as an ordinary one. */
   PERCPU: 0x8000,
+  /** ppc64's table of contents: an entry stands for what its relocation refers to. */
+  TOC: 0x10000,
 } as const;
 
 /** Loaded tables that objtool or the compiler writes about code; a patch module gets its own. */
@@ -77,6 +79,7 @@ export function classByName(name: string, special: boolean): number {
   if (name.startsWith('.exit.') || name.startsWith('.exitcall') || name.startsWith('.memexit')) bits |= SectionClass.EXIT;
   if (name.startsWith('.data.rel.ro') || name.startsWith('.data..ro_after_init')) bits |= name.startsWith('.data.rel.ro') ? SectionClass.READONLY : 0;
   if (name.startsWith('.data..Lubsan') || name.startsWith('.data..L__unnamed_') || name.startsWith('.data..Lanon.')) bits |= SectionClass.ANONYMOUS;
+  if (name === '.toc') bits |= SectionClass.TOC;
   if (name.startsWith('.data..percpu') || name.startsWith('.data.percpu')) bits |= SectionClass.PERCPU;
   if (name === '.data..once') bits |= SectionClass.ONCE;
   if (name.startsWith('.rodata.cst')) bits |= SectionClass.CONSTANT;

@@ -31,13 +31,15 @@ export const SPECIAL_SECTIONS: readonly SpecialSection[] = [
     replacement: { field: 4, length: (size) => size - 1 },
   },
   {
-    name: '__bug_table', struct: 'bug_entry', sizes: [16, 12, 8], site: 0,
+    name: '__bug_table', struct: 'bug_entry', sizes: [16, 12, 8, 24], site: 0,
     // 7.x: format at 4, file at 8, line at 12, flags at 14. Before: file at 4, line at 8, flags at 10. Without verbose BUG: flags at 4.
-    meaning: (size) => (size === 16 ? [[14, 16]] : size === 12 ? [[10, 12]] : [[4, 6]]),
+    // ppc64 before 5.16 has pointers: address, file, line at 16, flags at 18.
+    meaning: (size) => (size === 24 ? [[18, 20]] : size === 16 ? [[14, 16]] : size === 12 ? [[10, 12]] : [[4, 6]]),
     references: (size) => (size === 16 ? [4] : []),
-    line: (size) => (size === 16 ? [12, 14] : size === 12 ? [8, 10] : undefined),
+    line: (size) => (size === 24 ? [16, 18] : size === 16 ? [12, 14] : size === 12 ? [8, 10] : undefined),
   },
-  { name: '__jump_table', struct: 'jump_entry', sizes: [16], site: 0, meaning: () => [], references: () => [4, 8] },
+  // Before 4.19 ("jump_label: Implement generic support for relative references") three pointers.
+  { name: '__jump_table', struct: 'jump_entry', sizes: [16, 24], site: 0, meaning: () => [], references: (size) => (size === 24 ? [8, 16] : [4, 8]) },
   { name: '__ex_table', struct: 'exception_table_entry', sizes: [12, 8], site: 0, meaning: (size) => (size === 12 ? [[8, 12]] : []), references: () => [4] },
   { name: '.static_call_sites', struct: 'static_call_site', sizes: [8], site: 0, meaning: () => [], references: () => [4] },
   { name: '.parainstructions', struct: 'paravirt_patch_site', sizes: [16], site: 0, meaning: () => [[8, 10]], references: () => [] },

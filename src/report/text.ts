@@ -5,18 +5,23 @@ const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHA
 
 /** Lists longer than this end in a count; `--json` has them all. */
 const LONGEST = 40;
+/** What needs no reading gets a taste only. */
+const FEW = 5;
 
 /** The first screen of a diff: verdict, counts, what changed, why not, what to do next. Paths are as typed. */
-export function renderDiff(result: DiffResult, orig: string, patched: string): string {
+export function renderDiff(result: DiffResult, orig: string, patched: string, runDir?: string): string {
   const lines: string[] = [];
+  const refusals = result.diagnostics.filter(({ severity }) => severity === 'refusal');
   for (const object of result.objects) {
     const { functions, data } = object;
     const counts = [
       `${functions.changed.length} changed`, `${functions.new.length} new`, `${functions.removed.length} removed`,
       ...(functions.carried.length > 0 ? [`${functions.carried.length} carried`] : []),
-      ...(functions.ignored.length > 0 ? [`${functions.ignored.length} ignored`] : []),
     ];
-    lines.push(`${VERDICTS[result.verdict]}  ${object.name}: functions ${counts.join(', ')}; data ${data.changed.length} changed, ${data.new.length} new`);
+    const ignored = [...functions.ignored, ...data.ignored];
+    lines.push(`${VERDICTS[result.verdict]}  ${object.name}: functions ${counts.join(', ')}; data ${data.changed.length} changed, ${data.new.length} new${ignored.length === 0 ? '' : `; ${ignored.length} ignored`}`);
+    // Why not comes before what: it is what a person has to act on.
+    if (refusals.length > 0) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
     section(lines, 'changed functions', functions.changed, (entry) => {
       const where = entry.file === null ? entry.section : `${entry.file} ${entry.section}`;
       const first = entry.first === null ? '' : `\n      +0x${entry.first.offset.toString(16)}  ${entry.first.orig}\n      ${' '.repeat(entry.first.offset.toString(16).length + 3)}  ${entry.first.patched}`;
@@ -27,23 +32,21 @@ export function renderDiff(result: DiffResult, orig: string, patched: string): s
     section(lines, 'removed functions', functions.removed, (entry) => entry.name);
     section(lines, 'changed data', data.changed, (entry) => `${entry.name}  (${entry.file ?? entry.section})${entry.first === null ? '' : `  +0x${entry.first.offset.toString(16)}: ${entry.first.orig} -> ${entry.first.patched}`}`);
     section(lines, 'new data', data.new, (entry) => `${entry.name}  (${entry.section})`);
-    section(lines, 'ignored', [...functions.ignored, ...data.ignored], (entry) => `${entry.name}  (${entry.class})`);
+    section(lines, 'ignored', ignored, (entry) => `${entry.name}  (${entry.class})`, FEW);
     if (object.ambiguous.length > 0) lines.push('', `${object.ambiguous.length} groups of symbols cannot be told apart; none is refused unless a livepatch needs it (--json lists them)`);
   }
-  const refusals = result.diagnostics.filter(({ severity }) => severity === 'refusal');
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
-  if (refusals.length > 0) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
   if (others.length > 0) lines.push('', ...others.flatMap(renderDiagnostic));
   const first = result.objects[0]?.functions.changed[0];
-  if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}`);
+  if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
   lines.push('', renderRun(result.run));
   return lines.join('\n');
 }
 
-function section<T>(lines: string[], title: string, entries: readonly T[], render: (entry: T) => string): void {
+function section<T>(lines: string[], title: string, entries: readonly T[], render: (entry: T) => string, most = LONGEST): void {
   if (entries.length === 0) return;
-  lines.push('', `${title} (${entries.length}):`, ...entries.slice(0, LONGEST).map((entry) => `  ${render(entry)}`));
-  if (entries.length > LONGEST) lines.push(`  ... and ${entries.length - LONGEST} more`);
+  lines.push('', `${title} (${entries.length}):`, ...entries.slice(0, most).map((entry) => `  ${render(entry)}`));
+  if (entries.length > most) lines.push(`  ... and ${entries.length - most} more`);
 }
 
 /** What ended a run: code, what happened, what to do. The message names the place. */

@@ -1,8 +1,9 @@
-import { RELA_WORDS, R_OFFSET, u64 } from '../../elf';
 import { SectionClass, recordLine, type RecordLine } from '../../livepatch/section-class';
 import type { Pairing } from '../correlate';
+import { unitNames } from './line';
+import { matchTargets, targetsIn } from './match';
 import type { Side } from './side';
-import { describeTarget, matchTargets, resolveTarget, unitNames, type Target } from './target';
+import { describeTarget } from './target';
 import type { Difference, Verdict } from './verdict';
 
 /** Compares two objects: size, bytes, references. A record that differs only in its line is ignored. */
@@ -29,8 +30,8 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
     if (record !== undefined && !isLineByte(record, a.object.little, at, bytesA[at]! ^ bytesB[at]!)) onlyLine = false;
   }
   const units = unitNames(a, symbolA);
-  const ours = targetsOf(a, symbolA);
-  const theirs = targetsOf(b, symbolB);
+  const ours = targetsIn(a, a.rangeOf(symbolA));
+  const theirs = targetsIn(b, b.rangeOf(symbolB));
   for (let i = 0; i < Math.max(ours.length, theirs.length); i++) {
     const x = ours[i];
     const y = theirs[i];
@@ -55,17 +56,4 @@ function isLineByte({ offset, mask }: RecordLine, little: boolean, at: number, b
   const byte = at - offset;
   if (byte < 0 || byte > 3) return false;
   return (bits & ~((mask >>> ((little ? byte : 3 - byte) * 8)) & 0xff)) === 0;
-}
-
-function targetsOf(side: Side, symbol: number): Array<{ at: number; target: Target }> {
-  const section = side.table.section[symbol]!;
-  const start = side.table.value[symbol]!;
-  const { words, at, stop } = side.identity.relas.select(section, start, start + side.table.size[symbol]!);
-  const places: number[] = [];
-  const end = start + side.table.size[symbol]!;
-  for (let i = at; i < stop; i += RELA_WORDS) {
-    const offset = u64(words, i + R_OFFSET);
-    if (offset >= start && offset < end) places.push(i);
-  }
-  return places.map((i) => ({ at: u64(words, i + R_OFFSET) - start, target: resolveTarget(side, words, i, section, 0) }));
 }

@@ -1,9 +1,10 @@
-import { Digest, RELA_WORDS, R_OFFSET, R_SYM, u64 } from '../../elf';
+import { Digest, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
 import type { Pairing } from '../correlate';
 import { forEachEntry, mixEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
-import type { Side } from './side';
 import { Trait } from '../scan';
-import { describeTarget, resolveTarget, sameSymbol } from './target';
+import { sameSymbol } from './same-symbol';
+import type { Range, Rela, Side } from './side';
+import { describeTarget, resolveTarget } from './target';
 import type { Difference } from './verdict';
 
 interface OwnedEntry extends SpecialEntry {
@@ -41,7 +42,7 @@ export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
 export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {
   const { orig, patched } = pairing;
   const equal = orig.special[symbolA * 2] === patched.special[symbolB * 2] && orig.special[symbolA * 2 + 1] === patched.special[symbolB * 2 + 1];
-  if (equal) return orig.has(symbolA, Trait.HAS_USES) ? firstKeyDifference(pairing, a, b, symbolA, symbolB) : undefined;
+  if (equal) return orig.has(symbolA, Trait.HAS_USES) || patched.has(symbolB, Trait.HAS_USES) ? firstKeyDifference(pairing, a, b, symbolA, symbolB) : undefined;
   const ours = entriesOf(a, symbolA);
   const theirs = entriesOf(b, symbolB);
   const onlyOurs = without(ours, theirs);
@@ -53,7 +54,7 @@ export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA
   return { offset: first.site, orig: text(a, onlyOurs.find(same)), patched: text(b, onlyTheirs.find(same)) };
 }
 
-/** The first entry whose key has the same name and is another one: two `___once_key.N` differ in nothing else. */
+/** The first entry that refers to another symbol of the same name: two `___once_key.N` differ in nothing else. */
 function firstKeyDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {
   const byKey = (x: OwnedEntry, y: OwnedEntry): number => (x.key < y.key ? -1 : x.key > y.key ? 1 : x.start - y.start);
   const ours = entriesOf(a, symbolA).sort(byKey);
@@ -61,8 +62,8 @@ function firstKeyDifference(pairing: Pairing, a: Side, b: Side, symbolA: number,
   for (const [i, entry] of ours.entries()) {
     const other = theirs[i];
     if (other === undefined || other.key !== entry.key) continue;
-    const x = keysOf(a, entry);
-    const y = keysOf(b, other);
+    const x = symbolsOf(a, entry);
+    const y = symbolsOf(b, other);
     if (x.some((target, k) => target !== 0 && y[k] !== undefined && y[k] !== 0 && !sameSymbol(pairing, target, y[k]!))) {
       return { offset: entry.site, orig: describeEntry(a, entry), patched: describeEntry(b, other) };
     }
@@ -70,14 +71,39 @@ function firstKeyDifference(pairing: Pairing, a: Side, b: Side, symbolA: number,
   return undefined;
 }
 
-/** What an entry refers to besides code of its own, as canonical symbols; 0 for places without one. */
-function keysOf(side: Side, { relas, table, start }: OwnedEntry): number[] {
-  const keys: number[] = [];
-  for (let at = relas.at; at < relas.stop; at += RELA_WORDS) {
-    if (!table.references.includes(u64(relas.words, at + R_OFFSET) - start)) continue;
-    keys.push(resolveTarget(side, relas.words, at, table.section, 0).symbol);
+/** What an entry, or the code that it puts in its site's place, refers to, as canonical symbols; 0 for places without one. */
+function symbolsOf(side: Side, entry: OwnedEntry): number[] {
+  const range = replacementOf(side, entry.table, entry);
+  return [
+    ...referencesOf(entry).map((rela) => resolveTarget(side, rela, entry.table.section, 0).symbol),
+    ...(range === undefined ? [] : Array.from(side.relasIn(range), (rela) => resolveTarget(side, rela, range.section, 0).symbol)),
+  ];
+}
+
+/** The relas of an entry that belong to its meaning: not its site, nor a file name. */
+export function referencesOf({ relas: { words, at, stop }, start, table }: Pick<OwnedEntry, 'relas' | 'start' | 'table'>): Rela[] {
+  const found: Rela[] = [];
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    const offset = u64(words, i + R_OFFSET);
+    if (table.references.includes(offset - start)) found.push({ words, at: i, offset });
   }
-  return keys;
+  return found;
+}
+
+/** The code that an alternatives entry puts in its site's place; undefined for other entries and for none. */
+export function replacementOf(side: Side, table: SpecialTable, { relas: { words, at, stop }, start }: SpecialEntry): Range | undefined {
+  const { replacement } = table.rules;
+  if (replacement === undefined) return undefined;
+  const length = side.object.content(table.section)[start + replacement.length(table.size)]!;
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    if (u64(words, i + R_OFFSET) !== start + replacement.field) continue;
+    const symbol = words[i + R_SYM]!;
+    const section = side.table.section[symbol]!;
+    const place = side.table.value[symbol]! + s64(words, i + R_ADDEND);
+    // A zero-length replacement's address means nothing: it is the next entry's.
+    return length > 0 && section < side.table.sections ? { section, start: place, end: place + length } : undefined;
+  }
+  return undefined;
 }
 
 /** Entries of `list` whose meaning does not occur in `other`, counting repetitions. */
@@ -96,9 +122,6 @@ function describeEntry(side: Side, entry: OwnedEntry): string {
   const parts: string[] = [];
   const content = side.object.content(section);
   for (const [first, last] of entry.table.meaning) parts.push(Buffer.from(content.subarray(entry.start + first, entry.start + last)).toString('hex'));
-  for (let at = entry.relas.at; at < entry.relas.stop; at += RELA_WORDS) {
-    if (entry.relas.words[at + R_SYM] === undefined || !entry.table.references.includes(u64(entry.relas.words, at + R_OFFSET) - entry.start)) continue;
-    parts.push(describeTarget(side, resolveTarget(side, entry.relas.words, at, section, 0)));
-  }
+  for (const rela of referencesOf(entry)) parts.push(describeTarget(side, resolveTarget(side, rela, section, 0)));
   return `${rules.name}: ${parts.join(' ')}`;
 }

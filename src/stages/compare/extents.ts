@@ -2,38 +2,49 @@ import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64, type
 import type { Arch } from '../../arch';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, type ScanTable } from '../scan';
+import type { Range } from './side';
 
 /**
- * Where anonymous read-only data ends: at the next offset of its section that anything refers to.
+ * Where anonymous data begins and ends.
  *
- * `.rodata` of a 7.2 kernel holds 12,297 bytes without a symbol, reached at 11 places. Finding them takes a pass over
- * every rela (1.5 million, some 30 ms), so it is made only when the contents around such a place differ.
+ * A compiler-made section of its own (`.rodata..L__const.f`) is one object, wherever a reference points. Elsewhere an extent
+ * begins where it is referred to and ends at the next place that anything refers to: `.rodata` of a 7.2 kernel holds 12,297
+ * bytes without a symbol, reached at 11 places. Finding them takes a pass over every rela (1.5 million, some 30 ms), so it is
+ * made only when the contents around such a place differ, and once for all sections.
  */
 export class AnonymousExtents {
-  private readonly starts = new Map<number, number[]>();
+  private places: Map<number, number[]> | undefined;
 
   constructor(private readonly object: ElfObject, private readonly table: ScanTable, private readonly arch: Arch) {}
 
-  /** End of the extent that begins at `offset` of `section`. */
-  end(section: number, offset: number): number {
-    const next = this.startsOf(section).find((start) => start > offset);
-    return next ?? this.object.size(section);
+  /** Whether a section without symbols is one object. */
+  isObject(section: number): boolean {
+    return this.table.coverStart[section] === this.table.coverStart[section + 1] && this.object.name(section).includes('..L');
   }
 
-  private startsOf(section: number): number[] {
-    let starts = this.starts.get(section);
-    if (starts === undefined) {
-      const set = new Set<number>();
-      for (let i = this.table.coverStart[section]!; i < this.table.coverStart[section + 1]!; i++) set.add(this.table.value[this.table.covers[i]!]!);
-      this.collect(section, set);
-      starts = [...set].sort((a, b) => a - b);
-      this.starts.set(section, starts);
-    }
-    return starts;
+  /** The extent that `offset` of a section belongs to. */
+  at(section: number, offset: number): Range {
+    const widest = this.widestAt(section, offset);
+    if (this.isObject(section)) return widest;
+    const places = (this.places ??= this.collect()).get(section) ?? [];
+    return { section, start: offset, end: Math.min(widest.end, places[above(places.length, (i) => places[i]!, offset)] ?? Infinity) };
   }
 
-  private collect(section: number, into: Set<number>): void {
+  /** As `at`, but up to the next symbol or the section's end: all that the extent can be, at no cost. */
+  widestAt(section: number, offset: number): Range {
+    const { covers, coverStart, value } = this.table;
+    const size = this.object.size(section);
+    if (this.isObject(section)) return { section, start: 0, end: size };
+    const first = coverStart[section]!;
+    const count = coverStart[section + 1]! - first;
+    const next = above(count, (i) => value[covers[first + i]!]!, offset);
+    return { section, start: offset, end: next < count ? value[covers[first + next]!]! : size };
+  }
+
+  /** Places that anything loaded refers to, by section, in order. */
+  private collect(): Map<number, number[]> {
     const { object, table, arch } = this;
+    const found = new Map<number, Set<number>>();
     for (let relaSection = 1; relaSection < table.sections; relaSection++) {
       if (object.type(relaSection) !== SHT_RELA) continue;
       const user = object.info(relaSection);
@@ -42,7 +53,9 @@ export class AnonymousExtents {
       const words = object.relas(relaSection);
       for (let at = 0; at < words.length; at += RELA_WORDS) {
         const symbol = words[at + R_SYM]!;
-        if (symbol >= table.symbols || table.section[symbol] !== section || table.kind[symbol] !== Kind.PLACE) continue;
+        if (symbol >= table.symbols || table.kind[symbol] !== Kind.PLACE) continue;
+        const section = table.section[symbol]!;
+        if (section >= table.sections || (table.sectionClass[section]! & (SectionClass.STRING | SectionClass.EXEC)) !== 0) continue;
         let place = table.value[symbol]! + s64(words, at + R_ADDEND);
         if ((bits & SectionClass.EXEC) !== 0 && arch.isPcRelative(words[at + R_TYPE]!)) {
           const from = object.offset(user);
@@ -51,8 +64,23 @@ export class AnonymousExtents {
           if (tail < 0) continue;
           place += arch.bias(words[at + R_TYPE]!) + tail;
         }
-        into.add(place);
+        const places = found.get(section);
+        if (places === undefined) found.set(section, new Set([place]));
+        else places.add(place);
       }
     }
+    return new Map([...found].map(([section, places]) => [section, [...places].sort((a, b) => a - b)]));
   }
+}
+
+/** Index of the first of `count` ascending values that is greater than `limit`. */
+function above(count: number, value: (index: number) => number, limit: number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (value(middle) > limit) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

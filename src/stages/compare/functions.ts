@@ -6,13 +6,16 @@
  * an instruction without a relocation is equal when its opcode bytes and its branch target (as function + offset) are,
  * any other when its bytes and all its targets are.
  */
-import { RELA_WORDS, R_OFFSET, R_TYPE, u64 } from '../../elf';
+import { R_TYPE } from '../../elf';
 import { lineArgument, type Disassembler, type Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
 import { coverAt } from '../scan/covers';
 import { firstEntryDifference } from './entries';
+import { unitNames } from './line';
+import { matchTargets } from './match';
+import { sameSymbol } from './same-symbol';
 import type { Side } from './side';
-import { describeTarget, matchTargets, resolveTarget, sameSymbol, unitNames, type Target } from './target';
+import { describeTarget, resolveTarget, type Target } from './target';
 import type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
 /** One function of one side, decoded, with its relocations by instruction. */
@@ -29,21 +32,16 @@ export function decodeFunction(side: Side, symbol: number, disassembler: Disasse
   const bytes = side.bytes(symbol);
   const instructions = disassembler.decode(bytes);
   const targets: Decoded['targets'] = instructions.map(() => []);
-  const section = side.table.section[symbol]!;
-  const start = side.table.value[symbol]!;
-  const { words, at, stop } = side.identity.relas.select(section, start, start + bytes.length);
-  const relas: number[] = [];
-  for (let i = at; i < stop; i += RELA_WORDS) relas.push(i);
+  const range = side.rangeOf(symbol);
   let index = 0;
-  for (const i of relas) {
-    const offset = u64(words, i + R_OFFSET) - start;
-    if (offset < 0 || offset >= bytes.length) continue;
+  for (const rela of side.relasIn(range)) {
+    const offset = rela.offset - range.start;
     while (index < instructions.length && offset >= instructions[index]!.offset + instructions[index]!.length) index++;
     const instruction = instructions[index];
     if (instruction === undefined) break;
-    const width = side.arch.bias(words[i + R_TYPE]!);
-    const tail = Math.max(0, instruction.offset + instruction.length - offset - width);
-    targets[index]!.push({ at: offset - instruction.offset, target: resolveTarget(side, words, i, section, side.arch.tails.length > 1 ? tail : 0) });
+    const type = rela.words[rela.at + R_TYPE]!;
+    const tail = side.arch.tails.length > 1 ? Math.max(0, instruction.offset + instruction.length - offset - side.arch.bias(type)) : 0;
+    targets[index]!.push({ at: offset - instruction.offset, target: resolveTarget(side, rela, range.section, tail) });
   }
   return { side, symbol, bytes, instructions, targets };
 }
@@ -88,7 +86,7 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
       continue;
     }
     if (!sameBytes) {
-      const argument = disassembler.loadedArgument(bytesA, bytesB);
+      const argument = ta.length > 0 ? 0 : disassembler.loadedArgument(bytesA, bytesB);
       if (argument !== 0 && reportedAs(da, i) === argument && reportedAs(db, i) === argument) {
         line ??= difference();
         continue;

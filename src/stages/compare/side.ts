@@ -1,31 +1,35 @@
-import { STT_FILE, type ElfObject } from '../../elf';
-import { archOf, type Arch } from '../../arch';
+import { RELA_WORDS, R_OFFSET, STT_FILE, u64, type ElfObject } from '../../elf';
+import { archOf, type Arch, type Disassembler } from '../../arch';
 import { Identity, type ScanTable } from '../scan';
 import type { StructSizes } from '../scan/entry-size';
 import { AnonymousExtents } from './extents';
+
+/** Bytes [start, end) of a section. */
+export interface Range {
+  section: number;
+  start: number;
+  end: number;
+}
+
+/** One relocation: the word where its record begins, and its field's offset in the section. */
+export interface Rela {
+  words: Uint32Array;
+  at: number;
+  offset: number;
+}
 
 /** One build while it is compared: its object, columns and the readers over them. */
 export class Side {
   readonly arch: Arch;
   readonly identity: Identity;
   readonly extents: AnonymousExtents;
+  private units: Set<string> | undefined;
+  private decoder: Disassembler | undefined;
 
   constructor(readonly object: ElfObject, readonly table: ScanTable, readonly structSizes: StructSizes = {}) {
     this.arch = archOf(object.machine, object.path);
     this.identity = new Identity(object, table, this.arch);
     this.extents = new AnonymousExtents(object, table, this.arch);
-  }
-
-  private units: Set<string> | undefined;
-
-  /** Names of all compilation units. */
-  allUnits(): ReadonlySet<string> {
-    if (this.units === undefined) {
-      this.units = new Set();
-      const { listed, listedCount, info } = this.table;
-      for (let i = 0; i < listedCount; i++) if ((info[listed[i]!]! & 0xf) === STT_FILE) this.units.add(this.name(listed[i]!));
-    }
-    return this.units;
   }
 
   name(symbol: number): string {
@@ -42,5 +46,35 @@ export class Side {
   sectionName(symbol: number): string {
     const section = this.table.section[symbol]!;
     return section < this.table.sections ? this.object.name(section) : '';
+  }
+
+  /** Names of all compilation units. */
+  allUnits(): ReadonlySet<string> {
+    if (this.units === undefined) {
+      this.units = new Set();
+      const { listed, listedCount, info } = this.table;
+      for (let i = 0; i < listedCount; i++) if ((info[listed[i]!]! & 0xf) === STT_FILE) this.units.add(this.name(listed[i]!));
+    }
+    return this.units;
+  }
+
+  /** Heavy, so made for the first function that has to be decoded. */
+  get disassembler(): Disassembler {
+    return (this.decoder ??= this.arch.disassembler());
+  }
+
+  /** The bytes of a symbol. */
+  rangeOf(symbol: number): Range {
+    const start = this.table.value[symbol]!;
+    return { section: this.table.section[symbol]!, start, end: start + this.table.size[symbol]! };
+  }
+
+  /** The relas whose fields lie in a range, in offset order. */
+  *relasIn({ section, start, end }: Range): Generator<Rela> {
+    const { words, at: first, stop } = this.identity.relas.select(section, start, end);
+    for (let at = first; at < stop; at += RELA_WORDS) {
+      const offset = u64(words, at + R_OFFSET);
+      if (offset >= start && offset < end) yield { words, at, offset };
+    }
   }
 }

@@ -1,6 +1,7 @@
 import { Digest, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import { FIRST_ROLE, Role, RUNTIME_SPECIAL, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
 import { SectionClass, recordLine } from '../../livepatch/section-class';
+import { coverAt } from './covers';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
 import { Trait } from './table';
@@ -142,6 +143,7 @@ export function digestEntries(identity: Identity, tables: readonly SpecialTable[
       const result = digest.finish();
       Atomics.add(table.special, entry.owner * 2, result[0]!);
       Atomics.add(table.special, entry.owner * 2 + 1, result[1]!);
+      table.lines[entry.owner]! += recordLineOf(identity, special, entry);
       if (line !== undefined) {
         const at = content + entry.start + line[0];
         table.lines[entry.owner]! += Math.imul(entry.site + 1, 0x9e3779b1) ^ Math.imul(object.bytes[at]! | (object.bytes[at + 1]! << 8), 0x85ebca6b);
@@ -150,21 +152,25 @@ export function digestEntries(identity: Identity, tables: readonly SpecialTable[
   }
 }
 
-/** Notes the lines of records that stand on their own (`__dyndbg`, `alloc_tags`). */
-export function noteRecordLines({ object, table }: Identity): void {
-  for (let role = 0; role < table.roleCount; role++) {
-    const section = table.roles[role]!;
-    if ((table.sectionClass[section]! & (SectionClass.RECORD | SectionClass.SPECIAL)) !== SectionClass.RECORD) continue;
+/**
+ * The line of the record that an entry's key belongs to (the static key of a `struct _ddebug`), mixed with its site; 0 if
+ * the key is no record's.
+ */
+function recordLineOf({ object, table }: Identity, special: SpecialTable, entry: SpecialEntry): number {
+  const { words, at, stop } = entry.relas;
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    if (!special.references.includes(u64(words, i + R_OFFSET) - entry.start)) continue;
+    const symbol = words[i + R_SYM]!;
+    const section = table.section[symbol]!;
+    if (section >= table.sections || (table.sectionClass[section]! & (SectionClass.RECORD | SectionClass.SPECIAL)) !== SectionClass.RECORD) continue;
     const line = recordLine(object.name(section), object.little);
-    if (line === undefined) continue;
-    for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
-      const symbol = table.covers[i]!;
-      if (table.size[symbol]! < line.offset + 4) continue;
-      const at = object.offset(section) + table.value[symbol]! + line.offset;
-      const view = new DataView(object.bytes.buffer, object.bytes.byteOffset + at, 4);
-      table.lines[symbol] = view.getUint32(0, object.little) & line.mask;
-    }
+    const record = coverAt(table, section, table.value[symbol]! + s64(words, i + R_ADDEND));
+    if (line === undefined || record === 0 || table.size[record]! < line.offset + 4) continue;
+    const place = object.offset(section) + table.value[record]! + line.offset;
+    const value = new DataView(object.bytes.buffer, object.bytes.byteOffset + place, 4).getUint32(0, object.little) & line.mask;
+    return Math.imul(entry.site + 3, 0x9e3779b1) ^ Math.imul(value, 0x85ebca6b);
   }
+  return 0;
 }
 
 /** Marks functions with an ftrace site, and those whose ENDBR is sealed. */

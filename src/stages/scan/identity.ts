@@ -164,6 +164,7 @@ export class Identity {
     }
     const bits = table.sectionClass[section]!;
     if (bits & SectionClass.STRING) this.mixString(digest, section, offset);
+    else if (bits & SectionClass.TOC) this.mixTocEntry(digest, section, offset, user, slot);
     else if (bits & SectionClass.REPLACEMENT) digest.words(Tag.REPLACEMENT, 0, 0, 0);
     else if (bits & SectionClass.RECORD) this.mixRecord(digest, section, offset, user, slot);
     else if (bits & SectionClass.CONSTANT && this.object.entsize(section) > 0) {
@@ -175,6 +176,27 @@ export class Identity {
       if (target !== 0) this.mixTargetSymbol(digest, target, offset - table.value[target]!, user, slot);
       else this.mixAnonymous(digest, section, offset, user, slot);
     }
+  }
+
+  /** What a TOC entry refers to; a constant entry is its eight bytes. */
+  private mixTocEntry(digest: Digest, section: number, offset: number, user: number, slot: number): void {
+    const at = this.tocRela(section, offset);
+    if (at < 0) {
+      this.mixExtent(digest, Tag.CONSTANT, section, offset, offset + 8, offset, user, slot);
+      return;
+    }
+    const { words } = this.relas;
+    this.mixTarget(digest, words[at + R_SYM]!, section, offset, words[at + R_TYPE]!, s64(words, at + R_ADDEND), user, slot);
+  }
+
+  /** Word number, in `relas.words`, of the rela of a TOC entry; -1 for a constant. An entry that refers to the TOC is none. */
+  tocRela(section: number, offset: number): number {
+    const { at, stop, words } = this.relas.select(section, offset, offset + 8);
+    for (let i = at; i < stop; i += RELA_WORDS) {
+      const symbol = words[i + R_SYM]!;
+      if (u64(words, i + R_OFFSET) === offset && symbol < this.table.symbols && this.table.section[symbol] !== section) return i;
+    }
+    return -1;
   }
 
   /** The symbol that a place belongs to; 0 for anonymous data. */

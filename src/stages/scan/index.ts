@@ -9,7 +9,7 @@ import { archOf } from '../../arch';
 import { markAmbiguous } from './ambiguity';
 import { indexCovers } from './covers';
 import { deriveColumns } from './derive';
-import { digestEntries, markSites, noteRecordLines, specialTables, type UnknownEntrySize } from './entries';
+import { digestEntries, markSites, specialTables, type UnknownEntrySize } from './entries';
 import type { StructSizes } from './entry-size';
 import { Identity } from './identity';
 import { classifySections } from './sections';
@@ -85,7 +85,6 @@ export function digestSpecials(object: ElfObject, table: ScanTable, sizes: Struc
   const unknown: UnknownEntrySize[] = [];
   const identity = new Identity(object, table, archOf(object.machine, object.path), uses);
   digestEntries(identity, specialTables(identity, sizes, unknown));
-  noteRecordLines(identity);
   markSites(identity);
   return { uses: uses.take(), unknown };
 }

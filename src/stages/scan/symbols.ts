@@ -128,7 +128,9 @@ function classify(object: ElfObject, table: ScanTable, symbol: number, type: num
     correlatable = false;
     kind = Kind.PLACE;
   } else if (sectionBits & SectionClass.RECORD) {
+    // Records belong to the code that refers to them, and differ in more than their numbers from build to build.
     kind = Kind.PLACE;
+    correlatable = false;
   } else if (base.dotted || sectionBits & (SectionClass.ONCE | SectionClass.CONSTANT) || bytes[start] === 0x2e) {
     const name = object.text(start, end);
     if (coldParent(name) !== undefined && (sectionBits & SectionClass.EXEC) !== 0) traits |= Trait.COLD;

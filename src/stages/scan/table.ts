@@ -116,7 +116,7 @@ export class ScanTable {
   /** How many of `listed` and `roles` are filled, and how many cold parts there are. */ private readonly counts: Uint32Array;
   /** Four words of content digest. */ readonly digest: Int32Array;
   /** Two words of digest over the function's special-section entries, order-free. */ readonly special: Int32Array;
-  /** Sum over the source lines that its entries or its record carry; a difference here is told and ignored. */ readonly lines: Int32Array;
+  /** Sum over the source lines that a function's entries carry; a difference here is told and ignored. */ readonly lines: Int32Array;
 
   // Per section.
   readonly sectionClass: Uint32Array;

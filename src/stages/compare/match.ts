@@ -1,0 +1,116 @@
+import { SectionClass } from '../../livepatch/section-class';
+import { Kind } from '../scan';
+import type { Pairing } from '../correlate';
+import { differsInLine } from './line';
+import { sameSymbol } from './same-symbol';
+import type { Range, Side } from './side';
+import { resolveTarget, type Place, type Target } from './target';
+
+/** How two targets relate: the same thing, the same but for a source line, or different (in content of a table or not). */
+export type TargetMatch = 'same' | 'line' | 'table' | 'different';
+
+export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, units: ReadonlySet<string>): TargetMatch {
+  if (ta.type !== tb.type) return 'different';
+  const sameDigests = sameDigest(ta.digest, tb.digest);
+  if (ta.symbol !== 0 && tb.symbol !== 0) {
+    const kindA = a.table.kind[ta.symbol]!;
+    const kindB = b.table.kind[tb.symbol]!;
+    if (kindA === Kind.NAMED && kindB === Kind.NAMED) return ta.delta === tb.delta && sameSymbol(pairing, ta.symbol, tb.symbol) ? 'same' : 'different';
+    const tables = kindA === Kind.CONTENT && kindB === Kind.CONTENT;
+    if (sameDigests) return !tables || sameInner(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol)) ? 'same' : 'table';
+    return tables && ta.delta === tb.delta ? 'table' : 'different';
+  }
+  if (ta.text !== undefined && tb.text !== undefined) return sameDigests ? 'same' : differsInLine(ta.text, tb.text, units) ? 'line' : 'different';
+  if (ta.symbol !== 0 || tb.symbol !== 0 || ta.place === undefined || tb.place === undefined) return sameDigests ? 'same' : 'different';
+  if (sameDigests && sameInnerOfPlaces(pairing, a, b, ta.place, tb.place)) return 'same';
+  if (sameExtent(pairing, a, b, ta.place, tb.place)) return 'same';
+  return a.table.sectionClass[ta.place.section]! & SectionClass.READONLY ? 'table' : 'different';
+}
+
+/**
+ * Whether what two ranges of equal digests refer to is the same: a digest knows names only, and a compound literal may come to
+ * point to another `state.N`. Goes through content that refers to content; what is under way counts as the same.
+ */
+function sameInner(pairing: Pairing, a: Side, b: Side, rangeA: Range, rangeB: Range): boolean {
+  const open: Array<[Range, Range]> = [[rangeA, rangeB]];
+  const seen = new Set<string>();
+  const follow = (x: Range, y: Range): void => {
+    const key = `${x.section}:${x.start}:${y.section}:${y.start}`;
+    if (!seen.has(key)) open.push([x, y]);
+    seen.add(key);
+  };
+  for (const [x, y] of open) {
+    const ours = targetsIn(a, x);
+    const theirs = targetsIn(b, y);
+    if (ours.length !== theirs.length) return false;
+    for (const [i, { target }] of ours.entries()) {
+      const other = theirs[i]!.target;
+      if (target.symbol !== 0 && other.symbol !== 0) {
+        const kind = a.table.kind[target.symbol];
+        if (kind === Kind.NAMED && !sameSymbol(pairing, target.symbol, other.symbol)) return false;
+        if (kind === Kind.CONTENT) follow(a.rangeOf(target.symbol), b.rangeOf(other.symbol));
+      } else if (target.symbol === 0 && other.symbol === 0 && target.place !== undefined && other.place !== undefined) {
+        if (countsByContent(a, target.place) && countsByContent(b, other.place)) follow(widest(a, target.place), widest(b, other.place));
+      }
+    }
+  }
+  return true;
+}
+
+/** What a range refers to, with the offsets of the fields in it. For data: nothing follows a field that is no instruction's. */
+export function targetsIn(side: Side, range: Range): Array<{ at: number; target: Target }> {
+  return Array.from(side.relasIn(range), (rela) => ({ at: rela.offset - range.start, target: resolveTarget(side, rela, range.section, 0) }));
+}
+
+const BY_CONTENT = SectionClass.READONLY | SectionClass.ANONYMOUS;
+const NOT_BY_CONTENT = SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.RECORD | SectionClass.REPLACEMENT | SectionClass.NOBITS | SectionClass.STRING;
+
+/** Whether the content of a place without a symbol is what counts about it. */
+function countsByContent(side: Side, { section }: Place): boolean {
+  const bits = side.table.sectionClass[section]!;
+  return (bits & BY_CONTENT) !== 0 && (bits & NOT_BY_CONTENT) === 0;
+}
+
+function widest(side: Side, { section, offset }: Place): Range {
+  return side.extents.widestAt(section, offset);
+}
+
+function sameInnerOfPlaces(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place): boolean {
+  const counts = countsByContent(a, pa) && countsByContent(b, pb);
+  return !counts || sameInner(pairing, a, b, widest(a, pa), widest(b, pb));
+}
+
+function sameExtent(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place): boolean {
+  const extents = extentsOf(a, b, pa, pb);
+  if (extents === undefined) return false;
+  const [x, y] = extents;
+  const digest = a.identity.ofRange(x.section, x.start, x.end, 0).slice();
+  return sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end, 0)) && (!countsByContent(a, pa) || sameInner(pairing, a, b, x, y));
+}
+
+/** The bytes that two anonymous places have to agree in; undefined where they cannot be the same. */
+function extentsOf(a: Side, b: Side, pa: Place, pb: Place): [Range, Range] | undefined {
+  if (pa.offset < 0 || pb.offset < 0) return undefined;
+  const both = a.table.sectionClass[pa.section]! & b.table.sectionClass[pb.section]!;
+  // Writable data without a symbol is told by its section and its content; `.bss` has none to tell.
+  if ((both & SectionClass.READONLY) === 0 && ((both & SectionClass.NOBITS) !== 0 || unnumbered(a, pa) !== unnumbered(b, pb))) return undefined;
+  const sizeA = a.object.size(pa.section);
+  const sizeB = b.object.size(pb.section);
+  const objects = a.extents.isObject(pa.section) && b.extents.isObject(pb.section);
+  if (objects && sizeA === sizeB) return pa.offset === pb.offset ? [a.extents.at(pa.section, pa.offset), b.extents.at(pb.section, pb.offset)] : undefined;
+  // `ld -r` joins equally named sections of two units: in 7.2 a 5-byte object follows the "i686" that override_release copies,
+  // so where sizes differ the shorter one is the object. Elsewhere, where the builds disagree, the longer extent is compared.
+  const length = objects ? Math.min(sizeA - pa.offset, sizeB - pb.offset)
+    : Math.max(a.extents.at(pa.section, pa.offset).end - pa.offset, b.extents.at(pb.section, pb.offset).end - pb.offset);
+  if (length <= 0 || pa.offset + length > sizeA || pb.offset + length > sizeB) return undefined;
+  const range = ({ section, offset }: Place): Range => ({ section, start: offset, end: offset + length });
+  return [range(pa), range(pb)];
+}
+
+function unnumbered(side: Side, { section }: Place): string {
+  return side.object.name(section).replace(/[0-9._]+$/, '');
+}
+
+function sameDigest(a: Int32Array, b: Int32Array): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
+}
