@@ -31,6 +31,12 @@ describe('first difference', () => {
 });
 
 describe('what is no change', () => {
+  test('a long text without a file name is told quickly', () => {
+    // Sought from every letter, a name costs the square of the text's length: minutes for a firmware blob of 1 MB.
+    const build = (letter: string): ObjectBuilder => object().file('x.c').func('f', body(lea({ string: letter.repeat(200_000) })));
+    expect(diffObjects(build('a'), build('b')).changed).toEqual({ f: 'reference' });
+  });
+
   test('padding at a function\'s end is ignored, with class padding', () => {
     // Some assemblers count the NOPs behind the last instruction into the size; alignment of the neighbour decides how many.
     const build = (...pad: Uint8Array[]): ObjectBuilder => object().file('x.c').func('f', code(movEax(1), hex('c3'), ...pad));
@@ -143,6 +149,16 @@ describe('anonymous read-only data', () => {
     const build = (last: number): ObjectBuilder => rodata([1, 2, last], '.rodata..L__const.f').func('f', body(lea({ section: '.rodata..L__const.f' }))).func('g', body(lea({ section: '.rodata..L__const.f' }, 4)));
     expect(diffObjects(build(3), build(4)).changed).toHaveProperty('f');
   });
+
+  for (const section of ['.rodata..L__const.f', '.rodata']) {
+    test(`another function of the same name in a table in ${section}`, () => {
+      // A digest knows names only: helper.isra.0 and helper.isra.1 are one to it, and the table's user would stay unpatched.
+      const build = (target: string): ObjectBuilder => object().file('x.c').func('helper.isra.0', body(movEax(1)), LOCAL).func('helper.isra.1', body(movEax(2)), LOCAL)
+        .section(section, { body: [ptr64(target)] }).func('f', body(lea({ section })));
+      expect(diffObjects(build('helper.isra.0'), build('helper.isra.1')).changed).toEqual({ f: 'table' });
+      expect(diffObjects(build('helper.isra.0'), build('helper.isra.0').bss('more', 4)).changed).toEqual({});
+    });
+  }
 
   test('pointers within it are followed', () => {
     // A compound literal's function pointer.

@@ -91,6 +91,15 @@ describe('meaning of entries', () => {
     // Whether by contradiction or by evidence: not in silence.
     expect([...Object.keys(diff.changed), ...diff.told].length).toBeGreaterThan(0);
   });
+
+  test('an alternative that calls another function of the same name is a change', () => {
+    // A digest knows helper.llvm by its base name; the replacement runs in place of the site.
+    const build = (callee: string): ObjectBuilder => object().file('x.c').func('helper.llvm.111', body(movEax(1))).func('helper.llvm.222', body(movEax(2)))
+      .func('plain', body()).func('f', body(call('plain'))).section('.altinstr_replacement', { body: code(call(callee)) })
+      .special('.altinstructions', ref32('f', BODY), ref32({ section: '.altinstr_replacement' }), u16(9), u16(0), 5, 5);
+    expect(diffObjects(build('helper.llvm.111'), build('helper.llvm.111').bss('more', 4)).changed).toEqual({});
+    expect(diffObjects(build('helper.llvm.111'), build('helper.llvm.222')).changed).toEqual({ f: 'special-entry' });
+  });
 });
 
 describe('entry sizes', () => {

@@ -9,7 +9,7 @@ import { bySlot, sameContent, type Correlation, type Pairing } from '../correlat
 import { compareData } from './data';
 import { compareFunctions } from './functions';
 import type { Side } from './side';
-import { sameSymbol } from './target';
+import { sameSymbol } from './same-symbol';
 import type { Verdict } from './verdict';
 
 export { Side } from './side';
