@@ -45,6 +45,12 @@ describe('init and exit', () => {
     expect(diffObjects(data(1), data(2)).told).toEqual(['init-change .init.data']);
   });
 
+  test('new init data that code outside of it refers to is told', () => {
+    // The livepatch's own .init.data is freed as soon as it is loaded.
+    const patched = object().file('x.c').func('f', body(lea('fresh'))).data('fresh', [u32(1)], { section: '.init.data' });
+    expect(diffObjects(object().file('x.c').func('f', body(movEax(1))), patched).told).toEqual(['init-change fresh']);
+  });
+
   test('a new function in init code is told', () => {
     // It would never run.
     expect(diffObjects(object().file('x.c').bss('x', 4), object().file('x.c').bss('x', 4).func('setup', body(), { section: '.init.text' })).told).toEqual(['init-change setup']);
@@ -90,6 +96,15 @@ describe('sealed ENDBR', () => {
     // As above through .rodata..L__const.f, which has no symbol.
     const patched = build(code(lea({ section: '.rodata..L__const.f' })), 2).section('.rodata..L__const.f', { body: [ptr64('helper')] });
     expect(diffObjects(build([], 1), patched).told).toEqual(['sealed-endbr helper']);
+  });
+
+  test('... whichever section of a name holds it, and wherever that is entered', () => {
+    // 40,000 sections of one name are the normal case; a constant of several pointers is one object.
+    const literal = '.rodata..L__const.f';
+    const second = build(code(lea('one'), lea('two')), 2).section(literal, { body: [ptr64('f')] }).label('one', { section: literal }).section(literal, { fresh: true, body: [ptr64('helper')] }).label('two', { section: literal });
+    expect(diffObjects(build([], 1), second).told).toEqual(['sealed-endbr helper']);
+    const middle = build(code(lea({ section: literal }, 8)), 2).section(literal, { body: [ptr64('helper'), ptr64('f')] });
+    expect(diffObjects(build([], 1), middle).told).toEqual(['sealed-endbr helper']);
   });
 
   test('it may be allowed by name', () => {

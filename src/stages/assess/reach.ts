@@ -38,8 +38,10 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
   };
 
   const queue = [...included].map(symbolRange);
-  const seen = new Set<number | string>(included);
-  for (let from = queue.shift(); from !== undefined; from = queue.shift()) {
+  const seen = new Set(included);
+  const seenExtents = new Set<string>();
+  // Grows while it is gone through.
+  for (const from of queue) {
     const entries = from.symbol !== 0 && !table.has(from.symbol, Trait.OBJECT) ? entriesOf(patched, from.symbol) : [];
     const references = [
       ...referencesFrom(patched, from.section, from.start, from.end),
@@ -49,8 +51,10 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
       const { symbol, at } = reference;
       if (symbol === 0) {
         const extent = anonymousExtent(input, reference, discarded, from, refuse);
-        if (extent !== undefined && !seen.has(extent.name)) {
-          seen.add(extent.name);
+        // By number: many sections share a name.
+        const key = extent === undefined ? '' : `${extent.section}:${extent.start}`;
+        if (extent !== undefined && !seenExtents.has(key)) {
+          seenExtents.add(key);
           queue.push(extent);
         }
         continue;
@@ -65,6 +69,7 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
       if (twin !== 0) checkExisting(input, from, reference, twin, discarded, refuse);
       else if (isNewData(table.kind[symbol]!, table.traits[symbol]!)) {
         seen.add(symbol);
+        if (table.has(symbol, discarded)) refuse('init-change', from, at, patched.name(symbol), `${from.name} refers to ${patched.name(symbol)} in ${patched.sectionName(symbol)}, which is gone once the livepatch is loaded`);
         queue.push(symbolRange(symbol));
       }
     }
@@ -82,8 +87,8 @@ function anonymousExtent({ patched }: AssessInput, { section, offset, at }: Refe
     return undefined;
   }
   if ((bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0 || (bits & (SectionClass.STRING | SectionClass.CONSTANT | SectionClass.DERIVED)) !== 0 || table.relaSection[section] === 0) return undefined;
-  const end = patched.extents.end(section, offset);
-  return { symbol: 0, section, start: offset, end, name: `${object.name(section)}+${offset}` };
+  const extent = patched.extents.at(section, offset);
+  return { symbol: 0, ...extent, name: `${object.name(section)}+${extent.start}` };
 }
 
 type Refuse = (code: DiagnosticCode, from: Included, at: number, about: string, message: string) => void;
