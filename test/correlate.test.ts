@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { NOTHING, body, call, diffObjects, inc, lea, movEax, symbolsOf, traced } from './support/diff-objects';
-import { hex, object, ptr64, u32, type ObjectBuilder } from './support/elf-builder';
+import { code, hex, object, ptr64, u32, type ObjectBuilder } from './support/elf-builder';
 
 const LOCAL = { bind: 'local' } as const;
 
@@ -386,6 +386,13 @@ describe('functions of one name', () => {
     const diff = diffObjects(copies([1, 2], {}), copies([3, 4], {}));
     expect(diff.told.map((text) => text.split(' ')[0])).toEqual(['ambiguous-twin']);
     expect(diff.changed).toEqual({});
+  });
+
+  test('so is assembler code, whose symbols have no type', () => {
+    // SYM_CODE_START leaves sized NOTYPE symbols: left out, both changed bodies would be dropped without a word.
+    const build = (x: number, y: number): ObjectBuilder => object().file('x.c').section('.entry.text', { body: code(movEax(x), hex('c3'), movEax(y), hex('c3')) })
+      .label('entry', { section: '.entry.text', at: 0, size: 6 }).label('entry', { section: '.entry.text', at: 6, size: 6 });
+    expect(diffObjects(build(1, 2), build(3, 4)).told).toEqual(['ambiguous-twin entry']);
   });
 
   test('a type change is removal and addition', () => {

@@ -86,7 +86,8 @@ export function assess(input: AssessInput): Assessment {
   listUnpaired(input, result, undecided, undecidedOrig);
 
   for (const group of input.ambiguous) {
-    if (!patched.table.has(group.patched[0]!, Trait.FUNC)) continue;
+    // Ambiguous data matters only where included code reaches it.
+    if (patched.table.has(group.patched[0]!, Trait.OBJECT)) continue;
     const symbol = group.patched[0]!;
     refuse('ambiguous-twin', `${group.orig.length} functions in ORIG and ${group.patched.length} in PATCHED share the name ${patched.name(symbol)}, at least one changed, and nothing tells which`, patched, symbol);
   }
