@@ -76,17 +76,17 @@ describe('byte order', () => {
   });
 
   const record = (line: number, rest = 1): ObjectBuilder => object({ machine: EM_S390, endian: 'big' }).file('x.c')
-    .data('__UNIQUE_ID_ddebug868', code(new Uint8Array(32), u32(line * 0x4000 + rest), new Uint8Array(20)), { section: '__dyndbg', bind: 'local' });
+    .data('__UNIQUE_ID_ddebug868', code(new Uint8Array(32), u32(line * 0x4000 + rest), new Uint8Array(20)), { section: '__dyndbg', bind: 'local' }).data('holder', [relocated(8, 22, '__UNIQUE_ID_ddebug868')]);
 
   test('the line of a big-endian __dyndbg record does not count', () => {
     // s390x: a compiler for it puts the first bit-field into the most significant bits; one added line refused as changed data.
-    for (const line of [101, 5000, 200_000]) expect(diffObjects(record(100), record(line)), String(line)).toMatchObject({ told: [], ignored: { __UNIQUE_ID_ddebug868: 'line' } });
-    expect(diffObjects(record(100, 1), record(100, 2)).told).toEqual(['changed-data __UNIQUE_ID_ddebug868']);
+    for (const line of [101, 5000, 200_000]) expect(diffObjects(record(100), record(line)), String(line)).toMatchObject({ told: [] });
+    expect(diffObjects(record(100, 1), record(100, 2)).told).toEqual(['changed-data holder']);
   });
 
   test('the class of a big-endian __dyndbg record counts', () => {
     // A pr_debug that belongs to another class is taken for a moved one.
-    expect(diffObjects(record(100, 0x100), record(100, 0x200)).told).toEqual(['changed-data __UNIQUE_ID_ddebug868']);
+    expect(diffObjects(record(100, 0x100), record(100, 0x200)).told).toEqual(['changed-data holder']);
   });
 });
 

@@ -48,7 +48,7 @@ export function assess(input: AssessInput): Assessment {
     name: objectName,
     functions: { changed: [], new: [], removed: [], carried: [], ignored: [] },
     data: { changed: [], new: [], removed: [], ignored: [] },
-    ambiguous: input.ambiguous.map((group) => ({ orig: group.orig.map((s) => orig.name(s)), patched: group.patched.map((s) => patched.name(s)) })),
+    ambiguous: input.ambiguous.filter(({ used }) => used).map((group) => ({ orig: group.orig.map((s) => orig.name(s)), patched: group.patched.map((s) => patched.name(s)) })),
   };
 
   // A cold part changes with its function, whichever of the two differs.
@@ -99,6 +99,8 @@ export function assess(input: AssessInput): Assessment {
 
   const included = new Set([...changed.keys(), ...fresh]);
   carryCallers(input, changed, included, discarded, result, diagnostics);
+  const carried = new Set(result.functions.carried.map(({ name }) => name));
+  result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
   const cold = new ColdParts(patched);
   for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
   checkReach(input, included, undecided, discarded, diagnostics);
@@ -113,7 +115,11 @@ export function assess(input: AssessInput): Assessment {
 function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: Verdict): ChangedFunction {
   const { orig: a, patched: b } = verdict;
   // Names of the body that lead to this twin: one body can have become two.
+  const section = orig.sectionName(a);
   const names = namesOf(orig.table, a).filter((symbol) => pairing.twin[symbol] !== 0 && patched.table.canonical[pairing.twin[symbol]!] === b);
+  // The compiler named the section after the function that it wrote (`.text.__se_sys_newuname`); the others are aliases.
+  const own = names.findIndex((symbol) => section.endsWith(`.${orig.name(symbol)}`));
+  if (own > 0) names.unshift(...names.splice(own, 1));
   const paired = names[0] ?? a;
   const name = orig.name(paired);
   const patchedName = names.length === 0 ? patched.name(b) : patched.name(pairing.twin[paired]!);
@@ -124,7 +130,7 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
     ...(patchedName === name ? {} : { patchedName }),
     ...(aliases.length === 0 ? {} : { aliases }),
     file: unitOf(orig, a),
-    section: orig.sectionName(a),
+    section,
     class: verdict.class as ChangedFunction['class'],
     first: verdict.first,
     pairedBy: { rule, evidence: EVIDENCE[rule] },

@@ -47,6 +47,8 @@ function reached(side: Side, section: number, words: Uint32Array, i: number): { 
     offset += arch.bias(words[i + R_TYPE]!) + exactTail(side, section, u64(words, i + R_OFFSET));
   }
   const place = table.section[symbol]!;
+  const entry = place < table.sections && (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, offset) : -1;
+  if (entry >= 0) return reached(side, place, identity.relas.words, entry);
   if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0) return { symbol: 0, section: place, offset };
   return { symbol: identity.objectAt(place, offset), section: place, offset };
 }

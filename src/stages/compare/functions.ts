@@ -7,7 +7,7 @@
  * any other when its bytes and all its targets are.
  */
 import { R_TYPE } from '../../elf';
-import { lineArgument, type Disassembler, type Instruction } from '../../arch';
+import { lineArgument, printsValues, type Disassembler, type Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
 import { coverAt } from '../scan/covers';
 import { firstEntryDifference } from './entries';
@@ -25,7 +25,7 @@ export interface Decoded {
   bytes: Uint8Array;
   instructions: Instruction[];
   /** Targets of instruction i, in offset order, with their offsets in the instruction. */
-  targets: Array<Array<{ at: number; target: Target }>>;
+  targets: Array<Array<{ at: number; target: Target; branch: boolean }>>;
 }
 
 export function decodeFunction(side: Side, symbol: number, disassembler: Disassembler): Decoded {
@@ -33,6 +33,7 @@ export function decodeFunction(side: Side, symbol: number, disassembler: Disasse
   const instructions = disassembler.decode(bytes);
   const targets: Decoded['targets'] = instructions.map(() => []);
   const range = side.rangeOf(symbol);
+  const content = side.object.offset(range.section);
   let index = 0;
   for (const rela of side.relasIn(range)) {
     const offset = rela.offset - range.start;
@@ -41,7 +42,8 @@ export function decodeFunction(side: Side, symbol: number, disassembler: Disasse
     if (instruction === undefined) break;
     const type = rela.words[rela.at + R_TYPE]!;
     const tail = side.arch.tails.length > 1 ? Math.max(0, instruction.offset + instruction.length - offset - side.arch.bias(type)) : 0;
-    targets[index]!.push({ at: offset - instruction.offset, target: resolveTarget(side, rela, range.section, tail) });
+    const branch = side.arch.isBranch(side.object.bytes, content + range.start, content + rela.offset, type);
+    targets[index]!.push({ at: offset - instruction.offset, target: resolveTarget(side, rela, range.section, tail), branch });
   }
   return { side, symbol, bytes, instructions, targets };
 }
@@ -87,7 +89,7 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
     }
     if (!sameBytes) {
       const argument = ta.length > 0 ? 0 : disassembler.loadedArgument(bytesA, bytesB);
-      if (argument !== 0 && reportedAs(da, i) === argument && reportedAs(db, i) === argument) {
+      if (argument !== 0 && reportedAs(da, i, units) === argument && reportedAs(db, i, units) === argument) {
         line ??= difference();
         continue;
       }
@@ -134,12 +136,24 @@ function branchOwner({ side, symbol }: Decoded, instruction: Instruction): { sym
   return { symbol: owner, delta: owner === 0 ? 0 : place - side.table.value[owner]! };
 }
 
-/** Which argument of the call that follows instruction `index` is a source line; 0 if none, or if control may go elsewhere first. */
-function reportedAs({ side, targets, instructions }: Decoded, index: number): number {
+/** How far before a reporting call its arguments are loaded. */
+const ARGUMENTS_WITHIN = 4;
+
+/**
+ * Which argument of the call that follows instruction `index` is a source line; 0 if none, or if control may go elsewhere
+ * first. A printing function takes any values: its third argument is a line where one before it is the unit's own file name
+ * (ASSERT_RTNL: "RTNL: assertion failed at %s (%d)", __FILE__, __LINE__).
+ */
+function reportedAs({ side, targets, instructions }: Decoded, index: number, units: ReadonlySet<string>): number {
   for (let i = index + 1; i < targets.length; i++) {
-    if (!instructions[i]!.flow) continue;
-    const callee = targets[i]![0]?.target.symbol ?? 0;
-    return callee === 0 ? 0 : lineArgument(side.name(callee));
+    const list = targets[i]!;
+    if (!instructions[i]!.flow && !list.some(({ branch }) => branch)) continue;
+    const callee = list[0]?.target.symbol ?? 0;
+    if (callee === 0) return 0;
+    const name = side.name(callee);
+    if (!printsValues(name)) return lineArgument(name);
+    const near = targets.slice(Math.max(0, index - ARGUMENTS_WITHIN), i).flat();
+    return near.some(({ target }) => target.text !== undefined && units.has(target.text.slice(target.text.lastIndexOf('/') + 1))) ? 3 : 0;
   }
   return 0;
 }

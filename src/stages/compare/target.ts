@@ -49,6 +49,9 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
     target.delta = distance;
   } else if (place < table.sections) {
     const reached = table.value[symbol]! + distance;
+    const entry = (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, reached) : -1;
+    // ppc64 reaches everything through its TOC: what counts is what the entry refers to.
+    if (entry >= 0) return { ...resolveTarget(side, { words: identity.relas.words, at: entry, offset: reached }, place, 0), type };
     if (table.sectionClass[place]! & SectionClass.STRING) target.text = stringAt(side, place, reached);
     else {
       target.symbol = identity.objectAt(place, reached);

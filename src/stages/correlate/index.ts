@@ -19,7 +19,10 @@ export { namesOf, originOf, twinOf } from './bodies';
 export { UseIndex, bySlot, sameContent } from './evidence';
 
 /** Symbols that share a name and that no evidence tells apart. */
-export type AmbiguousGroup = Group;
+export interface AmbiguousGroup extends Group {
+  /** Whether anything refers to a member. Nobody can depend on the others (`___tp_str.N`, 95 of them in one unit of 6.12). */
+  used: boolean;
+}
 
 export interface Correlation {
   pairing: Pairing;
@@ -76,7 +79,8 @@ export function correlate(orig: ScannedObject, patched: ScannedObject, named: Na
   const ambiguous = settle(pairing, joinAnywhere(pairing), uses);
   const votes = votesBySlot(pairing, uses.orig, uses.patched, ambiguous.flatMap(({ orig: members }) => members));
   const contradicted = ambiguous.flatMap(({ orig: members }) => members).filter((symbol) => votes.get(symbol) === 0);
-  return { pairing, ambiguous, contradicted, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
+  const isUsed = ({ orig: ours, patched: theirs }: Group): boolean => ours.some((symbol) => uses.orig.usersOf.has(symbol)) || theirs.some((symbol) => uses.patched.usersOf.has(symbol));
+  return { pairing, ambiguous: ambiguous.map((group) => ({ ...group, used: isUsed(group) })), contradicted, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
 }
 
 /** Symbols that refer to names which prove nothing: equal digests are not yet equal contents. */
