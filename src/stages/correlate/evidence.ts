@@ -1,4 +1,5 @@
-import { USE_WORDS, type ScanTable } from '../scan';
+import { Trait, USE_WORDS, type ScanTable } from '../scan';
+import type { Group } from './groups';
 import type { Pairing } from './pairing';
 
 /** Uses of one object, found by user. */
@@ -55,12 +56,12 @@ export function sameContent(orig: ScanTable, a: number, patched: ScanTable, b: n
 export type Votes = Map<number, number>;
 
 /**
- * Collects, for the ORIG targets that are asked for, the PATCHED target that the same slots of unchanged twins refer to.
- * Votes that contradict each other cancel the target: better ambiguous than wrong.
+ * Collects, for the ORIG members of groups, the PATCHED target that the same slots of unchanged twins refer to. Votes that
+ * contradict each other cancel the target: better ambiguous than wrong.
  */
-export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex, targets: readonly number[]): Votes {
+export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex, groups: readonly Group[]): Votes {
   // Only users of open targets can tell anything; contradictions come from the same users.
-  const users = new Set(targets.flatMap((target) => [...(orig.usersOf.get(target) ?? [])]));
+  const users = new Set(groups.flatMap((group) => group.orig.flatMap((target) => [...(orig.usersOf.get(target) ?? [])])));
   const votes: Votes = new Map();
   const reverse: Votes = new Map();
   const vote = (map: Votes, from: number, to: number): void => {
@@ -76,8 +77,30 @@ export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex,
       vote(reverse, otherTarget, target);
     }
   }
+  for (const [target, otherTarget] of soleNameUses(pairing, orig, patched, groups)) {
+    vote(votes, target, otherTarget);
+    vote(reverse, otherTarget, target);
+  }
   for (const [from, to] of votes) if (to !== 0 && reverse.get(to) !== from) votes.set(from, 0);
   return votes;
+}
+
+/**
+ * Where a name is unique in a build its uses are not noted there, but equal contents refer to that name, and only one symbol
+ * has it: [target, other target] of every unchanged user on the other side.
+ */
+function* soleNameUses({ orig, patched, twin, origin }: Pairing, ours: UseIndex, theirs: UseIndex, groups: readonly Group[]): Generator<[number, number]> {
+  const unchanged = (x: number, y: number): boolean => x !== 0 && y !== 0 && sameContent(orig, x, patched, y);
+  for (const group of groups) {
+    const [a] = group.orig;
+    const [b] = group.patched;
+    if (a !== undefined && !orig.has(a, Trait.AMBIGUOUS)) {
+      for (const target of group.patched) for (const user of theirs.usersOf.get(target) ?? []) if (unchanged(origin[user]!, user)) yield [a, target];
+    }
+    if (b !== undefined && !patched.has(b, Trait.AMBIGUOUS)) {
+      for (const target of group.orig) for (const user of ours.usersOf.get(target) ?? []) if (unchanged(user, twin[user]!)) yield [target, b];
+    }
+  }
 }
 
 /**

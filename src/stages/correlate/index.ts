@@ -8,7 +8,7 @@
  * what is left by rank; here it is ambiguous, and refused where a livepatch would depend on it.
  */
 import { Trait, type ScanTable } from '../scan';
-import { UseIndex, sameContent, shareUser, votesBySlot } from './evidence';
+import { UseIndex, shareUser, votesBySlot } from './evidence';
 import { joinByKey, keysOf, type Group } from './groups';
 import { Pairing } from './pairing';
 import { pairBySuffix } from './promoted';
@@ -77,7 +77,7 @@ export function correlate(orig: ScannedObject, patched: ScannedObject, named: Na
   settle(pairing, scoped, uses);
   // Then names whose scope changed: LTO promotes a static in one build and not in the other.
   const ambiguous = settle(pairing, joinAnywhere(pairing), uses);
-  const votes = votesBySlot(pairing, uses.orig, uses.patched, ambiguous.flatMap(({ orig: members }) => members));
+  const votes = votesBySlot(pairing, uses.orig, uses.patched, ambiguous);
   const contradicted = ambiguous.flatMap(({ orig: members }) => members).filter((symbol) => votes.get(symbol) === 0);
   const isUsed = ({ orig: ours, patched: theirs }: Group): boolean => ours.some((symbol) => uses.orig.usersOf.has(symbol)) || theirs.some((symbol) => uses.patched.usersOf.has(symbol));
   return { pairing, ambiguous: ambiguous.map((group) => ({ ...group, used: isUsed(group) })), contradicted, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
@@ -95,7 +95,7 @@ function settle(pairing: Pairing, groups: Group[], uses: Correlation['uses']): G
   let open = stillOpen(pairing, groups);
   for (let progress = open.length > 0; progress; ) {
     progress = false;
-    const votes = votesBySlot(pairing, uses.orig, uses.patched, open.flatMap(({ orig: members }) => members));
+    const votes = votesBySlot(pairing, uses.orig, uses.patched, open);
     for (const group of open) progress = pairByUse(pairing, group, votes) || progress;
     // Uses may have told equal ones apart, so ask for content only after them.
     for (const group of open) progress = pairByContent(pairing, group, uses) || progress;
@@ -256,19 +256,7 @@ function pairRemaining(pairing: Pairing, group: Group, uses: Correlation['uses']
   const [b] = free.patched as [number];
   if (!mayPair(pairing, a, b)) return false;
   const unused = !uses.orig.usersOf.has(a) && !uses.patched.usersOf.has(b);
-  if (needsEvidence(pairing, a, b) && !unused && !shareUser(pairing, uses.orig, a, uses.patched, b) && !soleNameUsed(pairing, a, b, uses)) return false;
+  if (needsEvidence(pairing, a, b) && !unused && !shareUser(pairing, uses.orig, a, uses.patched, b)) return false;
   pairing.pair(a, b, 'remaining');
   return true;
-}
-
-/**
- * Whether an unchanged user of one of the two proves the other: where the name is unique in a build its uses are not noted,
- * but equal contents refer to that name, and only one symbol has it.
- */
-function soleNameUsed(pairing: Pairing, a: number, b: number, uses: Correlation['uses']): boolean {
-  const { orig, patched, twin, origin } = pairing;
-  const unchanged = (x: number, y: number): boolean => x !== 0 && y !== 0 && sameContent(orig, x, patched, y);
-  if (!orig.has(a, Trait.AMBIGUOUS)) return [...(uses.patched.usersOf.get(b) ?? [])].some((user) => unchanged(origin[user]!, user));
-  if (!patched.has(b, Trait.AMBIGUOUS)) return [...(uses.orig.usersOf.get(a) ?? [])].some((user) => unchanged(user, twin[user]!));
-  return false;
 }
