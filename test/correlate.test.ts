@@ -69,6 +69,17 @@ describe('promotion', () => {
     expect(Object.keys(diff.changed)).toEqual(['init_once.llvm.111', 'init_once.llvm.222']);
   });
 
+  test('two units of ORIG that lead to one hash lead nowhere', () => {
+    // By order the first unit's state would be taken for the other's.
+    const unit = (builder: ObjectBuilder, only: string, hash: string, value: number): ObjectBuilder => builder.func(`${only}.llvm.${hash}`, body(movEax(value)));
+    const orig = unit(unit(object().file('x.c'), 'only_a', '111', 1), 'only_b', '222', 2).bss('state.llvm.111', 8).bss('state.llvm.222', 8);
+    const patched = unit(unit(object().file('x.c'), 'only_a', '333', 1), 'only_b', '333', 2).bss('state.llvm.333', 8);
+    const diff = diffObjects(orig, patched);
+    // Premise: the hashes are known.
+    expect(diff.twin('only_a.llvm.111')?.name).toBe('only_a.llvm.333');
+    expect([diff.twin('state.llvm.111'), diff.twin('state.llvm.222')]).toEqual([undefined, undefined]);
+  });
+
   test('two promoted variables of different units do not pair by name', () => {
     // Unit a's `state` was promoted in ORIG, unit b's is in PATCHED (other imports): a function of the livepatch that uses b's
     // would write a's variable.
