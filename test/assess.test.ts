@@ -184,6 +184,13 @@ describe('functions without an ftrace site', () => {
     expect(diff.carried).toHaveProperty('clear');
   });
 
+  test('a caller in a cold part is its function', () => {
+    // GCC moves unlikely calls out of a function; the part has no site and no name of its own for a klp_func.
+    const build = (value: number): ObjectBuilder => traced(object().file('x.c').func('inline_copy', code(ENDBR, movEax(value), RETURN), LOCAL)
+      .func('f', body(call('f.cold'))).func('f.cold', code(call('inline_copy'), hex('c3')), { ...LOCAL, section: '.text.unlikely.f' }), 'f');
+    expect(diffObjects(build(1), build(2))).toMatchObject({ carried: { f: ['inline_copy'] }, told: [] });
+  });
+
   test('exit code of a module is a caller', () => {
     // It runs when the module is unloaded, with the old body.
     const build = (value: number): ObjectBuilder => traced(object().file('x.c').func('inline_copy', code(ENDBR, movEax(value), RETURN), LOCAL)
@@ -201,6 +208,14 @@ describe('what included code reaches', () => {
     // Premise: nothing tells the keys apart.
     expect(diff.ambiguous.length).toBe(1);
     expect(codes(diff.told)).toEqual(['ambiguous-data']);
+  });
+
+  test('a key that became one of two is refused', () => {
+    // ORIG has one f.key, PATCHED two: f took another, and no use of a sole name is noted. g says which one is the old one.
+    const build = (key: string): ObjectBuilder => object().file('x.c').data('f.key', [u64(1), u64(0)], LOCAL)
+      .func('f', body(movEax(1), hex('90 90 90 90 90'))).func('g', body(lea('f.key'))).special('__jump_table', ref32('f', BODY + 5), ref32('f', BODY), ref64(key));
+    expect(diffObjects(build('f.key'), build('f.key').data('f.key.1', [u64(1), u64(0)], LOCAL)).told).toEqual([]);
+    expect(diffObjects(build('f.key'), build('f.key.1').data('f.key.1', [u64(1), u64(0)], LOCAL)).told).toEqual(['ambiguous-data f.key']);
   });
 
   test('new data and new functions are listed and followed', () => {

@@ -2,7 +2,7 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { Verdict } from '../compare';
 import { originOf } from '../correlate';
 import { Trait } from '../scan';
-import { plain } from './names';
+import type { ColdParts } from './names';
 import { usersOf } from './references';
 import type { ObjectResult } from './result';
 import type { AssessInput } from './index';
@@ -15,7 +15,7 @@ import type { AssessInput } from './index';
  * function, and every caller with it, until each one has a site. Only `__mcount_loc` of ORIG proves a site; an object
  * without that table (a unit before objtool) says nothing, and nothing is concluded.
  */
-export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Verdict>, included: Set<number>, discarded: number, result: ObjectResult, diagnostics: Diagnostic[]): void {
+export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Verdict>, included: Set<number>, cold: ColdParts, discarded: number, result: ObjectResult, diagnostics: Diagnostic[]): void {
   const { pairing, orig, patched, objectName } = input;
   if (!input.traceKnown) return;
   const traceable = (symbol: number): boolean => {
@@ -43,12 +43,14 @@ export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Ve
           // Init code has run and exit code never will: neither needs the new body.
           continue;
         }
-        if (included.has(caller.symbol)) continue;
-        included.add(caller.symbol);
+        // A cold part comes along with its function, which has the site.
+        const symbol = cold.parentOf(caller.symbol) || caller.symbol;
+        if (included.has(symbol)) continue;
+        included.add(symbol);
         const chain = [patched.name(callee), ...via.get(callee)!];
-        via.set(caller.symbol, chain);
-        result.functions.carried.push({ name: plain(patched, caller.symbol).name, via: chain });
-        if (!traceable(caller.symbol)) next.push(caller.symbol);
+        via.set(symbol, chain);
+        result.functions.carried.push({ name: patched.name(symbol), via: chain });
+        if (!traceable(symbol)) next.push(symbol);
       }
     }
     open = next;

@@ -98,10 +98,10 @@ export function assess(input: AssessInput): Assessment {
   }
 
   const included = new Set([...changed.keys(), ...fresh]);
-  carryCallers(input, changed, included, discarded, result, diagnostics);
+  const cold = new ColdParts(patched);
+  carryCallers(input, changed, included, cold, discarded, result, diagnostics);
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
-  const cold = new ColdParts(patched);
   for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
   checkReach(input, included, undecided, discarded, diagnostics);
   if (included.size > 0) {

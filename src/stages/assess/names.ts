@@ -22,25 +22,31 @@ export class ColdParts {
   constructor(side: Side) {
     const { table } = side;
     if (table.coldCount === 0) return;
-    const wanted = new Map<string, number[]>();
     const { listed, listedCount } = table;
+    const parents = new Map<number, string>();
     for (let i = 0; i < listedCount; i++) {
       const symbol = listed[i]!;
-      if ((table.traits[symbol]! & Trait.COLD) === 0) continue;
-      const parent = coldParent(side.name(symbol))!;
-      wanted.set(parent, [...(wanted.get(parent) ?? []), symbol]);
+      if ((table.traits[symbol]! & Trait.COLD) !== 0) parents.set(symbol, coldParent(side.name(symbol))!);
     }
-    if (wanted.size === 0) return;
+    const wanted = new Set(parents.values());
+    // By name, a local's behind its unit: a local of the same unit comes first, else a global.
+    const functions = new Map<string, number>();
     for (let i = 0; i < listedCount; i++) {
       const symbol = listed[i]!;
       if (!table.has(symbol, Trait.FUNC) || table.has(symbol, Trait.COLD)) continue;
+      const name = side.name(symbol);
+      if (!wanted.has(name)) continue;
       const local = table.info[symbol]! >>> 4 === STB_LOCAL;
-      for (const cold of wanted.get(side.name(symbol)) ?? []) {
-        // A local of the same unit, else a global.
-        if (local ? table.file[symbol] === table.file[cold] : !this.parents.has(cold)) this.parents.set(cold, table.canonical[symbol]!);
-      }
+      functions.set(local ? `${table.file[symbol]}:${name}` : name, table.canonical[symbol]!);
     }
-    for (const [cold, parent] of this.parents) this.parts.set(parent, [...(this.parts.get(parent) ?? []), table.canonical[cold]!]);
+    for (const [cold, name] of parents) {
+      const parent = functions.get(`${table.file[cold]}:${name}`) ?? functions.get(name);
+      if (parent === undefined) continue;
+      this.parents.set(cold, parent);
+      const list = this.parts.get(parent);
+      if (list === undefined) this.parts.set(parent, [table.canonical[cold]!]);
+      else list.push(table.canonical[cold]!);
+    }
   }
 
   parentOf(cold: number): number {

@@ -62,7 +62,7 @@ function exactTail(side: Side, section: number, field: number): number {
   const owner = coverAt(table, section, field);
   if (owner === 0) return 0;
   const start = table.value[owner]!;
-  const instruction = arch.disassembler().decode(side.bytes(owner)).find(({ offset, length }) => start + offset + length > field);
+  const instruction = side.disassembler.decode(side.bytes(owner)).find(({ offset, length }) => start + offset + length > field);
   return instruction === undefined ? 0 : Math.max(0, start + instruction.offset + instruction.length - field - 4);
 }
 
@@ -104,13 +104,21 @@ function addNearCallers(side: Side, target: number, add: (target: number, user: 
   const { table } = side;
   const section = table.section[target]!;
   if (section >= table.sections || table.coverStart[section + 1]! - table.coverStart[section]! < 2) return;
-  const disassembler = side.arch.disassembler();
+  const content = side.object.offset(section);
+  const first = table.value[target]!;
+  const last = first + table.size[target]!;
   for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
     const caller = table.covers[i]!;
     if (table.canonical[caller] !== caller || caller === target || table.has(caller, Trait.OBJECT)) continue;
     const start = table.value[caller]!;
+    // Most functions have no bytes that could be such a branch, and need no decoding.
+    let possible = false;
+    side.arch.forEachPossibleBranch(side.object.bytes, content + start, content + start + table.size[caller]!, (to) => {
+      possible ||= to - content >= first && to - content < last;
+    });
+    if (!possible) continue;
     const fields = new Set(referencesFrom(side, section, start, start + table.size[caller]!).map(({ at }) => at));
-    for (const { offset, length, target: to } of disassembler.decode(side.bytes(caller))) {
+    for (const { offset, length, target: to } of side.disassembler.decode(side.bytes(caller))) {
       if (to === undefined || coverAt(table, section, start + to) !== target) continue;
       const relocated = [...Array(length).keys()].some((byte) => fields.has(offset + byte));
       if (!relocated) add(target, { symbol: caller, section, branch: true });

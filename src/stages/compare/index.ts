@@ -3,7 +3,6 @@
  *
  * `candidates` finds the few pairs that nothing proves equal; `comparePairs` settles each by decoding.
  */
-import type { Disassembler } from '../../arch';
 import { Trait } from '../scan';
 import { bySlot, sameContent, type Correlation, type Pairing } from '../correlate';
 import { compareData } from './data';
@@ -41,7 +40,7 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
       continue;
     }
     // Aliases share one body: compare it once with each body that its names have in the other build.
-    const key = a * 0x80000000 + b;
+    const key = a * patched.symbols + b;
     if (seen.has(key)) continue;
     seen.add(key);
     found.push(a, b);
@@ -85,15 +84,14 @@ function usesDiffer(pairing: Pairing, uses: Correlation['uses'], a: number, b: n
   });
 }
 
-/** Verdicts on [orig, patched] pairs, in their order. The disassembler is asked for at the first function. */
+/** Verdicts on [orig, patched] pairs, in their order. */
 export function comparePairs(pairing: Pairing, a: Side, b: Side, pairs: Uint32Array): Verdict[] {
   const verdicts: Verdict[] = [];
-  let disassembler: Disassembler | undefined;
   for (let i = 0; i < pairs.length; i += 2) {
     const x = pairs[i]!;
     const y = pairs[i + 1]!;
     if (a.table.has(x, Trait.OBJECT)) verdicts.push(compareData(pairing, a, b, x, y));
-    else verdicts.push(compareFunctions(pairing, a, b, x, y, (disassembler ??= a.arch.disassembler())));
+    else verdicts.push(compareFunctions(pairing, a, b, x, y, a.disassembler));
   }
   return verdicts;
 }
