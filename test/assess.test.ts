@@ -255,3 +255,23 @@ describe('what included code reaches', () => {
     expect(codes(diffObjects(build(1), build(2)).told)).toEqual(['changed-data', 'init-change', 'runtime-constant']);
   });
 });
+
+describe('functions without an ftrace site that cannot be left behind', () => {
+  const build = (value: number, extra: (builder: ObjectBuilder) => ObjectBuilder): ObjectBuilder => traced(extra(object().file('x.c')
+    .func('inline_copy', code(ENDBR, movEax(value), RETURN)).func('top', body(call('inline_copy'))).func('other', body())), 'top', 'other');
+
+  test('an exported one is refused', () => {
+    // Modules call it by its export and go on with the old body, whoever is carried along in vmlinux.
+    const exported = (b: ObjectBuilder): ObjectBuilder => b.section('.export_symbol', { body: [ptr64('inline_copy')], flags: 0 });
+    expect(diffObjects(build(1, exported), build(2, exported)).told).toEqual(['not-traceable inline_copy']);
+    // Premise: the same without the export is carried.
+    expect(diffObjects(build(1, (b) => b), build(2, (b) => b))).toMatchObject({ told: [], carried: { top: ['inline_copy'] } });
+  });
+
+  test('one that only init code calls is refused', () => {
+    // Neither carried nor refused it would be a livepatch that changes nothing.
+    const init = (value: number): ObjectBuilder => traced(object().file('x.c').func('inline_copy', code(ENDBR, movEax(value), RETURN))
+      .func('setup', body(call('inline_copy')), { section: '.init.text' }).func('other', body()), 'other');
+    expect(diffObjects(init(1), init(2)).told).toEqual(['not-traceable inline_copy']);
+  });
+});

@@ -437,3 +437,10 @@ describe('lines', () => {
     expect(diffObjects(build(412), build(414))).toMatchObject(NOTHING);
   });
 });
+
+test('read-only data that refers to itself ends in a typed error', () => {
+  // Each of 200 places opens 200 others: without a bound the scan of one function would never end.
+  const self = object().file('x.c').section('.rodata', { body: Array.from({ length: 200 }, (_, i) => ptr64({ section: '.rodata' }, BigInt((i * 8 + 8) % 1600))) })
+    .func('f', body(lea({ section: '.rodata' })));
+  expect(() => diffObjects(self, self)).toThrow(/refers to itself/);
+});

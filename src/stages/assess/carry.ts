@@ -3,7 +3,7 @@ import type { Verdict } from '../compare';
 import { originOf } from '../correlate';
 import { Trait } from '../scan';
 import type { ColdParts } from './names';
-import { usersOf } from './references';
+import { exportedOf, usersOf } from './references';
 import type { ObjectResult } from './result';
 import type { AssessInput } from './index';
 
@@ -30,10 +30,13 @@ export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Ve
   for (const symbol of open) via.set(symbol, []);
   while (open.length > 0) {
     const users = usersOf(patched, new Set(open));
+    const exported = exportedOf(patched, new Set(open));
     const next: number[] = [];
     for (const callee of open) {
       const callers = (users.get(callee) ?? []).filter((user) => user.symbol !== callee);
       if (callers.length === 0) refuse(callee, 'nothing that refers to it is known');
+      else if (callers.every(({ symbol }) => symbol !== 0 && patched.table.has(symbol, discarded))) refuse(callee, 'only init or exit code refers to it');
+      if (exported.has(callee)) refuse(callee, 'it is exported: modules go on calling the old one');
       for (const caller of callers) {
         if (caller.symbol === 0 || patched.table.has(caller.symbol, Trait.OBJECT)) {
           refuse(callee, `its address is kept in ${caller.symbol === 0 ? patched.object.name(caller.section) : patched.name(caller.symbol)}`);

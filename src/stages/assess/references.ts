@@ -99,6 +99,18 @@ export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, U
   return users;
 }
 
+/** Those of `targets` that an export table names: `__ksymtab*` (a section an export until 6.4), `.export_symbol` since. */
+export function exportedOf(side: Side, targets: ReadonlySet<number>): Set<number> {
+  const { table, object } = side;
+  const exported = new Set<number>();
+  for (let section = 1; section < table.sections; section++) {
+    if (table.relaSection[section] === 0 || (table.sectionClass[section]! & SectionClass.EXEC) !== 0) continue;
+    if (!/^_*ksymtab|^\.export_symbol/.test(object.name(section))) continue;
+    for (const { symbol } of referencesFrom(side, section, 0, object.size(section))) if (targets.has(symbol)) exported.add(symbol);
+  }
+  return exported;
+}
+
 /** Callers in the target's own section, whose calls the assembler resolved: `.noinstr.text` has no others. */
 function addNearCallers(side: Side, target: number, add: (target: number, user: User) => void): void {
   const { table } = side;

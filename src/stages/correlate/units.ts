@@ -52,7 +52,7 @@ export function pairUnits(pairing: Pairing, contents: boolean): { removed: numbe
   // A unit that was renamed keeps most of its locals.
   const removed = new Set(left);
   const added = new Set(leftOthers);
-  if (left.length * leftOthers.length <= MOST_RENAMES) {
+  if (left.length * leftOthers.length <= MOST_COMPARED) {
     for (const [unit, other, likeness] of byLikeness(orig, left, patched, leftOthers)) {
       if (!removed.has(unit) || !added.has(other) || likeness * 2 < Math.max(unit.last - unit.first, other.last - other.first)) continue;
       join(unit, other);
@@ -63,12 +63,13 @@ export function pairUnits(pairing: Pairing, contents: boolean): { removed: numbe
   return { removed: [...removed].map(({ symbol }) => symbol), added: [...added].map(({ symbol }) => symbol) };
 }
 
-/** Comparing every removed unit with every added one is for small numbers; a rebuilt tree has none. */
-const MOST_RENAMES = 10_000;
+/** Comparing every unit with every other is for small numbers: a kernel has at most 23 of one name, and few that were renamed. */
+const MOST_COMPARED = 10_000;
 
 /** Pairs of units with a common local, likest first. Likeness counts common names, and once more those of equal content. */
 function byLikeness(orig: ScanTable, units: readonly Unit[], patched: ScanTable, others: readonly Unit[]): Array<[Unit, Unit, number]> {
   const pairs: Array<[Unit, Unit, number]> = [];
+  if (units.length * others.length > MOST_COMPARED) return pairs;
   for (const unit of units) {
     for (const other of others) {
       const empty = unit.last === unit.first && other.last === other.first;

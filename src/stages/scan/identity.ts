@@ -22,16 +22,18 @@ import type { Uses } from './uses';
 const Tag = { STRING: 1, CONSTANT: 2, CONTENT: 3, NAMED: 4, PRIVATE: 5, ABSOLUTE: 6, UNDEFINED: 7, ANONYMOUS: 8, SECTION: 9, REPLACEMENT: 10, RECORD: 11, OUTSIDE: 12, BRANCH: 13 } as const;
 
 /** Anonymous data may refer to anonymous data; real kernels go two deep. */
-const DEEPEST = 8;
+const DEEPEST = 32;
+/** Contents that one symbol may open, all levels together. Real ones open some dozens; data that refers to itself would never end. */
+const MOST_CONTENTS = 50_000;
 
 export class Identity {
   readonly relas: RelaReader;
-  /** Replaces the conservative end of anonymous data by an exact one; set while comparing. */
-  extentEnd?: (section: number, offset: number) => number;
   private readonly digests: Digest[] = [];
   /** Contents that note no uses, by symbol. */
   private readonly contents = new Map<number, Int32Array>();
   private depth = 0;
+  /** Contents opened since the outermost one. */
+  private opened = 0;
 
   constructor(
     readonly object: ElfObject,
@@ -242,13 +244,20 @@ export class Identity {
         return;
       }
       const before = this.uses?.count ?? 0;
-      this.depth++;
+      this.open(this.table.section[symbol]!);
       content = this.ofSymbol(symbol, user, nonZero(slot)).slice();
       this.depth--;
       // What refers to a name that proves nothing must note it for every user.
       if ((this.uses?.count ?? 0) === before) this.contents.set(symbol, content);
     }
     digest.words(content[0]!, content[1]!, content[2]!, content[3]!);
+  }
+
+  /** Goes one level down. @throws KlpflowError `malformed-elf` for data that refers to itself without end */
+  private open(section: number): void {
+    this.opened = this.depth === 0 ? 1 : this.opened + 1;
+    if (this.opened > MOST_CONTENTS) this.object.malformed(this.object.offset(section), `read-only data of section ${section} refers to itself, more than ${MOST_CONTENTS} times over`);
+    this.depth++;
   }
 
   /** The string's units up to the first all-zero one; bytes of it, never its place. */
@@ -285,7 +294,7 @@ export class Identity {
     }
     const whole = table.coverStart[section] === table.coverStart[section + 1] && name.includes('..L');
     const start = whole ? 0 : offset;
-    this.mixExtent(digest, Tag.ANONYMOUS, section, start, whole ? size : this.extentEnd?.(section, offset) ?? nextCover(table, section, offset, size), offset, user, slot);
+    this.mixExtent(digest, Tag.ANONYMOUS, section, start, whole ? size : nextCover(table, section, offset, size), offset, user, slot);
   }
 
   private mixExtent(digest: Digest, tag: number, section: number, start: number, end: number, offset: number, user: number, slot: number): void {
@@ -293,7 +302,7 @@ export class Identity {
       digest.words(Tag.OUTSIDE, low(offset), high(offset), tag);
       return;
     }
-    this.depth++;
+    this.open(section);
     const content = this.ofRange(section, start, end, user, nonZero(slot));
     digest.words(tag, low(offset - start), 0, 0);
     digest.words(content[0]!, content[1]!, content[2]!, content[3]!);
@@ -308,7 +317,7 @@ export class Identity {
     if (symbol === 0 || this.depth >= DEEPEST) return;
     digest.words(low(offset - table.value[symbol]!), 0, 0, 0);
     if (user !== 0 && (table.traits[symbol]! & Trait.AMBIGUOUS) !== 0) this.uses?.push(user, slot, symbol);
-    this.depth++;
+    this.open(section);
     const content = this.ofSymbol(symbol, 0);
     digest.words(content[0]!, content[1]!, content[2]!, content[3]!);
     this.depth--;
