@@ -4,8 +4,7 @@ import { originOf } from '../correlate';
 import { Trait } from '../scan';
 import type { ColdParts } from './names';
 import { exportedOf, usersOf } from './references';
-import type { ObjectResult } from './result';
-import type { AssessInput } from './index';
+import type { AssessInput, ObjectResult } from './types';
 
 /**
  * Takes the callers of changed functions that have no ftrace site.

@@ -6,35 +6,15 @@
  * work. Every reason is collected; none ends the run.
  */
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { EVIDENCE, RULES, namesOf, originOf, twinOf, type AmbiguousGroup, type Pairing } from '../correlate';
+import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
 import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
-import type { UnknownEntrySize } from '../scan/entries';
 import { carryCallers } from './carry';
 import { checkReach } from './reach';
 import { ColdParts, plain, unitOf } from './names';
-import type { Assessment, ChangedFunction, ObjectResult } from './result';
+import type { AssessInput, Assessment, ChangedFunction, ObjectResult } from './types';
 
-export type { Assessment, CarriedFunction, ChangedFunction, ObjectResult, PlainSymbol } from './result';
-
-export interface AssessInput {
-  pairing: Pairing;
-  ambiguous: AmbiguousGroup[];
-  /** ORIG symbols about which unchanged users disagree. */
-  contradicted: number[];
-  /** Correlatable symbols without a twin, in table order. */
-  unpaired: { orig: number[]; patched: number[] };
-  /** ORIG symbols whose twins differ only in source lines. */
-  lineOnly: number[];
-  /** Whether ORIG says which functions have an ftrace site. */
-  traceKnown: boolean;
-  orig: Side;
-  patched: Side;
-  verdicts: Verdict[];
-  /** Name of the patched object: `vmlinux` or a module's. */
-  objectName: string;
-  unknownSizes: UnknownEntrySize[];
-}
+export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, ObjectResult, PlainSymbol } from './types';
 
 export function assess(input: AssessInput): Assessment {
   const { pairing, orig, patched, objectName } = input;

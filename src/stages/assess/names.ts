@@ -2,7 +2,7 @@ import { STB_LOCAL } from '../../elf';
 import { coldParent } from '../../livepatch/symbol-rules';
 import type { Side } from '../compare';
 import { Trait } from '../scan';
-import type { PlainSymbol, UnitName } from './result';
+import type { PlainSymbol, UnitName } from './types';
 
 /** The unit of a local symbol; globals have none. */
 export function unitOf(side: Side, symbol: number): UnitName {

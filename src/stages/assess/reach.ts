@@ -6,7 +6,7 @@ import { entriesOf } from '../compare/entries';
 import { originOf } from '../correlate';
 import { Kind, Trait } from '../scan';
 import { entryReferences, referencesFrom, replacementReferences, type Reference } from './references';
-import type { AssessInput } from './index';
+import type { AssessInput } from './types';
 
 /** Something that goes into the livepatch: a symbol's bytes, or an extent of anonymous data. */
 interface Included {

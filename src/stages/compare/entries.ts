@@ -3,7 +3,8 @@ import type { Pairing } from '../correlate';
 import { forEachEntry, mixEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import { Trait } from '../scan';
 import { sameSymbol } from './same-symbol';
-import type { Range, Rela, Side } from './side';
+import type { Range, Rela } from './range';
+import type { Side } from './side';
 import { describeTarget, resolveTarget } from './target';
 import type { Difference } from './verdict';
 

@@ -2,7 +2,7 @@ import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64, type
 import type { Arch } from '../../arch';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, type ScanTable } from '../scan';
-import type { Range } from './side';
+import type { Range } from './range';
 
 /**
  * Where anonymous data begins and ends.

@@ -3,7 +3,8 @@ import { Kind } from '../scan';
 import type { Pairing } from '../correlate';
 import { differsInLine } from './line';
 import { sameSymbol } from './same-symbol';
-import type { Range, Side } from './side';
+import type { Range } from './range';
+import type { Side } from './side';
 import { resolveTarget, type Place, type Target } from './target';
 
 /** How two targets relate: the same thing, the same but for a source line, or different (in content of a table or not). */

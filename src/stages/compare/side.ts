@@ -3,20 +3,7 @@ import { archOf, type Arch, type Disassembler } from '../../arch';
 import { Identity, type ScanTable } from '../scan';
 import type { StructSizes } from '../scan/entry-size';
 import { AnonymousExtents } from './extents';
-
-/** Bytes [start, end) of a section. */
-export interface Range {
-  section: number;
-  start: number;
-  end: number;
-}
-
-/** One relocation: the word where its record begins, and its field's offset in the section. */
-export interface Rela {
-  words: Uint32Array;
-  at: number;
-  offset: number;
-}
+import type { Range, Rela } from './range';
 
 /** One build while it is compared: its object, columns and the readers over them. */
 export class Side {

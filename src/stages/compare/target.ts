@@ -2,7 +2,8 @@ import { Digest, R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind } from '../scan';
 import { stringEnd } from '../scan/identity';
-import type { Rela, Side } from './side';
+import type { Rela } from './range';
+import type { Side } from './side';
 
 /** What one relocation refers to, resolved for one instruction. */
 export interface Target {

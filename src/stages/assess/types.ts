@@ -1,5 +1,27 @@
 import type { Diagnostic } from '../../diagnostics';
-import type { ChangeClass, Difference, IgnoredClass } from '../compare';
+import type { ChangeClass, Difference, IgnoredClass, Side, Verdict } from '../compare';
+import type { AmbiguousGroup, Pairing } from '../correlate';
+import type { UnknownEntrySize } from '../scan/entries';
+
+/** What all earlier stages found. */
+export interface AssessInput {
+  pairing: Pairing;
+  ambiguous: AmbiguousGroup[];
+  /** ORIG symbols about which unchanged users disagree. */
+  contradicted: number[];
+  /** Correlatable symbols without a twin, in table order. */
+  unpaired: { orig: number[]; patched: number[] };
+  /** ORIG symbols whose twins differ only in source lines. */
+  lineOnly: number[];
+  /** Whether ORIG says which functions have an ftrace site. */
+  traceKnown: boolean;
+  orig: Side;
+  patched: Side;
+  verdicts: Verdict[];
+  /** Name of the patched object: `vmlinux` or a module's. */
+  objectName: string;
+  unknownSizes: UnknownEntrySize[];
+}
 
 /** The unit a symbol belongs to: its FILE symbol's name, null where ELF does not say (globals). */
 export type UnitName = string | null;

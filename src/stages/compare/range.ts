@@ -1,0 +1,13 @@
+/** Bytes [start, end) of a section. */
+export interface Range {
+  section: number;
+  start: number;
+  end: number;
+}
+
+/** One relocation: the word where its record begins, and its field's offset in the section. */
+export interface Rela {
+  words: Uint32Array;
+  at: number;
+  offset: number;
+}
