@@ -77,19 +77,18 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const table = tableOf(object);
     const found = recorded(place, 'special', fresh, (messages) => decodeSpecial(messages[0]));
     if (found.value !== undefined) {
-      const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown } = found.value;
+      const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown, traceKnown } = found.value;
       if ([owners, traceable, sealed, lineOwners].every((symbols) => symbols.every((symbol) => symbol < table.symbols))) {
         owners.forEach((owner, i) => table.special.set(digest.subarray(i * 2, i * 2 + 2), owner * 2));
         lineOwners.forEach((owner, i) => (table.lines[owner] = lines[i]!));
         for (const symbol of traceable) table.traits[symbol]! |= Trait.TRACEABLE;
         for (const symbol of sealed) table.traits[symbol]! |= Trait.SEALED;
-        return { answer: { uses, unknown, traceKnown: saysTraceable(table, traceable) }, reused: true };
+        return { answer: { uses, unknown, traceKnown }, reused: true };
       }
     }
-    const { uses, unknown } = digestSpecials(open(object), table, structSizes);
-    const record = specialRecord(table, uses, unknown);
-    keep(object, place, 'special', [encodeSpecial(record)]);
-    return { answer: { uses, unknown, traceKnown: saysTraceable(table, record.traceable) }, miss: found.miss };
+    const { uses, unknown, traceKnown } = digestSpecials(open(object), table, structSizes);
+    keep(object, place, 'special', [encodeSpecial({ ...specialRecord(table), uses, unknown, traceKnown })]);
+    return { answer: { uses, unknown, traceKnown }, miss: found.miss };
   },
 
   users({ object, targets }) {
@@ -120,16 +119,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   },
 };
 
-/**
- * Whether an object's `__mcount_loc` can be believed when it leaves a function out. recordmcount of older kernels listed only
- * `.init.text` of units built with function sections.
- */
-function saysTraceable(table: ScanTable, traceable: Uint32Array): boolean {
-  return traceable.some((symbol) => !table.has(symbol, Trait.INIT));
-}
-
 /** What the special sections left in the columns, as it is recorded: only the symbols that have something. */
-function specialRecord(table: ScanTable, uses: Uint32Array, unknown: SpecialRecord['unknown']): SpecialRecord {
+function specialRecord(table: ScanTable): Omit<SpecialRecord, 'uses' | 'unknown' | 'traceKnown'> {
   const owners: number[] = [];
   const traceable: number[] = [];
   const sealed: number[] = [];
@@ -149,8 +140,6 @@ function specialRecord(table: ScanTable, uses: Uint32Array, unknown: SpecialReco
     sealed: Uint32Array.from(sealed),
     lineOwners: Uint32Array.from(lineOwners),
     lines: Int32Array.from(lineOwners, (owner) => lines[owner]!),
-    uses,
-    unknown,
   };
 }
 

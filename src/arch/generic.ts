@@ -11,7 +11,7 @@ const BRANCHES: Record<number, ReadonlySet<number>> = {
 };
 
 /** s390 types whose field is relative to its own place: PC32, PC16DBL to PLT32DBL, GOTPCDBL, PC64, GOTENT, the 12- and 24-bit ones. */
-const S390_PC_RELATIVE = new Set([5, 16, 17, 18, 19, 20, 21, 22, 26, 62, 63, 64, 65]);
+const S390_PC_RELATIVE = new Set([5, 16, 17, 18, 19, 20, 21, 23, 26, 62, 63, 64, 65]);
 /** Those that count in halfwords: their field stands 2 bytes into the instruction that they are relative to. */
 const S390_HALFWORDS = new Set([17, 18, 19, 20, 21, 26, 62, 63, 64, 65]);
 const S390_PC32DBL = 19;

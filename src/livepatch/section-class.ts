@@ -45,7 +45,7 @@ const DERIVED = new Set([
   '_kprobe_blacklist', '_error_injection_whitelist', '.altinstr_aux', '.altinstr_replacement', '.gnu.build.attributes',
 ]);
 
-const RECORDS = new Set(['__dyndbg', '__bug_table', 'alloc_tags']);
+const RECORDS = new Set(['__dyndbg', '__verbose', '__bug_table', 'alloc_tags']);
 
 /** Where a record that stands on its own holds its source line: byte offset of a u32, and the bits of it that are the line. */
 export interface RecordLine {
@@ -54,12 +54,12 @@ export interface RecordLine {
 }
 
 /**
- * `__dyndbg`: struct _ddebug, four pointers, then a word whose first 18 bits are the line (2.6.39 to 7.2); a big-endian
+ * `__dyndbg` (`__verbose` in older kernels): struct _ddebug, four pointers, then a word whose first 18 bits are the line (2.6.39 to 7.2); a big-endian
  * compiler fills a word's bit-fields from the top.
  * `alloc_tags`: struct codetag, u32 flags, u32 lineno (6.10 on).
  */
 export function recordLine(section: string, little: boolean): RecordLine | undefined {
-  if (section === '__dyndbg') return { offset: 32, mask: little ? 0x3ffff : 0xffffc000 };
+  if (section === '__dyndbg' || section === '__verbose') return { offset: 32, mask: little ? 0x3ffff : 0xffffc000 };
   return section === 'alloc_tags' ? { offset: 4, mask: 0xffffffff } : undefined;
 }
 

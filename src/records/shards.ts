@@ -37,13 +37,14 @@ export interface SpecialRecord {
   lines: Int32Array;
   uses: Uint32Array;
   unknown: Array<{ section: string; bytes: number }>;
+  traceKnown: boolean;
 }
 
 export function encodeSpecial(record: SpecialRecord): Uint8Array {
-  const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown } = record;
+  const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown, traceKnown } = record;
   return klpflow.SpecialEntries.encode({
     owners: bytesOf(owners), digest: bytesOf(digest), traceable: bytesOf(traceable), sealed: bytesOf(sealed), uses: bytesOf(uses),
-    lineOwners: bytesOf(lineOwners), lines: bytesOf(lines),
+    lineOwners: bytesOf(lineOwners), lines: bytesOf(lines), traceKnown,
     unknown: unknown as unknown as klpflow.UnknownSize[],
   } as klpflow.SpecialEntries).finish();
 }
@@ -55,7 +56,7 @@ export function decodeSpecial(message: Uint8Array | undefined): SpecialRecord | 
   if (digest.length !== record.owners.length / 2 || record.lines.length !== record.lineOwners.length) return undefined;
   return {
     owners: words(record.owners), digest: new Int32Array(digest.buffer), traceable: words(record.traceable), sealed: words(record.sealed), uses: words(record.uses),
-    lineOwners: words(record.lineOwners), lines: new Int32Array(words(record.lines).buffer),
+    traceKnown: record.traceKnown, lineOwners: words(record.lineOwners), lines: new Int32Array(words(record.lines).buffer),
     unknown: record.unknown.map((size) => ({ section: size.section ?? '', bytes: Number(size.bytes ?? 0) })),
   };
 }

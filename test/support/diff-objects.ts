@@ -25,6 +25,7 @@ export interface ScanOfObject {
   table: ScanTable;
   uses: Uint32Array;
   unknown: Array<{ section: string; bytes: number }>;
+  traceKnown: boolean;
 }
 
 /** Runs scan on one object, its digests in `shards` ranges. */
@@ -33,8 +34,8 @@ export function scan(builder: ObjectBuilder | Buffer, structSizes: Record<string
   const table = readTable(object);
   const step = Math.ceil(table.symbols / shards);
   const parts = Array.from({ length: shards }, (_, i) => digestShard(object, table, Math.min(i * step, table.symbols), Math.min((i + 1) * step, table.symbols)));
-  const { uses, unknown } = digestSpecials(object, table, structSizes);
-  return { object, table, uses: Uint32Array.from([...parts, uses].flatMap((part) => [...part])), unknown };
+  const { uses, unknown, traceKnown } = digestSpecials(object, table, structSizes);
+  return { object, table, uses: Uint32Array.from([...parts, uses].flatMap((part) => [...part])), unknown, traceKnown };
 }
 
 /** The outcome of all stages on two objects, in names. */
@@ -75,7 +76,7 @@ export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder
   const suspects = new Set([...usersOf(a, namesakesLeft(correlation)).values()].flat().map(({ symbol }) => symbol));
   const { pairs, lineOnly } = candidates(correlation, suspects);
   const verdicts = comparePairs(pairing, a, b, pairs);
-  const traceKnown = a.table.traits.some((traits) => (traits & Trait.TRACEABLE) !== 0);
+  const { traceKnown } = scans[0];
   const { object, diagnostics } = assess({ pairing, ambiguous, contradicted, unpaired, lineOnly, traceKnown, orig: a, patched: b, verdicts, objectName, unknownSizes: scans[1].unknown });
   const { functions, data } = object;
   return {

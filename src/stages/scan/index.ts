@@ -79,12 +79,24 @@ export function digestShard(object: ElfObject, table: ScanTable, from: number, t
   return uses.take();
 }
 
+/**
+ * Whether an object's `__mcount_loc` can be believed where it leaves a function out. recordmcount of older kernels knew no
+ * `.text.NAME` section: in units built with function sections it lists `.init.text` and `.sched.text` alone.
+ */
+function saysTraceable(object: ElfObject, table: ScanTable): boolean {
+  for (let i = 0; i < table.listedCount; i++) {
+    const symbol = table.listed[i]!;
+    if (table.has(symbol, Trait.TRACEABLE) && object.name(table.section[symbol]!).startsWith('.text')) return true;
+  }
+  return false;
+}
+
 /** Digests the special-section entries into their functions' columns; returns their uses and the tables nothing could size. */
-export function digestSpecials(object: ElfObject, table: ScanTable, sizes: StructSizes): { uses: Uint32Array; unknown: UnknownEntrySize[] } {
+export function digestSpecials(object: ElfObject, table: ScanTable, sizes: StructSizes): { uses: Uint32Array; unknown: UnknownEntrySize[]; traceKnown: boolean } {
   const uses = new Uses();
   const unknown: UnknownEntrySize[] = [];
   const identity = new Identity(object, table, archOf(object.machine, object.path), uses);
   digestEntries(identity, specialTables(identity, sizes, unknown));
   markSites(identity);
-  return { uses: uses.take(), unknown };
+  return { uses: uses.take(), unknown, traceKnown: saysTraceable(object, table) };
 }
