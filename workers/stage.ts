@@ -11,7 +11,7 @@ import { ElfObject, fileIdentity, sameIdentity, type FileIdentity } from '../src
 import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
-  type SpecialRecord,
+  type RecordPlace, type SpecialRecord,
 } from '../src/records';
 import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
@@ -19,21 +19,35 @@ import { Side, comparePairs } from '../src/stages/compare';
 import { assess } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
 import { explainSymbol } from '../src/stages/explain';
-import type { AnswerOf, Cost, ObjectRef, PairRef, RecordPlace, Reply, TaskName, TaskOf } from '../src/pipeline/types';
+import type { AnswerOf, Cost, ObjectRef, PairRef, Reply, TaskName, TaskOf } from '../src/pipeline/types';
 
 type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
+
+/** Its only word is 1 when the run is over. Null outside of a thread. */
+const closing = workerData as Int32Array | null;
 
 /** Runs one task. Never throws: what goes wrong is an answer. */
 export default async function run<N extends TaskName>({ name, task }: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
   const start = performance.timeOrigin + performance.now();
   try {
-    if (Atomics.load(workerData as Int32Array, 0) === 1) throw new KlpflowError('interrupted', 'the run is over');
+    if (closing !== null && Atomics.load(closing, 0) === 1) throw new KlpflowError('interrupted', 'the run is over');
     await loadHash();
     const { answer, reused = false, miss = null } = HANDLERS[name](task) as Outcome<N>;
     const cost: Cost = { start, end: performance.timeOrigin + performance.now(), thread: threadId, reused, miss };
     return { answer, cost };
   } catch (thrown) {
-    return { failed: diagnosticOf(thrown) };
+    return { failed: diagnosticOf(changedInput(task) ?? thrown) };
+  }
+}
+
+/** The likely cause of an error: a file that is being written looks damaged, too. */
+function changedInput(task: TaskOf<TaskName>): unknown {
+  const inputs: readonly Input[] = 'pair' in task ? [task.pair.orig, task.pair.patched] : 'object' in task ? [task.object] : 'path' in task ? [task as Input] : [];
+  try {
+    for (const input of inputs) mustBe(fileIdentity(input.path), input);
+    return undefined;
+  } catch (changed) {
+    return changed;
   }
 }
 
@@ -164,7 +178,7 @@ type Input = Pick<ObjectRef, 'path' | 'identity'>;
  */
 function keep(input: Input, place: RecordPlace, kind: string, messages: Iterable<Uint8Array>): void {
   mustBe(fileIdentity(input.path), input);
-  writeRecords(place.file, kind, place.key, messages);
+  writeRecords(place, kind, messages);
 }
 
 function mustBe(now: FileIdentity, { path, identity }: Input): void {

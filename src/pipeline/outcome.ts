@@ -22,5 +22,5 @@ export async function reuseOutcome<T>(flow: Flow, orig: Identified, patched: Ide
 export async function recordOutcome(flow: Flow, orig: Identified, patched: Identified, options: object, outcome: unknown): Promise<void> {
   await loadHash();
   const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify(options));
-  writeRecords(place.file, 'outcome', place.key, [encodeOutcome({ outcome, options })]);
+  writeRecords(place, 'outcome', [encodeOutcome({ outcome, options })]);
 }

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import type { FileIdentity } from '../elf';
-import { isTemporary, makeFolder, removeAbandoned, temporaryFor } from '../records';
-import type { RecordPlace } from './types';
+import { isTemporary, makeFolder, removeAbandoned, temporaryIn, type RecordPlace } from '../records';
 
 /** Layout of a run directory; another number is another layout. */
 const LAYOUT = 1;
@@ -18,6 +17,7 @@ const MARKER = 'klpflow-run.json';
  *   objects/<digest>/digest-F-T.pb  content digests of symbols F to T
  *   objects/<digest>/special-K.pb   special-section entries, K from the entry sizes that were given
  *   pairs/<digest>--<digest>/K.pb   the outcome of a pair, K from the options that matter
+ *   tmp/                            files that are being written
  *
  * Nothing is locked: every file is written whole under a temporary name and renamed, and two runs that write the same
  * file write the same bytes.
@@ -61,33 +61,39 @@ export class RunDir {
 
   input({ device, inode, size, mtimeNs, ctimeNs }: FileIdentity): RecordPlace {
     const key = keyOf(device, inode, String(size), mtimeNs, ctimeNs);
-    return { file: join(this.path, 'inputs', `${key}.pb`), key };
+    return this.place(key, 'inputs', `${key}.pb`);
   }
 
   table(digest: string): RecordPlace {
-    return { file: join(this.path, 'objects', digest, 'table.pb'), key: digest };
+    return this.place(digest, 'objects', digest, 'table.pb');
   }
 
   digests(digest: string, from: number, to: number): RecordPlace {
-    return { file: join(this.path, 'objects', digest, `digest-${from}-${to}.pb`), key: `${digest}:${from}-${to}` };
+    return this.place(`${digest}:${from}-${to}`, 'objects', digest, `digest-${from}-${to}.pb`);
   }
 
   special(digest: string, sizes: string): RecordPlace {
     const key = keyOf(sizes);
-    return { file: join(this.path, 'objects', digest, `special-${key}.pb`), key: `${digest}:${key}` };
+    return this.place(`${digest}:${key}`, 'objects', digest, `special-${key}.pb`);
   }
 
   outcome(orig: string, patched: string, options: string): RecordPlace {
     const key = keyOf(options);
-    return { file: join(this.path, 'pairs', `${orig}--${patched}`, `${key}.pb`), key: `${orig}--${patched}:${key}` };
+    return this.place(`${orig}--${patched}:${key}`, 'pairs', `${orig}--${patched}`, `${key}.pb`);
+  }
+
+  private place(key: string, ...path: string[]): RecordPlace {
+    return { file: join(this.path, ...path), key, scratch: join(this.path, 'tmp') };
   }
 
   /** Removes what runs that were killed left half-written. */
   clean(): void {
-    try {
-      removeAbandoned(this.path);
-    } catch {
-      // Nothing reads such files: a run that cannot remove them is none the worse.
+    for (const folder of [this.path, join(this.path, 'tmp')]) {
+      try {
+        removeAbandoned(folder);
+      } catch {
+        // Nothing reads such files: a run that cannot remove them is none the worse.
+      }
     }
   }
 }
@@ -117,15 +123,20 @@ function unusable(root: string, problem: string): KlpflowError {
 
 /** Synced: without its marker a run directory is a folder of somebody else. */
 function writeMarker(root: string): void {
-  const temporary = temporaryFor(join(root, MARKER));
-  const fd = openSync(temporary, 'w');
+  const temporary = temporaryIn(root, MARKER);
   try {
-    writeSync(fd, `${JSON.stringify({ layout: LAYOUT })}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(temporary, 'w');
+    try {
+      writeSync(fd, `${JSON.stringify({ layout: LAYOUT })}\n`);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, join(root, MARKER));
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw cause;
   }
-  renameSync(temporary, join(root, MARKER));
 }
 
 function keyOf(...parts: string[]): string {

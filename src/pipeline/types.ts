@@ -4,6 +4,7 @@
  */
 import type { Diagnostic } from '../diagnostics';
 import type { FileIdentity } from '../elf';
+import type { RecordPlace } from '../records';
 import type { AmbiguousGroup } from '../stages/correlate';
 import type { Assessment } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
@@ -11,12 +12,6 @@ import type { SymbolExplanation } from '../stages/explain';
 import type { Shape } from '../stages/scan';
 
 export type Explanation = SymbolExplanation;
-
-/** Where a record lives and what it must say of itself to be used. */
-export interface RecordPlace {
-  file: string;
-  key: string;
-}
 
 /** A table as threads pass it around; `id` tells a thread that it has met it before. */
 export interface SharedTable {

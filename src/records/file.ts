@@ -1,10 +1,10 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { Reader, Writer } from 'protobufjs/minimal';
 import { fileError } from '../diagnostics';
 import { klpflow } from './generated/schema';
-import { hash64 } from './hash';
-import { temporaryFor } from './temporary';
+import { Hash64 } from './hash';
+import { temporaryIn } from './temporary';
 
 /** Version of the schema; raise it when a field changes its meaning. */
 const SCHEMA = 1;
@@ -16,6 +16,13 @@ const PRODUCER = typeof KLPFLOW_PRODUCER === 'undefined' ? 'not built' : KLPFLOW
 const MAGIC = Buffer.from('klpflow\n', 'latin1');
 const TRAILER = 24;
 
+/** Where a record lives, what it must say of itself to be used, and the folder (of the same file system) to write it in. */
+export interface RecordPlace {
+  file: string;
+  key: string;
+  scratch: string;
+}
+
 /**
  * Writes a record file: a Header, then `messages`, then the trailer that proves it whole. To a temporary name first,
  * renamed at the end, so that a reader sees all of it or nothing. Not synced: after a power failure a torn file is
@@ -23,27 +30,29 @@ const TRAILER = 24;
  *
  * @throws KlpflowError `no-space`, `write-failed`
  */
-export function writeRecords(path: string, kind: string, key: string, messages: Iterable<Uint8Array>): void {
-  const temporary = temporaryFor(path);
+export function writeRecords({ file: path, key, scratch }: RecordPlace, kind: string, messages: Iterable<Uint8Array>): void {
+  const temporary = temporaryIn(scratch, basename(path));
   let fd: number | undefined;
   try {
     makeFolder(dirname(path));
+    makeFolder(scratch);
     fd = openSync(temporary, 'w');
     const header = klpflow.Header.encode({ schema: SCHEMA, kind, key, producer: PRODUCER } as klpflow.Header).finish();
-    const written: Uint8Array[] = [];
+    const hash = new Hash64();
     let length = 0;
-    for (const message of [header, ...messages]) {
-      const prefix = new Writer().uint32(message.length).finish();
-      for (const part of [prefix, message]) {
-        writeAll(fd, part);
-        written.push(part);
+    const put = (message: Uint8Array): void => {
+      for (const part of [new Writer().uint32(message.length).finish(), message]) {
+        writeAll(fd!, part);
+        hash.update(part);
         length += part.length;
       }
-    }
+    };
+    put(header);
+    for (const message of messages) put(message);
     const trailer = Buffer.alloc(TRAILER);
     MAGIC.copy(trailer);
     trailer.writeBigUInt64LE(BigInt(length), 8);
-    trailer.writeBigUInt64LE(hash64(written), 16);
+    trailer.writeBigUInt64LE(hash.digest(), 16);
     writeAll(fd, trailer);
     const open = fd;
     fd = undefined;
@@ -67,14 +76,18 @@ export function writeRecords(path: string, kind: string, key: string, messages: 
 export function makeFolder(path: string): void {
   try {
     mkdirSync(path);
-    return;
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'EEXIST' && isFolder(path)) return;
-    if (code !== 'ENOENT' || isFolder(dirname(path))) throw cause;
+    if (code !== 'ENOENT') throw cause;
+    makeFolder(dirname(path));
+    try {
+      mkdirSync(path);
+    } catch (again) {
+      // Others may be making the same folders.
+      if (!isFolder(path)) throw again;
+    }
   }
-  makeFolder(dirname(path));
-  makeFolder(path);
 }
 
 function isFolder(path: string): boolean {
@@ -101,7 +114,7 @@ export function readRecords(path: string, kind: string, key: string | undefined)
   }
   const end = file.length - TRAILER;
   if (end < 0 || !file.subarray(end, end + 8).equals(MAGIC) || file.readBigUInt64LE(end + 8) !== BigInt(end)) return 'damaged';
-  if (hash64([file.subarray(0, end)]) !== file.readBigUInt64LE(end + 16)) return 'damaged';
+  if (new Hash64().update(file.subarray(0, end)).digest() !== file.readBigUInt64LE(end + 16)) return 'damaged';
   try {
     const reader = Reader.create(file.subarray(0, end));
     const messages: Uint8Array[] = [];

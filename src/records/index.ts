@@ -1,5 +1,5 @@
-export { makeFolder, readRecords, writeRecords, type Miss } from './file';
-export { isTemporary, removeAbandoned, temporaryFor } from './temporary';
+export { makeFolder, readRecords, writeRecords, type Miss, type RecordPlace } from './file';
+export { isTemporary, removeAbandoned, temporaryIn } from './temporary';
 export { contentDigest, loadHash } from './hash';
 export { decodeShape, decodeTable, encodeTable, type TableColumns } from './table';
 export {

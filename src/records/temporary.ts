@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 
 const NAME = /^\..+\.([0-9a-f]{8})-(\d+)-\d+\.tmp$/;
@@ -13,21 +13,21 @@ const NAME = /^\..+\.([0-9a-f]{8})-(\d+)-\d+\.tmp$/;
 /** No record takes this long to write, not even by a run that was stopped overnight. */
 const LONGEST_MS = 24 * 3600 * 1000;
 
-/** The name under which this thread writes `path`. */
-export function temporaryFor(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${home()}-${process.pid}-${threadId}.tmp`);
+/** The path in `folder` under which this thread writes a file that will be called `name`. */
+export function temporaryIn(folder: string, name: string): string {
+  return join(folder, `.${name}.${home()}-${process.pid}-${threadId}.tmp`);
 }
 
 export function isTemporary(name: string): boolean {
   return NAME.test(name);
 }
 
-/** Removes the unfinished files below `root` whose writers are gone. Others may be writing there: their files stay. */
-export function removeAbandoned(root: string): void {
-  for (const path of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
-    const [, where, pid] = NAME.exec(basename(path)) ?? [];
+/** Removes the unfinished files in a folder whose writers are gone. Others may be writing there: their files stay. */
+export function removeAbandoned(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const [, where, pid] = NAME.exec(name) ?? [];
     if (where === undefined || pid === undefined) continue;
-    const file = join(root, path);
+    const file = join(folder, name);
     const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
     if (age > LONGEST_MS || (where === home() && !isAlive(Number(pid)))) rmSync(file, { force: true });
   }

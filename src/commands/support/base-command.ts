@@ -33,6 +33,8 @@ export abstract class BaseCommand extends Command {
 
   /** Says how the command is called, where oclif prints its whole help. */
   private usage({ message, args }: ParseError): Diagnostic {
+    // Said here, so that oclif does not warn of it.
+    this.parsed = true;
     const command = `${this.config.bin} ${this.id!.replaceAll(':', ' ')}`;
     const missing = message.startsWith('Missing') && args !== undefined ? `missing ${args.map(({ name }) => name.toUpperCase()).join(' and ')}` : undefined;
     const said = missing ?? message.replace(/\s*See more help with --help/, '').replace(/^Parsing (--\S+)\s+/, '$1: ').replace(/\s+/g, ' ').trim();
