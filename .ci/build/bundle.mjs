@@ -87,8 +87,8 @@ function sourceDigest() {
 }
 
 /** Bundles `source` and puts the result in place in one step: others may be running the old one. */
-export async function bundle(source, outfile) {
-  const result = await esbuild.build({ ...options, entryPoints: [source], outfile, write: false });
+export async function bundle(source, outfile, more = {}) {
+  const result = await esbuild.build({ ...options, ...more, entryPoints: [source], outfile, write: false });
   for (const { path: file, text } of result.outputFiles) replace(file, Buffer.from(file.endsWith('.js') ? signed(ascii(text)) : text));
 }
 
