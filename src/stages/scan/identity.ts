@@ -24,7 +24,7 @@ const Tag = { STRING: 1, CONSTANT: 2, CONTENT: 3, NAMED: 4, PRIVATE: 5, ABSOLUTE
 /** Anonymous data may refer to anonymous data; real kernels go two deep. */
 const DEEPEST = 32;
 /** Contents that one symbol may open, all levels together. Real ones open some dozens; data that refers to itself would never end. */
-const MOST_CONTENTS = 50_000;
+const MOST_CONTENTS = 4_096;
 
 export class Identity {
   readonly relas: RelaReader;
