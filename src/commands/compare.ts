@@ -9,7 +9,7 @@ interface CompareResult {
 }
 
 export default class Compare extends RunCommand {
-  static override summary = 'list every symbol whose bytes or references differ, with its class and first difference';
+  static override summary = 'list every symbol that differs, with its class and first difference';
   static override description = 'Runs the stages up to compare and judges nothing: what a livepatch may hold is `diff`\'s question. Exits with 0, or 3 where nothing differs.';
   static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o'];
   static override enableJsonFlag = true;

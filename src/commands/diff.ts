@@ -8,7 +8,7 @@ const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
 export default class Diff extends RunCommand {
   static override summary = 'find what changed between two kernel objects, and whether it can be livepatched';
   static override description =
-    'Compares ORIG and PATCHED symbol by symbol. Results are kept in the run directory: a run that was stopped goes on where it was, and the scan of ORIG serves every later patch. Exits with 0 (differences found), 2 (refused), 3 (nothing changed), 1 (error).';
+    'Compares ORIG and PATCHED symbol by symbol. Results are kept in the run directory: a run that was stopped goes on where it was, and the scan of ORIG serves every later patch. Exit codes: 0 functions differ, 2 refused, 3 nothing changed, 1 error, 130 interrupted. src/report/diff.schema.json in the package describes what --json prints.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o',
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o --json',

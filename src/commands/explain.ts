@@ -4,7 +4,8 @@ import { renderExplanation } from '../report/text';
 import { RUN_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
 
 export default class Explain extends RunCommand {
-  static override summary = 'show the first difference of one symbol, both sides disassembled, and why the two were paired';
+  static override summary = 'show where one symbol differs, both sides disassembled';
+  static override description = 'Shows the instructions around the first difference, each with what it refers to, and what told that the two are one function.';
   static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o meminfo_proc_show'];
   static override enableJsonFlag = true;
   static override args = { ...PAIR_ARGS, symbol: Args.string({ name: 'SYMBOL', description: 'full ELF name in either object', required: true }) };

@@ -3,8 +3,8 @@ import { statusOf, type StatusResult } from '../index';
 import { RUN_DIR_FLAG, RunCommand } from './support/run-command';
 
 export default class Status extends RunCommand {
-  static override summary = 'show what the run directory holds for some objects, and what the next run would reuse';
-  static override description = 'Checks every record whole. A record is usable, or says why not: absent, damaged, of another version, of another input.';
+  static override summary = 'show what the next run on these objects would reuse';
+  static override description = 'Checks all records of the run directory that are of these contents. Each is usable, or says why not: absent, damaged, of another version, of another input.';
   static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o'];
   static override enableJsonFlag = true;
   static override args = {
