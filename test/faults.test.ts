@@ -270,7 +270,9 @@ describe('an input that changes during the run', () => {
     const held = preload('held.cjs', `
       const { Worker } = require('node:worker_threads');
       const open = fs.openSync;
-      if (!isMainThread) fs.openSync = (path, ...rest) => { if (String(path).includes('.table.pb.')) fs.copyFileSync(${JSON.stringify(spoiled)}, ${JSON.stringify(moving)}); return open(path, ...rest); };`);
+      // In place: a copy would cut the file off first, which ends a process that maps it.
+      const overwrite = () => fs.writeFileSync(${JSON.stringify(moving)}, fs.readFileSync(${JSON.stringify(spoiled)}), { flag: 'r+' });
+      if (!isMainThread) fs.openSync = (path, ...rest) => { if (String(path).includes('.table.pb.')) overwrite(); return open(path, ...rest); };`);
     const diff = ['diff', moving, pair.patched, '--run-dir', runDir, '--json', '--progress', 'json'];
     const ran = await running(diff, held);
     expect(errorOf(ran)).toMatchObject({ code: 'input-changed', where: { object: moving } });
