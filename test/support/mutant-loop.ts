@@ -4,8 +4,9 @@
  *     node mutant-loop.js FOLDER OBJECT FIRST-SEED COUNT
  *
  * The seed under way stands in FOLDER/seed, so that whoever kills a loop that hangs knows where. A mutant must end in an
- * error that says what is wrong with the file, or in a result without NaN (the mark of a read past the end of a table).
+ * error that says what is wrong with the file, or in a result without NaN; nothing may be read past the end of a column.
  */
+import { outOfRange } from './guard';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { diagnosticOf, diff, explain, type DiffResult } from '../../src/index';
@@ -32,8 +33,9 @@ async function main([folder = '', object = '', first = '', count = '']: string[]
     writeSync(mark, `${seed}\n`.padEnd(16), 0);
     const started = performance.now();
     const [orig, patched] = seed % 2 === 0 ? [object, path(seed)] : [path(seed), object];
-    const outcome = await judge({ orig, patched, runDir: join(folder, 'run'), workers: 1 });
+    let outcome = await judge({ orig, patched, runDir: join(folder, 'run'), workers: 1 });
     const seconds = (performance.now() - started) / 1000;
+    if (outOfRange.length > 0) outcome = `BUG: ${outOfRange.splice(0).slice(0, 3).join('; ')}`;
     const kind = outcome.split(':', 1)[0]!;
     outcomes[kind] = (outcomes[kind] ?? 0) + 1;
     const done = written.shift();
