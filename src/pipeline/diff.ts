@@ -2,14 +2,13 @@
  * The flow of one pair of objects, from two paths to a verdict. Each stage is one call; a stage that needs both objects
  * waits for both, everything before it runs side by side.
  */
-import { basename } from 'node:path';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
 import { fileIdentity, sameIdentity } from '../elf';
 import type { ObjectResult } from '../stages/assess';
 import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
 import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
-import { ScanTable } from '../stages/scan';
+import { ScanTable, USE_WORDS } from '../stages/scan';
 import { Flow, type RunOptions } from './flow';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { identify$, scan$, type Identified, type Scanned } from './scan';
@@ -43,7 +42,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
   return withFlow(request, async (flow) => {
     // Both inputs first: most errors of a command line show here, before any work.
     const [orig, patched] = await identifyBoth(flow, request);
-    if (orig.digest === patched.digest) return finish(flow, unchanged(request, 'the two files have the same content'));
+    if (orig.digest === patched.digest) return finish(flow, unchanged(request));
 
     // A pair that was compared before, whatever its files are called now, is read back.
     const known = await reuseOutcome<Findings>(flow, orig, patched, optionsOf(request));
@@ -54,7 +53,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     checkUnchanged(orig, patched);
 
     // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
-    const { correlation, pair } = await correlateBoth(flow, scans);
+    const { correlation, pair } = correlateBoth(flow, scans);
 
     // What changed? Only pairs that digests do not prove equal are looked at.
     const { verdicts, lineOnly } = await compareCandidates(flow, correlation, pair);
@@ -73,7 +72,7 @@ export async function explain(request: PairRequest & { symbol: string; context: 
   return withFlow(request, async (flow) => {
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);
-    const { pair } = await correlateBoth(flow, scans);
+    const { pair } = correlateBoth(flow, scans);
     const explanation = await lastValueFrom(
       flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({ items: 1, bytes: 0 })),
     );
@@ -97,7 +96,7 @@ export async function correlateObjects(request: PairRequest): Promise<CorrelateR
   return withFlow(request, async (flow) => {
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);
-    const { correlation } = await correlateBoth(flow, scans);
+    const { correlation } = correlateBoth(flow, scans);
     checkUnchanged(orig, patched);
     const { pairing, ambiguous, units } = correlation;
     return {
@@ -132,7 +131,7 @@ export async function scanObject(request: RunOptions & { object: string }): Prom
       object: {
         path, digest: identified.digest, bytes: identified.identity.size, ...scanned.ref.table.shape, machine: identified.machine, littleEndian: identified.little,
       },
-      uses: scanned.uses.length / 3,
+      uses: scanned.uses.length / USE_WORDS,
       unknownEntrySizes: scanned.unknownSizes,
       run: report(flow),
     };
@@ -174,24 +173,26 @@ interface BothScanned {
 
 /** Scans both objects. As soon as both tables are there this thread pairs names, while the others make the digests. */
 async function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<BothScanned> {
-  const tables = new Map<string, ScanTable>();
+  const tables: { orig?: ScanTable; patched?: ScanTable } = {};
   let named: NamePairs | undefined;
-  let spent: Promise<void> | undefined;
-  const tableDone = ({ table, path }: ObjectRef): void => {
-    tables.set(path === orig.path ? 'orig' : 'patched', new ScanTable(table.shape, table.buffer));
-    if (tables.size === 2) spent = flow.progress.onMain('correlate', () => void (named = pairByName(tables.get('orig')!, tables.get('patched')!)));
-    // Reported where it is awaited, also when another stage fails first.
-    spent?.catch(() => undefined);
+  const tableDone = (side: 'orig' | 'patched') => ({ table }: ObjectRef): void => {
+    tables[side] = new ScanTable(table.shape, table.buffer);
+    const { orig: a, patched: b } = tables;
+    if (a === undefined || b === undefined) return;
+    try {
+      named = flow.progress.onMain('correlate', () => pairByName(a, b));
+    } catch {
+      // Nobody waits for this: `correlate` does it itself, and meets the same error where it is told.
+    }
   };
-  const [a, b] = await lastValueFrom(forkJoin([scan$(flow, orig, tableDone), scan$(flow, patched, tableDone)]));
-  await spent;
+  const [a, b] = await lastValueFrom(forkJoin([scan$(flow, orig, tableDone('orig')), scan$(flow, patched, tableDone('patched'))]));
   return { orig: a, patched: b, named };
 }
 
-async function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): Promise<{ correlation: Correlation; pair: PairRef }> {
+function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): { correlation: Correlation; pair: PairRef } {
   flow.checkStopped();
   flow.pool.warm();
-  const correlation = await flow.progress.onMain('correlate', () => correlate(
+  const correlation = flow.progress.onMain('correlate', () => correlate(
     { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.buffer), uses: orig.uses },
     { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.buffer), uses: patched.uses },
     named,
@@ -245,11 +246,11 @@ function allowed(entry: Diagnostic, allow: readonly string[]): Diagnostic {
   return named && entry.severity === 'refusal' && isAllowable(entry.code) ? { ...entry, severity: 'warning' } : entry;
 }
 
-function unchanged(request: DiffRequest, why: string): Findings {
+function unchanged({ module: name = 'vmlinux' }: DiffRequest): Findings {
   const none = { changed: [], new: [], removed: [], ignored: [] };
   return {
-    objects: [{ name: request.module ?? 'vmlinux', functions: { ...none, carried: [] }, data: { ...none }, ambiguous: [], klpSymbols: [] }],
-    diagnostics: [diagnostic('shared-input', why, { object: basename(request.patched) })],
+    objects: [{ name, functions: { ...none, carried: [] }, data: { ...none }, ambiguous: [], klpSymbols: [] }],
+    diagnostics: [diagnostic('shared-input', 'the two files have the same content', { object: name })],
   };
 }
 

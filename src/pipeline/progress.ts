@@ -37,7 +37,7 @@ export class Progress {
   }
 
   /** Runs a stage on this thread, timed. */
-  async onMain<T>(stage: StageName, work: () => T): Promise<T> {
+  onMain<T>(stage: StageName, work: () => T): T {
     const start = performance.timeOrigin + performance.now();
     const result = work();
     this.main.set(stage, [...(this.main.get(stage) ?? []), { start, end: performance.timeOrigin + performance.now() }]);
