@@ -115,7 +115,6 @@ describe('killed at any moment', () => {
   /** Where process numbers mean what they mean here, as file names say it. */
   async function writerName(): Promise<string> {
     const runDir = at('writer');
-    await klpflow([...command(runDir)], () => true);
     mkdirSync(join(runDir, 'tmp'), { recursive: true });
     await loadHash();
     let name = '';
