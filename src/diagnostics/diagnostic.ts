@@ -80,6 +80,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'The file is damaged or was not finished; build it again.',
   },
+  'malformed-symvers': {
+    severity: 'error',
+    hint: 'Pass the Module.symvers that the original kernel build wrote.',
+  },
   'no-btf': {
     severity: 'error',
     hint: 'Pass /sys/kernel/btf/vmlinux of the running kernel, or a vmlinux that was built with CONFIG_DEBUG_INFO_BTF.',
