@@ -64,14 +64,15 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   readTable({ path, identity, place, fresh }) {
     const found = recorded(place, 'table', fresh, (messages) => decodeTable(messages, (shape) => new ScanTable(shape)));
     let table = found.value;
-    if (table !== undefined) deriveColumns(table);
+    if (table !== undefined) deriveColumns(open({ path, identity }), table);
     if (table === undefined) {
       const object = open({ path, identity });
       table = readTable(object);
       keep({ path, identity }, place, 'table', encodeTable(table, object.machine, object.little));
     }
     const id = `${process.pid}:${threadId}:${++tablesMade}`;
-    const answer = { table: { id, shape: table.shape, buffer: table.buffer }, bounds: shardBounds(table), bytes: identity.size };
+    kept(id, table);
+    const answer = { table: { id, shape: table.shape, memory: table.memory }, bounds: shardBounds(table), bytes: identity.size };
     return { answer, reused: found.value !== undefined, miss: found.miss };
   },
 
@@ -198,13 +199,14 @@ function open(input: Input): ElfObject {
 let tablesMade = 0;
 const tables = new Map<string, ScanTable>();
 
-function tableOf({ table: { id, shape, buffer } }: ObjectRef): ScanTable {
-  let table = tables.get(id);
-  if (table === undefined) {
-    // Two objects make a run; older tables would only hold memory.
-    if (tables.size >= 2) tables.delete(tables.keys().next().value!);
-    tables.set(id, (table = new ScanTable(shape, buffer)));
-  }
+function tableOf({ table: { id, shape, memory } }: ObjectRef): ScanTable {
+  return tables.get(id) ?? kept(id, new ScanTable(shape, memory));
+}
+
+/** Two objects make a run; older tables would only hold memory. */
+function kept(id: string, table: ScanTable): ScanTable {
+  if (tables.size >= 2) tables.delete(tables.keys().next().value!);
+  tables.set(id, table);
   return table;
 }
 

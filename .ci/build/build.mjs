@@ -1,9 +1,10 @@
-/** `npm run build`: the records' code, the bundles and the launcher's code cache. Says so where oclif.manifest.json is stale. */
+/** `npm run build`: the records' code, scan's WebAssembly, the bundles and the launcher's code cache. Says so where oclif.manifest.json is stale. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { bundle, root } from './bundle.mjs';
 import { generateRecords } from './records.mjs';
+import { generateWasm } from './wasm.mjs';
 
 /** What is bundled into which file of dist/. Sources that do not exist yet are passed over. */
 const ENTRIES = {
@@ -18,6 +19,7 @@ const ENTRIES = {
 
 try {
   await generateRecords();
+  await generateWasm();
   const there = Object.entries(ENTRIES).filter(([, source]) => fs.existsSync(path.join(root, source)));
   await Promise.all(there.map(([name, source]) => bundle(source, path.join(root, 'dist', name))));
   execFileSync(process.execPath, [path.join(root, '.ci/build/code-cache.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });

@@ -30,15 +30,20 @@ export class ElfObject {
   readonly sectionCount: number;
   /** Section headers as words: header i starts at word i * SHDR_WORDS. */
   readonly headers: Uint32Array;
+  /** File offset of the section headers. */
+  readonly headersOffset: number;
   /** Symbols as words (SYM_WORDS each); empty where the file has no symbol table. */
   readonly symbols: Uint32Array;
   readonly symbolCount: number;
   /** Section numbers of symbols whose st_shndx is SHN_XINDEX; empty where the file has none. */
   readonly extendedIndex: Uint32Array;
+  /** Their file offset, 0 where the file has none. */
+  readonly extendedOffset: number;
   /** File range of the symbols' string table. */
   readonly strings: { start: number; end: number };
   readonly symtabSection: number;
-  private readonly sectionNames: { start: number; end: number };
+  /** File range of the sections' names. */
+  readonly sectionNames: { start: number; end: number };
 
   /** Maps and checks `path`. @throws KlpflowError for every file that is not a well-formed ELF64 relocatable object */
   static open(path: string): ElfObject {
@@ -70,6 +75,7 @@ export class ElfObject {
     if (this.sectionCount === 0 || table + this.sectionCount * SHDR_SIZE > bytes.length) {
       this.malformed(40, `${this.sectionCount} section headers at ${table} do not fit into ${bytes.length} bytes`);
     }
+    this.headersOffset = table;
     this.headers = this.table(table, this.sectionCount * SHDR_SIZE, SHDR_FIELDS);
     const shstrndx = header.getUint16(62, this.little);
     const namesSection = shstrndx === SHN_XINDEX ? first[SH_LINK]! : shstrndx;
@@ -86,6 +92,7 @@ export class ElfObject {
       this.strings = this.stringTable(this.link(symtab), table + symtab * SHDR_SIZE + SH_LINK * 4);
       this.extendedIndex = extended === 0 ? new Uint32Array(0) : this.table(this.offset(extended), this.size(extended), WORD_FIELDS);
     }
+    this.extendedOffset = extended === 0 ? 0 : this.offset(extended);
     this.symbolCount = this.symbols.length / (SYM_SIZE / 4);
     if (extended !== 0 && this.extendedIndex.length < this.symbolCount) {
       this.malformed(this.offset(extended), `SHT_SYMTAB_SHNDX has ${this.extendedIndex.length} entries for ${this.symbolCount} symbols`);

@@ -176,7 +176,7 @@ async function scanBoth(flow: Flow, orig: Identified, patched: Identified): Prom
   const tables: { orig?: ScanTable; patched?: ScanTable } = {};
   let named: NamePairs | undefined;
   const tableDone = (side: 'orig' | 'patched') => ({ table }: ObjectRef): void => {
-    tables[side] = new ScanTable(table.shape, table.buffer);
+    tables[side] = new ScanTable(table.shape, table.memory);
     const { orig: a, patched: b } = tables;
     if (a === undefined || b === undefined) return;
     try {
@@ -193,8 +193,8 @@ function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): { cor
   flow.checkStopped();
   flow.pool.warm();
   const correlation = flow.progress.onMain('correlate', () => correlate(
-    { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.buffer), uses: orig.uses },
-    { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.buffer), uses: patched.uses },
+    { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
+    { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory), uses: patched.uses },
     named,
   ));
   flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });

@@ -17,7 +17,7 @@ export type Explanation = SymbolExplanation;
 export interface SharedTable {
   id: string;
   shape: Shape;
-  buffer: SharedArrayBuffer;
+  memory: WebAssembly.Memory;
 }
 
 /** One build's object and columns. */

@@ -2,7 +2,6 @@ import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, s64, R_ADDEND, SHT_RELA, u64 } fro
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
-import { coverAt } from '../scan/covers';
 import type { Side } from '../compare';
 
 /** One reference out of a range of bytes, resolved to the symbol or place it reaches. */
@@ -59,7 +58,7 @@ function exactTail(side: Side, section: number, field: number): number {
   const from = object.offset(section);
   const tail = arch.tail(object.bytes, from, from + field);
   if (tail >= 0) return tail;
-  const owner = coverAt(table, section, field);
+  const owner = side.identity.coverAt(section, field);
   if (owner === 0) return 0;
   const start = table.value[owner]!;
   const instruction = side.disassembler.decode(side.bytes(owner)).find(({ offset, length }) => start + offset + length > field);
@@ -85,7 +84,7 @@ export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, U
     for (const { symbol, at, branch } of referencesFrom(side, section, 0, object.size(section))) {
       if (symbol === 0 || !targets.has(symbol)) continue;
       const list = users.get(symbol) ?? [];
-      list.push({ symbol: coverAt(table, section, at), section, branch });
+      list.push({ symbol: side.identity.coverAt(section, at), section, branch });
       users.set(symbol, list);
     }
   }
@@ -131,7 +130,7 @@ function addNearCallers(side: Side, target: number, add: (target: number, user: 
     if (!possible) continue;
     const fields = new Set(referencesFrom(side, section, start, start + table.size[caller]!).map(({ at }) => at));
     for (const { offset, length, target: to } of side.disassembler.decode(side.bytes(caller))) {
-      if (to === undefined || coverAt(table, section, start + to) !== target) continue;
+      if (to === undefined || side.identity.coverAt(section, start + to) !== target) continue;
       const relocated = [...Array(length).keys()].some((byte) => fields.has(offset + byte));
       if (!relocated) add(target, { symbol: caller, section, branch: true });
     }

@@ -1,6 +1,6 @@
-import { Digest, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
 import type { Pairing } from '../correlate';
-import { forEachEntry, mixEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
+import { entryDigest, forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import { Trait } from '../scan';
 import { sameSymbol } from './same-symbol';
 import type { Range, Rela } from './range';
@@ -32,11 +32,7 @@ export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
       });
     }
   }
-  const digest = new Digest();
-  return (byOwner.get(symbol) ?? []).map(({ table, entry }) => {
-    mixEntry(side.identity, digest, table, entry);
-    return { ...entry, table, key: `${table.special}:${entry.site}:${digest.finish().join()}` };
-  });
+  return (byOwner.get(symbol) ?? []).map(({ table, entry }) => ({ ...entry, table, key: `${table.special}:${entry.site}:${entryDigest(side.identity, table, entry).join()}` }));
 }
 
 /** The first entry, by site, that one function has and its twin does not; undefined if they agree. */

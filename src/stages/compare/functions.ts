@@ -9,7 +9,6 @@
 import { R_TYPE } from '../../elf';
 import { lineArgument, printsValues, type Disassembler, type Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
-import { coverAt } from '../scan/covers';
 import { firstEntryDifference } from './entries';
 import { unitNames } from './line';
 import { matchTargets } from './match';
@@ -132,7 +131,7 @@ function sameBranch(pairing: Pairing, a: Decoded, ia: Instruction, b: Decoded, i
 function branchOwner({ side, symbol }: Decoded, instruction: Instruction): { symbol: number; delta: number } {
   const section = side.table.section[symbol]!;
   const place = side.table.value[symbol]! + instruction.target!;
-  const owner = coverAt(side.table, section, place);
+  const owner = side.identity.coverAt(section, place);
   return { symbol: owner, delta: owner === 0 ? 0 : place - side.table.value[owner]! };
 }
 

@@ -85,8 +85,8 @@ function sameExtent(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place): b
   const extents = extentsOf(a, b, pa, pb);
   if (extents === undefined) return false;
   const [x, y] = extents;
-  const digest = a.identity.ofRange(x.section, x.start, x.end, 0).slice();
-  return sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end, 0)) && (!countsByContent(a, pa) || sameInner(pairing, a, b, x, y));
+  const digest = a.identity.ofRange(x.section, x.start, x.end);
+  return sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end)) && (!countsByContent(a, pa) || sameInner(pairing, a, b, x, y));
 }
 
 /** The bytes that two anonymous places have to agree in; undefined where they cannot be the same. */

@@ -1,7 +1,6 @@
-import { Digest, R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
+import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind } from '../scan';
-import { stringEnd } from '../scan/identity';
 import type { Rela } from './range';
 import type { Side } from './side';
 
@@ -25,8 +24,6 @@ export interface Place {
   offset: number;
 }
 
-const scratch = new Digest();
-
 /** Resolves a rela that applies to `section`. `tail` is the number of instruction bytes behind its field. */
 export function resolveTarget(side: Side, { words, at, offset }: Rela, section: number, tail: number): Target {
   const { table, object, arch, identity } = side;
@@ -37,9 +34,7 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
   const relative = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(type);
   const distance = addend + (relative ? arch.bias(type) + tail : 0);
 
-  scratch.reset(0);
-  identity.mixTarget(scratch, symbol, section, offset, type, addend, 0, 0, tail);
-  const target: Target = { type, symbol: 0, delta: 0, digest: scratch.finish().slice(), text: undefined, place: undefined };
+  const target: Target = { type, symbol: 0, delta: 0, digest: identity.ofTarget(symbol, section, offset, type, addend, tail), text: undefined, place: undefined };
   const kind = table.kind[symbol]!;
   const place = table.section[symbol]!;
   if (kind === Kind.NAMED || kind === Kind.CONTENT || kind === Kind.PRIVATE) {
@@ -70,6 +65,16 @@ function stringAt(side: Side, section: number, offset: number): string {
   const unit = object.entsize(section) || 1;
   const end = stringEnd(object.bytes, start, object.offset(section) + object.size(section), unit);
   return Buffer.from(object.bytes.subarray(start, end)).toString(unit === 2 ? 'utf16le' : 'latin1');
+}
+
+/** End of the string at `start`: the first all-zero unit, or `limit`. File offsets. */
+function stringEnd(bytes: Uint8Array, start: number, limit: number, unit: number): number {
+  for (let at = start; at + unit <= limit; at += unit) {
+    let zero = true;
+    for (let i = 0; i < unit && zero; i++) zero = bytes[at + i] === 0;
+    if (zero) return at;
+  }
+  return limit;
 }
 
 /** A target in words: `printk`, `jiffies+0x8`, `"text"`, `.rodata+0x40`. */

@@ -4,34 +4,41 @@
  * Two steps, so that the second can run on many threads: `readTable` fills the columns of one object (sections, symbols,
  * the address index), `digestShard` adds the digests of a range of symbols and notes the uses of ambiguous names.
  */
-import type { ElfObject } from '../../elf';
 import { archOf } from '../../arch';
-import { markAmbiguous } from './ambiguity';
-import { indexCovers } from './covers';
-import { deriveColumns } from './derive';
-import { digestEntries, markSites, specialTables, type UnknownEntrySize } from './entries';
+import type { ElfObject } from '../../elf';
+import { Role } from '../../livepatch/special-sections';
+import { openTable, specialTables, type UnknownEntrySize } from './entries';
 import type { StructSizes } from './entry-size';
-import { Identity } from './identity';
-import { classifySections } from './sections';
-import { readSymbols } from './symbols';
+import { Identity, inSlices } from './identity';
 import { ScanTable, Trait } from './table';
-import { Uses } from './uses';
 
 export { Kind, ScanTable, Trait, type Shape } from './table';
 export { Identity } from './identity';
-export { deriveColumns } from './derive';
 export { USE_WORDS } from './uses';
 
 /** All columns of an object but the digests. @throws KlpflowError `malformed-elf`, `unsupported-object` */
 export function readTable(object: ElfObject): ScanTable {
   archOf(object.machine, object.path);
   const table = new ScanTable({ symbols: object.symbolCount, sections: object.sectionCount });
-  classifySections(object, table);
-  readSymbols(object, table);
-  indexCovers(table);
-  markAmbiguous(table);
-  deriveColumns(table);
+  const { symbols, sections } = table;
+  const { code } = Identity.of(object, table);
+  inSlices(1, sections, code.classifySections);
+  inSlices(1, symbols, code.readSymbols);
+  inSlices(1, symbols, code.countCovers);
+  inSlices(0, sections, code.startCovers);
+  inSlices(1, symbols, code.placeCovers);
+  inSlices(1, sections, code.orderCovers);
+  inSlices(1, symbols, code.markAmbiguous);
+  code.clearSlots();
+  deriveColumns(object, table);
   return table;
+}
+
+/** Fills the columns that follow from the others and are not recorded. Kinds, aliases and ambiguity must be known. */
+export function deriveColumns(object: ElfObject, table: ScanTable): void {
+  const { code } = Identity.of(object, table);
+  inSlices(1, table.symbols, code.deriveSymbols);
+  inSlices(1, table.sections, code.deriveSections);
 }
 
 /** Work that is worth a shard: about 10 MB of content and symbols, some 60 ms. Larger ones leave a thread idle at the end. */
@@ -39,16 +46,13 @@ const SHARD_WEIGHT = 10e6;
 const MOST_SHARDS = 64;
 
 /**
- * Symbol ranges of about equal work, as bounds from 0 to the symbol count. Work is content bytes and a constant a symbol,
+ * Ranges of the covers of about equal work, as bounds from 0 to the symbol count. Work is content bytes and a constant a symbol,
  * estimated from every 32nd one.
  */
-export function shardBounds(table: ScanTable): number[] {
+export function shardBounds({ symbols, covers, size }: ScanTable): number[] {
   const STEP = 32;
-  const { symbols, traits, size } = table;
   const weights = new Float64Array(Math.ceil(symbols / STEP) + 1);
-  for (let symbol = 0, i = 0; symbol < symbols; symbol += STEP, i++) {
-    weights[i + 1] = weights[i]! + STEP * (64 + ((traits[symbol]! & Trait.CONTENT) !== 0 ? Math.min(size[symbol]!, 1e6) : 0));
-  }
+  for (let at = 0, i = 0; at < symbols; at += STEP, i++) weights[i + 1] = weights[i]! + (covers[at] === 0 ? 0 : STEP * (64 + Math.min(size[covers[at]!]!, 1e6)));
   const total = weights[weights.length - 1]!;
   const count = Math.min(MOST_SHARDS, Math.max(1, Math.ceil(total / SHARD_WEIGHT)));
   const bounds = [0];
@@ -59,24 +63,16 @@ export function shardBounds(table: ScanTable): number[] {
   return bounds;
 }
 
-/** Symbols of [from, to) that have a digest of their own. */
-export function contentSymbols({ traits }: ScanTable, from: number, to: number): Uint32Array {
-  const symbols = new Uint32Array(to - from);
-  let count = 0;
-  for (let symbol = from; symbol < to; symbol++) if ((traits[symbol]! & (Trait.CONTENT | Trait.ALIAS)) === Trait.CONTENT) symbols[count++] = symbol;
-  return symbols.subarray(0, count);
+/** The symbols among covers [from, to) that have a digest of their own. */
+export function contentSymbols({ traits, covers }: ScanTable, from: number, to: number): Uint32Array {
+  return covers.subarray(from, to).filter((symbol) => (traits[symbol]! & (Trait.CONTENT | Trait.ALIAS)) === Trait.CONTENT);
 }
 
-/** Digests symbols [from, to); returns the uses of ambiguous names, USE_WORDS words each. */
+/** Digests the content symbols among covers [from, to), which is the order of the file; returns the uses of ambiguous names, USE_WORDS words each. */
 export function digestShard(object: ElfObject, table: ScanTable, from: number, to: number): Uint32Array {
-  const arch = archOf(object.machine, object.path);
-  // A sample of the range first, for V8's sake (see readSymbols); its uses are thrown away, its digests written again.
-  const symbols = contentSymbols(table, from, to);
-  const step = Math.max(1, Math.floor(symbols.length / 200));
-  new Identity(object, table, arch, new Uses()).digestSymbols(symbols.filter((_, i) => i % step === 0));
-  const uses = new Uses();
-  new Identity(object, table, arch, uses).digestSymbols(symbols);
-  return uses.take();
+  const identity = Identity.of(object, table);
+  inSlices(from, to, identity.code.digestCovers);
+  return identity.takeUses();
 }
 
 /**
@@ -93,10 +89,22 @@ function saysTraceable(object: ElfObject, table: ScanTable): boolean {
 
 /** Digests the special-section entries into their functions' columns; returns their uses and the tables nothing could size. */
 export function digestSpecials(object: ElfObject, table: ScanTable, sizes: StructSizes): { uses: Uint32Array; unknown: UnknownEntrySize[]; traceKnown: boolean } {
-  const uses = new Uses();
   const unknown: UnknownEntrySize[] = [];
-  const identity = new Identity(object, table, archOf(object.machine, object.path), uses);
-  digestEntries(identity, specialTables(identity, sizes, unknown));
+  const identity = Identity.of(object, table);
+  for (const special of specialTables(identity, sizes, unknown)) {
+    openTable(identity, special);
+    identity.code.digestEntries();
+  }
   markSites(identity);
-  return { uses: uses.take(), unknown, traceKnown: saysTraceable(object, table) };
+  return { uses: identity.takeUses(), unknown, traceKnown: saysTraceable(object, table) };
+}
+
+/** Marks functions with an ftrace site, and those whose ENDBR is sealed. */
+function markSites({ table, code }: Identity): void {
+  for (let i = 0; i < table.roleCount; i++) {
+    const section = table.roles[i]!;
+    const role = table.sectionSpecial[section]!;
+    const trait = role === Role.FTRACE_SITES ? Trait.TRACEABLE : role === Role.SEALS ? Trait.SEALED : 0;
+    if (trait !== 0) code.markTargets(section, trait);
+  }
 }

@@ -93,6 +93,10 @@ export class RelaReader {
     return true;
   }
 
+  inOffsetOrder(relaSection: number): Uint32Array {
+    return this.sortedWords(relaSection);
+  }
+
   /** A copy of a rela section in offset order; equal offsets keep file order. */
   private sortedWords(relaSection: number): Uint32Array {
     let sorted = this.sorted.get(relaSection);

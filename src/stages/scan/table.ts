@@ -2,7 +2,7 @@
  * The columns of one object, in shared memory.
  *
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
- * every property is a typed array over one SharedArrayBuffer that all threads see. A million symbols take 110 MB.
+ * every property is a typed array over one shared memory that all threads and their WebAssembly see. A million symbols take 110 MB.
  */
 
 /** What a reference to a symbol means, i.e. which part of its target makes it equal to another. */
@@ -74,7 +74,7 @@ type Place = readonly [offset: number, length: number];
 
 /** Where each column lies, 8-aligned, and how many bytes all take. */
 function layout({ symbols: n, sections: m }: Shape) {
-  let bytes = 0;
+  let bytes = PAGE;
   const column = (width: number, length: number): Place => {
     const place = [bytes, length] as const;
     bytes = Math.ceil((bytes + width * length) / 8) * 8;
@@ -84,13 +84,18 @@ function layout({ symbols: n, sections: m }: Shape) {
     value: column(8, n), size: column(8, n), coverEnd: column(8, n), digest: column(4, n * 4), reference: column(4, n * 4), special: column(4, n * 2),
     hash: column(4, n * 2), name: column(4, n), section: column(4, n), file: column(4, n), canonical: column(4, n), suffix: column(4, n), traits: column(4, n),
     lines: column(4, n), covers: column(4, n), listed: column(4, n), nameLength: column(2, n), info: column(1, n), kind: column(1, n),
-    sectionClass: column(4, m), relaSection: column(4, m), coverStart: column(4, m + 1), roles: column(4, m), sectionSpecial: column(1, m), counts: column(4, 4),
+    sectionClass: column(4, m), relaSection: column(4, m), coverStart: column(4, m + 1), sole: column(4, m), roles: column(4, m), sectionSpecial: column(1, m), counts: column(4, 4),
   };
   return { columns, bytes };
 }
 
+/** Memory grows by pages, up to 4 GiB, and WebAssembly keeps its constants in the first. */
+const PAGE = 65536;
+const MOST_PAGES = 65536;
+
 export class ScanTable {
-  readonly buffer: SharedArrayBuffer;
+  readonly memory: WebAssembly.Memory;
+  /** Where each column begins, by name. */ readonly places: ReadonlyArray<readonly [name: string, at: number]>;
 
   // Per symbol.
   /** File offset of the name. */ readonly name: Uint32Array;
@@ -124,12 +129,15 @@ export class ScanTable {
   /** The rela section that applies, 0 for none. */ readonly relaSection: Uint32Array;
   /** covers[coverStart[s] .. coverStart[s + 1]) are the sized symbols of section s by (value, size). */ readonly coverStart: Uint32Array;
   readonly covers: Uint32Array;
+  /** The object that a section consists of, canonical; 0 for others. Derived. */ readonly sole: Uint32Array;
   /** Running maximum of the covers' ends within a section: where a backward search may stop. */ readonly coverEnd: Float64Array;
 
-  /** Lays the columns over `buffer`, or over fresh zeroed shared memory. */
-  constructor(readonly shape: Shape, buffer?: SharedArrayBuffer) {
+  /** Lays the columns over `memory`, or over fresh zeroed memory. */
+  constructor(readonly shape: Shape, memory?: WebAssembly.Memory) {
     const { columns: at, bytes } = layout(shape);
-    this.buffer = buffer ??= new SharedArrayBuffer(bytes);
+    this.memory = memory ?? new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE), maximum: MOST_PAGES, shared: true });
+    const { buffer } = this.memory;
+    this.places = Object.entries(at).map(([name, [offset]]) => [name, offset]);
     this.value = new Float64Array(buffer, ...at.value);
     this.size = new Float64Array(buffer, ...at.size);
     this.coverEnd = new Float64Array(buffer, ...at.coverEnd);
@@ -152,9 +160,15 @@ export class ScanTable {
     this.sectionClass = new Uint32Array(buffer, ...at.sectionClass);
     this.relaSection = new Uint32Array(buffer, ...at.relaSection);
     this.coverStart = new Uint32Array(buffer, ...at.coverStart);
+    this.sole = new Uint32Array(buffer, ...at.sole);
     this.roles = new Uint32Array(buffer, ...at.roles);
     this.sectionSpecial = new Uint8Array(buffer, ...at.sectionSpecial);
     this.counts = new Uint32Array(buffer, ...at.counts);
+  }
+
+  /** More memory behind the columns, for as long as they live; threads may ask at the same time. Returns where it begins. */
+  grow(bytes: number): number {
+    return this.memory.grow(Math.ceil(bytes / PAGE)) * PAGE;
   }
 
   get listedCount(): number {

@@ -27,6 +27,10 @@ export class Uses {
     this.words[this.length++] = target;
   }
 
+  append(words: Uint32Array): void {
+    for (let i = 0; i < words.length; i += USE_WORDS) this.push(words[i]!, words[i + 1]!, words[i + 2]!);
+  }
+
   get count(): number {
     return this.length / USE_WORDS;
   }

@@ -1,0 +1,149 @@
+/**
+ * The columns of a ScanTable: what each holds is said in ../table.ts, and `Scanner` (../scanner.ts) says where they lie before the first call.
+ * Every access compares its index with the shape: memory beyond a column is another column, and reading it would be a silent error. What
+ * comes from the file is checked where it is read and answered with a diagnostic; a trap here is a bug.
+ */
+export let symbols: u32 = 0;
+export let sections: u32 = 0;
+
+export let value: usize = 0;
+export let size: usize = 0;
+export let coverEnd: usize = 0;
+export let digest: usize = 0;
+export let reference: usize = 0;
+export let special: usize = 0;
+export let hash: usize = 0;
+export let name: usize = 0;
+export let section: usize = 0;
+export let file: usize = 0;
+export let canonical: usize = 0;
+export let suffix: usize = 0;
+export let traits: usize = 0;
+export let lines: usize = 0;
+export let covers: usize = 0;
+export let listed: usize = 0;
+export let nameLength: usize = 0;
+export let info: usize = 0;
+export let kind: usize = 0;
+export let sectionClass: usize = 0;
+export let relaSection: usize = 0;
+export let coverStart: usize = 0;
+export let roles: usize = 0;
+export let sole: usize = 0;
+export let sectionSpecial: usize = 0;
+export let counts: usize = 0;
+
+/** Where element `symbol` of a column of (1 << shift)-byte elements lies. */
+// @ts-ignore: decorator
+@inline
+export function symbolCell(column: usize, symbol: u32, shift: u32): usize {
+  if (symbol >= symbols) unreachable();
+  return column + (<usize>symbol << shift);
+}
+
+// @ts-ignore: decorator
+@inline
+export function sectionCell(column: usize, section: u32, shift: u32): usize {
+  if (section >= sections) unreachable();
+  return column + (<usize>section << shift);
+}
+
+// @ts-ignore: decorator
+@inline
+export function sectionOf(symbol: u32): u32 {
+  return load<u32>(symbolCell(section, symbol, 2));
+}
+
+/** st_value of a symbol that lies in a section; the reserved sections' may be too big for an i64. */
+// @ts-ignore: decorator
+@inline
+export function startOf(symbol: u32): i64 {
+  return <i64>load<f64>(symbolCell(value, symbol, 3));
+}
+
+// @ts-ignore: decorator
+@inline
+export function sizeOf(symbol: u32): i64 {
+  return <i64>load<f64>(symbolCell(size, symbol, 3));
+}
+
+// @ts-ignore: decorator
+@inline
+export function kindOf(symbol: u32): u32 {
+  return load<u8>(symbolCell(kind, symbol, 0));
+}
+
+// @ts-ignore: decorator
+@inline
+export function traitsOf(symbol: u32): u32 {
+  return load<u32>(symbolCell(traits, symbol, 2));
+}
+
+export function addTrait(symbol: u32, trait: u32): void {
+  const at = symbolCell(traits, symbol, 2);
+  store<u32>(at, load<u32>(at) | trait);
+}
+
+// @ts-ignore: decorator
+@inline
+export function canonicalOf(symbol: u32): u32 {
+  return load<u32>(symbolCell(canonical, symbol, 2));
+}
+
+// @ts-ignore: decorator
+@inline
+export function lowHash(symbol: u32): u32 {
+  return load<u32>(symbolCell(hash, symbol, 3));
+}
+
+// @ts-ignore: decorator
+@inline
+export function highHash(symbol: u32): u32 {
+  return load<u32>(symbolCell(hash, symbol, 3), 4);
+}
+
+/** Number `index` of the covers. */
+// @ts-ignore: decorator
+@inline
+export function cover(index: u32): u32 {
+  return load<u32>(symbolCell(covers, index, 2));
+}
+
+/** Where the covers up to number `index` of its section end. */
+// @ts-ignore: decorator
+@inline
+export function endOfCovers(index: u32): i64 {
+  return <i64>load<f64>(symbolCell(coverEnd, index, 3));
+}
+
+// @ts-ignore: decorator
+@inline
+export function classOf(section: u32): u32 {
+  return load<u32>(sectionCell(sectionClass, section, 2));
+}
+
+// @ts-ignore: decorator
+@inline
+export function relasOf(section: u32): u32 {
+  return load<u32>(sectionCell(relaSection, section, 2));
+}
+
+/** The covers of a section are [firstCover, lastCover). */
+// @ts-ignore: decorator
+@inline
+export function firstCover(section: u32): u32 {
+  return load<u32>(sectionCell(coverStart, section, 2));
+}
+
+// @ts-ignore: decorator
+@inline
+export function lastCover(section: u32): u32 {
+  return load<u32>(sectionCell(coverStart, section, 2), 4);
+}
+
+/** The object that the section consists of, 0 for none. */
+// @ts-ignore: decorator
+@inline
+export function soleOf(section: u32): u32 {
+  return load<u32>(sectionCell(sole, section, 2));
+}

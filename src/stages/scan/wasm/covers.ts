@@ -1,0 +1,42 @@
+/** Which symbol covers a place. */
+import { canonicalOf, cover, endOfCovers, firstCover, lastCover, sizeOf, soleOf, startOf } from './columns';
+
+/** The smallest sized symbol of `section` that covers `offset`, canonical; 0 if none. */
+export function coverAt(section: u32, offset: i64): u32 {
+  const from = firstCover(section);
+  let low = from;
+  let high = lastCover(section);
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (startOf(cover(middle)) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  let best: u32 = 0;
+  for (let i = low; i > from && endOfCovers(i - 1) > offset; i--) {
+    const symbol = cover(i - 1);
+    if (startOf(symbol) + sizeOf(symbol) > offset && (best == 0 || sizeOf(symbol) < sizeOf(best))) best = symbol;
+  }
+  return best == 0 ? 0 : canonicalOf(best);
+}
+
+/** The symbol that a place belongs to; 0 for anonymous data. */
+export function objectAt(section: u32, offset: i64): u32 {
+  const only = soleOf(section);
+  if (only != 0) return only;
+  // End pointers: one past an object belongs to it, unless another begins there.
+  const symbol = coverAt(section, offset);
+  return symbol != 0 ? symbol : coverAt(section, offset - 1);
+}
+
+/** Where the next symbol after `offset` begins, or `size`. */
+export function nextCover(section: u32, offset: i64, size: i64): i64 {
+  let low = firstCover(section);
+  const stop = lastCover(section);
+  let high = stop;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (startOf(cover(middle)) > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low < stop ? startOf(cover(low)) : size;
+}

@@ -1,0 +1,60 @@
+/** The columns that follow from the others and are not recorded. */
+import {
+  canonicalOf, classOf, counts, cover, coverEnd, firstCover, highHash, info, kindOf, lastCover, listed, lowHash, reference, roles, sectionCell, sectionSpecial, sizeOf, sole, startOf,
+  symbolCell, traitsOf,
+} from './columns';
+import { sectionSize } from './file';
+import { CLASS_EXEC, CLASS_RECORD, REFERENCE_AMBIGUOUS, STT_FILE, TRAIT_AMBIGUOUS, TRAIT_COLD, TRAIT_CORRELATABLE } from '../generated/constants';
+
+/** Fills `reference` and `listed`. Kinds, aliases and ambiguity must be known. */
+export function deriveSymbols(from: u32, to: u32): void {
+  let count = load<u32>(counts);
+  let cold = load<u32>(counts, 8);
+  for (let symbol = from; symbol < to; symbol++) {
+    const target = canonicalOf(symbol);
+    const at = symbolCell(reference, symbol, 4);
+    store<u32>(at, lowHash(target));
+    store<u32>(at, highHash(target), 4);
+    store<u32>(at, target, 8);
+    store<u32>(at, kindOf(symbol) | ((traitsOf(target) & TRAIT_AMBIGUOUS) != 0 ? REFERENCE_AMBIGUOUS : 0), 12);
+    const bits = traitsOf(symbol);
+    if ((bits & TRAIT_CORRELATABLE) != 0 || (load<u8>(symbolCell(info, symbol, 0)) & 0xf) == STT_FILE) {
+      store<u32>(symbolCell(listed, count, 2), symbol);
+      count++;
+    }
+    if ((bits & TRAIT_COLD) != 0) cold++;
+  }
+  store<u32>(counts, count);
+  store<u32>(counts, cold, 8);
+}
+
+/** Fills `roles`, `coverEnd` and `sole`. */
+export function deriveSections(first: u32, last: u32): void {
+  let found = load<u32>(counts, 4);
+  for (let section = first; section < last; section++) {
+    const from = firstCover(section);
+    const to = lastCover(section);
+    let end: i64 = 0;
+    for (let i = from; i < to; i++) {
+      const symbol = cover(i);
+      end = max(end, startOf(symbol) + sizeOf(symbol));
+      store<f64>(symbolCell(coverEnd, i, 3), <f64>end);
+    }
+    if (from != to) store<u32>(sectionCell(sole, section, 2), soleObject(section, from, to, end));
+    if (load<u8>(sectionCell(sectionSpecial, section, 0)) != 0 || (classOf(section) & CLASS_RECORD) != 0) {
+      store<u32>(sectionCell(roles, found, 2), section);
+      found++;
+    }
+  }
+  store<u32>(counts, found, 4);
+}
+
+/**
+ * The object that a section consists of, 0 if there is no such. It is meant wherever a reference points: `set_proc_pid_nlink` compares
+ * against .rodata.tgid_base_stuff + 0x8cc, 12 bytes past its end (Linux 6.12, GCC 12).
+ */
+function soleObject(section: u32, from: u32, to: u32, end: i64): u32 {
+  const only = canonicalOf(cover(from));
+  if (only != canonicalOf(cover(to - 1)) || end != sectionSize(section)) return 0;
+  return startOf(only) == 0 || (classOf(section) & CLASS_EXEC) != 0 ? only : 0;
+}

@@ -1,0 +1,114 @@
+/**
+ * What of scan goes over every byte, rela and name of an object, in AssemblyScript for WebAssembly.
+ *
+ * JavaScript would do it nearly as fast, once V8 has compiled it: that takes half of a run's processor time, in each thread anew. This is
+ * compiled when klpflow is built. It works on the columns where they lie in shared memory, and on the file page by page.
+ *
+ * Functions that take a range are called for a few thousand at a time: V8 puts optimised code in place of its first, quick one between calls.
+ */
+import { cover, digest as digestColumn, symbolCell, traitsOf } from './columns';
+import { coverAt as coverOf, objectAt as objectOf } from './covers';
+import { DIGEST, finish, reset } from './digest';
+import * as entries from './entries';
+import { TRAIT_ALIAS, TRAIT_CONTENT } from '../generated/constants';
+import { LEVELS, digests, findTocRela, mixTarget, ofRange, ofSymbol, surface } from './identity';
+import { flush, forget } from './uses';
+
+export * from './columns';
+// Sizes of what a thread must give.
+export { NEXT, PAGE_BITS } from './file';
+export { MEMO } from './memo';
+export { USES } from './uses';
+export { DIGEST } from './digest';
+export { LEVELS } from './identity';
+export { LONGEST } from './names';
+export { RULES } from './entries';
+
+// What it sets first.
+export { big, fileSize, frameCount, frames, headers, namesEnd, namesStart, owners, pages } from './file';
+export { orders } from './relas';
+export { memo } from './memo';
+export { uses } from './uses';
+export { longName } from './names';
+export { extended, stringsEnd, stringsStart, symtab } from './symbols';
+export { branch, digests, tails } from './identity';
+export { markTargets, openTable, rules } from './entries';
+
+// The table, in this order.
+export { classifySections } from './sections';
+export { readSymbols } from './symbols';
+export { countCovers, orderCovers, placeCovers, startCovers } from './order';
+export { clearSlots, markAmbiguous } from './ambiguity';
+export { deriveSections, deriveSymbols } from './derive';
+
+/** Five numbers for the caller: the entry that `nextEntry` found. */
+export let entry: usize = 0;
+
+/** Forgets what a call that failed left. Every call that digests begins with it. */
+function begin(): void {
+  surface();
+  forget();
+}
+
+/** Fills the digests of the content symbols among covers [from, to), which is the order of the file. */
+export function digestCovers(from: u32, to: u32): void {
+  begin();
+  for (let i = from; i < to; i++) {
+    const symbol = cover(i);
+    if ((traitsOf(symbol) & (TRAIT_CONTENT | TRAIT_ALIAS)) != TRAIT_CONTENT) continue;
+    memory.copy(symbolCell(digestColumn, symbol, 4), ofSymbol(symbol, symbol, 0), 16);
+  }
+  flush();
+}
+
+export function digestEntries(): void {
+  begin();
+  entries.digestEntries();
+  flush();
+}
+
+/** Pointer to the digest of bytes [start, end) of a section. */
+export function digestRange(section: u32, start: f64, end: f64): usize {
+  begin();
+  return ofRange(section, <i64>start, <i64>end, 0, 0);
+}
+
+/** Pointer to the digest of what a rela refers to; see `mixTarget`. */
+export function digestTarget(symbol: u32, section: u32, offset: f64, type: u32, addend: f64, tail: i32): usize {
+  begin();
+  const digest = digests + LEVELS * DIGEST;
+  reset(digest, 0);
+  mixTarget(digest, symbol, section, <u32><i64>offset, type, <i64>addend, 0, 0, tail);
+  finish(digest);
+  return digest;
+}
+
+/** Goes to the next entry of the open table and leaves its numbers in `entry`; false at the end. */
+export function nextEntry(): bool {
+  if (!entries.nextEntry()) return false;
+  store<f64>(entry, entries.owner);
+  store<f64>(entry, <f64>entries.site, 8);
+  store<f64>(entry, <f64>entries.start, 16);
+  store<f64>(entry, entries.first, 24);
+  store<f64>(entry, entries.last, 32);
+  return true;
+}
+
+/** Pointer to the digest of the entry of the open table whose numbers stand in `entry`. It keeps no account of uses. */
+export function digestEntry(): usize {
+  begin();
+  return entries.digestEntry(<u32>load<f64>(entry), <i64>load<f64>(entry, 8), <i64>load<f64>(entry, 16), <u32>load<f64>(entry, 24), <u32>load<f64>(entry, 32), 0);
+}
+
+export function coverAt(section: u32, offset: f64): u32 {
+  return coverOf(section, <i64>offset);
+}
+
+export function objectAt(section: u32, offset: f64): u32 {
+  return objectOf(section, <i64>offset);
+}
+
+/** Number of the rela of a TOC entry, in offset order; -1 for a constant. */
+export function tocRela(section: u32, offset: f64): i32 {
+  return findTocRela(section, <i64>offset);
+}
