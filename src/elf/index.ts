@@ -1,5 +1,4 @@
 export * from './constants';
 export * from './words';
-export { Digest } from './digest';
 export { ElfObject } from './object';
 export { MappedFile, fileIdentity, sameIdentity, type FileIdentity } from './mapped-file';

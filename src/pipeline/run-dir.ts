@@ -14,7 +14,7 @@ const MARKER = 'klpflow-run.json';
  *
  *   inputs/<identity>.pb            content digest of a file, by what stat says of it
  *   objects/<digest>/table.pb       columns of an object's symbols and sections
- *   objects/<digest>/digest-F-T.pb  content digests of symbols F to T
+ *   objects/<digest>/digest-F-T.pb  content digests of the symbols at F to T of the column covers
  *   objects/<digest>/special-K.pb   special-section entries, K from the entry sizes that were given
  *   pairs/<digest>--<digest>/K.pb   the outcome of a pair, K from the options that matter
  *   tmp/                            files that are being written

@@ -1,5 +1,4 @@
-import type { Arch } from '../../arch';
-import { archOf } from '../../arch';
+import { archOf, type Arch } from '../../arch';
 import { RELA_WORDS, type ElfObject } from '../../elf';
 import base64 from './generated/module';
 import { hostOf } from './host';
@@ -53,7 +52,7 @@ export class Identity {
   readonly rules: Int32Array;
   readonly entry: Float64Array;
   private readonly words: Int32Array;
-  private uses = new Uses();
+  private readonly uses = new Uses();
 
   /** A thread has one for each table. */
   static of(object: ElfObject, table: ScanTable): Identity {
@@ -119,9 +118,7 @@ export class Identity {
 
   /** The uses that were noted since the last call, USE_WORDS words each. */
   takeUses(): Uint32Array {
-    const uses = this.uses.take();
-    this.uses = new Uses();
-    return uses;
+    return this.uses.take();
   }
 
   /** The digest of bytes [start, end) of a section and of all references in them. */

@@ -35,7 +35,7 @@ export class RelaReader {
       this.words = object.words;
       this.at = offset >>> 2;
     } else {
-      this.words = this.sortedWords(relaSection);
+      this.words = this.inOffsetOrder(relaSection);
       this.at = 0;
     }
     this.stop = this.at + count * RELA_WORDS;
@@ -43,7 +43,7 @@ export class RelaReader {
     // One function in its section, the common case: all relas are its own, and no search is worth it.
     const whole = (start === 0 && end === object.size(section)) || coverStart[section + 1]! - coverStart[section]! === 1;
     if (!(whole ? this.inOrder() : this.isOrdered(relaSection))) {
-      this.words = this.sortedWords(relaSection);
+      this.words = this.inOffsetOrder(relaSection);
       this.at = 0;
       this.stop = count * RELA_WORDS;
     }
@@ -93,12 +93,8 @@ export class RelaReader {
     return true;
   }
 
-  inOffsetOrder(relaSection: number): Uint32Array {
-    return this.sortedWords(relaSection);
-  }
-
   /** A copy of a rela section in offset order; equal offsets keep file order. */
-  private sortedWords(relaSection: number): Uint32Array {
+  inOffsetOrder(relaSection: number): Uint32Array {
     let sorted = this.sorted.get(relaSection);
     if (sorted === undefined) {
       const words = this.object.relas(relaSection);

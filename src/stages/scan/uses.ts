@@ -1,11 +1,6 @@
 /** Words of one use: the user symbol, the slot in it, the target symbol. */
 export const USE_WORDS = 3;
 
-/** Slot of a reference that a special-section entry makes on behalf of the function it describes. */
-export function specialSlot(special: number, site: number): number {
-  return (0x80000000 | (special << 27) | (site & 0x07ffffff)) >>> 0;
-}
-
 /**
  * References to symbols whose base name is not unique, as (user, slot, target) triples in scan order.
  *
@@ -16,26 +11,20 @@ export class Uses {
   private words = new Uint32Array(USE_WORDS * 1024);
   private length = 0;
 
-  push(user: number, slot: number, target: number): void {
-    if (this.length + USE_WORDS > this.words.length) {
-      const grown = new Uint32Array(this.words.length * 2);
+  append(more: Uint32Array): void {
+    if (this.length + more.length > this.words.length) {
+      const grown = new Uint32Array(Math.max(this.words.length * 2, this.length + more.length));
       grown.set(this.words);
       this.words = grown;
     }
-    this.words[this.length++] = user;
-    this.words[this.length++] = slot;
-    this.words[this.length++] = target;
+    this.words.set(more, this.length);
+    this.length += more.length;
   }
 
-  append(words: Uint32Array): void {
-    for (let i = 0; i < words.length; i += USE_WORDS) this.push(words[i]!, words[i + 1]!, words[i + 2]!);
-  }
-
-  get count(): number {
-    return this.length / USE_WORDS;
-  }
-
+  /** All of them; none are left. */
   take(): Uint32Array {
-    return this.words.slice(0, this.length);
+    const taken = this.words.slice(0, this.length);
+    this.length = 0;
+    return taken;
   }
 }
