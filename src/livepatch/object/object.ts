@@ -1,3 +1,4 @@
+import { STT_SECTION } from '../../elf';
 import { OutputSection, type SectionAttributes } from './section';
 import type { Callback, KlpFunc, KlpRela, KlpSymbol, OutputSymbol } from './symbol';
 
@@ -44,6 +45,7 @@ export class LivepatchObject {
   readonly importNs: string[] = [];
   private readonly byName = new Map<string, OutputSection>();
   private readonly undefinedByName = new Map<string, OutputSymbol>();
+  private readonly sectionSymbols = new Map<OutputSection, OutputSymbol>();
   private readonly klpSymbols = new Map<string, KlpSymbol>();
 
   /** `name` is `vmlinux` or a module's run-time name; `machine` is ELF's e_machine. */
@@ -64,6 +66,16 @@ export class LivepatchObject {
   /** Adds a symbol. */
   define(symbol: OutputSymbol): OutputSymbol {
     this.symbols.push(symbol);
+    return symbol;
+  }
+
+  /** The symbol that stands for a section's start, made at the first call: what strings and other nameless data are referred to by. */
+  sectionSymbol(section: OutputSection): OutputSymbol {
+    let symbol = this.sectionSymbols.get(section);
+    if (symbol === undefined) {
+      symbol = this.define({ name: '', info: STT_SECTION, section, value: 0, size: 0 });
+      this.sectionSymbols.set(section, symbol);
+    }
     return symbol;
   }
 
