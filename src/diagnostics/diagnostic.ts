@@ -72,6 +72,14 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Run the same command again: it goes on from the last finished shard.',
   },
+  'late-key': {
+    severity: 'refusal',
+    hint: 'A livepatch cannot use another module\'s key: test it with static_key_enabled(), call through KLP_STATIC_CALL(), or patch a caller.',
+  },
+  'late-key-dropped': {
+    severity: 'warning',
+    hint: 'Nothing else changes: the rest of the function works.',
+  },
   'machine-mismatch': {
     severity: 'error',
     hint: 'Both objects must be built for the same processor and byte order.',
@@ -96,6 +104,18 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Pass the vmlinux.o (or a module\'s .o) that the kernel build leaves.',
   },
+  'not-in-kernel': {
+    severity: 'refusal',
+    hint: 'The running kernel lists no such symbol: rebuild ORIG from exactly its source and configuration, and pass its own listing with --vmlinux.',
+  },
+  'not-klpflow-object': {
+    severity: 'error',
+    hint: 'Pass the object that `klpflow diff ORIG PATCHED -o FILE.o` (or `klpflow objtool klp diff`) wrote.',
+  },
+  'not-linked': {
+    severity: 'error',
+    hint: 'Pass the linked vmlinux, which lies beside vmlinux.o; or a copy of /proc/kallsyms, read as root.',
+  },
   'not-regular-file': {
     severity: 'error',
     hint: 'Pass an object file, not a directory, device or pipe.',
@@ -107,6 +127,14 @@ export const CATALOGUE = {
   'not-traceable': {
     severity: 'refusal',
     hint: 'The kernel can only redirect functions that have an ftrace site: change a traceable caller instead.',
+  },
+  'orig-not-running-kernel': {
+    severity: 'refusal',
+    hint: 'ORIG was not built from the running kernel\'s source, configuration and compiler: rebuild it, or pass the listing of the kernel that it belongs to.',
+  },
+  'position-unknown': {
+    severity: 'refusal',
+    hint: 'Several symbols have this name and nothing tells which one is meant: pass the linked vmlinux with --vmlinux FILE.',
   },
   'run-dir-unusable': {
     severity: 'error',
@@ -149,9 +177,21 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'klpflow reads ELF64 objects of x86-64, ppc64le, s390x, aarch64 and loongarch64.',
   },
+  'unusable-listing': {
+    severity: 'error',
+    hint: 'Pass the linked vmlinux with its symbol table, or a copy of /proc/kallsyms that root made.',
+  },
   'usage': {
     severity: 'error',
     hint: 'See --help.',
+  },
+  'unresolved-reference': {
+    severity: 'refusal',
+    hint: 'Nothing tells what this reference should reach in a module; patch a caller instead, and report the case.',
+  },
+  'unsupported-relocation': {
+    severity: 'refusal',
+    hint: 'Build both objects with the kernel\'s own flags (no PIC, -mcmodel=kernel).',
   },
   'write-failed': {
     severity: 'error',

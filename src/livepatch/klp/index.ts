@@ -1,0 +1,2 @@
+export { readKlpObject } from './reader';
+export { writeKlpObject } from './writer';
