@@ -46,6 +46,7 @@ export class LivepatchObject {
   private readonly byName = new Map<string, OutputSection>();
   private readonly undefinedByName = new Map<string, OutputSymbol>();
   private readonly sectionSymbols = new Map<OutputSection, OutputSymbol>();
+  private readonly absolutes = new Map<string, OutputSymbol>();
   private readonly klpSymbols = new Map<string, KlpSymbol>();
 
   /** `name` is `vmlinux` or a module's run-time name; `machine` is ELF's e_machine. */
@@ -85,6 +86,16 @@ export class LivepatchObject {
     if (symbol === undefined) {
       symbol = this.define({ name, info, section: 'undefined', value: 0, size: 0 });
       this.undefinedByName.set(name, symbol);
+    }
+    return symbol;
+  }
+
+  /** The absolute symbol of this name, made at the first call. */
+  absolute(name: string, info: number, value: number): OutputSymbol {
+    let symbol = this.absolutes.get(name);
+    if (symbol === undefined) {
+      symbol = this.define({ name, info, section: 'absolute', value, size: 0 });
+      this.absolutes.set(name, symbol);
     }
     return symbol;
   }

@@ -71,7 +71,18 @@ export interface ObjectResult {
   ambiguous: Array<{ orig: string[]; patched: string[] }>;
 }
 
+/** A function of PATCHED that goes into the livepatch, canonical. */
+export interface IncludedFunction {
+  symbol: number;
+  /** ORIG's canonical function that it takes the place of; 0 where nothing is redirected: new ones, cold parts, those without an ftrace site. */
+  origin: number;
+}
+
 export interface Assessment {
   object: ObjectResult;
+  /** What a livepatch would hold, in symbol-table order. */
+  included: IncludedFunction[];
+  /** PATCHED symbols that nothing pairs. */
+  undecided: number[];
   diagnostics: Diagnostic[];
 }

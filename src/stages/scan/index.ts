@@ -17,7 +17,7 @@ import { readSymbols } from './symbols';
 import { ScanTable, Trait } from './table';
 import { Uses } from './uses';
 
-export { Kind, ScanTable, Trait, type Shape } from './table';
+export { Kind, SECTION_ABS, SECTION_COMMON, ScanTable, Trait, type Shape } from './table';
 export { Identity } from './identity';
 export { deriveColumns } from './derive';
 export { USE_WORDS } from './uses';

@@ -1,0 +1,145 @@
+import { STB_LOCAL } from '../../elf';
+import type { KlpSymbol } from '../../livepatch/object';
+import { SectionClass } from '../../livepatch/section-class';
+import { namesOf, originOf } from '../correlate';
+import { Kind, Trait } from '../scan';
+import type { Refusals } from './refusals';
+import type { Copy } from './clones';
+import type { ExtractInput } from './types';
+
+/** How a reference to a symbol is made in a livepatch. */
+export type Link =
+  /** To the livepatch's own copy. */
+  | { kind: 'clone' }
+  /** By the module loader: an export of vmlinux, or what another object of the same livepatch defines. */
+  | { kind: 'import'; name: string }
+  /** By the livepatch core, to a symbol that the running kernel has. */
+  | { kind: 'klp'; target: KlpSymbol }
+  /** Told already. */
+  | { kind: 'refused' };
+
+/** A namespace that lets in named modules only (6.16 on): a livepatch is none of them. */
+const NAMED_MODULES = 'module:';
+
+/** Decides how references leave the livepatch. Each symbol is decided once. */
+export class Linkage {
+  private readonly links = new Map<number, Link>();
+  private readonly included: ReadonlySet<number>;
+
+  constructor(private readonly input: ExtractInput, private readonly refusals: Refusals) {
+    this.included = new Set(input.included.map(({ symbol }) => symbol));
+  }
+
+  /** How PATCHED's canonical `symbol` is reached; `from` and `at` say who asks first. */
+  of(symbol: number, from: Copy, at: number): Link {
+    let link = this.links.get(symbol);
+    if (link === undefined) this.links.set(symbol, (link = this.decide(symbol, from, at)));
+    return link;
+  }
+
+  private decide(symbol: number, from: Copy, at: number): Link {
+    const { pairing, patched, undecided } = this.input;
+    const { table } = patched;
+    if (this.included.has(symbol)) return { kind: 'clone' };
+    if (table.kind[symbol] === Kind.UNDEFINED) return this.undefinedLink(symbol, from, at);
+    if (undecided.has(symbol)) return { kind: 'refused' };
+    const bits = table.sectionClass[table.section[symbol]!]!;
+    const own = table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0;
+    if (own) return { kind: 'clone' };
+    const twin = originOf(pairing, symbol);
+    if (twin !== 0) return this.existingLink(symbol, twin, from, at);
+    if (table.has(symbol, Trait.OBJECT)) return { kind: 'clone' };
+    return this.labelLink(symbol, from, at);
+  }
+
+  /** A function or variable that ORIG has, too. A local is never an export, whatever its name (`user_read` is both). */
+  private existingLink(symbol: number, twin: number, from: Copy, at: number): Link {
+    const { orig, patched } = this.input;
+    for (const name of namesOf(patched.table, symbol)) {
+      if (patched.table.info[name]! >>> 4 === STB_LOCAL) continue;
+      const link = this.exportLink(patched.name(name), patched.name(name), patched.table.info[name]!);
+      if (link !== undefined) return link;
+    }
+    // Told by assess: init and exit code is gone from the running kernel.
+    if (orig.table.has(twin, this.input.objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT)) return { kind: 'refused' };
+    return this.klpLink(namesOf(orig.table, twin), symbol, from, at);
+  }
+
+  /** Code without a size that only its name tells: assembler labels. A global one of the same name is the same. */
+  private labelLink(symbol: number, from: Copy, at: number): Link {
+    const { orig, patched } = this.input;
+    const { table } = patched;
+    const name = patched.name(symbol);
+    if (table.info[symbol]! >>> 4 !== STB_LOCAL) {
+      const link = this.exportLink(name, name, table.info[symbol]!);
+      if (link !== undefined) return link;
+      const namesake = orig.table.symbols > 0 ? this.globalNamed(name, symbol) : 0;
+      if (namesake !== 0) return this.klpLink([namesake], symbol, from, at);
+    }
+    this.refusals.add('unresolved-reference', name || patched.sectionName(symbol), patched.object.name(from.range.section), at, `${from.name} refers to ${name || patched.sectionName(symbol)}, which has no counterpart in ORIG and cannot be copied`);
+    return { kind: 'refused' };
+  }
+
+  /**
+   * A name that the object itself does not define. In vmlinux the linker script does (`__start___ex_table`, `kallsyms_names`): few of
+   * these are exported, and a reference to `__start_X` by name would bind to the module's own section X.
+   */
+  private undefinedLink(symbol: number, from: Copy, at: number): Link {
+    const { patched, objectName } = this.input;
+    const name = patched.name(symbol);
+    const bounds = /^__(start|stop)_/.test(name);
+    const link = bounds ? undefined : this.exportLink(name, name, patched.table.info[symbol]!);
+    if (link !== undefined) return link;
+    const namesake = this.globalNamed(name, symbol);
+    if (objectName === 'vmlinux' && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
+    // A module's patched object may use what the livepatch's other objects define; who links them together sees.
+    if (objectName !== 'vmlinux' && !bounds) return { kind: 'import', name };
+    this.refusals.add('unresolved-reference', name, patched.object.name(from.range.section), at, `${from.name} refers to ${name}, which neither object defines and nothing exports`);
+    return { kind: 'refused' };
+  }
+
+  /** Undefined where nobody exports the name. */
+  private exportLink(name: string, patchedName: string, info: number): Link | undefined {
+    const found = this.input.symvers.get(name);
+    if (found === undefined) return undefined;
+    if (found.owner === 'vmlinux' && !found.namespace.startsWith(NAMED_MODULES)) return { kind: 'import', name };
+    return { kind: 'klp', target: { module: found.owner, name, sympos: 0, evidence: 'export', patchedName, info } };
+  }
+
+  /** One of several names of a thing in ORIG, by the first whose position is known. */
+  private klpLink(names: readonly number[], symbol: number, from: Copy, at: number): Link {
+    const { orig, patched, objectName, positions } = this.input;
+    const patchedName = patched.name(symbol);
+    const ordered = [...names].sort((a, b) => Number(orig.name(b) === patchedName) - Number(orig.name(a) === patchedName) || a - b);
+    let why: { code: 'position-unknown' | 'not-in-kernel'; message: string } | undefined;
+    for (const name of ordered) {
+      const text = orig.name(name);
+      if (text === '' || text.startsWith('.L')) continue;
+      const position = positions.positionOf(name);
+      if ('sympos' in position) {
+        return { kind: 'klp', target: { module: objectName, name: position.name ?? text, sympos: position.sympos, evidence: position.evidence, patchedName, info: patched.table.info[symbol]! } };
+      }
+      why ??= { code: position.code, message: position.refused };
+    }
+    const about = orig.name(ordered[0]!);
+    this.refusals.add(why?.code ?? 'position-unknown', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}: ${why?.message ?? 'it has no name that the kernel lists'}`);
+    return { kind: 'refused' };
+  }
+
+  private globals: Map<string, number> | undefined;
+
+  /** ORIG's global or undefined symbol of this name and sort, 0 if there is none. One pass over the symbol table, when first needed. */
+  private globalNamed(name: string, symbol: number): number {
+    const { orig, patched } = this.input;
+    if (this.globals === undefined) {
+      this.globals = new Map();
+      const { table } = orig;
+      for (let other = 1; other < table.symbols; other++) {
+        // Sized ones are paired; what is left are labels and undefined names, a few hundred.
+        if (table.info[other]! >>> 4 !== STB_LOCAL && (table.size[other] === 0 || table.kind[other] === Kind.UNDEFINED)) this.globals.set(orig.name(other), other);
+      }
+    }
+    const found = this.globals.get(name) ?? 0;
+    return found !== 0 && (orig.table.kind[found] === Kind.UNDEFINED) === (patched.table.kind[symbol] === Kind.UNDEFINED) ? found : 0;
+  }
+}
