@@ -6,7 +6,7 @@
  */
 export type Severity = 'error' | 'refusal' | 'warning' | 'note';
 
-/** Where a diagnostic applies. `offset` is in bytes: from the symbol where one is named, else from the file's start. */
+/** Where a diagnostic applies. `offset` is in bytes: from the symbol where one is named, else from the section, else from the file's start. */
 export interface Where {
   object?: string;
   section?: string;
@@ -87,6 +87,10 @@ export const CATALOGUE = {
   'malformed-elf': {
     severity: 'error',
     hint: 'The file is damaged or was not finished; build it again.',
+  },
+  'malformed-symbol-list': {
+    severity: 'error',
+    hint: 'Pass a linked vmlinux, or the text of /proc/kallsyms, System.map or `readelf -sW vmlinux`, of the running kernel.',
   },
   'malformed-symvers': {
     severity: 'error',
@@ -192,6 +196,98 @@ export const CATALOGUE = {
   'unsupported-relocation': {
     severity: 'refusal',
     hint: 'Build both objects with the kernel\'s own flags (no PIC, -mcmodel=kernel).',
+  },
+  'verify-discarded-target': {
+    severity: 'refusal',
+    hint: 'The kernel gives this memory back after boot: make the livepatch without references to init or exit code and data.',
+  },
+  'verify-elf-form': {
+    severity: 'refusal',
+    hint: 'The module loader would refuse this file or misread it: write the module again from its objects.',
+  },
+  'verify-entry': {
+    severity: 'refusal',
+    hint: 'The kernel would rewrite or look up the wrong bytes when it loads the module: take the entries from the object that the code is from.',
+  },
+  'verify-import': {
+    severity: 'refusal',
+    hint: 'The loader cannot resolve this symbol: reach it through a klp relocation, or export it with its namespace declared.',
+  },
+  'verify-klp-func': {
+    severity: 'refusal',
+    hint: 'klp_enable_patch() would fail: name a function of the running kernel that has an ftrace site, and a sized function of the module.',
+  },
+  'verify-klp-section': {
+    severity: 'refusal',
+    hint: 'The livepatch core reads sections .klp.rela.OBJECT.SECTION with the flags ALLOC and RELA_LIVEPATCH: write the module again.',
+  },
+  'verify-klp-struct': {
+    severity: 'refusal',
+    hint: 'Lay klp_patch, klp_object and klp_func out as the kernel\'s BTF says, each array ended by a zero entry.',
+  },
+  'verify-klp-symbol': {
+    severity: 'refusal',
+    hint: 'A klp symbol is called .klp.sym.OBJECT.NAME,POSITION and its section index is SHN_LIVEPATCH (0xff20).',
+  },
+  'verify-late-relocation': {
+    severity: 'refusal',
+    hint: 'Relocations of a module are applied after the kernel has used these bytes: patch code that does not need one here.',
+  },
+  'verify-lock': {
+    severity: 'warning',
+    hint: 'Harmless on a machine with several processors; compare with the object that the code is from.',
+  },
+  'verify-missing-entry': {
+    severity: 'refusal',
+    hint: 'The kernel would leave this instruction as it is: carry the entry over from the object that the code is from.',
+  },
+  'verify-modinfo': {
+    severity: 'refusal',
+    hint: 'Take vermagic from a module of the running kernel (--template), and write license=GPL and livepatch=Y.',
+  },
+  'verify-module-struct': {
+    severity: 'refusal',
+    hint: 'Take the size of struct module and the places of init and exit from the kernel\'s BTF or from any of its modules.',
+  },
+  'verify-not-checked': {
+    severity: 'note',
+    hint: 'Pass what is missing (--vmlinux, --symvers, --btf, --template, --object) to have this checked, too.',
+  },
+  'verify-object-differs': {
+    severity: 'refusal',
+    hint: 'The module is not made from this object, or was damaged: write it again.',
+  },
+  'verify-prefix': {
+    severity: 'refusal',
+    hint: 'The kernel writes into the padding before a function: keep it, as NOPs, and the function\'s alignment.',
+  },
+  'verify-relocation': {
+    severity: 'refusal',
+    hint: 'The loader would refuse this relocation, or change other bytes than the operand: write the module again.',
+  },
+  'verify-runtime-constant': {
+    severity: 'refusal',
+    hint: 'The kernel fills boot-time constants in for its own code only: the module must read the variable.',
+  },
+  'verify-target': {
+    severity: 'refusal',
+    hint: 'The instruction would jump to, read or write a place that makes no sense: check the relocation\'s symbol and addend.',
+  },
+  'verify-target-range': {
+    severity: 'warning',
+    hint: 'Compilers do this for the end of a loop; compare with the object that the code is from (--object).',
+  },
+  'verify-unresolved': {
+    severity: 'refusal',
+    hint: 'Make the livepatch for the kernel that runs: the livepatch core finds symbols by name and position in kallsyms.',
+  },
+  'verify-unwind': {
+    severity: 'refusal',
+    hint: 'Stacks through this code would be unreliable and transitions would never end: carry the ORC entries and their terminators over.',
+  },
+  'verify-version': {
+    severity: 'refusal',
+    hint: 'Take the CRCs from the Module.symvers of the running kernel\'s build.',
   },
   'write-failed': {
     severity: 'error',
