@@ -52,6 +52,14 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Decompress it first: objcopy --decompress-debug-sections FILE.',
   },
+  'dropped-reference': {
+    severity: 'refusal',
+    hint: 'The linker script of modules drops that section: move what is needed to ordinary code or data.',
+  },
+  'duplicate-definition': {
+    severity: 'refusal',
+    hint: 'Rename one of them, or make both static.',
+  },
   'init-change': {
     severity: 'refusal',
     hint: 'Init and exit code is dropped from the running kernel: move the change to code that still runs, or into a callback.',
@@ -71,6 +79,10 @@ export const CATALOGUE = {
   'interrupted': {
     severity: 'error',
     hint: 'Run the same command again: it goes on from the last finished shard.',
+  },
+  'kernel-mismatch': {
+    severity: 'refusal',
+    hint: 'Take ORIG, --btf, --template and --symvers from one build of the kernel that runs.',
   },
   'late-key': {
     severity: 'refusal',
@@ -96,17 +108,41 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Pass the Module.symvers that the original kernel build wrote.',
   },
+  'name-limit': {
+    severity: 'refusal',
+    hint: 'The kernel has no room for a longer name (55 characters for a module, 511 for a symbol): use a shorter one.',
+  },
   'no-btf': {
     severity: 'error',
     hint: 'Pass /sys/kernel/btf/vmlinux of the running kernel, or a vmlinux that was built with CONFIG_DEBUG_INFO_BTF.',
+  },
+  'no-kcfi-donor': {
+    severity: 'refusal',
+    hint: 'Pass a vmlinux.o that has built-in initcalls and exit calls: kCFI checks the type hashes of a module\'s init and exit functions.',
   },
   'no-space': {
     severity: 'error',
     hint: 'Free some space, or choose another place with --run-dir DIR.',
   },
+  'no-symbol-version': {
+    severity: 'refusal',
+    hint: 'Pass the Module.symvers of the build of the running kernel, with CONFIG_MODVERSIONS.',
+  },
+  'no-vermagic': {
+    severity: 'refusal',
+    hint: 'Pass any module of the running kernel with --template FILE.ko.',
+  },
+  'not-a-module': {
+    severity: 'error',
+    hint: 'Pass any module of the running kernel, uncompressed and as its build left it (modprobe can say where: modinfo -n NAME).',
+  },
   'not-elf': {
     severity: 'error',
     hint: 'Pass the vmlinux.o (or a module\'s .o) that the kernel build leaves.',
+  },
+  'not-exported': {
+    severity: 'refusal',
+    hint: 'A module can only import exported symbols: pass the Module.symvers of this build (--symvers), or pass all livepatch objects together.',
   },
   'not-in-kernel': {
     severity: 'refusal',
