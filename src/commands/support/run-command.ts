@@ -27,6 +27,18 @@ export const RUN_FLAGS = {
   btf: Flags.string({ description: 'kernel types, for entry sizes of special sections: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
 };
 
+/** What a livepatch is made from besides the pair. */
+export const KERNEL_FLAGS = {
+  symvers: Flags.string({ description: 'Module.symvers of the original build', helpValue: 'FILE' }),
+  vmlinux: Flags.string({ description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW', helpValue: 'FILE' }),
+};
+
+export const OUTPUT_FLAGS = {
+  output: Flags.string({ char: 'o', description: 'write the livepatch object or module; without it, only the report', helpValue: 'FILE' }),
+  format: Flags.string({ description: 'klp: an object as objtool klp diff writes it; ko: the finished module (default: ko for *.ko, else klp)', options: ['klp', 'ko'] }),
+  ...KERNEL_FLAGS,
+};
+
 export const DIFF_FLAGS = {
   ...RUN_FLAGS,
   module: Flags.string({ description: 'name of the patched object, if it is a module', helpValue: 'NAME', default: 'vmlinux' }),

@@ -19,7 +19,7 @@ import { referencesIn } from './resolve';
 import { keepEntries } from './special-entries';
 import type { ExtractInput, Extraction, KlpSymbolReport } from './types';
 
-export type { ExtractInput, Extraction, KlpSymbolReport, Position, Positions } from './types';
+export type { ExtractInput, Extraction, KlpSymbolReport } from './types';
 
 export function extract(input: ExtractInput): Extraction {
   const { patched, objectName } = input;
@@ -56,7 +56,7 @@ function namePatchedFunctions({ included, orig, positions }: ExtractInput, clone
     const found = names.some((name) => {
       const position = positions.positionOf(name);
       if ('sympos' in position) {
-        output.funcs.push({ oldName: position.name ?? orig.name(name), sympos: position.sympos, evidence: position.evidence, replacement: clones.of(symbol)! });
+        output.funcs.push({ oldName: position.name, sympos: position.sympos, evidence: position.evidence, replacement: clones.of(symbol)! });
         return true;
       }
       if (why === '') [why, code] = [position.refused, position.code];

@@ -117,7 +117,7 @@ export class Linkage {
       if (text === '' || text.startsWith('.L')) continue;
       const position = positions.positionOf(name);
       if ('sympos' in position) {
-        return { kind: 'klp', target: { module: objectName, name: position.name ?? text, sympos: position.sympos, evidence: position.evidence, patchedName, info: patched.table.info[symbol]! } };
+        return { kind: 'klp', target: { module: objectName, name: position.name, sympos: position.sympos, evidence: position.evidence, patchedName, info: patched.table.info[symbol]! } };
       }
       why ??= { code: position.code, message: position.refused };
     }

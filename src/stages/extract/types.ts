@@ -4,17 +4,7 @@ import type { Symvers } from '../../livepatch/symvers';
 import type { IncludedFunction } from '../assess';
 import type { Side } from '../compare';
 import type { Pairing } from '../correlate';
-
-/** A symbol's place among those of its name in the running kernel, or why it is not known. */
-export type Position =
-  | { sympos: number; evidence: string; /** The name that the kernel looks for, where it is not the ELF name. */ name?: string }
-  | { code: 'position-unknown' | 'not-in-kernel'; refused: string };
-
-/** Where symbols of ORIG stand in the running kernel. */
-export interface Positions {
-  /** A symbol of ORIG, defined or not, by its number. */
-  positionOf(symbol: number): Position;
-}
+import type { SymbolPositions } from '../sympos';
 
 export interface ExtractInput {
   pairing: Pairing;
@@ -27,7 +17,7 @@ export interface ExtractInput {
   /** PATCHED symbols that nothing pairs; references to them are already refused. */
   undecided: ReadonlySet<number>;
   symvers: Symvers;
-  positions: Positions;
+  positions: SymbolPositions;
   facts: PlatformFacts;
   provenance: Provenance;
 }
