@@ -1,5 +1,7 @@
 export * from './constants';
 export * from './words';
 export { Digest } from './digest';
+export { ElfFile } from './file';
+export { ElfImage } from './image';
 export { ElfObject } from './object';
 export { MappedFile, fileIdentity, sameIdentity, type FileIdentity } from './mapped-file';
