@@ -114,7 +114,7 @@ export class Clones {
   /** An entry of a special section. Entries lie side by side; the table keeps its alignment. */
   entry(range: Range): OutputPlace {
     return this.once(keyOf(range), () => {
-      const target = this.sectionLike(range.section);
+      const target = this.tableLike(range.section, range.end - range.start);
       const placed = this.copy(range, target, this.nameOf(range), 1);
       target.align = Math.max(target.align, this.patched.object.align(range.section) || 1);
       return { symbol: this.output.sectionSymbol(target), offset: placed };
@@ -132,9 +132,16 @@ export class Clones {
   }
 
   /** The output's section with the attributes of a section of PATCHED. */
-  sectionLike(section: number, use: SectionUse = 'both'): OutputSection {
+  sectionLike(section: number, use: SectionUse = 'both', entsize = this.patched.object.entsize(section)): OutputSection {
     const { object } = this.patched;
-    return this.output.section({ name: object.name(section), type: object.type(section), flags: object.sectionFlags(section) & KEPT_FLAGS, entsize: object.entsize(section), use });
+    return this.output.section({ name: object.name(section), type: object.type(section), flags: object.sectionFlags(section) & KEPT_FLAGS, entsize, use });
+  }
+
+  /** As `sectionLike` for a table of entries: a mergeable section must say how large they are, which Clang 19's assembler does not. */
+  tableLike(section: number, entrySize: number, use: SectionUse = 'both'): OutputSection {
+    const { object } = this.patched;
+    const entsize = object.entsize(section);
+    return this.sectionLike(section, use, entsize === 0 && (object.sectionFlags(section) & SHF_MERGE) !== 0 ? entrySize : entsize);
   }
 
   private once(key: string, make: () => OutputPlace): OutputPlace {

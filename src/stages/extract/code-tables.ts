@@ -54,7 +54,7 @@ function copyTable(patched: Side, clones: Clones, code: CodeIndex, section: numb
     const size = entrySize || (type === 1 ? 8 : 4);
     const start = entrySize === 0 ? field : Math.floor(field / size) * size;
     if (start + size > content.length) return;
-    const target = clones.sectionLike(section, use);
+    const target = clones.tableLike(section, size, use);
     const bytes = content.slice(start, start + size);
     bytes.fill(0, field - start, field - start + (type === 1 ? 8 : 4));
     const placed = target.append(bytes, 1);

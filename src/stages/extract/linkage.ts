@@ -30,14 +30,14 @@ export class Linkage {
     this.included = new Set(input.included.map(({ symbol }) => symbol));
   }
 
-  /** How PATCHED's canonical `symbol` is reached; `from` and `at` say who asks first. */
-  of(symbol: number, from: Copy, at: number): Link {
-    let link = this.links.get(symbol);
-    if (link === undefined) this.links.set(symbol, (link = this.decide(symbol, from, at)));
+  /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks first. */
+  of(symbol: number, named: number, from: Copy, at: number): Link {
+    let link = this.links.get(named);
+    if (link === undefined) this.links.set(named, (link = this.decide(symbol, named, from, at)));
     return link;
   }
 
-  private decide(symbol: number, from: Copy, at: number): Link {
+  private decide(symbol: number, named: number, from: Copy, at: number): Link {
     const { pairing, patched, undecided } = this.input;
     const { table } = patched;
     if (this.included.has(symbol)) return { kind: 'clone' };
@@ -47,22 +47,22 @@ export class Linkage {
     const own = table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0;
     if (own) return { kind: 'clone' };
     const twin = originOf(pairing, symbol);
-    if (twin !== 0) return this.existingLink(symbol, twin, from, at);
+    if (twin !== 0) return this.existingLink(symbol, named, twin, from, at);
     if (table.has(symbol, Trait.OBJECT)) return { kind: 'clone' };
     return this.labelLink(symbol, from, at);
   }
 
   /** A function or variable that ORIG has, too. A local is never an export, whatever its name (`user_read` is both). */
-  private existingLink(symbol: number, twin: number, from: Copy, at: number): Link {
+  private existingLink(symbol: number, named: number, twin: number, from: Copy, at: number): Link {
     const { orig, patched } = this.input;
-    for (const name of namesOf(patched.table, symbol)) {
+    for (const name of [named, ...namesOf(patched.table, symbol)]) {
       if (patched.table.info[name]! >>> 4 === STB_LOCAL) continue;
       const link = this.exportLink(patched.name(name), patched.name(name), patched.table.info[name]!);
       if (link !== undefined) return link;
     }
     // Told by assess: init and exit code is gone from the running kernel.
     if (orig.table.has(twin, this.input.objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT)) return { kind: 'refused' };
-    return this.klpLink(namesOf(orig.table, twin), symbol, from, at);
+    return this.klpLink(namesOf(orig.table, twin), named, from, at);
   }
 
   /** Code without a size that only its name tells: assembler labels. A global one of the same name is the same. */

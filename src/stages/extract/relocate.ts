@@ -1,4 +1,4 @@
-import { EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32 } from '../../elf';
+import { EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { specialTables, type SpecialTable } from '../scan/entries';
 import type { OutputPlace, Clones, Copy } from './clones';
@@ -47,8 +47,10 @@ export class Relocator {
     if (copy.section.bytes.length > 0) copy.section.bytes.fill(0, copy.start + at, copy.start + at + width);
     switch (reference.kind) {
       case 'symbol':
+        this.toSymbol(copy, this.withFunction(reference), at);
+        return;
       case 'undefined':
-        this.toSymbol(copy, reference, at);
+        this.toSymbol(copy, { ...reference, named: reference.symbol }, at);
         return;
       case 'absolute':
         this.toAbsolute(copy, reference, at);
@@ -67,12 +69,20 @@ export class Relocator {
     }
   }
 
-  private toSymbol(copy: Copy, { symbol, type, addend }: Reference & { symbol: number }, at: number): void {
+  /** A label moves with its function; one that others may name (`__x86_indirect_thunk_r11`) is its own where the function stays. */
+  private withFunction<T extends Reference & { kind: 'symbol' }>(reference: T): T {
+    const { symbol, inside, addend } = reference;
+    const { table } = this.input.patched;
+    if (inside === 0 || (this.clones.of(inside) === undefined && table.info[symbol]! >>> 4 !== STB_LOCAL)) return reference;
+    return { ...reference, symbol: inside, named: inside, addend: addend + table.value[symbol]! - table.value[inside]! };
+  }
+
+  private toSymbol(copy: Copy, { symbol, named, type, addend }: Reference & { symbol: number; named: number }, at: number): void {
     const { output } = this.clones;
-    const link = this.linkage.of(symbol, copy, at);
+    const link = this.linkage.of(symbol, named, copy, at);
     const offset = copy.start + at;
     if (link.kind === 'clone') copy.section.relas.push({ offset, type, symbol: this.clones.of(symbol) ?? this.clones.object(symbol), addend });
-    else if (link.kind === 'import') copy.section.relas.push({ offset, type, symbol: output.reference(link.name, this.input.patched.table.info[symbol]!), addend });
+    else if (link.kind === 'import') copy.section.relas.push({ offset, type, symbol: output.reference(link.name, this.input.patched.table.info[named]!), addend });
     else if (link.kind === 'klp') output.klpRelas.push({ section: copy.section, offset, type, target: output.klpSymbol(link.target), addend });
   }
 

@@ -11,7 +11,9 @@ import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
  * target less the bytes that the processor adds for the rest of the instruction.
  */
 export type Reference = { field: number; type: number; addend: number } & (
-  | { kind: 'symbol' | 'undefined' | 'absolute' | 'common'; symbol: number }
+  /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0. */
+  | { kind: 'symbol'; symbol: number; named: number; inside: number }
+  | { kind: 'undefined' | 'absolute' | 'common'; symbol: number }
   /** A place in a section that no symbol covers, or a string. */
   | { kind: 'place' | 'string'; section: number; offset: number }
 );
@@ -44,9 +46,9 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   const value = table.value[symbol]!;
   const kind = table.kind[symbol]!;
   if (kind !== Kind.PLACE && kind !== Kind.STRING) {
-    // A label inside a function (`entry_SYSCALL_64_after_hwframe`) moves with the function.
+    // A label inside a function (`entry_SYSCALL_64_after_hwframe`).
     const owner = table.size[symbol] === 0 && inCode(table.sectionClass[section]!) ? coverAt(table, section, value) : 0;
-    return owner === 0 ? { ...common, kind: 'symbol', symbol: table.canonical[symbol]! } : { ...common, kind: 'symbol', symbol: owner, addend: value + addend - table.value[owner]! };
+    return { ...common, kind: 'symbol', symbol: table.canonical[symbol]!, named: symbol, inside: owner };
   }
   // Only an instruction counts from its own end; a PC-relative word of a table means what it says.
   const bias = inCode(table.sectionClass[range.section]!) && arch.isPcRelative(type) ? arch.bias(type) + tailAt(side, range, field) : 0;
@@ -54,7 +56,7 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   if (table.sectionClass[section]! & SectionClass.STRING) return { ...common, kind: 'string', section, offset, addend: -bias };
   const owner = identity.objectAt(section, offset);
   if (owner === 0) return { ...common, kind: 'place', section, offset, addend: -bias };
-  return { ...common, kind: 'symbol', symbol: owner, addend: offset - table.value[owner]! - bias };
+  return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: offset - table.value[owner]! - bias };
 }
 
 function inCode(sectionClass: number): boolean {

@@ -36,7 +36,7 @@ function worksLate(input: ExtractInput, linkage: Linkage, refusals: Refusals, co
   for (const key of keys) {
     if (key.kind !== 'symbol' && key.kind !== 'undefined') continue;
     if (key.kind === 'symbol' && !patched.table.has(key.symbol, Trait.OBJECT)) continue;
-    const link = linkage.of(key.symbol, copy, site);
+    const link = linkage.of(key.symbol, key.kind === 'symbol' ? key.named : key.symbol, copy, site);
     if (link.kind !== 'klp' || link.target.module === 'vmlinux') continue;
     const keyName = patched.name(key.symbol);
     const section = patched.object.name(copy.range.section);
@@ -78,7 +78,7 @@ function loadInstead(input: ExtractInput, linkage: Linkage, clones: Clones, refu
   }
   code.set([rex === 0x49 ? 0x4c : 0x48, LOAD, 0x05 | ((opcode & 7) << 3), 0, 0, 0, 0, ...NOP3]);
   const variable = variables[0]!;
-  const link = linkage.of(variable, copy, site);
+  const link = linkage.of(variable, variable, copy, site);
   const offset = start + 3;
   if (link.kind === 'import') copy.section.relas.push({ offset, type: R_X86_64_PC32, symbol: clones.output.reference(link.name, patched.table.info[variable]!), addend: -4 });
   else if (link.kind === 'klp') clones.output.klpRelas.push({ section: copy.section, offset, type: R_X86_64_PC32, target: clones.output.klpSymbol(link.target), addend: -4 });
