@@ -74,6 +74,13 @@ export class SymbolPositions {
     return { entries, namesakes: this.names.namesakes(symbol) };
   }
 
+  /** Whether the listing has the symbol's name at all; undefined for symbols that no kernel lists, or without a listing. */
+  isListed(symbol: number): boolean | undefined {
+    const { object, table } = this.orig;
+    if (this.listing === null || !this.names.has(symbol)) return undefined;
+    return this.listing.has(object.bytes, table.name[symbol]!, this.names.length(symbol), this.names.cleaning);
+  }
+
   private inKernel(symbol: number): Position | NoPosition {
     const { listing, orig } = this;
     const name = this.nameOf(symbol);
@@ -85,7 +92,7 @@ export class SymbolPositions {
       return { sympos: 0, name, evidence: 'unique in ORIG; the kernel was not seen', entry: null };
     }
     if (entries.length === 0) return { code: 'not-in-kernel', refused: `${listing.path} has no ${name}` };
-    if (entries.length === 1 && namesakes.length <= 1) return { sympos: 0, name, evidence: `unique in ${listing.path}`, entry: entries[0]! };
+    if (entries.length === 1 && namesakes.length <= 1) return { sympos: 0, name, evidence: 'unique in the running kernel', entry: entries[0]! };
     for (const kind of this.evidence) {
       const entry = kind.entryOf(symbol, namesakes, entries);
       if (entry !== undefined) return { sympos: this.rank(entry, entries), name, evidence: kind.text, entry };
