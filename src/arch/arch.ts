@@ -10,6 +10,8 @@ export interface Arch {
   readonly none: number;
   /** What to add to the addend of a PC-relative code reference at `field`, apart from the bytes after the field. */
   bias(type: number): number;
+  /** The bytes that linking may write for a relocation of this type: [from, to) counted from its offset. */
+  linked(type: number): readonly [from: number, to: number];
   /**
    * Bytes of the instruction that follow the relocated field at `field`: the processor counts from the instruction's
    * end, so `cmpb $0, x(%rip)` has an addend of -5. Returns -1 where the bytes before the field do not tell; then the

@@ -18,11 +18,12 @@ const S390_PC32DBL = 19;
 
 /**
  * Processors whose instructions have no bytes behind a relocated field, and whose relocations name every branch that
- * leaves a section: a reference is its symbol and addend.
+ * leaves a section: a reference is its symbol and addend. What linking writes is the instruction word around the offset, or
+ * two of them.
  */
 function plain(machine: number, name: string, disassembler: Arch['disassembler']): Arch {
   return {
-    machine, name, none: 0, tails: [0], forEachPossibleBranch: () => undefined, isPcRelative: () => false, bias: () => 0, tail: () => 0,
+    machine, name, none: 0, tails: [0], linked: () => [-3, 8], forEachPossibleBranch: () => undefined, isPcRelative: () => false, bias: () => 0, tail: () => 0,
     isBranch: (_bytes, _start, _field, type) => BRANCHES[machine]!.has(type), relocationName: (type) => `type ${type}`, disassembler,
   };
 }

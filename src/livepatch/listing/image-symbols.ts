@@ -19,7 +19,8 @@ export function imageColumns(image: ElfImage): Columns {
     if (section === undefined ? word >>> 16 !== SHN_ABS || ((word >>> 4) & 0xf) === STB_LOCAL : !loaded[section]) continue;
     const start = strings.start + symbols[at + ST_NAME]!;
     if (start >= strings.end) image.malformed(image.offset(image.symtabSection) + at * 4, `symbol ${symbol}: st_name lies outside the string table`);
-    const end = bytes.indexOf(0, start);
+    let end = start;
+    while (bytes[end] !== 0) end++;
     if (end === start || end - start > 0xffff || isLeftOut(bytes, start, end)) continue;
     columns.add(start, end - start, symbols[at + ST_VALUE]!, symbols[at + ST_VALUE + 1]!, u64(symbols, at + ST_SIZE), 0, symbol);
   }

@@ -4,7 +4,7 @@
  */
 
 /** Names that the listing of a kernel leaves out, by how they begin. `__pi_` and `__kvm_nvhe_` are prefixes of whole renamed objects. */
-const LEFT_OUT = ['$', '.L', '__pi_$', '__pi_.L', '__kvm_nvhe_$', '__kvm_nvhe_.L', '__efistub_', '__kcfi_typeid_', '__crc_', '__kstrtab_', '__kstrtabns_', '__mod_device_table__']
+const LEFT_OUT = ['__pi_$', '__pi_.L', '__kvm_nvhe_$', '__kvm_nvhe_.L', '__efistub_', '__kcfi_typeid_', '__crc_', '__kstrtab_', '__kstrtabns_', '__mod_device_table__']
   .map((text) => new Uint8Array(Buffer.from(text, 'latin1')));
 
 /** Types of `nm` that are left out: local absolute, debugging, undefined, weak and undefined. */
@@ -13,13 +13,16 @@ export const LEFT_OUT_LETTERS = 'aNUw';
 /** Whether kallsyms leaves out the name at `start`, whatever it names. */
 export function isLeftOut(bytes: Uint8Array, start: number, end: number): boolean {
   const first = bytes[start];
-  // Nothing but `$`, `.` and `_` begins such a name, and most `_` names do not go on with another `_`.
-  if (first !== 0x24 && first !== 0x2e && (first !== 0x5f || bytes[start + 1] !== 0x5f)) return false;
-  return LEFT_OUT.some((prefix) => {
-    if (end - start < prefix.length) return false;
-    for (let i = 0; i < prefix.length; i++) if (bytes[start + i] !== prefix[i]) return false;
-    return true;
-  });
+  if (first === 0x24) return true;
+  if (first === 0x2e) return bytes[start + 1] === 0x4c;
+  // 50,000 names of a kernel begin with `__pfx_`.
+  if (first !== 0x5f || bytes[start + 1] !== 0x5f || (bytes[start + 2] === 0x70 && bytes[start + 3] === 0x66)) return false;
+  for (const prefix of LEFT_OUT) {
+    let i = 2;
+    while (i < prefix.length && bytes[start + i] === prefix[i]) i++;
+    if (i === prefix.length && start + i <= end) return true;
+  }
+  return false;
 }
 
 /**

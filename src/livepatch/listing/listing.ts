@@ -76,6 +76,11 @@ export class KernelListing {
     return entries.length < 2 ? entries : entries.sort((a, b) => this.compare(a, b));
   }
 
+  /** Whether vmlinux has the name. */
+  has(bytes: Uint8Array, start: number, length: number, cleaning: NameCleaning = 'none'): boolean {
+    return this.names(cleaning).first(bytes, start, length) >= 0;
+  }
+
   /** The entry of a name that only one symbol of vmlinux has; -1 where none or several have it. */
   only(bytes: Uint8Array, start: number, length: number, cleaning: NameCleaning = 'none'): number {
     const names = this.names(cleaning);

@@ -6,6 +6,7 @@ const SPACE = 0x20;
 const TAB = 0x09;
 const NEWLINE = 0x0a;
 const OPEN = 0x5b;
+const CLOSE = 0x5d;
 
 /** Value of a hexadecimal digit, by character; 16 and more for others. */
 const DIGIT = new Uint8Array(256).fill(255);
@@ -39,6 +40,14 @@ class Scanner {
     const start = this.at;
     for (let byte = this.bytes[this.at]; byte !== undefined && byte > SPACE; byte = this.bytes[++this.at]);
     return this.at - start;
+  }
+
+  /** Passes blanks, then a word; returns where it starts. */
+  next(): number {
+    this.blanks();
+    const start = this.at;
+    this.word();
+    return start;
   }
 
   /** Passes 1 to 16 hexadecimal digits. */
@@ -113,28 +122,33 @@ export function parseReadelf(bytes: Uint8Array): Columns {
     scanner.blanks();
     if (!scanner.hex()) continue;
     const { low, high } = scanner;
-    scanner.blanks();
-    const size = field(scanner);
-    const type = field(scanner);
-    const bind = field(scanner);
-    field(scanner);
-    let section = field(scanner);
+    const size = scanner.next();
+    const type = scanner.next();
+    const bind = scanner.next();
+    scanner.next();
+    let section = scanner.next();
     // "[<other>: 88]" stands between visibility and section where st_other holds more than visibility.
-    while (section.startsWith('[') || section.endsWith(']')) section = field(scanner);
-    const start = scanner.at;
-    const length = scanner.word();
-    if (length === 0 || length > 0xffff || type === 'SECTION' || type === 'FILE' || section === 'UND' || (section === 'ABS' && bind === 'LOCAL')) continue;
-    if (!isLeftOut(bytes, start, start + length)) columns.add(start, length, low, high, Number(size));
+    while (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE) section = scanner.next();
+    const start = scanner.next();
+    const length = scanner.at - start;
+    if (length === 0 || length > 0xffff || isWord(bytes, type, 'SECTION') || isWord(bytes, type, 'FILE') || isWord(bytes, section, 'UND')) continue;
+    if (isWord(bytes, section, 'ABS') && isWord(bytes, bind, 'LOCAL')) continue;
+    if (!isLeftOut(bytes, start, start + length)) columns.add(start, length, low, high, sizeAt(bytes, size));
   }
   return columns;
 }
 
-function field(scanner: Scanner): string {
-  const from = scanner.at;
-  const length = scanner.word();
-  const text = Buffer.from(scanner.bytes.buffer, scanner.bytes.byteOffset + from, length).toString('latin1');
-  scanner.blanks();
-  return text;
+function isWord(bytes: Uint8Array, at: number, word: string): boolean {
+  for (let i = 0; i < word.length; i++) if (bytes[at + i] !== word.charCodeAt(i)) return false;
+  return bytes[at + word.length]! <= SPACE;
+}
+
+/** Decimal, or hexadecimal with 0x, as readelf writes large sizes. */
+function sizeAt(bytes: Uint8Array, at: number): number {
+  const base = bytes[at + 1] === 0x78 ? 16 : 10;
+  let size = 0;
+  for (let i = base === 16 ? at + 2 : at; DIGIT[bytes[i]!]! < base; i++) size = size * base + DIGIT[bytes[i]!]!;
+  return size;
 }
 
 /** @throws KlpflowError `unusable-listing` where no address says anything, or there are hardly any symbols */

@@ -10,6 +10,8 @@ const DISCARDED = ['.discard', '.exitcall.exit', '.modinfo', '.export_symbol', '
 export class OrigNames {
   private index: NameIndex | undefined;
   private lengths: Uint16Array | undefined;
+  /** By section: whether the link drops it. */
+  private lost: boolean[] | undefined;
 
   constructor(private readonly orig: Side, readonly cleaning: NameCleaning) {}
 
@@ -33,20 +35,25 @@ export class OrigNames {
     return this.lengths![symbol]!;
   }
 
-  private build(): NameIndex {
+  /** Whether a kernel linked from ORIG lists the symbol. */
+  has(symbol: number): boolean {
     const { object, table } = this.orig;
     const { name, nameLength, section, info } = table;
+    const type = info[symbol]! & 0xf;
+    const place = section[symbol]!;
+    if (nameLength[symbol] === 0 || type === STT_SECTION || type === STT_FILE || place === SHN_UNDEF) return false;
+    if (place === SECTION_ABS) return info[symbol]! >>> 4 !== STB_LOCAL;
+    this.lost ??= Array.from({ length: table.sections }, (_, i) => this.isLost(i));
+    return (place === SECTION_COMMON || !this.lost[place]!) && !isLeftOut(object.bytes, name[symbol]!, name[symbol]! + nameLength[symbol]!);
+  }
+
+  private build(): NameIndex {
+    const { object, table } = this.orig;
+    const { name, nameLength } = table;
     const { bytes } = object;
     const { cleaning } = this;
     this.lengths = cleaning === 'none' ? nameLength : nameLength.map((length, i) => cleanedLength(cleaning, bytes, name[i]!, name[i]! + length));
-    const lost = Array.from({ length: table.sections }, (_, i) => this.isLost(i));
-    return new NameIndex({ bytes, start: name, length: this.lengths }, table.symbols, (symbol) => {
-      const type = info[symbol]! & 0xf;
-      const place = section[symbol]!;
-      if (nameLength[symbol] === 0 || type === STT_SECTION || type === STT_FILE || place === SHN_UNDEF) return true;
-      if (place === SECTION_ABS) return info[symbol]! >>> 4 === STB_LOCAL;
-      return (place !== SECTION_COMMON && lost[place]!) || isLeftOut(bytes, name[symbol]!, name[symbol]! + nameLength[symbol]!);
-    });
+    return new NameIndex({ bytes, start: name, length: this.lengths }, table.symbols, (symbol) => !this.has(symbol));
   }
 
   private isLost(section: number): boolean {

@@ -61,7 +61,7 @@ export class SymbolPositions {
   get evidence(): readonly Evidence[] {
     if (this.kinds === undefined) {
       const { orig, listing, names } = this;
-      const kinds = listing === null ? [] : [Symids.read(orig.object, listing), FileOrder.read(orig, listing), new Neighbours(orig, listing, names)];
+      const kinds = listing === null ? [] : [Symids.read(orig, listing), FileOrder.read(orig, listing), new Neighbours(orig, listing, names)];
       this.kinds = kinds.filter((kind) => kind !== undefined);
     }
     return this.kinds;

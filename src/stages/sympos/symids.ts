@@ -1,5 +1,6 @@
-import { RELA_WORDS, R_OFFSET, R_SYM, type ElfFile, type ElfImage, type ElfObject } from '../../elf';
+import { RELA_WORDS, R_OFFSET, R_SYM, SHT_RELA, type ElfFile, type ElfImage, type ElfObject } from '../../elf';
 import type { KernelListing } from '../../livepatch/listing';
+import type { Side } from '../compare/side';
 import type { Evidence } from './evidence';
 
 const SECTION = '.klp.symid';
@@ -13,22 +14,25 @@ const ENTRY = 16;
 export class Symids implements Evidence {
   readonly text = '.klp.symid';
 
-  private constructor(private readonly ids: ReadonlyMap<number, number>, private readonly addresses: ReadonlyMap<number, readonly [low: number, high: number]>, private readonly listing: KernelListing) {}
+  private constructor(private readonly ids: ReadonlyMap<number, number>, private readonly addresses: ReadonlyMap<number, readonly [low: number, high: number]>,
+    private readonly orig: Side, private readonly listing: KernelListing) {}
 
   /** Undefined unless both files have the table. */
-  static read(orig: ElfObject, listing: KernelListing): Symids | undefined {
+  static read(orig: Side, listing: KernelListing): Symids | undefined {
     const { image } = listing;
-    const inOrig = sectionNamed(orig, SECTION);
+    const inOrig = sectionNamed(orig.object, SECTION);
     const inImage = image === null ? 0 : sectionNamed(image, SECTION);
-    return inOrig === 0 || inImage === 0 ? undefined : new Symids(idsBySymbol(orig, inOrig), addressesById(image!, inImage), listing);
+    return inOrig === 0 || inImage === 0 ? undefined : new Symids(idsBySymbol(orig.object, inOrig), addressesById(image!, inImage), orig, listing);
   }
 
   entryOf(symbol: number, _namesakes: readonly number[], entries: readonly number[]): number | undefined {
     const id = this.ids.get(symbol);
     const address = id === undefined ? undefined : this.addresses.get(id);
     if (address === undefined) return undefined;
-    const { low, high } = this.listing.columns;
-    return entries.find((entry) => low[entry] === address[0] && high[entry] === address[1]);
+    const { low, high, size } = this.listing.columns;
+    const there = entries.filter((entry) => low[entry] === address[0] && high[entry] === address[1]);
+    // An empty variable may share its address with the next one (`features` of two units in a 7.2 kernel).
+    return there.find((entry) => size[entry] === this.orig.table.size[symbol]) ?? there[0];
   }
 }
 
@@ -50,7 +54,7 @@ function idsBySymbol(orig: ElfObject, section: number): Map<number, number> {
   const ids = new Map<number, number>();
   const content = viewOf(orig.content(section));
   for (let rela = 1; rela < orig.sectionCount; rela++) {
-    if (orig.type(rela) !== 4 || orig.info(rela) !== section) continue;
+    if (orig.type(rela) !== SHT_RELA || orig.info(rela) !== section) continue;
     const words = orig.relas(rela);
     for (let at = 0; at < words.length; at += RELA_WORDS) {
       const entry = words[at + R_OFFSET]! - 8;
