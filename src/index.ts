@@ -1,5 +1,6 @@
 /** klpflow as a library: everything the commands use, and nothing else of the inside. */
 export { correlateObjects, diff, explain, scanObject, type CorrelateResult, type DiffRequest, type DiffResult, type PairRequest, type ScanResult } from './pipeline/diff';
+export { link, type LinkRequest, type LinkResult, type ModuleRequest } from './pipeline/link';
 export { listRuns, statusOf, type RunListing, type StatusResult } from './pipeline/status';
 export { STAGES, type Explanation, type ProgressEvent, type RunReport, type StageReport } from './pipeline/types';
 export type { RunOptions } from './pipeline/flow';
