@@ -21,7 +21,9 @@ import { assess } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
 import { explainSymbol } from '../src/stages/explain';
 import { extract } from '../src/stages/extract';
+import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions } from '../src/stages/sympos';
+import { traceableNames } from '../src/livepatch/ftrace-list';
 import { platformFacts } from '../src/livepatch/facts';
 import { writeKlpObject } from '../src/livepatch/klp';
 import { KernelListing } from '../src/livepatch/listing';
@@ -129,18 +131,22 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
   },
 
-  assess({ pair, ...input }) {
+  assess({ pair, ftrace, ...input }) {
     const { orig, patched, pairing } = sidesOf(pair);
-    return { answer: assess({ ...input, pairing, orig, patched }) };
+    const traceable = ftrace === null ? undefined : read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), input.objectName, path));
+    return { answer: assess({ ...input, traceable, pairing, orig, patched }) };
   },
 
   extract({ pair, included, undecided, objectName, provenance, symvers, kernel }) {
     const { orig, patched, pairing } = sidesOf(pair);
     const listing = kernel === null ? null : read(kernel, KernelListing.open);
-    const { object, klpSymbols, diagnostics } = extract({
+    const positions = new SymbolPositions(orig, objectName, listing);
+    const { object, klpSymbols, replaced, references, diagnostics } = extract({
       pairing, orig, patched, objectName, included, undecided: new Set(undecided), provenance, facts: platformFacts(orig.object),
-      symvers: read(symvers, (path) => Symvers.parse(readFileSync(path, 'utf8'), path)), positions: new SymbolPositions(orig, objectName, listing),
+      symvers: read(symvers, (path) => Symvers.parse(readFileSync(path, 'utf8'), path)), positions,
     });
+    // With the running kernel at hand it is proven that ORIG is that kernel's code.
+    if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
     return { answer: { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } } };
   },
 

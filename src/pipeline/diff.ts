@@ -10,7 +10,7 @@ import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
 import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
 import { ScanTable, USE_WORDS } from '../stages/scan';
 import type { KlpSymbolReport } from '../stages/extract';
-import { Extract, type Extracted } from './extract';
+import { Extract, inputFile, type Extracted } from './extract';
 import { Flow, type RunOptions } from './flow';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
@@ -27,6 +27,8 @@ export interface DiffRequest extends PairRequest {
   module?: string;
   /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */
   allow?: readonly string[];
+  /** The running kernel's list of functions that can be traced (`available_filter_functions`); default: what ORIG says. */
+  ftrace?: string | undefined;
   /** The livepatch to write; without it there is only the report. */
   output?: OutputRequest;
 }
@@ -245,7 +247,7 @@ async function compareCandidates(flow: Flow, correlation: Correlation, pair: Pai
 
 async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ assessment: Assessment; findings: Findings }> {
   const assessment = await lastValueFrom(
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace: request.ftrace === undefined ? null : inputFile(request.ftrace), objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
   );
   const { object, diagnostics } = assessment;
   const all = [...diagnostics];
@@ -300,8 +302,8 @@ function report(flow: Flow): RunReport {
 }
 
 /** What an outcome depends on besides the two contents. */
-function optionsOf({ module = 'vmlinux', allow = [], structSizes = {} }: DiffRequest): object {
-  return { module, allow: [...new Set(allow)].sort(), structSizes };
+function optionsOf({ module = 'vmlinux', allow = [], structSizes = {}, ftrace }: DiffRequest): object {
+  return { module, allow: [...new Set(allow)].sort(), structSizes, ...(ftrace === undefined ? {} : { ftrace: fileIdentity(ftrace) }) };
 }
 
 /** @throws KlpflowError `input-changed` */

@@ -62,6 +62,7 @@ export class Extract {
   }
 }
 
-function inputFile(path: string): InputFile {
+/** A file as it is now. @throws KlpflowError `unreadable` */
+export function inputFile(path: string): InputFile {
   return { path, identity: fileIdentity(path) };
 }

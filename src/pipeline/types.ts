@@ -75,7 +75,7 @@ export interface Tasks {
   warm: { task: Record<string, never>; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
   assess: {
-    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; traceKnown: boolean; objectName: string; unknownSizes: Array<{ section: string; bytes: number }> };
+    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; traceKnown: boolean; ftrace: InputFile | null; objectName: string; unknownSizes: Array<{ section: string; bytes: number }> };
     answer: Assessment;
   };
   extract: {

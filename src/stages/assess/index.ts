@@ -9,7 +9,7 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
 import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
-import { carryCallers } from './carry';
+import { carryCallers, hasFtraceSite } from './carry';
 import { checkReach } from './reach';
 import { ColdParts, plain, unitOf } from './names';
 import type { AssessInput, Assessment, ChangedFunction, ObjectResult } from './types';
@@ -82,7 +82,8 @@ export function assess(input: AssessInput): Assessment {
   carryCallers(input, changed, included, cold, discarded, result, diagnostics);
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
-  const redirected = new Set([...included].filter((symbol) => !fresh.includes(symbol)));
+  const newcomers = new Set(fresh);
+  const redirected = new Set([...included].filter((symbol) => !newcomers.has(symbol)));
   for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
   checkReach(input, included, undecided, discarded, diagnostics);
   if (included.size > 0) {
@@ -94,9 +95,9 @@ export function assess(input: AssessInput): Assessment {
 }
 
 /** The function that calls to `symbol`'s twin can be redirected from; 0 where it has no ftrace site, and callers were taken along instead. */
-function redirectedOrigin({ pairing, orig, traceKnown }: AssessInput, symbol: number): number {
-  const twin = originOf(pairing, symbol);
-  return twin !== 0 && traceKnown && !orig.table.has(twin, Trait.TRACEABLE) ? 0 : twin;
+function redirectedOrigin(input: AssessInput, symbol: number): number {
+  const twin = originOf(input.pairing, symbol);
+  return twin !== 0 && hasFtraceSite(input, twin) ? twin : 0;
 }
 
 function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: Verdict): ChangedFunction {

@@ -15,6 +15,8 @@ export interface AssessInput {
   lineOnly: number[];
   /** Whether ORIG says which functions have an ftrace site. */
   traceKnown: boolean;
+  /** The running kernel's own list of them, by name, where it was given: it decides instead. */
+  traceable?: ReadonlySet<string> | undefined;
   orig: Side;
   patched: Side;
   verdicts: Verdict[];

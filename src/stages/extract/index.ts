@@ -38,14 +38,15 @@ export function extract(input: ExtractInput): Extraction {
   for (const copy of clones.open) relocator.relocate(copy);
 
   copyCodeTables(patched, clones);
-  namePatchedFunctions(input, clones, output, refusals);
+  const replaced = namePatchedFunctions(input, clones, output, refusals);
   findCallbacks(patched, objectName, clones, output);
   importNamespaces(input, output);
-  return { object: output, klpSymbols: report(output), diagnostics: refusals.diagnostics };
+  return { object: output, klpSymbols: report(output), replaced, references: [...linkage.references], diagnostics: refusals.diagnostics };
 }
 
-/** One entry for each body that takes another's place, by a name that the running kernel lists. */
-function namePatchedFunctions({ included, orig, positions }: ExtractInput, clones: Clones, output: LivepatchObject, refusals: Refusals): void {
+/** One entry for each body that takes another's place, by a name that the running kernel lists. @returns the ORIG symbols of these names */
+function namePatchedFunctions({ included, orig, positions }: ExtractInput, clones: Clones, output: LivepatchObject, refusals: Refusals): number[] {
+  const replaced: number[] = [];
   for (const { symbol, origin } of included) {
     if (origin === 0) continue;
     const names = namesOf(orig.table, origin).filter((name) => !orig.name(name).startsWith('.L'));
@@ -57,6 +58,7 @@ function namePatchedFunctions({ included, orig, positions }: ExtractInput, clone
       const position = positions.positionOf(name);
       if ('sympos' in position) {
         output.funcs.push({ oldName: position.name, sympos: position.sympos, evidence: position.evidence, replacement: clones.of(symbol)! });
+        replaced.push(name);
         return true;
       }
       if (why === '') [why, code] = [position.refused, position.code];
@@ -64,6 +66,7 @@ function namePatchedFunctions({ included, orig, positions }: ExtractInput, clone
     });
     if (!found) refusals.add(code, orig.name(origin), orig.sectionName(origin), undefined, `${orig.name(origin)} changed: ${why}`);
   }
+  return replaced;
 }
 
 /** Functions that a patch's author set with the macros of linux/livepatch_helpers.h, one pointer each. */

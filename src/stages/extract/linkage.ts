@@ -23,6 +23,8 @@ const NAMED_MODULES = 'module:';
 
 /** Decides how references leave the livepatch. Each symbol is decided once. */
 export class Linkage {
+  /** ORIG's symbols that klp relocations reach. */
+  readonly references = new Set<number>();
   private readonly links = new Map<number, Link>();
   private readonly included: ReadonlySet<number>;
 
@@ -117,6 +119,7 @@ export class Linkage {
       if (text === '' || text.startsWith('.L')) continue;
       const position = positions.positionOf(name);
       if ('sympos' in position) {
+        this.references.add(name);
         return { kind: 'klp', target: { module: objectName, name: position.name, sympos: position.sympos, evidence: position.evidence, patchedName, info: patched.table.info[symbol]! } };
       }
       why ??= { code: position.code, message: position.refused };

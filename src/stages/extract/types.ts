@@ -33,5 +33,8 @@ export interface KlpSymbolReport {
 export interface Extraction {
   object: LivepatchObject;
   klpSymbols: KlpSymbolReport[];
+  /** ORIG's symbols of the functions that are replaced, and of what klp relocations reach. */
+  replaced: number[];
+  references: number[];
   diagnostics: Diagnostic[];
 }
