@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_PROGBITS, STT_SECTION } from '../../elf';
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS, STT_SECTION } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../object';
 import { Definitions } from './definitions';
 import { contentKind, type ModuleImage } from './image';
@@ -59,8 +59,9 @@ function placeSections(objects: readonly LivepatchObject[], image: ModuleImage, 
   const places = new Map<OutputSection, Place>();
   for (const { name, apart, parts } of groups.values()) {
     const flags = parts.reduce((all, part) => all | (part.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)), 0);
-    // Zeros of one part are written out where another has bytes: the per-CPU section of a module is one.
-    const type = parts.find((part) => part.type !== SHT_NOBITS)?.type ?? (name === '.data..percpu' ? SHT_PROGBITS : SHT_NOBITS);
+    // Zeros of one part are written out where another has bytes, and in the per-CPU section, which the loader copies.
+    const zeros = name !== '.data..percpu' && parts.every((part) => part.type === SHT_NOBITS);
+    const type = zeros ? SHT_NOBITS : parts.every((part) => part.type === SHT_NOTE) ? SHT_NOTE : SHT_PROGBITS;
     const entsize = isTable(name) && parts.every((part) => part.entsize === parts[0]!.entsize) ? parts[0]!.entsize : 0;
     const section = image.section(name, flags, { type, entsize, apart });
     for (const part of parts) {

@@ -12,6 +12,7 @@ import { addModinfo, addVersions } from './module-info';
 import { checkNames } from './names';
 import { choosePlatform, type Platform } from './platform';
 import { settleRelocations } from './relocations';
+import { checkShape } from './shape';
 import type { ModuleOptions, ModuleResult, TargetKernel } from './types';
 
 /**
@@ -26,7 +27,10 @@ export function writeModule(objects: readonly LivepatchObject[], kernel: TargetK
   for (const { name, machine } of objects) {
     if (machine !== EM_X86_64) found.push(diagnostic('unsupported-object', `${name}: modules are written for x86-64, not for processor ${machine}`, { object: name }));
   }
+  checkShape(objects, found);
   checkNames(objects, found);
+  // What follows computes with these sizes and alignments.
+  if (found.length > 0) return { chunks: null, diagnostics: found };
   const platform = choosePlatform(objects, template, found);
   const structs = chooseStructs(kernel.structs, template, platform.kobjectRelease, found);
   if (!canWriteEntryCode(platform)) {
