@@ -266,7 +266,7 @@ async function output(flow: Flow, request: DiffRequest, { objects, diagnostics }
   };
   if (isRefused(findings)) return finish(flow, findings);
   flow.checkStopped();
-  const written = await writeLivepatch(flow, request.output, [made.object]);
+  const written = await writeLivepatch(flow, request.output, made.object);
   return finish(flow, { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] }, written.output);
 }
 

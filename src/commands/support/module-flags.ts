@@ -10,7 +10,7 @@ export const MODULE_FLAGS = {
   state: Flags.string({ description: 'a klp_state entry: a system state that callbacks change, and its version', helpValue: 'ID:VERSION', multiple: true, multipleNonGreedy: true }),
 };
 
-interface ModuleFlags {
+export interface ModuleFlags {
   template?: string | undefined;
   name?: string | undefined;
   description?: string | undefined;

@@ -6,6 +6,7 @@ import { writeAtomically } from '../../elf/output-file';
 import { progressView, type ProgressMode } from '../../report/progress';
 import { chromeTrace } from '../../report/trace';
 import { BaseCommand } from './base-command';
+import { MODULE_FLAGS } from './module-flags';
 
 /** ORIG and PATCHED, in every command that takes a pair. */
 export const PAIR_ARGS = {
@@ -37,6 +38,7 @@ export const OUTPUT_FLAGS = {
   output: Flags.string({ char: 'o', description: 'write the livepatch object or module; without it, only the report', helpValue: 'FILE' }),
   format: Flags.string({ description: 'klp: an object as objtool klp diff writes it; ko: the finished module (default: ko for *.ko, else klp)', options: ['klp', 'ko'] }),
   ...KERNEL_FLAGS,
+  ...MODULE_FLAGS,
 };
 
 export const DIFF_FLAGS = {
