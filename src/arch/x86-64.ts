@@ -4,6 +4,7 @@ import {
 import type { Arch } from './arch';
 import { x86Disassembler } from './x86-64-decode';
 
+const NOP = 0x90;
 const PC8 = 15;
 const PC16 = 13;
 const GOTPCREL = 9;
@@ -64,6 +65,20 @@ export const x86_64: Arch = {
   tails: [0, 1, 2, 4],
   relocationName: (type) => NAMES[type] ?? `R_X86_64_${type}`,
   disassembler: x86Disassembler,
+  address64: R_X86_64_64,
+  gapByte: NOP,
+  localEntry: () => 0,
+  isLoadersOwn: () => false,
+  isFunctionPointer: (type) => type === R_X86_64_32S,
+
+  // Call depth tracking and FineIBT write to the padding: before objtool has named it (__pfx_), it is what fills the section before the function.
+  leadIn: (content, start) => (content.subarray(0, start).every((byte) => byte === NOP) ? start : 0),
+
+  // The call of -mfentry comes first, apart from endbr64 and prefixes; objtool --mnop leaves its relocation with type NONE.
+  ftraceSite({ relas: [first] }) {
+    const called = first?.name === '__fentry__' && (first.type === R_X86_64_NONE || first.type === R_X86_64_PC32 || first.type === R_X86_64_PLT32);
+    return called && first.offset > 0 ? first.offset - 1 : undefined;
+  },
 
   // Instruction boundaries are not known, so every byte that could be an opcode of a branch is taken for one: e8 e9 rel32,
   // 0f 8x rel32, 7x eb e0-e3 rel8.
