@@ -34,7 +34,7 @@ export class Findings {
 
   /** The sized symbol that a place lies in: a function rather than the padding before it. */
   private covering(section: ModuleSection, offset: number): ModuleSymbol | undefined {
-    const covers = this.module.symbolsIn(section).filter(({ value, size }) => value <= offset && offset < value + size);
+    const covers = this.module.covering(section, offset);
     return covers.find(({ name }) => !isPrefixName(name)) ?? covers[0];
   }
 }

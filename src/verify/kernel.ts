@@ -1,6 +1,9 @@
 import { KlpflowError } from '../diagnostics';
-import { MappedFile, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHT_SYMTAB, STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, u64 } from '../elf';
-import { ElfImage, byAddress, isElf, signed64, type ImageSection } from './elf-image';
+import {
+  ElfImage, MappedFile, SHDR_WORDS, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SH_ADDR, STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE,
+  SYM_WORDS, u64,
+} from '../elf';
+import { address64, byAddress, isElf } from './addresses';
 import { readList } from './kernel-list';
 
 export interface KernelSymbol {
@@ -53,28 +56,26 @@ export class Kernel {
   }
 
   private static fromImage(image: ElfImage, names: ReadonlySet<string>): Kernel {
-    const table = image.sections.find(({ type }) => type === SHT_SYMTAB);
-    if (table === undefined) throw new KlpflowError('malformed-symbol-list', `${image.file.path} has no symbol table`, { object: image.file.path });
-    const { words, name } = image.symbols(table);
+    const { symbols: words } = image;
     const symbols = new Map<string, KernelSymbol[]>();
-    for (let at = SYM_WORDS; at < words.length; at += SYM_WORDS) {
+    for (let index = 1, at = SYM_WORDS; index < image.symbolCount; index++, at += SYM_WORDS) {
       const info = words[at + ST_INFO]!;
       const type = info & 0xf;
       const section = info >>> 16;
       if (type === STT_SECTION || type === STT_FILE || section === SHN_UNDEF) continue;
       // Local absolute symbols are the assembler's constants.
       if (section === SHN_ABS && ((info >>> 4) & 0xf) === STB_LOCAL) continue;
-      const text = name(at);
-      if (!names.has(text) || UNLISTED.test(text)) continue;
+      const name = image.symbolName(index);
+      if (!names.has(name) || UNLISTED.test(name)) continue;
       const size = u64(words, at + ST_SIZE);
-      const symbol: KernelSymbol = { address: signed64(words, at + ST_VALUE), size: size === 0 ? null : size, kind: kindOf(type, section < SHN_LORESERVE ? image.sections[section] : undefined) };
-      const known = symbols.get(text);
-      if (known === undefined) symbols.set(text, [symbol]);
+      const symbol: KernelSymbol = { address: address64(words, at + ST_VALUE), size: size === 0 ? null : size, kind: kindOf(type, image, image.sectionOf(index)) };
+      const known = symbols.get(name);
+      if (known === undefined) symbols.set(name, [symbol]);
       else known.push(symbol);
     }
     for (const list of symbols.values()) list.sort((a, b) => byAddress(a.address, b.address));
-    if (!symbols.has('_stext')) throw new KlpflowError('malformed-symbol-list', `${image.file.path} has no symbol _stext: it is not a linked vmlinux`, { object: image.file.path });
-    const kernel = new Kernel(image.file.path, 'image', symbols, new Map());
+    if (!symbols.has('_stext')) throw new KlpflowError('malformed-symbol-list', `${image.path} has no symbol _stext: it is not a linked vmlinux`, { object: image.path });
+    const kernel = new Kernel(image.path, 'image', symbols, new Map());
     kernel.sites = kernel.readSites(image);
     return kernel;
   }
@@ -126,20 +127,23 @@ export class Kernel {
     const start = this.mark('__start_mcount_loc');
     const stop = this.mark('__stop_mcount_loc');
     if (start === undefined || stop === undefined || stop <= start || (stop - start) % 8 !== 0) return null;
-    const section = image.sections.find(({ address, bytes }) => bytes.length > 0 && address <= start && stop <= address + bytes.length);
-    if (section === undefined) return null;
-    const at = section.bytes.byteOffset + (start - section.address);
-    const view = new DataView(section.bytes.buffer, at, stop - start);
-    const sites = Float64Array.from({ length: (stop - start) / 8 }, (_, i) => Number(view.getBigInt64(i * 8, true)));
-    // A relocatable kernel that was linked without the values in place has zeros here, which would call every function untraceable.
-    return sites.some((site) => site !== 0) ? sites : null;
+    for (let section = 1; section < image.sectionCount; section++) {
+      const from = start - address64(image.headers, section * SHDR_WORDS + SH_ADDR);
+      if (image.type(section) === SHT_NOBITS || from < 0 || from + stop - start > image.size(section)) continue;
+      const { buffer, byteOffset } = image.content(section);
+      const view = new DataView(buffer, byteOffset + from, stop - start);
+      const sites = Float64Array.from({ length: (stop - start) / 8 }, (_, i) => Number(view.getBigInt64(i * 8, image.little)));
+      // A relocatable kernel that was linked without the values in place has zeros here, which would call every function untraceable.
+      if (sites.some((site) => site !== 0)) return sites;
+    }
+    return null;
   }
 }
 
-function kindOf(type: number, section: ImageSection | undefined): KernelSymbol['kind'] {
+function kindOf(type: number, image: ElfImage, section: number | undefined): KernelSymbol['kind'] {
   if (type === STT_FUNC) return 'code';
   if (type === STT_OBJECT) return 'data';
   if (section === undefined) return 'unknown';
   // 7.2's linked .data is executable by its flags.
-  return (section.flags & SHF_EXECINSTR) !== 0 && (section.flags & SHF_WRITE) === 0 ? 'code' : 'data';
+  return (image.sectionFlags(section) & (SHF_EXECINSTR | SHF_WRITE)) === SHF_EXECINSTR ? 'code' : 'data';
 }

@@ -49,6 +49,9 @@ export class Module {
   readonly relas: ModuleRela[] = [];
   private readonly relasBySection = new Map<number, ModuleRela[]>();
   private readonly symbolsBySection = new Map<number, ModuleSymbol[]>();
+  private readonly functionsBySection = new Map<number, ModuleSymbol[]>();
+  /** For each symbol of a section the furthest end of it and those before it. */
+  private readonly reachBySection = new Map<number, Float64Array>();
 
   /** @throws KlpflowError for every file that is not a well-formed ELF64 relocatable object */
   static open(path: string): Module {
@@ -109,8 +112,32 @@ export class Module {
     return this.symbolsBySection.get(section.index) ?? [];
   }
 
-  functionsIn(section: ModuleSection): ModuleSymbol[] {
-    return this.symbolsIn(section).filter(({ type }) => type === STT_FUNC);
+  functionsIn(section: ModuleSection): readonly ModuleSymbol[] {
+    let list = this.functionsBySection.get(section.index);
+    if (list === undefined) this.functionsBySection.set(section.index, (list = this.symbolsIn(section).filter(({ type }) => type === STT_FUNC)));
+    return list;
+  }
+
+  /** Named symbols that start at an offset. */
+  symbolsAt(section: ModuleSection, offset: number): ModuleSymbol[] {
+    const list = this.symbolsIn(section);
+    const found: ModuleSymbol[] = [];
+    for (let i = after(list, offset - 1); i < list.length && list[i]!.value === offset; i++) found.push(list[i]!);
+    return found;
+  }
+
+  /** Sized symbols that an offset lies in. */
+  covering(section: ModuleSection, offset: number): ModuleSymbol[] {
+    const list = this.symbolsIn(section);
+    let reach = this.reachBySection.get(section.index);
+    if (reach === undefined) {
+      let most = 0;
+      this.reachBySection.set(section.index, (reach = Float64Array.from(list, ({ value, size }) => (most = Math.max(most, value + size)))));
+    }
+    const found: ModuleSymbol[] = [];
+    // Nothing before a symbol up to which all end in time can cover the offset.
+    for (let i = after(list, offset) - 1; i >= 0 && reach[i]! > offset; i--) if (list[i]!.value + list[i]!.size > offset) found.push(list[i]!);
+    return found;
   }
 
   get executable(): ModuleSection[] {
@@ -177,6 +204,17 @@ export class Module {
       });
     }
   }
+}
+
+/** The first symbol of a list behind an offset. */
+function after(list: readonly ModuleSymbol[], offset: number): number {
+  let low = 0;
+  for (let high = list.length; low < high; ) {
+    const middle = (low + high) >>> 1;
+    if (list[middle]!.value <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 export function isExecutable({ flags, type }: ModuleSection): boolean {

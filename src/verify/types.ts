@@ -1,6 +1,6 @@
 import { KlpflowError } from '../diagnostics';
-import { MappedFile } from '../elf';
-import { ElfImage, isElf } from './elf-image';
+import { ET_REL, ElfImage, ElfObject, MappedFile } from '../elf';
+import { isElf } from './addresses';
 import { readWhole } from './read-file';
 
 export interface StructLayout {
@@ -24,9 +24,10 @@ const KIND_STRUCT = 4;
 export function readTypes(path: string, names: readonly string[]): KernelTypes {
   const bytes = readWhole(path);
   if (!isElf(bytes)) return parse(bytes, names, path);
-  const section = new ElfImage(MappedFile.open(path)).section('.BTF');
-  if (section === undefined) throw new KlpflowError('no-btf', `${path} has no .BTF section`, { object: path });
-  return parse(section.bytes, names, path);
+  const file = MappedFile.open(path);
+  const elf = bytes[16] === ET_REL ? new ElfObject(file) : new ElfImage(file);
+  for (let section = 1; section < elf.sectionCount; section++) if (elf.name(section) === '.BTF') return parse(elf.content(section), names, path);
+  throw new KlpflowError('no-btf', `${path} has no .BTF section`, { object: path });
 }
 
 function parse(btf: Uint8Array, names: readonly string[], path: string): KernelTypes {
