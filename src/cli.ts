@@ -18,6 +18,7 @@ export const COMMANDS: Record<string, Command.Class> = {
   get diff() { return (require('./commands/diff') as typeof import('./commands/diff')).default; },
   get doctor() { return (require('./commands/doctor') as typeof import('./commands/doctor')).default; },
   get explain() { return (require('./commands/explain') as typeof import('./commands/explain')).default; },
+  get extract() { return (require('./commands/extract') as typeof import('./commands/extract')).default; },
   get link() { return (require('./commands/link') as typeof import('./commands/link')).default; },
   get 'objtool:klp:post-link'() { return (require('./commands/objtool/klp/post-link') as typeof import('./commands/objtool/klp/post-link')).default; },
   get runs() { return (require('./commands/runs') as typeof import('./commands/runs')).default; },

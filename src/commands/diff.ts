@@ -4,7 +4,7 @@ import { outputOf } from './support/output';
 import { DIFF_FLAGS, OUTPUT_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
 
 /** Exit codes of the contract, by verdict. */
-const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
+export const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
 
 export default class Diff extends RunCommand {
   static override summary = 'find what changed between two kernel objects, and whether it can be livepatched';

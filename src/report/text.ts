@@ -37,8 +37,15 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
   }
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
   if (others.length > 0) lines.push('', ...others.flatMap(renderDiagnostic));
+  if (result.output !== null) {
+    const { path, format, bytes, sha256 } = result.output;
+    const looked = result.objects.reduce((sum, { klpSymbols }) => sum + klpSymbols.length, 0);
+    lines.push('', `${path}: format ${format}, ${bytes} bytes, sha256 ${sha256}`, `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`);
+  }
   const first = result.objects[0]?.functions.changed[0];
-  if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
+  if (result.output?.format === 'klp') lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
+  else if (result.output?.format === 'ko') lines.push('', `next: klpflow verify ${result.output.path}`);
+  else if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
   lines.push('', renderRun(result.run));
   return lines.join('\n');
 }
