@@ -9,8 +9,8 @@ export default class Link extends BaseCommand {
   static override description =
     'Joins one or more livepatch objects, for vmlinux and for modules, into a module that the kernel loads as it is: no kernel tree, compiler or linker is needed. --btf or --template must say how the kernel lays out its structs. Exit codes: 0 written, 2 refused, 1 error.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> vmlinux-fix.o -o livepatch-fix.ko --symvers Module.symvers --btf /sys/kernel/btf/vmlinux',
-    '<%= config.bin %> <%= command.id %> vmlinux-fix.o ext4-fix.o -o livepatch-fix.ko --symvers Module.symvers --template ext4.ko',
+    '<%= config.bin %> <%= command.id %> fix.o -o fix.ko --symvers Module.symvers --btf vmlinux.btf',
+    '<%= config.bin %> <%= command.id %> fix.o ext4.o -o fix.ko --symvers Module.symvers --template ext4.ko',
   ];
   static override enableJsonFlag = true;
   static override strict = false;

@@ -3,7 +3,7 @@ import { postLinkModule } from '../../../index';
 import { ObjtoolCommand } from '../../support/objtool-command';
 
 export default class ObjtoolKlpPostLink extends ObjtoolCommand {
-  static override summary = 'finish a livepatch module that klp-build linked, in place of objtool klp post-link';
+  static override summary = 'finish a livepatch module that klp-build linked, as objtool does';
   static override description =
     'Turns the records of __klp_relocs.OBJECT into relocations that the livepatch core applies (.klp.rela.OBJECT.SECTION). The file is replaced in one step. Exit codes are objtool\'s: 0 done, 255 error.';
   static override examples = ['<%= config.bin %> <%= command.id %> livepatch-fix.ko'];
