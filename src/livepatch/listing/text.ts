@@ -19,7 +19,7 @@ const LEFT_OUT = new Uint8Array(256);
 for (const letter of LEFT_OUT_LETTERS) LEFT_OUT[letter.charCodeAt(0)] = 1;
 
 /** The fields of a text, found without making strings of them. */
-class Scanner {
+export class Scanner {
   at = 0;
   /** The hexadecimal number read last. */
   low = 0;
@@ -138,13 +138,13 @@ export function parseReadelf(bytes: Uint8Array): Columns {
   return columns;
 }
 
-function isWord(bytes: Uint8Array, at: number, word: string): boolean {
+export function isWord(bytes: Uint8Array, at: number, word: string): boolean {
   for (let i = 0; i < word.length; i++) if (bytes[at + i] !== word.charCodeAt(i)) return false;
   return bytes[at + word.length]! <= SPACE;
 }
 
 /** Decimal, or hexadecimal with 0x, as readelf writes large sizes. */
-function sizeAt(bytes: Uint8Array, at: number): number {
+export function sizeAt(bytes: Uint8Array, at: number): number {
   const base = bytes[at + 1] === 0x78 ? 16 : 10;
   let size = 0;
   for (let i = base === 16 ? at + 2 : at; DIGIT[bytes[i]!]! < base; i++) size = size * base + DIGIT[bytes[i]!]!;

@@ -1,10 +1,10 @@
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, STB_LOCAL } from '../../elf';
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '../../livepatch/object';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
-import { namesOf } from '../correlate';
 import { Trait } from '../scan';
 import { stringEnd } from '../scan/identity';
+import { bodyName, type Dialect } from './dialect';
 
 /** A range of PATCHED that was copied, and where its bytes went. Its references are still to be made. */
 export interface Copy {
@@ -31,9 +31,6 @@ export interface CodeRange extends Range {
 
 const KEPT_FLAGS = SHF_WRITE | SHF_ALLOC | SHF_EXECINSTR | SHF_MERGE | SHF_STRINGS;
 
-/** The one-byte nop that fills gaps between functions: call depth tracking and FineIBT look at the bytes before a function. */
-const NOP = 0x90;
-
 /** Zero-size objects (`init_completion.__key`) are known by their address, which must not be a neighbour's. */
 const EMPTY_OBJECT_ALIGN = 8;
 
@@ -46,7 +43,7 @@ export class Clones {
   private readonly places = new Map<string, OutputPlace>();
   private prefixes: Map<number, number[]> | undefined;
 
-  constructor(private readonly patched: Side, readonly output: LivepatchObject) {}
+  constructor(private readonly patched: Side, readonly output: LivepatchObject, private readonly dialect: Dialect) {}
 
   /** The clone of a canonical symbol, if there is one. */
   of(symbol: number): OutputSymbol | undefined {
@@ -61,9 +58,9 @@ export class Clones {
     const from = Math.min(start - this.namelessPadding(symbol), ...prefixes.map((prefix) => table.value[prefix]!));
     const range = { section, start: from, end };
     const target = this.sectionLike(section);
-    const placed = this.copy(range, target, this.patched.name(symbol), object.align(section) || 1, NOP);
+    const placed = this.copy(range, target, this.patched.name(symbol), object.align(section) || 1, this.patched.arch.gapByte);
     const clone = this.define(symbol, target, placed + start - from);
-    for (const prefix of prefixes) this.defineName(prefix, target, placed + table.value[prefix]! - from);
+    for (const prefix of prefixes) this.output.define({ ...bodyName(this.patched, prefix), section: target, value: placed + table.value[prefix]! - from, size: table.size[prefix]! });
     this.code.push({ ...range, place: { symbol: clone, offset: from - start }, replacement: false });
     return clone;
   }
@@ -114,8 +111,11 @@ export class Clones {
   /** An entry of a special section. Entries lie side by side; the table keeps its alignment. */
   entry(range: Range): OutputPlace {
     return this.once(keyOf(range), () => {
-      const target = this.tableLike(range.section, range.end - range.start);
-      const placed = this.copy(range, target, this.nameOf(range), 1);
+      const size = range.end - range.start;
+      const target = this.tableLike(range.section, size);
+      // The last entry of a table may lack its padding; behind it comes another here.
+      if (target.size % size !== 0) target.append(size - (target.size % size));
+      const placed = this.copy({ ...range, end: Math.min(range.end, this.patched.object.size(range.section)) }, target, this.nameOf(range), 1);
       target.align = Math.max(target.align, this.patched.object.align(range.section) || 1);
       return { symbol: this.output.sectionSymbol(target), offset: placed };
     });
@@ -160,16 +160,11 @@ export class Clones {
   }
 
   private define(symbol: number, section: OutputSection, value: number, size = this.patched.table.size[symbol]!): OutputSymbol {
-    const clone = this.output.define({ name: this.patched.name(symbol), info: this.patched.table.info[symbol]!, section, value, size });
+    const [own, ...aliases] = this.dialect.namesOf(this.patched, symbol);
+    const clone = this.output.define({ ...own!, section, value, size });
     this.symbols.set(symbol, clone);
-    for (const alias of namesOf(this.patched.table, symbol)) if (alias !== symbol) this.defineName(alias, section, value);
+    for (const alias of aliases) this.output.define({ ...alias, section, value, size: this.patched.table.size[symbol]! });
     return clone;
-  }
-
-  private defineName(symbol: number, section: OutputSection, value: number): void {
-    const { table } = this.patched;
-    const name = this.patched.name(symbol);
-    if (!name.startsWith('.L') || table.info[symbol]! >>> 4 !== STB_LOCAL) this.output.define({ name, info: table.info[symbol]!, section, value, size: table.size[symbol]! });
   }
 
   private prefixesOf(section: number): readonly number[] {
@@ -186,12 +181,12 @@ export class Clones {
     return this.prefixes.get(section) ?? [];
   }
 
-  /** Before objtool has named it, padding is what fills a function's own section in front of it (GCC's -fpatchable-function-entry). */
+  /** What belongs to a function before its symbol without a symbol of its own: only where it is the first one of its section. */
   private namelessPadding(symbol: number): number {
     const { table, object } = this.patched;
     const { section, start } = this.patched.rangeOf(symbol);
     const own = table.canonical[table.covers[table.coverStart[section]!]!]! === symbol;
-    return own && object.content(section).subarray(0, start).every((byte) => byte === NOP) ? start : 0;
+    return own ? this.patched.arch.leadIn(object.content(section), start) : 0;
   }
 
   private nameOf({ section, start }: Range): string {

@@ -2,6 +2,7 @@ import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../e
 import type { SectionUse } from '../../livepatch/object';
 import type { Side } from '../compare';
 import type { Clones, CodeRange } from './clones';
+import type { Dialect } from './dialect';
 
 /** Tables of one address an entry, by the bytes of an entry; who needs the livepatch's own. */
 const TABLES: Readonly<Record<string, { size: number; use: SectionUse }>> = {
@@ -35,13 +36,13 @@ const ORC_TERMINATOR = new Uint8Array(ORC_WORD);
  * Copies the entries about code that is in the output from the tables that compilers and objtool wrote about all code: a module
  * gets its own tables, and for a finished one nobody runs objtool. Each entry is known by the address it names.
  */
-export function copyCodeTables(patched: Side, clones: Clones): void {
+export function copyCodeTables(patched: Side, clones: Clones, dialect: Dialect): void {
   const code = new CodeIndex(patched, clones.code);
   for (let section = 1; section < patched.table.sections; section++) {
     if (patched.table.relaSection[section] === 0 || !code.mayBeTable(section)) continue;
     const name = patched.object.name(section);
     const table = TABLES[name];
-    if (table !== undefined) copyTable(patched, clones, code, section, table.size, table.use);
+    if (table !== undefined && dialect.keepsTable(name)) copyTable(patched, clones, code, section, table.size, table.use);
     else if (name === '.orc_unwind_ip') copyOrc(patched, clones, code, section);
   }
 }

@@ -10,13 +10,12 @@ import { CALLBACKS } from '../../livepatch/object';
 import { LivepatchObject } from '../../livepatch/object';
 import type { Side } from '../compare';
 import { namesOf } from '../correlate';
-import { Clones } from './clones';
-import { copyCodeTables } from './code-tables';
+import type { Clones } from './clones';
+import { copyReached } from './copy';
+import { KLP_DIALECT } from './dialect';
 import { Linkage } from './linkage';
 import { Refusals } from './refusals';
-import { Relocator } from './relocate';
 import { referencesIn } from './resolve';
-import { keepEntries } from './special-entries';
 import type { ExtractInput, Extraction, KlpSymbolReport } from './types';
 
 export type { ExtractInput, Extraction, KlpSymbolReport } from './types';
@@ -25,19 +24,8 @@ export function extract(input: ExtractInput): Extraction {
   const { patched, objectName } = input;
   const output = new LivepatchObject(objectName, patched.object.machine, input.facts, input.provenance);
   const refusals = new Refusals(objectName);
-  const clones = new Clones(patched, output);
   const linkage = new Linkage(input, refusals);
-
-  // All functions first: code that refers to one of them must find its copy.
-  for (const { symbol } of input.included) clones.function(symbol);
-  const bodies = [...clones.open];
-  input.included.forEach(({ symbol }, i) => keepEntries(input, clones, linkage, refusals, bodies[i]!, symbol));
-
-  // What is reached is copied and followed until nothing new turns up; `open` grows meanwhile.
-  const relocator = new Relocator(input, clones, linkage, refusals);
-  for (const copy of clones.open) relocator.relocate(copy);
-
-  copyCodeTables(patched, clones);
+  const clones = copyReached(input, output, KLP_DIALECT, linkage, refusals);
   const replaced = namePatchedFunctions(input, clones, output, refusals);
   findCallbacks(patched, objectName, clones, output);
   importNamespaces(input, output);

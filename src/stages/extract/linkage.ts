@@ -18,11 +18,24 @@ export type Link =
   /** Told already. */
   | { kind: 'refused' };
 
+/** How a reference is used, where that matters. */
+export interface Use {
+  type: number;
+  /** Distance from the symbol that the instruction or field has, not its r_addend. */
+  addend: number;
+}
+
+/** Decides how references leave a livepatch. */
+export interface Links {
+  /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks. */
+  of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link;
+}
+
 /** A namespace that lets in named modules only (6.16 on): a livepatch is none of them. */
 const NAMED_MODULES = 'module:';
 
 /** Decides how references leave the livepatch. Each symbol is decided once. */
-export class Linkage {
+export class Linkage implements Links {
   /** ORIG's symbols that klp relocations reach. */
   readonly references = new Set<number>();
   private readonly links = new Map<number, Link>();

@@ -1,16 +1,20 @@
 import { EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
+import { coverAt } from '../scan/covers';
 import { specialTables, type SpecialTable } from '../scan/entries';
 import type { OutputPlace, Clones, Copy } from './clones';
-import type { Linkage } from './linkage';
+import { codePieceAt } from './code-pieces';
+import type { Links } from './linkage';
 import type { Refusals } from './refusals';
 import { referencesIn, type Reference } from './resolve';
-import type { ExtractInput } from './types';
+import type { CopyInput } from './types';
 
 /** What the x86-64 module loader applies (arch/x86/kernel/module.c), with the bytes of each field. */
 const LOADABLE = new Map<number, number>([
   [R_X86_64_64, 8], [R_X86_64_PC64, 8], [R_X86_64_32, 4], [R_X86_64_32S, 4], [R_X86_64_PC32, 4], [R_X86_64_PLT32, 4],
 ]);
+
+const TOC_ENTRY = 8;
 
 /** Above this a number no longer holds every integer. */
 const EXACT = Number.MAX_SAFE_INTEGER;
@@ -19,7 +23,7 @@ const EXACT = Number.MAX_SAFE_INTEGER;
 export class Relocator {
   private readonly tables: ReadonlyMap<number, SpecialTable>;
 
-  constructor(private readonly input: ExtractInput, private readonly clones: Clones, private readonly linkage: Linkage, private readonly refusals: Refusals) {
+  constructor(private readonly input: CopyInput, private readonly clones: Clones, private readonly linkage: Links, private readonly refusals: Refusals) {
     this.tables = new Map(specialTables(input.patched.identity, input.patched.structSizes, []).map((table) => [table.section, table]));
   }
 
@@ -79,7 +83,7 @@ export class Relocator {
 
   private toSymbol(copy: Copy, { symbol, named, type, addend }: Reference & { symbol: number; named: number }, at: number): void {
     const { output } = this.clones;
-    const link = this.linkage.of(symbol, named, copy, at);
+    const link = this.linkage.of(symbol, named, copy, at, { type, addend });
     const offset = copy.start + at;
     if (link.kind === 'clone') copy.section.relas.push({ offset, type, symbol: this.clones.of(symbol) ?? this.clones.object(symbol), addend });
     else if (link.kind === 'import') copy.section.relas.push({ offset, type, symbol: output.reference(link.name, this.input.patched.table.info[named]!), addend });
@@ -124,7 +128,12 @@ export class Relocator {
       const entry = this.entryAt(section, offset);
       if (entry !== undefined) this.toPlace(copy, reference, at, entry.place, entry.distance);
       else this.refuseReach(copy, at, section, offset, 'whose entries have no known size');
-    } else if (bits & (SectionClass.EXEC | SectionClass.DERIVED)) this.refuseReach(copy, at, section, offset, 'which no symbol covers');
+    } else if (bits & SectionClass.TOC) {
+      const start = Math.floor(offset / TOC_ENTRY) * TOC_ENTRY;
+      if (start < 0 || start + TOC_ENTRY > size) this.refuseReach(copy, at, section, offset, 'outside of it');
+      else this.toPlace(copy, reference, at, this.clones.entry({ section, start, end: start + TOC_ENTRY }), offset - start);
+    } else if (bits & SectionClass.EXEC) this.toCode(copy, reference, at);
+    else if (bits & SectionClass.DERIVED) this.refuseReach(copy, at, section, offset, 'which no symbol covers');
     else if (size === 0 && offset === 0) this.toPlace(copy, reference, at, this.clones.emptyObject(section), 0);
     else if ((bits & SectionClass.CONSTANT) !== 0 && object.entsize(section) > 0) {
       const unit = object.entsize(section);
@@ -138,6 +147,18 @@ export class Relocator {
       if (referencesIn(patched, extent).some(({ field, type }) => field + (LOADABLE.get(type) ?? 0) > extent.end)) this.refuseReach(copy, at, section, offset, 'whose end would cut a reference in two');
       else this.toPlace(copy, reference, at, this.clones.extent(extent), offset - extent.start);
     }
+  }
+
+  /** Code that no symbol covers: pieces that are jumped to, or the place right behind a function. */
+  private toCode(copy: Copy, reference: Reference & { section: number; offset: number }, at: number): void {
+    const { section, offset } = reference;
+    const piece = codePieceAt(this.input.patched, section, offset);
+    const before = piece === undefined ? coverAt(this.input.patched.table, section, offset - 1) : 0;
+    if (piece !== undefined) this.toPlace(copy, reference, at, this.clones.replacement(piece), offset - piece.start);
+    else if (before !== 0) {
+      const addend = reference.addend + offset - this.input.patched.table.value[before]!;
+      this.toSymbol(copy, { ...reference, kind: 'symbol', symbol: before, named: before, inside: 0, addend }, at);
+    } else this.refuseReach(copy, at, section, offset, 'which no symbol covers');
   }
 
   /** The entry of a special table at an offset: code that warns with arguments passes its own record (`__WARN_trap`). */

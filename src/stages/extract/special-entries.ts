@@ -4,10 +4,11 @@ import { RUNTIME_SPECIAL } from '../../livepatch/special-sections';
 import { entriesOf } from '../compare/entries';
 import { Trait } from '../scan';
 import type { Clones, Copy } from './clones';
-import type { Linkage } from './linkage';
+import type { Dialect } from './dialect';
+import type { Links } from './linkage';
 import type { Refusals } from './refusals';
 import { referencesIn } from './resolve';
-import type { ExtractInput } from './types';
+import type { CopyInput } from './types';
 
 type Entry = ReturnType<typeof entriesOf>[number];
 
@@ -15,10 +16,10 @@ type Entry = ReturnType<typeof entriesOf>[number];
  * Takes the special-section entries of an included function along: alternatives, bug records, exception fixups, jump labels,
  * static calls. Runtime constants become loads instead.
  */
-export function keepEntries(input: ExtractInput, clones: Clones, linkage: Linkage, refusals: Refusals, copy: Copy, symbol: number): void {
+export function keepEntries(input: CopyInput, dialect: Dialect, clones: Clones, linkage: Links, refusals: Refusals, copy: Copy, symbol: number): void {
   for (const entry of entriesOf(input.patched, symbol)) {
     if (entry.table.special === RUNTIME_SPECIAL) loadInstead(input, linkage, clones, refusals, copy, symbol, entry);
-    else if (worksLate(input, linkage, refusals, copy, entry)) {
+    else if (worksLate(input, dialect, linkage, refusals, copy, entry)) {
       clones.entry({ section: entry.table.section, start: entry.start, end: entry.start + entry.table.size });
     }
   }
@@ -28,7 +29,7 @@ export function keepEntries(input: ExtractInput, clones: Clones, linkage: Linkag
  * Whether an entry works although the livepatch core applies relocations to modules' symbols only after jump labels and static
  * calls of the livepatch are set up. Its key must then not be a module's.
  */
-function worksLate(input: ExtractInput, linkage: Linkage, refusals: Refusals, copy: Copy, { table, start, site }: Entry): boolean {
+function worksLate(input: CopyInput, dialect: Dialect, linkage: Links, refusals: Refusals, copy: Copy, { table, start, site }: Entry): boolean {
   const { patched } = input;
   const { name } = table.rules;
   if (name !== '__jump_table' && name !== '.static_call_sites') return true;
@@ -37,14 +38,15 @@ function worksLate(input: ExtractInput, linkage: Linkage, refusals: Refusals, co
     if (key.kind !== 'symbol' && key.kind !== 'undefined') continue;
     if (key.kind === 'symbol' && !patched.table.has(key.symbol, Trait.OBJECT)) continue;
     const link = linkage.of(key.symbol, key.kind === 'symbol' ? key.named : key.symbol, copy, site);
-    if (link.kind !== 'klp' || link.target.module === 'vmlinux') continue;
+    const late = link.kind === 'klp' && link.target.module !== 'vmlinux' ? `belongs to module ${link.target.module}` : name === '__jump_table' && !dialect.jumpLabels ? 'is out of reach' : undefined;
+    if (late === undefined) continue;
     const keyName = patched.name(key.symbol);
     const section = patched.object.name(copy.range.section);
     if (name === '__jump_table' && (keyName.startsWith('__tracepoint_') || keyName.includes('__UNIQUE_ID_ddebug_'))) {
       const what = keyName.startsWith('__tracepoint_') ? `tracepoint ${keyName.slice('__tracepoint_'.length)}` : 'pr_debug()';
-      refusals.add('late-key-dropped', keyName, section, site, `${copy.name}: ${what} stays off, for its key belongs to module ${link.target.module}`);
+      refusals.add('late-key-dropped', keyName, section, site, `${copy.name}: ${what} stays off, for its key ${late}`);
     } else if (!keyName.startsWith('__SCK__tp_func_')) {
-      refusals.add('late-key', keyName, section, site, `${copy.name} uses the ${name === '__jump_table' ? 'static branch' : 'static call'} key ${keyName} of module ${link.target.module}, which is known only after such keys are set up`);
+      refusals.add('late-key', keyName, section, site, `${copy.name} uses the ${name === '__jump_table' ? 'static branch' : 'static call'} key ${keyName}, which ${late} when such keys are set up`);
     }
     return false;
   }
@@ -60,7 +62,7 @@ const NOP3 = [0x0f, 0x1f, 0x00];
  * both, so that nothing behind moves. Upstream leaves the placeholder: a cloned `__fput` would free into 0x0123456789abcdef.
  * That the instruction can be replaced was checked by the stage assess.
  */
-function loadInstead(input: ExtractInput, linkage: Linkage, clones: Clones, refusals: Refusals, copy: Copy, symbol: number, { table, site }: Entry): void {
+function loadInstead(input: CopyInput, linkage: Links, clones: Clones, refusals: Refusals, copy: Copy, symbol: number, { table, site }: Entry): void {
   const { patched } = input;
   const constant = runtimeConstantOf(patched.object.name(table.section));
   if (constant === undefined || constant.kind !== 'ptr') return;
@@ -86,7 +88,7 @@ function loadInstead(input: ExtractInput, linkage: Linkage, clones: Clones, refu
 }
 
 /** The 8-byte variables that `X` of `runtime_ptr_X` can mean: a static one of the function's own unit, else globals, else the only static one. */
-function variablesNamed({ patched }: ExtractInput, variable: string, user: number): number[] {
+function variablesNamed({ patched }: CopyInput, variable: string, user: number): number[] {
   const { table } = patched;
   const all: number[] = [];
   for (let i = 0; i < table.listedCount; i++) {

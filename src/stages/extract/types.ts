@@ -6,7 +6,8 @@ import type { Side } from '../compare';
 import type { Pairing } from '../correlate';
 import type { SymbolPositions } from '../sympos';
 
-export interface ExtractInput {
+/** A pair and what is to be copied of it, whichever the dialect. */
+export interface CopyInput {
   pairing: Pairing;
   orig: Side;
   patched: Side;
@@ -16,6 +17,9 @@ export interface ExtractInput {
   included: readonly IncludedFunction[];
   /** PATCHED symbols that nothing pairs; references to them are already refused. */
   undecided: ReadonlySet<number>;
+}
+
+export interface ExtractInput extends CopyInput {
   symvers: Symvers;
   positions: SymbolPositions;
   facts: PlatformFacts;
