@@ -205,6 +205,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Most often memory ran out: run the same command again, it goes on where it was, with fewer --workers.',
   },
+  'undeclared-dependency': {
+    severity: 'refusal',
+    hint: 'Use what the patched module already depends on, or look the symbol up at run time (symbol_get).',
+  },
   'unit-mismatch': {
     severity: 'warning',
     hint: 'Some compilation units exist in one build only; check that both were built from the same configuration.',

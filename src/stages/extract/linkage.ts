@@ -1,6 +1,7 @@
-import { STB_LOCAL } from '../../elf';
+import { STB_LOCAL, STB_WEAK } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import { SectionClass } from '../../livepatch/section-class';
+import type { Export } from '../../livepatch/symvers';
 import { namesOf, originOf } from '../correlate';
 import { Kind, Trait } from '../scan';
 import type { Refusals } from './refusals';
@@ -40,6 +41,9 @@ export class Linkage implements Links {
   readonly references = new Set<number>();
   private readonly links = new Map<number, Link>();
   private readonly included: ReadonlySet<number>;
+  private globals: Map<string, number> | undefined;
+  /** Modules whose exports ORIG uses. */
+  private dependencies: Set<string> | undefined;
 
   constructor(private readonly input: ExtractInput, private readonly refusals: Refusals) {
     this.included = new Set(input.included.map(({ symbol }) => symbol));
@@ -71,8 +75,7 @@ export class Linkage implements Links {
   private existingLink(symbol: number, named: number, twin: number, from: Copy, at: number): Link {
     const { orig, patched } = this.input;
     for (const name of [named, ...namesOf(patched.table, symbol)]) {
-      if (patched.table.info[name]! >>> 4 === STB_LOCAL) continue;
-      const link = this.exportLink(patched.name(name), patched.name(name), patched.table.info[name]!);
+      const link = this.ownExportLink(name);
       if (link !== undefined) return link;
     }
     // Told by assess: init and exit code is gone from the running kernel.
@@ -86,7 +89,7 @@ export class Linkage implements Links {
     const { table } = patched;
     const name = patched.name(symbol);
     if (table.info[symbol]! >>> 4 !== STB_LOCAL) {
-      const link = this.exportLink(name, name, table.info[symbol]!);
+      const link = this.ownExportLink(symbol);
       if (link !== undefined) return link;
       const namesake = orig.table.symbols > 0 ? this.globalNamed(name, symbol) : 0;
       if (namesake !== 0) return this.klpLink([namesake], symbol, from, at);
@@ -103,8 +106,8 @@ export class Linkage implements Links {
     const { patched, objectName } = this.input;
     const name = patched.name(symbol);
     const bounds = /^__(start|stop)_/.test(name);
-    const link = bounds ? undefined : this.exportLink(name, name, patched.table.info[symbol]!);
-    if (link !== undefined) return link;
+    const exported = bounds ? undefined : this.input.symvers.get(name);
+    if (exported !== undefined) return this.dependsOn(exported.owner) ? exportLink(exported, name, patched.table.info[symbol]!) : this.refuseDependency(exported.owner, name, from, at);
     const namesake = this.globalNamed(name, symbol);
     if (objectName === 'vmlinux' && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
     // A module's patched object may use what the livepatch's other objects define; who links them together sees.
@@ -113,12 +116,36 @@ export class Linkage implements Links {
     return { kind: 'refused' };
   }
 
-  /** Undefined where nobody exports the name. */
-  private exportLink(name: string, patchedName: string, info: number): Link | undefined {
-    const found = this.input.symvers.get(name);
-    if (found === undefined) return undefined;
-    if (found.owner === 'vmlinux' && !found.namespace.startsWith(NAMED_MODULES)) return { kind: 'import', name };
-    return { kind: 'klp', target: { module: found.owner, name, sympos: 0, evidence: 'export', patchedName, info } };
+  /** Undefined where the object does not export what it defines. Others may export a name that is none of theirs here. */
+  private ownExportLink(symbol: number): Link | undefined {
+    const { patched, symvers, objectName } = this.input;
+    const info = patched.table.info[symbol]!;
+    const name = patched.name(symbol);
+    const exported = info >>> 4 === STB_LOCAL ? undefined : symvers.get(name);
+    return exported?.owner === objectName ? exportLink(exported, name, info) : undefined;
+  }
+
+  /**
+   * Whether what `owner` exports is there whenever the patched object is: the livepatch core resolves names while the patched
+   * module is loaded, and fails that where the other module is not.
+   */
+  private dependsOn(owner: string): boolean {
+    const { orig: { object, table }, symvers, objectName } = this.input;
+    if (owner === 'vmlinux' || owner === objectName) return true;
+    if (this.dependencies === undefined) {
+      this.dependencies = new Set();
+      for (let symbol = 1; symbol < table.symbols; symbol++) {
+        if (table.kind[symbol] !== Kind.UNDEFINED || table.info[symbol]! >>> 4 === STB_WEAK) continue;
+        this.dependencies.add(symvers.get(object.symbolName(symbol))?.owner ?? '');
+      }
+    }
+    return this.dependencies.has(owner);
+  }
+
+  private refuseDependency(owner: string, name: string, from: Copy, at: number): Link {
+    const { patched, objectName } = this.input;
+    this.refusals.add('undeclared-dependency', name, patched.object.name(from.range.section), at, `${from.name} refers to ${name} of module ${owner}, and ${objectName} of ORIG uses nothing of that module`);
+    return { kind: 'refused' };
   }
 
   /** One of several names of a thing in ORIG, by the first whose position is known. */
@@ -142,8 +169,6 @@ export class Linkage implements Links {
     return { kind: 'refused' };
   }
 
-  private globals: Map<string, number> | undefined;
-
   /** ORIG's global or undefined symbol of this name and sort, 0 if there is none. One pass over the symbol table, when first needed. */
   private globalNamed(name: string, symbol: number): number {
     const { orig, patched } = this.input;
@@ -158,4 +183,9 @@ export class Linkage implements Links {
     const found = this.globals.get(name) ?? 0;
     return found !== 0 && (orig.table.kind[found] === Kind.UNDEFINED) === (patched.table.kind[symbol] === Kind.UNDEFINED) ? found : 0;
   }
+}
+
+function exportLink({ owner, namespace }: Export, name: string, info: number): Link {
+  if (owner === 'vmlinux' && !namespace.startsWith(NAMED_MODULES)) return { kind: 'import', name };
+  return { kind: 'klp', target: { module: owner, name, sympos: 0, evidence: 'export', patchedName: name, info } };
 }

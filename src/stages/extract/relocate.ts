@@ -44,7 +44,7 @@ export class Relocator {
     const at = field - copy.range.start;
     const width = patched.arch.machine === EM_X86_64 ? LOADABLE.get(type) : 0;
     if (width === undefined) {
-      this.refuse('unsupported-relocation', copy, at, patched.arch.relocationName(type), `${copy.name} has a relocation of ${patched.arch.relocationName(type)}, which the module loader does not apply`);
+      this.refuse('unsupported-relocation', copy, at, copy.name, `${copy.name} has a relocation of ${patched.arch.relocationName(type)}, which the module loader does not apply`);
       return;
     }
     // The loader wants zeros where it writes.
