@@ -7,6 +7,8 @@ import { isContent, isTable, moduleSection, tableAlign } from './section-names';
 import type { Symvers } from '../symvers';
 
 const NOP = 0x90;
+/** The loader goes by its own structs; a size that is none is not passed on. */
+const LARGEST_ENTRY = 4096;
 
 /** Where something of an object is in the module: a symbol, and bytes behind it. */
 interface Moved {
@@ -62,7 +64,7 @@ function placeSections(objects: readonly LivepatchObject[], image: ModuleImage, 
     // Zeros of one part are written out where another has bytes, and in the per-CPU section, which the loader copies.
     const zeros = name !== '.data..percpu' && parts.every((part) => part.type === SHT_NOBITS);
     const type = zeros ? SHT_NOBITS : parts.every((part) => part.type === SHT_NOTE) ? SHT_NOTE : SHT_PROGBITS;
-    const entsize = isTable(name) && parts.every((part) => part.entsize === parts[0]!.entsize) ? parts[0]!.entsize : 0;
+    const entsize = isTable(name) && parts.every((part) => part.entsize === parts[0]!.entsize) && parts[0]!.entsize <= LARGEST_ENTRY ? parts[0]!.entsize : 0;
     const section = image.section(name, flags, { type, entsize, apart });
     for (const part of parts) {
       const content = part.type === SHT_NOBITS ? part.size : part.bytes;

@@ -6,6 +6,8 @@ import type { LivepatchObject } from '../object';
 const LARGEST_ALIGN = 65_536;
 /** A module with all its data has to fit into the kernel's 1 GiB for modules. */
 const LARGEST_ZEROS = 2 ** 28;
+/** Per-CPU data of all modules shares a few KiB (PERCPU_MODULE_RESERVE) and what vmalloc gives in pages. */
+const LARGEST_PERCPU = 2 ** 20;
 
 /** Appends to `found` sections and symbols that no kernel object has and no module can hold: objects come from files. */
 export function checkShape(objects: readonly LivepatchObject[], found: Diagnostic[]): void {
@@ -15,6 +17,7 @@ export function checkShape(objects: readonly LivepatchObject[], found: Diagnosti
     for (const { name, align, type, flags, size } of object.sections) {
       if (!Number.isInteger(Math.log2(align)) || align > LARGEST_ALIGN) refuse(name, `has the alignment ${align}`);
       if (type === SHT_NOBITS && size > LARGEST_ZEROS) refuse(name, `has ${size} bytes of zeros`);
+      if (name.startsWith('.data..percpu') && size > LARGEST_PERCPU) refuse(name, `has ${size} bytes for each processor`);
       if ((flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) === (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) refuse(name, 'is writable and executable, which the module loader refuses');
     }
     for (const { name, section, value, size } of object.symbols) {
