@@ -1,8 +1,11 @@
 /** klpflow as a library: everything the commands use, and nothing else of the inside. */
 export { correlateObjects, diff, explain, scanObject, type CorrelateResult, type DiffRequest, type DiffResult, type PairRequest, type ScanResult } from './pipeline/diff';
+export { link, type LinkRequest, type LinkResult, type ModuleRequest } from './pipeline/link';
 export { listRuns, statusOf, type RunListing, type StatusResult } from './pipeline/status';
 export { STAGES, type Explanation, type ProgressEvent, type RunReport, type StageReport } from './pipeline/types';
 export type { RunOptions } from './pipeline/flow';
 export type { TaskRecord } from './pipeline/pool';
+export type { OutputReport, OutputRequest } from './pipeline/output';
 export { CATALOGUE, KlpflowError, diagnosticOf, isAllowable, type Diagnostic, type DiagnosticCode } from './diagnostics';
 export { readStructSizes } from './pipeline/btf-file';
+export { postLinkModule } from './pipeline/post-link';

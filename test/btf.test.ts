@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KlpflowError } from '../src/diagnostics';
-import { structSizes } from '../src/livepatch/btf';
+import { structLayouts, structSizes } from '../src/livepatch/btf';
+import { KERNELS, pairsOf, skipWithout, unavailable, unpack } from './support/corpus';
 
 /** One BTF type: kind, vlen, size or type, name, words behind the head. */
 interface Type {
@@ -100,9 +103,62 @@ describe('BTF', () => {
       bytes[at] = value;
       try {
         structSizes(bytes, ['bug_entry'], 'types.btf');
+        structLayouts(bytes, ['bug_entry'], 'types.btf');
       } catch (error) {
         expect(error, `byte ${at} = ${value}`).toBeInstanceOf(KlpflowError);
       }
     }
   });
+
+  /** Names of members are those of types: one named type a name, so that both are in the strings. */
+  const NAMES: Type[] = ['outer', 'first', 'inside', 'flag', 'last'].map((name) => ({ kind: 8, name, size: 1 }));
+  /** Offset of a name of NAMES: the strings begin with NUL, then '' again for the first type's own. */
+  const nameAt = (name: string): number => 1 + NAMES.slice(0, NAMES.findIndex((type) => type.name === name)).reduce((sum, type) => sum + type.name!.length + 1, 0);
+
+  test('offsets of members, also within anonymous unions; bit-fields have none', () => {
+    // A member of an anonymous union taken for missing, or counted from the union, moves `init` in struct module.
+    const types: Type[] = [
+      ...NAMES,
+      { kind: 5, size: 8, vlen: 1, words: [nameAt('inside'), 1, 0] },
+      { kind: 0x80 | 4, name: 'outer', size: 24, vlen: 4, words: [nameAt('first'), 1, 0, 0, NAMES.length + 1, 64, nameAt('flag'), 1, (1 << 24) | 128, nameAt('last'), 1, 160] },
+    ];
+    expect(structLayouts(btf(types), ['outer', 'absent'], 'vmlinux')).toEqual({ outer: { size: 24, offsets: { first: 0, inside: 8, last: 20 } } });
+    expect(structLayouts(btf(types, false), ['outer'], 'vmlinux')['outer']!.offsets).toEqual({ first: 0, inside: 8, last: 20 });
+  });
+
+  test('anonymous types that hold themselves come to an end', () => {
+    // Two such members double the work at each level.
+    const itself = NAMES.length + 1;
+    const types: Type[] = [...NAMES, { kind: 4, size: 8, vlen: 2, words: [0, itself, 0, 0, itself, 0] }, { kind: 4, name: 'outer', size: 8, vlen: 1, words: [0, itself, 0] }];
+    expect(structLayouts(btf(types), ['outer'], 'vmlinux')).toEqual({ outer: { size: 8, offsets: {} } });
+  });
+
+  test('the split BTF of a module is refused as such', () => {
+    // Read as if it were whole, its names are none and every struct is missing, which sounds like another kernel.
+    const whole = btf(STRUCTS);
+    const names = whole.length - 'bug_entry\0alt_instr\0'.length - 1;
+    const headless = Buffer.from(whole);
+    headless[names] = 0x61;
+    const beyond = Buffer.from(whole);
+    beyond.writeUInt32LE(0x10000, 24);
+    for (const bytes of [headless, beyond]) for (const read of [structSizes, structLayouts]) expect(thrown(() => read(bytes, ['bug_entry'], 'module.btf')).code).toBe('no-btf');
+  });
+
+  test('a kind that is not known is no reason to guess where the next type starts', () => {
+    expect(thrown(() => structSizes(btf([{ kind: 25, name: 'new' }, ...STRUCTS]), ['bug_entry'], 'vmlinux')).message).toContain('kind 25');
+  });
+
+  for (const kernel of KERNELS) {
+    test(`livepatch structs of ${kernel}`, (context) => {
+      // Read wrongly, the kernel's list heads are written over the next entry's name.
+      skipWithout(context, unavailable(kernel, true));
+      const path = join(dirname(unpack(kernel, pairsOf(kernel)[0]!).orig), 'types.btf');
+      const layouts = structLayouts(readFileSync(path), ['klp_patch', 'klp_object', 'klp_func', 'klp_callbacks', 'klp_state', 'module'], path);
+      expect(layouts['klp_patch']).toMatchObject({ size: 200, offsets: { mod: 0, objs: 8, states: 16, replace: 24 } });
+      expect(layouts['klp_object']).toMatchObject({ size: 168, offsets: { name: 0, funcs: 8, callbacks: 16 } });
+      expect(layouts['klp_func']).toMatchObject({ size: 152, offsets: { old_name: 0, new_func: 8, old_sympos: 16 } });
+      expect(layouts['klp_state']).toMatchObject({ size: 24, offsets: { id: 0, version: 8 } });
+      expect(layouts['module']).toMatchObject(kernel === 'debian-6.12-gcc' ? { size: 1280, offsets: { name: 24, init: 312, exit: 1200 } } : { size: 1216, offsets: { name: 24, init: 304, exit: 1176 } });
+    });
+  }
 });

@@ -345,7 +345,8 @@ describe('help', () => {
   test('without a command: the list of commands', async () => {
     const ran = await running([]);
     expect(ran).toMatchObject({ status: 0, stderr: '' });
-    for (const command of Object.keys(commands)) expect(ran.stdout).toMatch(new RegExp(`^  ${command} +[a-z]`, 'm'));
+    // A command of several words stands under the first one, its topic.
+    for (const command of Object.keys(commands)) expect(ran.stdout).toMatch(new RegExp(`^  ${command.split(':')[0]} +[a-z]`, 'm'));
   });
 });
 

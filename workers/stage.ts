@@ -4,9 +4,10 @@
  * Objects and tables stay open between tasks of a run, keyed by path and identity; a file that changed meanwhile is an
  * error here, not a surprise later.
  */
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { threadId, workerData } from 'node:worker_threads';
-import { diagnosticOf, KlpflowError } from '../src/diagnostics';
+import { diagnosticOf, fileError, KlpflowError } from '../src/diagnostics';
 import { ElfObject, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
@@ -19,6 +20,14 @@ import { Side, comparePairs } from '../src/stages/compare';
 import { assess } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
 import { explainSymbol } from '../src/stages/explain';
+import { extract } from '../src/stages/extract';
+import { checkRunningKernel } from '../src/stages/running-kernel';
+import { SymbolPositions } from '../src/stages/sympos';
+import { traceableNames } from '../src/livepatch/ftrace-list';
+import { platformFacts } from '../src/livepatch/facts';
+import { writeKlpObject } from '../src/livepatch/klp';
+import { KernelListing } from '../src/livepatch/listing';
+import { Symvers } from '../src/livepatch/symvers';
 import type { AnswerOf, Cost, ObjectRef, PairRef, Reply, TaskName, TaskOf } from '../src/pipeline/types';
 
 type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
@@ -123,9 +132,23 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
   },
 
-  assess({ pair, ...input }) {
+  assess({ pair, ftrace, ...input }) {
     const { orig, patched, pairing } = sidesOf(pair);
-    return { answer: assess({ ...input, pairing, orig, patched }) };
+    const traceable = ftrace === null ? undefined : read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), input.objectName, path));
+    return { answer: assess({ ...input, traceable, pairing, orig, patched }) };
+  },
+
+  extract({ pair, included, undecided, objectName, provenance, symvers, kernel }) {
+    const { orig, patched, pairing } = sidesOf(pair);
+    const listing = kernel === null ? null : read(kernel, KernelListing.open);
+    const positions = new SymbolPositions(orig, objectName, listing);
+    const { object, klpSymbols, replaced, references, diagnostics } = extract({
+      pairing, orig, patched, objectName, included, undecided: new Set(undecided), provenance, facts: platformFacts(orig.object),
+      symvers: read(symvers, (path) => Symvers.parse(readFileSync(path, 'utf8'), path)), positions,
+    });
+    // With the running kernel at hand it is proven that ORIG is that kernel's code.
+    if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
+    return { answer: { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } } };
   },
 
   explain({ pair, symbol, context }) {
@@ -180,6 +203,16 @@ type Input = Pick<ObjectRef, 'path' | 'identity'>;
 function keep(input: Input, place: RecordPlace, kind: string, messages: Iterable<Uint8Array>): void {
   mustBe(fileIdentity(input.path), input);
   writeRecords(place, kind, messages);
+}
+
+/** Reads a file that is no part of the pair. @throws KlpflowError `input-changed`, `unreadable`, the reader's own */
+function read<T>(input: Input, reader: (path: string) => T): T {
+  mustBe(fileIdentity(input.path), input);
+  try {
+    return reader(input.path);
+  } catch (cause) {
+    throw cause instanceof KlpflowError ? cause : fileError(input.path, cause, 'read');
+  }
 }
 
 function mustBe(now: FileIdentity, { path, identity }: Input): void {

@@ -1,5 +1,29 @@
 import type { Disassembler } from './instructions';
 
+/** A relocation within a function's code. */
+export interface CodeRela {
+  /** Bytes from the section's start. */
+  offset: number;
+  type: number;
+  /** Name of the symbol. */
+  name: string;
+}
+
+/** A function as ftrace looks at it. */
+export interface FunctionCode {
+  /** Bytes of its section. */
+  content: Uint8Array;
+  /** Where the symbol stands in the section, and where its function ends. */
+  start: number;
+  end: number;
+  /** st_other of the symbol. */
+  other: number;
+  /** Whether `__patchable_function_entries` has an entry for it; null where the object has no such section. */
+  patchable: boolean | null;
+  /** Its relocations in offset order. */
+  relas: readonly CodeRela[];
+}
+
 /** What the differ must know about a processor. One file a processor implements it. */
 export interface Arch {
   readonly machine: number;
@@ -10,6 +34,8 @@ export interface Arch {
   readonly none: number;
   /** What to add to the addend of a PC-relative code reference at `field`, apart from the bytes after the field. */
   bias(type: number): number;
+  /** The bytes that linking may write for a relocation of this type: [from, to) counted from its offset. */
+  linked(type: number): readonly [from: number, to: number];
   /**
    * Bytes of the instruction that follow the relocated field at `field`: the processor counts from the instruction's
    * end, so `cmpb $0, x(%rip)` has an addend of -5. Returns -1 where the bytes before the field do not tell; then the
@@ -26,6 +52,20 @@ export interface Arch {
    */
   forEachPossibleBranch(bytes: Uint8Array, start: number, end: number, visit: (target: number) => void): void;
   relocationName(type: number): string;
+  /** The relocation that stores a 64-bit address. */
+  readonly address64: number;
+  /** How many of the bytes before a function's symbol, the first one of its section, belong to the function: NOPs, or the distance to its TOC. */
+  leadIn(content: Uint8Array, start: number): number;
+  /** What fills a gap before a function. */
+  readonly gapByte: number;
+  /** Offset in its section of the place that ftrace rewrites, undefined where the function has none. */
+  ftraceSite(code: FunctionCode): number | undefined;
+  /** Bytes from a function's symbol to where callers of its own module enter, by st_other; 0 but on ppc64. */
+  localEntry(other: number): number;
+  /** Whether a relocation of this type stores the address of a function to be called through it; `inToc`: it is one of .toc's. */
+  isFunctionPointer(type: number, inToc: boolean): boolean;
+  /** Whether a relocation of this type is the module loader's business whatever it names (distances to the TOC). */
+  isLoadersOwn(type: number): boolean;
   /** A decoder; heavy, so made once and only where instructions have to be looked at. */
   disassembler(): Disassembler;
 }

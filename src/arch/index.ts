@@ -1,9 +1,12 @@
 import { KlpflowError } from '../diagnostics';
+import { aarch64 } from './aarch64';
 import type { Arch } from './arch';
-import { aarch64, loongarch64, ppc64, s390 } from './generic';
+import { loongarch64 } from './loongarch64';
+import { ppc64 } from './ppc64';
+import { s390 } from './s390';
 import { x86_64 } from './x86-64';
 
-export type { Arch } from './arch';
+export type { Arch, CodeRela, FunctionCode } from './arch';
 export { lineArgument, printsValues, type Disassembler, type Instruction } from './instructions';
 
 const ALL: readonly Arch[] = [x86_64, aarch64, ppc64, s390, loongarch64];

@@ -1,9 +1,10 @@
 import {
-  EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
+  EM_X86_64, R_X86_64_16, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
 } from '../elf';
 import type { Arch } from './arch';
 import { x86Disassembler } from './x86-64-decode';
 
+const NOP = 0x90;
 const PC8 = 15;
 const PC16 = 13;
 const GOTPCREL = 9;
@@ -11,6 +12,12 @@ const GOTPC32 = 26;
 const GOTPCRELX = 41;
 const REX_GOTPCRELX = 42;
 const PC_RELATIVE = new Set<number>([R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_PC64, PC8, PC16, GOTPCREL, GOTPC32, GOTPCRELX, REX_GOTPCRELX]);
+
+/** What is not the four bytes of the field. The linker turns `mov x@GOTPCREL(%rip), reg` into `lea`: the opcode, with a REX prefix before it, stands before the field. */
+const LINKED: Record<number, readonly [number, number]> = {
+  [R_X86_64_NONE]: [0, 0], [R_X86_64_64]: [0, 8], [R_X86_64_PC64]: [0, 8], [R_X86_64_16]: [0, 2], [PC16]: [0, 2], [R_X86_64_8]: [0, 1], [PC8]: [0, 1],
+  [GOTPCRELX]: [-2, 4], [REX_GOTPCRELX]: [-3, 4],
+};
 
 const NAMES: Record<number, string> = {
   [R_X86_64_NONE]: 'R_X86_64_NONE', [R_X86_64_64]: 'R_X86_64_64', [R_X86_64_PC32]: 'R_X86_64_PC32', [R_X86_64_PLT32]: 'R_X86_64_PLT32',
@@ -54,9 +61,24 @@ export const x86_64: Arch = {
   none: R_X86_64_NONE,
   isPcRelative: (type) => PC_RELATIVE.has(type),
   bias: (type) => (type === PC8 ? 1 : type === PC16 ? 2 : type === R_X86_64_PC64 ? 8 : 4),
+  linked: (type) => LINKED[type] ?? [0, 4],
   tails: [0, 1, 2, 4],
   relocationName: (type) => NAMES[type] ?? `R_X86_64_${type}`,
   disassembler: x86Disassembler,
+  address64: R_X86_64_64,
+  gapByte: NOP,
+  localEntry: () => 0,
+  isLoadersOwn: () => false,
+  isFunctionPointer: (type) => type === R_X86_64_32S,
+
+  // Call depth tracking and FineIBT write to the padding: before objtool has named it (__pfx_), it is what fills the section before the function.
+  leadIn: (content, start) => (content.subarray(0, start).every((byte) => byte === NOP) ? start : 0),
+
+  // The call of -mfentry comes first, apart from endbr64 and prefixes; objtool --mnop leaves its relocation with type NONE.
+  ftraceSite({ relas: [first] }) {
+    const called = first?.name === '__fentry__' && (first.type === R_X86_64_NONE || first.type === R_X86_64_PC32 || first.type === R_X86_64_PLT32);
+    return called && first.offset > 0 ? first.offset - 1 : undefined;
+  },
 
   // Instruction boundaries are not known, so every byte that could be an opcode of a branch is taken for one: e8 e9 rel32,
   // 0f 8x rel32, 7x eb e0-e3 rel8.

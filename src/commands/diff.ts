@@ -1,9 +1,10 @@
 import { diff, type DiffResult } from '../index';
 import { renderDiff } from '../report/text';
-import { DIFF_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
+import { outputOf } from './support/output';
+import { DIFF_FLAGS, OUTPUT_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
 
 /** Exit codes of the contract, by verdict. */
-const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
+export const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
 
 export default class Diff extends RunCommand {
   static override summary = 'find what changed between two kernel objects, and whether it can be livepatched';
@@ -16,12 +17,12 @@ export default class Diff extends RunCommand {
   ];
   static override enableJsonFlag = true;
   static override args = PAIR_ARGS;
-  static override flags = DIFF_FLAGS;
+  static override flags = { ...DIFF_FLAGS, ...OUTPUT_FLAGS };
 
   async run(): Promise<DiffResult> {
     const { args, flags } = await this.parse(Diff);
     this.checkAllowed(flags.allow ?? []);
-    const result = await this.running(flags, (options) => diff({ ...options, ...args, module: flags.module, allow: flags.allow ?? [] }));
+    const result = await this.running(flags, (options) => diff({ ...options, ...args, module: flags.module, ftrace: flags.ftrace, allow: flags.allow ?? [], ...outputOf(flags) }));
     this.log(renderDiff(result, args.orig, args.patched, flags['run-dir']));
     process.exitCode = EXIT[result.verdict];
     return result;

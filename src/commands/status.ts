@@ -22,6 +22,7 @@ export default class Status extends RunCommand {
       for (const { file, bytes, state } of records) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
     }
     if (args.patched !== undefined) this.log(status.outcomes.length === 0 ? 'no outcome of this pair' : 'outcomes of this pair, by the options they are for:');
+    for (const { file, bytes, state } of status.livepatches) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
     for (const { file, bytes, state, options } of status.outcomes) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}${options === null ? '' : `  ${JSON.stringify(options)}`}`);
     return status;
   }

@@ -6,7 +6,7 @@
  */
 export type Severity = 'error' | 'refusal' | 'warning' | 'note';
 
-/** Where a diagnostic applies. `offset` is in bytes: from the symbol where one is named, else from the file's start. */
+/** Where a diagnostic applies. `offset` is in bytes: from the symbol where one is named, else from the section, else from the file's start. */
 export interface Where {
   object?: string;
   section?: string;
@@ -52,6 +52,14 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Decompress it first: objcopy --decompress-debug-sections FILE.',
   },
+  'dropped-reference': {
+    severity: 'refusal',
+    hint: 'The linker script of modules drops that section: move what is needed to ordinary code or data.',
+  },
+  'duplicate-definition': {
+    severity: 'refusal',
+    hint: 'Rename one of them, or make both static.',
+  },
   'init-change': {
     severity: 'refusal',
     hint: 'Init and exit code is dropped from the running kernel: move the change to code that still runs, or into a callback.',
@@ -72,6 +80,18 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Run the same command again: it goes on from the last finished shard.',
   },
+  'kernel-mismatch': {
+    severity: 'refusal',
+    hint: 'Take ORIG, --btf, --template and --symvers from one build of the kernel that runs.',
+  },
+  'late-key': {
+    severity: 'refusal',
+    hint: 'A livepatch cannot use another module\'s key: test it with static_key_enabled(), call through KLP_STATIC_CALL(), or patch a caller.',
+  },
+  'late-key-dropped': {
+    severity: 'warning',
+    hint: 'Nothing else changes: the rest of the function works.',
+  },
   'machine-mismatch': {
     severity: 'error',
     hint: 'Both objects must be built for the same processor and byte order.',
@@ -80,21 +100,61 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'The file is damaged or was not finished; build it again.',
   },
+  'malformed-symbol-list': {
+    severity: 'error',
+    hint: 'Pass a linked vmlinux, or the text of /proc/kallsyms, System.map or `readelf -sW vmlinux`, of the running kernel.',
+  },
   'malformed-symvers': {
     severity: 'error',
     hint: 'Pass the Module.symvers that the original kernel build wrote.',
+  },
+  'name-limit': {
+    severity: 'refusal',
+    hint: 'The kernel has no room for a longer name (55 characters for a module, 511 for a symbol): use a shorter one.',
   },
   'no-btf': {
     severity: 'error',
     hint: 'Pass /sys/kernel/btf/vmlinux of the running kernel, or a vmlinux that was built with CONFIG_DEBUG_INFO_BTF.',
   },
+  'no-kcfi-donor': {
+    severity: 'refusal',
+    hint: 'Pass a vmlinux.o that has built-in initcalls and exit calls: kCFI checks the type hashes of a module\'s init and exit functions.',
+  },
   'no-space': {
     severity: 'error',
     hint: 'Free some space, or choose another place with --run-dir DIR.',
   },
+  'no-symbol-version': {
+    severity: 'refusal',
+    hint: 'Pass the Module.symvers of the build of the running kernel, with CONFIG_MODVERSIONS.',
+  },
+  'no-vermagic': {
+    severity: 'refusal',
+    hint: 'Pass any module of the running kernel with --template FILE.ko.',
+  },
+  'not-a-module': {
+    severity: 'error',
+    hint: 'Pass any module of the running kernel, uncompressed and as its build left it (modprobe can say where: modinfo -n NAME).',
+  },
   'not-elf': {
     severity: 'error',
     hint: 'Pass the vmlinux.o (or a module\'s .o) that the kernel build leaves.',
+  },
+  'not-exported': {
+    severity: 'refusal',
+    hint: 'A module can only import exported symbols: pass the Module.symvers of this build (--symvers), or pass all livepatch objects together.',
+  },
+  'not-in-kernel': {
+    severity: 'refusal',
+    hint: 'The running kernel lists no such symbol: rebuild ORIG from exactly its source and configuration, and pass its own listing with --vmlinux.',
+  },
+  'not-klpflow-object': {
+    severity: 'error',
+    hint: 'Pass the object that `klpflow diff ORIG PATCHED -o FILE.o` (or `klpflow objtool klp diff`) wrote.',
+  },
+  'not-linked': {
+    severity: 'error',
+    hint: 'Pass the linked vmlinux, which lies beside vmlinux.o; or a copy of /proc/kallsyms, read as root.',
   },
   'not-regular-file': {
     severity: 'error',
@@ -107,6 +167,14 @@ export const CATALOGUE = {
   'not-traceable': {
     severity: 'refusal',
     hint: 'The kernel can only redirect functions that have an ftrace site: change a traceable caller instead.',
+  },
+  'orig-not-running-kernel': {
+    severity: 'refusal',
+    hint: 'ORIG was not built from the running kernel\'s source, configuration and compiler: rebuild it, or pass the listing of the kernel that it belongs to.',
+  },
+  'position-unknown': {
+    severity: 'refusal',
+    hint: 'Several symbols have this name and nothing tells which one is meant: pass the linked vmlinux with --vmlinux FILE.',
   },
   'run-dir-unusable': {
     severity: 'error',
@@ -137,6 +205,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Most often memory ran out: run the same command again, it goes on where it was, with fewer --workers.',
   },
+  'undeclared-dependency': {
+    severity: 'refusal',
+    hint: 'Use what the patched module already depends on, or look the symbol up at run time (symbol_get).',
+  },
   'unit-mismatch': {
     severity: 'warning',
     hint: 'Some compilation units exist in one build only; check that both were built from the same configuration.',
@@ -149,9 +221,113 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'klpflow reads ELF64 objects of x86-64, ppc64le, s390x, aarch64 and loongarch64.',
   },
+  'unusable-listing': {
+    severity: 'error',
+    hint: 'Pass the linked vmlinux with its symbol table, or a copy of /proc/kallsyms that root made.',
+  },
   'usage': {
     severity: 'error',
     hint: 'See --help.',
+  },
+  'unresolved-reference': {
+    severity: 'refusal',
+    hint: 'Nothing tells what this reference should reach in a module; patch a caller instead, and report the case.',
+  },
+  'unsupported-relocation': {
+    severity: 'refusal',
+    hint: 'Build both objects with the kernel\'s own flags (no PIC, -mcmodel=kernel).',
+  },
+  'verify-discarded-target': {
+    severity: 'refusal',
+    hint: 'The kernel gives this memory back after boot: make the livepatch without references to init or exit code and data.',
+  },
+  'verify-elf-form': {
+    severity: 'refusal',
+    hint: 'The module loader would refuse this file or misread it: write the module again from its objects.',
+  },
+  'verify-entry': {
+    severity: 'refusal',
+    hint: 'The kernel would rewrite or look up the wrong bytes when it loads the module: take the entries from the object that the code is from.',
+  },
+  'verify-import': {
+    severity: 'refusal',
+    hint: 'The loader cannot resolve this symbol: reach it through a klp relocation, or export it with its namespace declared.',
+  },
+  'verify-klp-func': {
+    severity: 'refusal',
+    hint: 'klp_enable_patch() would fail: name a function of the running kernel that has an ftrace site, and a sized function of the module.',
+  },
+  'verify-klp-section': {
+    severity: 'refusal',
+    hint: 'The livepatch core reads sections .klp.rela.OBJECT.SECTION with the flags ALLOC and RELA_LIVEPATCH: write the module again.',
+  },
+  'verify-klp-struct': {
+    severity: 'refusal',
+    hint: 'Lay klp_patch, klp_object and klp_func out as the kernel\'s BTF says, each array ended by a zero entry.',
+  },
+  'verify-klp-symbol': {
+    severity: 'refusal',
+    hint: 'A klp symbol is called .klp.sym.OBJECT.NAME,POSITION and its section index is SHN_LIVEPATCH (0xff20).',
+  },
+  'verify-late-relocation': {
+    severity: 'refusal',
+    hint: 'Relocations of a module are applied after the kernel has used these bytes: patch code that does not need one here.',
+  },
+  'verify-lock': {
+    severity: 'warning',
+    hint: 'Harmless on a machine with several processors; compare with the object that the code is from.',
+  },
+  'verify-missing-entry': {
+    severity: 'refusal',
+    hint: 'The kernel would leave this instruction as it is: carry the entry over from the object that the code is from.',
+  },
+  'verify-modinfo': {
+    severity: 'refusal',
+    hint: 'Take vermagic from a module of the running kernel (--template), and write license=GPL and livepatch=Y.',
+  },
+  'verify-module-struct': {
+    severity: 'refusal',
+    hint: 'Take the size of struct module and the places of init and exit from the kernel\'s BTF or from any of its modules.',
+  },
+  'verify-not-checked': {
+    severity: 'note',
+    hint: 'Pass what is missing (--vmlinux, --symvers, --btf, --template, --object) to have this checked, too.',
+  },
+  'verify-object-differs': {
+    severity: 'refusal',
+    hint: 'The module is not made from this object, or was damaged: write it again.',
+  },
+  'verify-prefix': {
+    severity: 'refusal',
+    hint: 'The kernel writes into the padding before a function: keep it, as NOPs, and the function\'s alignment.',
+  },
+  'verify-relocation': {
+    severity: 'refusal',
+    hint: 'The loader would refuse this relocation, or change other bytes than the operand: write the module again.',
+  },
+  'verify-runtime-constant': {
+    severity: 'refusal',
+    hint: 'The kernel fills boot-time constants in for its own code only: the module must read the variable.',
+  },
+  'verify-target': {
+    severity: 'refusal',
+    hint: 'The instruction would jump to, read or write a place that makes no sense: check the relocation\'s symbol and addend.',
+  },
+  'verify-target-range': {
+    severity: 'warning',
+    hint: 'Compilers do this for the end of a loop; compare with the object that the code is from (--object).',
+  },
+  'verify-unresolved': {
+    severity: 'refusal',
+    hint: 'Make the livepatch for the kernel that runs: the livepatch core finds symbols by name and position in kallsyms.',
+  },
+  'verify-unwind': {
+    severity: 'refusal',
+    hint: 'Stacks through this code would be unreliable and transitions would never end: carry the ORC entries and their terminators over.',
+  },
+  'verify-version': {
+    severity: 'refusal',
+    hint: 'Take the CRCs from the Module.symvers of the running kernel\'s build.',
   },
   'write-failed': {
     severity: 'error',

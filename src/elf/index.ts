@@ -1,4 +1,7 @@
 export * from './constants';
 export * from './words';
+export { ElfFile } from './file';
+export { ElfImage } from './image';
 export { ElfObject } from './object';
+export { stringEnd } from './string-end';
 export { MappedFile, fileIdentity, sameIdentity, type FileIdentity } from './mapped-file';

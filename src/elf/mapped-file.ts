@@ -25,6 +25,11 @@ export class MappedFile {
     readonly bytes: Uint8Array,
   ) {}
 
+  /** A file that this process made and holds in memory; `path` is what messages call it. */
+  static ofBytes(bytes: Uint8Array, path: string): MappedFile {
+    return new MappedFile(path, { device: '', inode: '', size: bytes.length, mtimeNs: '', ctimeNs: '' }, bytes);
+  }
+
   /** @throws KlpflowError `unreadable`, `not-regular-file`, `not-elf` (empty file), `input-too-large` */
   static open(path: string): MappedFile {
     let fd: number;

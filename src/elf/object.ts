@@ -1,157 +1,18 @@
-import { KlpflowError, type DiagnosticCode } from '../diagnostics';
-import {
-  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, ET_REL, EV_CURRENT, RELA_SIZE, SHDR_SIZE, SHF_COMPRESSED, SHN_LORESERVE,
-  SHN_XINDEX, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SYM_SIZE,
-} from './constants';
+import { ET_DYN, ET_EXEC, ET_REL, RELA_SIZE, SHF_ALLOC, SHT_REL, SHT_SYMTAB } from './constants';
+import { ElfFile } from './file';
 import { MappedFile } from './mapped-file';
-import {
-  RELA_FIELDS, SHDR_FIELDS, SHDR_WORDS, SH_ALIGN, SH_ENTSIZE, SH_FLAGS, SH_INFO, SH_LINK, SH_NAME, SH_OFFSET, SH_SIZE, SH_TYPE, SYM_FIELDS,
-  HOST_LITTLE, WORD_FIELDS, tableWords, u64,
-} from './words';
+import { RELA_FIELDS } from './words';
 
 /**
  * A relocatable ELF64 object over a mapping.
  *
- * `open` checks the whole section table once: after it every section's bytes lie within the file, every string
- * table ends in a NUL, every rela section holds whole records, links to the symbol table and applies to a section
- * that exists. What a *record* says (a symbol's name or section, a rela's symbol or offset) is checked by whoever reads it.
+ * After `open` every rela section holds whole records, links to the symbol table and applies to a section that exists,
+ * besides what holds for every file. A rela's symbol and offset are checked by whoever reads them.
  */
-export class ElfObject {
-  readonly bytes: Uint8Array;
-  /** The whole mapping as words, for tables that can be read in place; see `mapsWords`. */
-  readonly words: Uint32Array;
-  /** Whether the file's byte order is the host's, i.e. 4-aligned tables are read where they lie. */
-  readonly mapsWords: boolean;
-  readonly little: boolean;
-  readonly machine: number;
-  /** Processor flags of the file header (the ABI version on ppc64). */
-  readonly flags: number;
-  /** Number of section headers, from section 0 where the file has 0xff00 or more. */
-  readonly sectionCount: number;
-  /** Section headers as words: header i starts at word i * SHDR_WORDS. */
-  readonly headers: Uint32Array;
-  /** File offset of the section headers. */
-  readonly headersOffset: number;
-  /** Symbols as words (SYM_WORDS each); empty where the file has no symbol table. */
-  readonly symbols: Uint32Array;
-  readonly symbolCount: number;
-  /** Section numbers of symbols whose st_shndx is SHN_XINDEX; empty where the file has none. */
-  readonly extendedIndex: Uint32Array;
-  /** Their file offset, 0 where the file has none. */
-  readonly extendedOffset: number;
-  /** File range of the symbols' string table. */
-  readonly strings: { start: number; end: number };
-  readonly symtabSection: number;
-  /** File range of the sections' names. */
-  readonly sectionNames: { start: number; end: number };
-
+export class ElfObject extends ElfFile {
   /** Maps and checks `path`. @throws KlpflowError for every file that is not a well-formed ELF64 relocatable object */
   static open(path: string): ElfObject {
     return new ElfObject(MappedFile.open(path));
-  }
-
-  constructor(readonly file: MappedFile) {
-    const { bytes } = file;
-    this.bytes = bytes;
-    this.words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
-    this.little = this.checkIdent();
-    this.mapsWords = this.little === HOST_LITTLE;
-    const header = new DataView(bytes.buffer, bytes.byteOffset, EHDR_SIZE);
-    const type = header.getUint16(16, this.little);
-    if (type !== ET_REL) {
-      const kind = type === 2 ? 'an executable' : type === 3 ? 'a shared object or a position-independent executable' : type === 4 ? 'a core dump' : `of type ${type}`;
-      this.fail('not-relocatable', 16, `${file.path} is ${kind}, not a relocatable object`);
-    }
-    if (header.getUint32(20, this.little) !== EV_CURRENT) this.malformed(20, 'e_version is not 1');
-    this.machine = header.getUint16(18, this.little);
-    this.flags = header.getUint32(48, this.little);
-    if (header.getUint16(58, this.little) !== SHDR_SIZE) this.malformed(58, `e_shentsize is not ${SHDR_SIZE}`);
-
-    const table = Number(header.getBigUint64(40, this.little));
-    if (table === 0) this.malformed(40, 'the file has no section headers');
-    if (table + SHDR_SIZE > bytes.length) this.malformed(40, `section headers at ${table} lie past the end of the file (${bytes.length} bytes): it is truncated`);
-    const first = this.table(table, SHDR_SIZE, SHDR_FIELDS);
-    this.sectionCount = header.getUint16(60, this.little) || u64(first, SH_SIZE);
-    if (this.sectionCount === 0 || table + this.sectionCount * SHDR_SIZE > bytes.length) {
-      this.malformed(40, `${this.sectionCount} section headers at ${table} do not fit into ${bytes.length} bytes`);
-    }
-    this.headersOffset = table;
-    this.headers = this.table(table, this.sectionCount * SHDR_SIZE, SHDR_FIELDS);
-    const shstrndx = header.getUint16(62, this.little);
-    const namesSection = shstrndx === SHN_XINDEX ? first[SH_LINK]! : shstrndx;
-
-    const { symtab, extended } = this.checkSections(table);
-    this.sectionNames = this.stringTable(namesSection, 62);
-    this.symtabSection = symtab;
-    if (symtab === 0) {
-      this.symbols = new Uint32Array(0);
-      this.extendedIndex = new Uint32Array(0);
-      this.strings = { start: 0, end: 0 };
-    } else {
-      this.symbols = this.table(this.offset(symtab), this.size(symtab), SYM_FIELDS);
-      this.strings = this.stringTable(this.link(symtab), table + symtab * SHDR_SIZE + SH_LINK * 4);
-      this.extendedIndex = extended === 0 ? new Uint32Array(0) : this.table(this.offset(extended), this.size(extended), WORD_FIELDS);
-    }
-    this.extendedOffset = extended === 0 ? 0 : this.offset(extended);
-    this.symbolCount = this.symbols.length / (SYM_SIZE / 4);
-    if (extended !== 0 && this.extendedIndex.length < this.symbolCount) {
-      this.malformed(this.offset(extended), `SHT_SYMTAB_SHNDX has ${this.extendedIndex.length} entries for ${this.symbolCount} symbols`);
-    }
-  }
-
-  get path(): string {
-    return this.file.path;
-  }
-
-  name(section: number): string {
-    return this.text(this.nameOffset(section), this.sectionNames.end);
-  }
-
-  /** File offset of a section's name, which ends in a NUL. @throws KlpflowError `malformed-elf` */
-  nameOffset(section: number): number {
-    const start = this.sectionNames.start + this.headers[section * SHDR_WORDS + SH_NAME]!;
-    if (start >= this.sectionNames.end) this.malformed(start, `the name of section ${section} lies outside the string table`);
-    return start;
-  }
-
-  type(section: number): number {
-    return this.headers[section * SHDR_WORDS + SH_TYPE]!;
-  }
-
-  /** Low 32 bits of sh_flags; the high half holds no flag that kernel objects use. */
-  sectionFlags(section: number): number {
-    return this.headers[section * SHDR_WORDS + SH_FLAGS]!;
-  }
-
-  offset(section: number): number {
-    return u64(this.headers, section * SHDR_WORDS + SH_OFFSET);
-  }
-
-  size(section: number): number {
-    return u64(this.headers, section * SHDR_WORDS + SH_SIZE);
-  }
-
-  link(section: number): number {
-    return this.headers[section * SHDR_WORDS + SH_LINK]!;
-  }
-
-  info(section: number): number {
-    return this.headers[section * SHDR_WORDS + SH_INFO]!;
-  }
-
-  align(section: number): number {
-    return u64(this.headers, section * SHDR_WORDS + SH_ALIGN);
-  }
-
-  entsize(section: number): number {
-    return u64(this.headers, section * SHDR_WORDS + SH_ENTSIZE);
-  }
-
-  /** A section's bytes where they lie in the mapping; empty for NOBITS. */
-  content(section: number): Uint8Array {
-    if (this.type(section) === SHT_NOBITS) return this.bytes.subarray(0, 0);
-    const offset = this.offset(section);
-    return this.bytes.subarray(offset, offset + this.size(section));
   }
 
   /** A rela section's records as words (RELA_WORDS each), in file order, which need not be offset order. */
@@ -159,99 +20,21 @@ export class ElfObject {
     return this.table(this.offset(section), this.size(section), RELA_FIELDS);
   }
 
-  /** The symbol's full name. @throws KlpflowError `malformed-elf` when st_name points outside the string table */
-  symbolName(symbol: number): string {
-    const start = this.strings.start + this.symbols[symbol * (SYM_SIZE / 4)]!;
-    if (start >= this.strings.end) this.malformed(this.offset(this.symtabSection) + symbol * SYM_SIZE, `symbol ${symbol}: st_name lies outside the string table`);
-    return this.text(start, this.strings.end);
+  protected checkType(type: number): void {
+    if (type === ET_REL) return;
+    const kind = type === ET_EXEC ? 'an executable' : type === ET_DYN ? 'a shared object or a position-independent executable' : type === 4 ? 'a core dump' : `of type ${type}`;
+    this.fail('not-relocatable', 16, `${this.path} is ${kind}, not a relocatable object`);
   }
 
-  /** Bytes from `start` to the next NUL, as text. File offsets; the range ends at `end` at the latest. */
-  text(start: number, end: number): string {
-    let stop = start;
-    while (stop < end && this.bytes[stop] !== 0) stop++;
-    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, stop - start).toString('utf8');
-  }
-
-  /** @throws KlpflowError always: `malformed-elf` at a file offset, saying what was expected */
-  malformed(offset: number, expected: string): never {
-    this.fail('malformed-elf', offset, `${this.path}: at offset ${offset}: ${expected}`);
-  }
-
-  private fail(code: DiagnosticCode, offset: number, message: string): never {
-    throw new KlpflowError(code, message, { object: this.path, offset });
-  }
-
-  private table(offset: number, length: number, fields: readonly number[]): Uint32Array {
-    return tableWords(this.bytes, this.little, offset, length, fields);
-  }
-
-  private checkIdent(): boolean {
-    const { bytes } = this;
-    const { path } = this.file;
-    const magic = bytes.length < 4 ? 0 : ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0;
-    // Raw LLVM bitcode is 'BC' C0 DE, its wrapper 0B17C0DE: what Clang's LTO leaves as a unit's .o.
-    if (magic === 0x4243c0de || magic === 0xdec0170b) this.fail('bitcode', 0, `${path} is LLVM bitcode: code generation has not happened yet`);
-    if (magic === 0x213c6172) this.fail('not-elf', 0, `${path} is an ar archive, not an object`);
-    if (magic !== ELF_MAGIC) this.fail('not-elf', 0, `${path} is not an ELF file`);
-    if (bytes.length < EHDR_SIZE) this.malformed(0, `the file has ${bytes.length} bytes, an ELF header has ${EHDR_SIZE}: it is truncated`);
-    if (bytes[4] !== ELFCLASS64) this.fail('unsupported-object', 4, `${path} is a 32-bit object`);
-    if (bytes[5] !== ELFDATA2LSB && bytes[5] !== ELFDATA2MSB) this.malformed(5, 'the byte order is neither little nor big');
-    return bytes[5] === ELFDATA2LSB;
-  }
-
-  /** One pass over the section table; finds the symbol table and its extended index on the way. */
-  private checkSections(table: number): { symtab: number; extended: number } {
-    const { headers, sectionCount, bytes } = this;
-    let symtab = 0;
-    let extended = 0;
-    for (let i = 1, at = SHDR_WORDS; i < sectionCount; i++, at += SHDR_WORDS) {
-      const type = headers[at + SH_TYPE]!;
-      if (type === SHT_NULL) continue;
-      const where = table + i * SHDR_SIZE;
-      const size = u64(headers, at + SH_SIZE);
-      if (type === SHT_NOBITS) {
-        if (size > 2 ** 47) this.malformed(where, `section ${i} has ${size} bytes`);
-        continue;
-      }
-      const end = u64(headers, at + SH_OFFSET) + size;
-      if (end > bytes.length) this.malformed(where, `section ${i} ends at ${end}, past the end of the file (${bytes.length} bytes)`);
-      if (type === SHT_RELA) this.checkRela(i, at, where, size);
-      else if (type === SHT_SYMTAB) {
-        if (symtab !== 0) this.malformed(where, `sections ${symtab} and ${i} are both symbol tables`);
-        if (u64(headers, at + SH_ENTSIZE) !== SYM_SIZE || size % SYM_SIZE !== 0) this.malformed(where, `symbol table ${i} does not hold ${SYM_SIZE}-byte records`);
-        symtab = i;
-      } else if (type === SHT_SYMTAB_SHNDX) extended = i;
-      else if (type === SHT_REL && (headers[at + SH_FLAGS]! & 0x2) === 0) {
-        this.malformed(where, `section ${i} is of type SHT_REL; these processors' objects use SHT_RELA`);
-      }
-      if ((headers[at + SH_FLAGS]! & SHF_COMPRESSED) !== 0 && (headers[at + SH_FLAGS]! & 0x2) !== 0) {
-        this.fail('compressed-section', where, `${this.path}: loaded section ${i} is compressed`);
-      }
+  protected checkRelocations(section: number, where: number): void {
+    if (this.type(section) === SHT_REL) {
+      if ((this.sectionFlags(section) & SHF_ALLOC) === 0) this.malformed(where, `section ${section} is of type SHT_REL; these processors' objects use SHT_RELA`);
+      return;
     }
-    return { symtab, extended };
-  }
-
-  private checkRela(section: number, at: number, where: number, size: number): void {
-    const { headers, sectionCount } = this;
-    const target = headers[at + SH_INFO]!;
-    if (u64(headers, at + SH_ENTSIZE) !== RELA_SIZE || size % RELA_SIZE !== 0) this.malformed(where, `rela section ${section} does not hold ${RELA_SIZE}-byte records`);
-    if (target === 0 || target >= sectionCount) this.malformed(where, `rela section ${section} applies to section ${target} of ${sectionCount}`);
-    const link = headers[at + SH_LINK]!;
-    if (link === 0 || link >= sectionCount || headers[link * SHDR_WORDS + SH_TYPE] !== SHT_SYMTAB) {
-      this.malformed(where, `rela section ${section} is not linked to a symbol table`);
-    }
-  }
-
-  /** A string table's file range; its last byte is NUL, so that no name can run out of it. */
-  private stringTable(section: number, where: number): { start: number; end: number } {
-    if (section === 0 || section >= this.sectionCount || this.type(section) !== SHT_STRTAB) this.malformed(where, `section ${section} is not a string table`);
-    const start = this.offset(section);
-    const end = start + this.size(section);
-    if (end === start || this.bytes[end - 1] !== 0) this.malformed(start, `string table ${section} does not end in a NUL`);
-    return { start, end };
+    const target = this.info(section);
+    if (this.entsize(section) !== RELA_SIZE || this.size(section) % RELA_SIZE !== 0) this.malformed(where, `rela section ${section} does not hold ${RELA_SIZE}-byte records`);
+    if (target === 0 || target >= this.sectionCount) this.malformed(where, `rela section ${section} applies to section ${target} of ${this.sectionCount}`);
+    const link = this.link(section);
+    if (link === 0 || link >= this.sectionCount || this.type(link) !== SHT_SYMTAB) this.malformed(where, `rela section ${section} is not linked to a symbol table`);
   }
 }
-
-/** st_shndx values from here on name no section (unless SHN_XINDEX, which stands for the extended index). */
-export const RESERVED_SECTION = SHN_LORESERVE;

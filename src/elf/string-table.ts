@@ -1,5 +1,6 @@
 const EMPTY = 0xffffffff;
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /**
  * A string table under construction: equal strings are stored once.
@@ -37,6 +38,13 @@ export class StringTable {
   /** The table's bytes: a leading NUL, then every string with its NUL. */
   get bytes(): Uint8Array {
     return this.store.subarray(0, this.used);
+  }
+
+  /** The string at an offset that `add` gave. */
+  text(start: number): string {
+    let end = start;
+    while (this.store[end] !== 0) end++;
+    return decoder.decode(this.store.subarray(start, end));
   }
 
   /** Writes `text` and its NUL behind the used part; returns where it would end. */

@@ -22,6 +22,7 @@ export const RELA_WORDS = 6;
 export const SH_NAME = 0;
 export const SH_TYPE = 1;
 export const SH_FLAGS = 2;
+export const SH_ADDR = 4;
 export const SH_OFFSET = 6;
 export const SH_SIZE = 8;
 export const SH_LINK = 10;

@@ -2,23 +2,10 @@ import {
   EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, ET_REL, EV_CURRENT, SHDR_SIZE, SHN_LORESERVE, SHN_XINDEX, SHT_NOBITS, SHT_NULL,
 } from './constants';
 import { setU64 } from './encode';
+import { LINK_SYMTAB, type WriterSections } from './writer-sections';
 
-/** A section as the writer holds it until the file is laid out. */
-export interface PlannedSection {
-  /** Offset of its name in the section name table. */
-  name: number;
-  type: number;
-  flags: number;
-  align: number;
-  entsize: number;
-  link: number | 'symtab';
-  /** sh_info; `signature` (of a group) is a symbol's handle, whose final index belongs there. */
-  info: number | { signature: number };
-  content: PlannedContent;
-}
-
-/** Bytes, or their number and a way to produce them. */
-export type PlannedContent = Uint8Array | { readonly size: number; chunks(pass: WritePass): Iterable<Uint8Array> };
+/** Bytes, or a way to produce them for a section; `size` is asked for where the plan states none. */
+export type PlannedContent = Uint8Array | { readonly size?: number; chunks(pass: WritePass, section: number): Iterable<Uint8Array> };
 
 /** What one pass over the file shares. */
 export interface WritePass {
@@ -50,21 +37,26 @@ const SMALL_PADDING = Array.from({ length: 17 }, (_, count) => ZEROS.subarray(0,
  * Every byte of the file, front to back: file header, sections in order, section headers.
  * All ranges are reserved before the first byte is produced.
  */
-export function* filePieces(sections: readonly PlannedSection[], facts: FileFacts): Generator<Uint8Array> {
+export function* filePieces(sections: WriterSections, facts: FileFacts): Generator<Uint8Array> {
+  const { contents, count } = sections;
   const { offsets, sizes } = reserve(sections);
-  const headersAt = roundUp(offsets[sections.length]!, 8);
+  const headersAt = roundUp(offsets[count]!, 8);
   const pass = { symbolIndices: facts.symbolIndices, records: new DataView(new ArrayBuffer(RECORD_BYTES)) };
-  yield fileHeader(sections.length, headersAt, facts);
+  yield fileHeader(count, headersAt, facts);
   let at = EHDR_SIZE;
-  for (let index = 1; index < sections.length; index++) {
-    const section = sections[index]!;
-    if (section.type === SHT_NOBITS) continue;
+  for (let index = 1; index < count; index++) {
+    if (sections.types[index] === SHT_NOBITS) continue;
     if (offsets[index]! > at) yield* padding(offsets[index]! - at);
     let size = 0;
-    const { content } = section;
-    for (const piece of content instanceof Uint8Array ? [content] : content.chunks(pass)) {
-      yield piece;
-      size += piece.length;
+    const content = contents[index]!;
+    if (content instanceof Uint8Array) {
+      yield content;
+      size = content.length;
+    } else {
+      for (const piece of content.chunks(pass, index)) {
+        yield piece;
+        size += piece.length;
+      }
     }
     if (size !== sizes[index]) throw new RangeError(`section ${index} gave ${size} bytes where ${sizes[index]} were reserved`);
     at = offsets[index]! + size;
@@ -74,18 +66,19 @@ export function* filePieces(sections: readonly PlannedSection[], facts: FileFact
 }
 
 /** File offset and size of each section (of SHT_NOBITS, size in memory); one more offset holds the end of the last. */
-function reserve(sections: readonly PlannedSection[]): { offsets: Float64Array; sizes: Float64Array } {
-  const offsets = new Float64Array(sections.length + 1);
-  const sizes = new Float64Array(sections.length);
+function reserve(sections: WriterSections): { offsets: Float64Array; sizes: Float64Array } {
+  const { count, types, aligns } = sections;
+  const offsets = new Float64Array(count + 1);
+  const sizes = new Float64Array(count);
   let at = EHDR_SIZE;
-  sections.forEach((section, index) => {
-    if (section.type === SHT_NULL) return;
-    sizes[index] = section.content instanceof Uint8Array ? section.content.length : section.content.size;
-    offsets[index] = roundUp(at, section.align);
+  for (let index = 0; index < count; index++) {
+    if (types[index] === SHT_NULL) continue;
+    sizes[index] = sections.size(index);
+    offsets[index] = roundUp(at, aligns[index]!);
     // SHT_NOBITS takes no room: its offset is where it would stand.
-    if (section.type !== SHT_NOBITS) at = offsets[index]! + sizes[index]!;
-  });
-  offsets[sections.length] = at;
+    if (types[index] !== SHT_NOBITS) at = offsets[index]! + sizes[index]!;
+  }
+  offsets[count] = at;
   return { offsets, sizes };
 }
 
@@ -116,28 +109,28 @@ function fileHeader(sectionCount: number, headersAt: number, facts: FileFacts): 
   return bytes;
 }
 
-function* sectionHeaders(sections: readonly PlannedSection[], offsets: Float64Array, sizes: Float64Array, facts: FileFacts): Generator<Uint8Array> {
+function* sectionHeaders(sections: WriterSections, offsets: Float64Array, sizes: Float64Array, facts: FileFacts): Generator<Uint8Array> {
   const { little } = facts;
+  const { count } = sections;
   const bytes = new Uint8Array(HEADERS_PER_CHUNK * SHDR_SIZE);
   const view = new DataView(bytes.buffer);
   let at = 0;
-  for (let index = 0; index < sections.length; index++) {
-    const section = sections[index]!;
-    const link = section.link === 'symtab' ? facts.symtab : section.link;
-    const info = typeof section.info === 'number' ? section.info : facts.symbolIndices[section.info.signature]!;
+  for (let index = 0; index < count; index++) {
+    const link = sections.links[index] === LINK_SYMTAB ? facts.symtab : sections.links[index]!;
+    const info = sections.signatures[index] === 0 ? sections.infos[index]! : facts.symbolIndices[sections.infos[index]!]!;
     const isFirst = index === 0;
-    view.setUint32(at, section.name, little);
-    view.setUint32(at + 4, section.type, little);
-    setU64(view, at + 8, section.flags, little);
+    view.setUint32(at, sections.names[index]!, little);
+    view.setUint32(at + 4, sections.types[index]!, little);
+    setU64(view, at + 8, sections.flags[index]!, little);
     setU64(view, at + 16, 0, little);
     setU64(view, at + 24, offsets[index]!, little);
-    setU64(view, at + 32, isFirst && sections.length >= SHN_LORESERVE ? sections.length : sizes[index]!, little);
+    setU64(view, at + 32, isFirst && count >= SHN_LORESERVE ? count : sizes[index]!, little);
     view.setUint32(at + 40, isFirst && facts.sectionNames >= SHN_LORESERVE ? facts.sectionNames : link, little);
     view.setUint32(at + 44, info, little);
-    setU64(view, at + 48, section.align, little);
-    setU64(view, at + 56, section.entsize, little);
+    setU64(view, at + 48, sections.aligns[index]!, little);
+    setU64(view, at + 56, sections.entsizes[index]!, little);
     at += SHDR_SIZE;
-    if (at === bytes.length || index === sections.length - 1) {
+    if (at === bytes.length || index === count - 1) {
       yield bytes.subarray(0, at);
       at = 0;
     }

@@ -11,26 +11,33 @@ export interface Rela {
   addend: number | bigint;
 }
 
-/** Relocations: all of them, or their number and a way to produce them. A producer may reuse its row object. */
-export type Relas = readonly Rela[] | { readonly count: number; rows(): Iterable<Rela> };
+/**
+ * Relocations: all of them, or their number and a way to produce them for the section they apply to.
+ * A producer may reuse its row object, and may serve any number of sections where the number stands beside it (`from`).
+ */
+export type Relas = readonly Rela[] | RelaSource | { readonly count: number; readonly from: Pick<RelaSource, 'rows'> };
+export interface RelaSource {
+  readonly count?: number;
+  rows(section: number): Iterable<Rela>;
+}
 
 const WORDS_PER_CHUNK = 8192;
 
-/** The content of a rela section. */
+/** The content of rela sections; `targets` says which section a rela section applies to. */
 export class RelaContent {
-  constructor(private readonly relas: Relas, private readonly little: boolean) {}
+  constructor(private readonly relas: readonly Rela[] | RelaSource, private readonly targets: { readonly infos: Uint32Array }, private readonly little: boolean) {}
 
   get size(): number {
-    return ('rows' in this.relas ? this.relas.count : this.relas.length) * RELA_SIZE;
+    return ('rows' in this.relas ? this.relas.count! : this.relas.length) * RELA_SIZE;
   }
 
   /** RELA records in chunks, which share one buffer. @throws RangeError for a symbol handle that was never given out */
-  *chunks({ symbolIndices, records }: WritePass): Generator<Uint8Array> {
+  *chunks({ symbolIndices, records }: WritePass, section: number): Generator<Uint8Array> {
     const { relas, little } = this;
     const bytes = new Uint8Array(records.buffer);
     const most = bytes.length - (bytes.length % RELA_SIZE);
     let at = 0;
-    for (const rela of 'rows' in relas ? relas.rows() : relas) {
+    for (const rela of 'rows' in relas ? relas.rows(this.targets.infos[section]!) : relas) {
       const symbol = symbolIndices[rela.symbol];
       if (symbol === undefined) throw new RangeError(`relocation at ${rela.offset} names symbol ${rela.symbol}, which does not exist`);
       setU64(records, at, rela.offset, little);

@@ -1,21 +1,25 @@
 import {
-  GRP_COMDAT, RELA_SIZE, SHF_GROUP, SHF_INFO_LINK, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
+  GRP_COMDAT, RELA_SIZE, SHF_INFO_LINK, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
   SHT_SYMTAB_SHNDX, STT_SECTION, SYM_SIZE,
 } from './constants';
 import { writeAtomically } from './output-file';
-import { StringTable } from './string-table';
-import { filePieces, type PlannedSection } from './writer-layout';
+import { filePieces, type PlannedContent } from './writer-layout';
+import { LINK_SYMTAB, WriterSections, type SectionPlan } from './writer-sections';
 import { WriterSymbols, type SymbolSpec } from './writer-symbols';
 import { RelaContent, extendedIndexBytes, symbolBytes, wordBytes, type Relas } from './writer-tables';
 
 export type { SymbolSpec } from './writer-symbols';
-export type { Rela, Relas } from './writer-tables';
+export type { Rela, RelaSource, Relas } from './writer-tables';
 
 /**
  * Bytes of a section: all of them, or their number and a way to produce them piece by piece when they are written.
- * The number is asked for when the file is laid out: until then a section may grow.
+ * The number is asked for when the file is laid out: until then a section may grow. Where the number is final it may
+ * stand beside a producer (`from`) that serves any number of sections: a kernel has a million of them.
  */
-export type Content = Uint8Array | { readonly size: number; chunks(): Iterable<Uint8Array> };
+export type Content = Uint8Array | { readonly size: number; chunks(): Iterable<Uint8Array> } | { readonly size: number; readonly from: ContentProducer };
+export interface ContentProducer {
+  chunks(section: number): Iterable<Uint8Array>;
+}
 
 export interface SectionSpec {
   name: string;
@@ -41,7 +45,7 @@ export interface SectionSpec {
 const STAGE_BYTES = 1 << 20;
 
 const NOTHING = new Uint8Array(0);
-const NULL_SECTION: PlannedSection = { name: 0, type: SHT_NULL, flags: 0, align: 0, entsize: 0, link: 0, info: 0, content: NOTHING };
+const NULL_SECTION: SectionPlan = { type: SHT_NULL, flags: 0, align: 0, entsize: 0, link: 0, info: 0, content: NOTHING };
 
 /**
  * Writes an ELF64 relocatable object.
@@ -52,18 +56,19 @@ const NULL_SECTION: PlannedSection = { name: 0, type: SHT_NULL, flags: 0, align:
  * `symbolIndices` translates.
  */
 export class ElfWriter {
-  private readonly sections: PlannedSection[] = [NULL_SECTION];
-  private readonly sectionNames = new StringTable();
-  private readonly names: string[] = [''];
+  private readonly sections = new WriterSections();
   private readonly symbols: WriterSymbols;
   private readonly sectionSymbols = new Map<number, number>();
   private readonly groupMembers = new Map<number, number[]>();
+  /** The content that wraps each shared producer. */
+  private readonly shared = new Map<object, PlannedContent>();
   private readonly little: boolean;
 
   /** `flags` is e_flags: 2 on ppc64 for the ELFv2 ABI, else 0. Default byte order is little-endian. */
   constructor(private readonly target: { machine: number; little?: boolean; flags?: number }) {
     this.little = target.little ?? true;
     this.symbols = new WriterSymbols(this.little);
+    this.sections.add('', NULL_SECTION);
   }
 
   /** Adds a section behind those already there and returns its index. */
@@ -71,9 +76,11 @@ export class ElfWriter {
     const { content, type = SHT_PROGBITS, align = 1 } = spec;
     if (type === SHT_NOBITS ? content !== undefined : spec.size !== undefined) throw new RangeError(`section ${spec.name}: a size belongs to SHT_NOBITS, content to all others`);
     if (!Number.isInteger(Math.log2(align))) throw new RangeError(`section ${spec.name}: alignment ${align} is not a power of two`);
+    const produced = content !== undefined && 'from' in content;
     return this.add(spec.name, spec.group, {
-      name: 0, type, flags: spec.flags ?? 0, align, entsize: spec.entsize ?? 0, link: spec.link ?? 0, info: spec.info ?? 0,
-      content: spec.size === undefined ? content ?? NOTHING : { size: spec.size, chunks: () => [] },
+      type, flags: spec.flags ?? 0, align, entsize: spec.entsize ?? 0, link: spec.link === 'symtab' ? LINK_SYMTAB : spec.link ?? 0, info: spec.info ?? 0,
+      content: produced ? this.wrap(content.from, ({ chunks }) => ({ chunks: (_, section) => chunks.call(content.from, section) })) : content ?? NOTHING,
+      size: produced ? content.size : spec.size,
     });
   }
 
@@ -97,9 +104,11 @@ export class ElfWriter {
    * Its name is `.rela` and the target's name, its flag SHF_INFO_LINK, unless stated (SHF_INFO_LINK is always set).
    */
   relas(target: number, relas: Relas, options: { name?: string; flags?: number; group?: number } = {}): number {
-    return this.add(options.name ?? `.rela${this.names[target]}`, options.group, {
-      name: 0, type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: 'symtab', info: target,
-      content: new RelaContent(relas, this.little),
+    const produced = 'from' in relas;
+    return this.add(options.name ?? `.rela${this.sections.name(target)}`, options.group, {
+      type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: LINK_SYMTAB, info: target,
+      content: produced ? this.wrap(relas.from, (from) => new RelaContent(from, this.sections, this.little)) : new RelaContent(relas, this.sections, this.little),
+      size: produced ? relas.count * RELA_SIZE : undefined,
     });
   }
 
@@ -108,7 +117,7 @@ export class ElfWriter {
     const members: number[] = [];
     const word = options.comdat === false ? 0 : GRP_COMDAT;
     const index = this.add(options.name ?? '.group', undefined, {
-      name: 0, type: SHT_GROUP, flags: 0, align: 4, entsize: 4, link: 'symtab', info: { signature },
+      type: SHT_GROUP, flags: 0, align: 4, entsize: 4, link: LINK_SYMTAB, info: { signature },
       content: { get size() { return 4 + 4 * members.length; }, chunks: () => [wordBytes([word, ...members], this.little)] },
     });
     this.groupMembers.set(index, members);
@@ -155,37 +164,43 @@ export class ElfWriter {
     return indices;
   }
 
-  private add(name: string, group: number | undefined, section: PlannedSection): number {
-    section.name = this.sectionNames.add(name);
-    if (group !== undefined) {
-      const members = this.groupMembers.get(group);
-      if (members === undefined) throw new RangeError(`section ${name}: section ${group} is not a group`);
-      members.push(this.sections.length);
-      section.flags |= SHF_GROUP;
-    }
-    section.flags >>>= 0; // SHF_EXCLUDE is the sign bit of what `|` gives
-    this.names.push(name);
-    return this.sections.push(section) - 1;
+  private wrap<T extends object>(producer: T, make: (producer: T) => PlannedContent): PlannedContent {
+    let content = this.shared.get(producer);
+    if (content === undefined) this.shared.set(producer, (content = make(producer)));
+    return content;
+  }
+
+  private add(name: string, group: number | undefined, plan: SectionPlan): number {
+    const members = group === undefined ? undefined : this.groupMembers.get(group);
+    if (group !== undefined && members === undefined) throw new RangeError(`section ${name}: section ${group} is not a group`);
+    const index = this.sections.add(name, plan);
+    if (members === undefined) return index;
+    members.push(index);
+    this.sections.joinGroup(index);
+    return index;
   }
 
   /** The whole file; the symbol table and the string tables are made here and stand behind all other sections. */
-  private pieces(): Generator<Uint8Array> {
-    const { little, symbols, sectionNames } = this;
+  private *pieces(): Generator<Uint8Array> {
+    const { little, symbols, sections } = this;
+    const { nameTable } = sections;
     const order = symbols.order();
-    const symtab = this.sections.length;
+    const symtab = sections.count;
     if (symbols.highestSection >= symtab) throw new RangeError(`a symbol is defined in section ${symbols.highestSection}, of ${symtab}`);
-    const tables: [string, Partial<PlannedSection>][] = [
-      ['.symtab', { type: SHT_SYMTAB, align: 8, entsize: SYM_SIZE, info: symbols.localCount, content: { size: symbols.count * SYM_SIZE, chunks: (pass) => symbolBytes(symbols, order, pass) } }],
-      ['.shstrtab', { type: SHT_STRTAB, content: { get size() { return sectionNames.bytes.length; }, chunks: () => [sectionNames.bytes] } }],
-      ['.strtab', { type: SHT_STRTAB, content: symbols.names.bytes }],
-    ];
+    const base = { ...NULL_SECTION, align: 1 };
+    // For the time of this pass only: more may be added afterwards, and all be written again.
+    sections.add('.symtab', { ...base, type: SHT_SYMTAB, align: 8, entsize: SYM_SIZE, link: symtab + 2, info: symbols.localCount, content: { size: symbols.count * SYM_SIZE, chunks: (pass) => symbolBytes(symbols, order, pass) } });
+    sections.add('.shstrtab', { ...base, type: SHT_STRTAB, content: { get size() { return nameTable.bytes.length; }, chunks: () => [nameTable.bytes] } });
+    sections.add('.strtab', { ...base, type: SHT_STRTAB, content: symbols.names.bytes });
     if (symbols.needsExtended) {
-      tables.push(['.symtab_shndx', { type: SHT_SYMTAB_SHNDX, align: 4, entsize: 4, link: 'symtab', content: { size: symbols.count * 4, chunks: () => extendedIndexBytes(symbols, order, little) } }]);
+      const content = { size: symbols.count * 4, chunks: () => extendedIndexBytes(symbols, order, little) };
+      sections.add('.symtab_shndx', { ...base, type: SHT_SYMTAB_SHNDX, align: 4, entsize: 4, link: LINK_SYMTAB, content });
     }
-    const planned = tables.map(([name, table]) => ({ ...NULL_SECTION, align: 1, ...table, name: sectionNames.add(name) }));
-    planned[0]!.link = symtab + 2;
-    return filePieces([...this.sections, ...planned], {
-      machine: this.target.machine, flags: this.target.flags ?? 0, little, symtab, sectionNames: symtab + 1, symbolIndices: this.symbolIndices(),
-    });
+    const facts = { machine: this.target.machine, flags: this.target.flags ?? 0, little, symtab, sectionNames: symtab + 1, symbolIndices: this.symbolIndices() };
+    try {
+      yield* filePieces(sections, facts);
+    } finally {
+      sections.truncate(symtab);
+    }
   }
 }

@@ -19,6 +19,10 @@ export interface SpecialSection {
   line?: (size: number) => readonly [number, number] | undefined;
   /** Fields that refer to something by a relocation and belong to the meaning. */
   references: (size: number) => readonly number[];
+  /** Further fields that refer to code and mean nothing of their own: the end of a range, replacement code. */
+  code?: readonly number[];
+  /** Bytes that the last entry has at least: the assembler pads those before it only. */
+  shortest?: number;
   /** Offset of a reference whose target's code is part of the meaning, with the offset of its u8 length. */
   replacement?: { field: number; length: (size: number) => number };
 }
@@ -42,7 +46,10 @@ export const SPECIAL_SECTIONS: readonly SpecialSection[] = [
   { name: '__jump_table', struct: 'jump_entry', sizes: [16, 24], site: 0, meaning: () => [], references: (size) => (size === 24 ? [8, 16] : [4, 8]) },
   { name: '__ex_table', struct: 'exception_table_entry', sizes: [12, 8], site: 0, meaning: (size) => (size === 12 ? [[8, 12]] : []), references: () => [4] },
   { name: '.static_call_sites', struct: 'static_call_site', sizes: [8], site: 0, meaning: () => [], references: () => [4] },
-  { name: '.parainstructions', struct: 'paravirt_patch_site', sizes: [16], site: 0, meaning: () => [[8, 10]], references: () => [] },
+  { name: '.parainstructions', struct: 'paravirt_patch_site', sizes: [16], site: 0, meaning: () => [[8, 10]], references: () => [], shortest: 10 },
+  // ppc64: code that depends on what the processor and the firmware can do; mask and value, then start, end and what comes in its place.
+  ...['__ftr_fixup', '__mmu_ftr_fixup', '__fw_ftr_fixup'].map((name): SpecialSection => (
+    { name, struct: 'fixup_entry', sizes: [48], site: 16, meaning: () => [[0, 16]], references: () => [], code: [24, 32, 40] })),
 ];
 
 /** `runtime_ptr_X` and `runtime_shift_X` (6.11 on): one s32 per immediate that boot code overwrites with X. */

@@ -4,17 +4,26 @@ import { MappedFile } from '../elf';
 import { structSizes } from '../livepatch/btf';
 import { SPECIAL_SECTIONS } from '../livepatch/special-sections';
 
+/** BTF and where it is from. */
+export interface BtfFile {
+  bytes: Uint8Array;
+  path: string;
+}
+
 /**
- * Entry sizes of special sections from kernel types: raw BTF (`/sys/kernel/btf/vmlinux`), or a little-endian or
- * big-endian ELF64 file with a `.BTF` section.
+ * Kernel types: raw BTF (`/sys/kernel/btf/vmlinux`), or a little-endian or big-endian ELF64 file with a `.BTF` section.
  * @throws KlpflowError `unreadable`, `not-regular-file`, `malformed-elf`, `no-btf`
  */
-export function readStructSizes(path: string): Record<string, number> {
-  const names = SPECIAL_SECTIONS.map(({ struct }) => struct);
+export function readBtf(path: string): BtfFile {
   const raw = readUnlessElf(path);
-  if (raw !== undefined) return structSizes(raw, names, path);
+  if (raw !== undefined) return { bytes: raw, path };
   const { bytes } = MappedFile.open(path);
-  return structSizes(sectionOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), '.BTF', path), names, path);
+  return { bytes: sectionOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), '.BTF', path), path };
+}
+
+/** Entry sizes of special sections from kernel types. @throws KlpflowError as `readBtf` */
+export function readStructSizes(path: string): Record<string, number> {
+  return structSizes(readBtf(path).bytes, SPECIAL_SECTIONS.map(({ struct }) => struct), path);
 }
 
 /** The file's content; undefined for ELF, which may be large and is better mapped. Raw BTF is not: sysfs cannot map before Linux 6.16. */

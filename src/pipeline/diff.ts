@@ -5,12 +5,15 @@
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
 import { fileIdentity, sameIdentity } from '../elf';
-import type { ObjectResult } from '../stages/assess';
+import type { Assessment, ObjectResult } from '../stages/assess';
 import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
 import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
 import { ScanTable, USE_WORDS } from '../stages/scan';
+import type { KlpSymbolReport } from '../stages/extract';
+import { Extract, inputFile, type Extracted } from './extract';
 import { Flow, type RunOptions } from './flow';
 import { recordOutcome, reuseOutcome } from './outcome';
+import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
 import { identify$, scan$, type Identified, type Scanned } from './scan';
 import type { Explanation, ObjectRef, PairRef, RunReport } from './types';
 
@@ -24,14 +27,18 @@ export interface DiffRequest extends PairRequest {
   module?: string;
   /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */
   allow?: readonly string[];
+  /** The running kernel's list of functions that can be traced (`available_filter_functions`); default: what ORIG says. */
+  ftrace?: string | undefined;
+  /** The livepatch to write; without it there is only the report. */
+  output?: OutputRequest;
 }
 
 export interface DiffResult {
   schema: 'klpflow/diff@1';
   verdict: 'patchable' | 'refused' | 'unchanged';
-  objects: Array<ObjectResult & { klpSymbols: never[] }>;
+  objects: Array<ObjectResult & { klpSymbols: KlpSymbolReport[] }>;
   diagnostics: Diagnostic[];
-  output: null;
+  output: OutputReport | null;
   run: RunReport;
 }
 
@@ -44,9 +51,13 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const [orig, patched] = await identifyBoth(flow, request);
     if (orig.digest === patched.digest) return finish(flow, unchanged(request));
 
-    // A pair that was compared before, whatever its files are called now, is read back.
+    // A pair that was compared before, whatever its files are called now, is read back, and so is a livepatch that was made of it.
+    const extract = request.output === undefined ? undefined : new Extract(flow, orig, patched, request.output, optionsOf(request));
     const known = await reuseOutcome<Findings>(flow, orig, patched, optionsOf(request));
-    if (known !== undefined) return finish(flow, known);
+    if (known !== undefined) {
+      const made = await extract?.reuse();
+      if (extract === undefined || made !== undefined || !hasChanges(known)) return output(flow, request, known, made);
+    }
 
     // What is in each object? ORIG's scan is kept for every later patch.
     const scans = await scanBoth(flow, orig, patched);
@@ -59,11 +70,16 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const { verdicts, lineOnly } = await compareCandidates(flow, correlation, pair);
 
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
-    const findings = await assessAll(flow, request, scans, correlation, pair, verdicts, lineOnly);
-
+    const { assessment, findings } = await assessAll(flow, request, scans, correlation, pair, verdicts, lineOnly);
     checkUnchanged(orig, patched);
     await recordOutcome(flow, orig, patched, optionsOf(request), findings);
-    return finish(flow, findings);
+
+    // What must go in? Only where a livepatch is asked for; it collects its own refusals.
+    const made = assessment.included.length === 0 ? undefined : await extract?.make(pair, assessment);
+    checkUnchanged(orig, patched);
+
+    // Nothing is refused: the object is written, or linked into a module.
+    return output(flow, request, findings, made);
   });
 }
 
@@ -229,15 +245,37 @@ async function compareCandidates(flow: Flow, correlation: Correlation, pair: Pai
   );
 }
 
-async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<Findings> {
-  const { object, diagnostics } = await lastValueFrom(
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
+async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ assessment: Assessment; findings: Findings }> {
+  const assessment = await lastValueFrom(
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace: request.ftrace === undefined ? null : inputFile(request.ftrace), objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
   );
+  const { object, diagnostics } = assessment;
   const all = [...diagnostics];
   if (units.removed.length + units.added.length > 0) {
     all.push(diagnostic('unit-mismatch', `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`, { object: object.name }));
   }
-  return { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])) };
+  return { assessment, findings: { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])) } };
+}
+
+/** Adds what extract found to the report, and writes the livepatch if nothing is refused. */
+async function output(flow: Flow, request: DiffRequest, { objects, diagnostics }: Findings, made: Extracted | undefined): Promise<DiffResult> {
+  if (request.output === undefined || made === undefined) return finish(flow, { objects, diagnostics });
+  const findings = {
+    objects: objects.map((object) => ({ ...object, klpSymbols: made.findings.klpSymbols })),
+    diagnostics: [...diagnostics, ...made.findings.diagnostics.map((entry) => allowed(entry, request.allow ?? []))],
+  };
+  if (isRefused(findings)) return finish(flow, findings);
+  flow.checkStopped();
+  const written = await writeLivepatch(flow, request.output, made.object);
+  return finish(flow, { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] }, written.output);
+}
+
+function isRefused({ diagnostics }: Pick<Findings, 'diagnostics'>): boolean {
+  return diagnostics.some(({ severity }) => severity === 'refusal');
+}
+
+function hasChanges({ objects }: Findings): boolean {
+  return objects.some(({ functions }) => functions.changed.length + functions.new.length > 0);
 }
 
 /** Turns a refusal that the user allowed by name into a warning. */
@@ -254,10 +292,9 @@ function unchanged({ module: name = 'vmlinux' }: DiffRequest): Findings {
   };
 }
 
-function finish(flow: Flow, { objects, diagnostics }: Findings): DiffResult {
-  const refused = diagnostics.some(({ severity }) => severity === 'refusal');
-  const changes = objects.some(({ functions }) => functions.changed.length + functions.new.length > 0);
-  return { schema: 'klpflow/diff@1', verdict: refused ? 'refused' : changes ? 'patchable' : 'unchanged', objects, diagnostics, output: null, run: report(flow) };
+function finish(flow: Flow, findings: Findings, written: OutputReport | null = null): DiffResult {
+  const verdict = isRefused(findings) ? 'refused' : hasChanges(findings) ? 'patchable' : 'unchanged';
+  return { schema: 'klpflow/diff@1', verdict, ...findings, output: written, run: report(flow) };
 }
 
 function report(flow: Flow): RunReport {
@@ -265,8 +302,8 @@ function report(flow: Flow): RunReport {
 }
 
 /** What an outcome depends on besides the two contents. */
-function optionsOf({ module = 'vmlinux', allow = [], structSizes = {} }: DiffRequest): object {
-  return { module, allow: [...new Set(allow)].sort(), structSizes };
+function optionsOf({ module = 'vmlinux', allow = [], structSizes = {}, ftrace }: DiffRequest): object {
+  return { module, allow: [...new Set(allow)].sort(), structSizes, ...(ftrace === undefined ? {} : { ftrace: fileIdentity(ftrace) }) };
 }
 
 /** @throws KlpflowError `input-changed` */

@@ -17,6 +17,7 @@ const MARKER = 'klpflow-run.json';
  *   objects/<digest>/digest-F-T.pb  content digests of the symbols at F to T of the column covers
  *   objects/<digest>/special-K.pb   special-section entries, K from the entry sizes that were given
  *   pairs/<digest>--<digest>/K.pb   the outcome of a pair, K from the options that matter
+ *   pairs/<digest>--<digest>/livepatch-K.pb   what extract made of it, K from the options and the files it read besides
  *   tmp/                            files that are being written
  *
  * Nothing is locked: every file is written whole under a temporary name and renamed, and two runs that write the same
@@ -80,6 +81,11 @@ export class RunDir {
   outcome(orig: string, patched: string, options: string): RecordPlace {
     const key = keyOf(options);
     return this.place(`${orig}--${patched}:${key}`, 'pairs', `${orig}--${patched}`, `${key}.pb`);
+  }
+
+  livepatch(orig: string, patched: string, options: string): RecordPlace {
+    const key = keyOf(options);
+    return this.place(`${orig}--${patched}:${key}`, 'pairs', `${orig}--${patched}`, `livepatch-${key}.pb`);
   }
 
   private place(key: string, ...path: string[]): RecordPlace {

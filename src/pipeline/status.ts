@@ -29,6 +29,8 @@ export interface StatusResult {
   inputs: InputStatus[];
   /** Outcomes of the pair, where two inputs were asked for, with the options they are for (null where that cannot be read). */
   outcomes: Array<RecordStatus & { options: unknown }>;
+  /** Livepatch objects that were extracted from the pair. */
+  livepatches: RecordStatus[];
 }
 
 /** What a run directory holds for some inputs, and what the next run would reuse. Reads everything, changes nothing. */
@@ -37,8 +39,11 @@ export async function statusOf(path: string, inputs: readonly string[]): Promise
   const runDir = RunDir.existing(path);
   const statuses = inputs.map((input) => inputStatus(runDir, input));
   const [orig, patched] = statuses;
-  const outcomes = runDir !== undefined && orig?.digest && patched?.digest ? outcomesOf(runDir, orig.digest, patched.digest) : [];
-  return { schema: 'klpflow/status@1', runDir: resolve(path), exists: runDir !== undefined, inputs: statuses, outcomes };
+  const pair = runDir !== undefined && orig?.digest && patched?.digest ? `${orig.digest}--${patched.digest}` : undefined;
+  return {
+    schema: 'klpflow/status@1', runDir: resolve(path), exists: runDir !== undefined, inputs: statuses,
+    outcomes: pair === undefined ? [] : outcomesOf(runDir!, pair), livepatches: pair === undefined ? [] : livepatchesOf(runDir!, pair),
+  };
 }
 
 function inputStatus(runDir: RunDir | undefined, path: string): InputStatus {
@@ -85,14 +90,24 @@ function missingShards(runDir: RunDir, digest: string, names: readonly string[])
   return missing;
 }
 
-function outcomesOf(runDir: RunDir, orig: string, patched: string): StatusResult['outcomes'] {
-  const pair = `${orig}--${patched}`;
-  return recordNames(runDir, join('pairs', pair)).map((name) => {
+function outcomesOf(runDir: RunDir, pair: string): StatusResult['outcomes'] {
+  return recordNames(runDir, join('pairs', pair)).filter((name) => !isLivepatch(name)).map((name) => {
     const file = join('pairs', pair, name);
     const key = `${pair}:${basename(name, '.pb')}`;
     const messages = readRecords(join(runDir.path, file), 'outcome', key);
     return { ...status(runDir, file, 'outcome', key), options: typeof messages === 'string' ? null : (decodeOutcome(messages[0])?.options ?? null) };
   });
+}
+
+function livepatchesOf(runDir: RunDir, pair: string): RecordStatus[] {
+  return recordNames(runDir, join('pairs', pair)).filter(isLivepatch)
+    .map((name) => status(runDir, join('pairs', pair, name), 'livepatch', `${pair}:${basename(name, '.pb').slice(LIVEPATCH.length)}`));
+}
+
+const LIVEPATCH = 'livepatch-';
+
+function isLivepatch(name: string): boolean {
+  return name.startsWith(LIVEPATCH);
 }
 
 function status(runDir: RunDir, file: string, kind: string, key: string): RecordStatus {
@@ -129,7 +144,7 @@ export async function listRuns(path: string): Promise<RunListing> {
   });
   listing.pairs = namesIn(runDir, 'pairs').map((name) => {
     const [orig = '', patched = ''] = name.split('--');
-    return { orig, patched, outcomes: recordNames(runDir, join('pairs', name)).length };
+    return { orig, patched, outcomes: recordNames(runDir, join('pairs', name)).filter((file) => !isLivepatch(file)).length };
   });
   return listing;
 }

@@ -6,9 +6,11 @@ import type { Diagnostic } from '../diagnostics';
 import type { FileIdentity } from '../elf';
 import type { RecordPlace } from '../records';
 import type { AmbiguousGroup } from '../stages/correlate';
-import type { Assessment } from '../stages/assess';
+import type { Provenance } from '../livepatch/object';
+import type { Assessment, IncludedFunction } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
 import type { SymbolExplanation } from '../stages/explain';
+import type { KlpSymbolReport } from '../stages/extract';
 import type { Shape } from '../stages/scan';
 
 export type Explanation = SymbolExplanation;
@@ -39,6 +41,18 @@ export interface PairRef {
   structSizes: Record<string, number>;
 }
 
+/** A file that is read besides the pair. */
+export interface InputFile {
+  path: string;
+  identity: FileIdentity;
+}
+
+/** What extract adds to the report. */
+export interface ExtractFindings {
+  klpSymbols: KlpSymbolReport[];
+  diagnostics: Diagnostic[];
+}
+
 /** Entry of every answer: what the task cost, and whether a record spared the work (else why it did not). */
 export interface Cost {
   /** Milliseconds since the epoch. */
@@ -61,8 +75,16 @@ export interface Tasks {
   warm: { task: Record<string, never>; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
   assess: {
-    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; traceKnown: boolean; objectName: string; unknownSizes: Array<{ section: string; bytes: number }> };
+    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; traceKnown: boolean; ftrace: InputFile | null; objectName: string; unknownSizes: Array<{ section: string; bytes: number }> };
     answer: Assessment;
+  };
+  extract: {
+    task: {
+      pair: PairRef; included: IncludedFunction[]; undecided: number[]; objectName: string; provenance: Provenance;
+      /** Module.symvers, and what lists the running kernel's symbols; files as they were when the run began. */
+      symvers: InputFile; kernel: InputFile | null;
+    };
+    answer: { object: Uint8Array; findings: ExtractFindings };
   };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
 }
@@ -75,7 +97,7 @@ export type AnswerOf<N extends TaskName> = Tasks[N]['answer'];
 export type Reply<N extends TaskName> = { answer: AnswerOf<N>; cost: Cost } | { failed: Diagnostic };
 
 /** The stages in the order in which they run. */
-export const STAGES = ['identify', 'scan', 'digest', 'correlate', 'compare', 'assess'] as const;
+export const STAGES = ['identify', 'scan', 'digest', 'correlate', 'compare', 'assess', 'extract', 'link'] as const;
 export type StageName = (typeof STAGES)[number];
 
 /** Told after the work it speaks of is done and recorded. */

@@ -84,6 +84,24 @@ export function decodeInput(message: Uint8Array | undefined): InputRecord | unde
   return DIGEST.test(digest) ? { path, device, inode, size: Number(size), mtimeNs, ctimeNs, digest } : undefined;
 }
 
+export interface LivepatchRecord {
+  /** An object in format klp. */
+  object: Uint8Array;
+  /** What the report says of it: plain data. */
+  findings: unknown;
+}
+
+export function encodeLivepatch({ object, findings }: LivepatchRecord): Uint8Array {
+  return klpflow.Livepatch.encode({ object, json: JSON.stringify(findings) } as klpflow.Livepatch).finish();
+}
+
+/** @throws SyntaxError where the JSON is none */
+export function decodeLivepatch(message: Uint8Array | undefined): LivepatchRecord | undefined {
+  if (message === undefined) return undefined;
+  const { object, json } = klpflow.Livepatch.decode(message);
+  return { object, findings: JSON.parse(json) };
+}
+
 export interface OutcomeRecord {
   /** What the outcome says, and the options it was made with: both plain data. */
   outcome: unknown;

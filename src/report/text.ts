@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostics';
-import type { DiffResult, Explanation, RunReport } from '../index';
+import type { DiffResult, Explanation, LinkResult, RunReport } from '../index';
 
 const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHANGED' } as const;
 
@@ -37,8 +37,15 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
   }
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
   if (others.length > 0) lines.push('', ...others.flatMap(renderDiagnostic));
+  if (result.output !== null) {
+    const { path, format, bytes, sha256 } = result.output;
+    const looked = result.objects.reduce((sum, { klpSymbols }) => sum + klpSymbols.length, 0);
+    lines.push('', `${path}: format ${format}, ${bytes} bytes, sha256 ${sha256}`, `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`);
+  }
   const first = result.objects[0]?.functions.changed[0];
-  if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
+  if (result.output?.format === 'klp') lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
+  else if (result.output?.format === 'ko') lines.push('', `next: klpflow verify ${result.output.path}`);
+  else if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
   lines.push('', renderRun(result.run));
   return lines.join('\n');
 }
@@ -47,6 +54,16 @@ function section<T>(lines: string[], title: string, entries: readonly T[], rende
   if (entries.length === 0) return;
   lines.push('', `${title} (${entries.length}):`, ...entries.slice(0, most).map((entry) => `  ${render(entry)}`));
   if (entries.length > most) lines.push(`  ... and ${entries.length - most} more`);
+}
+
+/** A module: what is in it and where it is, or why it was not written. */
+export function renderLink({ module, objects, diagnostics, output }: LinkResult): string {
+  const lines = objects.map(({ path, name, functions, klpRelocations }) => `${path}: ${name}, ${functions} functions, ${klpRelocations} klp relocations`);
+  const refusals = diagnostics.filter(({ severity }) => severity === 'refusal' || severity === 'error');
+  if (refusals.length > 0) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
+  lines.push(...diagnostics.filter((found) => !refusals.includes(found)).flatMap(renderDiagnostic));
+  if (output !== null) lines.push(`${output.path}: module ${module}, ${output.bytes} bytes, sha256 ${output.sha256}`);
+  return lines.join('\n');
 }
 
 /** What ended a run: code, what happened, what to do. The message names the place. */

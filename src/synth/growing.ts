@@ -1,7 +1,7 @@
-import type { Content, Rela } from '../elf/writer';
+import type { Rela } from '../elf/writer';
 
 /** The content of a section that many units add to. */
-export class GrowingBytes implements Exclude<Content, Uint8Array> {
+export class GrowingBytes {
   private bytes = new Uint8Array(1024);
   size = 0;
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Diagnostic } from '../../src/diagnostics';
 import { ElfObject } from '../../src/elf';
-import { assess, type ObjectResult } from '../../src/stages/assess';
+import { assess, type Assessment, type ObjectResult } from '../../src/stages/assess';
 import { usersOf } from '../../src/stages/assess/references';
 import { Side, candidates, comparePairs, namesakesLeft, type Difference, type Verdict } from '../../src/stages/compare';
 import { RULES, correlate, type Correlation } from '../../src/stages/correlate';
@@ -55,6 +55,7 @@ export interface ObjectDiff {
   diagnostics: Diagnostic[];
   ambiguous: ObjectResult['ambiguous'];
   object: ObjectResult;
+  assessment: Assessment;
   correlation: Correlation;
   verdicts: Verdict[];
   orig: Side;
@@ -77,7 +78,8 @@ export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder
   const { pairs, lineOnly } = candidates(correlation, suspects);
   const verdicts = comparePairs(pairing, a, b, pairs);
   const { traceKnown } = scans[0];
-  const { object, diagnostics } = assess({ pairing, ambiguous, contradicted, unpaired, lineOnly, traceKnown, orig: a, patched: b, verdicts, objectName, unknownSizes: scans[1].unknown });
+  const assessment = assess({ pairing, ambiguous, contradicted, unpaired, lineOnly, traceKnown, orig: a, patched: b, verdicts, objectName, unknownSizes: scans[1].unknown });
+  const { object, diagnostics } = assessment;
   const { functions, data } = object;
   return {
     changed: Object.fromEntries(functions.changed.map((entry) => [entry.name, entry.class])),
@@ -88,7 +90,7 @@ export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder
     ignored: Object.fromEntries([...functions.ignored, ...data.ignored].map((entry) => [entry.name, entry.class])),
     data: { changed: data.changed.map(({ name }) => name), added: data.new.map(({ name }) => name) },
     told: diagnostics.map(({ code: text, where }) => `${text} ${where.symbol ?? where.section ?? ''}`),
-    diagnostics, ambiguous: object.ambiguous, object, correlation, verdicts, orig: a, patched: b,
+    diagnostics, ambiguous: object.ambiguous, object, assessment, correlation, verdicts, orig: a, patched: b,
     twin(name, nth = 0) {
       const symbol = symbolsOf(a, name)[nth];
       if (symbol === undefined) throw new Error(`ORIG has no ${name} number ${nth}`);

@@ -6,6 +6,7 @@ import { writeAtomically } from '../../elf/output-file';
 import { progressView, type ProgressMode } from '../../report/progress';
 import { chromeTrace } from '../../report/trace';
 import { BaseCommand } from './base-command';
+import { MODULE_FLAGS } from './module-flags';
 
 /** ORIG and PATCHED, in every command that takes a pair. */
 export const PAIR_ARGS = {
@@ -27,8 +28,22 @@ export const RUN_FLAGS = {
   btf: Flags.string({ description: 'kernel types, for entry sizes of special sections: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
 };
 
+/** What a livepatch is made from besides the pair. */
+export const KERNEL_FLAGS = {
+  symvers: Flags.string({ description: 'Module.symvers of the original build', helpValue: 'FILE' }),
+  vmlinux: Flags.string({ description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW', helpValue: 'FILE' }),
+};
+
+export const OUTPUT_FLAGS = {
+  output: Flags.string({ char: 'o', description: 'write the livepatch object or module; without it, only the report', helpValue: 'FILE' }),
+  format: Flags.string({ description: 'klp: an object as objtool klp diff writes it; ko: the finished module (default: ko for *.ko, else klp)', options: ['klp', 'ko'] }),
+  ...KERNEL_FLAGS,
+  ...MODULE_FLAGS,
+};
+
 export const DIFF_FLAGS = {
   ...RUN_FLAGS,
+  ftrace: Flags.string({ description: 'available_filter_functions of the running kernel (default: what ORIG says)', helpValue: 'FILE' }),
   module: Flags.string({ description: 'name of the patched object, if it is a module', helpValue: 'NAME', default: 'vmlinux' }),
   allow: Flags.string({ description: 'turn a refusal into a warning, if its code allows it', helpValue: 'CODE[:SYMBOL]', multiple: true, multipleNonGreedy: true }),
 };

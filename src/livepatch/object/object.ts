@@ -1,3 +1,4 @@
+import { STT_SECTION } from '../../elf';
 import { OutputSection, type SectionAttributes } from './section';
 import type { Callback, KlpFunc, KlpRela, KlpSymbol, OutputSymbol } from './symbol';
 
@@ -44,6 +45,8 @@ export class LivepatchObject {
   readonly importNs: string[] = [];
   private readonly byName = new Map<string, OutputSection>();
   private readonly undefinedByName = new Map<string, OutputSymbol>();
+  private readonly sectionSymbols = new Map<OutputSection, OutputSymbol>();
+  private readonly absolutes = new Map<string, OutputSymbol>();
   private readonly klpSymbols = new Map<string, KlpSymbol>();
 
   /** `name` is `vmlinux` or a module's run-time name; `machine` is ELF's e_machine. */
@@ -67,12 +70,32 @@ export class LivepatchObject {
     return symbol;
   }
 
+  /** The symbol that stands for a section's start, made at the first call: what strings and other nameless data are referred to by. */
+  sectionSymbol(section: OutputSection): OutputSymbol {
+    let symbol = this.sectionSymbols.get(section);
+    if (symbol === undefined) {
+      symbol = this.define({ name: '', info: STT_SECTION, section, value: 0, size: 0 });
+      this.sectionSymbols.set(section, symbol);
+    }
+    return symbol;
+  }
+
   /** The undefined symbol of this name, made at the first call. */
   reference(name: string, info: number): OutputSymbol {
     let symbol = this.undefinedByName.get(name);
     if (symbol === undefined) {
       symbol = this.define({ name, info, section: 'undefined', value: 0, size: 0 });
       this.undefinedByName.set(name, symbol);
+    }
+    return symbol;
+  }
+
+  /** The absolute symbol of this name, made at the first call. */
+  absolute(name: string, info: number, value: number): OutputSymbol {
+    let symbol = this.absolutes.get(name);
+    if (symbol === undefined) {
+      symbol = this.define({ name, info, section: 'absolute', value, size: 0 });
+      this.absolutes.set(name, symbol);
     }
     return symbol;
   }

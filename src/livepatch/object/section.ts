@@ -62,10 +62,13 @@ export class OutputSection {
     return (this.flags & SHF_WRITE) !== 0;
   }
 
-  /** Appends bytes, or as many zeros as a number says, at the next multiple of `align`; gaps hold `fill`. @returns where they start */
-  append(content: Uint8Array | number, align = 1, fill = 0): number {
+  /**
+   * Appends bytes, or as many zeros as a number says, at the next multiple of `align`, or `phase` bytes behind one; gaps hold `fill`.
+   * @returns where they start
+   */
+  append(content: Uint8Array | number, align = 1, fill = 0, phase = 0): number {
     this.align = Math.max(this.align, align);
-    const start = Math.ceil(this.used / align) * align;
+    const start = Math.ceil((this.used - phase) / align) * align + phase;
     const end = start + (typeof content === 'number' ? content : content.length);
     if (this.type !== SHT_NOBITS) {
       this.reserve(end);

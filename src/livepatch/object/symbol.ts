@@ -7,6 +7,8 @@ export interface OutputSymbol {
   info: number;
   /** Where it is defined; `undefined` where the module loader (or another object of the same livepatch) defines it. */
   section: OutputSection | 'undefined' | 'absolute';
+  /** st_other, 0 if it is left out: the local entry on ppc64. */
+  other?: number;
   /** Bytes from the section's start; the value of an absolute symbol. */
   value: number;
   size: number;

@@ -1,10 +1,16 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { Verdict } from '../compare';
-import { originOf } from '../correlate';
+import { namesOf, originOf } from '../correlate';
 import { Trait } from '../scan';
 import type { ColdParts } from './names';
 import { exportedOf, usersOf } from './references';
 import type { AssessInput, ObjectResult } from './types';
+
+/** Whether calls to an ORIG function can be redirected. An object that says nothing about it is given the benefit of the doubt. */
+export function hasFtraceSite({ orig, traceKnown, traceable }: AssessInput, symbol: number): boolean {
+  if (traceable !== undefined) return namesOf(orig.table, symbol).some((name) => traceable.has(orig.name(name)));
+  return !traceKnown || orig.table.has(symbol, Trait.TRACEABLE);
+}
 
 /**
  * Takes the callers of changed functions that have no ftrace site.
@@ -15,11 +21,10 @@ import type { AssessInput, ObjectResult } from './types';
  * without that table (a unit before objtool) says nothing, and nothing is concluded.
  */
 export function carryCallers(input: AssessInput, changed: ReadonlyMap<number, Verdict>, included: Set<number>, cold: ColdParts, discarded: number, result: ObjectResult, diagnostics: Diagnostic[]): void {
-  const { pairing, orig, patched, objectName } = input;
-  if (!input.traceKnown) return;
+  const { pairing, patched, objectName } = input;
   const traceable = (symbol: number): boolean => {
     const twin = originOf(pairing, symbol);
-    return twin !== 0 && orig.table.has(twin, Trait.TRACEABLE);
+    return twin !== 0 && hasFtraceSite(input, twin);
   };
   const refuse = (symbol: number, why: string): void => {
     diagnostics.push(diagnostic('not-traceable', `${patched.name(symbol)} has no ftrace site, and ${why}`, { object: objectName, section: patched.sectionName(symbol), symbol: patched.name(symbol) }));

@@ -9,12 +9,12 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
 import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
-import { carryCallers } from './carry';
+import { carryCallers, hasFtraceSite } from './carry';
 import { checkReach } from './reach';
 import { ColdParts, plain, unitOf } from './names';
 import type { AssessInput, Assessment, ChangedFunction, ObjectResult } from './types';
 
-export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, ObjectResult, PlainSymbol } from './types';
+export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, IncludedFunction, ObjectResult, PlainSymbol } from './types';
 
 export function assess(input: AssessInput): Assessment {
   const { pairing, orig, patched, objectName } = input;
@@ -82,6 +82,8 @@ export function assess(input: AssessInput): Assessment {
   carryCallers(input, changed, included, cold, discarded, result, diagnostics);
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
+  const newcomers = new Set(fresh);
+  const redirected = new Set([...included].filter((symbol) => !newcomers.has(symbol)));
   for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
   checkReach(input, included, undecided, discarded, diagnostics);
   if (included.size > 0) {
@@ -89,7 +91,13 @@ export function assess(input: AssessInput): Assessment {
       diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
     }
   }
-  return { object: result, diagnostics };
+  return { object: result, included: [...included].sort((a, b) => a - b).map((symbol) => ({ symbol, origin: redirected.has(symbol) ? redirectedOrigin(input, symbol) : 0 })), undecided: [...undecided], diagnostics };
+}
+
+/** The function that calls to `symbol`'s twin can be redirected from; 0 where it has no ftrace site, and callers were taken along instead. */
+function redirectedOrigin(input: AssessInput, symbol: number): number {
+  const twin = originOf(input.pairing, symbol);
+  return twin !== 0 && hasFtraceSite(input, twin) ? twin : 0;
 }
 
 function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: Verdict): ChangedFunction {

@@ -15,6 +15,8 @@ export interface AssessInput {
   lineOnly: number[];
   /** Whether ORIG says which functions have an ftrace site. */
   traceKnown: boolean;
+  /** The running kernel's own list of them, by name, where it was given: it decides instead. */
+  traceable?: ReadonlySet<string> | undefined;
   orig: Side;
   patched: Side;
   verdicts: Verdict[];
@@ -71,7 +73,18 @@ export interface ObjectResult {
   ambiguous: Array<{ orig: string[]; patched: string[] }>;
 }
 
+/** A function of PATCHED that goes into the livepatch, canonical. */
+export interface IncludedFunction {
+  symbol: number;
+  /** ORIG's canonical function that it takes the place of; 0 where nothing is redirected: new ones, cold parts, those without an ftrace site. */
+  origin: number;
+}
+
 export interface Assessment {
   object: ObjectResult;
+  /** What a livepatch would hold, in symbol-table order. */
+  included: IncludedFunction[];
+  /** PATCHED symbols that nothing pairs. */
+  undecided: number[];
   diagnostics: Diagnostic[];
 }

@@ -11,6 +11,7 @@ import type { Side } from './side';
 import { sameSymbol } from './same-symbol';
 import type { Verdict } from './verdict';
 
+export type { Range } from './range';
 export { Side } from './side';
 export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 

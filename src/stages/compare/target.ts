@@ -1,4 +1,4 @@
-import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
+import { R_ADDEND, R_SYM, R_TYPE, s64, stringEnd } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind } from '../scan';
 import type { Rela } from './range';
@@ -65,16 +65,6 @@ function stringAt(side: Side, section: number, offset: number): string {
   const unit = object.entsize(section) || 1;
   const end = stringEnd(object.bytes, start, object.offset(section) + object.size(section), unit);
   return Buffer.from(object.bytes.subarray(start, end)).toString(unit === 2 ? 'utf16le' : 'latin1');
-}
-
-/** End of the string at `start`: the first all-zero unit, or `limit`. File offsets. */
-function stringEnd(bytes: Uint8Array, start: number, limit: number, unit: number): number {
-  for (let at = start; at + unit <= limit; at += unit) {
-    let zero = true;
-    for (let i = 0; i < unit && zero; i++) zero = bytes[at + i] === 0;
-    if (zero) return at;
-  }
-  return limit;
 }
 
 /** A target in words: `printk`, `jiffies+0x8`, `"text"`, `.rodata+0x40`. */

@@ -19,7 +19,8 @@ export function entrySize(object: ElfObject, table: ScanTable, relas: RelaReader
   if (total === 0) return special.sizes[0]!;
   const candidates = [annotatedSize(object, table, section), object.entsize(section), sizes[special.struct] ?? 0, ...special.sizes];
   for (const size of candidates) {
-    if (size >= 4 && total % size === 0 && fits(table, relas, section, total, size, special)) return size;
+    const rest = size >= 4 ? total % size : 0;
+    if (size >= 4 && (rest === 0 || rest >= (special.shortest ?? size)) && fits(table, relas, section, total, size, special)) return size;
   }
   return 0;
 }
@@ -30,7 +31,7 @@ export function entrySize(object: ElfObject, table: ScanTable, relas: RelaReader
  */
 function fits(table: ScanTable, relas: RelaReader, section: number, total: number, size: number, special: SpecialSection): boolean {
   const { words, at, stop } = relas.select(section, 0, total);
-  const known = [...special.references(size), special.replacement?.field ?? special.site];
+  const known = [...special.references(size), special.replacement?.field ?? special.site, ...(special.code ?? [])];
   let sites = 0;
   for (let i = at; i < stop; i += RELA_WORDS) {
     const symbol = words[i + R_SYM]!;
@@ -44,7 +45,7 @@ function fits(table: ScanTable, relas: RelaReader, section: number, total: numbe
       sites++;
     } else if (code && !known.includes(field)) return false;
   }
-  return sites === total / size;
+  return sites === Math.ceil(total / size);
 }
 
 /** Linux 6.19 on: type-1 entries of .discard.annotate_data mark where an entry starts. Returns their even spacing, or 0. */

@@ -12,7 +12,7 @@ import type { StructSizes } from './entry-size';
 import { Identity, inSlices } from './identity';
 import { ScanTable, Trait } from './table';
 
-export { Kind, ScanTable, Trait, type Shape } from './table';
+export { Kind, SECTION_ABS, SECTION_COMMON, ScanTable, Trait, type Shape } from './table';
 export { Identity } from './identity';
 export { USE_WORDS } from './uses';
 

@@ -1,0 +1,36 @@
+import { EM_AARCH64 } from '../elf';
+import type { Arch } from './arch';
+import { PLAIN, plainDisassembler, wordAt } from './plain';
+
+const NOP = 0xd503201f;
+/** `bti c`, which comes before the NOPs of an entry where branch targets are protected. */
+const BTI_C = 0xd503245f;
+const ABS64 = 257;
+const BRANCHES = new Set([280, 282, 283]); // CONDBR19, JUMP26, CALL26
+
+/** Two NOPs before the function (-fpatchable-function-entry=4,2); other numbers of them are alignment. */
+function padding(content: Uint8Array, start: number): number {
+  let words = 0;
+  while (words * 4 < start && wordAt(content, words * 4) === NOP) words++;
+  return words === 2 && start === 8 ? 8 : 0;
+}
+
+export const aarch64: Arch = {
+  ...PLAIN,
+  machine: EM_AARCH64,
+  name: 'aarch64',
+  address64: ABS64,
+  isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
+  // `mov w2, #line`.
+  disassembler: () => plainDisassembler(() => 4, (a, b) => ((a[0]! & 0x1f) === 2 && (b[0]! & 0x1f) === 2 && a[3] === 0x52 && b[3] === 0x52 ? 3 : 0)),
+  leadIn: padding,
+
+  // ftrace is told where the padding begins; without padding, the first of two NOPs, behind `bti c`.
+  ftraceSite({ content, start, patchable }) {
+    if (patchable !== true) return undefined;
+    const before = padding(content, start);
+    const bti = wordAt(content, start) === BTI_C ? 4 : 0;
+    if (wordAt(content, start + bti) !== NOP || wordAt(content, start + bti + 4) !== NOP) return undefined;
+    return before > 0 ? start - before : start + bti;
+  },
+};

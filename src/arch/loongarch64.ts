@@ -1,0 +1,18 @@
+import { EM_LOONGARCH } from '../elf';
+import type { Arch } from './arch';
+import { PLAIN, plainDisassembler, wordAt } from './plain';
+
+/** `andi $zero, $zero, 0`. */
+const NOP = 0x03400000;
+const ADDR64 = 2;
+const BRANCHES = new Set([64, 65, 66]); // B16, B21, B26
+
+export const loongarch64: Arch = {
+  ...PLAIN,
+  machine: EM_LOONGARCH,
+  name: 'loongarch64',
+  address64: ADDR64,
+  isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
+  disassembler: () => plainDisassembler(() => 4, () => 0),
+  ftraceSite: ({ content, start, patchable }) => (patchable === true && wordAt(content, start) === NOP && wordAt(content, start + 4) === NOP ? start : undefined),
+};

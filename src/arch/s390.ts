@@ -1,0 +1,36 @@
+import { EM_S390 } from '../elf';
+import type { Arch } from './arch';
+import { PLAIN, plainDisassembler } from './plain';
+
+const PC32DBL = 19;
+const ADDR64 = 22;
+const GOTENT = 26;
+const BRANCHES = new Set([17, 18, 20]); // PC16DBL, PLT16DBL, PLT32DBL
+/** Types whose field is relative to its own place: PC32, PC16DBL to PLT32DBL, GOTPCDBL, PC64, GOTENT, the 12- and 24-bit ones. */
+const PC_RELATIVE = new Set([5, 16, 17, 18, PC32DBL, 20, 21, 23, GOTENT, 62, 63, 64, 65]);
+/** Those that count in halfwords: their field stands 2 bytes into the instruction that they are relative to. */
+const HALFWORDS = new Set([17, 18, PC32DBL, 20, 21, GOTENT, 62, 63, 64, 65]);
+/** `brcl 0,0`: the six bytes that -mhotpatch and -mnop-mcount put in front. */
+const ENTRY_NOP = [0xc0, 0x04, 0x00, 0x00, 0x00, 0x00];
+
+export const s390: Arch = {
+  ...PLAIN,
+  machine: EM_S390,
+  name: 's390',
+  address64: ADDR64,
+  isPcRelative: (type) => PC_RELATIVE.has(type),
+  bias: (type) => (HALFWORDS.has(type) ? -2 : 0),
+  // `larl` takes an address with the type that older compilers also call with: c0x0 against brasl c0x5, brcl c0x4.
+  isBranch(bytes, start, field, type) {
+    if (type !== PC32DBL) return BRANCHES.has(type);
+    const low = field - 2 >= start && bytes[field - 2] === 0xc0 ? bytes[field - 1]! & 0xf : 0;
+    return low === 4 || low === 5;
+  },
+  // The two top bits of the first byte give 2, 4, 4 or 6 bytes. `lghi r3, line` and `lghi r4, line`.
+  disassembler: () => plainDisassembler(
+    (bytes, offset) => [2, 4, 4, 6][bytes[offset]! >>> 6]!,
+    (a, b) => (a[0] !== 0xa7 || b[0] !== 0xa7 || a[1] !== b[1] ? 0 : a[1] === 0x39 ? 2 : a[1] === 0x49 ? 3 : 0),
+  ),
+  isFunctionPointer: (type) => type === GOTENT,
+  ftraceSite: ({ content, start }) => (ENTRY_NOP.every((byte, i) => content[start + i] === byte) ? start : undefined),
+};

@@ -1,0 +1,22 @@
+import { KlpflowError, type OutputRequest } from '../../index';
+import { moduleOptions, type ModuleFlags } from './module-flags';
+
+interface OutputFlags extends ModuleFlags {
+  output?: string | undefined;
+  format?: string | undefined;
+  symvers?: string | undefined;
+  vmlinux?: string | undefined;
+  btf?: string | undefined;
+}
+
+/** The livepatch that flags ask for; nothing where they ask for a report only. @throws KlpflowError `usage` */
+export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
+  const { output: path, format = path?.endsWith('.ko') ? 'ko' : 'klp', symvers, vmlinux, btf } = flags;
+  if (path === undefined) {
+    if (flags.format !== undefined) throw new KlpflowError('usage', `--format ${flags.format}: say with -o FILE where the livepatch goes`);
+    return {};
+  }
+  if (path === '') throw new KlpflowError('usage', '-o: the name is empty');
+  if (symvers === undefined) throw new KlpflowError('usage', `-o ${path}: --symvers FILE is needed, the Module.symvers of the original build: it says what the kernel exports to modules`);
+  return { output: { path, symvers, vmlinux, ...(format === 'ko' ? { format, btf, ...moduleOptions(flags) } : { format: 'klp' }) } };
+}

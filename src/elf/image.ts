@@ -1,0 +1,47 @@
+import { ET_DYN, ET_EXEC, ET_REL, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS } from './constants';
+import { ElfFile } from './file';
+import { MappedFile } from './mapped-file';
+import { SHDR_WORDS, SH_ADDR, ST_INFO, SYM_WORDS } from './words';
+
+/**
+ * A linked ELF64 file over a mapping: an executable (`vmlinux` of x86-64) or a shared object (of arm64).
+ *
+ * Addresses are two words, low and high: a kernel's lie above 2^53, where a number loses the low bits.
+ */
+export class ElfImage extends ElfFile {
+  /** Maps and checks `path`. @throws KlpflowError for every file that is not a well-formed linked ELF64 file */
+  static open(path: string): ElfImage {
+    return new ElfImage(MappedFile.open(path));
+  }
+
+  /** The section that a symbol lies in; undefined for SHN_UNDEF, SHN_ABS and the like. @throws KlpflowError `malformed-elf` */
+  sectionOf(symbol: number): number | undefined {
+    let section = this.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
+    if (section === SHN_XINDEX) section = this.extendedIndex[symbol] ?? this.malformed(0, `symbol ${symbol} needs an extended section index and the file has none`);
+    else if (section === SHN_UNDEF || section >= SHN_LORESERVE) return undefined;
+    if (section >= this.sectionCount) this.malformed(0, `symbol ${symbol} is in section ${section} of ${this.sectionCount}`);
+    return section;
+  }
+
+  /** Bytes from `section`'s start to an address; negative or past the end where the address is not in the section. */
+  offsetOf(section: number, low: number, high: number): number {
+    const at = section * SHDR_WORDS + SH_ADDR;
+    return (high - this.headers[at + 1]!) * 0x100000000 + (low - this.headers[at]!);
+  }
+
+  /** The `size` bytes at an address of `section`; undefined where the section does not hold all of them (NOBITS holds none). */
+  bytesAt(section: number, low: number, high: number, size: number): Uint8Array | undefined {
+    const offset = this.offsetOf(section, low, high);
+    if (this.type(section) === SHT_NOBITS || !(offset >= 0 && size >= 0 && offset + size <= this.size(section))) return undefined;
+    const start = this.offset(section) + offset;
+    return this.bytes.subarray(start, start + size);
+  }
+
+  protected checkType(type: number): void {
+    if (type === ET_EXEC || type === ET_DYN) return;
+    this.fail('not-linked', 16, `${this.path} is ${type === ET_REL ? 'a relocatable object' : `of ELF type ${type}`}, not a linked image`);
+  }
+
+  /** Relocations of an image (`--emit-relocs`) have been applied: nothing reads them. */
+  protected checkRelocations(): void {}
+}

@@ -1,0 +1,160 @@
+import { KlpflowError } from '../../diagnostics';
+import {
+  EM_X86_64, RELA_SIZE, R_X86_64_64, R_X86_64_NONE, SHDR_SIZE, SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS,
+  SHT_NULL, SHT_RELA, ST_INFO, ST_VALUE, SYM_SIZE, SYM_WORDS, s64, type ElfObject,
+} from '../../elf';
+import { setU64 } from '../../elf/encode';
+import { KLP_RELOCS, isKlpSymbol, isTombstone } from './layout';
+import { fieldBytes, relasBySection, type RelaRow } from './rows';
+
+/** Relocations for the livepatch core that apply to one section. */
+interface KlpRelaSection {
+  name: string;
+  target: number;
+  rows: Omit<RelaRow, 'at'>[];
+}
+
+/**
+ * Finishes a linked livepatch module as `objtool klp post-link` does: every record of `__klp_relocs.OBJ` becomes a relocation
+ * in `.klp.rela.OBJ.SECTION`, its symbol belongs to the livepatch core (SHN_LIVEPATCH), and the relocation that held its place does nothing.
+ * @returns the module's bytes in pieces; undefined where there is nothing to do
+ * @throws KlpflowError `unsupported-object` (not x86-64, or more sections than a module may have), `malformed-elf`, also for a module that is finished already
+ */
+export function postLink(elf: ElfObject): Uint8Array[] | undefined {
+  if (elf.machine !== EM_X86_64) throw new KlpflowError('unsupported-object', `${elf.path}: livepatch modules of klp-build are for x86-64, not for processor ${elf.machine}`, { object: elf.path, offset: 18 });
+  const tables = Array.from({ length: elf.sectionCount }, (_, i) => i).filter((i) => i > 0 && elf.name(i).startsWith(KLP_RELOCS.prefix));
+  if (tables.length === 0) return undefined;
+  const module = new PostLinked(elf);
+  for (const table of tables) module.convert(table);
+  return module.pieces();
+}
+
+class PostLinked {
+  private readonly relas: Map<number, RelaRow[]>;
+  private readonly tombstones = new Map<number, Map<number, RelaRow>>();
+  private readonly made = new Map<string, KlpRelaSection>();
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+
+  constructor(private readonly elf: ElfObject) {
+    this.relas = relasBySection(elf);
+    this.bytes = elf.bytes.slice();
+    this.view = new DataView(this.bytes.buffer);
+  }
+
+  /** Takes over every record of one table. */
+  convert(table: number): void {
+    const { elf } = this;
+    const name = elf.name(table);
+    const [start, size] = [elf.offset(table), elf.size(table)];
+    if (elf.type(table) === SHT_NOBITS || size % KLP_RELOCS.entsize !== 0) elf.malformed(start, `${name} does not hold records of ${KLP_RELOCS.entsize} bytes`);
+    const pointers = new Map((this.relas.get(table) ?? []).map((row) => [row.offset, row]));
+    for (let at = 0; at < size; at += KLP_RELOCS.entsize) {
+      const where = pointers.get(at + KLP_RELOCS.whereField);
+      const what = pointers.get(at + KLP_RELOCS.whatField);
+      if (where?.type !== R_X86_64_64 || what?.type !== R_X86_64_64) return elf.malformed(start + at, `a record of ${name} lacks its place or its symbol`);
+      this.relocate(name.slice(KLP_RELOCS.prefix.length), where, what, this.view.getUint32(start + at + KLP_RELOCS.typeField, true));
+    }
+  }
+
+  /** The file as it was up to its last section, then what is new: sections, their names, headers. */
+  pieces(): Uint8Array[] {
+    const { elf } = this;
+    const count = elf.sectionCount + this.made.size;
+    if (count >= SHN_LORESERVE) throw new KlpflowError('unsupported-object', `${elf.path} has ${count} sections, more than the kernel loads in one module`, { object: elf.path });
+    const names = this.view.getUint16(62, true);
+    let end = SHDR_SIZE;
+    for (let i = 1; i < elf.sectionCount; i++) if (i !== names && elf.type(i) !== SHT_NOBITS && elf.type(i) !== SHT_NULL) end = Math.max(end, elf.offset(i) + elf.size(i));
+
+    const table = Number(this.view.getBigUint64(40, true));
+    const headers = new Uint8Array(count * SHDR_SIZE);
+    headers.set(this.bytes.subarray(table, table + elf.sectionCount * SHDR_SIZE));
+    const headerView = new DataView(headers.buffer);
+    const pieces = [this.bytes.subarray(0, end)];
+    const add = (content: Uint8Array, align: number): number => {
+      const start = Math.ceil(end / align) * align;
+      pieces.push(new Uint8Array(start - end), content);
+      end = start + content.length;
+      return start;
+    };
+    let nameBytes = elf.content(names);
+    [...this.made.values()].forEach(({ name, target, rows }, i) => {
+      const at = (elf.sectionCount + i) * SHDR_SIZE;
+      headerView.setUint32(at, nameBytes.length, true);
+      nameBytes = Buffer.concat([nameBytes, Buffer.from(`${name}\0`)]);
+      headerView.setUint32(at + 4, SHT_RELA, true);
+      setU64(headerView, at + 8, SHF_ALLOC | SHF_INFO_LINK | SHF_RELA_LIVEPATCH, true);
+      setU64(headerView, at + 24, add(relaBytes(rows), 8), true);
+      setU64(headerView, at + 32, rows.length * RELA_SIZE, true);
+      headerView.setUint32(at + 40, elf.symtabSection, true);
+      headerView.setUint32(at + 44, target, true);
+      setU64(headerView, at + 48, 8, true);
+      setU64(headerView, at + 56, RELA_SIZE, true);
+    });
+    setU64(headerView, names * SHDR_SIZE + 24, add(nameBytes, 1), true);
+    setU64(headerView, names * SHDR_SIZE + 32, nameBytes.length, true);
+    setU64(this.view, 40, add(headers, 8), true);
+    this.view.setUint16(60, count, true);
+    return pieces;
+  }
+
+  private relocate(object: string, where: RelaRow, what: RelaRow, type: number): void {
+    const { elf } = this;
+    const target = this.shortIndex(where.symbol);
+    if (target === SHN_UNDEF || target >= SHN_LORESERVE || target >= elf.sectionCount) return elf.malformed(where.at, 'the place of a klp relocation lies in no section');
+    const offset = s64(elf.symbols, where.symbol * SYM_WORDS + ST_VALUE) + where.addend;
+    if (offset < 0 || offset + fieldBytes(type) > elf.size(target)) elf.malformed(where.at, `the klp relocation at ${offset} lies outside ${elf.name(target)}`);
+    const symbol = elf.symbolName(what.symbol);
+    if (!isKlpSymbol(symbol)) elf.malformed(what.at, `a klp relocation names ${symbol || `symbol ${what.symbol}`}, which is no .klp.sym symbol`);
+    const held = this.tombstonesIn(target).get(offset);
+    if (held === undefined) return elf.malformed(where.at, `no relocation against a tombstone stands at ${elf.name(target)}+${offset}`);
+    if (held.type === R_X86_64_NONE) elf.malformed(held.at, `${elf.name(target)}+${offset} has its klp relocation already: objtool klp post-link was here before`);
+    this.tombstonesIn(target).delete(offset);
+    this.view.setUint32(held.at + 8, R_X86_64_NONE, true);
+    this.giveToLivepatch(held.symbol);
+    this.giveToLivepatch(what.symbol);
+    this.section(object, target).rows.push({ offset, type, symbol: what.symbol, addend: what.addend });
+  }
+
+  /** Relocations of a section that hold the place of a klp relocation which nobody has seen yet. */
+  private tombstonesIn(section: number): Map<number, RelaRow> {
+    let found = this.tombstones.get(section);
+    if (found === undefined) {
+      found = new Map((this.relas.get(section) ?? []).filter((row) => isTombstone(this.elf.symbolName(row.symbol))).map((row) => [row.offset, row]));
+      this.tombstones.set(section, found);
+    }
+    return found;
+  }
+
+  private section(object: string, target: number): KlpRelaSection {
+    const key = `${target} ${object}`;
+    let section = this.made.get(key);
+    if (section === undefined) {
+      section = { name: `.klp.rela.${object}.${this.elf.name(target)}`, target, rows: [] };
+      this.made.set(key, section);
+    }
+    return section;
+  }
+
+  private giveToLivepatch(symbol: number): void {
+    const index = this.shortIndex(symbol);
+    if (index !== SHN_UNDEF && index !== SHN_LIVEPATCH) this.elf.malformed(this.elf.offset(this.elf.symtabSection) + symbol * SYM_SIZE, `${this.elf.symbolName(symbol)} is defined in this module`);
+    this.view.setUint16(this.elf.offset(this.elf.symtabSection) + symbol * SYM_SIZE + 6, SHN_LIVEPATCH, true);
+  }
+
+  private shortIndex(symbol: number): number {
+    return this.elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
+  }
+}
+
+function relaBytes(rows: KlpRelaSection['rows']): Uint8Array {
+  const bytes = new Uint8Array(rows.length * RELA_SIZE);
+  const view = new DataView(bytes.buffer);
+  rows.forEach(({ offset, type, symbol, addend }, i) => {
+    setU64(view, i * RELA_SIZE, offset, true);
+    view.setUint32(i * RELA_SIZE + 8, type, true);
+    view.setUint32(i * RELA_SIZE + 12, symbol, true);
+    setU64(view, i * RELA_SIZE + 16, addend, true);
+  });
+  return bytes;
+}

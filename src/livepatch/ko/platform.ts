@@ -1,0 +1,72 @@
+import { diagnostic, type Diagnostic } from '../../diagnostics';
+import type { LivepatchObject, PlatformFacts } from '../object';
+import type { ModuleTemplate } from './template';
+
+/** Facts that hold for the whole module, and the vermagic it gets. */
+export interface Platform extends PlatformFacts {
+  vermagic: string;
+  /** Whether the kernel checks a version of each imported symbol (CONFIG_MODVERSIONS). */
+  modversions: boolean;
+}
+
+/**
+ * Facts of the kernel from all objects together: a small module may lack what its kernel has (indirect calls, say), but has
+ * nothing that its kernel lacks. Appends to `found` where objects or the template are of another kernel.
+ */
+export function choosePlatform(objects: readonly LivepatchObject[], template: ModuleTemplate | undefined, found: Diagnostic[]): Platform {
+  const all = objects.map(({ facts }) => facts);
+  const first = <T>(of: (facts: PlatformFacts) => T | null): T | null => all.map(of).find((value) => value !== null) ?? null;
+  const kcfi = all.map((facts) => facts.kcfi).find((hashes) => hashes !== null && hashes !== 'no-donor');
+  checkAlike(objects, found);
+  const own = first((facts) => facts.vermagic);
+  const vermagic = template?.vermagic ?? own;
+  if (vermagic === null) found.push(diagnostic('no-vermagic', `no object says which kernel it is for: ${objects[0]!.name} has no vermagic, and there is no --template`, { object: objects[0]!.name }));
+  if (template !== undefined && own !== null) compareVermagic(template, own, found);
+  return {
+    vermagic: vermagic ?? '',
+    modversions: (vermagic ?? '').split(' ').includes('modversions'),
+    prefixBytes: Math.max(...all.map((facts) => facts.prefixBytes)),
+    functionAlign: Math.max(...all.map((facts) => facts.functionAlign)),
+    ibt: all.some((facts) => facts.ibt),
+    returns: all.some((facts) => facts.returns === 'thunk') ? 'thunk' : all.some((facts) => facts.returns === 'ret-int3') ? 'ret-int3' : 'ret',
+    kcfi: kcfi ?? (all.some((facts) => facts.kcfi === 'no-donor') ? 'no-donor' : null),
+    orcAtStart: first((facts) => facts.orcAtStart),
+    retpoline: all.some((facts) => facts.retpoline) || template?.retpoline === true,
+    kobjectRelease: all.some((facts) => facts.kobjectRelease),
+  };
+}
+
+/** Facts that all who have them must share. */
+const ALIKE: ReadonlyArray<readonly [what: string, of: (facts: PlatformFacts) => string | null]> = [
+  ['vermagic', ({ vermagic }) => vermagic],
+  ['bytes of padding before functions', ({ prefixBytes }) => (prefixBytes === 0 ? null : `${prefixBytes}`)],
+  ['ORC word at the start of functions', ({ orcAtStart }) => orcAtStart],
+];
+
+function checkAlike(objects: readonly LivepatchObject[], found: Diagnostic[]): void {
+  for (const [what, of] of ALIKE) {
+    const having = objects.filter(({ facts }) => of(facts) !== null);
+    for (const { name, facts } of having) {
+      if (of(facts) === of(having[0]!.facts)) continue;
+      found.push(diagnostic('kernel-mismatch', `${name} and ${having[0]!.name} are of different kernels: ${what} is "${of(facts)}" and "${of(having[0]!.facts)}"`, { object: name }));
+    }
+  }
+}
+
+/**
+ * Distributions build with a release string of their own, so a rebuilt ORIG has another one than the running kernel. The
+ * loader overlooks that where symbols have versions; the words behind it must be equal in any case.
+ */
+function compareVermagic({ vermagic, path }: ModuleTemplate, own: string, found: Diagnostic[]): void {
+  const [release, flags] = divide(vermagic);
+  const [ownRelease, ownFlags] = divide(own);
+  if (flags !== ownFlags) found.push(diagnostic('kernel-mismatch', `${path} is for a kernel with "${flags.trim()}", ORIG is one with "${ownFlags.trim()}"`, { object: path }));
+  else if (release !== ownRelease && !flags.split(' ').includes('modversions')) {
+    found.push(diagnostic('kernel-mismatch', `${path} is for kernel ${release}, ORIG is ${ownRelease}, and without CONFIG_MODVERSIONS nothing shows that both are the same`, { object: path }));
+  }
+}
+
+function divide(vermagic: string): [release: string, flags: string] {
+  const at = vermagic.indexOf(' ');
+  return at < 0 ? [vermagic, ''] : [vermagic.slice(0, at), vermagic.slice(at)];
+}

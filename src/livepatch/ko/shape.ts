@@ -1,0 +1,27 @@
+import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS } from '../../elf';
+import type { LivepatchObject } from '../object';
+
+/** Larger than a kernel's largest, the stack of the first thread. */
+const LARGEST_ALIGN = 65_536;
+/** A module with all its data has to fit into the kernel's 1 GiB for modules. */
+const LARGEST_ZEROS = 2 ** 28;
+/** Per-CPU data of all modules shares a few KiB (PERCPU_MODULE_RESERVE) and what vmalloc gives in pages. */
+const LARGEST_PERCPU = 2 ** 20;
+
+/** Appends to `found` sections and symbols that no kernel object has and no module can hold: objects come from files. */
+export function checkShape(objects: readonly LivepatchObject[], found: Diagnostic[]): void {
+  for (const object of objects) {
+    const refuse = (section: string, what: string, symbol?: string): unknown =>
+      found.push(diagnostic('malformed-elf', `${object.name}: ${symbol ?? section} ${what}`, { object: object.name, section, ...(symbol === undefined ? {} : { symbol }) }));
+    for (const { name, align, type, flags, size } of object.sections) {
+      if (!Number.isInteger(Math.log2(align)) || align > LARGEST_ALIGN) refuse(name, `has the alignment ${align}`);
+      if (type === SHT_NOBITS && size > LARGEST_ZEROS) refuse(name, `has ${size} bytes of zeros`);
+      if (name.startsWith('.data..percpu') && size > LARGEST_PERCPU) refuse(name, `has ${size} bytes for each processor`);
+      if ((flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) === (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) refuse(name, 'is writable and executable, which the module loader refuses');
+    }
+    for (const { name, section, value, size } of object.symbols) {
+      if (typeof section !== 'string' && !(value >= 0 && value + size <= section.size)) refuse(section.name, `(${size} bytes at ${value}) lies outside its section of ${section.size} bytes`, name);
+    }
+  }
+}

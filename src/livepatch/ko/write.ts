@@ -1,0 +1,56 @@
+import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { EM_X86_64 } from '../../elf';
+import type { LivepatchObject } from '../object';
+import { addDescriptors, addThisModule, pointThisModule } from './descriptors';
+import { moduleFile } from './emit';
+import { addEntryCode, canWriteEntryCode } from './entry-code';
+import { ModuleImage } from './image';
+import { resolveImports } from './imports';
+import { chooseStructs, type KernelStructs } from './layouts';
+import { mergeObjects } from './merge';
+import { addModinfo, addVersions } from './module-info';
+import { checkNames } from './names';
+import { choosePlatform, type Platform } from './platform';
+import { settleRelocations } from './relocations';
+import { checkShape } from './shape';
+import type { ModuleOptions, ModuleResult, TargetKernel } from './types';
+
+/**
+ * The livepatch module of one or more patched objects, in the form that the kernel loads as it is: klp relocations in
+ * sections of their own, descriptors as static data, init and exit code, all tables that the kernel reads from a module.
+ * Every reason to refuse is collected; the same input gives the same bytes.
+ */
+export function writeModule(objects: readonly LivepatchObject[], kernel: TargetKernel, options: ModuleOptions): ModuleResult {
+  const { symvers, template } = kernel;
+  const found: Diagnostic[] = [];
+  if (objects.length === 0) throw new RangeError('a module of no objects');
+  for (const { name, machine } of objects) {
+    if (machine !== EM_X86_64) found.push(diagnostic('unsupported-object', `${name}: modules are written for x86-64, not for processor ${machine}`, { object: name }));
+  }
+  checkShape(objects, found);
+  checkNames(objects, found);
+  // What follows computes with these sizes and alignments.
+  if (found.length > 0) return { chunks: null, diagnostics: found };
+  const platform = choosePlatform(objects, template, found);
+  const structs = chooseStructs(kernel.structs, template, platform.kobjectRelease, found);
+  if (!canWriteEntryCode(platform)) {
+    found.push(diagnostic('no-kcfi-donor', 'the kernel checks types of called functions (kCFI), and no initcall or exit call of ORIG shows the hashes of `int (void)` and `void (void)`'));
+  }
+  const image = new ModuleImage();
+  const symbols = mergeObjects(objects, image, symvers, found);
+  if (structs !== undefined) addOwnParts(structs, platform);
+  settleRelocations(image, found);
+  const imports = resolveImports(image, symvers, platform, template, options, found);
+  addModinfo(image, objects, imports, platform, options);
+  addVersions(image, imports.versions, template);
+  const refused = structs === undefined || found.some(({ severity }) => severity === 'error' || severity === 'refusal');
+  return { chunks: refused ? null : () => moduleFile(image).chunks(), diagnostics: found };
+
+  /** What no object brings: descriptors, init and exit, `struct module`. */
+  function addOwnParts(layouts: KernelStructs, known: Platform): void {
+    const self = addThisModule(image, layouts, options.name);
+    const patch = addDescriptors(image, objects, symbols, layouts, options, self, found);
+    const { init, exit } = addEntryCode(image, known, patch);
+    pointThisModule(self, layouts, init, exit);
+  }
+}

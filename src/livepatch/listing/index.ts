@@ -1,0 +1,3 @@
+export { KernelListing, type ListingKind } from './listing';
+export { cleanedLength, isLeftOut, type NameCleaning } from './kallsyms';
+export { NameIndex, type Names } from './name-index';

@@ -1,0 +1,68 @@
+import { lastValueFrom } from 'rxjs';
+import type { Assessment } from '../stages/assess';
+import { decodeLivepatch, encodeLivepatch, loadHash, readRecords, writeRecords, type RecordPlace } from '../records';
+import { fileIdentity } from '../elf';
+import type { Flow } from './flow';
+import type { Identified } from './scan';
+import type { ExtractFindings, InputFile, PairRef } from './types';
+
+/** Files that tell how references leave a livepatch. */
+export interface KernelFiles {
+  /** Module.symvers of the original build. */
+  symvers: string;
+  /** What lists the running kernel's symbols: a linked vmlinux, or text (kallsyms, System.map, `readelf -sW`). */
+  vmlinux?: string | undefined;
+}
+
+/** A livepatch object before it is linked, in format klp. */
+export interface Extracted {
+  object: Uint8Array;
+  findings: ExtractFindings;
+}
+
+/** The extraction of one pair with one set of files: what was recorded of it, and what makes it. */
+export class Extract {
+  private readonly symvers: InputFile;
+  private readonly kernel: InputFile | null;
+  private readonly place: RecordPlace;
+
+  /** @throws KlpflowError `unreadable` */
+  constructor(private readonly flow: Flow, private readonly orig: Identified, private readonly patched: Identified, files: KernelFiles, options: object) {
+    this.symvers = inputFile(files.symvers);
+    this.kernel = files.vmlinux === undefined ? null : inputFile(files.vmlinux);
+    this.place = flow.runDir.livepatch(orig.digest, patched.digest, JSON.stringify({ options, symvers: this.symvers.identity, kernel: this.kernel?.identity ?? null }));
+  }
+
+  /** What an earlier run made of the same contents; undefined if there is nothing that can be used. */
+  async reuse(): Promise<Extracted | undefined> {
+    if (this.flow.fresh) return undefined;
+    await loadHash();
+    const messages = readRecords(this.place.file, 'livepatch', this.place.key);
+    if (typeof messages === 'string') return undefined;
+    try {
+      const record = decodeLivepatch(messages[0]);
+      if (record === undefined) return undefined;
+      this.flow.progress.step('extract', null, true, null, { items: 1, bytes: record.object.length });
+      return record as Extracted;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Makes it, and records it. @throws KlpflowError for files that cannot be read */
+  async make(pair: PairRef, { included, undecided, object: { name } }: Assessment): Promise<Extracted> {
+    const { symvers, kernel, orig, patched } = this;
+    const made = await lastValueFrom(this.flow.task(
+      'extract', null, 'extract', { pair, included, undecided, objectName: name, symvers, kernel, provenance: { orig: orig.digest, patched: patched.digest } },
+      ({ object }) => ({ items: included.length, bytes: object.length }),
+    ));
+    await loadHash();
+    writeRecords(this.place, 'livepatch', [encodeLivepatch(made)]);
+    return made;
+  }
+}
+
+/** A file as it is now. @throws KlpflowError `unreadable` */
+export function inputFile(path: string): InputFile {
+  return { path, identity: fileIdentity(path) };
+}

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { version } from '../../package.json';
+import { KlpflowError, fileError, type Diagnostic } from '../diagnostics';
+import { ElfObject } from '../elf';
+import { writeAtomically } from '../elf/output-file';
+import { readKlpObject } from '../livepatch/klp';
+import { moduleNameOf, readKernelStructs, readTemplate, runtimeModuleName, writeModule, type KlpState } from '../livepatch/ko';
+import type { LivepatchObject } from '../livepatch/object';
+import { Symvers } from '../livepatch/symvers';
+import { readBtf } from './btf-file';
+
+/** A module to be written, and the files that tell what its kernel is like. */
+export interface ModuleRequest {
+  /** Where it goes; must end in `.ko`. */
+  path: string;
+  /** Module.symvers of the kernel. */
+  symvers: string;
+  /** Its types; this or a template must be there. */
+  btf?: string | undefined;
+  /** Any of its modules. */
+  template?: string | undefined;
+  /** Name of the module; default the file's. */
+  name?: string | undefined;
+  description?: string | undefined;
+  /** An atomic replacement of all earlier livepatches; default true. */
+  replace?: boolean | undefined;
+  states?: readonly KlpState[] | undefined;
+}
+
+export interface WrittenModule {
+  path: string;
+  format: 'ko';
+  bytes: number;
+  sha256: string;
+}
+
+export interface LinkRequest extends ModuleRequest {
+  /** Livepatch objects that klpflow wrote, one for each patched object. */
+  objects: readonly string[];
+}
+
+export interface LinkResult {
+  schema: 'klpflow/link@1';
+  verdict: 'patchable' | 'refused';
+  /** The module's run-time name. */
+  module: string;
+  /** `functions` and `klpRelocations` are counts. */
+  objects: Array<{ path: string; name: string; functions: number; klpRelocations: number }>;
+  diagnostics: Diagnostic[];
+  output: WrittenModule | null;
+}
+
+/** Makes one module of livepatch objects in files. @throws KlpflowError for files that cannot be read or written, and for names */
+export async function link(request: LinkRequest): Promise<LinkResult> {
+  const module = moduleName(request);
+  const objects = request.objects.map((path) => readKlpObject(ElfObject.open(path)));
+  const { output, diagnostics } = await linkModule(objects, request);
+  return {
+    schema: 'klpflow/link@1', verdict: output === null ? 'refused' : 'patchable', module,
+    objects: objects.map(({ name, funcs, klpRelas }, i) => ({ path: request.objects[i]!, name, functions: funcs.length, klpRelocations: klpRelas.length })),
+    diagnostics, output,
+  };
+}
+
+/**
+ * Makes one module of livepatch objects and writes it; `output` is null where it is refused, and nothing is written then.
+ * @throws KlpflowError for files that cannot be read or written, and for names
+ */
+export async function linkModule(objects: readonly LivepatchObject[], request: ModuleRequest): Promise<{ output: WrittenModule | null; diagnostics: Diagnostic[] }> {
+  const { path, btf, template, symvers, description, replace = true, states = [] } = request;
+  const name = moduleName(request);
+  const types = btf === undefined ? undefined : readBtf(btf);
+  const kernel = {
+    symvers: readSymvers(symvers),
+    ...(types === undefined ? {} : { structs: readKernelStructs(types.bytes, types.path) }),
+    ...(template === undefined ? {} : { template: readTemplate(ElfObject.open(template)) }),
+  };
+  const { chunks, diagnostics } = writeModule(objects, kernel, { name, version, description, replace, states });
+  if (chunks === null) return { output: null, diagnostics };
+  const hash = createHash('sha256');
+  const bytes = await writeAtomically(path, hashed(chunks(), hash));
+  return { output: { path, format: 'ko', bytes, sha256: hash.digest('hex') }, diagnostics };
+}
+
+/** @throws KlpflowError `usage` */
+function moduleName({ path, name }: ModuleRequest): string {
+  if (!path.endsWith('.ko')) throw new KlpflowError('usage', `-o ${path}: a module's file ends in .ko`);
+  const found = name === undefined ? moduleNameOf(basename(path)) : runtimeModuleName(name);
+  if (found === undefined) throw new KlpflowError('usage', `--name ${name}: a module's name is at most 55 letters, digits, "_" and "-"`);
+  if (found === '') throw new KlpflowError('usage', `-o ${path}: the file has no name before .ko`);
+  return found;
+}
+
+function readSymvers(path: string): Symvers {
+  try {
+    return Symvers.parse(readFileSync(path, 'utf8'), path);
+  } catch (cause) {
+    throw fileError(path, cause, 'read');
+  }
+}
+
+function* hashed(chunks: Iterable<Uint8Array>, hash: ReturnType<typeof createHash>): Generator<Uint8Array> {
+  for (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}

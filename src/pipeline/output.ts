@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+import type { Diagnostic } from '../diagnostics';
+import { ElfObject, MappedFile } from '../elf';
+import { writeAtomically } from '../elf/output-file';
+import { readKlpObject } from '../livepatch/klp';
+import type { KernelFiles } from './extract';
+import type { Flow } from './flow';
+import { linkModule, type ModuleRequest } from './link';
+
+export type OutputFormat = 'klp' | 'ko';
+
+/** A livepatch to be written: an object for klp-build and `link`, or the finished module. */
+export type OutputRequest = KernelFiles & ({ path: string; format: 'klp' } | (ModuleRequest & { format: 'ko' }));
+
+export interface OutputReport {
+  path: string;
+  format: OutputFormat;
+  bytes: number;
+  sha256: string;
+}
+
+/**
+ * Writes an extracted object (format klp) as it is, or linked into a module; `output` is null where the module is refused.
+ * @throws KlpflowError for files that cannot be read or written
+ */
+export async function writeLivepatch(flow: Flow, request: OutputRequest, object: Uint8Array): Promise<{ output: OutputReport | null; diagnostics: Diagnostic[] }> {
+  const written = request.format === 'ko' ? await flow.progress.onMain('link', () => linked(request, object)) : { output: await plain(request.path, object), diagnostics: [] };
+  if (written.output !== null) flow.progress.step('link', null, false, null, { items: 1, bytes: written.output.bytes });
+  return written;
+}
+
+function linked(request: ModuleRequest, object: Uint8Array): ReturnType<typeof linkModule> {
+  // 8-aligned, as a mapping is: then tables are read in place.
+  const copy = new Uint8Array(object);
+  return linkModule([readKlpObject(new ElfObject(MappedFile.ofBytes(copy, 'the extracted object')))], request);
+}
+
+async function plain(path: string, object: Uint8Array): Promise<OutputReport> {
+  await writeAtomically(path, [object]);
+  return { path, format: 'klp', bytes: object.length, sha256: createHash('sha256').update(object).digest('hex') };
+}

@@ -1,0 +1,199 @@
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, stringEnd } from '../../elf';
+import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '../../livepatch/object';
+import { SectionClass } from '../../livepatch/section-class';
+import type { Range, Side } from '../compare';
+import { Trait } from '../scan';
+import { bodyName, type Dialect } from './dialect';
+
+/** A range of PATCHED that was copied, and where its bytes went. Its references are still to be made. */
+export interface Copy {
+  /** What the copy is, for messages: a symbol's name, or its section and offset. */
+  name: string;
+  range: Range;
+  section: OutputSection;
+  start: number;
+}
+
+/** A place in the output that references can name. */
+export interface OutputPlace {
+  symbol: OutputSymbol;
+  /** Distance of the place from the symbol. */
+  offset: number;
+}
+
+/** Code that is in the output: instructions of included functions with the padding before them, and replacement code. */
+export interface CodeRange extends Range {
+  place: OutputPlace;
+  /** Replacement code has no stack of its own to unwind: it runs in place of its site. */
+  replacement: boolean;
+}
+
+const KEPT_FLAGS = SHF_WRITE | SHF_ALLOC | SHF_EXECINSTR | SHF_MERGE | SHF_STRINGS;
+
+/** Zero-size objects (`init_completion.__key`) are known by their address, which must not be a neighbour's. */
+const EMPTY_OBJECT_ALIGN = 8;
+
+/** Copies pieces of PATCHED into the output, each once. */
+export class Clones {
+  /** Copies whose references are still to be made, in the order in which they were copied. */
+  readonly open: Copy[] = [];
+  readonly code: CodeRange[] = [];
+  private readonly symbols = new Map<number, OutputSymbol>();
+  private readonly places = new Map<string, OutputPlace>();
+  private prefixes: Map<number, number[]> | undefined;
+
+  constructor(private readonly patched: Side, readonly output: LivepatchObject, private readonly dialect: Dialect) {}
+
+  /** The clone of a canonical symbol, if there is one. */
+  of(symbol: number): OutputSymbol | undefined {
+    return this.symbols.get(symbol);
+  }
+
+  /** A function with its names and the padding before it, which boot code writes to (call depth tracking, FineIBT). */
+  function(symbol: number): OutputSymbol {
+    const { table, object } = this.patched;
+    const { section, start, end } = this.patched.rangeOf(symbol);
+    const prefixes = this.prefixesOf(section).filter((prefix) => table.value[prefix]! < start && table.value[prefix]! + table.size[prefix]! === start);
+    const from = Math.min(start - this.namelessPadding(symbol), ...prefixes.map((prefix) => table.value[prefix]!));
+    const range = { section, start: from, end };
+    const target = this.sectionLike(section);
+    const placed = this.copy(range, target, this.patched.name(symbol), object.align(section) || 1, this.patched.arch.gapByte);
+    const clone = this.define(symbol, target, placed + start - from);
+    for (const prefix of prefixes) this.output.define({ ...bodyName(this.patched, prefix), section: target, value: placed + table.value[prefix]! - from, size: table.size[prefix]! });
+    this.code.push({ ...range, place: { symbol: clone, offset: from - start }, replacement: false });
+    return clone;
+  }
+
+  /** A variable or constant with its names. */
+  object(symbol: number): OutputSymbol {
+    const known = this.symbols.get(symbol);
+    if (known !== undefined) return known;
+    const range = this.patched.rangeOf(symbol);
+    const target = this.sectionLike(range.section);
+    if (range.start === range.end) return this.define(symbol, target, target.append(1, EMPTY_OBJECT_ALIGN), 1);
+    return this.define(symbol, target, this.copy(range, target, this.patched.name(symbol), this.patched.object.align(range.section) || 1));
+  }
+
+  /**
+   * The string at an offset of a string section, terminator included, in units of sh_entsize; each text once.
+   * Undefined where the offset lies within a unit, or nothing ends the string.
+   */
+  string(section: number, offset: number): OutputPlace | undefined {
+    const { object } = this.patched;
+    const size = object.size(section);
+    const unit = object.entsize(section) || 1;
+    if (offset < 0 || offset >= size || offset % unit !== 0) return undefined;
+    const from = object.offset(section);
+    const end = stringEnd(object.bytes, from + offset, from + size, unit);
+    if (end + unit > from + size) return undefined;
+    const text = object.bytes.subarray(from + offset, end + unit);
+    const target = this.sectionLike(section);
+    return this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({ symbol: this.output.sectionSymbol(target), offset: target.append(text, object.align(section) || 1) }));
+  }
+
+  /** An extent of data that no symbol covers. */
+  extent(range: Range): OutputPlace {
+    return this.once(keyOf(range), () => {
+      const target = this.sectionLike(range.section);
+      return { symbol: this.output.sectionSymbol(target), offset: this.copy(range, target, this.nameOf(range), this.patched.object.align(range.section) || 1) };
+    });
+  }
+
+  /** What stands for an object without bytes in a section without bytes (`.bss.__key.414`): only its address counts. */
+  emptyObject(section: number): OutputPlace {
+    return this.once(`${section}:empty`, () => {
+      const target = this.sectionLike(section);
+      return { symbol: this.output.sectionSymbol(target), offset: target.append(1, EMPTY_OBJECT_ALIGN) };
+    });
+  }
+
+  /** An entry of a special section. Entries lie side by side; the table keeps its alignment. */
+  entry(range: Range): OutputPlace {
+    return this.once(keyOf(range), () => {
+      const size = range.end - range.start;
+      const target = this.tableLike(range.section, size);
+      // The last entry of a table may lack its padding; behind it comes another here.
+      if (target.size % size !== 0) target.append(size - (target.size % size));
+      const placed = this.copy({ ...range, end: Math.min(range.end, this.patched.object.size(range.section)) }, target, this.nameOf(range), 1);
+      target.align = Math.max(target.align, this.patched.object.align(range.section) || 1);
+      return { symbol: this.output.sectionSymbol(target), offset: placed };
+    });
+  }
+
+  /** Code that an alternatives entry puts in its site's place. */
+  replacement(range: Range): OutputPlace {
+    return this.once(keyOf(range), () => {
+      const target = this.sectionLike(range.section);
+      const place = { symbol: this.output.sectionSymbol(target), offset: this.copy(range, target, this.nameOf(range), 1) };
+      this.code.push({ ...range, place, replacement: true });
+      return place;
+    });
+  }
+
+  /** The output's section with the attributes of a section of PATCHED. */
+  sectionLike(section: number, use: SectionUse = 'both', entsize = this.patched.object.entsize(section)): OutputSection {
+    const { object } = this.patched;
+    return this.output.section({ name: object.name(section), type: object.type(section), flags: object.sectionFlags(section) & KEPT_FLAGS, entsize, use });
+  }
+
+  /** As `sectionLike` for a table of entries: a mergeable section must say how large they are, which Clang 19's assembler does not. */
+  tableLike(section: number, entrySize: number, use: SectionUse = 'both'): OutputSection {
+    const { object } = this.patched;
+    const entsize = object.entsize(section);
+    return this.sectionLike(section, use, entsize === 0 && (object.sectionFlags(section) & SHF_MERGE) !== 0 ? entrySize : entsize);
+  }
+
+  private once(key: string, make: () => OutputPlace): OutputPlace {
+    let place = this.places.get(key);
+    if (place === undefined) this.places.set(key, (place = make()));
+    return place;
+  }
+
+  /** Copies bytes so that they keep their position within an alignment unit. @returns where they start */
+  private copy(range: Range, section: OutputSection, name: string, align: number, fill = 0): number {
+    const { start, end } = range;
+    const content = section.type === SHT_NOBITS ? end - start : this.patched.object.content(range.section).subarray(start, end);
+    const placed = section.append(content, align, fill, start % align);
+    this.open.push({ name, range, section, start: placed });
+    return placed;
+  }
+
+  private define(symbol: number, section: OutputSection, value: number, size = this.patched.table.size[symbol]!): OutputSymbol {
+    const [own, ...aliases] = this.dialect.namesOf(this.patched, symbol);
+    const clone = this.output.define({ ...own!, section, value, size });
+    this.symbols.set(symbol, clone);
+    for (const alias of aliases) this.output.define({ ...alias, section, value, size: this.patched.table.size[symbol]! });
+    return clone;
+  }
+
+  private prefixesOf(section: number): readonly number[] {
+    if (this.prefixes === undefined) {
+      this.prefixes = new Map();
+      const { table } = this.patched;
+      for (let symbol = 1; symbol < table.symbols; symbol++) {
+        if ((table.traits[symbol]! & Trait.PREFIX) === 0) continue;
+        const list = this.prefixes.get(table.section[symbol]!);
+        if (list === undefined) this.prefixes.set(table.section[symbol]!, [symbol]);
+        else list.push(symbol);
+      }
+    }
+    return this.prefixes.get(section) ?? [];
+  }
+
+  /** What belongs to a function before its symbol without a symbol of its own: only where it is the first one of its section. */
+  private namelessPadding(symbol: number): number {
+    const { table, object } = this.patched;
+    const { section, start } = this.patched.rangeOf(symbol);
+    const own = table.canonical[table.covers[table.coverStart[section]!]!]! === symbol;
+    return own ? this.patched.arch.leadIn(object.content(section), start) : 0;
+  }
+
+  private nameOf({ section, start }: Range): string {
+    const name = this.patched.object.name(section);
+    return this.patched.table.sectionClass[section]! & SectionClass.SPECIAL ? `an entry of ${name}` : `${name}+0x${start.toString(16)}`;
+  }
+}
+
+function keyOf({ section, start, end }: Range): string {
+  return `${section}:${start}:${end}`;
+}

@@ -1,0 +1,162 @@
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import type { SectionUse } from '../../livepatch/object';
+import type { Side } from '../compare';
+import type { Clones, CodeRange } from './clones';
+import type { Dialect } from './dialect';
+
+/** Tables of one address an entry, by the bytes of an entry; who needs the livepatch's own. */
+const TABLES: Readonly<Record<string, { size: number; use: SectionUse }>> = {
+  '__mcount_loc': { size: 8, use: 'both' },
+  '.smp_locks': { size: 4, use: 'both' },
+  '.kcfi_traps': { size: 4, use: 'both' },
+  '__kcfi_traps': { size: 4, use: 'both' },
+  '.return_sites': { size: 4, use: 'module' },
+  '.retpoline_sites': { size: 4, use: 'module' },
+  '.call_sites': { size: 4, use: 'module' },
+  '.cfi_sites': { size: 4, use: 'module' },
+  '.discard.annotate_insn': { size: 8, use: 'build' },
+  '.discard.unwind_hints': { size: 12, use: 'build' },
+  '.discard.ibt_endbr_noseal': { size: 8, use: 'build' },
+  '.discard.retpoline_safe': { size: 0, use: 'build' },
+  '.discard.noendbr': { size: 0, use: 'build' },
+  '.discard.reachable': { size: 0, use: 'build' },
+  '.discard.ignore_alts': { size: 0, use: 'build' },
+  '.discard.intra_function_calls': { size: 0, use: 'build' },
+  '.discard.instr_begin': { size: 0, use: 'build' },
+  '.discard.instr_end': { size: 0, use: 'build' },
+  '.discard.validate_unret': { size: 0, use: 'build' },
+  '.discard.func_stack_frame_non_standard': { size: 0, use: 'build' },
+};
+
+const ORC_WORD = 6;
+/** "Nothing known from here on": what stands behind the end of code. */
+const ORC_TERMINATOR = new Uint8Array(ORC_WORD);
+
+/**
+ * Copies the entries about code that is in the output from the tables that compilers and objtool wrote about all code: a module
+ * gets its own tables, and for a finished one nobody runs objtool. Each entry is known by the address it names.
+ */
+export function copyCodeTables(patched: Side, clones: Clones, dialect: Dialect): void {
+  const code = new CodeIndex(patched, clones.code);
+  for (let section = 1; section < patched.table.sections; section++) {
+    if (patched.table.relaSection[section] === 0 || !code.mayBeTable(section)) continue;
+    const name = patched.object.name(section);
+    const table = TABLES[name];
+    if (table !== undefined && dialect.keepsTable(name)) copyTable(patched, clones, code, section, table.size, table.use);
+    else if (name === '.orc_unwind_ip') copyOrc(patched, clones, code, section);
+  }
+}
+
+function copyTable(patched: Side, clones: Clones, code: CodeIndex, section: number, entrySize: number, use: SectionUse): void {
+  const { object } = patched;
+  const content = object.content(section);
+  code.forEachReference(section, (field, type, range, place) => {
+    // Lists of addresses alone (`.discard.*` before 6.19) mix widths: an entry is its field.
+    const size = entrySize || (type === 1 ? 8 : 4);
+    const start = entrySize === 0 ? field : Math.floor(field / size) * size;
+    if (start + size > content.length) return;
+    const target = clones.tableLike(section, size, use);
+    const bytes = content.slice(start, start + size);
+    bytes.fill(0, field - start, field - start + (type === 1 ? 8 : 4));
+    const placed = target.append(bytes, 1);
+    target.align = Math.max(target.align, object.align(section) || 1);
+    target.relas.push({ offset: placed + field - start, type, symbol: range.place.symbol, addend: range.place.offset + place - range.start });
+  });
+}
+
+interface OrcEntry {
+  place: number;
+  /** Ordinal in both tables. */
+  index: number;
+  type: number;
+}
+
+/**
+ * Stack layouts: `.orc_unwind_ip` has an address for each 6-byte word of `.orc_unwind`. A word holds until the next address, so a
+ * range begins with the word that holds there, and ends in a terminator. Words are copied: their register numbers differ by release.
+ */
+function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: number): void {
+  const { object } = patched;
+  const words = wordsOf(patched);
+  if (words === 0) return;
+  const content = object.content(words);
+  const bySection = new Map<number, OrcEntry[]>();
+  code.forEachPlace(section, (field, type, target, place) => {
+    const index = field / 4;
+    if (!Number.isInteger(index) || (index + 1) * ORC_WORD > content.length) return;
+    const list = bySection.get(target);
+    if (list === undefined) bySection.set(target, [{ place, index, type }]);
+    else list.push({ place, index, type });
+  });
+  const ip = clones.sectionLike(section, 'module');
+  const unwind = clones.sectionLike(words, 'module');
+  const add = (range: CodeRange, place: number, type: number, word: Uint8Array): void => {
+    unwind.append(word, 1);
+    const offset = ip.append(4, 1);
+    ip.relas.push({ offset, type, symbol: range.place.symbol, addend: range.place.offset + place - range.start });
+  };
+  for (const range of clones.code) {
+    const entries = range.replacement ? undefined : bySection.get(range.section)?.sort((a, b) => a.place - b.place || a.index - b.index);
+    if (entries === undefined) continue;
+    const word = ({ index }: OrcEntry): Uint8Array => content.subarray(index * ORC_WORD, (index + 1) * ORC_WORD);
+    const inside = entries.filter(({ place }) => place >= range.start && place < range.end);
+    const before = entries.filter(({ place }) => place < range.start).at(-1);
+    if (inside[0]?.place !== range.start && before !== undefined) add(range, range.start, before.type, word(before));
+    for (const entry of inside) add(range, entry.place, entry.type, word(entry));
+    add(range, range.end, entries[0]!.type, ORC_TERMINATOR);
+  }
+  ip.align = Math.max(ip.align, object.align(section) || 1);
+  unwind.align = Math.max(unwind.align, object.align(words) || 1);
+}
+
+function wordsOf({ object, table }: Side): number {
+  for (let section = 1; section < table.sections; section++) {
+    if (table.relaSection[section] === 0 && object.size(section) % ORC_WORD === 0 && object.name(section) === '.orc_unwind') return section;
+  }
+  return 0;
+}
+
+/** Which places are copied code. */
+class CodeIndex {
+  private readonly ranges = new Map<number, CodeRange[]>();
+  /** By section: whether any of it was copied. A table has 400,000 entries, and nearly none names such a section. */
+  private readonly flagged: Uint8Array;
+
+  constructor(private readonly patched: Side, code: readonly CodeRange[]) {
+    this.flagged = new Uint8Array(patched.table.sections);
+    for (const range of code) {
+      this.flagged[range.section] = 1;
+      const list = this.ranges.get(range.section);
+      if (list === undefined) this.ranges.set(range.section, [range]);
+      else list.push(range);
+    }
+  }
+
+  /** No name of a table is longer than that of most other sections, and all begin in one of two ways. */
+  mayBeTable(section: number): boolean {
+    const { object } = this.patched;
+    const at = object.nameOffset(section);
+    const [first, second] = [object.bytes[at], object.bytes[at + 1]];
+    return (first === 0x5f && second === 0x5f && object.bytes[at + 2] !== 0x70) || (first === 0x2e && second !== 0x74 && second !== 0x62);
+  }
+
+  /** Calls `visit` for each rela of a section whose target lies in copied code, in table order. */
+  forEachReference(section: number, visit: (field: number, type: number, range: CodeRange, place: number) => void): void {
+    this.forEachPlace(section, (field, type, target, place) => {
+      const range = this.ranges.get(target)!.find(({ start, end }) => place >= start && place < end);
+      if (range !== undefined) visit(field, type, range, place);
+    });
+  }
+
+  /** Calls `visit` for each rela of a section whose target lies in a section of which something was copied. */
+  forEachPlace(section: number, visit: (field: number, type: number, target: number, place: number) => void): void {
+    const { table, object, identity } = this.patched;
+    const { words, at, stop } = identity.relas.select(section, 0, object.size(section));
+    for (let i = at; i < stop; i += RELA_WORDS) {
+      const symbol = words[i + R_SYM]!;
+      if (symbol >= table.symbols) object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
+      const target = table.section[symbol]!;
+      if (target < table.sections && this.flagged[target] === 1) visit(u64(words, i + R_OFFSET), words[i + R_TYPE]!, target, table.value[symbol]! + s64(words, i + R_ADDEND));
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import type { LivepatchObject } from '../../livepatch/object';
+import { Clones } from './clones';
+import { copyCodeTables } from './code-tables';
+import type { Dialect } from './dialect';
+import type { Links } from './linkage';
+import type { Refusals } from './refusals';
+import { Relocator } from './relocate';
+import { keepEntries } from './special-entries';
+import type { CopyInput } from './types';
+
+/** Copies the included functions, what `roots` adds to them, and all that these reach, into `output`. */
+export function copyReached(input: CopyInput, output: LivepatchObject, dialect: Dialect, links: Links, refusals: Refusals, roots?: (clones: Clones) => void): Clones {
+  const { patched } = input;
+  const clones = new Clones(patched, output, dialect);
+
+  // All functions first: code that refers to one of them must find its copy.
+  for (const { symbol } of input.included) clones.function(symbol);
+  const bodies = [...clones.open];
+  roots?.(clones);
+  input.included.forEach(({ symbol }, i) => keepEntries(input, dialect, clones, links, refusals, bodies[i]!, symbol));
+
+  // What is reached is copied and followed until nothing new turns up; `open` grows meanwhile.
+  const relocator = new Relocator(input, clones, links, refusals);
+  for (const copy of clones.open) relocator.relocate(copy);
+
+  copyCodeTables(patched, clones, dialect);
+  return clones;
+}

@@ -1,0 +1,35 @@
+import { STB_LOCAL } from '../../elf';
+import type { Side } from '../compare';
+import { namesOf } from '../correlate';
+
+/** A symbol of a copied body. */
+export interface BodyName {
+  name: string;
+  /** st_info and st_other. */
+  info: number;
+  other: number;
+}
+
+/** What the formats of a livepatch object decide otherwise while it is filled. */
+export interface Dialect {
+  /** Symbols of the copy of a canonical symbol of PATCHED; references name the first one. */
+  namesOf(patched: Side, symbol: number): BodyName[];
+  /** Whether entries of a table of code addresses (`__mcount_loc`, `.discard.annotate_insn`) go along. */
+  keepsTable(name: string): boolean;
+  /** Whether jump labels may use keys of vmlinux: the livepatch core applied their relocations too late before Linux 5.8. */
+  readonly jumpLabels: boolean;
+}
+
+export const KLP_DIALECT: Dialect = {
+  namesOf: (patched, symbol) => [symbol, ...namesOf(patched.table, symbol).filter((alias) => alias !== symbol && !isOwnLabel(patched, alias))].map((name) => bodyName(patched, name)),
+  keepsTable: () => true,
+  jumpLabels: true,
+};
+
+export function bodyName(patched: Side, symbol: number): BodyName {
+  return { name: patched.name(symbol), info: patched.table.info[symbol]!, other: patched.object.symbolOther(symbol) };
+}
+
+function isOwnLabel(patched: Side, symbol: number): boolean {
+  return patched.table.info[symbol]! >>> 4 === STB_LOCAL && patched.name(symbol).startsWith('.L');
+}

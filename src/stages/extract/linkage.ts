@@ -1,0 +1,191 @@
+import { STB_LOCAL, STB_WEAK } from '../../elf';
+import type { KlpSymbol } from '../../livepatch/object';
+import { SectionClass } from '../../livepatch/section-class';
+import type { Export } from '../../livepatch/symvers';
+import { namesOf, originOf } from '../correlate';
+import { Kind, Trait } from '../scan';
+import type { Refusals } from './refusals';
+import type { Copy } from './clones';
+import type { ExtractInput } from './types';
+
+/** How a reference to a symbol is made in a livepatch. */
+export type Link =
+  /** To the livepatch's own copy. */
+  | { kind: 'clone' }
+  /** By the module loader: an export of vmlinux, or what another object of the same livepatch defines. */
+  | { kind: 'import'; name: string }
+  /** By the livepatch core, to a symbol that the running kernel has. */
+  | { kind: 'klp'; target: KlpSymbol }
+  /** Told already. */
+  | { kind: 'refused' };
+
+/** How a reference is used, where that matters. */
+export interface Use {
+  type: number;
+  /** Distance from the symbol that the instruction or field has, not its r_addend. */
+  addend: number;
+}
+
+/** Decides how references leave a livepatch. */
+export interface Links {
+  /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks. */
+  of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link;
+}
+
+/** A namespace that lets in named modules only (6.16 on): a livepatch is none of them. */
+const NAMED_MODULES = 'module:';
+
+/** Decides how references leave the livepatch. Each symbol is decided once. */
+export class Linkage implements Links {
+  /** ORIG's symbols that klp relocations reach. */
+  readonly references = new Set<number>();
+  private readonly links = new Map<number, Link>();
+  private readonly included: ReadonlySet<number>;
+  private globals: Map<string, number> | undefined;
+  /** Modules whose exports ORIG uses. */
+  private dependencies: Set<string> | undefined;
+
+  constructor(private readonly input: ExtractInput, private readonly refusals: Refusals) {
+    this.included = new Set(input.included.map(({ symbol }) => symbol));
+  }
+
+  /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks first. */
+  of(symbol: number, named: number, from: Copy, at: number): Link {
+    let link = this.links.get(named);
+    if (link === undefined) this.links.set(named, (link = this.decide(symbol, named, from, at)));
+    return link;
+  }
+
+  private decide(symbol: number, named: number, from: Copy, at: number): Link {
+    const { pairing, patched, undecided } = this.input;
+    const { table } = patched;
+    if (this.included.has(symbol)) return { kind: 'clone' };
+    if (table.kind[symbol] === Kind.UNDEFINED) return this.undefinedLink(symbol, from, at);
+    if (undecided.has(symbol)) return { kind: 'refused' };
+    const bits = table.sectionClass[table.section[symbol]!]!;
+    const own = table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0;
+    if (own) return { kind: 'clone' };
+    const twin = originOf(pairing, symbol);
+    if (twin !== 0) return this.existingLink(symbol, named, twin, from, at);
+    if (table.has(symbol, Trait.OBJECT)) return { kind: 'clone' };
+    return this.labelLink(symbol, from, at);
+  }
+
+  /** A function or variable that ORIG has, too. A local is never an export, whatever its name (`user_read` is both). */
+  private existingLink(symbol: number, named: number, twin: number, from: Copy, at: number): Link {
+    const { orig, patched } = this.input;
+    for (const name of [named, ...namesOf(patched.table, symbol)]) {
+      const link = this.ownExportLink(name);
+      if (link !== undefined) return link;
+    }
+    // Told by assess: init and exit code is gone from the running kernel.
+    if (orig.table.has(twin, this.input.objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT)) return { kind: 'refused' };
+    return this.klpLink(namesOf(orig.table, twin), named, from, at);
+  }
+
+  /** Code without a size that only its name tells: assembler labels. A global one of the same name is the same. */
+  private labelLink(symbol: number, from: Copy, at: number): Link {
+    const { orig, patched } = this.input;
+    const { table } = patched;
+    const name = patched.name(symbol);
+    if (table.info[symbol]! >>> 4 !== STB_LOCAL) {
+      const link = this.ownExportLink(symbol);
+      if (link !== undefined) return link;
+      const namesake = orig.table.symbols > 0 ? this.globalNamed(name, symbol) : 0;
+      if (namesake !== 0) return this.klpLink([namesake], symbol, from, at);
+    }
+    this.refusals.add('unresolved-reference', name || patched.sectionName(symbol), patched.object.name(from.range.section), at, `${from.name} refers to ${name || patched.sectionName(symbol)}, which has no counterpart in ORIG and cannot be copied`);
+    return { kind: 'refused' };
+  }
+
+  /**
+   * A name that the object itself does not define. In vmlinux the linker script does (`__start___ex_table`, `kallsyms_names`): few of
+   * these are exported, and a reference to `__start_X` by name would bind to the module's own section X.
+   */
+  private undefinedLink(symbol: number, from: Copy, at: number): Link {
+    const { patched, objectName } = this.input;
+    const name = patched.name(symbol);
+    const bounds = /^__(start|stop)_/.test(name);
+    const exported = bounds ? undefined : this.input.symvers.get(name);
+    if (exported !== undefined) return this.dependsOn(exported.owner) ? exportLink(exported, name, patched.table.info[symbol]!) : this.refuseDependency(exported.owner, name, from, at);
+    const namesake = this.globalNamed(name, symbol);
+    if (objectName === 'vmlinux' && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
+    // A module's patched object may use what the livepatch's other objects define; who links them together sees.
+    if (objectName !== 'vmlinux' && !bounds) return { kind: 'import', name };
+    this.refusals.add('unresolved-reference', name, patched.object.name(from.range.section), at, `${from.name} refers to ${name}, which neither object defines and nothing exports`);
+    return { kind: 'refused' };
+  }
+
+  /** Undefined where the object does not export what it defines. Others may export a name that is none of theirs here. */
+  private ownExportLink(symbol: number): Link | undefined {
+    const { patched, symvers, objectName } = this.input;
+    const info = patched.table.info[symbol]!;
+    const name = patched.name(symbol);
+    const exported = info >>> 4 === STB_LOCAL ? undefined : symvers.get(name);
+    return exported?.owner === objectName ? exportLink(exported, name, info) : undefined;
+  }
+
+  /**
+   * Whether what `owner` exports is there whenever the patched object is: the livepatch core resolves names while the patched
+   * module is loaded, and fails that where the other module is not.
+   */
+  private dependsOn(owner: string): boolean {
+    const { orig: { object, table }, symvers, objectName } = this.input;
+    if (owner === 'vmlinux' || owner === objectName) return true;
+    if (this.dependencies === undefined) {
+      this.dependencies = new Set();
+      for (let symbol = 1; symbol < table.symbols; symbol++) {
+        if (table.kind[symbol] !== Kind.UNDEFINED || table.info[symbol]! >>> 4 === STB_WEAK) continue;
+        this.dependencies.add(symvers.get(object.symbolName(symbol))?.owner ?? '');
+      }
+    }
+    return this.dependencies.has(owner);
+  }
+
+  private refuseDependency(owner: string, name: string, from: Copy, at: number): Link {
+    const { patched, objectName } = this.input;
+    this.refusals.add('undeclared-dependency', name, patched.object.name(from.range.section), at, `${from.name} refers to ${name} of module ${owner}, and ${objectName} of ORIG uses nothing of that module`);
+    return { kind: 'refused' };
+  }
+
+  /** One of several names of a thing in ORIG, by the first whose position is known. */
+  private klpLink(names: readonly number[], symbol: number, from: Copy, at: number): Link {
+    const { orig, patched, objectName, positions } = this.input;
+    const patchedName = patched.name(symbol);
+    const ordered = [...names].sort((a, b) => Number(orig.name(b) === patchedName) - Number(orig.name(a) === patchedName) || a - b);
+    let why: { code: 'position-unknown' | 'not-in-kernel'; message: string } | undefined;
+    for (const name of ordered) {
+      const text = orig.name(name);
+      if (text === '' || text.startsWith('.L')) continue;
+      const position = positions.positionOf(name);
+      if ('sympos' in position) {
+        this.references.add(name);
+        return { kind: 'klp', target: { module: objectName, name: position.name, sympos: position.sympos, evidence: position.evidence, patchedName, info: patched.table.info[symbol]! } };
+      }
+      why ??= { code: position.code, message: position.refused };
+    }
+    const about = orig.name(ordered[0]!);
+    this.refusals.add(why?.code ?? 'position-unknown', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}: ${why?.message ?? 'it has no name that the kernel lists'}`);
+    return { kind: 'refused' };
+  }
+
+  /** ORIG's global or undefined symbol of this name and sort, 0 if there is none. One pass over the symbol table, when first needed. */
+  private globalNamed(name: string, symbol: number): number {
+    const { orig, patched } = this.input;
+    if (this.globals === undefined) {
+      this.globals = new Map();
+      const { table } = orig;
+      for (let other = 1; other < table.symbols; other++) {
+        // Sized ones are paired; what is left are labels and undefined names, a few hundred.
+        if (table.info[other]! >>> 4 !== STB_LOCAL && (table.size[other] === 0 || table.kind[other] === Kind.UNDEFINED)) this.globals.set(orig.name(other), other);
+      }
+    }
+    const found = this.globals.get(name) ?? 0;
+    return found !== 0 && (orig.table.kind[found] === Kind.UNDEFINED) === (patched.table.kind[symbol] === Kind.UNDEFINED) ? found : 0;
+  }
+}
+
+function exportLink({ owner, namespace }: Export, name: string, info: number): Link {
+  if (owner === 'vmlinux' && !namespace.startsWith(NAMED_MODULES)) return { kind: 'import', name };
+  return { kind: 'klp', target: { module: owner, name, sympos: 0, evidence: 'export', patchedName: name, info } };
+}

@@ -1,0 +1,184 @@
+import { EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, STB_LOCAL } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
+import { specialTables, type SpecialTable } from '../scan/entries';
+import type { OutputPlace, Clones, Copy } from './clones';
+import { codePieceAt } from './code-pieces';
+import type { Links } from './linkage';
+import type { Refusals } from './refusals';
+import { referencesIn, type Reference } from './resolve';
+import type { CopyInput } from './types';
+
+/** What the x86-64 module loader applies (arch/x86/kernel/module.c), with the bytes of each field. */
+const LOADABLE = new Map<number, number>([
+  [R_X86_64_64, 8], [R_X86_64_PC64, 8], [R_X86_64_32, 4], [R_X86_64_32S, 4], [R_X86_64_PC32, 4], [R_X86_64_PLT32, 4],
+]);
+
+const TOC_ENTRY = 8;
+
+/** Above this a number no longer holds every integer. */
+const EXACT = Number.MAX_SAFE_INTEGER;
+
+/** Makes the references of copies, and with them further copies of what they reach. */
+export class Relocator {
+  private readonly tables: ReadonlyMap<number, SpecialTable>;
+
+  constructor(private readonly input: CopyInput, private readonly clones: Clones, private readonly linkage: Links, private readonly refusals: Refusals) {
+    this.tables = new Map(specialTables(input.patched.identity, input.patched.structSizes, []).map((table) => [table.section, table]));
+  }
+
+  /** Makes every reference of a copy. */
+  relocate(copy: Copy): void {
+    const { replacement } = this.tables.get(copy.range.section)?.rules ?? {};
+    const replaced = replacement === undefined ? -1 : copy.range.start + replacement.field;
+    for (const reference of referencesIn(this.input.patched, copy.range)) {
+      if (reference.field === replaced) this.toReplacement(copy, reference);
+      else this.refer(copy, reference);
+    }
+  }
+
+  /** Makes one reference of a copy. */
+  private refer(copy: Copy, reference: Reference): void {
+    const { patched } = this.input;
+    const { field, type } = reference;
+    const at = field - copy.range.start;
+    const width = patched.arch.machine === EM_X86_64 ? LOADABLE.get(type) : 0;
+    if (width === undefined) {
+      this.refuse('unsupported-relocation', copy, at, copy.name, `${copy.name} has a relocation of ${patched.arch.relocationName(type)}, which the module loader does not apply`);
+      return;
+    }
+    // The loader wants zeros where it writes.
+    if (copy.section.bytes.length > 0) copy.section.bytes.fill(0, copy.start + at, copy.start + at + width);
+    switch (reference.kind) {
+      case 'symbol':
+        this.toSymbol(copy, this.withFunction(reference), at);
+        return;
+      case 'undefined':
+        this.toSymbol(copy, { ...reference, named: reference.symbol }, at);
+        return;
+      case 'absolute':
+        this.toAbsolute(copy, reference, at);
+        return;
+      case 'common':
+        this.refuse('unresolved-reference', copy, at, patched.name(reference.symbol), `${copy.name} refers to ${patched.name(reference.symbol)}, a common symbol: a module has none (build with -fno-common)`);
+        return;
+      case 'string': {
+        const place = this.clones.string(reference.section, reference.offset);
+        if (place !== undefined) this.toPlace(copy, reference, at, place, 0);
+        else this.refuseReach(copy, at, reference.section, reference.offset, 'where no string begins and ends');
+        return;
+      }
+      case 'place':
+        this.toData(copy, reference, at);
+    }
+  }
+
+  /** A label moves with its function; one that others may name (`__x86_indirect_thunk_r11`) is its own where the function stays. */
+  private withFunction<T extends Reference & { kind: 'symbol' }>(reference: T): T {
+    const { symbol, inside, addend } = reference;
+    const { table } = this.input.patched;
+    if (inside === 0 || (this.clones.of(inside) === undefined && table.info[symbol]! >>> 4 !== STB_LOCAL)) return reference;
+    return { ...reference, symbol: inside, named: inside, addend: addend + table.value[symbol]! - table.value[inside]! };
+  }
+
+  private toSymbol(copy: Copy, { symbol, named, type, addend }: Reference & { symbol: number; named: number }, at: number): void {
+    const { output } = this.clones;
+    const link = this.linkage.of(symbol, named, copy, at, { type, addend });
+    const offset = copy.start + at;
+    if (link.kind === 'clone') copy.section.relas.push({ offset, type, symbol: this.clones.of(symbol) ?? this.clones.object(symbol), addend });
+    else if (link.kind === 'import') copy.section.relas.push({ offset, type, symbol: output.reference(link.name, this.input.patched.table.info[named]!), addend });
+    else if (link.kind === 'klp') output.klpRelas.push({ section: copy.section, offset, type, target: output.klpSymbol(link.target), addend });
+  }
+
+  /** Assembler constants (`L4_PAGE_OFFSET`): a name that nobody would define for a module, so the value goes along. */
+  private toAbsolute(copy: Copy, { symbol, type, addend }: Reference & { symbol: number }, at: number): void {
+    const { patched } = this.input;
+    const name = patched.name(symbol);
+    const value = patched.table.value[symbol]!;
+    if (value > EXACT) this.refuse('unresolved-reference', copy, at, name, `${copy.name} refers to the absolute symbol ${name}, whose value needs more than 53 bits`);
+    else copy.section.relas.push({ offset: copy.start + at, type, symbol: this.clones.output.absolute(name, patched.table.info[symbol]!, value), addend });
+  }
+
+  /** The code that an alternatives entry puts in place of its site. The address of an empty one means nothing: it is the next entry's. */
+  private toReplacement(copy: Copy, reference: Reference): void {
+    const { patched } = this.input;
+    const { rules, size } = this.tables.get(copy.range.section)!;
+    const at = reference.field - copy.range.start;
+    const length = patched.object.content(copy.range.section)[copy.range.start + rules.replacement!.length(size)]!;
+    if (length === 0) return;
+    if (reference.kind !== 'place' || reference.offset < 0 || reference.offset + length > patched.object.size(reference.section)) {
+      this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has replacement code that is not found`);
+      return;
+    }
+    const { section, offset } = reference;
+    this.toPlace(copy, reference, at, this.clones.replacement({ section, start: offset, end: offset + length }), 0);
+  }
+
+  /** Data or code that no symbol covers. */
+  private toData(copy: Copy, reference: Reference & { section: number; offset: number }, at: number): void {
+    const { section, offset } = reference;
+    const { patched } = this.input;
+    const { object, table, extents } = patched;
+    const bits = table.sectionClass[section]!;
+    const size = object.size(section);
+    const name = object.name(section);
+    // Boot-only code of feature tests: without the jump the code goes on, and the alternatives entry of the site decides at load.
+    if (name === '.altinstr_aux') return;
+    if (bits & SectionClass.SPECIAL) {
+      const entry = this.entryAt(section, offset);
+      if (entry !== undefined) this.toPlace(copy, reference, at, entry.place, entry.distance);
+      else this.refuseReach(copy, at, section, offset, 'whose entries have no known size');
+    } else if (bits & SectionClass.TOC) {
+      const start = Math.floor(offset / TOC_ENTRY) * TOC_ENTRY;
+      if (start < 0 || start + TOC_ENTRY > size) this.refuseReach(copy, at, section, offset, 'outside of it');
+      else this.toPlace(copy, reference, at, this.clones.entry({ section, start, end: start + TOC_ENTRY }), offset - start);
+    } else if (bits & SectionClass.EXEC) this.toCode(copy, reference, at);
+    else if (bits & SectionClass.DERIVED) this.refuseReach(copy, at, section, offset, 'which no symbol covers');
+    else if (size === 0 && offset === 0) this.toPlace(copy, reference, at, this.clones.emptyObject(section), 0);
+    else if ((bits & SectionClass.CONSTANT) !== 0 && object.entsize(section) > 0) {
+      const unit = object.entsize(section);
+      const start = Math.floor(offset / unit) * unit;
+      if (start < 0 || start + unit > size) this.refuseReach(copy, at, section, offset, 'outside of it');
+      else this.toPlace(copy, reference, at, this.clones.extent({ section, start, end: start + unit }), offset - start);
+    } else if ((bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0) this.refuseReach(copy, at, section, offset, 'writable data without a symbol');
+    else if (offset < 0 || (offset >= size && !extents.isObject(section))) this.refuseReach(copy, at, section, offset, 'outside of it');
+    else {
+      const extent = extents.at(section, offset);
+      if (referencesIn(patched, extent).some(({ field, type }) => field + (LOADABLE.get(type) ?? 0) > extent.end)) this.refuseReach(copy, at, section, offset, 'whose end would cut a reference in two');
+      else this.toPlace(copy, reference, at, this.clones.extent(extent), offset - extent.start);
+    }
+  }
+
+  /** Code that no symbol covers: pieces that are jumped to, or the place right behind a function. */
+  private toCode(copy: Copy, reference: Reference & { section: number; offset: number }, at: number): void {
+    const { section, offset } = reference;
+    const piece = codePieceAt(this.input.patched, section, offset);
+    const before = piece === undefined ? this.input.patched.identity.coverAt(section, offset - 1) : 0;
+    if (piece !== undefined) this.toPlace(copy, reference, at, this.clones.replacement(piece), offset - piece.start);
+    else if (before !== 0) {
+      const addend = reference.addend + offset - this.input.patched.table.value[before]!;
+      this.toSymbol(copy, { ...reference, kind: 'symbol', symbol: before, named: before, inside: 0, addend }, at);
+    } else this.refuseReach(copy, at, section, offset, 'which no symbol covers');
+  }
+
+  /** The entry of a special table at an offset: code that warns with arguments passes its own record (`__WARN_trap`). */
+  private entryAt(section: number, offset: number): { place: OutputPlace; distance: number } | undefined {
+    const size = this.tables.get(section)?.size;
+    if (size === undefined) return undefined;
+    const start = Math.floor(offset / size) * size;
+    if (start < 0 || start + size > this.input.patched.object.size(section)) return undefined;
+    return { place: this.clones.entry({ section, start, end: start + size }), distance: offset - start };
+  }
+
+  private toPlace(copy: Copy, { type, addend }: Reference, at: number, { symbol, offset }: OutputPlace, distance: number): void {
+    copy.section.relas.push({ offset: copy.start + at, type, symbol, addend: offset + distance + addend });
+  }
+
+  private refuseReach(copy: Copy, at: number, section: number, offset: number, why: string): void {
+    const place = `${this.input.patched.object.name(section)}${offset < 0 ? '-' : '+'}0x${Math.abs(offset).toString(16)}`;
+    this.refuse('unresolved-reference', copy, at, place, `${copy.name} refers to ${place}, ${why}`);
+  }
+
+  private refuse(code: 'unsupported-relocation' | 'unresolved-reference', copy: Copy, at: number, about: string, message: string): void {
+    this.refusals.add(code, about, this.input.patched.object.name(copy.range.section), at, message);
+  }
+}

@@ -1,0 +1,75 @@
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
+import type { Range, Side } from '../compare';
+import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
+
+/**
+ * What a relocation of PATCHED refers to, in terms that hold wherever the target is copied.
+ *
+ * `addend` is what to add to the target's new place (of the symbol, or of the place at `offset`): the distance into the
+ * target less the bytes that the processor adds for the rest of the instruction.
+ */
+export type Reference = { field: number; type: number; addend: number } & (
+  /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0. */
+  | { kind: 'symbol'; symbol: number; named: number; inside: number }
+  | { kind: 'undefined' | 'absolute' | 'common'; symbol: number }
+  /** A place in a section that no symbol covers, or a string. */
+  | { kind: 'place' | 'string'; section: number; offset: number }
+);
+
+/** The references from a range, in offset order. Relocations of type NONE refer to nothing: boot code rewrote their sites. */
+export function referencesIn(side: Side, range: Range): Reference[] {
+  const found: Reference[] = [];
+  const { words, at, stop } = side.identity.relas.select(range.section, range.start, range.end);
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    const field = u64(words, i + R_OFFSET);
+    if (field < range.start || field >= range.end || words[i + R_TYPE] === side.arch.none) continue;
+    found.push(resolve(side, range, words, i, field));
+  }
+  return found;
+}
+
+function resolve(side: Side, range: Range, words: Uint32Array, i: number, field: number): Reference {
+  const { table, object, arch, identity } = side;
+  const symbol = words[i + R_SYM]!;
+  if (symbol >= table.symbols) object.malformed(object.offset(range.section), `a rela of section ${range.section} names symbol ${symbol} of ${table.symbols}`);
+  const type = words[i + R_TYPE]!;
+  const addend = s64(words, i + R_ADDEND);
+  const section = table.section[symbol]!;
+  const common = { field, type, addend };
+  if (table.kind[symbol] === Kind.UNDEFINED) return { ...common, kind: 'undefined', symbol };
+  if (section === SECTION_ABS) return { ...common, kind: 'absolute', symbol };
+  if (section === SECTION_COMMON) return { ...common, kind: 'common', symbol };
+  if (section >= table.sections) object.malformed(object.offset(range.section), `a rela of section ${range.section} names symbol ${symbol}, which is defined nowhere`);
+
+  const value = table.value[symbol]!;
+  const kind = table.kind[symbol]!;
+  if (kind !== Kind.PLACE && kind !== Kind.STRING) {
+    // A label inside a function (`entry_SYSCALL_64_after_hwframe`).
+    const owner = table.size[symbol] === 0 && inCode(table.sectionClass[section]!) ? identity.coverAt(section, value) : 0;
+    return { ...common, kind: 'symbol', symbol: table.canonical[symbol]!, named: symbol, inside: owner };
+  }
+  // Only an instruction counts from its own end; a PC-relative word of a table means what it says.
+  const bias = inCode(table.sectionClass[range.section]!) && arch.isPcRelative(type) ? arch.bias(type) + tailAt(side, range, field) : 0;
+  const offset = value + addend + bias;
+  if (table.sectionClass[section]! & SectionClass.STRING) return { ...common, kind: 'string', section, offset, addend: -bias };
+  const owner = identity.objectAt(section, offset);
+  if (owner === 0) return { ...common, kind: 'place', section, offset, addend: -bias };
+  return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: offset - table.value[owner]! - bias };
+}
+
+function inCode(sectionClass: number): boolean {
+  return (sectionClass & SectionClass.EXEC) !== 0;
+}
+
+/** Instruction bytes behind the field at `field`; where the bytes before it do not tell, the range is decoded. */
+function tailAt(side: Side, { section, start, end }: Range, field: number): number {
+  const { object, arch } = side;
+  const from = object.offset(section);
+  const tail = arch.tail(object.bytes, from, from + field);
+  if (tail >= 0) return tail;
+  const code = object.content(section).subarray(start, end);
+  const instruction = side.disassembler.decode(code).find(({ offset, length }) => start + offset + length > field);
+  // Four bytes are the width of every relocated operand that can have something behind it.
+  return instruction === undefined ? 0 : Math.max(0, start + instruction.offset + instruction.length - field - 4);
+}

@@ -1,0 +1,57 @@
+import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
+import type { Side } from '../compare/side';
+import { forEachEntry, specialTables } from '../scan/entries';
+
+/** Code that boot rewrites: bytes [start, end) of a section of ORIG. */
+export interface BootSite {
+  section: number;
+  start: number;
+  end: number;
+}
+
+/** Tables of code addresses, one relocation an entry, and how many bytes boot code writes at most at such a site. */
+const ADDRESS_TABLES: Readonly<Record<string, number>> = {
+  // `jmp __x86_return_thunk` becomes `ret; int3...`; a conditional indirect jump has six bytes.
+  '.return_sites': 5, '.retpoline_sites': 6, '.call_sites': 5, __mcount_loc: 5, '.ibt_endbr_seal': 4,
+};
+
+/** Tables of entries whose first field is the address. Lengths: the longest jump, a conditional tail call; alternatives say theirs. */
+const ENTRY_TABLES: Readonly<Record<string, number>> = { __jump_table: 5, '.static_call_sites': 6 };
+
+/** The boot-rewritten sites within some functions of ORIG, read from its tables in one pass each. */
+export function bootSites(orig: Side, functions: readonly number[]): BootSite[] {
+  const { object, table, identity } = orig;
+  const sites: BootSite[] = [];
+  const sections = new Set(functions.map((symbol) => table.section[symbol]!));
+  for (let section = 1; section < table.sections; section++) {
+    const relas = table.relaSection[section]!;
+    if (relas === 0 || !isTableName(object.bytes, object.nameOffset(section))) continue;
+    const length = ADDRESS_TABLES[object.name(section)];
+    if (length === undefined) continue;
+    const words = object.relas(relas);
+    for (let at = 0; at < words.length; at += RELA_WORDS) {
+      const symbol = words[at + R_SYM]!;
+      if (symbol >= table.symbols || !sections.has(table.section[symbol]!)) continue;
+      const start = table.value[symbol]! + s64(words, at + R_ADDEND);
+      sites.push({ section: table.section[symbol]!, start, end: start + length });
+    }
+  }
+  for (const special of specialTables(identity, orig.structSizes, [])) {
+    const { name } = special.rules;
+    if (name !== '.altinstructions' && ENTRY_TABLES[name] === undefined) continue;
+    const content = object.content(special.section);
+    forEachEntry(identity, special, ({ owner, site, start }) => {
+      if (!sections.has(table.section[owner]!)) return;
+      const from = table.value[owner]! + site;
+      sites.push({ section: table.section[owner]!, start: from, end: from + (ENTRY_TABLES[name] ?? content[start + special.size - 2]!) });
+    });
+  }
+  return sites;
+}
+
+/** Whether the name can be one of ADDRESS_TABLES, by its first letters: most sections are `.text.X`. */
+function isTableName(bytes: Uint8Array, at: number): boolean {
+  const first = bytes[at];
+  const second = bytes[at + 1];
+  return (first === 0x2e && (second === 0x72 || second === 0x63 || second === 0x69)) || (first === 0x5f && second === 0x5f && bytes[at + 2] === 0x6d);
+}

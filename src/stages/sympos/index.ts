@@ -1,0 +1,4 @@
+/**
+ * sympos: which of the running kernel's symbols of a name is ORIG's?
+ */
+export { SymbolPositions, type NoPosition, type Position } from './positions';

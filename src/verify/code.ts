@@ -1,0 +1,138 @@
+import type { ConstantOffsets, Instruction as IcedInstruction } from 'iced-x86';
+import { KlpflowError } from '../diagnostics';
+import { isExecutable, type Module, type ModuleSection } from './module';
+
+type Iced = typeof import('iced-x86');
+
+/** A part of an instruction that a relocation can fill: bytes from the instruction's start. */
+export interface OperandField {
+  at: number;
+  size: number;
+  /** `relative` counts from the instruction's end (branches, RIP-relative memory); the others are taken as they are. */
+  kind: 'branch' | 'relative' | 'displacement' | 'immediate';
+}
+
+export interface Instruction {
+  /** Bytes from the section's start. */
+  offset: number;
+  length: number;
+  kind: 'call' | 'jump' | 'conditional' | 'undefined' | 'nop' | 'padding' | 'endbr' | 'invalid' | 'other';
+  fields: readonly OperandField[];
+  /** Where a direct branch without relocation leads, bytes from the section's start. */
+  target: number | undefined;
+  /** Reads or writes memory at the address that its displacement says, with no register added but RIP. */
+  fixedAccess: boolean;
+  /** Bytes that the memory operand has; 0 where it has none, or only forms an address. */
+  accessSize: number;
+  /** The memory operand adds a register (an index, a base) to its displacement. */
+  indexed: boolean;
+  lock: boolean;
+}
+
+/** The instructions of a module's executable sections. */
+export class Code {
+  private readonly bySection = new Map<number, Instruction[]>();
+  private readonly starts = new Map<number, Map<number, Instruction>>();
+
+  /** `replacements` are the offsets at which pieces of `.altinstr_replacement` start. */
+  constructor(private readonly module: Module, replacements: readonly number[]) {
+    const iced = require('iced-x86') as Iced;
+    for (const section of module.sections) {
+      if (!isExecutable(section)) continue;
+      const cuts = new Set<number>([0, section.bytes.length]);
+      for (const { value, size } of module.functionsIn(section)) cuts.add(value).add(value + size);
+      if (section.name === '.altinstr_replacement') for (const offset of replacements) cuts.add(offset);
+      const list: Instruction[] = [];
+      const bounds = [...cuts].filter((cut) => cut >= 0 && cut <= section.bytes.length).sort((a, b) => a - b);
+      for (let i = 0; i + 1 < bounds.length; i++) decode(iced, section.bytes, bounds[i]!, bounds[i + 1]!, list);
+      this.bySection.set(section.index, list);
+      this.starts.set(section.index, new Map(list.map((instruction) => [instruction.offset, instruction])));
+    }
+  }
+
+  of(section: ModuleSection): readonly Instruction[] {
+    return this.bySection.get(section.index) ?? [];
+  }
+
+  /** The instruction that starts at an offset. */
+  at(section: ModuleSection, offset: number): Instruction | undefined {
+    return this.starts.get(section.index)?.get(offset);
+  }
+
+  /** The instruction that an offset lies in. */
+  covering(section: ModuleSection, offset: number): Instruction | undefined {
+    const list = this.of(section);
+    let low = 0;
+    for (let high = list.length; low < high; ) {
+      const middle = (low + high) >>> 1;
+      if (list[middle]!.offset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const found = list[low - 1];
+    return found !== undefined && offset < found.offset + found.length ? found : undefined;
+  }
+
+  /** Whether an instruction starts at the offset, or the section's code ends there. */
+  isBoundary(section: ModuleSection, offset: number): boolean {
+    return this.at(section, offset) !== undefined || (isExecutable(section) && offset === section.bytes.length && this.module.sections[section.index] === section);
+  }
+
+  bytesOf(section: ModuleSection, { offset, length }: Pick<Instruction, 'offset' | 'length'>): Uint8Array {
+    return section.bytes.subarray(offset, offset + length);
+  }
+}
+
+function decode(iced: Iced, bytes: Uint8Array, start: number, end: number, list: Instruction[]): void {
+  // A copy: the decoder's memory is WebAssembly's own, and it stops at the end of what it is given.
+  const decoder = new iced.Decoder(64, bytes.subarray(start, end), iced.DecoderOptions.None);
+  const found = new iced.Instruction();
+  try {
+    while (decoder.canDecode) {
+      const offset = start + decoder.position;
+      decoder.decodeOut(found);
+      const constants = decoder.getConstantOffsets(found);
+      list.push(describe(iced, found, constants, offset));
+      constants.free();
+      if (found.length === 0) throw new KlpflowError('internal', `no instruction at ${offset}`);
+    }
+  } finally {
+    found.free();
+    decoder.free();
+  }
+}
+
+function describe(iced: Iced, found: IcedInstruction, constants: ConstantOffsets, offset: number): Instruction {
+  const { FlowControl, Mnemonic, Register } = iced;
+  const branch = found.isJmpShortOrNear || found.isJccShortOrNear || found.isCallNear || found.isLoop || found.isJcxShort;
+  const fields: OperandField[] = [];
+  if (constants.hasDisplacement) fields.push({ at: constants.displacementOffset, size: constants.displacementSize, kind: found.isIpRelMemoryOperand ? 'relative' : 'displacement' });
+  if (constants.hasImmediate) fields.push({ at: constants.immediateOffset, size: constants.immediateSize, kind: branch ? 'branch' : 'immediate' });
+  if (constants.hasImmediate2) fields.push({ at: constants.immediateOffset2, size: constants.immediateSize2, kind: 'immediate' });
+  const nop = found.mnemonic === Mnemonic.Nop;
+  const registers = !found.isIpRelMemoryOperand && (found.memoryBase !== Register.None || found.memoryIndex !== Register.None);
+  const addressed = constants.hasDisplacement && !branch && !nop && found.mnemonic !== Mnemonic.Lea;
+  const accessSize = addressed ? iced.MemorySizeExt.size(found.memorySize) : 0;
+  return {
+    offset,
+    length: found.length,
+    kind: kindOf(),
+    fields,
+    target: branch ? offset + found.length + Number(BigInt.asIntN(64, found.nearBranchTarget - found.nextIP)) : undefined,
+    fixedAccess: addressed && !registers && accessSize > 0,
+    accessSize,
+    indexed: registers,
+    lock: found.hasLockPrefix,
+  };
+
+  function kindOf(): Instruction['kind'] {
+    if (found.isInvalid) return 'invalid';
+    if (nop) return 'nop';
+    if (found.mnemonic === Mnemonic.Endbr64) return 'endbr';
+    if (found.mnemonic === Mnemonic.Int3) return 'padding';
+    if (found.mnemonic === Mnemonic.Ud2 || found.mnemonic === Mnemonic.Ud1) return 'undefined';
+    if (found.isCallNear) return 'call';
+    if (found.isJmpShortOrNear) return 'jump';
+    if (found.flowControl === FlowControl.ConditionalBranch) return 'conditional';
+    return 'other';
+  }
+}

@@ -1,0 +1,20 @@
+import type { Code } from './code';
+import type { ExportedSymbol } from './exports';
+import type { Findings } from './findings';
+import type { Kernel } from './kernel';
+import type { Module } from './module';
+import type { TemplateFacts } from './template';
+import type { KernelTypes } from './types';
+
+/** What every check gets: the module, what is known of its kernel (null where not given), and where findings go. */
+export interface Context {
+  module: Module;
+  code: Code;
+  findings: Findings;
+  /** `.modinfo` says livepatch=Y. */
+  livepatch: boolean;
+  kernel: Kernel | null;
+  exports: ReadonlyMap<string, ExportedSymbol> | null;
+  types: KernelTypes | null;
+  template: TemplateFacts | null;
+}

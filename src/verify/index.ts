@@ -1,0 +1,127 @@
+import { KlpflowError, type Diagnostic } from '../diagnostics';
+import { EM_X86_64, MappedFile, SHN_LIVEPATCH, SHN_UNDEF } from '../elf';
+import { checkAlternatives, replacementStarts } from './alternatives';
+import { Code } from './code';
+import { checkCompleteness } from './completeness';
+import type { Context } from './context';
+import { checkElfForm } from './elf-form';
+import { readExports } from './exports';
+import { Findings } from './findings';
+import { checkFunctions } from './functions';
+import { checkImports, readVersions } from './imports';
+import { Kernel } from './kernel';
+import { parseKlpSymbol } from './klp-name';
+import { checkKlpPatch, type PatchedObject } from './klp-patch';
+import { checkKlpSymbols } from './klp-symbols';
+import { checkModinfo } from './modinfo';
+import { Module } from './module';
+import { checkRelocations } from './relocations';
+import { checkEntries } from './special';
+import { STRUCTS, Sites } from './tables';
+import { checkTargets } from './targets';
+import { readTemplate } from './template';
+import { checkThisModule } from './this-module';
+import { readTypes } from './types';
+import { checkUnwind } from './unwind';
+
+export interface VerifyRequest {
+  /** The finished module. */
+  module: string;
+  /** The running kernel: a linked vmlinux, or text of /proc/kallsyms, System.map or `readelf -sW`. */
+  vmlinux?: string;
+  /** Module.symvers of its build. */
+  symvers?: string;
+  /** Its types: raw BTF or an ELF file with .BTF. */
+  btf?: string;
+  /** Any module of it. */
+  template?: string;
+}
+
+export interface VerifyResult {
+  schema: 'klpflow/verify@1';
+  /** Nothing was found that would keep the livepatch from loading or working. */
+  ok: boolean;
+  module: {
+    path: string;
+    /** Run-time name, from struct module. */
+    name: string;
+    vermagic: string | null;
+    /** A signature is appended. */
+    signed: boolean;
+    /** What klp_patch patches. */
+    objects: PatchedObject[];
+    klpSymbols: number;
+    /** Relocations of loaded sections: those that the livepatch core applies, and the loader's. */
+    relocations: { livepatch: number; ordinary: number };
+  };
+  /** All findings of all checks; notes say what was not checked, and why. */
+  diagnostics: Diagnostic[];
+}
+
+/**
+ * Checks a finished livepatch module by itself and against the kernel it is for. Shares nothing with what writes modules
+ * but the ELF reader.
+ * @throws KlpflowError where a file cannot be read or is malformed; findings are no errors
+ */
+export function verify(request: VerifyRequest): VerifyResult {
+  const module = Module.open(request.module);
+  const { elf } = module;
+  if (elf.machine !== EM_X86_64 || !elf.little) throw new KlpflowError('unsupported-object', `${request.module} is not a module for x86-64, others are not verified`, { object: request.module });
+  const types = request.btf === undefined ? null : readTypes(request.btf, ['module', 'klp_patch', 'klp_object', 'klp_func', ...STRUCTS]);
+  const context: Context = {
+    module,
+    code: new Code(module, replacementStarts(module, types)),
+    findings: new Findings(module),
+    livepatch: module.modinfo().some(({ key, value }) => key === 'livepatch' && value === 'Y'),
+    kernel: request.vmlinux === undefined ? null : Kernel.open(request.vmlinux, wantedNames(module)),
+    exports: request.symvers === undefined ? null : readExports(request.symvers),
+    types,
+    template: request.template === undefined ? null : readTemplate(request.template),
+  };
+  checkElfForm(context);
+  const name = checkThisModule(context);
+  const versions = readVersions(context);
+  const info = checkModinfo(context, name, versions !== null);
+  checkImports(context, versions, info);
+  const klpSymbols = checkKlpSymbols(context);
+  const objects = checkKlpPatch(context);
+  checkFunctions(context);
+  checkRelocations(context);
+  checkTargets(context);
+  const sites = new Sites();
+  checkEntries(context, sites);
+  checkAlternatives(context, sites);
+  checkCompleteness(context, sites);
+  checkUnwind(context, sites);
+
+  const { diagnostics } = context.findings;
+  const livepatch = module.relas.filter((rela) => rela.livepatch !== null).length;
+  return {
+    schema: 'klpflow/verify@1',
+    ok: diagnostics.every(({ severity }) => severity === 'warning' || severity === 'note'),
+    module: {
+      path: request.module, name, vermagic: info.vermagic ?? null, signed: isSigned(elf.file), objects, klpSymbols,
+      relocations: { livepatch, ordinary: module.relas.length - livepatch },
+    },
+    diagnostics,
+  };
+}
+
+/** Names to look up in the kernel: klp symbols, imports, and all that a klp_func may name, which are strings of the module. */
+function wantedNames(module: Module): Set<string> {
+  const names = new Set<string>();
+  for (const { name, section } of module.symbols) {
+    if (section === SHN_UNDEF || section === SHN_LIVEPATCH || name.startsWith('.klp.sym.')) names.add(parseKlpSymbol(name)?.name ?? name);
+  }
+  for (const section of module.sections) {
+    if (!/rodata|data|str/.test(section.name)) continue;
+    for (const text of Buffer.from(section.bytes).toString('latin1').split('\0')) if (/^[\w.$]{1,511}$/.test(text)) names.add(text);
+  }
+  return names;
+}
+
+const SIGNATURE = '~Module signature appended~\n';
+
+function isSigned({ bytes }: MappedFile): boolean {
+  return Buffer.from(bytes.subarray(Math.max(0, bytes.length - SIGNATURE.length))).toString('latin1') === SIGNATURE;
+}

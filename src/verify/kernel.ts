@@ -1,0 +1,149 @@
+import { KlpflowError } from '../diagnostics';
+import {
+  ElfImage, MappedFile, SHDR_WORDS, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SH_ADDR, STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE,
+  SYM_WORDS, u64,
+} from '../elf';
+import { address64, byAddress, isElf } from './addresses';
+import { readList } from './kernel-list';
+
+export interface KernelSymbol {
+  /** Signed 64-bit. */
+  address: number;
+  /** null where the source does not say, or the symbol has none. */
+  size: number | null;
+  kind: 'code' | 'data' | 'unknown';
+}
+
+/** Names that kallsyms leaves out (scripts/mksysmap, scripts/kallsyms.c). */
+const UNLISTED = /^(\.L|\$|__kcfi_typeid_|__crc_|__kstrtab|__mod_device_table__|__efistub_|__pi_\.L)/;
+
+/** Symbols that say what else the kernel has. */
+const MARKS = [
+  '_stext', '__init_begin', '__init_end', '__per_cpu_start', '__per_cpu_end', '__start_mcount_loc', '__stop_mcount_loc', '__return_sites', '__return_sites_end', '__retpoline_sites',
+  '__retpoline_sites_end', '__call_sites', '__call_sites_end', '__start_static_call_sites', '__stop_static_call_sites',
+];
+
+/** The kernel that the module is for: where its symbols are, as its kallsyms would list them. */
+export class Kernel {
+  /** Entries of `__mcount_loc`; null where the source does not hold them. */
+  private sites: Float64Array | null = null;
+
+  private constructor(
+    readonly path: string,
+    /** A linked ELF file, or text (`/proc/kallsyms`, `System.map`, `readelf -sW`). */
+    readonly source: 'image' | 'list',
+    /** Symbols of vmlinux by name, in the order of their addresses. */
+    private readonly symbols: ReadonlyMap<string, KernelSymbol[]>,
+    /** Symbols of loaded modules by module and name, in table order; empty for sources without modules. */
+    private readonly modules: ReadonlyMap<string, ReadonlyMap<string, KernelSymbol[]>>,
+  ) {}
+
+  /**
+   * Reads the symbols called as one of `wanted`.
+   * @throws KlpflowError `unreadable`, `malformed-elf`, `malformed-symbol-list`
+   */
+  static open(path: string, wanted: ReadonlySet<string>): Kernel {
+    const names = new Set([...wanted, ...MARKS]);
+    // Files of /proc have no size and cannot be mapped.
+    if (!path.startsWith('/proc/')) {
+      const file = MappedFile.open(path);
+      if (isElf(file.bytes)) return Kernel.fromImage(new ElfImage(file), names);
+    }
+    const { symbols, modules } = readList(path, names);
+    for (const list of symbols.values()) list.sort((a, b) => byAddress(a.address, b.address));
+    if (!symbols.has('_stext')) throw new KlpflowError('malformed-symbol-list', `${path} does not list _stext: it is not a kernel's symbol list, or a stub of one`, { object: path });
+    return new Kernel(path, 'list', symbols, modules);
+  }
+
+  private static fromImage(image: ElfImage, names: ReadonlySet<string>): Kernel {
+    const { symbols: words } = image;
+    const symbols = new Map<string, KernelSymbol[]>();
+    for (let index = 1, at = SYM_WORDS; index < image.symbolCount; index++, at += SYM_WORDS) {
+      const info = words[at + ST_INFO]!;
+      const type = info & 0xf;
+      const section = info >>> 16;
+      if (type === STT_SECTION || type === STT_FILE || section === SHN_UNDEF) continue;
+      // Local absolute symbols are the assembler's constants.
+      if (section === SHN_ABS && ((info >>> 4) & 0xf) === STB_LOCAL) continue;
+      const name = image.symbolName(index);
+      if (!names.has(name) || UNLISTED.test(name)) continue;
+      const size = u64(words, at + ST_SIZE);
+      const symbol: KernelSymbol = { address: address64(words, at + ST_VALUE), size: size === 0 ? null : size, kind: kindOf(type, image, image.sectionOf(index)) };
+      const known = symbols.get(name);
+      if (known === undefined) symbols.set(name, [symbol]);
+      else known.push(symbol);
+    }
+    for (const list of symbols.values()) list.sort((a, b) => byAddress(a.address, b.address));
+    if (!symbols.has('_stext')) throw new KlpflowError('malformed-symbol-list', `${image.path} has no symbol _stext: it is not a linked vmlinux`, { object: image.path });
+    const kernel = new Kernel(image.path, 'image', symbols, new Map());
+    kernel.sites = kernel.readSites(image);
+    return kernel;
+  }
+
+  /** All symbols of a name, in the order in which positions count; null where the source does not cover that object. */
+  find(object: string, name: string): readonly KernelSymbol[] | null {
+    if (object === 'vmlinux') return UNLISTED.test(name) ? [] : this.symbols.get(name) ?? [];
+    const module = this.modules.get(object);
+    return module === undefined ? null : module.get(name) ?? [];
+  }
+
+  /** The symbol at a position: 0 asks for the only one, n for the n-th. Says why there is none. */
+  at(object: string, name: string, sympos: number): KernelSymbol | string | null {
+    const list = this.find(object, name);
+    if (list === null) return null;
+    if (list.length === 0) return `${object} has no symbol ${name}`;
+    if (sympos === 0) return list.length === 1 ? list[0]! : `${object} has ${list.length} symbols called ${name}, so position 0 does not name one`;
+    return list[sympos - 1] ?? `${object} has ${list.length === 1 ? 'one symbol' : `${list.length} symbols`} called ${name}, there is no position ${sympos}`;
+  }
+
+  /** Whether ftrace has a site in [address, address + size); null where the source does not say. */
+  traceable(address: number, size: number): boolean | null {
+    if (this.sites === null) return null;
+    return this.sites.some((site) => site >= address && site < address + size);
+  }
+
+  /** Whether an address is of memory that is given back after boot. Per-CPU symbols address a template there, which stays in use. */
+  isDiscarded(address: number): boolean {
+    const within = (from: string, to: string): boolean => {
+      const start = this.mark(from);
+      const end = this.mark(to);
+      return start !== undefined && end !== undefined && start !== end && byAddress(address, start) >= 0 && byAddress(address, end) < 0;
+    };
+    return within('__init_begin', '__init_end') && !within('__per_cpu_start', '__per_cpu_end');
+  }
+
+  /** Whether the kernel was linked with a table that these symbols enclose and that is not empty. */
+  hasTable(start: string, end: string): boolean {
+    const from = this.mark(start);
+    const to = this.mark(end);
+    return from !== undefined && to !== undefined && from !== to;
+  }
+
+  private mark(name: string): number | undefined {
+    return this.symbols.get(name)?.[0]?.address;
+  }
+
+  private readSites(image: ElfImage): Float64Array | null {
+    const start = this.mark('__start_mcount_loc');
+    const stop = this.mark('__stop_mcount_loc');
+    if (start === undefined || stop === undefined || stop <= start || (stop - start) % 8 !== 0) return null;
+    for (let section = 1; section < image.sectionCount; section++) {
+      const from = start - address64(image.headers, section * SHDR_WORDS + SH_ADDR);
+      if (image.type(section) === SHT_NOBITS || from < 0 || from + stop - start > image.size(section)) continue;
+      const { buffer, byteOffset } = image.content(section);
+      const view = new DataView(buffer, byteOffset + from, stop - start);
+      const sites = Float64Array.from({ length: (stop - start) / 8 }, (_, i) => Number(view.getBigInt64(i * 8, image.little)));
+      // A relocatable kernel that was linked without the values in place has zeros here, which would call every function untraceable.
+      if (sites.some((site) => site !== 0)) return sites;
+    }
+    return null;
+  }
+}
+
+function kindOf(type: number, image: ElfImage, section: number | undefined): KernelSymbol['kind'] {
+  if (type === STT_FUNC) return 'code';
+  if (type === STT_OBJECT) return 'data';
+  if (section === undefined) return 'unknown';
+  // 7.2's linked .data is executable by its flags.
+  return (image.sectionFlags(section) & (SHF_EXECINSTR | SHF_WRITE)) === SHF_EXECINSTR ? 'code' : 'data';
+}

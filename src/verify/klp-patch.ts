@@ -1,0 +1,168 @@
+import { SHF_ALLOC, SHF_WRITE } from '../elf';
+import type { Context } from './context';
+import { SIZES, functionAt, isBlank, pointerAt, stringAt, strideOf, type Spot } from './klp-structs';
+import { nameOf, targetInCode } from './references';
+
+export interface PatchedFunction {
+  name: string;
+  sympos: number;
+  /** The function of the module that takes its place; null where there is none. */
+  replacement: string | null;
+}
+
+export interface PatchedObject {
+  /** `vmlinux` or a module. */
+  name: string;
+  functions: PatchedFunction[];
+}
+
+/** More elements than any livepatch has: what is not ended ends here. */
+const MOST = 65536;
+
+/** Finds klp_patch through init_module and follows it. @returns what it patches */
+export function checkKlpPatch(context: Context): PatchedObject[] {
+  const { module, code, findings } = context;
+  const init = module.symbol('init_module');
+  const section = init && module.sectionOf(init);
+  if (init === undefined || section === undefined || init.size === 0) {
+    findings.add('verify-klp-struct', undefined, 'there is no sized function init_module');
+    return [];
+  }
+  let calls = false;
+  const candidates: Spot[] = [];
+  for (const rela of module.relasIn(section, init.value, init.value + init.size)) {
+    const instruction = code.covering(section, rela.offset);
+    if (instruction === undefined) continue;
+    const target = targetInCode(module, rela, instruction);
+    if (nameOf(module, target) === 'klp_enable_patch') calls = true;
+    if (target.in === 'module' && (target.section.flags & (SHF_ALLOC | SHF_WRITE)) === (SHF_ALLOC | SHF_WRITE)) candidates.push({ section: target.section, offset: target.offset });
+  }
+  if (!calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module does not call klp_enable_patch');
+  const patch = candidates.find((candidate) => isThisModule(context, candidate)) ?? candidates[0];
+  if (patch === undefined || !calls) {
+    if (module.section('.init.klp_objects') !== undefined) findings.add('verify-not-checked', undefined, 'klp_patch: the module builds it at load time from .init.klp_objects, as kernels from 6.19 on do');
+    else if (calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module refers to no klp_patch');
+    return [];
+  }
+  return checkPatch(context, patch);
+}
+
+function isThisModule({ module }: Context, place: Spot): boolean {
+  const target = pointerAt({ module }, place);
+  return target !== null && nameOf(module, target) === '__this_module';
+}
+
+function checkPatch(context: Context, patch: Spot): PatchedObject[] {
+  const { findings, types } = context;
+  const add = (message: string, at = 0): void => findings.add('verify-klp-struct', { section: patch.section, offset: patch.offset + at }, message);
+  if (types === null) findings.add('verify-not-checked', undefined, 'the sizes of klp_patch, klp_object and klp_func: no --btf was given');
+  const size = types?.get('klp_patch')?.size ?? SIZES.klp_patch;
+  if (!checkPlace(context, patch, size, 'klp_patch')) return [];
+  if (!isThisModule(context, patch)) add('klp_patch.mod is not __this_module');
+  const objects = pointerAt(context, { ...patch, offset: patch.offset + 8 });
+  if (pointerAt(context, { ...patch, offset: patch.offset + 16 }) === null && !isBlank(context, { ...patch, offset: patch.offset + 16 }, 8)) add('klp_patch.states is neither a pointer nor zero', 16);
+  if (patch.section.bytes[patch.offset + 24]! > 1) add('klp_patch.replace is neither 0 nor 1', 24);
+  if (!isBlank(context, { ...patch, offset: patch.offset + 25 }, size - 25)) add('klp_patch is not zero behind replace', 25);
+  checkSymbol(context, patch, size, 'klp_patch');
+  if (objects?.in !== 'module') {
+    add('klp_patch.objs points at no array of this module', 8);
+    return [];
+  }
+  return checkObjects(context, { section: objects.section, offset: objects.offset });
+}
+
+/** Structures that the kernel writes to while the module lives. */
+function checkPlace({ findings }: Context, { section, offset }: Spot, size: number, what: string): boolean {
+  if (offset < 0 || offset + size > section.bytes.length) {
+    findings.add('verify-klp-struct', { section, offset: Math.max(0, offset) }, `${what} of ${size} bytes ends past the section's ${section.bytes.length}`);
+    return false;
+  }
+  if ((section.flags & SHF_WRITE) === 0 || /^\.(init|exit|rodata)/.test(section.name)) findings.add('verify-klp-struct', { section, offset }, `${what} must be in writable data that stays: the kernel keeps its own members in it`);
+  if (offset % 8 !== 0 || section.align % 8 !== 0) findings.add('verify-klp-struct', { section, offset }, `${what} is not aligned to 8 bytes`);
+  return true;
+}
+
+/** A symbol over the structure, where there is one, has its size. */
+function checkSymbol({ module, findings }: Context, { section, offset }: Spot, size: number, what: string): void {
+  const symbol = module.symbolsIn(section).find(({ value, size: bytes }) => value === offset && bytes > 0);
+  if (symbol !== undefined && symbol.size !== size) findings.add('verify-klp-struct', { section, offset }, `${symbol.name} has ${symbol.size} bytes, ${what} has ${size}`);
+}
+
+/** Elements of an array up to the first that is all zero; null where it is not ended within the section. */
+function walk(context: Context, array: Spot, stride: number, what: string, external: number): Spot[] | null {
+  const { section } = array;
+  const elements: Spot[] = [];
+  for (let offset = array.offset; elements.length < MOST; offset += stride) {
+    if (offset < 0 || offset + stride > section.bytes.length) break;
+    if (isBlank(context, { section, offset }, external)) {
+      if (!isBlank(context, { section, offset }, stride)) context.findings.add('verify-klp-struct', { section, offset }, `the terminator of the ${what} array is not all zero`);
+      checkSymbol(context, array, (elements.length + 1) * stride, `${elements.length} ${what} and the terminator`);
+      return elements;
+    }
+    elements.push({ section, offset });
+  }
+  context.findings.add('verify-klp-struct', array, `the ${what} array is not ended by a zero element`);
+  return null;
+}
+
+function checkObjects(context: Context, array: Spot): PatchedObject[] {
+  const { findings } = context;
+  const stride = strideOf(context, 'klp_object', array, 8) ?? SIZES.klp_object;
+  if (!checkPlace(context, array, stride, 'klp_object')) return [];
+  const found: PatchedObject[] = [];
+  for (const object of walk(context, array, stride, 'klp_object', 16) ?? []) {
+    const add = (message: string, at = 0): void => findings.add('verify-klp-struct', { section: object.section, offset: object.offset + at }, message);
+    const pointer = pointerAt(context, object);
+    const name = pointer === null ? 'vmlinux' : stringAt(pointer);
+    if (pointer === null && !isBlank(context, object, 8)) add('klp_object.name is neither a pointer nor zero (which means vmlinux)');
+    if (name === undefined || !/^[^.]{1,55}$/.test(name) || (pointer !== null && name === 'vmlinux')) add(name === undefined ? 'klp_object.name points at no string' : `klp_object.name is "${name}": a module's run-time name is meant`);
+    if (found.some((other) => other.name === name)) add(`two klp_object are called ${name}`);
+    for (let callback = 16; callback < 48; callback += 8) {
+      const target = pointerAt(context, { ...object, offset: object.offset + callback });
+      if (target === null ? !isBlank(context, { ...object, offset: object.offset + callback }, 8) : functionAt(context, target) === undefined) add('a callback is not a function of this module', callback);
+    }
+    if (!isBlank(context, { ...object, offset: object.offset + 48 }, stride - 48)) add('klp_object is not zero behind its callbacks', 48);
+    const funcs = pointerAt(context, { ...object, offset: object.offset + 8 });
+    if (funcs?.in !== 'module') {
+      add('klp_object.funcs points at no array of this module', 8);
+      continue;
+    }
+    found.push({ name: name ?? '', functions: checkFuncs(context, name ?? '', { section: funcs.section, offset: funcs.offset }) });
+  }
+  if (found.length === 0) findings.add('verify-klp-struct', array, 'klp_patch has no objects');
+  return found;
+}
+
+function checkFuncs(context: Context, object: string, array: Spot): PatchedFunction[] {
+  const { findings } = context;
+  const stride = strideOf(context, 'klp_func', array, 8) ?? SIZES.klp_func;
+  if (!checkPlace(context, array, stride, 'klp_func')) return [];
+  const found: PatchedFunction[] = [];
+  for (const func of walk(context, array, stride, 'klp_func', 24) ?? []) {
+    const { section, offset } = func;
+    const pointer = pointerAt(context, func);
+    const name = pointer === null ? undefined : stringAt(pointer);
+    const replacement = functionAt(context, pointerAt(context, { section, offset: offset + 8 }));
+    const view = Buffer.from(section.bytes.buffer, section.bytes.byteOffset + offset, stride);
+    const sympos = view.readUInt32LE(16);
+    if (name === undefined || name === '' || name.length >= 512) findings.add('verify-klp-struct', { section, offset }, 'klp_func.old_name points at no name');
+    if (replacement === undefined) findings.add('verify-klp-func', { section, offset: offset + 8 }, `the replacement of ${name ?? '?'} is not the start of a sized function of this module, whose size the kernel looks up`);
+    if (context.module.relasIn(section, offset + 16, offset + stride).length > 0 || view.readUInt32LE(20) !== 0 || !isBlank(context, { section, offset: offset + 24 }, stride - 24)) findings.add('verify-klp-struct', { section, offset }, 'klp_func is not zero behind old_sympos');
+    if (found.some((other) => other.name === name && (other.sympos || 1) === (sympos || 1))) findings.add('verify-klp-func', { section, offset }, `${name}, position ${sympos}, is there twice`);
+    if (name !== undefined) checkOld(context, object, name, sympos, func);
+    found.push({ name: name ?? '', sympos, replacement: replacement?.name ?? null });
+  }
+  return found;
+}
+
+/** The function to patch is there, at its position, and ftrace can redirect it. */
+function checkOld({ kernel, findings }: Context, object: string, name: string, sympos: number, place: Spot): void {
+  if (kernel === null) return;
+  const old = kernel.at(object, name, sympos);
+  const add = (message: string): void => findings.add('verify-klp-func', place, message);
+  if (old === null) findings.add('verify-not-checked', undefined, `${name} of module ${object}: ${kernel.path} does not list that module`);
+  else if (typeof old === 'string') add(old);
+  else if (old.kind === 'data') add(`${name} is not a function in the kernel`);
+  else if (object === 'vmlinux' && kernel.isDiscarded(old.address)) findings.add('verify-discarded-target', place, `${name} lies between __init_begin and __init_end`);
+  else if (old.size !== null && kernel.traceable(old.address, old.size) === false) add(`${name} has no ftrace site in the kernel, so it cannot be redirected`);
+}

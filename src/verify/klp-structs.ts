@@ -1,0 +1,62 @@
+import { R_X86_64_64, R_X86_64_NONE } from '../elf';
+import type { Context } from './context';
+import { isExecutable, isFunction, type ModuleSection } from './module';
+import { nameOf, targetInData, type Target } from './references';
+
+/** Bytes from a section's start. */
+export interface Spot {
+  section: ModuleSection;
+  offset: number;
+}
+
+/** The pointer at a place, or null where no relocation fills it. */
+export function pointerAt({ module }: Pick<Context, 'module'>, { section, offset }: Spot): Target | null {
+  const rela = module.relaAt(section, offset);
+  return rela === undefined || rela.type !== R_X86_64_64 ? null : targetInData(module, rela);
+}
+
+/** Whether `size` bytes are there and neither hold anything nor are filled in. */
+export function isBlank({ module }: Pick<Context, 'module'>, { section, offset }: Spot, size: number): boolean {
+  if (module.relasIn(section, offset, offset + size).some(({ type }) => type !== R_X86_64_NONE)) return false;
+  return section.bytes.subarray(offset, offset + size).every((byte) => byte === 0);
+}
+
+/** The string that a pointer refers to; undefined where it is none. */
+export function stringAt({ in: where, ...target }: Target): string | undefined {
+  if (where !== 'module' || !('section' in target)) return undefined;
+  const { bytes } = target.section;
+  const end = target.offset < 0 ? -1 : bytes.indexOf(0, target.offset);
+  return end < 0 ? undefined : Buffer.from(bytes.subarray(target.offset, end)).toString('utf8');
+}
+
+/** The sized function that starts where a pointer leads. */
+export function functionAt({ module }: Pick<Context, 'module'>, target: Target | null): { name: string; section: ModuleSection; value: number; size: number } | undefined {
+  if (target?.in !== 'module' || !isExecutable(target.section)) return undefined;
+  const { section } = target;
+  const symbol = module.functionsIn(section).find((candidate) => isFunction(candidate) && candidate.value === target.offset && candidate.size > 0);
+  return symbol && { name: nameOf(module, target) ?? symbol.name, section, value: symbol.value, size: symbol.size };
+}
+
+export const SIZES = { klp_patch: 200, klp_object: 168, klp_func: 152 } as const;
+const SMALLEST = 32;
+
+/**
+ * Bytes of an element of the array at `array`, whose elements have a pointer at `pointer`: by BTF, else by the distance
+ * of the first two, else by the size of the array's own symbol, which counts the terminator. Null where nothing tells.
+ */
+export function strideOf({ module, types }: Pick<Context, 'module' | 'types'>, struct: keyof typeof SIZES, array: Spot, pointer: number): number | null {
+  const known = types?.get(struct)?.size;
+  if (known !== undefined) return known;
+  const { section, offset } = array;
+  const symbol = module.symbolsIn(section).find(({ value, size }) => value === offset && size > 0);
+  const end = symbol === undefined ? section.size : Math.min(section.size, offset + symbol.size);
+  for (let size = SMALLEST; offset + size < end; size += 8) {
+    if (pointerAt({ module }, { section, offset: offset + size + pointer }) !== null && isBlank({ module }, { section, offset: offset + 24 }, 0)) return looksRepeated(size) ? size : null;
+  }
+  return symbol !== undefined && symbol.size % 16 === 0 && symbol.size >= 2 * SMALLEST ? symbol.size / 2 : null;
+
+  /** A pointer of the first element itself (a callback, an internal member) is no second element. */
+  function looksRepeated(size: number): boolean {
+    return symbol === undefined || symbol.size % size === 0;
+  }
+}

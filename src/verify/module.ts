@@ -1,0 +1,231 @@
+import {
+  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS,
+  SHT_RELA, STT_FUNC, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
+} from '../elf';
+
+export interface ModuleSection {
+  index: number;
+  name: string;
+  type: number;
+  flags: number;
+  align: number;
+  entsize: number;
+  link: number;
+  info: number;
+  /** Bytes in memory. */
+  size: number;
+  /** Empty for NOBITS. */
+  bytes: Uint8Array;
+}
+
+export interface ModuleSymbol {
+  index: number;
+  name: string;
+  type: number;
+  binding: number;
+  /** A section's index, or one of SHN_UNDEF, SHN_ABS, SHN_COMMON, SHN_LIVEPATCH. */
+  section: number;
+  value: number;
+  size: number;
+}
+
+export interface ModuleRela {
+  /** The section it applies to. */
+  section: ModuleSection;
+  /** Bytes from that section's start; not yet known to lie in it. */
+  offset: number;
+  type: number;
+  symbol: ModuleSymbol;
+  addend: number;
+  /** The `.klp.rela.*` section that holds it, null for those that the module loader applies. */
+  livepatch: ModuleSection | null;
+}
+
+/** A kernel module's sections, symbols and relocations as objects: a module is small. */
+export class Module {
+  readonly sections: ModuleSection[] = [];
+  readonly symbols: ModuleSymbol[] = [];
+  /** All relocations of loaded sections, ordered by section and offset. */
+  readonly relas: ModuleRela[] = [];
+  private readonly relasBySection = new Map<number, ModuleRela[]>();
+  private readonly symbolsBySection = new Map<number, ModuleSymbol[]>();
+  private readonly functionsBySection = new Map<number, ModuleSymbol[]>();
+  /** For each symbol of a section the furthest end of it and those before it. */
+  private readonly reachBySection = new Map<number, Float64Array>();
+
+  /** @throws KlpflowError for every file that is not a well-formed ELF64 relocatable object */
+  static open(path: string): Module {
+    return new Module(ElfObject.open(path));
+  }
+
+  constructor(readonly elf: ElfObject) {
+    this.readSections();
+    this.readSymbols();
+    for (const section of this.sections) if (section.type === SHT_RELA) this.readRelas(section);
+    for (const relas of this.relasBySection.values()) relas.sort((a, b) => a.offset - b.offset);
+    for (const [, relas] of [...this.relasBySection].sort(([a], [b]) => a - b)) for (const rela of relas) this.relas.push(rela);
+    for (const symbols of this.symbolsBySection.values()) symbols.sort((a, b) => a.value - b.value || b.size - a.size);
+  }
+
+  get path(): string {
+    return this.elf.path;
+  }
+
+  /** The only section of this name, or the first one. */
+  section(name: string): ModuleSection | undefined {
+    return this.sections.find((section) => section.name === name);
+  }
+
+  sectionOf(symbol: ModuleSymbol): ModuleSection | undefined {
+    return symbol.section === SHN_UNDEF || symbol.section >= SHN_LORESERVE ? undefined : this.sections[symbol.section];
+  }
+
+  symbol(name: string): ModuleSymbol | undefined {
+    return this.symbols.find((symbol) => symbol.name === name && symbol.type !== STT_SECTION);
+  }
+
+  /** Relocations that apply to a section, by offset. */
+  relasOf(section: ModuleSection): readonly ModuleRela[] {
+    return this.relasBySection.get(section.index) ?? [];
+  }
+
+  relaAt(section: ModuleSection, offset: number): ModuleRela | undefined {
+    return this.relasIn(section, offset, offset + 1)[0];
+  }
+
+  /** Relocations whose offset lies in [start, end). */
+  relasIn(section: ModuleSection, start: number, end: number): ModuleRela[] {
+    const relas = this.relasOf(section);
+    let low = 0;
+    for (let high = relas.length; low < high; ) {
+      const middle = (low + high) >>> 1;
+      if (relas[middle]!.offset < start) low = middle + 1;
+      else high = middle;
+    }
+    let stop = low;
+    while (stop < relas.length && relas[stop]!.offset < end) stop++;
+    return relas.slice(low, stop);
+  }
+
+  /** Named symbols of a section by value, the larger first. */
+  symbolsIn(section: ModuleSection): readonly ModuleSymbol[] {
+    return this.symbolsBySection.get(section.index) ?? [];
+  }
+
+  functionsIn(section: ModuleSection): readonly ModuleSymbol[] {
+    let list = this.functionsBySection.get(section.index);
+    if (list === undefined) this.functionsBySection.set(section.index, (list = this.symbolsIn(section).filter(({ type }) => type === STT_FUNC)));
+    return list;
+  }
+
+  /** Named symbols that start at an offset. */
+  symbolsAt(section: ModuleSection, offset: number): ModuleSymbol[] {
+    const list = this.symbolsIn(section);
+    const found: ModuleSymbol[] = [];
+    for (let i = after(list, offset - 1); i < list.length && list[i]!.value === offset; i++) found.push(list[i]!);
+    return found;
+  }
+
+  /** Sized symbols that an offset lies in. */
+  covering(section: ModuleSection, offset: number): ModuleSymbol[] {
+    const list = this.symbolsIn(section);
+    let reach = this.reachBySection.get(section.index);
+    if (reach === undefined) {
+      let most = 0;
+      this.reachBySection.set(section.index, (reach = Float64Array.from(list, ({ value, size }) => (most = Math.max(most, value + size)))));
+    }
+    const found: ModuleSymbol[] = [];
+    // Nothing before a symbol up to which all end in time can cover the offset.
+    for (let i = after(list, offset) - 1; i >= 0 && reach[i]! > offset; i--) if (list[i]!.value + list[i]!.size > offset) found.push(list[i]!);
+    return found;
+  }
+
+  get executable(): ModuleSection[] {
+    return this.sections.filter(isExecutable);
+  }
+
+  /** Strings `key=value` of `.modinfo`, in order. */
+  modinfo(): Array<{ key: string; value: string }> {
+    const section = this.section('.modinfo');
+    if (section === undefined) return [];
+    const entries = Buffer.from(section.bytes).toString('utf8').split('\0').filter((entry) => entry !== '');
+    return entries.map((entry) => {
+      const equals = entry.indexOf('=');
+      return equals < 0 ? { key: entry, value: '' } : { key: entry.slice(0, equals), value: entry.slice(equals + 1) };
+    });
+  }
+
+  private readSections(): void {
+    const { elf } = this;
+    let bytes = 0;
+    for (let index = 0; index < elf.sectionCount; index++) {
+      const section: ModuleSection = {
+        index, name: index === 0 ? '' : elf.name(index), type: elf.type(index), flags: elf.sectionFlags(index), align: elf.align(index), entsize: elf.entsize(index), link: elf.link(index),
+        info: elf.info(index), size: index === 0 ? 0 : elf.size(index), bytes: index === 0 ? new Uint8Array(0) : elf.content(index),
+      };
+      this.sections.push(section);
+      if (section.type !== SHT_NOBITS) bytes += section.size;
+    }
+    // Without this, a small file could claim its own bytes thousands of times over.
+    if (bytes > elf.bytes.length) elf.malformed(40, `sections overlap: they have ${bytes} bytes in a file of ${elf.bytes.length}`);
+  }
+
+  private readSymbols(): void {
+    const { elf } = this;
+    const { symbols } = elf;
+    for (let index = 0, at = 0; index < elf.symbolCount; index++, at += SYM_WORDS) {
+      const info = symbols[at + ST_INFO]!;
+      const plain = info >>> 16;
+      const section = plain === SHN_XINDEX ? elf.extendedIndex[index] ?? 0 : plain;
+      if ((plain < SHN_LORESERVE || plain === SHN_XINDEX) && section >= elf.sectionCount) elf.malformed(elf.offset(elf.symtabSection) + index * 24, `symbol ${index} is defined in section ${section} of ${elf.sectionCount}`);
+      const symbol: ModuleSymbol = { index, name: elf.symbolName(index), type: info & 0xf, binding: (info >>> 4) & 0xf, section, value: u64(symbols, at + ST_VALUE), size: u64(symbols, at + ST_SIZE) };
+      this.symbols.push(symbol);
+      if (symbol.name === '' || symbol.type === STT_SECTION || section === SHN_UNDEF || section >= SHN_LORESERVE) continue;
+      const known = this.symbolsBySection.get(section);
+      if (known === undefined) this.symbolsBySection.set(section, [symbol]);
+      else known.push(symbol);
+    }
+  }
+
+  private readRelas(from: ModuleSection): void {
+    const { elf } = this;
+    const section = this.sections[from.info]!;
+    // The loader passes over relocations of sections that are not loaded.
+    if ((section.flags & SHF_ALLOC) === 0) return;
+    const words = elf.relas(from.index);
+    const list = this.relasBySection.get(section.index) ?? [];
+    this.relasBySection.set(section.index, list);
+    for (let at = 0; at < words.length; at += RELA_WORDS) {
+      const symbol = this.symbols[words[at + R_SYM]!];
+      if (symbol === undefined) return elf.malformed(elf.offset(from.index) + at * 4, `${from.name}: a relocation names symbol ${words[at + R_SYM]} of ${this.symbols.length}`);
+      list.push({
+        section, offset: u64(words, at + R_OFFSET), type: words[at + R_TYPE]!, symbol, addend: s64(words, at + R_ADDEND),
+        livepatch: (from.flags & SHF_RELA_LIVEPATCH) !== 0 ? from : null,
+      });
+    }
+  }
+}
+
+/** The first symbol of a list behind an offset. */
+function after(list: readonly ModuleSymbol[], offset: number): number {
+  let low = 0;
+  for (let high = list.length; low < high; ) {
+    const middle = (low + high) >>> 1;
+    if (list[middle]!.value <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export function isExecutable({ flags, type }: ModuleSection): boolean {
+  return (flags & SHF_ALLOC) !== 0 && (flags & SHF_EXECINSTR) !== 0 && type !== SHT_NOBITS;
+}
+
+/** A kernel function's own symbol: not the padding before one (`__pfx_`, `__cfi_`). */
+export function isFunction({ type, name }: ModuleSymbol): boolean {
+  return type === STT_FUNC && !isPrefixName(name);
+}
+
+export function isPrefixName(name: string): boolean {
+  return name.startsWith('__pfx_') || name.startsWith('__cfi_');
+}

@@ -1,0 +1,79 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ElfObject } from '../../src/elf';
+import { readTemplate, writeModule, type KernelStructs, type ModuleOptions, type ModuleResult, type ModuleTemplate, type TargetKernel } from '../../src/livepatch/ko';
+import type { LivepatchObject } from '../../src/livepatch/object';
+import { Symvers } from '../../src/livepatch/symvers';
+import { code, object, ptr64, u32, type Body } from './elf-builder';
+import { ModuleFile } from './module-file';
+
+/** Structs of a kernel that never was: no member stands where a real kernel has it, so nothing can be right by habit. */
+export const STRUCTS: KernelStructs = {
+  module: { size: 1024, offsets: { name: 24, init: 328, exit: 904 } },
+  klp_patch: { size: 256, offsets: { mod: 16, objs: 32, states: 48, replace: 65 } },
+  klp_object: { size: 192, offsets: { name: 8, funcs: 24, callbacks: 40 } },
+  klp_callbacks: { size: 48, offsets: { pre_patch: 8, post_patch: 16, pre_unpatch: 24, post_unpatch: 32 } },
+  klp_func: { size: 176, offsets: { old_name: 16, new_func: 32, old_sympos: 48 } },
+  klp_state: { size: 32, offsets: { id: 8, version: 20 } },
+};
+
+export const SYMVERS = `${[
+  ['0x11111111', 'module_layout', 'vmlinux', 'EXPORT_SYMBOL', ''],
+  ['0x22222222', 'klp_enable_patch', 'vmlinux', 'EXPORT_SYMBOL_GPL', ''],
+  ['0x33333333', '__x86_return_thunk', 'vmlinux', 'EXPORT_SYMBOL', ''],
+  ['0x44444444', '_printk', 'vmlinux', 'EXPORT_SYMBOL', ''],
+  ['0x55555555', 'crypto_secret', 'vmlinux', 'EXPORT_SYMBOL_GPL', 'CRYPTO_INTERNAL'],
+  ['0x66666666', 'kvm_private', 'vmlinux', 'EXPORT_SYMBOL_GPL', 'module:kvm,kvm-intel'],
+  ['0x77777777', 'mii_link_ok', 'drivers/net/mii', 'EXPORT_SYMBOL', ''],
+  ['0x88888888', 'a_function_whose_name_has_exactly_fifty_six_characters_x', 'vmlinux', 'EXPORT_SYMBOL', ''],
+  ['0x99999999', 'patched_export', 'vmlinux', 'EXPORT_SYMBOL', ''],
+].map((fields) => fields.join('\t')).join('\n')}\n`;
+
+export const TARGET: TargetKernel = { symvers: Symvers.parse(SYMVERS, 'Module.symvers'), structs: STRUCTS };
+
+export const OPTIONS: ModuleOptions = { name: 'livepatch_test', version: '9.8.7' };
+
+export interface TemplateDraft {
+  vermagic?: string;
+  name?: string;
+  size?: number;
+  init?: number;
+  exit?: number | null;
+  /** CRCs by name; null: no `__versions`. */
+  versions?: Record<string, number> | null;
+  extended?: boolean;
+}
+
+/** A module of the kernel that STRUCTS and SYMVERS describe, or of one that differs. */
+export function templateOf(folder: string, draft: TemplateDraft = {}): ModuleTemplate {
+  const { vermagic = '6.12.0 SMP preempt mod_unload modversions ', name = 'loop', size = 1024, init = 328, exit = 904, versions = { module_layout: 0x11111111 }, extended = false } = draft;
+  const text = (value: string, room: number): Uint8Array => Buffer.concat([Buffer.from(value), Buffer.alloc(room)]).subarray(0, room);
+  const built = object().func('init_module', [0xc3]).func('cleanup_module', [0xc3]);
+  const self: Array<[at: number, what: Body, width: number]> = [[24, text(name, 56), 56], [init, [ptr64('init_module')], 8]];
+  if (exit !== null) self.push([exit, [ptr64('cleanup_module')], 8]);
+  const body: Body[] = [];
+  let at = 0;
+  for (const [offset, what, width] of self.sort(([a], [b]) => a - b)) {
+    body.push(new Uint8Array(offset - at), what);
+    at = offset + width;
+  }
+  built.data('__this_module', code(...body, new Uint8Array(size - at)), { section: '.gnu.linkonce.this_module', align: 64 });
+  built.section('.modinfo', { body: Buffer.from(`license=GPL\0name=loop\0vermagic=${vermagic}\0`) });
+  if (versions !== null) built.section('__versions', { flags: 2, align: 32, body: code(...Object.entries(versions).map(([symbol, crc]) => code(u32(crc), u32(0), text(symbol, 56)))) });
+  if (extended) built.section('__version_ext_crcs', { flags: 2, body: new Uint8Array(4) }).section('__version_ext_names', { flags: 2, body: new Uint8Array(4) });
+  const path = join(folder, 'template.ko');
+  writeFileSync(path, built.bytes());
+  return readTemplate(ElfObject.open(path));
+}
+
+/** The module's bytes. @throws where it is refused */
+export function bytesOf({ chunks, diagnostics }: ModuleResult): Buffer {
+  if (chunks === null) throw new Error(`refused: ${diagnostics.map(({ code: name, message }) => `${name}: ${message}`).join('; ')}`);
+  return Buffer.concat(Array.from(chunks(), (chunk) => Buffer.from(chunk)));
+}
+
+/** Writes a module of these objects to `path` and reads it with binutils. @throws where it is refused */
+export function moduleOf(path: string, objects: readonly LivepatchObject[], kernel: TargetKernel = TARGET, options: Partial<ModuleOptions> = {}): ModuleFile {
+  writeFileSync(path, bytesOf(writeModule(objects, kernel, { ...OPTIONS, ...options })));
+  return new ModuleFile(path);
+}
