@@ -8,4 +8,5 @@ export type { TaskRecord } from './pipeline/pool';
 export type { OutputReport, OutputRequest } from './pipeline/output';
 export { CATALOGUE, KlpflowError, diagnosticOf, isAllowable, type Diagnostic, type DiagnosticCode } from './diagnostics';
 export { readStructSizes } from './pipeline/btf-file';
+export { addChecksums, type ChecksumRequest } from './pipeline/klp-checksum';
 export { postLinkModule } from './pipeline/post-link';

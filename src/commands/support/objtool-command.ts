@@ -1,4 +1,4 @@
-import { diagnosticOf } from '../../diagnostics';
+import { diagnosticOf, type DiagnosticCode } from '../../diagnostics';
 import { BaseCommand } from './base-command';
 
 /** The base of commands that stand in for objtool's: its way to report errors, and its exit codes. */
@@ -16,7 +16,12 @@ export abstract class ObjtoolCommand extends BaseCommand {
     }
     const { code, message, hint } = diagnosticOf(error);
     process.stderr.write(`${this.objectName}: error: objtool: ${message}\n      ${code}: ${hint}\n`);
-    process.exitCode = code === 'interrupted' ? 130 : 255;
+    process.exitCode = code === 'interrupted' ? 130 : this.statusOf(code);
+  }
+
+  /** Exit code for what went wrong. */
+  protected statusOf(_code: DiagnosticCode): number {
+    return 255;
   }
 
   protected warning(message: string): void {
