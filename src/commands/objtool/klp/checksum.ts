@@ -27,7 +27,7 @@ export default class ObjtoolKlpChecksum extends ObjtoolCommand {
       path: args.file,
       dryRun: flags['dry-run'],
       debug: (flags['debug-checksum'] ?? '').split(',').filter((name) => name !== ''),
-      tell: (line) => process.stderr.write(`DEBUG: ${args.file}: checksum: ${line}\n`),
+      tell: (line) => this.tellDebug(`checksum: ${line}`),
       warn: (message) => this.warning(message),
     });
   }
