@@ -20,10 +20,13 @@ export const COMMANDS: Record<string, Command.Class> = {
   get explain() { return (require('./commands/explain') as typeof import('./commands/explain')).default; },
   get extract() { return (require('./commands/extract') as typeof import('./commands/extract')).default; },
   get link() { return (require('./commands/link') as typeof import('./commands/link')).default; },
+  get 'objtool:klp:checksum'() { return (require('./commands/objtool/klp/checksum') as typeof import('./commands/objtool/klp/checksum')).default; },
+  get 'objtool:klp:diff'() { return (require('./commands/objtool/klp/diff') as typeof import('./commands/objtool/klp/diff')).default; },
   get 'objtool:klp:post-link'() { return (require('./commands/objtool/klp/post-link') as typeof import('./commands/objtool/klp/post-link')).default; },
   get runs() { return (require('./commands/runs') as typeof import('./commands/runs')).default; },
   get scan() { return (require('./commands/scan') as typeof import('./commands/scan')).default; },
   get status() { return (require('./commands/status') as typeof import('./commands/status')).default; },
+  get verify() { return (require('./commands/verify') as typeof import('./commands/verify')).default; },
 };
 
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */

@@ -8,4 +8,7 @@ export type { TaskRecord } from './pipeline/pool';
 export type { OutputReport, OutputRequest } from './pipeline/output';
 export { CATALOGUE, KlpflowError, diagnosticOf, isAllowable, type Diagnostic, type DiagnosticCode } from './diagnostics';
 export { readStructSizes } from './pipeline/btf-file';
+export { addChecksums, type ChecksumRequest } from './pipeline/klp-checksum';
+export { objtoolDiff, type ObjtoolDiffRequest } from './pipeline/objtool-diff';
 export { postLinkModule } from './pipeline/post-link';
+export { verify, type PatchedFunction, type PatchedObject, type VerifyRequest, type VerifyResult } from './verify';

@@ -4,7 +4,7 @@
  * stack trace that tells nobody anything.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Diagnostic } from '../src/diagnostics';
@@ -96,7 +96,6 @@ const CASES: Record<string, Case> = {
   'a path through a file': { make: () => join(pair.orig, 'vmlinux.o'), code: 'unreadable', says: /not a directory/, hint: PATH },
   'a symbolic link to itself': { make: () => (symlinkSync(at('loop.o'), at('loop.o')), at('loop.o')), code: 'unreadable', says: /too many symbolic links/, hint: PATH },
   'a name that is too long': { make: () => at('x'.repeat(300)), code: 'unreadable', says: /name is too long/, hint: PATH },
-  'more than one mapping holds': { make: () => (copyFileSync(pair.orig, at('sparse.o')), truncateSync(at('sparse.o'), 3 * 2 ** 30), at('sparse.o')), code: 'input-too-large', says: /3221225472 bytes/, hint: /Strip debug information/ },
 };
 
 describe('one error, exit code 1, nothing left behind', () => {

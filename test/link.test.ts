@@ -147,6 +147,7 @@ describe('the command', () => {
     ['a name of 56 characters', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--name', 'n'.repeat(56)], 'usage', /at most 55/],
     ['a state without a version', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '5'], 'usage', /--state 5: give ID:VERSION/],
     ['state 0, which ends the list', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '0:1'], 'usage', /--state 0:1/],
+    ['a state twice', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '5:1', '--state', '5:2'], 'usage', /the state 5 is given twice/],
     ['a version of more than 32 bits', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '1:4294967296'], 'usage', /32 bits/],
     ['an object that is not there', ['absent.o', '-o', 'x.ko', '--symvers', 'm'], 'unreadable', /absent\.o/],
   ])('%s', async (_, argv, code, says) => {

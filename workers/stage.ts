@@ -28,7 +28,8 @@ import { platformFacts } from '../src/livepatch/facts';
 import { writeKlpObject } from '../src/livepatch/klp';
 import { KernelListing } from '../src/livepatch/listing';
 import { Symvers } from '../src/livepatch/symvers';
-import type { AnswerOf, Cost, ObjectRef, PairRef, Reply, TaskName, TaskOf } from '../src/pipeline/types';
+import { makeCopy } from './large-input';
+import type { AnswerOf, Cost, InputFile, InputRef, ObjectRef, PairRef, Reply, TaskName, TaskOf } from '../src/pipeline/types';
 
 type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
 
@@ -51,7 +52,7 @@ export default async function run<N extends TaskName>({ name, task }: { name: N;
 
 /** The likely cause of an error: a file that is being written looks damaged, too. */
 function changedInput(task: TaskOf<TaskName>): unknown {
-  const inputs: readonly Input[] = 'pair' in task ? [task.pair.orig, task.pair.patched] : 'object' in task ? [task.object] : 'path' in task ? [task as Input] : [];
+  const inputs: readonly Input[] = 'pair' in task ? [task.pair.orig, task.pair.patched] : 'object' in task ? [task.object] : 'input' in task ? [task.input] : [];
   try {
     for (const input of inputs) mustBe(fileIdentity(input.path), input);
     return undefined;
@@ -61,27 +62,29 @@ function changedInput(task: TaskOf<TaskName>): unknown {
 }
 
 const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
-  identify({ path, identity, place, fresh }) {
-    const object = open({ path, identity });
-    archOf(object.machine, path);
+  identify({ input, place, fresh }) {
+    const { path, identity, copy } = input;
     const found = recorded(place, 'input', fresh, (messages) => decodeInput(messages[0]));
+    if (copy !== null) makeCopy(path, copy, place.scratch, found.value?.digest);
+    const object = open(input);
+    archOf(object.machine, path);
     const digest = found.value?.digest ?? contentDigest(object.bytes);
-    if (found.value === undefined) keep({ path, identity }, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
+    if (found.value === undefined) keep(input, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
     return { answer: { digest, machine: object.machine, little: object.little }, reused: found.value !== undefined, miss: found.miss };
   },
 
-  readTable({ path, identity, place, fresh }) {
+  readTable({ input, place, fresh }) {
     const found = recorded(place, 'table', fresh, (messages) => decodeTable(messages, (shape) => new ScanTable(shape)));
     let table = found.value;
-    if (table !== undefined) deriveColumns(open({ path, identity }), table);
+    if (table !== undefined) deriveColumns(open(input), table);
     if (table === undefined) {
-      const object = open({ path, identity });
+      const object = open(input);
       table = readTable(object);
-      keep({ path, identity }, place, 'table', encodeTable(table, object.machine, object.little));
+      keep(input, place, 'table', encodeTable(table, object.machine, object.little));
     }
     const id = `${process.pid}:${threadId}:${++tablesMade}`;
     kept(id, table);
-    const answer = { table: { id, shape: table.shape, memory: table.memory }, bounds: shardBounds(table), bytes: identity.size };
+    const answer = { table: { id, shape: table.shape, memory: table.memory }, bounds: shardBounds(table), bytes: input.identity.size };
     return { answer, reused: found.value !== undefined, miss: found.miss };
   },
 
@@ -194,7 +197,7 @@ function recorded<T>(place: RecordPlace, kind: string, fresh: boolean, decode: (
 }
 
 /** An input as it was identified. */
-type Input = Pick<ObjectRef, 'path' | 'identity'>;
+type Input = InputFile;
 
 /**
  * Records what was computed from an input, unless its file changed meanwhile: the key says of which content it is.
@@ -222,10 +225,10 @@ function mustBe(now: FileIdentity, { path, identity }: Input): void {
 const objects = new Map<string, ElfObject>();
 
 /** @throws KlpflowError `input-changed` when the file is no longer the one that was identified */
-function open(input: Input): ElfObject {
+function open(input: InputRef): ElfObject {
   let object = objects.get(input.path);
-  if (object === undefined) objects.set(input.path, (object = ElfObject.open(input.path)));
-  mustBe(object.file.identity, input);
+  if (object === undefined) objects.set(input.path, (object = ElfObject.open(input.copy ?? input.path, input.path)));
+  mustBe(input.copy === null ? object.file.identity : fileIdentity(input.path), input);
   return object;
 }
 

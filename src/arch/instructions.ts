@@ -4,10 +4,14 @@ export interface Instruction {
   length: number;
   /** Direct branch or call without looking at relocations: its target, from the start of the decoded bytes; may be negative. */
   target: number | undefined;
+  /** What a memory operand relative to the instruction's end names, likewise. */
+  memory: number | undefined;
   /** Bytes before the immediate or branch displacement; equals length where there is none. */
   opcodeLength: number;
   /** Control may leave here: any branch, call or return. */
   flow: boolean;
+  /** Control may go on to the instruction behind it, other than by returning from a call; false where that is not known. */
+  runsOn: boolean;
   /** Does nothing: a NOP of any length, or the INT3 that fills gaps. */
   padding: boolean;
   invalid: boolean;

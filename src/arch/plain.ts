@@ -21,7 +21,7 @@ export function plainDisassembler(lengthAt: (bytes: Uint8Array, offset: number) 
       const list: Instruction[] = [];
       for (let offset = 0; offset < bytes.length; ) {
         const length = Math.min(lengthAt(bytes, offset), bytes.length - offset);
-        list.push({ offset, length, target: undefined, opcodeLength: length, flow: false, padding: false, invalid: false });
+        list.push({ offset, length, target: undefined, memory: undefined, opcodeLength: length, flow: false, runsOn: false, padding: false, invalid: false });
         offset += length;
       }
       return list;

@@ -23,8 +23,10 @@ export function x86Disassembler(): Disassembler {
           offset,
           length: instruction.length,
           target: branch ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) : undefined,
+          memory: instruction.isIpRelMemoryOperand ? Number(BigInt.asIntN(64, instruction.ipRelMemoryAddress)) : undefined,
           opcodeLength: constants.hasImmediate ? constants.immediateOffset : instruction.length,
           flow: instruction.flowControl !== iced.FlowControl.Next,
+          runsOn: instruction.flowControl === iced.FlowControl.Next || instruction.flowControl === iced.FlowControl.ConditionalBranch,
           padding: instruction.mnemonic === iced.Mnemonic.Nop || instruction.mnemonic === iced.Mnemonic.Int3,
           invalid: instruction.isInvalid,
         });

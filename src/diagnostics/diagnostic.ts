@@ -60,6 +60,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Rename one of them, or make both static.',
   },
+  'header-mismatch': {
+    severity: 'refusal',
+    hint: 'Build both objects with the same compiler and the same flags.',
+  },
   'init-change': {
     severity: 'refusal',
     hint: 'Init and exit code is dropped from the running kernel: move the change to code that still runs, or into a callback.',
@@ -84,6 +88,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Take ORIG, --btf, --template and --symvers from one build of the kernel that runs.',
   },
+  'kpatch-marker': {
+    severity: 'refusal',
+    hint: 'Check the KPATCH_IGNORE_SECTION and KPATCH_IGNORE_FUNCTION lines of the patch: they must name sections and functions of this unit.',
+  },
   'late-key': {
     severity: 'refusal',
     hint: 'A livepatch cannot use another module\'s key: test it with static_key_enabled(), call through KLP_STATIC_CALL(), or patch a caller.',
@@ -100,6 +108,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'The file is damaged or was not finished; build it again.',
   },
+  'malformed-kpatch-object': {
+    severity: 'error',
+    hint: 'Pass the module as kpatch-build links it: outputs of create-diff-object and the hook code joined by `ld -r`.',
+  },
   'malformed-symbol-list': {
     severity: 'error',
     hint: 'Pass a linked vmlinux, or the text of /proc/kallsyms, System.map or `readelf -sW vmlinux`, of the running kernel.',
@@ -107,6 +119,10 @@ export const CATALOGUE = {
   'malformed-symvers': {
     severity: 'error',
     hint: 'Pass the Module.symvers that the original kernel build wrote.',
+  },
+  'missing-checksums': {
+    severity: 'error',
+    hint: 'Run `klpflow objtool klp checksum FILE` on both objects first, as klp-build does; klpflow diff itself needs none.',
   },
   'name-limit': {
     severity: 'refusal',
@@ -189,9 +205,17 @@ export const CATALOGUE = {
     allowable: true,
     hint: 'The kernel removed this function\'s ENDBR at boot, an indirect call would fault: call it directly, or pass --allow sealed-endbr:SYMBOL if it is never called through the pointer.',
   },
+  'sibling-call': {
+    severity: 'refusal',
+    hint: 'A tail call would leave the TOC pointer of the module behind: build with -fno-optimize-sibling-calls, or change the function so that it calls.',
+  },
   'shared-input': {
     severity: 'note',
     hint: 'ORIG and PATCHED are the same file: there is nothing to compare.',
+  },
+  'special-klp-reference': {
+    severity: 'refusal',
+    hint: 'The kernel reads these entries before the livepatch core relocates them: patch code that does not need one here.',
   },
   'special-entry-size': {
     severity: 'refusal',

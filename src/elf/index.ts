@@ -4,4 +4,5 @@ export { ElfFile } from './file';
 export { ElfImage } from './image';
 export { ElfObject } from './object';
 export { stringEnd } from './string-end';
-export { MappedFile, fileIdentity, sameIdentity, type FileIdentity } from './mapped-file';
+export { copyLoaded } from './loaded-copy';
+export { LARGEST_MAP, MappedFile, fileIdentity, sameIdentity, type FileIdentity } from './mapped-file';

@@ -12,7 +12,7 @@ export interface FileIdentity {
 }
 
 /** mmap-io passes size and offset as a C int, so one mapping ends at 2 GiB. */
-const LARGEST_MAP = 0x7fffffff;
+export const LARGEST_MAP = 0x7fffffff;
 
 /**
  * A file mapped read-only. Every thread maps the file itself: the page cache holds the bytes once, and no
@@ -30,8 +30,8 @@ export class MappedFile {
     return new MappedFile(path, { device: '', inode: '', size: bytes.length, mtimeNs: '', ctimeNs: '' }, bytes);
   }
 
-  /** @throws KlpflowError `unreadable`, `not-regular-file`, `not-elf` (empty file), `input-too-large` */
-  static open(path: string): MappedFile {
+  /** `calledPath` is what messages call the file. @throws KlpflowError `unreadable`, `not-regular-file`, `not-elf` (empty file), `input-too-large` */
+  static open(path: string, calledPath = path): MappedFile {
     let fd: number;
     try {
       // O_NONBLOCK: opening a pipe must not wait for a writer.
@@ -56,7 +56,7 @@ export class MappedFile {
       }
       const map = mmap.map(identity.size, mmap.PROT_READ, mmap.MAP_SHARED, fd);
       // Not the Buffer itself: Buffer.slice is a view, and a write to one would kill the process.
-      return new MappedFile(path, identity, new Uint8Array(map.buffer, map.byteOffset, map.length));
+      return new MappedFile(calledPath, identity, new Uint8Array(map.buffer, map.byteOffset, map.length));
     } catch (cause) {
       if (cause instanceof KlpflowError) throw cause;
       throw fileError(path, cause, 'read');

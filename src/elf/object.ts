@@ -10,9 +10,9 @@ import { RELA_FIELDS } from './words';
  * besides what holds for every file. A rela's symbol and offset are checked by whoever reads them.
  */
 export class ElfObject extends ElfFile {
-  /** Maps and checks `path`. @throws KlpflowError for every file that is not a well-formed ELF64 relocatable object */
-  static open(path: string): ElfObject {
-    return new ElfObject(MappedFile.open(path));
+  /** Maps and checks `path`, which messages call `calledPath`. @throws KlpflowError for every file that is not a well-formed ELF64 relocatable object */
+  static open(path: string, calledPath = path): ElfObject {
+    return new ElfObject(MappedFile.open(path, calledPath));
   }
 
   /** A rela section's records as words (RELA_WORDS each), in file order, which need not be offset order. */

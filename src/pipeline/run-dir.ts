@@ -13,6 +13,7 @@ const MARKER = 'klpflow-run.json';
  * A run directory: results by what they depend on.
  *
  *   inputs/<identity>.pb            content digest of a file, by what stat says of it
+ *   copies/<identity>.o             a file of more than 2 GiB without its debugging sections
  *   objects/<digest>/table.pb       columns of an object's symbols and sections
  *   objects/<digest>/digest-F-T.pb  content digests of the symbols at F to T of the column covers
  *   objects/<digest>/special-K.pb   special-section entries, K from the entry sizes that were given
@@ -63,6 +64,11 @@ export class RunDir {
   input({ device, inode, size, mtimeNs, ctimeNs }: FileIdentity): RecordPlace {
     const key = keyOf(device, inode, String(size), mtimeNs, ctimeNs);
     return this.place(key, 'inputs', `${key}.pb`);
+  }
+
+  /** Where the copy of an input that is too large to be mapped lies. */
+  copy({ device, inode, size, mtimeNs, ctimeNs }: FileIdentity): string {
+    return join(this.path, 'copies', `${keyOf(device, inode, String(size), mtimeNs, ctimeNs)}.o`);
   }
 
   table(digest: string): RecordPlace {

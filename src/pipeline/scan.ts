@@ -1,13 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { defer, forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
-import { fileIdentity, type FileIdentity } from '../elf';
+import { LARGEST_MAP, fileIdentity, type FileIdentity } from '../elf';
 import type { Flow } from './flow';
-import type { ObjectRef, TaskOf } from './types';
+import type { InputRef, ObjectRef, TaskOf } from './types';
 
 /** An input that was opened, checked and recognised. */
-export interface Identified {
-  path: string;
-  identity: FileIdentity;
+export interface Identified extends InputRef {
   digest: string;
   machine: number;
   little: boolean;
@@ -25,9 +23,10 @@ export interface Scanned {
 /** Opens, checks and recognises one input. */
 export function identify$(flow: Flow, path: string): Observable<Identified> {
   return defer(() => settledIdentity(path)).pipe(
-    mergeMap((identity) => flow.task('identify', path, 'identify', { path, identity, place: flow.runDir.input(identity), fresh: flow.fresh }, () => ({ items: 1, bytes: 0 })).pipe(
-      map((answer) => ({ path, identity, ...answer })),
-    )),
+    mergeMap((identity) => {
+      const input: InputRef = { path, identity, copy: identity.size > LARGEST_MAP ? flow.runDir.copy(identity) : null };
+      return flow.task('identify', path, 'identify', { input, place: flow.runDir.input(identity), fresh: flow.fresh }, () => ({ items: 1, bytes: 0 })).pipe(map((answer) => ({ ...input, ...answer })));
+    }),
   );
 }
 
@@ -46,11 +45,12 @@ async function settledIdentity(path: string): Promise<FileIdentity> {
  * Fills one object's columns: the table on one thread, then its digests in shards on all of them. Shards of both objects
  * share the threads; each is recorded when it is done. `tableDone` is told when the table is there and digests are under way.
  */
-export function scan$(flow: Flow, { path, identity, digest }: Identified, tableDone: (ref: ObjectRef) => void = () => undefined): Observable<Scanned> {
+export function scan$(flow: Flow, { path, identity, copy, digest }: Identified, tableDone: (ref: ObjectRef) => void = () => undefined): Observable<Scanned> {
   const { runDir, fresh, structSizes } = flow;
-  return flow.task('scan', path, 'readTable', { path, identity, place: runDir.table(digest), fresh }, ({ table, bytes }) => ({ items: table.shape.symbols, bytes })).pipe(
+  const input: InputRef = { path, identity, copy };
+  return flow.task('scan', path, 'readTable', { input, place: runDir.table(digest), fresh }, ({ table, bytes }) => ({ items: table.shape.symbols, bytes })).pipe(
     mergeMap(({ table, bounds }) => {
-      const ref: ObjectRef = { path, identity, table };
+      const ref: ObjectRef = { ...input, table };
       const shards: Array<TaskOf<'digest'>> = bounds.slice(1).map((to, i) => ({ object: ref, from: bounds[i]!, to, place: runDir.digests(digest, bounds[i]!, to), fresh }));
       flow.progress.expect('digest', path, shards.length + 1);
       // Special sections first: one task that nothing can split, so it should not be the last to start.

@@ -22,10 +22,16 @@ export interface SharedTable {
   memory: WebAssembly.Memory;
 }
 
-/** One build's object and columns. */
-export interface ObjectRef {
+/** An input as it was identified. */
+export interface InputRef {
   path: string;
   identity: FileIdentity;
+  /** What to map in its place: a file too large to be mapped is copied without its debugging sections into the run directory. */
+  copy: string | null;
+}
+
+/** One build's object and columns. */
+export interface ObjectRef extends InputRef {
   table: SharedTable;
 }
 
@@ -64,8 +70,8 @@ export interface Cost {
 }
 
 export interface Tasks {
-  identify: { task: { path: string; identity: FileIdentity; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean } };
-  readTable: { task: { path: string; identity: FileIdentity; place: RecordPlace; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
+  identify: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean } };
+  readTable: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
   digest: { task: { object: ObjectRef; from: number; to: number; place: RecordPlace; fresh: boolean }; answer: { uses: Uint32Array; bytes: number } };
   special: {
     task: { object: ObjectRef; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };

@@ -40,7 +40,8 @@ export function checkAlternatives(context: Context, sites: Sites): void {
       }
     }
     if (replacement > length) entry.add(`the replacement has ${replacement} bytes, the site ${length}`, entry.size - 1);
-    const target = entry.target(4, 4);
+    // Without replacement bytes nothing is read there.
+    const target = entry.target(4, 4, replacement > 0);
     if (replacement === 0 || target === null) continue;
     if (target.in !== 'module' || !isExecutable(target.section) || target.offset < 0 || target.offset + replacement > target.section.size) {
       entry.add(`the replacement of ${replacement} bytes is not in executable code of this module`, 4);

@@ -17,4 +17,6 @@ export interface Context {
   exports: ReadonlyMap<string, ExportedSymbol> | null;
   types: KernelTypes | null;
   template: TemplateFacts | null;
+  /** The objects that the code is from are there to compare with. */
+  compared: boolean;
 }

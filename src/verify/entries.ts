@@ -2,7 +2,7 @@ import { R_X86_64_64, R_X86_64_PC32 } from '../elf';
 import type { Instruction } from './code';
 import type { Context } from './context';
 import type { FindingCode } from './findings';
-import { isExecutable, type Module, type ModuleSection } from './module';
+import { isExecutable, type ModuleSection } from './module';
 import { describe, targetInData, type Target } from './references';
 import { TABLES, entrySize, type Site, type Table, type TableKind } from './tables';
 
@@ -49,15 +49,15 @@ export class Entry {
   }
 }
 
-/** All entries of all tables of a kind. What cannot be divided into entries is a finding. */
-export function entriesOf(context: Context, kind: TableKind): Entry[] {
+/** All entries of all tables of a kind. What cannot be divided into entries is a finding, unless it was one before. */
+export function entriesOf(context: Context, kind: TableKind, report = true): Entry[] {
   const table: Table = TABLES[kind];
   const entries: Entry[] = [];
   for (const section of context.module.sections) {
     if (!table.names.includes(section.name)) continue;
-    const size = entrySize(context, table, section, spacing(context.module, section));
+    const size = entrySize(context, table, section, section.name === '__bug_table' ? bugEntrySize(section.size, new Set(context.module.relasOf(section).map(({ offset }) => offset))) : undefined);
     if (section.size % size !== 0) {
-      context.findings.add('verify-entry', { section }, `${section.size} bytes are not whole entries of ${size}`);
+      if (report) context.findings.add('verify-entry', { section }, `${section.size} bytes are not whole entries of ${size}`);
       continue;
     }
     for (let offset = 0; offset < section.bytes.length; offset += size) entries.push(new Entry(context, section, offset, size));
@@ -65,15 +65,11 @@ export function entriesOf(context: Context, kind: TableKind): Entry[] {
   return entries;
 }
 
-/** Bytes of an entry as the table itself shows them: the smallest distance at which every entry's first field has a relocation. */
-function spacing(module: Module, section: ModuleSection): number | undefined {
-  if (section.name !== '__bug_table') return undefined;
+/** Bytes of a bug entry as its table shows them: every entry begins with a relocation, line and flags at its end have none. */
+export function bugEntrySize(bytes: number, relas: ReadonlySet<number>): number | undefined {
   return [12, 16, 8].find((size) => {
-    if (section.size % size !== 0) return false;
-    for (let at = 0; at < section.size; at += size) {
-      // The first two fields are distances, line and flags behind them never have a relocation.
-      if (module.relaAt(section, at) === undefined || (size > 8 && module.relaAt(section, at + size - 4) !== undefined)) return false;
-    }
+    if (bytes % size !== 0) return false;
+    for (let at = 0; at < bytes; at += size) if (!relas.has(at) || (size > 8 && relas.has(at + size - 4))) return false;
     return true;
   });
 }

@@ -15,6 +15,7 @@ import { checkKlpPatch, type PatchedObject } from './klp-patch';
 import { checkKlpSymbols } from './klp-symbols';
 import { checkModinfo } from './modinfo';
 import { Module } from './module';
+import { checkAgainstObjects } from './reference';
 import { checkRelocations } from './relocations';
 import { checkEntries } from './special';
 import { STRUCTS, Sites } from './tables';
@@ -23,6 +24,8 @@ import { readTemplate } from './template';
 import { checkThisModule } from './this-module';
 import { readTypes } from './types';
 import { checkUnwind } from './unwind';
+
+export type { PatchedFunction, PatchedObject } from './klp-patch';
 
 export interface VerifyRequest {
   /** The finished module. */
@@ -35,6 +38,8 @@ export interface VerifyRequest {
   btf?: string;
   /** Any module of it. */
   template?: string;
+  /** PATCHED's objects, which the module's functions are from. */
+  objects?: readonly string[];
 }
 
 export interface VerifyResult {
@@ -77,6 +82,7 @@ export function verify(request: VerifyRequest): VerifyResult {
     exports: request.symvers === undefined ? null : readExports(request.symvers),
     types,
     template: request.template === undefined ? null : readTemplate(request.template),
+    compared: request.objects !== undefined && request.objects.length > 0,
   };
   checkElfForm(context);
   const name = checkThisModule(context);
@@ -93,6 +99,8 @@ export function verify(request: VerifyRequest): VerifyResult {
   checkAlternatives(context, sites);
   checkCompleteness(context, sites);
   checkUnwind(context, sites);
+  if (context.compared) checkAgainstObjects(context, request.objects ?? []);
+  else context.findings.add('verify-not-checked', undefined, 'that each reference and entry is that of PATCHED: no --object was given');
 
   const { diagnostics } = context.findings;
   const livepatch = module.relas.filter((rela) => rela.livepatch !== null).length;

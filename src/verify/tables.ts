@@ -77,9 +77,9 @@ export class Sites {
   }
 }
 
-/** Bytes of an entry: by BTF, else by sh_entsize, else as kernels of this time have it. */
-export function entrySize({ types }: Pick<Context, 'types'>, table: Table, { entsize }: ModuleSection, spacing: number | undefined): number {
+/** Bytes of an entry: by BTF, else by sh_entsize, else as its content shows, else as kernels of this time have it. */
+export function entrySize({ types }: Pick<Context, 'types'>, table: Table, { entsize }: Pick<ModuleSection, 'entsize'>, measured: number | undefined): number {
   const known = table.struct === undefined ? undefined : types?.get(table.struct)?.size;
-  return known ?? (entsize > 1 ? entsize : spacing ?? table.size);
+  return known ?? (entsize > 1 ? entsize : measured ?? table.size);
 }
 

@@ -39,14 +39,15 @@ export interface TemplateDraft {
   size?: number;
   init?: number;
   exit?: number | null;
-  /** CRCs by name; null: no `__versions`. */
-  versions?: Record<string, number> | null;
-  extended?: boolean;
+  /** CRCs by name. */
+  versions?: Record<string, number>;
+  /** How they are recorded. */
+  form?: 'basic' | 'extended' | 'both' | 'none';
 }
 
 /** A module of the kernel that STRUCTS and SYMVERS describe, or of one that differs. */
 export function templateOf(folder: string, draft: TemplateDraft = {}): ModuleTemplate {
-  const { vermagic = '6.12.0 SMP preempt mod_unload modversions ', name = 'loop', size = 1024, init = 328, exit = 904, versions = { module_layout: 0x11111111 }, extended = false } = draft;
+  const { vermagic = '6.12.0 SMP preempt mod_unload modversions ', name = 'loop', size = 1024, init = 328, exit = 904, versions = { module_layout: 0x11111111 }, form = 'basic' } = draft;
   const text = (value: string, room: number): Uint8Array => Buffer.concat([Buffer.from(value), Buffer.alloc(room)]).subarray(0, room);
   const built = object().func('init_module', [0xc3]).func('cleanup_module', [0xc3]);
   const self: Array<[at: number, what: Body, width: number]> = [[24, text(name, 56), 56], [init, [ptr64('init_module')], 8]];
@@ -59,8 +60,12 @@ export function templateOf(folder: string, draft: TemplateDraft = {}): ModuleTem
   }
   built.data('__this_module', code(...body, new Uint8Array(size - at)), { section: '.gnu.linkonce.this_module', align: 64 });
   built.section('.modinfo', { body: Buffer.from(`license=GPL\0name=loop\0vermagic=${vermagic}\0`) });
-  if (versions !== null) built.section('__versions', { flags: 2, align: 32, body: code(...Object.entries(versions).map(([symbol, crc]) => code(u32(crc), u32(0), text(symbol, 56)))) });
-  if (extended) built.section('__version_ext_crcs', { flags: 2, body: new Uint8Array(4) }).section('__version_ext_names', { flags: 2, body: new Uint8Array(4) });
+  const records = Object.entries(versions);
+  if (form === 'basic' || form === 'both') built.section('__versions', { flags: 2, align: 32, body: code(...records.map(([symbol, crc]) => code(u32(crc), u32(0), text(symbol, 56)))) });
+  if (form === 'extended' || form === 'both') {
+    built.section('__version_ext_crcs', { flags: 2, body: records.map(([, crc]) => u32(crc)) });
+    built.section('__version_ext_names', { flags: 2, body: Buffer.from(records.map(([symbol]) => `${symbol}\0`).join('')) });
+  }
   const path = join(folder, 'template.ko');
   writeFileSync(path, built.bytes());
   return readTemplate(ElfObject.open(path));

@@ -21,7 +21,10 @@ export interface ModuleFlags {
 /** The flags as a request has them. @throws KlpflowError `usage` */
 export function moduleOptions(flags: ModuleFlags): Pick<ModuleRequest, 'template' | 'name' | 'description' | 'replace' | 'states'> {
   const { template, name, description } = flags;
-  return { template, name, description, replace: !flags['no-replace'], states: (flags.state ?? []).map(parseState) };
+  const states = (flags.state ?? []).map(parseState);
+  const twice = states.find(({ id }, i) => states.findIndex((other) => other.id === id) < i);
+  if (twice !== undefined) throw new KlpflowError('usage', `--state ${twice.id}:${twice.version}: the state ${twice.id} is given twice`);
+  return { template, name, description, replace: !flags['no-replace'], states };
 }
 
 /** An id is an unsigned long other than 0, which ends the kernel's list; a version is an unsigned int. */

@@ -1,8 +1,8 @@
-import { diagnosticOf } from '../../diagnostics';
-import { BaseCommand } from './base-command';
+import { diagnosticOf, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
+import { RunCommand } from './run-command';
 
 /** The base of commands that stand in for objtool's: its way to report errors, and its exit codes. */
-export abstract class ObjtoolCommand extends BaseCommand {
+export abstract class ObjtoolCommand extends RunCommand {
   /** Exit code for a command line that is not understood. */
   protected readonly usageCode: number = 129;
   /** What messages start with: the object's path as it was typed. */
@@ -14,12 +14,26 @@ export abstract class ObjtoolCommand extends BaseCommand {
       process.exitCode = this.usageCode;
       return;
     }
-    const { code, message, hint } = diagnosticOf(error);
-    process.stderr.write(`${this.objectName}: error: objtool: ${message}\n      ${code}: ${hint}\n`);
-    process.exitCode = code === 'interrupted' ? 130 : 255;
+    const found = diagnosticOf(error);
+    this.tell(found);
+    process.exitCode = found.code === 'interrupted' ? 130 : this.statusOf(found.code);
+  }
+
+  /** Exit code for what went wrong. */
+  protected statusOf(_code: DiagnosticCode): number {
+    return 255;
+  }
+
+  protected tell({ severity, code, message, hint }: Diagnostic): void {
+    const kind = severity === 'error' || severity === 'refusal' ? 'error' : 'warning';
+    process.stderr.write(`${this.objectName}: ${kind}: objtool: ${message}\n      ${code}: ${hint}\n`);
   }
 
   protected warning(message: string): void {
     process.stderr.write(`${this.objectName}: warning: objtool: ${message}\n`);
+  }
+
+  protected tellDebug(message: string): void {
+    process.stderr.write(`DEBUG: ${this.objectName}: ${message}\n`);
   }
 }

@@ -1,11 +1,11 @@
 import { KlpflowError } from '../../diagnostics';
 import {
-  EM_X86_64, RELA_SIZE, R_X86_64_64, R_X86_64_NONE, SHDR_SIZE, SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS,
-  SHT_NULL, SHT_RELA, ST_INFO, ST_VALUE, SYM_SIZE, SYM_WORDS, s64, type ElfObject,
+  EM_X86_64, RELA_SIZE, R_X86_64_64, R_X86_64_NONE, SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS, SHT_RELA,
+  ST_INFO, ST_VALUE, SYM_SIZE, SYM_WORDS, s64, type ElfObject,
 } from '../../elf';
-import { setU64 } from '../../elf/encode';
+import { withSections } from './append';
 import { KLP_RELOCS, isKlpSymbol, isTombstone } from './layout';
-import { fieldBytes, relasBySection, type RelaRow } from './rows';
+import { fieldBytes, relaBytes, relasBySection, type RelaRow } from './rows';
 
 /** Relocations for the livepatch core that apply to one section. */
 interface KlpRelaSection {
@@ -57,45 +57,14 @@ class PostLinked {
     }
   }
 
-  /** The file as it was up to its last section, then what is new: sections, their names, headers. */
+  /** The file's bytes with the sections that were made. */
   pieces(): Uint8Array[] {
     const { elf } = this;
     const count = elf.sectionCount + this.made.size;
     if (count >= SHN_LORESERVE) throw new KlpflowError('unsupported-object', `${elf.path} has ${count} sections, more than the kernel loads in one module`, { object: elf.path });
-    const names = this.view.getUint16(62, true);
-    let end = SHDR_SIZE;
-    for (let i = 1; i < elf.sectionCount; i++) if (i !== names && elf.type(i) !== SHT_NOBITS && elf.type(i) !== SHT_NULL) end = Math.max(end, elf.offset(i) + elf.size(i));
-
-    const table = Number(this.view.getBigUint64(40, true));
-    const headers = new Uint8Array(count * SHDR_SIZE);
-    headers.set(this.bytes.subarray(table, table + elf.sectionCount * SHDR_SIZE));
-    const headerView = new DataView(headers.buffer);
-    const pieces = [this.bytes.subarray(0, end)];
-    const add = (content: Uint8Array, align: number): number => {
-      const start = Math.ceil(end / align) * align;
-      pieces.push(new Uint8Array(start - end), content);
-      end = start + content.length;
-      return start;
-    };
-    let nameBytes = elf.content(names);
-    [...this.made.values()].forEach(({ name, target, rows }, i) => {
-      const at = (elf.sectionCount + i) * SHDR_SIZE;
-      headerView.setUint32(at, nameBytes.length, true);
-      nameBytes = Buffer.concat([nameBytes, Buffer.from(`${name}\0`)]);
-      headerView.setUint32(at + 4, SHT_RELA, true);
-      setU64(headerView, at + 8, SHF_ALLOC | SHF_INFO_LINK | SHF_RELA_LIVEPATCH, true);
-      setU64(headerView, at + 24, add(relaBytes(rows), 8), true);
-      setU64(headerView, at + 32, rows.length * RELA_SIZE, true);
-      headerView.setUint32(at + 40, elf.symtabSection, true);
-      headerView.setUint32(at + 44, target, true);
-      setU64(headerView, at + 48, 8, true);
-      setU64(headerView, at + 56, RELA_SIZE, true);
-    });
-    setU64(headerView, names * SHDR_SIZE + 24, add(nameBytes, 1), true);
-    setU64(headerView, names * SHDR_SIZE + 32, nameBytes.length, true);
-    setU64(this.view, 40, add(headers, 8), true);
-    this.view.setUint16(60, count, true);
-    return pieces;
+    return withSections(elf, this.bytes, [...this.made.values()].map(({ name, target, rows }) => ({
+      name, type: SHT_RELA, flags: SHF_ALLOC | SHF_INFO_LINK | SHF_RELA_LIVEPATCH, align: 8, entsize: RELA_SIZE, link: elf.symtabSection, info: target, content: relaBytes(rows),
+    })));
   }
 
   private relocate(object: string, where: RelaRow, what: RelaRow, type: number): void {
@@ -145,16 +114,4 @@ class PostLinked {
   private shortIndex(symbol: number): number {
     return this.elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
   }
-}
-
-function relaBytes(rows: KlpRelaSection['rows']): Uint8Array {
-  const bytes = new Uint8Array(rows.length * RELA_SIZE);
-  const view = new DataView(bytes.buffer);
-  rows.forEach(({ offset, type, symbol, addend }, i) => {
-    setU64(view, i * RELA_SIZE, offset, true);
-    view.setUint32(i * RELA_SIZE + 8, type, true);
-    view.setUint32(i * RELA_SIZE + 12, symbol, true);
-    setU64(view, i * RELA_SIZE + 16, addend, true);
-  });
-  return bytes;
 }

@@ -1,4 +1,5 @@
 import { RELA_SIZE, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_16, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC16, R_X86_64_PC64, R_X86_64_PC8, SHT_RELA, s64, u64, type ElfObject } from '../../elf';
+import { setU64 } from '../../elf/encode';
 
 /** A relocation as the file has it. */
 export interface RelaRow {
@@ -42,4 +43,17 @@ export function relasBySection(elf: ElfObject): Map<number, RelaRow[]> {
     }
   }
   return all;
+}
+
+/** Rows as the content of a rela section of an x86-64 object. */
+export function relaBytes(rows: ReadonlyArray<Omit<RelaRow, 'at'>>): Uint8Array {
+  const bytes = new Uint8Array(rows.length * RELA_SIZE);
+  const view = new DataView(bytes.buffer);
+  rows.forEach(({ offset, type, symbol, addend }, i) => {
+    setU64(view, i * RELA_SIZE, offset, true);
+    view.setUint32(i * RELA_SIZE + 8, type, true);
+    view.setUint32(i * RELA_SIZE + 12, symbol, true);
+    setU64(view, i * RELA_SIZE + 16, addend, true);
+  });
+  return bytes;
 }

@@ -22,6 +22,8 @@ export interface Version {
 
 /** The symbol whose version stands for the layout of struct module and its kin. */
 const LAYOUT = 'module_layout';
+/** THIS_MODULE. Left to the linker it would be the livepatch, whose unloading nothing would hold up then. */
+const SELF = '__this_module';
 
 /**
  * Resolves what is left undefined and somebody refers to. Appends to `found` what the module loader would refuse: symbols that
@@ -38,7 +40,7 @@ export function resolveImports(image: ModuleImage, symvers: Symvers, platform: P
     const refuse = (why: string): unknown => found.push(diagnostic('not-exported', `${symbol.name} ${why}`, { symbol: symbol.name }));
     if (exported === undefined) {
       // Nobody has to define a weak one: it is 0 then.
-      if (symbol.info >> 4 !== STB_WEAK) refuse('is neither exported (by Module.symvers) nor defined by the livepatch');
+      if (symbol.info >> 4 !== STB_WEAK) refuse(symbol.name === SELF ? 'means the patched module, which a livepatch cannot import' : 'is neither exported (by Module.symvers) nor defined by the livepatch');
       continue;
     }
     const { namespace, owner, crc } = exported;
@@ -59,7 +61,7 @@ function withLayout(versions: Version[], symvers: Symvers, template: ModuleTempl
     if (Buffer.byteLength(name) >= NAME_ROOM && template?.extended !== true) {
       found.push(diagnostic('no-symbol-version', `the name ${name} is too long for a version record (${NAME_ROOM} bytes), and this kernel's modules have no longer ones`, { symbol: name }));
     }
-    const theirs = template?.versions?.get(name);
+    const theirs = template?.versions.get(name);
     if (theirs !== undefined && theirs !== crc) {
       const hex = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`;
       found.push(diagnostic('kernel-mismatch', `${name} has version ${hex(crc)} in Module.symvers and ${hex(theirs)} in ${template!.path}: they are of different builds`, { object: template!.path, symbol: name }));

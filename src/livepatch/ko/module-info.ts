@@ -33,7 +33,7 @@ const RECORD = 64;
 export function addVersions(image: ModuleImage, versions: readonly Version[], template: ModuleTemplate | undefined): void {
   if (versions.length === 0) return;
   const encoder = new TextEncoder();
-  if (template === undefined || template.versions !== undefined || !template.extended) {
+  if (template === undefined || template.basic || !template.extended) {
     const short = versions.filter(({ name }) => Buffer.byteLength(name) < NAME_ROOM);
     const records = new Uint8Array(short.length * RECORD);
     const view = new DataView(records.buffer);

@@ -1,5 +1,5 @@
 import { KlpflowError } from '../../diagnostics';
-import { EM_X86_64, R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, R_X86_64_64, SHT_NOBITS, SHT_PROGBITS, SHT_RELA, u64, type ElfObject } from '../../elf';
+import { EM_X86_64, R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, R_X86_64_64, SHT_NOBITS, SHT_RELA, u64, type ElfObject } from '../../elf';
 
 const THIS_MODULE = '.gnu.linkonce.this_module';
 /** struct module: state, list, then the name, in every release; MODULE_NAME_LEN is 56 on 64-bit kernels. */
@@ -18,9 +18,10 @@ export interface ModuleTemplate {
   exit: number | undefined;
   /** Built with retpolines, as its kernel then is. */
   retpoline: boolean;
-  /** CRCs of `__versions` by name; undefined where the module has no such section. */
-  versions: ReadonlyMap<string, number> | undefined;
-  /** Whether it also has versions in the form without a limit on names (CONFIG_EXTENDED_MODVERSIONS, 6.14 on). */
+  /** CRCs of imported symbols by name. */
+  versions: ReadonlyMap<string, number>;
+  /** Whether it has `__versions`, and whether it has the form without a limit on names (CONFIG_EXTENDED_MODVERSIONS, 6.14 on). */
+  basic: boolean;
   extended: boolean;
 }
 
@@ -44,11 +45,15 @@ export function readTemplate(object: ElfObject): ModuleTemplate {
   const content = object.content(self);
   const name = text(content.subarray(NAME_OFFSET, NAME_OFFSET + NAME_ROOM));
   if (info.has('name') && info.get('name') !== name) refuse(`has its name elsewhere than at byte ${NAME_OFFSET} of struct module`);
-  const versions = sections.get('__versions');
+  const part = (wanted: string): Uint8Array | undefined => {
+    const section = sections.get(wanted);
+    return section === undefined || object.type(section) === SHT_NOBITS ? undefined : object.content(section);
+  };
+  const [basic, crcs, names] = [part('__versions'), part('__version_ext_crcs'), part('__version_ext_names')];
+  const extended = crcs !== undefined && names !== undefined;
   return {
     path: object.path, vermagic, size: content.length, ...entryPoints(object, self), retpoline: info.get('retpoline') === 'Y',
-    versions: versions === undefined || object.type(versions) !== SHT_PROGBITS ? undefined : crcs(object.content(versions)),
-    extended: sections.has('__version_ext_crcs') && sections.has('__version_ext_names'),
+    versions: new Map([...(basic === undefined ? [] : basicVersions(basic)), ...(extended ? extendedVersions(crcs, names) : [])]), basic: basic !== undefined, extended,
   };
 }
 
@@ -77,11 +82,16 @@ function keys(content: Uint8Array): Map<string, string> {
   return found;
 }
 
-function crcs(content: Uint8Array): Map<string, number> {
-  const view = new DataView(content.buffer, content.byteOffset, content.length);
-  const found = new Map<string, number>();
-  for (let at = 0; at + VERSION <= content.length; at += VERSION) found.set(text(content.subarray(at + 8, at + VERSION)), view.getUint32(at, true));
-  return found;
+function* basicVersions(records: Uint8Array): Generator<[name: string, crc: number]> {
+  const view = new DataView(records.buffer, records.byteOffset, records.length);
+  for (let at = 0; at + VERSION <= records.length; at += VERSION) yield [text(records.subarray(at + 8, at + VERSION)), view.getUint32(at, true)];
+}
+
+/** A u32 for each NUL-terminated name. */
+function* extendedVersions(crcs: Uint8Array, names: Uint8Array): Generator<[name: string, crc: number]> {
+  const view = new DataView(crcs.buffer, crcs.byteOffset, crcs.length);
+  const list = Buffer.from(names).toString('latin1').split('\0').slice(0, -1);
+  for (let i = 0; i < list.length && (i + 1) * 4 <= crcs.length; i++) yield [list[i]!, view.getUint32(i * 4, true)];
 }
 
 function text(bytes: Uint8Array): string {

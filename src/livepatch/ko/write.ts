@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { EM_X86_64 } from '../../elf';
+import { EM_X86_64, SHN_LORESERVE } from '../../elf';
 import type { LivepatchObject } from '../object';
 import { addDescriptors, addThisModule, pointThisModule } from './descriptors';
 import { moduleFile } from './emit';
@@ -43,6 +43,8 @@ export function writeModule(objects: readonly LivepatchObject[], kernel: TargetK
   const imports = resolveImports(image, symvers, platform, template, options, found);
   addModinfo(image, objects, imports, platform, options);
   addVersions(image, imports.versions, template);
+  // The loader reads the 16-bit count of the file header alone. Each section may have relocations, and klp relocations for each object.
+  if (image.sections.length * (2 + objects.length) >= SHN_LORESERVE) found.push(diagnostic('malformed-elf', `${image.sections.length} sections of different names are more than the module loader reads`));
   const refused = structs === undefined || found.some(({ severity }) => severity === 'error' || severity === 'refusal');
   return { chunks: refused ? null : () => moduleFile(image).chunks(), diagnostics: found };
 

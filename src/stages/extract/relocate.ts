@@ -1,10 +1,12 @@
 import { EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
+import type { Range } from '../compare';
 import { specialTables, type SpecialTable } from '../scan/entries';
 import type { OutputPlace, Clones, Copy } from './clones';
 import { codePieceAt } from './code-pieces';
 import type { Links } from './linkage';
 import type { Refusals } from './refusals';
+import { nearReferences } from './near';
 import { referencesIn, type Reference } from './resolve';
 import type { CopyInput } from './types';
 
@@ -34,6 +36,17 @@ export class Relocator {
       if (reference.field === replaced) this.toReplacement(copy, reference);
       else this.refer(copy, reference);
     }
+    if ((this.input.patched.table.sectionClass[copy.range.section]! & SectionClass.EXEC) !== 0) this.relocateNear(copy);
+  }
+
+  /** Makes relocations of what the assembler resolved within a section of several functions. */
+  private relocateNear(copy: Copy): void {
+    const { patched } = this.input;
+    const { section, start } = copy.range;
+    const { branches, others, next } = nearReferences(patched, copy.range);
+    for (const branch of branches) this.refer(copy, branch);
+    for (const { field, place } of others) this.refuseReach(copy, field - start, section, place, 'in a way that cannot be relocated');
+    if (next !== undefined && (patched.table.sectionClass[section]! & SectionClass.REPLACEMENT) === 0) this.refuseReach(copy, copy.range.end - start, section, next, 'by running on into it');
   }
 
   /** Makes one reference of a copy. */
@@ -44,6 +57,10 @@ export class Relocator {
     const width = patched.arch.machine === EM_X86_64 ? LOADABLE.get(type) : 0;
     if (width === undefined) {
       this.refuse('unsupported-relocation', copy, at, copy.name, `${copy.name} has a relocation of ${patched.arch.relocationName(type)}, which the module loader does not apply`);
+      return;
+    }
+    if (field + width > copy.range.end) {
+      this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has a relocation that runs over its end`);
       return;
     }
     // The loader wants zeros where it writes.
@@ -143,7 +160,7 @@ export class Relocator {
     else if (offset < 0 || (offset >= size && !extents.isObject(section))) this.refuseReach(copy, at, section, offset, 'outside of it');
     else {
       const extent = extents.at(section, offset);
-      if (referencesIn(patched, extent).some(({ field, type }) => field + (LOADABLE.get(type) ?? 0) > extent.end)) this.refuseReach(copy, at, section, offset, 'whose end would cut a reference in two');
+      if (this.cutsReference(extent)) this.refuseReach(copy, at, section, offset, 'whose ends would cut a reference in two');
       else this.toPlace(copy, reference, at, this.clones.extent(extent), offset - extent.start);
     }
   }
@@ -158,6 +175,15 @@ export class Relocator {
       const addend = reference.addend + offset - this.input.patched.table.value[before]!;
       this.toSymbol(copy, { ...reference, kind: 'symbol', symbol: before, named: before, inside: 0, addend }, at);
     } else this.refuseReach(copy, at, section, offset, 'which no symbol covers');
+  }
+
+  /** Whether a relocated field lies on either end of an extent: its half would be copied as plain bytes. */
+  private cutsReference({ section, start, end }: Range): boolean {
+    const around = { section, start: Math.max(0, start - 7), end };
+    return referencesIn(this.input.patched, around).some(({ field, type }) => {
+      const stop = field + (LOADABLE.get(type) ?? 0);
+      return field < start ? stop > start : stop > end;
+    });
   }
 
   /** The entry of a special table at an offset: code that warns with arguments passes its own record (`__WARN_trap`). */

@@ -35,8 +35,8 @@ export interface Code {
   branch(target: number): void;
 }
 
-/** Frames for pages of the file, 4 MiB in all. */
-const FRAMES = 512;
+/** Most frames for pages of the file: 4 MiB. */
+const MOST_FRAMES = 512;
 
 let compiled: WebAssembly.Module | undefined;
 const known = new WeakMap<ScanTable, Identity>();
@@ -74,6 +74,8 @@ export class Identity {
     const globals = exports as Record<string, WebAssembly.Global>;
     const constant = (name: string): number => globals[name]!.value;
     const pageBytes = 1 << constant('PAGE_BITS');
+    const pages = Math.floor(object.bytes.length / pageBytes) + 1;
+    const frames = Math.min(MOST_FRAMES, pages);
 
     let length = 0;
     const own = new Map<string, number>();
@@ -81,9 +83,9 @@ export class Identity {
       own.set(name, length);
       length += Math.ceil(bytes / 64) * 64;
     };
-    give('frames', FRAMES * (pageBytes + constant('NEXT')));
-    give('pages', (Math.floor(object.bytes.length / pageBytes) + 1) * 4);
-    give('owners', FRAMES * 4);
+    give('frames', frames * (pageBytes + constant('NEXT')));
+    give('pages', pages * 4);
+    give('owners', frames * 4);
     give('orders', table.sections);
     give('memo', constant('MEMO'));
     give('uses', constant('USES') * 4);
@@ -102,7 +104,7 @@ export class Identity {
     set('sections', table.sections);
     set('fileSize', object.bytes.length);
     set('big', object.little ? 0 : 1);
-    set('frameCount', FRAMES);
+    set('frameCount', frames);
     set('headers', object.headersOffset);
     set('namesStart', object.sectionNames.start);
     set('namesEnd', object.sectionNames.end);

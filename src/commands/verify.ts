@@ -1,0 +1,40 @@
+import { Args, Flags } from '@oclif/core';
+import { verify, type VerifyResult } from '../index';
+import { renderVerification } from '../report/verify';
+import { BaseCommand } from './support/base-command';
+
+export default class Verify extends BaseCommand {
+  static override summary = 'check a finished livepatch module';
+  static override description =
+    'Reads the module as the kernel would and reports, in one run, all that would keep it from loading or working: ELF form, klp symbols and relocations, klp_patch, special sections, unwind data, symbol versions. ' +
+    'What cannot be checked for want of a file is a note. Changes nothing. Exit codes: 0 nothing found, 2 something found, 1 error.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> livepatch-fix.ko',
+    '<%= config.bin %> <%= command.id %> livepatch-fix.ko --vmlinux vmlinux --symvers Module.symvers --btf /sys/kernel/btf/vmlinux --template any.ko --object patched/vmlinux.o',
+  ];
+  static override enableJsonFlag = true;
+  static override args = { module: Args.string({ name: 'FILE.ko', description: 'the module', required: true }) };
+  static override flags = {
+    vmlinux: Flags.string({ description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW', helpValue: 'FILE' }),
+    symvers: Flags.string({ description: 'Module.symvers of the kernel\'s build', helpValue: 'FILE' }),
+    btf: Flags.string({ description: 'kernel types: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
+    template: Flags.string({ description: 'any module of the running kernel', helpValue: 'FILE.ko' }),
+    object: Flags.string({ description: 'an object with the fix that the module was made from: its code and entries are compared', helpValue: 'FILE', multiple: true, multipleNonGreedy: true }),
+  };
+
+  async run(): Promise<VerifyResult> {
+    const { args, flags } = await this.parse(Verify);
+    const { object, ...files } = flags;
+    const result = verify({
+      module: args.module,
+      ...(files.vmlinux === undefined ? {} : { vmlinux: files.vmlinux }),
+      ...(files.symvers === undefined ? {} : { symvers: files.symvers }),
+      ...(files.btf === undefined ? {} : { btf: files.btf }),
+      ...(files.template === undefined ? {} : { template: files.template }),
+      ...(object === undefined ? {} : { objects: object }),
+    });
+    this.log(renderVerification(result));
+    if (!result.ok) process.exitCode = 2;
+    return result;
+  }
+}

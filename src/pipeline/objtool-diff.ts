@@ -1,0 +1,56 @@
+import { existsSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { KlpflowError } from '../diagnostics';
+import { ElfObject } from '../elf';
+import { hasChecksums } from '../livepatch/klp';
+import { moduleName } from '../livepatch/klp/module-name';
+import { diff, type DiffResult } from './diff';
+import type { RunOptions } from './flow';
+
+export interface ObjtoolDiffRequest extends RunOptions {
+  orig: string;
+  patched: string;
+  /** Where the livepatch object goes. */
+  out: string;
+}
+
+/**
+ * `objtool klp diff`: `diff` with what objtool finds by itself. Module.symvers is that of the working directory, else of the
+ * nearest directory above it, which is the kernel's for klp-build; vmlinux lies beside vmlinux.o; a module is named by its
+ * `.modinfo`, else by its file. Afterwards there is a file at `out` if and only if the result has an `output`.
+ * @throws KlpflowError `missing-checksums`, `unreadable`, `usage` (`out` is one of the inputs), and as `diff`
+ */
+export async function objtoolDiff({ orig, patched, out, ...options }: ObjtoolDiffRequest): Promise<DiffResult> {
+  const objects = [orig, patched].map((path) => ElfObject.open(path));
+  checkOutput(out, [orig, patched]);
+  let result: DiffResult | undefined;
+  try {
+    for (const elf of objects) if (!hasChecksums(elf)) throw new KlpflowError('missing-checksums', `'${elf.path}' has no section .discard.sym_checksum`, { object: elf.path });
+    const vmlinux = orig.endsWith('vmlinux.o') ? orig.slice(0, -'.o'.length) : undefined;
+    result = await diff({ ...options, orig, patched, module: moduleName(objects[0]!), output: { path: out, format: 'klp', symvers: findSymvers(), vmlinux } });
+    return result;
+  } finally {
+    // A file of an earlier run would pass for this one's.
+    if ((result?.output ?? null) === null) rmSync(out, { force: true });
+  }
+}
+
+/** @throws KlpflowError `usage`, `write-failed` */
+function checkOutput(out: string, inputs: readonly string[]): void {
+  if (!existsSync(out)) return;
+  const { dev, ino, ...stats } = statSync(out);
+  if (!stats.isFile()) throw new KlpflowError('write-failed', `cannot write ${out}: it is not a regular file`, { object: out });
+  for (const path of inputs) {
+    const input = statSync(path);
+    if (input.dev === dev && input.ino === ino) throw new KlpflowError('usage', `${out} is ${path}: the output may not replace an input`);
+  }
+}
+
+/** @throws KlpflowError `unreadable` */
+function findSymvers(): string {
+  for (let folder = resolve('.'); ; folder = dirname(folder)) {
+    const path = join(folder, 'Module.symvers');
+    if (existsSync(path)) return path;
+    if (folder === dirname(folder)) throw new KlpflowError('unreadable', 'there is no Module.symvers, neither here nor in a directory above', { object: 'Module.symvers' });
+  }
+}

@@ -1,0 +1,45 @@
+import { R_X86_64_PLT32 } from '../../elf';
+import type { Range, Side } from '../compare';
+import type { Reference } from './resolve';
+
+/** What code reaches in its own section without a relocation. */
+export interface Near {
+  /** Direct branches with a 4-byte displacement, as the relocations that the assembler could have left. */
+  branches: Array<Reference & { kind: 'symbol' }>;
+  /** Offsets in the section of operands that no relocation can stand for, and what they reach. */
+  others: Array<{ field: number; place: number }>;
+  /** Where control runs on into, past the end of the code; undefined where it does not. */
+  next: number | undefined;
+}
+
+const NONE: Near = { branches: [], others: [], next: undefined };
+/** What stands between functions where control may run through it; int3 ends it. */
+const INT3 = 0xcc;
+
+/**
+ * References that the assembler resolved because both ends lie in one section (`.noinstr.text`, `.entry.text`): displacements that
+ * would lead anywhere once the code is copied. Sections of one function have none.
+ */
+export function nearReferences(side: Side, range: Range): Near {
+  const { section, start, end } = range;
+  const { object, table, extents } = side;
+  if (start === 0 && end === object.size(section)) return NONE;
+  const found: Near = { branches: [], others: [], next: undefined };
+  const fields = Array.from(side.relasIn(range), ({ offset }) => offset);
+  const instructions = side.disassembler.decode(object.content(section).subarray(start, end));
+  for (const { offset, length, target, memory, opcodeLength } of instructions) {
+    const to = target ?? memory;
+    if (to === undefined || (to >= 0 && to < end - start)) continue;
+    const from = start + offset;
+    if (fields.some((field) => field >= from && field < from + length)) continue;
+    const field = from + opcodeLength;
+    const place = start + to;
+    const owner = side.identity.coverAt(section, place);
+    if (target === undefined || length - opcodeLength !== 4 || owner === 0) found.others.push({ field: from, place });
+    else found.branches.push({ field, type: R_X86_64_PLT32, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: place - table.value[owner]! - 4 });
+  }
+  const next = extents.widestAt(section, end - 1).end;
+  const last = instructions.findLast(({ padding }) => !padding);
+  if (last?.runsOn === true && next < object.size(section) && !object.content(section).subarray(end, next).includes(INT3)) found.next = next;
+  return found;
+}

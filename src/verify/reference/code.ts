@@ -1,0 +1,96 @@
+import { R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PLT32 } from '../../elf';
+import type { Context } from '../context';
+import { signed } from '../findings';
+import type { ModuleSection, ModuleSymbol } from '../module';
+import { WIDTHS, isRelative, targetInCode, type Target } from '../references';
+import { identityInModule, identityInObject, sameIdentity, withoutNumbers } from './identity';
+import type { ReferenceObject, ReferenceRela, ReferenceSymbol } from './object';
+
+/** A function of the module and the one of the object that it should be. */
+export interface Pair {
+  section: ModuleSection;
+  symbol: ModuleSymbol;
+  object: ReferenceObject;
+  original: ReferenceSymbol;
+  /** Relocations of the original by their offset in the function, those that do nothing left out. */
+  relas: ReadonlyMap<number, ReferenceRela>;
+  /** The variable whose value the kernel writes over a placeholder, by the placeholder's offset in the function. */
+  constants: ReadonlyMap<number, string>;
+}
+
+export interface Difference {
+  /** Bytes from the function's start. */
+  offset: number;
+  message: string;
+}
+
+/** `movabs $0x0123456789abcdef,%reg` is 10 bytes, and so is what takes its place: mov X(%rip),%reg and a 3-byte NOP. */
+const CONSTANT = 10;
+
+/** Where the module's function is not the object's: bytes outside of relocated fields, and what each field refers to. */
+export function compareCode(context: Context, pair: Pair): Difference[] {
+  const { module } = context;
+  const { section, symbol, object, original, relas } = pair;
+  if (symbol.size !== original.size) return [{ offset: 0, message: `it has ${symbol.size} bytes, in the object ${original.size}` }];
+  const differences: Difference[] = [];
+  const theirs = object.elf.content(original.section).subarray(original.value, original.value + original.size);
+  const ours = section.bytes.subarray(symbol.value, symbol.value + symbol.size);
+  const masked = new Uint8Array(symbol.size);
+  const mine = new Map(module.relasIn(section, symbol.value, symbol.value + symbol.size).filter(({ type }) => type !== R_X86_64_NONE).map((rela) => [rela.offset - symbol.value, rela]));
+  for (const [at, name] of pair.constants) {
+    masked.fill(1, at - 2, at - 2 + CONSTANT);
+    const rela = mine.get(at + 1);
+    mine.delete(at + 1);
+    const instruction = rela && context.code.covering(section, rela.offset);
+    const target = rela && instruction && targetInCode(module, rela, instruction);
+    if (target === undefined || !readsInstead(theirs, ours, at - 2) || nameOfVariable(target) !== name) differences.push({ offset: at - 2, message: `the runtime constant ${name} is not read from the variable into the same register` });
+  }
+  for (const [at, { type }] of [...relas, ...mine]) masked.fill(1, at, at + (WIDTHS[type] ?? 4));
+  for (let at = 0; at < symbol.size; at++) {
+    if (masked[at] === 1 || ours[at] === theirs[at]) continue;
+    differences.push({ offset: at, message: `the byte here is ${hex(ours[at])}, in the object ${hex(theirs[at])}` });
+    break;
+  }
+  for (const [at, theirRela] of relas) {
+    const rela = mine.get(at);
+    mine.delete(at);
+    const place = { section, offset: symbol.value + at };
+    const instruction = context.code.covering(section, place.offset);
+    const end = isRelative(theirRela.type) && instruction !== undefined ? instruction.offset + instruction.length - place.offset : 0;
+    const expected = identityInObject(object, theirRela.symbol, theirRela.addend + end);
+    if (rela === undefined) {
+      // The jump into .altinstr_aux is always patched by its alternative, which is kept.
+      if (!isAuxiliary(object, theirRela)) differences.push({ offset: at, message: `the relocation against ${expected.text} is missing` });
+      continue;
+    }
+    if (kindOf(rela.type) !== kindOf(theirRela.type)) differences.push({ offset: at, message: `the relocation has type ${rela.type}, in the object ${theirRela.type}` });
+    if (instruction === undefined) continue;
+    const found = identityInModule(module, targetInCode(module, rela, instruction));
+    if (!sameIdentity(expected, found)) differences.push({ offset: at, message: `it refers to ${found.text}, in the object to ${expected.text}` });
+  }
+  for (const at of mine.keys()) differences.push({ offset: at, message: `a relocation at ${signed(at)} that the object does not have` });
+  return differences;
+}
+
+function readsInstead(theirs: Uint8Array, ours: Uint8Array, at: number): boolean {
+  if (at < 0 || at + CONSTANT > theirs.length) return false;
+  const register = theirs[at + 1]! & 7;
+  const high = theirs[at] === 0x49;
+  const expected = [high ? 0x4c : 0x48, 0x8b, 0x05 | (register << 3)];
+  return expected.every((byte, i) => ours[at + i] === byte) && ours[at + 7] === 0x0f && ours[at + 8] === 0x1f && ours[at + 9] === 0x00;
+}
+
+function nameOfVariable(target: Target): string | undefined {
+  if (target.offset !== 0) return undefined;
+  return target.in === 'klp' ? withoutNumbers(target.name.name) : target.in === 'import' ? target.name : undefined;
+}
+
+function isAuxiliary(object: ReferenceObject, rela: ReferenceRela): boolean {
+  const section = object.sectionOf(rela.symbol);
+  return section > 0 && object.elf.name(section) === '.altinstr_aux';
+}
+
+/** PLT32 is PC32 in a module. */
+const kindOf = (type: number): number => (type === R_X86_64_PLT32 ? R_X86_64_PC32 : type);
+
+const hex = (byte: number | undefined): string => (byte ?? 0).toString(16).padStart(2, '0');

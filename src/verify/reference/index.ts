@@ -1,0 +1,85 @@
+import { R_X86_64_NONE } from '../../elf';
+import type { Context } from '../context';
+import { isExecutable, isFunction, type ModuleSection, type ModuleSymbol } from '../module';
+import { compareCode, type Difference, type Pair } from './code';
+import { withoutNumbers } from './identity';
+import { ReferenceObject, type ReferenceRela, type ReferenceSymbol } from './object';
+import { TABLE_NAMES, compareTables } from './tables';
+
+type Candidate = Omit<Pair, 'section' | 'symbol'>;
+
+/** Made by hand for every livepatch, so that no object has them. */
+const OWN = new Set(['init_module', 'cleanup_module']);
+const CONSTANTS = 'runtime_ptr_';
+
+/**
+ * Compares every function of the module, and its entries in the tables, with the objects that it was made from. This sees
+ * what the module alone does not show: two references that were exchanged, an entry that is missing without a trace.
+ */
+export function checkAgainstObjects(context: Context, paths: readonly string[]): void {
+  const { module, findings } = context;
+  const functions: Array<{ section: ModuleSection; symbol: ModuleSymbol }> = [];
+  for (const section of module.sections) {
+    if (!isExecutable(section)) continue;
+    const own = new Set(module.functionsIn(section).filter(({ name }) => OWN.has(name)).map(({ value }) => value));
+    for (const symbol of module.functionsIn(section)) if (isFunction(symbol) && symbol.size > 0 && !own.has(symbol.value)) functions.push({ section, symbol });
+  }
+  const exact = new Set(functions.map(({ symbol }) => symbol.name));
+  const bare = new Set([...exact].map(withoutNumbers));
+  const candidates = new Map<string, Candidate[]>();
+  for (const path of paths) {
+    const object = new ReferenceObject(path, new Set(TABLE_NAMES), CONSTANTS);
+    const sections = new Set<number>();
+    for (const original of object.functions((name) => exact.has(name) || bare.has(withoutNumbers(name)))) {
+      const candidate = { object, original, relas: relasOf(object, original), constants: constantsOf(object, original) };
+      for (const { symbol } of candidate.relas.values()) sections.add(object.sectionOf(symbol));
+      const key = exact.has(original.name) ? original.name : withoutNumbers(original.name);
+      const list = candidates.get(key);
+      if (list === undefined) candidates.set(key, [candidate]);
+      else list.push(candidate);
+    }
+    object.readSymbols(sections);
+  }
+
+  const pairs: Pair[] = [];
+  for (const { section, symbol } of functions) {
+    const list = candidates.get(symbol.name) ?? candidates.get(withoutNumbers(symbol.name)) ?? [];
+    let best: { pair: Pair; differences: Difference[] } | undefined;
+    for (const candidate of list) {
+      const pair: Pair = { section, symbol, ...candidate };
+      const differences = compareCode(context, pair);
+      if (best === undefined || differences.length < best.differences.length) best = { pair, differences };
+      if (differences.length === 0) break;
+    }
+    if (best === undefined) {
+      findings.add('verify-object-differs', { section, offset: symbol.value }, `no object has a function ${symbol.name}`);
+      continue;
+    }
+    pairs.push(best.pair);
+    for (const { offset, message } of best.differences) findings.add('verify-object-differs', { section, offset: symbol.value + offset }, message);
+  }
+  compareTables(context, pairs);
+}
+
+function relasOf(object: ReferenceObject, original: ReferenceSymbol): Map<number, ReferenceRela> {
+  const relas = new Map<number, ReferenceRela>();
+  for (const rela of object.relas(original.section)) {
+    const at = rela.offset - original.value;
+    if (at >= 0 && at < original.size && rela.type !== R_X86_64_NONE) relas.set(at, rela);
+  }
+  return relas;
+}
+
+/** Places of a function that boot code fills in, and with which variable's value: entries of `runtime_ptr_X`. */
+function constantsOf(object: ReferenceObject, original: ReferenceSymbol): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const section of object.sections(CONSTANTS)) {
+    const variable = object.elf.name(section).slice(CONSTANTS.length);
+    for (const rela of object.relas(section)) {
+      if (object.sectionOf(rela.symbol) !== original.section) continue;
+      const at = object.symbol(rela.symbol).value + rela.addend - original.value;
+      if (at >= 0 && at < original.size) found.set(at, variable);
+    }
+  }
+  return found;
+}
