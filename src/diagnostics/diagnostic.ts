@@ -136,6 +136,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Pass a vmlinux.o that has built-in initcalls and exit calls: kCFI checks the type hashes of a module\'s init and exit functions.',
   },
+  'no-objects': {
+    severity: 'error',
+    hint: 'Pass folders of relocatable objects (.o files, or the partitions that ld.lld --lto-obj-path leaves), or two objects.',
+  },
   'no-space': {
     severity: 'error',
     hint: 'Free some space, or choose another place with --run-dir DIR.',
@@ -216,6 +220,10 @@ export const CATALOGUE = {
   'special-klp-reference': {
     severity: 'refusal',
     hint: 'The kernel reads these entries before the livepatch core relocates them: patch code that does not need one here.',
+  },
+  'skipped-files': {
+    severity: 'note',
+    hint: 'Under LTO a unit has no machine code before linking: compare the linked objects, or the partitions that ld.lld --lto-obj-path leaves.',
   },
   'special-entry-size': {
     severity: 'refusal',
