@@ -100,6 +100,10 @@ export const CATALOGUE = {
     severity: 'warning',
     hint: 'Nothing else changes: the rest of the function works.',
   },
+  'late-relocation': {
+    severity: 'refusal',
+    hint: 'A livepatch of a module cannot use the module\'s own symbols there: patch a caller of the function.',
+  },
   'machine-mismatch': {
     severity: 'error',
     hint: 'Both objects must be built for the same processor and byte order.',

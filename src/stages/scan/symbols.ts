@@ -145,8 +145,9 @@ function classify(object: ElfObject, table: ScanTable, symbol: number, type: num
         correlatable = false;
       }
     }
-  } else if ((sectionBits & (SectionClass.READONLY | SectionClass.ALLOC)) === (SectionClass.READONLY | SectionClass.ALLOC) && type === STT_NOTYPE) {
-    // A label in read-only data: the data behind it counts.
+  }
+  if (kind === Kind.NAMED && type === STT_NOTYPE && (sectionBits & (SectionClass.READONLY | SectionClass.ALLOC)) === (SectionClass.READONLY | SectionClass.ALLOC)) {
+    // A label in read-only data: the data behind it counts (`K256` of .rodata.cst256.K256, which assembler code names).
     kind = Kind.PLACE;
   }
   if (kind === Kind.NAMED && isObject && table.size[symbol] === 0) {
