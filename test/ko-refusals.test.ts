@@ -82,6 +82,10 @@ describe('refusals', () => {
       patched.section('.data.wide', SHF_ALLOC | SHF_WRITE).align = 2 ** 40;
       return [[patched.object], TARGET, OPTIONS];
     }, ['malformed-elf']],
+    ['a record of a kernel that cannot be', () => {
+      const objects = [{ prefixBytes: 2 ** 50 }, { functionAlign: 0 }, { functionAlign: 48 }, { kcfi: { init: 2 ** 32, exit: 0 } }].map((facts, i) => new PatchedObject(`m${i}`, facts).object);
+      return [objects, TARGET, OPTIONS];
+    }, Array<string>(4).fill('malformed-elf')],
     ['a replacement that is no function', () => {
       const patched = new PatchedObject();
       patched.object.funcs.push({ oldName: 'one', sympos: 0, evidence: '', replacement: patched.data('one', Uint8Array.of(1)) });

@@ -100,6 +100,38 @@ for (const kernel of KERNELS) {
   });
 }
 
+describe('kernel and module in one livepatch', () => {
+  test('objects of two diffs, one for vmlinux and one for a module', async (context) => {
+    // Debian's own dummy.ko is an object too: one of its functions returns another error in PATCHED.
+    const kernel = 'debian-6.12-gcc';
+    skipWithout(context, unavailable(kernel, true));
+    const { orig, btf, symvers, template } = filesOf(kernel);
+    const patchedModule = readFileSync(template);
+    const text = new ModuleFile(template);
+    const returned = patchedModule.indexOf(Buffer.from('b89dfffffff6c101', 'hex'));
+    expect(text.symbols.get('dummy_validate'), 'a premise of this test').toBeDefined();
+    expect(returned, 'mov $-EADDRNOTAVAIL, %eax').toBeGreaterThan(0);
+    patchedModule[returned + 1] = 0xff;
+    writeFileSync(at('dummy-patched.ko'), patchedModule);
+    const made = await running(['diff', template, at('dummy-patched.ko'), '--module', 'dummy', '-o', at('dummy.o'), '--symvers', symvers, '--btf', btf, '--run-dir', at('run'), '--progress', 'none', '--json']);
+    expect(made).toMatchObject({ status: 0, stderr: '' });
+
+    const patched = new PatchedObject('vmlinux', platformFacts(ElfObject.open(orig)));
+    patched.replace('cmdline_proc_show');
+    patched.load('reads', 'vmlinux', 'saved_command_line');
+    const result = await link({ objects: [await written(patched, 'kernel.o'), at('dummy.o')], path: at('both.ko'), btf, symvers, template });
+    expect(result).toMatchObject({ verdict: 'patchable', diagnostics: [], objects: [{ name: 'vmlinux', functions: 1 }, { name: 'dummy', functions: 1 }] });
+    expect(readelfComplaints(at('both.ko'))).toBe('');
+    const module = new ModuleFile(at('both.ko'));
+    const objects = module.symbols.get('klp_objects')!;
+    expect(objects.size).toBe(3 * 168);
+    const name = module.relas('.data').find((line) => parseInt(line, 16) === objects.value + 168)!;
+    expect(module.text(name)).toBe('dummy');
+    expect(module.relas('.data').filter((line) => / (cmdline_proc_show|dummy_validate) \+ 0$/.test(line))).toHaveLength(2);
+    expect(module.sections.get('.orc_unwind_ip')!.size / 4).toBe(module.sections.get('.orc_unwind')!.size / 6);
+  });
+});
+
 describe('the command', () => {
   const symvers = at('Module.symvers');
   writeFileSync(symvers, SYMVERS);

@@ -11,7 +11,7 @@ import { diagnosticOf, fileError, KlpflowError } from '../src/diagnostics';
 import { ElfObject, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
-  contentDigest, decodeDigests, decodeInput, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
+  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeOutcome, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
   type RecordPlace, type SpecialRecord,
 } from '../src/records';
 import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
@@ -19,6 +19,8 @@ import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
+import { diffInline } from '../src/stages/inline';
+import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
 import { extract } from '../src/stages/extract';
 import { checkRunningKernel } from '../src/stages/running-kernel';
@@ -116,6 +118,26 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const { uses, unknown, traceKnown } = digestSpecials(open(object), table, structSizes);
     keep(object, place, 'special', [encodeSpecial({ ...specialRecord(table), uses, unknown, traceKnown })]);
     return { answer: { uses, unknown, traceKnown }, miss: found.miss };
+  },
+
+  unitNames({ input }) {
+    return { answer: unitNames(ElfObject.open(input.copy ?? input.path, input.path)) };
+  },
+
+  unit({ orig, patched, name, place, fresh, structSizes }) {
+    const found = recorded(place, 'outcome', fresh, (messages) => decodeOutcome(messages[0])?.outcome as AnswerOf<'unit'> | undefined);
+    if (found.value !== undefined) return { answer: found.value, reused: true };
+    // Not kept open: a tree has thousands.
+    const [a, b] = [orig, patched].map((input) => {
+      const object = ElfObject.open(input.copy ?? input.path, input.path);
+      mustBe(fileIdentity(input.path), input);
+      return object;
+    }) as [ElfObject, ElfObject];
+    const { object, diagnostics } = diffInline(a, b, { objectName: name, structSizes }).assessment;
+    const answer = { object, diagnostics };
+    keep(orig, place, 'outcome', [encodeOutcome({ outcome: answer, options: { unit: name } })]);
+    mustBe(fileIdentity(patched.path), patched);
+    return { answer, miss: found.miss };
   },
 
   users({ object, targets }) {

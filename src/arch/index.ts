@@ -7,6 +7,7 @@ import { s390 } from './s390';
 import { x86_64 } from './x86-64';
 
 export type { Arch, CodeRela, FunctionCode } from './arch';
+export { wordAt } from './plain';
 export { lineArgument, printsValues, type Disassembler, type Instruction } from './instructions';
 
 const ALL: readonly Arch[] = [x86_64, aarch64, ppc64, s390, loongarch64];

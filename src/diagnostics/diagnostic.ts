@@ -100,6 +100,10 @@ export const CATALOGUE = {
     severity: 'warning',
     hint: 'Nothing else changes: the rest of the function works.',
   },
+  'late-relocation': {
+    severity: 'refusal',
+    hint: 'A livepatch of a module cannot use the module\'s own symbols there: patch a caller of the function.',
+  },
   'machine-mismatch': {
     severity: 'error',
     hint: 'Both objects must be built for the same processor and byte order.',
@@ -135,6 +139,10 @@ export const CATALOGUE = {
   'no-kcfi-donor': {
     severity: 'refusal',
     hint: 'Pass a vmlinux.o that has built-in initcalls and exit calls: kCFI checks the type hashes of a module\'s init and exit functions.',
+  },
+  'no-objects': {
+    severity: 'error',
+    hint: 'Pass folders of relocatable objects (.o files, or the partitions that ld.lld --lto-obj-path leaves), or two objects.',
   },
   'no-space': {
     severity: 'error',
@@ -216,6 +224,10 @@ export const CATALOGUE = {
   'special-klp-reference': {
     severity: 'refusal',
     hint: 'The kernel reads these entries before the livepatch core relocates them: patch code that does not need one here.',
+  },
+  'skipped-files': {
+    severity: 'note',
+    hint: 'Under LTO a unit has no machine code before linking: compare the linked objects, or the partitions that ld.lld --lto-obj-path leaves.',
   },
   'special-entry-size': {
     severity: 'refusal',

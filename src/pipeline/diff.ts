@@ -15,6 +15,8 @@ import { Flow, type RunOptions } from './flow';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
 import { identify$, scan$, type Identified, type Scanned } from './scan';
+import { diffTrees } from './tree';
+import { isFolder } from './tree-files';
 import type { Explanation, ObjectRef, PairRef, RunReport } from './types';
 
 export interface PairRequest extends RunOptions {
@@ -46,6 +48,7 @@ type Findings = Pick<DiffResult, 'objects' | 'diagnostics'>;
 
 /** Compares two objects. @throws KlpflowError what ends a run: unreadable or malformed input, no space, an interruption */
 export async function diff(request: DiffRequest): Promise<DiffResult> {
+  if (isFolder(request.orig) && isFolder(request.patched)) return diffFolders(request);
   return withFlow(request, async (flow) => {
     // Both inputs first: most errors of a command line show here, before any work.
     const [orig, patched] = await identifyBoth(flow, request);
@@ -80,6 +83,16 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
 
     // Nothing is refused: the object is written, or linked into a module.
     return output(flow, request, findings, made);
+  });
+}
+
+/** Compares two folders of objects, each pair of files by itself. */
+async function diffFolders(request: DiffRequest): Promise<DiffResult> {
+  if (request.output !== undefined) throw new KlpflowError('usage', `-o ${request.output.path}: a livepatch is made of two objects, not of folders`);
+  return withFlow(request, async (flow) => {
+    const { objects, diagnostics, inputs } = await diffTrees(flow, request, optionsOf(request));
+    checkUnchanged(...inputs);
+    return finish(flow, { objects: objects.map((object) => ({ ...object, klpSymbols: [] })), diagnostics: diagnostics.map((entry) => allowed(entry, request.allow ?? [])) });
   });
 }
 

@@ -21,10 +21,10 @@ export interface ObjtoolDiffRequest extends RunOptions {
  * @throws KlpflowError `missing-checksums`, `unreadable`, `usage` (`out` is one of the inputs), and as `diff`
  */
 export async function objtoolDiff({ orig, patched, out, ...options }: ObjtoolDiffRequest): Promise<DiffResult> {
-  const objects = [orig, patched].map((path) => ElfObject.open(path));
   checkOutput(out, [orig, patched]);
   let result: DiffResult | undefined;
   try {
+    const objects = [orig, patched].map((path) => ElfObject.open(path));
     for (const elf of objects) if (!hasChecksums(elf)) throw new KlpflowError('missing-checksums', `'${elf.path}' has no section .discard.sym_checksum`, { object: elf.path });
     const vmlinux = orig.endsWith('vmlinux.o') ? orig.slice(0, -'.o'.length) : undefined;
     result = await diff({ ...options, orig, patched, module: moduleName(objects[0]!), output: { path: out, format: 'klp', symvers: findSymvers(), vmlinux } });
@@ -38,11 +38,11 @@ export async function objtoolDiff({ orig, patched, out, ...options }: ObjtoolDif
 /** @throws KlpflowError `usage`, `write-failed` */
 function checkOutput(out: string, inputs: readonly string[]): void {
   if (!existsSync(out)) return;
-  const { dev, ino, ...stats } = statSync(out);
+  const stats = statSync(out);
   if (!stats.isFile()) throw new KlpflowError('write-failed', `cannot write ${out}: it is not a regular file`, { object: out });
   for (const path of inputs) {
-    const input = statSync(path);
-    if (input.dev === dev && input.ino === ino) throw new KlpflowError('usage', `${out} is ${path}: the output may not replace an input`);
+    const input = statSync(path, { throwIfNoEntry: false });
+    if (input?.dev === stats.dev && input.ino === stats.ino) throw new KlpflowError('usage', `${out} is ${path}: the output may not replace an input`);
   }
 }
 

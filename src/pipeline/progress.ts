@@ -4,7 +4,7 @@ import { STAGES, type ProgressEvent, type StageName, type StageReport, type Task
 
 /** Which stage a task belongs to. */
 const STAGE_OF: Record<TaskName, StageName | undefined> = {
-  identify: 'identify', readTable: 'scan', digest: 'digest', special: 'digest', users: 'compare', compare: 'compare', assess: 'assess', explain: 'assess', extract: 'extract', warm: undefined,
+  identify: 'identify', readTable: 'scan', digest: 'digest', special: 'digest', users: 'compare', compare: 'compare', assess: 'assess', explain: 'assess', extract: 'extract', unitNames: 'correlate', unit: 'compare', warm: undefined,
 };
 
 /** Counts what is done, by stage, and tells it. */

@@ -20,12 +20,12 @@ export interface Scanned {
   traceKnown: boolean;
 }
 
-/** Opens, checks and recognises one input. */
-export function identify$(flow: Flow, path: string): Observable<Identified> {
+/** Opens, checks and recognises one input; progress counts it as a part of `whole`. */
+export function identify$(flow: Flow, path: string, whole = path): Observable<Identified> {
   return defer(() => settledIdentity(path)).pipe(
     mergeMap((identity) => {
       const input: InputRef = { path, identity, copy: identity.size > LARGEST_MAP ? flow.runDir.copy(identity) : null };
-      return flow.task('identify', path, 'identify', { input, place: flow.runDir.input(identity), fresh: flow.fresh }, () => ({ items: 1, bytes: 0 })).pipe(map((answer) => ({ ...input, ...answer })));
+      return flow.task('identify', whole, 'identify', { input, place: flow.runDir.input(identity), fresh: flow.fresh }, () => ({ items: 1, bytes: 0 })).pipe(map((answer) => ({ ...input, ...answer })));
     }),
   );
 }

@@ -7,7 +7,7 @@ import type { FileIdentity } from '../elf';
 import type { RecordPlace } from '../records';
 import type { AmbiguousGroup } from '../stages/correlate';
 import type { Provenance } from '../livepatch/object';
-import type { Assessment, IncludedFunction } from '../stages/assess';
+import type { Assessment, IncludedFunction, ObjectResult } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
@@ -53,6 +53,12 @@ export interface InputFile {
   identity: FileIdentity;
 }
 
+/** What tells one object of a folder from others: its FILE symbols in order, and a digest of its defined globals. */
+export interface UnitNames {
+  units: string;
+  globals: string;
+}
+
 /** What extract adds to the report. */
 export interface ExtractFindings {
   klpSymbols: KlpSymbolReport[];
@@ -76,6 +82,11 @@ export interface Tasks {
   special: {
     task: { object: ObjectRef; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
     answer: { uses: Uint32Array; unknown: Array<{ section: string; bytes: number }>; traceKnown: boolean };
+  };
+  unitNames: { task: { input: InputRef }; answer: UnitNames };
+  unit: {
+    task: { orig: InputRef; patched: InputRef; name: string; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
+    answer: { object: ObjectResult; diagnostics: Diagnostic[] };
   };
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
   warm: { task: Record<string, never>; answer: Record<string, never> };

@@ -12,16 +12,25 @@ const FEW = 5;
 export function renderDiff(result: DiffResult, orig: string, patched: string, runDir?: string): string {
   const lines: string[] = [];
   const refusals = result.diagnostics.filter(({ severity }) => severity === 'refusal');
+  const several = result.objects.length !== 1;
+  if (several) {
+    const sum = (count: (object: DiffResult['objects'][number]) => number): number => result.objects.reduce((all, object) => all + count(object), 0);
+    const differing = result.objects.filter(hasFindings).length;
+    lines.push(`${VERDICTS[result.verdict]}  ${differing} objects differ; functions ${sum(({ functions }) => functions.changed.length)} changed, ${sum(({ functions }) => functions.new.length)} new, ${sum(({ functions }) => functions.removed.length)} removed; data ${sum(({ data }) => data.changed.length)} changed, ${sum(({ data }) => data.new.length)} new`);
+    if (refusals.length > 0) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
+  }
   for (const object of result.objects) {
     const { functions, data } = object;
+    if (several && !hasFindings(object)) continue;
+    if (several) lines.push('');
     const counts = [
       `${functions.changed.length} changed`, `${functions.new.length} new`, `${functions.removed.length} removed`,
       ...(functions.carried.length > 0 ? [`${functions.carried.length} carried`] : []),
     ];
     const ignored = [...functions.ignored, ...data.ignored];
-    lines.push(`${VERDICTS[result.verdict]}  ${object.name}: functions ${counts.join(', ')}; data ${data.changed.length} changed, ${data.new.length} new${ignored.length === 0 ? '' : `; ${ignored.length} ignored`}`);
+    lines.push(`${several ? '' : `${VERDICTS[result.verdict]}  `}${object.name}: functions ${counts.join(', ')}; data ${data.changed.length} changed, ${data.new.length} new${ignored.length === 0 ? '' : `; ${ignored.length} ignored`}`);
     // Why not comes before what: it is what a person has to act on.
-    if (refusals.length > 0) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
+    if (refusals.length > 0 && !several) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
     section(lines, 'changed functions', functions.changed, (entry) => {
       const where = entry.file === null ? entry.section : `${entry.file} ${entry.section}`;
       const first = entry.first === null ? '' : `\n      +0x${entry.first.offset.toString(16)}  ${entry.first.orig}\n      ${' '.repeat(entry.first.offset.toString(16).length + 3)}  ${entry.first.patched}`;
@@ -43,11 +52,18 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     lines.push('', `${path}: format ${format}, ${bytes} bytes, sha256 ${sha256}`, `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`);
   }
   const first = result.objects[0]?.functions.changed[0];
+  if (several) lines.push('', renderRun(result.run));
+  if (several) return lines.join('\n');
   if (result.output?.format === 'klp') lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
   else if (result.output?.format === 'ko') lines.push('', `next: klpflow verify ${result.output.path}`);
   else if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
   lines.push('', renderRun(result.run));
   return lines.join('\n');
+}
+
+/** Whether an object of a folder has anything to tell besides what counts for nothing. */
+function hasFindings({ functions, data }: DiffResult['objects'][number]): boolean {
+  return [functions.changed, functions.new, functions.removed, data.changed, data.new, data.removed].some(({ length }) => length > 0);
 }
 
 function section<T>(lines: string[], title: string, entries: readonly T[], render: (entry: T) => string, most = LONGEST): void {

@@ -79,7 +79,7 @@ function checkSection({ module, findings }: Context, section: ModuleSection, ent
       // An entry of the function in front holds on only where that one reaches up to this one, and the state is that of a function's start.
       const own = cover !== undefined && (cover.at >= end || (starts.has(end) && cover.word === start));
       if (!own) findings.add('verify-unwind', { section, offset: value }, `${name} has no ORC entry at its start`);
-      else if (cover.word === END && entries.slice(lastUpTo(entries, value) + 1, lastUpTo(entries, value + size - 1) + 1).some(({ word }) => word !== END)) findings.add('verify-unwind', { section, offset: value }, `the ORC entry at the start of ${name} says that nothing is known`);
+      else if (cover.word === END) findings.add('verify-unwind', { section, offset: value }, `nothing is known of the stack at the start of ${name}`);
       // What nothing reaches at a function's end (int3 behind a jump) is beyond the terminator.
       const last = entries[lastUpTo(entries, value + size)];
       if (own && !starts.has(value + size) && last?.word !== END) findings.add('verify-unwind', { section, offset: value }, `${name} ends at +0x${size.toString(16)} without an ORC terminator`);

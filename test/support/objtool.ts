@@ -15,8 +15,13 @@ export interface Said {
   stderr: string;
 }
 
+/** Runs objtool. */
+export function objtool(argv: readonly string[], cwd?: string): Said {
+  const { status, stdout, stderr } = spawnSync(OBJTOOL, argv, { encoding: 'utf8', maxBuffer: 1 << 29, ...(cwd === undefined ? {} : { cwd }) });
+  return { status, stdout, stderr };
+}
+
 /** Runs `objtool klp ...`. */
 export function objtoolKlp(argv: readonly string[], cwd?: string): Said {
-  const { status, stdout, stderr } = spawnSync(OBJTOOL, ['klp', ...argv], { encoding: 'utf8', maxBuffer: 1 << 29, ...(cwd === undefined ? {} : { cwd }) });
-  return { status, stdout, stderr };
+  return objtool(['klp', ...argv], cwd);
 }

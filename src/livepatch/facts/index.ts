@@ -24,7 +24,7 @@ export function platformFacts(object: ElfObject): PlatformFacts {
   return {
     vermagic: symbols.vermagic,
     prefixBytes,
-    functionAlign: commonest(tables.textAligns) ?? 1,
+    functionAlign: commonest(tables.textAligns) || 1,
     ibt: tables.has('.ibt_endbr_seal') && beginWithEndbr(object, symbols.functions),
     returns: tables.has('.return_sites') ? 'thunk' : returnForm(object, symbols.functions),
     kcfi: typeHashes(object, symbols, tables),

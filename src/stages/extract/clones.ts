@@ -41,12 +41,31 @@ export class Clones {
   private readonly symbols = new Map<number, OutputSymbol>();
   private readonly places = new Map<string, OutputPlace>();
   private prefixes: Map<number, number[]> | undefined;
+  /** Copies by section of PATCHED, of the first `counted` ones. */
+  private copies: Map<number, Copy[]> | undefined;
+  private counted = 0;
 
   constructor(private readonly patched: Side, readonly output: LivepatchObject, private readonly dialect: Dialect) {}
 
   /** The clone of a canonical symbol, if there is one. */
   of(symbol: number): OutputSymbol | undefined {
     return this.symbols.get(symbol);
+  }
+
+  /** Where a place of PATCHED went; undefined where it was not copied. */
+  locate(section: number, offset: number): { section: OutputSection; offset: number } | undefined {
+    if (this.copies === undefined || this.counted !== this.open.length) {
+      this.copies = new Map();
+      for (const copy of this.open) {
+        const list = this.copies.get(copy.range.section);
+        if (list === undefined) this.copies.set(copy.range.section, [copy]);
+        else list.push(copy);
+      }
+      this.counted = this.open.length;
+    }
+    const all = this.copies.get(section);
+    const copy = all?.find(({ range }) => offset >= range.start && offset < range.end) ?? all?.find(({ range }) => offset === range.end);
+    return copy === undefined ? undefined : { section: copy.section, offset: copy.start + offset - copy.range.start };
   }
 
   /** A function with its names and the padding before it, which boot code writes to (call depth tracking, FineIBT). */

@@ -1,9 +1,12 @@
-import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
 import type { Range, Side } from '../compare';
+import { specialTables } from '../scan/entries';
+import type { Clones } from './clones';
 
 /** Sections of code that is jumped to from elsewhere and back, a section a piece: alternatives of ppc64's feature tests, slow paths of refcounts. */
 const WHOLE = /^__ftr_alt_|^\.text\.\.refcount$/;
 const FIXUP = '.fixup';
+const WHOLE_OR_FIXUP = /^__ftr_alt_|^\.text\.\.refcount$|^\.fixup$/;
 
 /**
  * The piece of code without a symbol that an offset of a section lies in; undefined where the section holds no such pieces.
@@ -21,6 +24,32 @@ export function codePieceAt(side: Side, section: number, offset: number): Range 
   const starts = fixupStarts(side, section);
   const start = starts.findLast((place) => place <= offset);
   return start === undefined ? undefined : { section, start, end: starts.find((place) => place > offset) ?? size };
+}
+
+/**
+ * Takes entries along whose site lies in a copied piece and which lead back to a copied function: `.text..refcount` of 4.15 to 5.4
+ * faults on purpose, and its entry of `__ex_table` says where to go on.
+ */
+export function keepPieceEntries(side: Side, clones: Clones): void {
+  const { table, identity, object } = side;
+  const pieces = new Set(clones.code.filter(({ section, replacement }) => replacement && WHOLE_OR_FIXUP.test(object.name(section))).map(({ section }) => section));
+  if (pieces.size === 0) return;
+  for (const { section, rules, size } of specialTables(identity, side.structSizes, [])) {
+    const { words, at, stop } = identity.relas.select(section, 0, object.size(section));
+    const kept = new Map<number, { site: boolean; back: boolean }>();
+    for (let i = at; i < stop; i += RELA_WORDS) {
+      const offset = u64(words, i + R_OFFSET);
+      const start = Math.floor(offset / size) * size;
+      const symbol = words[i + R_SYM]!;
+      const target = table.section[symbol]!;
+      const place = table.value[symbol]! + s64(words, i + R_ADDEND);
+      let entry = kept.get(start);
+      if (entry === undefined) kept.set(start, (entry = { site: false, back: false }));
+      if (offset - start === rules.site) entry.site = pieces.has(target) && clones.locate(target, place) !== undefined;
+      else if (target < table.sections && !pieces.has(target)) entry.back ||= clones.of(identity.objectAt(target, place)) !== undefined;
+    }
+    for (const [start, { site, back }] of kept) if (site && back) clones.entry({ section, start, end: start + size });
+  }
 }
 
 const known = new WeakMap<Side, Map<number, number[]>>();

@@ -14,6 +14,13 @@ const TABLES: Readonly<Record<string, { size: number; use: SectionUse }>> = {
   '.retpoline_sites': { size: 4, use: 'module' },
   '.call_sites': { size: 4, use: 'module' },
   '.cfi_sites': { size: 4, use: 'module' },
+  '.s390_return_mem': { size: 4, use: 'both' },
+  '.s390_return_reg': { size: 4, use: 'both' },
+  '.s390_indirect_call': { size: 4, use: 'both' },
+  '.s390_indirect_branches': { size: 4, use: 'both' },
+  '.s390_indirect_jump': { size: 4, use: 'both' },
+  '__lwsync_fixup': { size: 8, use: 'both' },
+  '__barrier_nospec_fixup': { size: 8, use: 'both' },
   '.discard.annotate_insn': { size: 8, use: 'build' },
   '.discard.unwind_hints': { size: 12, use: 'build' },
   '.discard.ibt_endbr_noseal': { size: 8, use: 'build' },
@@ -27,10 +34,6 @@ const TABLES: Readonly<Record<string, { size: number; use: SectionUse }>> = {
   '.discard.validate_unret': { size: 0, use: 'build' },
   '.discard.func_stack_frame_non_standard': { size: 0, use: 'build' },
 };
-
-const ORC_WORD = 6;
-/** "Nothing known from here on": what stands behind the end of code. */
-const ORC_TERMINATOR = new Uint8Array(ORC_WORD);
 
 /**
  * Copies the entries about code that is in the output from the tables that compilers and objtool wrote about all code: a module
@@ -72,18 +75,21 @@ interface OrcEntry {
 }
 
 /**
- * Stack layouts: `.orc_unwind_ip` has an address for each 6-byte word of `.orc_unwind`. A word holds until the next address, so a
+ * Stack layouts: `.orc_unwind_ip` has an address for each word of `.orc_unwind` (6 bytes on x86-64, 8 on loongarch64). A word holds until the next address, so a
  * range begins with the word that holds there, and ends in a terminator. Words are copied: their register numbers differ by release.
  */
 function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: number): void {
   const { object } = patched;
   const words = wordsOf(patched);
-  if (words === 0) return;
+  const size = object.size(words) / (object.size(section) / 4);
+  if (words === 0 || !Number.isInteger(size)) return;
   const content = object.content(words);
+  // "Nothing known from here on": what stands behind the end of code.
+  const terminator = new Uint8Array(size);
   const bySection = new Map<number, OrcEntry[]>();
   code.forEachPlace(section, (field, type, target, place) => {
     const index = field / 4;
-    if (!Number.isInteger(index) || (index + 1) * ORC_WORD > content.length) return;
+    if (!Number.isInteger(index) || (index + 1) * size > content.length) return;
     const list = bySection.get(target);
     if (list === undefined) bySection.set(target, [{ place, index, type }]);
     else list.push({ place, index, type });
@@ -98,12 +104,12 @@ function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: number
   for (const range of clones.code) {
     const entries = range.replacement ? undefined : bySection.get(range.section)?.sort((a, b) => a.place - b.place || a.index - b.index);
     if (entries === undefined) continue;
-    const word = ({ index }: OrcEntry): Uint8Array => content.subarray(index * ORC_WORD, (index + 1) * ORC_WORD);
+    const word = ({ index }: OrcEntry): Uint8Array => content.subarray(index * size, (index + 1) * size);
     const inside = entries.filter(({ place }) => place >= range.start && place < range.end);
     const before = entries.filter(({ place }) => place < range.start).at(-1);
     if (inside[0]?.place !== range.start && before !== undefined) add(range, range.start, before.type, word(before));
     for (const entry of inside) add(range, entry.place, entry.type, word(entry));
-    add(range, range.end, entries[0]!.type, ORC_TERMINATOR);
+    add(range, range.end, entries[0]!.type, terminator);
   }
   ip.align = Math.max(ip.align, object.align(section) || 1);
   unwind.align = Math.max(unwind.align, object.align(words) || 1);
@@ -111,7 +117,7 @@ function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: number
 
 function wordsOf({ object, table }: Side): number {
   for (let section = 1; section < table.sections; section++) {
-    if (table.relaSection[section] === 0 && object.size(section) % ORC_WORD === 0 && object.name(section) === '.orc_unwind') return section;
+    if (table.relaSection[section] === 0 && object.name(section) === '.orc_unwind') return section;
   }
   return 0;
 }

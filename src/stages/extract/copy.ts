@@ -1,5 +1,6 @@
 import type { LivepatchObject } from '../../livepatch/object';
 import { Clones } from './clones';
+import { keepPieceEntries } from './code-pieces';
 import { copyCodeTables } from './code-tables';
 import type { Dialect } from './dialect';
 import type { Links } from './linkage';
@@ -21,7 +22,13 @@ export function copyReached(input: CopyInput, output: LivepatchObject, dialect: 
 
   // What is reached is copied and followed until nothing new turns up; `open` grows meanwhile.
   const relocator = new Relocator(input, clones, links, refusals);
-  for (const copy of clones.open) relocator.relocate(copy);
+  let done = 0;
+  const follow = (): void => {
+    for (; done < clones.open.length; done++) relocator.relocate(clones.open[done]!);
+  };
+  follow();
+  keepPieceEntries(patched, clones);
+  follow();
 
   copyCodeTables(patched, clones, dialect);
   return clones;

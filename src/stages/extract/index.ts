@@ -13,6 +13,7 @@ import { namesOf } from '../correlate';
 import type { Clones } from './clones';
 import { copyReached } from './copy';
 import { KLP_DIALECT } from './dialect';
+import { refuseLateRelocations } from './late';
 import { Linkage } from './linkage';
 import { Refusals } from './refusals';
 import { referencesIn } from './resolve';
@@ -26,6 +27,7 @@ export function extract(input: ExtractInput): Extraction {
   const refusals = new Refusals(objectName);
   const linkage = new Linkage(input, refusals);
   const clones = copyReached(input, output, KLP_DIALECT, linkage, refusals);
+  refuseLateRelocations(patched, output, refusals);
   const replaced = namePatchedFunctions(input, clones, output, refusals);
   findCallbacks(patched, objectName, clones, output);
   importNamespaces(input, output);

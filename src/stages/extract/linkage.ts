@@ -2,6 +2,7 @@ import { STB_LOCAL, STB_WEAK } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Export } from '../../livepatch/symvers';
+import type { Side } from '../compare';
 import { namesOf, originOf } from '../correlate';
 import { Kind, Trait } from '../scan';
 import type { Refusals } from './refusals';
@@ -59,12 +60,12 @@ export class Linkage implements Links {
   private decide(symbol: number, named: number, from: Copy, at: number): Link {
     const { pairing, patched, undecided } = this.input;
     const { table } = patched;
-    if (this.included.has(symbol)) return { kind: 'clone' };
+    if (this.included.has(symbol)) return table.size[symbol]! > 0 ? { kind: 'clone' } : this.refuse(symbol, from, at, 'which has no size: nothing tells what to copy');
     if (table.kind[symbol] === Kind.UNDEFINED) return this.undefinedLink(symbol, from, at);
     if (undecided.has(symbol)) return { kind: 'refused' };
     const bits = table.sectionClass[table.section[symbol]!]!;
     const own = table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0;
-    if (own) return { kind: 'clone' };
+    if (own && !table.has(symbol, Trait.FUNC)) return { kind: 'clone' };
     const twin = originOf(pairing, symbol);
     if (twin !== 0) return this.existingLink(symbol, named, twin, from, at);
     if (table.has(symbol, Trait.OBJECT)) return { kind: 'clone' };
@@ -80,7 +81,7 @@ export class Linkage implements Links {
     }
     // Told by assess: init and exit code is gone from the running kernel.
     if (orig.table.has(twin, this.input.objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT)) return { kind: 'refused' };
-    return this.klpLink(namesOf(orig.table, twin), named, from, at);
+    return this.klpLink(namesOf(orig.table, twin), named, from, at, isText(patched, symbol));
   }
 
   /** Code without a size that only its name tells: assembler labels. A global one of the same name is the same. */
@@ -94,7 +95,13 @@ export class Linkage implements Links {
       const namesake = orig.table.symbols > 0 ? this.globalNamed(name, symbol) : 0;
       if (namesake !== 0) return this.klpLink([namesake], symbol, from, at);
     }
-    this.refusals.add('unresolved-reference', name || patched.sectionName(symbol), patched.object.name(from.range.section), at, `${from.name} refers to ${name || patched.sectionName(symbol)}, which has no counterpart in ORIG and cannot be copied`);
+    return this.refuse(symbol, from, at, 'which has no counterpart in ORIG and cannot be copied');
+  }
+
+  private refuse(symbol: number, from: Copy, at: number, why: string): Link {
+    const { patched } = this.input;
+    const about = patched.name(symbol) || patched.sectionName(symbol);
+    this.refusals.add('unresolved-reference', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}, ${why}`);
     return { kind: 'refused' };
   }
 
@@ -112,8 +119,7 @@ export class Linkage implements Links {
     if (objectName === 'vmlinux' && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
     // A module's patched object may use what the livepatch's other objects define; who links them together sees.
     if (objectName !== 'vmlinux' && !bounds) return { kind: 'import', name };
-    this.refusals.add('unresolved-reference', name, patched.object.name(from.range.section), at, `${from.name} refers to ${name}, which neither object defines and nothing exports`);
-    return { kind: 'refused' };
+    return this.refuse(symbol, from, at, 'which neither object defines and nothing exports');
   }
 
   /** Undefined where the object does not export what it defines. Others may export a name that is none of theirs here. */
@@ -148,8 +154,8 @@ export class Linkage implements Links {
     return { kind: 'refused' };
   }
 
-  /** One of several names of a thing in ORIG, by the first whose position is known. */
-  private klpLink(names: readonly number[], symbol: number, from: Copy, at: number): Link {
+  /** One of several names of a thing in ORIG, by the first whose position is known; without any a copy where one does as well. */
+  private klpLink(names: readonly number[], symbol: number, from: Copy, at: number, copyable = false): Link {
     const { orig, patched, objectName, positions } = this.input;
     const patchedName = patched.name(symbol);
     const ordered = [...names].sort((a, b) => Number(orig.name(b) === patchedName) - Number(orig.name(a) === patchedName) || a - b);
@@ -164,6 +170,7 @@ export class Linkage implements Links {
       }
       why ??= { code: position.code, message: position.refused };
     }
+    if (copyable) return { kind: 'clone' };
     const about = orig.name(ordered[0]!);
     this.refusals.add(why?.code ?? 'position-unknown', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}: ${why?.message ?? 'it has no name that the kernel lists'}`);
     return { kind: 'refused' };
@@ -188,4 +195,16 @@ export class Linkage implements Links {
 function exportLink({ owner, namespace }: Export, name: string, info: number): Link {
   if (owner === 'vmlinux' && !namespace.startsWith(NAMED_MODULES)) return { kind: 'import', name };
   return { kind: 'klp', target: { module: owner, name, sympos: 0, evidence: 'export', patchedName: name, info } };
+}
+
+/**
+ * Whether a symbol is a static text, which is as good as the running kernel's own: ACPI has 107 `_acpi_module_name`, netlink 62 `__msg.0`
+ * in a 6.12 kernel, more than a list of names can tell apart.
+ */
+function isText(side: Side, symbol: number): boolean {
+  const { table } = side;
+  if (table.info[symbol]! >>> 4 !== STB_LOCAL || !table.has(symbol, Trait.OBJECT)) return false;
+  if ((table.sectionClass[table.section[symbol]!]! & SectionClass.READONLY) === 0 || !side.relasIn(side.rangeOf(symbol)).next().done) return false;
+  const bytes = side.bytes(symbol);
+  return bytes.indexOf(0) === bytes.length - 1 && bytes.length > 1 && bytes.every((byte, i) => byte >= 0x20 || byte === 0x0a || byte === 0x09 || i === bytes.length - 1);
 }

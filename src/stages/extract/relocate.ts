@@ -153,7 +153,8 @@ export class Relocator {
     else if (size === 0 && offset === 0) this.toPlace(copy, reference, at, this.clones.emptyObject(section), 0);
     else if ((bits & SectionClass.CONSTANT) !== 0 && object.entsize(section) > 0) {
       const unit = object.entsize(section);
-      const start = Math.floor(offset / unit) * unit;
+      // One past the last constant is the end of a loop over it (`blake2s_compress_ssse3` over .rodata.cst64.sigma).
+      const start = offset === size ? size - unit : Math.floor(offset / unit) * unit;
       if (start < 0 || start + unit > size) this.refuseReach(copy, at, section, offset, 'outside of it');
       else this.toPlace(copy, reference, at, this.clones.extent({ section, start, end: start + unit }), offset - start);
     } else if ((bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0) this.refuseReach(copy, at, section, offset, 'writable data without a symbol');

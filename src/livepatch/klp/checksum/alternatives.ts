@@ -40,8 +40,8 @@ const EXTABLE_BIAS = 0x7ffffff0;
 
 /** Every alternative of an object, by the place of its instruction, in the order of the tables. */
 export class Alternatives {
-  private readonly bySite = new Map<number, Alternative[]>();
-  private readonly replacements = new Map<number, Replacement>();
+  private readonly bySite = new Places<Alternative[]>();
+  private readonly replacements = new Places<Replacement>();
 
   constructor(private readonly elf: ElfObject, private readonly symbols: ChecksumSymbols, private readonly relocations: Relocations) {
     for (const table of TABLES) {
@@ -50,12 +50,12 @@ export class Alternatives {
   }
 
   of(section: number, offset: number): readonly Alternative[] {
-    return this.bySite.get(placeKey(section, offset)) ?? [];
+    return this.bySite.get(section, offset) ?? NONE;
   }
 
   /** The replacement that starts at a place. */
   replacementAt(section: number, offset: number): Replacement | undefined {
-    return this.replacements.get(placeKey(section, offset));
+    return this.replacements.get(section, offset);
   }
 
   private read(table: number, { name, size, kind }: (typeof TABLES)[number]): void {
@@ -64,27 +64,26 @@ export class Alternatives {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     if (bytes.length % size !== 0) elf.malformed(elf.offset(table), `${name} holds ${bytes.length} bytes, not entries of ${size}`);
     let nested: Replacement[] = [];
-    let latest = -1;
+    let latest = { section: -1, offset: -1 };
     for (let at = 0; at < bytes.length; at += size) {
       const site = this.target(table, at + SITE) ?? elf.malformed(elf.offset(table) + at, `an entry of ${name} names no instruction`);
-      const key = placeKey(site.section, site.offset);
       const empty = kind === AlternativeKind.INSTRUCTIONS && bytes[at + LENGTH] === 0;
       const target = empty ? { section: 0, offset: 0 } : this.target(table, at + TARGET) ?? elf.malformed(elf.offset(table) + at, `an entry of ${name} names no target`);
       if (target.offset >= EXTABLE_BIAS) target.offset -= EXTABLE_BIAS;
       const alternative: Alternative = { kind, ...target };
       if (kind === AlternativeKind.INSTRUCTIONS) {
         // Nested ALTERNATIVE()s replace the longest of their originals.
-        if (key !== latest) nested = [];
+        if (site.section !== latest.section || site.offset !== latest.offset) nested = [];
         const group = { feature: view.getUint32(at + FEATURE, true), end: target.offset + bytes[at + LENGTH]!, origSection: site.section, origEnd: site.offset + bytes[at + ORIG_LENGTH]! };
         nested.push(group);
         const end = Math.max(...nested.map(({ origEnd }) => origEnd));
         for (const each of nested) each.origEnd = end;
         alternative.group = group;
-        if (!empty) this.replacements.set(placeKey(target.section, target.offset), group);
-        latest = key;
+        if (!empty) this.replacements.set(target.section, target.offset, group);
+        latest = site;
       }
-      const known = this.bySite.get(key);
-      if (known === undefined) this.bySite.set(key, [alternative]);
+      const known = this.bySite.get(site.section, site.offset);
+      if (known === undefined) this.bySite.set(site.section, site.offset, [alternative]);
       else known.push(alternative);
     }
   }
@@ -99,7 +98,19 @@ export class Alternatives {
   }
 }
 
-/** Sections have less than 4 GiB, files less than 2 million sections. */
-function placeKey(section: number, offset: number): number {
-  return section * 0x100000000 + offset;
+const NONE: readonly Alternative[] = [];
+
+/** Values by section and offset. Most sections have none. */
+class Places<T> {
+  private readonly sections = new Map<number, Map<number, T>>();
+
+  get(section: number, offset: number): T | undefined {
+    return this.sections.get(section)?.get(offset);
+  }
+
+  set(section: number, offset: number, value: T): void {
+    const places = this.sections.get(section);
+    if (places === undefined) this.sections.set(section, new Map([[offset, value]]));
+    else places.set(offset, value);
+  }
 }

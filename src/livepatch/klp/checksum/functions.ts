@@ -19,6 +19,8 @@ export interface FunctionContext {
   isTableSection: (section: number) => boolean;
 }
 
+const NONE: readonly Alternative[] = [];
+
 /** `__pa_symbol()` and its like add or take -__START_KERNEL_map, 0xffffffff80000000. */
 const HALF = 0x80000000;
 
@@ -36,7 +38,7 @@ class FunctionContent {
 
   constructor(private readonly chunks: Chunks, private readonly context: FunctionContext, private readonly enter: (site: Site) => void) {}
 
-  add(site: Site, targets: readonly Alternative[] = []): void {
+  add(site: Site, targets: readonly Alternative[] = NONE): void {
     const { code, index } = site;
     const instruction = code.instructions[index]!;
     this.enter(site);
@@ -48,10 +50,8 @@ class FunctionContent {
     // Alternatives of what runs as an alternative do not count (exception tables of code that fixes up).
     if (this.within) return;
     this.within = true;
-    for (const alternative of [...targets, ...this.context.alternatives.of(code.section, instruction.offset)]) {
-      this.enter(site);
-      this.addAlternative(alternative, site);
-    }
+    for (const alternative of targets) this.addAlternative(alternative, site);
+    for (const alternative of this.context.alternatives.of(code.section, instruction.offset)) this.addAlternative(alternative, site);
     this.within = false;
   }
 
@@ -83,6 +83,7 @@ class FunctionContent {
 
   private addAlternative({ kind, section, offset, group: own }: Alternative, instead: Site): void {
     const { code, alternatives } = this.context;
+    this.enter(instead);
     this.chunks.u32(kind);
     // A jump label that is a jump at first may become a NOP: what else may run is the code behind it.
     let site = kind === AlternativeKind.JUMP_LABEL && isJump(instead) ? behind(instead) : code.at(section, offset);

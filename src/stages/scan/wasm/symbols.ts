@@ -127,8 +127,9 @@ function classify(symbol: u32, type: u32, local: bool, text: usize, sized: bool)
         correlatable = false;
       }
     }
-  } else if ((bits & (CLASS_READONLY | CLASS_ALLOC)) == (CLASS_READONLY | CLASS_ALLOC) && type == STT_NOTYPE) {
-    // A label in read-only data: the data behind it counts.
+  }
+  if (kind == KIND_NAMED && type == STT_NOTYPE && (bits & (CLASS_READONLY | CLASS_ALLOC)) == (CLASS_READONLY | CLASS_ALLOC)) {
+    // A label in read-only data: the data behind it counts (`K256` of .rodata.cst256.K256, which assembler code names).
     kind = KIND_PLACE;
   }
   if (kind == KIND_NAMED && isObject && !sized) {

@@ -1,0 +1,6 @@
+export { ParentExports } from './exports';
+export { Messages, childName } from './messages';
+export type { KpatchObject } from './object';
+export { ParentSymbols } from './parent-symbols';
+export { STRUCT_SIZES, structSizesFrom } from './struct-sizes';
+export { writeKpatchObject } from './writer';

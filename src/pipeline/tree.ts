@@ -1,0 +1,126 @@
+/**
+ * The flow of two folders of objects: a kbuild tree, or the partitions that ThinLTO leaves. Every pair of files is one task, from
+ * scan to assess, for most take milliseconds; all threads share the pairs, and there is one result.
+ */
+import { join } from 'node:path';
+import { from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
+import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
+import type { ObjectResult } from '../stages/assess';
+import type { Flow } from './flow';
+import { identify$, type Identified } from './scan';
+import { treeFiles, type TreeFiles } from './tree-files';
+import type { UnitNames } from './types';
+
+export interface TreeRequest {
+  orig: string;
+  patched: string;
+  ftrace?: string | undefined;
+}
+
+export interface TreeFindings {
+  objects: ObjectResult[];
+  diagnostics: Diagnostic[];
+  /** All that was read. */
+  inputs: Identified[];
+}
+
+interface FilePair {
+  /** Path in ORIG's folder. */
+  name: string;
+  orig: Identified;
+  patched: Identified;
+}
+
+/** Compares two folders. Objects that are equal byte for byte are not in the result. @throws KlpflowError for a file that cannot be read, or holds no well-formed object */
+export async function diffTrees(flow: Flow, request: TreeRequest, options: object): Promise<TreeFindings> {
+  // Which files are objects? Told by content.
+  const trees = { orig: treeFiles(request.orig), patched: treeFiles(request.patched) };
+  for (const side of ['orig', 'patched'] as const) {
+    if (trees[side].objects.length === 0) throw new KlpflowError('no-objects', `${request[side]} holds no relocatable object${trees[side].skipped.length > 0 ? `; ${trees[side].skipped[0]} is none` : ''}`, { object: request[side] });
+  }
+
+  // What is in them? Equal files need no further look.
+  const [orig, patched] = [await identifyAll(flow, request.orig, trees.orig.objects), await identifyAll(flow, request.patched, trees.patched.objects)];
+
+  // Which file is which? By path; then their units must agree, for ThinLTO numbers partitions by the order of its inputs.
+  const { pairs, removed, added } = await pairFiles(flow, orig, patched);
+
+  // What changed in each?
+  const found = await compareAll(flow, pairs, options);
+  const diagnostics = found.flatMap((unit) => unit.diagnostics);
+  for (const [names, what] of [[removed, 'ORIG'], [added, 'PATCHED']] as const) {
+    if (names.length > 0) diagnostics.push(diagnostic('unit-mismatch', `${names.length} objects exist in ${what} only: ${listed(names)}`, { object: what === 'ORIG' ? request.orig : request.patched }));
+  }
+  diagnostics.push(...skippedFiles(request.patched, trees.patched));
+  return { objects: found.map(({ object }) => object), diagnostics, inputs: [...orig.values(), ...patched.values()] };
+}
+
+async function identifyAll(flow: Flow, root: string, names: readonly string[]): Promise<Map<string, Identified>> {
+  flow.progress.expect('identify', root, names.length);
+  const found = await lastValueFrom(from(names).pipe(
+    mergeMap((name) => identify$(flow, join(root, name), root).pipe(map((file) => [name, file] as const)), flow.pool.inFlight),
+    toArray(),
+  ));
+  return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function pairFiles(flow: Flow, orig: ReadonlyMap<string, Identified>, patched: ReadonlyMap<string, Identified>): Promise<{ pairs: FilePair[]; removed: string[]; added: string[] }> {
+  const same = (name: string): boolean => orig.get(name)!.digest === patched.get(name)?.digest;
+  const left = [...orig.keys()].filter((name) => !same(name));
+  const right = [...patched.keys()].filter((name) => !orig.has(name) || !same(name));
+  const [ours, theirs] = [await namesOf(flow, orig, left), await namesOf(flow, patched, right)];
+  const pairs: FilePair[] = [];
+  const pair = (name: string, other: string): void => {
+    pairs.push({ name, orig: orig.get(name)!, patched: patched.get(other)! });
+    ours.delete(name);
+    theirs.delete(other);
+  };
+  for (const [name, { units }] of [...ours]) if (theirs.get(name)?.units === units) pair(name, name);
+  // What is left goes by its units alone, then by them and its globals, where that is unique on both sides.
+  for (const key of [({ units }: UnitNames) => units, ({ units, globals }: UnitNames) => `${units}\0${globals}`]) {
+    const only = (names: ReadonlyMap<string, UnitNames>): Map<string, string | null> => {
+      const byKey = new Map<string, string | null>();
+      for (const [name, value] of names) byKey.set(key(value), byKey.has(key(value)) ? null : name);
+      return byKey;
+    };
+    const candidates = only(theirs);
+    for (const [value, name] of only(ours)) {
+      const other = candidates.get(value);
+      if (name !== null && other !== null && other !== undefined) pair(name, other);
+    }
+  }
+  return { pairs: pairs.sort((a, b) => (a.name < b.name ? -1 : 1)), removed: [...ours.keys()], added: [...theirs.keys()] };
+}
+
+async function namesOf(flow: Flow, files: ReadonlyMap<string, Identified>, names: readonly string[]): Promise<Map<string, UnitNames>> {
+  const found = await lastValueFrom(from(names).pipe(
+    mergeMap((name) => flow.task('correlate', null, 'unitNames', { input: files.get(name)! }, () => ({ items: 1, bytes: 0 })).pipe(map((unit) => [name, unit] as const)), flow.pool.inFlight),
+    toArray(),
+  ));
+  return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function compareAll(flow: Flow, pairs: readonly FilePair[], options: object): Promise<Array<{ object: ObjectResult; diagnostics: Diagnostic[] }>> {
+  for (const { orig, patched } of pairs) {
+    if (orig.machine !== patched.machine || orig.little !== patched.little) throw new KlpflowError('machine-mismatch', `${orig.path} and ${patched.path} are for different processors or byte orders`, { object: patched.path });
+  }
+  flow.progress.expect('compare', null, pairs.length);
+  const found = await lastValueFrom(from(pairs).pipe(
+    mergeMap(({ name, orig, patched }, i) => {
+      const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify({ ...options, unit: name }));
+      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
+        .pipe(map((unit) => ({ i, unit })));
+    }, flow.pool.inFlight),
+    toArray(),
+  ));
+  return found.sort((a, b) => a.i - b.i).map(({ unit }) => unit);
+}
+
+function skippedFiles(root: string, { skipped }: TreeFiles): Diagnostic[] {
+  return skipped.length === 0 ? [] : [diagnostic('skipped-files', `${skipped.length} files are named like objects and hold no machine code: ${listed(skipped)}`, { object: root })];
+}
+
+/** Names for a message: the first few. */
+function listed(names: readonly string[]): string {
+  return names.slice(0, 5).join(', ') + (names.length > 5 ? ` and ${names.length - 5} more` : '');
+}

@@ -1,0 +1,193 @@
+/**
+ * The livepatch object of create-diff-object: the included functions with everything that they reach, in this dialect's terms.
+ */
+import type { Diagnostic } from '../../diagnostics';
+import {
+  EM_PPC64, EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, R_X86_64_NONE, R_X86_64_PC32, SHF_ALLOC, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_FILE, u64,
+} from '../../elf';
+import { wordAt } from '../../arch';
+import { LivepatchObject, type KlpFunc, type OutputSection, type PlatformFacts } from '../../livepatch/object';
+import type { ParentExports } from '../../livepatch/kpatch/exports';
+import { FORCE, MARKERS } from '../../livepatch/kpatch/layout';
+import type { KpatchObject } from '../../livepatch/kpatch/object';
+import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
+import { SectionClass } from '../../livepatch/section-class';
+import { namesOf } from '../correlate';
+import type { Side } from '../compare';
+import type { Clones } from '../extract/clones';
+import { copyReached } from '../extract/copy';
+import { bodyName, type Dialect } from '../extract/dialect';
+import { Refusals } from '../extract/refusals';
+import { referencesIn } from '../extract/resolve';
+import type { CopyInput } from '../extract/types';
+import { Trait } from '../scan';
+import { copyDebugSections } from './debug-sections';
+import { FtraceSites } from './ftrace-sites';
+import { ownName, type ReportedFunction } from './judge';
+import { KpatchLinks } from './linkage';
+import type { Markers } from './markers';
+
+export interface KpatchInput extends CopyInput {
+  parent: ParentSymbols;
+  exports: ParentExports;
+  markers: Markers;
+  reported: readonly ReportedFunction[];
+  /** New variables that other objects of the patch may use. */
+  newGlobals: readonly number[];
+  klpArch: boolean;
+  /** Debug information goes along; not for a whole kernel, whose is never read. */
+  debug: boolean;
+}
+
+/** An object for the differ's output says nothing of its kernel: what follows it has the kernel's build at hand. */
+const NO_FACTS: PlatformFacts = {
+  vermagic: null, prefixBytes: 0, functionAlign: 1, ibt: false, returns: 'ret', kcfi: null, orcAtStart: null, retpoline: false, kobjectRelease: false,
+};
+
+export function extractKpatch(input: KpatchInput): { kpatch: KpatchObject; diagnostics: Diagnostic[] } {
+  const { patched, objectName, markers, klpArch } = input;
+  const object = new LivepatchObject(objectName, patched.object.machine, NO_FACTS, { orig: '', patched: '' });
+  const refusals = new Refusals(objectName);
+  const links = new KpatchLinks(input, input.parent, input.exports, refusals);
+  nameUnits(input, object);
+  const callbacks: OutputSection[] = [];
+  const clones = copyReached(input, object, new KpatchDialect(input), links, refusals, (copies) => {
+    for (const symbol of input.newGlobals) copies.object(symbol);
+    for (const { section } of markers.callbacks) callbacks.push(copies.extent({ section, start: 0, end: patched.object.size(section) }).symbol.section as OutputSection);
+  });
+  markForced(input, clones, object);
+  const functions = patchedFunctions(input, clones, object, links);
+  const { sites, patchable } = ftraceSites(input, clones);
+  refuseSiblingCalls(input, refusals);
+  refuseLateEntries(input, object, refusals);
+  const debug = input.debug ? copyDebugSections(patched, clones, object) : [];
+  const { little, flags } = patched.object;
+  return { kpatch: { object, little, flags, functions, symbols: links.found, sites, patchable, callbacks, klpArch, namespaces: markers.namespaces, debug }, diagnostics: refusals.diagnostics };
+}
+
+/** Names of copies: the running kernel's. Who replaces a function must not be linked to by others, so it becomes local. */
+class KpatchDialect implements Dialect {
+  readonly jumpLabels: boolean;
+  private readonly reported: ReadonlyMap<number, ReportedFunction>;
+
+  constructor(private readonly input: KpatchInput) {
+    this.jumpLabels = !input.klpArch;
+    this.reported = new Map(input.reported.map((entry) => [entry.symbol, entry]));
+  }
+
+  namesOf(patched: Side, symbol: number): ReturnType<Dialect['namesOf']> {
+    const { pairing, orig } = this.input;
+    const reported = this.reported.get(symbol);
+    const own = reported?.named ?? (patched.table.has(symbol, Trait.FUNC) ? ownName(patched, symbol) : symbol);
+    const twin = pairing.origin[own]!;
+    const body = bodyName(patched, own);
+    const first = { ...body, name: reported?.name ?? (twin === 0 ? body.name : orig.name(twin)), info: reported !== undefined && reported.origin !== 0 ? (body.info & 0xf) | (STB_LOCAL << 4) : body.info };
+    // Another name of the body is defined only where the kernel does not have it and somebody may look for it.
+    const others = namesOf(patched.table, symbol).filter((name) => name !== own && pairing.origin[name] === 0 && patched.table.info[name]! >>> 4 === STB_GLOBAL);
+    return [first, ...others.map((name) => bodyName(patched, name))];
+  }
+
+  keepsTable(name: string): boolean {
+    return name !== '__mcount_loc' && !name.startsWith('.discard.');
+  }
+}
+
+/** FILE symbols of the units that included functions are from. */
+function nameUnits({ patched, included }: KpatchInput, object: LivepatchObject): void {
+  const units = new Set(included.map(({ symbol }) => patched.table.file[symbol]!).filter((file) => file !== 0));
+  for (const file of [...units].sort((a, b) => a - b)) object.define({ name: patched.name(file), info: STT_FILE, section: 'absolute', value: 0, size: 0 });
+}
+
+/** Pointers to functions that may be replaced while they run: only those that are replaced matter. */
+function markForced({ patched, markers }: KpatchInput, clones: Clones, object: LivepatchObject): void {
+  for (const symbol of markers.forced) {
+    const clone = clones.of(symbol);
+    if (clone === undefined) continue;
+    const section = object.section({ name: FORCE, type: SHT_PROGBITS, flags: SHF_ALLOC, entsize: 0 });
+    section.relas.push({ offset: section.append(8, 8), type: patched.arch.address64, symbol: clone, addend: 0 });
+  }
+}
+
+/** One record for each function that takes another's place. */
+function patchedFunctions({ included }: KpatchInput, clones: Clones, object: LivepatchObject, links: KpatchLinks): Map<KlpFunc, { address: bigint; size: number }> {
+  const functions = new Map<KlpFunc, { address: bigint; size: number }>();
+  for (const { symbol, origin } of included) {
+    const found = origin === 0 ? undefined : links.replaced(origin);
+    if (found === undefined) continue;
+    const { name, symbol: { address, size, sympos } } = found;
+    const func = { oldName: name, sympos, evidence: 'the parent', replacement: clones.of(symbol)! };
+    object.funcs.push(func);
+    functions.set(func, { address, size });
+  }
+  return functions;
+}
+
+const CALL = [0xe8, 0, 0, 0, 0];
+const NOP = 0x0f;
+
+function ftraceSites({ patched, included }: KpatchInput, clones: Clones): Pick<KpatchObject, 'sites' | 'patchable'> {
+  const found = new FtraceSites(patched);
+  const sites: Array<KpatchObject['sites'][number]> = [];
+  for (const { symbol } of included) {
+    const site = patched.table.has(symbol, Trait.COLD) ? undefined : found.siteOf(symbol);
+    const clone = clones.of(symbol);
+    if (site === undefined || clone === undefined) continue;
+    const offset = site.offset - patched.table.value[symbol]!;
+    sites.push({ symbol: clone, offset });
+    if (site.made) restoreCall(patched, symbol, site.offset, clones);
+  }
+  return { sites, patchable: found.patchable };
+}
+
+/**
+ * Recordmcount of old x86 kernels made NOPs of calls that it did not list, and left their relocations with type NONE. The kernel
+ * expects the call in a module, and makes a NOP of it itself.
+ */
+function restoreCall(patched: Side, symbol: number, site: number, clones: Clones): void {
+  if (patched.object.machine !== EM_X86_64) return;
+  const { section } = patched.rangeOf(symbol);
+  const { words, at, stop } = patched.identity.relas.select(section, site + 1, site + 2);
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    if (u64(words, i + R_OFFSET) !== site + 1 || words[i + R_TYPE] !== R_X86_64_NONE) continue;
+    const place = clones.locate(section, site)!;
+    if (place.section.bytes[place.offset] !== NOP) return;
+    place.section.bytes.set(CALL, place.offset);
+    const called = words[i + R_SYM]!;
+    place.section.relas.push({ offset: place.offset + 1, type: R_X86_64_PC32, symbol: clones.output.reference(patched.name(called), patched.table.info[called]!), addend: -4 });
+    return;
+  }
+}
+
+const SIBLING_CALL = 0x48000000;
+
+/** ppc64: a jump to another module's function leaves this one's TOC pointer behind; `b` with nothing in it and a relocation is one. */
+function refuseSiblingCalls({ patched, included }: KpatchInput, refusals: Refusals): void {
+  if (patched.object.machine !== EM_PPC64) return;
+  for (const { symbol, origin } of included) {
+    if (origin === 0) continue;
+    const range = patched.rangeOf(symbol);
+    const content = patched.object.content(range.section);
+    for (const { field } of referencesIn(patched, range)) {
+      if (field % 4 !== 0 || wordAt(content, field) !== SIBLING_CALL) continue;
+      const at = field - range.start;
+      refusals.add('sibling-call', `${patched.name(symbol)}+${at}`, patched.object.name(range.section), at, `${patched.name(symbol)} ends in a jump to another function at +0x${at.toString(16)}`);
+    }
+  }
+}
+
+/** Before the patched module is loaded its symbols have no addresses, and the kernel reads these entries at once. */
+function refuseLateEntries({ patched, objectName, klpArch }: KpatchInput, object: LivepatchObject, refusals: Refusals): void {
+  if (objectName === 'vmlinux' || klpArch) return;
+  const special = new Set<string>();
+  for (let section = 1; section < patched.table.sections; section++) if (patched.table.sectionClass[section]! & SectionClass.SPECIAL) special.add(patched.object.name(section));
+  for (const { section, offset, target } of object.klpRelas) {
+    if (special.has(section.name)) refusals.add('special-klp-reference', target.name, section.name, offset, `an entry of ${section.name} refers to ${target.name}, which only the livepatch core can find`);
+  }
+}
+
+/** New global variables, which are copied even if nothing of this object refers to them; not those that macros left for the differ. */
+export function newGlobalsOf(patched: Side, unpaired: readonly number[]): number[] {
+  const { table } = patched;
+  return unpaired.filter((symbol) => table.has(symbol, Trait.OBJECT) && table.canonical[symbol] === symbol && table.info[symbol]! >>> 4 === STB_GLOBAL && table.section[symbol]! < table.sections
+    && (table.sectionClass[table.section[symbol]!]! & (SectionClass.DERIVED | SectionClass.SPECIAL)) === 0 && !MARKERS.some((marker) => patched.name(symbol).startsWith(marker)));
+}

@@ -1,0 +1,63 @@
+import { EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHF_LINK_ORDER, u64 } from '../../elf';
+import type { CodeRela } from '../../arch';
+import type { Side } from '../compare';
+import { relasOf, sectionsNamed } from './side-relas';
+
+const PATCHABLE = '__patchable_function_entries';
+const MCOUNT = '__mcount_loc';
+
+/** Where ftrace takes hold of the functions of one object: by its own tables, else by what the compiler put at their start. */
+export class FtraceSites {
+  /** Null where sites stand in `__mcount_loc`, not in a section `__patchable_function_entries` a function. x86-64 uses the latter for padding only. */
+  readonly patchable: { linkOrder: boolean } | null;
+  private readonly patchablePlaces: ReadonlyMap<number, number[]>;
+  private readonly listed: ReadonlyMap<number, number[]>;
+
+  constructor(private readonly side: Side) {
+    const entries = side.object.machine === EM_X86_64 ? [] : sectionsNamed(side, PATCHABLE);
+    this.patchable = entries.length === 0 ? null : { linkOrder: (side.object.sectionFlags(entries[0]!) & SHF_LINK_ORDER) !== 0 };
+    this.patchablePlaces = placesOf(side, entries);
+    this.listed = entries.length > 0 ? new Map() : placesOf(side, sectionsNamed(side, MCOUNT));
+  }
+
+  /**
+   * The site of a function, in bytes from the start of its section; undefined where it has none. `made` says that no table of
+   * the object lists it, so that the code there must be what the running kernel expects before it has looked.
+   */
+  siteOf(symbol: number): { offset: number; made: boolean } | undefined {
+    const { table, object, arch } = this.side;
+    const { section, start, end } = this.side.rangeOf(symbol);
+    if (section >= table.sections) return undefined;
+    const listed = this.listed.get(section)?.find((place) => place >= start && place < end);
+    if (listed !== undefined) return { offset: listed, made: false };
+    const content = object.content(section);
+    const from = start - arch.leadIn(content, start);
+    const patchable = this.patchable === null ? null : (this.patchablePlaces.get(section) ?? []).some((place) => place >= from && place < end);
+    const offset = arch.ftraceSite({ content, start, end, other: object.symbolOther(symbol), patchable, relas: this.relas(section, start, end) });
+    return offset === undefined ? undefined : { offset, made: true };
+  }
+
+  private relas(section: number, start: number, end: number): CodeRela[] {
+    const { side } = this;
+    const { words, at, stop } = side.identity.relas.select(section, start, end);
+    const relas: CodeRela[] = [];
+    for (let i = at; i < stop; i += RELA_WORDS) {
+      const offset = u64(words, i + R_OFFSET);
+      if (offset >= start && offset < end) relas.push({ offset, type: words[i + R_TYPE]!, name: side.name(words[i + R_SYM]!) });
+    }
+    return relas;
+  }
+}
+
+/** By section: the places in it that tables of addresses name. */
+function placesOf(side: Side, tables: readonly number[]): Map<number, number[]> {
+  const places = new Map<number, number[]>();
+  for (const table of tables) {
+    for (const { section, place } of relasOf(side, table)) {
+      const list = places.get(section);
+      if (list === undefined) places.set(section, [place]);
+      else list.push(place);
+    }
+  }
+  return places;
+}

@@ -1,0 +1,101 @@
+import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { STB_LOCAL, STT_FUNC } from '../../elf';
+import type { Messages } from '../../livepatch/kpatch/messages';
+import { isOwnSection, parentName } from '../../livepatch/kpatch/names';
+import type { Assessment } from '../assess';
+import type { Side, Verdict } from '../compare';
+import { namesOf, originOf, type Pairing } from '../correlate';
+import { Trait } from '../scan';
+import type { FtraceSites } from './ftrace-sites';
+import type { Markers } from './markers';
+import { relasOf } from './side-relas';
+
+/** A function that the report names: its symbol of PATCHED, and the name that the running kernel has for it. */
+export interface ReportedFunction {
+  /** Canonical. */
+  symbol: number;
+  /** The one of its names that its section is called after. */
+  named: number;
+  name: string;
+  /** Canonical ORIG symbol, 0 for a new function. */
+  origin: number;
+}
+
+/**
+ * Verdicts that count here: entries of special sections are not compared (a compiler may order or repeat them at will), and what
+ * the patch's author said to ignore is not, either.
+ */
+export function verdictsThatCount(patched: Side, verdicts: readonly Verdict[], { ignoredSections, ignoredFunctions }: Markers): Verdict[] {
+  const ignored = new Set(ignoredFunctions.map((symbol) => patched.name(symbol)));
+  const isIgnored = (symbol: number): boolean => {
+    for (let name: string | undefined = patched.name(symbol); name !== undefined; name = parentName(name)) if (ignored.has(name)) return true;
+    return ignoredFunctions.includes(symbol);
+  };
+  return verdicts.filter(({ status, class: kind, patched: symbol }) => status !== 'changed' || (kind !== 'special-entry' && !ignoredSections.has(patched.table.section[symbol]!) && !isIgnored(symbol)));
+}
+
+export function tellMarkers({ ignoredNames, ignoredFunctions }: Markers, patched: Side, verdicts: readonly Verdict[], messages: Messages): void {
+  const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ patched: symbol }) => symbol));
+  for (const name of ignoredNames) messages.ignoringSection(name);
+  for (const symbol of ignoredFunctions) messages.ignoringFunction(patched.name(symbol), changed.has(symbol));
+}
+
+/** Changed functions that no ftrace site of ORIG lets the kernel redirect. A part that was split off goes with its function. */
+export function untraceable(orig: Side, sites: FtraceSites, reported: readonly ReportedFunction[], objectName: string): Diagnostic[] {
+  return reported.filter(({ origin }) => origin !== 0 && sites.siteOf(origin) === undefined).map(({ origin }) => diagnostic(
+    'not-traceable', `${orig.name(origin)} changed and has no ftrace site`, { object: objectName, section: orig.sectionName(origin), symbol: orig.name(origin) },
+  ));
+}
+
+/**
+ * The included functions that have a line each, in the order of PATCHED's symbol table: not those whose section is gone from the
+ * running kernel, nor parts that were split off another function.
+ */
+export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, { included }: Assessment): ReportedFunction[] {
+  const functions = new Set<string>();
+  for (let i = 0; i < patched.table.listedCount; i++) {
+    const symbol = patched.table.listed[i]!;
+    if (patched.table.has(symbol, Trait.FUNC)) functions.add(patched.name(symbol));
+  }
+  const found: ReportedFunction[] = [];
+  for (const { symbol } of included) {
+    const parent = parentName(patched.name(symbol));
+    if (patched.table.has(symbol, Trait.COLD | Trait.INIT | Trait.EXIT) || (parent !== undefined && functions.has(parent))) continue;
+    const named = ownName(patched, symbol);
+    const origin = originOf(pairing, symbol);
+    const twin = pairing.origin[named]!;
+    found.push({ symbol, named, origin, name: twin !== 0 ? orig.name(twin) : origin !== 0 ? orig.name(ownName(orig, origin)) : patched.name(named) });
+  }
+  return found.sort((a, b) => a.named - b.named);
+}
+
+/** Of a body's names the one that its section is called after, the last one if there are several; else the first function. */
+export function ownName(side: Side, symbol: number): number {
+  const names = namesOf(side.table, symbol).filter((name) => (side.table.info[name]! & 0xf) === STT_FUNC).sort((a, b) => a - b);
+  const section = side.sectionName(symbol);
+  return names.findLast((name) => isOwnSection(section, side.name(name))) ?? names[0] ?? symbol;
+}
+
+/**
+ * Tells of the first static local variable that only PATCHED has, in the order in which PATCHED's code refers to them: an author
+ * who did not add one knows then that its value starts anew.
+ */
+export function tellNewStatic(patched: Side, unpaired: readonly number[], messages: Messages): void {
+  const { table } = patched;
+  const fresh = new Set(unpaired.filter((symbol) => table.has(symbol, Trait.OBJECT) && table.info[symbol]! >>> 4 === STB_LOCAL && /^[^.].*\./.test(patched.name(symbol))));
+  if (fresh.size === 0) return;
+  for (let section = 1; section < table.sections; section++) {
+    if (table.relaSection[section] === 0 || patched.object.name(section).startsWith('.debug_')) continue;
+    const found = firstOf(patched, section, fresh);
+    if (found === undefined) continue;
+    const [symbol, offset] = found;
+    const user = patched.identity.objectAt(section, offset);
+    messages.newStaticLocal(patched.name(symbol), user !== 0 && isOwnSection(patched.object.name(section), patched.name(user)) ? patched.name(user) : patched.object.name(section));
+    return;
+  }
+}
+
+function firstOf(patched: Side, section: number, symbols: ReadonlySet<number>): [number, number] | undefined {
+  const rela = relasOf(patched, section).find(({ symbol }) => symbols.has(symbol));
+  return rela === undefined ? undefined : [rela.symbol, rela.offset];
+}

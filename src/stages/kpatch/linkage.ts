@@ -1,0 +1,154 @@
+import { EM_PPC64, EM_S390, STB_LOCAL } from '../../elf';
+import type { KlpSymbol } from '../../livepatch/object';
+import type { ParentExports } from '../../livepatch/kpatch/exports';
+import { CORE_FUNCTIONS } from '../../livepatch/kpatch/layout';
+import { parentName } from '../../livepatch/kpatch/names';
+import type { ParentSymbol, ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
+import { SectionClass } from '../../livepatch/section-class';
+import { namesOf, originOf } from '../correlate';
+import type { Copy } from '../extract/clones';
+import type { Link, Links, Use } from '../extract/linkage';
+import type { Refusals } from '../extract/refusals';
+import type { CopyInput } from '../extract/types';
+import { Kind, Trait } from '../scan';
+import { FileBlocks } from './file-blocks';
+
+/** A symbol as the parent's table or the exports have it. */
+interface Found {
+  object: string;
+  symbol: ParentSymbol;
+  exported: boolean;
+  local: boolean;
+}
+
+/** s390's expolines (`__s390_indirect_jump_r1`): every object has its own. */
+const EXPOLINE = '__s390_indirect_jump_r';
+
+/**
+ * How references leave an object of create-diff-object: what the parent's symbol table has is named for the livepatch core, what is
+ * exported by vmlinux, or found nowhere (another object of the same patch may have it), is left to the module loader.
+ */
+export class KpatchLinks implements Links {
+  /** Address and export of each symbol that a klp relocation may name. */
+  readonly found = new Map<KlpSymbol, { address: bigint; exported: boolean }>();
+  private readonly links = new Map<number, Link>();
+  private readonly pointers = new Map<number, Link>();
+  private readonly origins: ReadonlyMap<number, number>;
+  private readonly blocks: FileBlocks;
+
+  constructor(private readonly input: CopyInput, private readonly parent: ParentSymbols, private readonly exports: ParentExports, private readonly refusals: Refusals) {
+    this.origins = new Map(input.included.map(({ symbol, origin }) => [symbol, origin]));
+    this.blocks = new FileBlocks(input.orig, parent);
+  }
+
+  of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link {
+    const origin = this.origins.get(symbol);
+    if (origin !== undefined) {
+      if (origin === 0 || use === undefined || !this.isPointer(symbol, use, from)) return { kind: 'clone' };
+      return remembered(this.pointers, named, () => this.existing(symbol, named, origin, from, at));
+    }
+    if (use !== undefined && this.input.patched.arch.isLoadersOwn(use.type) && from.section.name !== '__jump_table') return { kind: 'import', name: this.input.patched.name(named) };
+    return remembered(this.links, named, () => this.decide(symbol, named, from, at));
+  }
+
+  /** The parent's entry for a function of ORIG that is replaced; undefined where it has none, which is told. */
+  replaced(origin: number): { name: string; symbol: ParentSymbol } | undefined {
+    const { orig } = this.input;
+    const [name] = this.origNames(origin, 0);
+    const found = name === undefined ? undefined : this.lookUp(orig.name(name), name);
+    if (found === undefined || found.object !== this.input.objectName || (found.local !== (orig.table.info[name!]! >>> 4 === STB_LOCAL))) {
+      this.refusals.add('not-in-kernel', orig.name(origin), orig.sectionName(origin), undefined, `${orig.name(origin)} changed, and the symbol table of ${this.input.objectName} does not tell which of its symbols that is`);
+      return undefined;
+    }
+    return { name: orig.name(name!), symbol: found.symbol };
+  }
+
+  /** A pointer to a function must outlive the patch module: it is the old function's, which ftrace redirects. */
+  private isPointer(symbol: number, { type, addend }: Use, from: Copy): boolean {
+    const { patched } = this.input;
+    const inToc = (patched.table.sectionClass[from.range.section]! & SectionClass.TOC) !== 0;
+    const name = patched.name(symbol);
+    return patched.arch.isFunctionPointer(type, inToc) && addend + patched.arch.bias(type) * Number(patched.arch.isPcRelative(type)) === 0 && parentName(name) === undefined && !name.includes('.');
+  }
+
+  private decide(symbol: number, named: number, from: Copy, at: number): Link {
+    const { pairing, patched, undecided } = this.input;
+    const { table } = patched;
+    if (table.kind[symbol] === Kind.UNDEFINED) return this.byName(patched.name(symbol), symbol, from, at);
+    if (undecided.has(symbol)) return { kind: 'refused' };
+    const bits = table.sectionClass[table.section[symbol]!]!;
+    if (table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0) return { kind: 'clone' };
+    const twin = originOf(pairing, symbol);
+    if (twin !== 0) return this.existing(symbol, named, twin, from, at);
+    if (table.has(symbol, Trait.OBJECT)) return { kind: 'clone' };
+    // A label without a size: only a global name is the same in both builds.
+    if (table.info[named]! >>> 4 !== STB_LOCAL) return this.byName(patched.name(named), named, from, at);
+    this.refusals.add('unresolved-reference', patched.name(named), patched.object.name(from.range.section), at, `${from.name} refers to ${patched.name(named)}, which has no counterpart in ORIG and cannot be copied`);
+    return { kind: 'refused' };
+  }
+
+  /** Something that ORIG has, too, under ORIG's name. */
+  private existing(symbol: number, named: number, twin: number, from: Copy, at: number): Link {
+    const { orig, patched } = this.input;
+    for (const name of this.origNames(twin, named)) {
+      const local = orig.table.info[name]! >>> 4 === STB_LOCAL;
+      const found = this.lookUp(orig.name(name), name);
+      if (found === undefined ? local : found.local !== local) continue;
+      return this.linkTo(found, orig.name(name), named, symbol);
+    }
+    const about = orig.name(twin);
+    this.refusals.add('not-in-kernel', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}, and the symbol table of ${this.input.objectName} does not tell which of its symbols that is`);
+    return { kind: 'refused' };
+  }
+
+  /** A name that the object does not define. */
+  private byName(name: string, named: number, from: Copy, at: number): Link {
+    if (CORE_FUNCTIONS.has(name) || (this.input.patched.object.machine === EM_S390 && name.startsWith(EXPOLINE))) return { kind: 'import', name };
+    if (this.parent.globals(name).length > 1) {
+      this.refusals.add('position-unknown', name, this.input.patched.object.name(from.range.section), at, `${from.name} refers to ${name}, of which ${this.input.objectName} has several`);
+      return { kind: 'refused' };
+    }
+    return this.linkTo(this.lookUp(name, 0), name, named, 0);
+  }
+
+  private linkTo(found: Found | undefined, name: string, named: number, defined: number): Link {
+    const { patched } = this.input;
+    if (found === undefined) return { kind: 'import', name };
+    // ELFv2: a call to a function of this object skips its TOC setup, which a call into the kernel must not.
+    const localEntry = defined !== 0 && patched.object.machine === EM_PPC64 && patched.arch.localEntry(patched.object.symbolOther(defined)) !== 0 && patched.table.value[defined] === 8;
+    if (found.exported && found.object === 'vmlinux' && !localEntry) return { kind: 'import', name };
+    const target: KlpSymbol = { module: found.object, name, sympos: found.symbol.sympos, evidence: found.local ? 'rank by address in the parent' : found.exported ? 'export' : 'global of the parent', patchedName: patched.name(named), info: patched.table.info[named]! };
+    this.found.set(target, { address: found.symbol.address, exported: found.exported });
+    return { kind: 'klp', target };
+  }
+
+  /** By the parent's locals of the symbol's unit, its globals, the exports, in this order; `symbol` is ORIG's, 0 for none. */
+  private lookUp(name: string, symbol: number): Found | undefined {
+    const { parent, input: { orig, objectName } } = this;
+    if (symbol !== 0 && orig.table.info[symbol]! >>> 4 === STB_LOCAL) {
+      const block = this.blocks.of(symbol);
+      // LTO moves locals between units: where no stretch fits, a name that the parent has once will do.
+      const entries = block === undefined ? parent.locals(name) : parent.locals(name, block);
+      return entries.length === 1 ? { object: objectName, symbol: parent.symbol(entries[0]!), exported: false, local: true } : undefined;
+    }
+    const owner = this.exports.ownerOf(name);
+    const [global, ...others] = parent.globals(name);
+    if (global !== undefined && others.length === 0) return { object: objectName, symbol: parent.symbol(global), exported: owner !== undefined, local: false };
+    return owner === undefined || global !== undefined ? undefined : { object: owner, symbol: { name, address: 0n, size: 0, sympos: 0 }, exported: true, local: false };
+  }
+
+  /** The names of a canonical ORIG symbol that the parent may have, the one that PATCHED names first. */
+  private origNames(symbol: number, named: number): number[] {
+    const { orig, pairing } = this.input;
+    const wanted = named === 0 ? 0 : pairing.origin[named]!;
+    const section = orig.sectionName(symbol);
+    const rank = (name: number): number => (name === wanted ? 0 : section.endsWith(`.${orig.name(name)}`) ? 1 : 2);
+    return namesOf(orig.table, symbol).filter((name) => !orig.name(name).startsWith('.L')).sort((a, b) => rank(a) - rank(b) || a - b);
+  }
+}
+
+function remembered(links: Map<number, Link>, symbol: number, make: () => Link): Link {
+  let link = links.get(symbol);
+  if (link === undefined) links.set(symbol, (link = make()));
+  return link;
+}

@@ -1,0 +1,99 @@
+import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { CALLBACK, CALLBACK_SECTIONS, FORCE, IGNORE_FUNCTIONS, IGNORE_SECTIONS } from '../../livepatch/kpatch/layout';
+import type { Side } from '../compare';
+import { Trait } from '../scan';
+import { relasOf, sectionsNamed } from './side-relas';
+
+/** A callback that the patch's author set: the section of its record, and its function. */
+export interface CallbackRecord {
+  section: number;
+  symbol: number;
+}
+
+/** What the macros of kpatch-macros.h and the compiler left for the differ in PATCHED. */
+export interface Markers {
+  /** Sections whose changes do not count, by KPATCH_IGNORE_SECTION. */
+  ignoredSections: ReadonlySet<number>;
+  /** Names of these, in the order of their markers. */
+  ignoredNames: readonly string[];
+  /** Functions whose changes do not count, canonical. */
+  ignoredFunctions: readonly number[];
+  callbacks: readonly CallbackRecord[];
+  /** Functions that may be replaced while they run, canonical. */
+  forced: readonly number[];
+  /** `import_ns=X` of .modinfo, in order. */
+  namespaces: readonly string[];
+  problems: readonly Diagnostic[];
+}
+
+/** Reads them. Markers that name nothing are told in `problems`. */
+export function readMarkers(patched: Side, objectName: string): Markers {
+  const problems: Diagnostic[] = [];
+  const wrong = (section: string, message: string): void => void problems.push(diagnostic('kpatch-marker', message, { object: objectName, section }));
+  const named = sectionsToIgnore(patched, wrong);
+  return {
+    ignoredSections: new Set(named.map(({ section }) => section)), ignoredNames: named.map(({ name }) => name), ignoredFunctions: functionsToIgnore(patched, wrong),
+    callbacks: callbackRecords(patched), forced: functionsOf(patched, FORCE), namespaces: namespacesOf(patched), problems,
+  };
+}
+
+function sectionsToIgnore(patched: Side, wrong: (section: string, message: string) => void): Array<{ section: number; name: string }> {
+  const { object, table } = patched;
+  const found: Array<{ section: number; name: string }> = [];
+  for (const marker of sectionsNamed(patched, IGNORE_SECTIONS)) {
+    for (const { section, place } of relasOf(patched, marker)) {
+      const end = section === 0 ? 0 : object.size(section);
+      const name = place >= 0 && place < end ? object.text(object.offset(section) + place, object.offset(section) + end) : '';
+      const [known] = name === '' ? [] : sectionsNamed(patched, name);
+      if (known === undefined) {
+        wrong(IGNORE_SECTIONS, `KPATCH_IGNORE_SECTION names ${name === '' ? 'nothing' : name}, which is no section of PATCHED`);
+        continue;
+      }
+      // A rela section stands for what it relocates.
+      const base = table.relaSection.indexOf(known);
+      found.push({ section: base > 0 ? base : known, name });
+    }
+  }
+  return found;
+}
+
+function functionsToIgnore(patched: Side, wrong: (section: string, message: string) => void): number[] {
+  const functions = functionsOf(patched, IGNORE_FUNCTIONS);
+  const count = sectionsNamed(patched, IGNORE_FUNCTIONS).reduce((sum, section) => sum + relasOf(patched, section).length, 0);
+  if (functions.length < count) wrong(IGNORE_FUNCTIONS, 'KPATCH_IGNORE_FUNCTION names something that is no function of PATCHED');
+  return functions;
+}
+
+/** The functions that a marker's pointers name, canonical. */
+function functionsOf(patched: Side, marker: string): number[] {
+  const { table, identity } = patched;
+  const functions: number[] = [];
+  for (const holder of sectionsNamed(patched, marker)) {
+    for (const { symbol, section, place } of relasOf(patched, holder)) {
+      const target = table.has(symbol, Trait.FUNC) ? table.canonical[symbol]! : section === 0 ? 0 : identity.objectAt(section, place);
+      if (target !== 0 && table.has(target, Trait.FUNC)) functions.push(target);
+    }
+  }
+  return functions;
+}
+
+function callbackRecords(patched: Side): CallbackRecord[] {
+  const { table, object, identity } = patched;
+  const records: CallbackRecord[] = [];
+  for (let section = 1; section < table.sections; section++) {
+    if (table.relaSection[section] === 0 || !CALLBACK_SECTIONS.includes(object.name(section))) continue;
+    const target = relasOf(patched, section).find(({ offset }) => offset % CALLBACK.entsize === CALLBACK.function);
+    if (target === undefined) continue;
+    const symbol = table.has(target.symbol, Trait.FUNC) ? table.canonical[target.symbol]! : target.section === 0 ? 0 : identity.objectAt(target.section, target.place);
+    if (symbol !== 0) records.push({ section, symbol });
+  }
+  return records;
+}
+
+const IMPORT = 'import_ns=';
+
+/** Built-in objects say `object.import_ns=X`, modules `import_ns=X`. */
+function namespacesOf(patched: Side): string[] {
+  return sectionsNamed(patched, '.modinfo').flatMap((section) => Buffer.from(patched.object.content(section)).toString('latin1').split('\0'))
+    .filter((text) => text.includes(IMPORT)).map((text) => text.slice(text.indexOf(IMPORT)));
+}

@@ -1,0 +1,37 @@
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import type { Side } from '../compare';
+
+/** A relocation of a table as it stands in the file. */
+export interface TableRela {
+  offset: number;
+  type: number;
+  symbol: number;
+  /** Section and offset that it names; section 0 for undefined symbols. */
+  section: number;
+  place: number;
+}
+
+/** The relocations of a section in file order. */
+export function relasOf({ object, table }: Side, section: number): TableRela[] {
+  const relaSection = table.relaSection[section]!;
+  if (relaSection === 0) return [];
+  const words = object.relas(relaSection);
+  const relas: TableRela[] = [];
+  for (let at = 0; at < words.length; at += RELA_WORDS) {
+    const symbol = words[at + R_SYM]!;
+    if (symbol >= table.symbols) object.malformed(object.offset(relaSection), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
+    const target = table.section[symbol]!;
+    relas.push({
+      offset: u64(words, at + R_OFFSET), type: words[at + R_TYPE]!, symbol,
+      section: target < table.sections ? target : 0, place: table.value[symbol]! + s64(words, at + R_ADDEND),
+    });
+  }
+  return relas;
+}
+
+/** Sections of one name, in file order. */
+export function sectionsNamed({ object, table }: Side, name: string): number[] {
+  const found: number[] = [];
+  for (let section = 1; section < table.sections; section++) if (object.name(section) === name) found.push(section);
+  return found;
+}

@@ -1,0 +1,90 @@
+import { writeFileSync } from 'node:fs';
+import { ElfWriter } from '../../src/elf/writer';
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, STB_GLOBAL, STB_LOCAL, STT_FUNC, STT_NOTYPE, STT_OBJECT } from '../../src/elf/constants';
+import { headerAt } from './module-draft';
+
+/** Where the kernel's text begins, and each of the other sections behind it. */
+const BASE = 0xffffffff81000000n;
+const STEP = 0x100000n;
+
+interface Placed {
+  name: string;
+  section: keyof typeof SECTIONS;
+  offset: number;
+  size: number;
+  type: number;
+  binding: number;
+}
+
+const SECTIONS = {
+  '.text': SHF_ALLOC | SHF_EXECINSTR,
+  '.data': SHF_ALLOC | SHF_WRITE,
+  '.init.text': SHF_ALLOC | SHF_EXECINSTR,
+  '__mcount_loc': SHF_ALLOC,
+} as const;
+const NAMES = Object.keys(SECTIONS) as Array<keyof typeof SECTIONS>;
+
+/** A linked vmlinux, as far as symbols, sizes and ftrace sites go. Symbols stand in the file in the order given, at rising addresses. */
+export class LinkedKernel {
+  private readonly placed: Placed[] = [];
+  private readonly sites: Array<{ section: keyof typeof SECTIONS; offset: number }> = [];
+  private readonly used: Record<keyof typeof SECTIONS, number> = { '.text': 16, '.data': 16, '.init.text': 16, '__mcount_loc': 0 };
+
+  func(name: string, options: { size?: number; site?: boolean; init?: boolean; local?: boolean } = {}): this {
+    const { size = 64, site = true, init = false, local = false } = options;
+    const section = init ? '.init.text' : '.text';
+    const offset = this.place(section, size);
+    this.placed.push({ name, section, offset, size, type: STT_FUNC, binding: local ? STB_LOCAL : STB_GLOBAL });
+    if (site) this.sites.push({ section, offset: offset + 4 });
+    return this;
+  }
+
+  data(name: string, size: number, local = false): this {
+    this.placed.push({ name, section: '.data', offset: this.place('.data', Math.max(size, 8)), size, type: STT_OBJECT, binding: local ? STB_LOCAL : STB_GLOBAL });
+    return this;
+  }
+
+  write(path: string): string {
+    const writer = new ElfWriter({ machine: 62 });
+    const numbers = new Map(NAMES.map((name) => [name, 0]));
+    const mcount = Buffer.alloc(this.sites.length * 8);
+    this.sites.forEach(({ section, offset }, i) => mcount.writeBigUInt64LE(this.address(section) + BigInt(offset), i * 8));
+    for (const name of NAMES) numbers.set(name, writer.section({ name, flags: SECTIONS[name], align: 16, content: name === '__mcount_loc' ? mcount : new Uint8Array(this.used[name] + 64) }));
+    const symbol = (name: string, section: keyof typeof SECTIONS, offset: number, size = 0, type = STT_NOTYPE, binding = STB_GLOBAL): unknown =>
+      writer.symbol({ name, type, binding, section: numbers.get(section)!, value: this.address(section) + BigInt(offset), size });
+    symbol('_stext', '.text', 0);
+    symbol('__init_begin', '.init.text', 0);
+    symbol('__init_end', '.init.text', this.used['.init.text']);
+    symbol('__start_mcount_loc', '__mcount_loc', 0);
+    symbol('__stop_mcount_loc', '__mcount_loc', mcount.length);
+    // The table that a kernel with return thunks has; what is in it does not matter.
+    symbol('__return_sites', '.data', 0);
+    symbol('__return_sites_end', '.data', 4);
+    for (const { name, section, offset, size, type, binding } of this.placed) symbol(name, section, offset, size, type, binding);
+    const file = Buffer.concat(Array.from(writer.chunks(), (chunk) => Buffer.from(chunk)));
+    file.writeUInt16LE(2, 16);
+    for (const name of NAMES) file.writeBigUInt64LE(this.address(name), headerAt(file, name) + 16);
+    writeFileSync(path, file);
+    return path;
+  }
+
+  /** The same symbols as /proc/kallsyms lists them. */
+  kallsyms(): string {
+    const lines = this.placed.map(({ name, section, offset, type, binding }) => {
+      const letter = type === STT_FUNC ? 't' : 'd';
+      return { address: this.address(section) + BigInt(offset), text: `${binding === STB_LOCAL ? letter : letter.toUpperCase()} ${name}` };
+    });
+    lines.push({ address: BASE, text: 'T _stext' });
+    return lines.sort((a, b) => (a.address < b.address ? -1 : 1)).map(({ address, text }) => `${address.toString(16)} ${text}\n`).join('');
+  }
+
+  private address(section: keyof typeof SECTIONS): bigint {
+    return BASE + STEP * BigInt(NAMES.indexOf(section));
+  }
+
+  private place(section: keyof typeof SECTIONS, size: number): number {
+    const offset = this.used[section];
+    this.used[section] = offset + Math.ceil(size / 16) * 16;
+    return offset;
+  }
+}
