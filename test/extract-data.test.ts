@@ -121,6 +121,32 @@ describe('variables', () => {
     expect(made.relas('f')[0]).toBe(`${at(3)} klp PC32 vmlinux.table,0+12`);
   });
 
+  /** Unit b.c has `ring`, behind it in one section unit a.c's `counter`; f of b.c, with or without a unit of its own, holds `part`. */
+  const neighbours = (part: Body, bind: 'local' | 'global', more: Rest = (b) => b): Extracted => {
+    const build = (value: number): ObjectBuilder => more(object().file('b.c').bss('ring', 128, { section: '.data..percpu', ...LOCAL })).func('f', body(movEax(value), part), { bind }).file('a.c').data('counter', [u32(1)], { section: '.data..percpu', ...LOCAL }).func('g', body(inc('counter')));
+    return extractObjects(build(1), build(2), EXPORTS);
+  };
+
+  test('... also where another unit\'s object begins there', () => {
+    // A loop over `bh_lrus` ends where `__percpu_rwsem_rc_file_rwsem` of locks.c begins. In the running kernel that may lie elsewhere.
+    expect(neighbours(lea({ section: '.data..percpu' }, 128), 'local').relas('f')[0]).toBe(`${at(3)} klp PC32 vmlinux.ring,0+124`);
+    // A global function has no unit of its own; what else it refers to tells.
+    expect(neighbours(code(lea({ section: '.data..percpu' }, 128), lea({ section: '.data..percpu' }, 8)), 'global').relas('f').slice(0, 2)).toEqual([`${at(3)} klp PC32 vmlinux.ring,0+124`, `${at(10)} klp PC32 vmlinux.ring,0+4`]);
+  });
+
+  test('a place before an object is the unit\'s own object', () => {
+    // `parse_pred` counts down from `ops - 8`, where several units' `ops` share a section; to the place there belongs nothing, or a neighbour.
+    expect(neighbours(lea({ section: '.data..percpu' }, -8), 'local').relas('f')[0]).toBe(`${at(3)} klp PC32 vmlinux.ring,0-12`);
+    expect(neighbours(lea({ section: '.data..percpu' }, 130), 'local').relas('f')[0]).toBe(`${at(3)} klp PC32 vmlinux.ring,0+126`);
+  });
+
+  test('... or refused, where the unit has several or the place is far off', () => {
+    const two: Rest = (b) => b.bss('other', 8, { section: '.data..percpu', at: 512, ...LOCAL });
+    expect(neighbours(lea({ section: '.data..percpu' }, 130), 'local').told).toEqual([]);
+    expect(neighbours(lea({ section: '.data..percpu' }, 522), 'local', two).told).toEqual(['unresolved-reference .data..percpu+0x20a']);
+    expect(neighbours(lea({ section: '.data..percpu' }, -300), 'local').told).toEqual(['unresolved-reference .data..percpu-0x12c']);
+  });
+
   test('an object keeps its place within its alignment', () => {
     // movaps of a 16-byte constant that lies 8 off faults.
     const made = gains(code(lea('small'), lea('aligned')), (b) => b.rodata('small', [u64(1)], { section: '.rodata', align: 8, ...LOCAL }).rodata('aligned', [u64(2), u64(3)], { section: '.rodata', align: 32, ...LOCAL }));
@@ -260,6 +286,19 @@ describe('anonymous read-only data', () => {
     expect(made.sections[K256]).toBe(16);
     expect(made.relas('f')[0]).toBe(`${at(3)} PC32 ${K256}-4`);
     expect(extractObjects(build(1, 3), build(1, 5), EXPORTS).diff.changed).toEqual({ f: 'table' });
+  });
+
+  test('a merged constant beside one with a name', () => {
+    // `icl_update_topdown_event` reads .rodata.cst8 + 8, one past `super_speed_maxpacket_maxes`: taken for its end pointer, the copy reads what follows the copy.
+    const made = changed([0x48, 0x8b, 0x05, disp32({ section: '.rodata.cst8' }, 8)], (b) => b.rodata('maxes', [u64(0x1111)], { section: '.rodata.cst8', ...LOCAL }).constant('.rodata.cst8', [u64(0x2222)]));
+    expect(Buffer.from(made.bytes('.rodata.cst8')).toString('hex')).toBe('2222000000000000');
+    expect(made.relas('f')[0]).toBe(`${at(3)} PC32 .rodata.cst8-4`);
+  });
+
+  test('IDs that the build fills in after linking are refused', () => {
+    // resolve_btfids writes them into vmlinux: a copy of .BTF_ids holds zeros, and every type check fails or passes.
+    const ids: Rest = (b) => b.data('__BTF_ID__struct__sock__7', [u32(0)], { section: '.BTF_ids', ...LOCAL }).section('.BTF_ids', { flags: 2 });
+    expect(changed([0x8b, 0x05, disp32({ section: '.BTF_ids' })], ids).told).toEqual(['unresolved-reference __BTF_ID__struct__sock__7']);
   });
 
   test('the end of a constant is reached from its copy', () => {

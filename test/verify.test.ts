@@ -208,6 +208,8 @@ const MUTATIONS: ReadonlyArray<readonly [string, Diagnostic['code'], Spoil]> = [
   ['another name', 'verify-modinfo', (draft) => modinfo(draft, 'name=livepatch_alpha', 'name=livepatch-alpha')],
 
   ['a section that is writable and executable', 'verify-elf-form', (draft) => void (draft.section('.text').flags |= SHF_WRITE)],
+  ['a table that is not loaded', 'verify-elf-form', (draft) => void (draft.section('.orc_unwind').flags = 0)],
+  ['strings that are not loaded', 'verify-target', (draft) => void (draft.section('.rodata').flags = 0)],
   ['two .modinfo', 'verify-elf-form', (draft) => draft.sections.push({ ...draft.section('.modinfo') })],
   ['no .modinfo', 'verify-elf-form', (draft) => draft.sections.splice(draft.sections.indexOf(draft.section('.modinfo')), 1)],
   ['types that were left in', 'verify-elf-form', (draft) => void draft.append('.BTF', hex('9feb'))],
@@ -251,8 +253,9 @@ const MUTATIONS: ReadonlyArray<readonly [string, Diagnostic['code'], Spoil]> = [
   ['a missing alternative', 'verify-missing-entry', (draft) => draft.cut('.altinstructions', 0, 14)],
   ['a lock prefix without entry', 'verify-lock', (draft, at) => dropEntry(draft, '.smp_locks', 4, at['increment']!)],
   ['a lock entry without lock prefix', 'verify-entry', (draft, at) => moveEntry(draft, '.smp_locks', at['increment']!, at['load']!)],
-  ['a sealed function start that has no endbr64', 'verify-entry', (draft, at) => moveEntry(draft, '.ibt_endbr_seal', at['beta']!, at['betaFtrace']!)],
-  ['init_module sealed', 'verify-entry', (draft, at) => moveEntry(draft, '.ibt_endbr_seal', at['beta']!, at['init_module']!)],
+  ['a sealed function start that has no endbr64', 'verify-entry', (draft, at) => moveEntry(draft, '.ibt_endbr_seal', at['alpha']!, at['ftrace']!)],
+  ['init_module sealed', 'verify-entry', (draft, at) => moveEntry(draft, '.ibt_endbr_seal', at['alpha']!, at['init_module']!)],
+  ['a function sealed that a table points at', 'verify-entry', (draft, at) => moveEntry(draft, '.ibt_endbr_seal', at['alpha']!, at['beta']!)],
 
   ['a function without unwind data', 'verify-unwind', (draft) => { draft.cut('.orc_unwind_ip', 8, 8); draft.cut('.orc_unwind', 12, 12); }],
   ['a function without unwind terminator', 'verify-unwind', (draft) => { draft.cut('.orc_unwind_ip', 4, 4); draft.cut('.orc_unwind', 6, 6); }],

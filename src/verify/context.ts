@@ -17,6 +17,8 @@ export interface Context {
   exports: ReadonlyMap<string, ExportedSymbol> | null;
   types: KernelTypes | null;
   template: TemplateFacts | null;
+  /** Pointers of klp_func to replacements, by `section:offset`: ftrace enters through them by a return, not by an indirect call. */
+  replacementPointers: Set<string>;
   /** The objects that the code is from are there to compare with. */
   compared: boolean;
 }

@@ -1,6 +1,11 @@
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_COMMON, SHN_LORESERVE, SHT_NOBITS } from '../elf';
 import type { Context } from './context';
+import { isTable } from './tables';
 import { THIS_MODULE } from './template';
+
+/** Sections that the loader looks up by name, besides the tables of places in code. */
+const LOADED = new Set(['__versions', '__version_ext_crcs', '__version_ext_names', '.altinstr_replacement', '__param', '__dyndbg']);
+const LARGEST_ALIGN = 4096;
 
 /** What `load_module()` wants of the file before it looks into any section. */
 export function checkElfForm({ module, findings, livepatch }: Context): void {
@@ -13,7 +18,11 @@ export function checkElfForm({ module, findings, livepatch }: Context): void {
     else if ((found[0]!.flags & SHF_ALLOC) === 0 || found[0]!.type === SHT_NOBITS) add(`${name} must be loaded (SHF_ALLOC) and have content`);
   }
   for (const section of module.sections) {
-    if ((section.flags & SHF_ALLOC) === 0) continue;
+    if ((section.flags & SHF_ALLOC) === 0) {
+      if (isTable(section.name) || LOADED.has(section.name)) findings.add('verify-elf-form', { section }, 'it is not loaded (SHF_ALLOC), so the kernel would not see it');
+      continue;
+    }
+    if (section.align > LARGEST_ALIGN || (section.align & (section.align - 1)) !== 0) findings.add('verify-elf-form', { section }, `its alignment of ${section.align} is not a power of two up to a page`);
     if ((section.flags & SHF_WRITE) !== 0 && (section.flags & SHF_EXECINSTR) !== 0) findings.add('verify-elf-form', { section }, 'it is writable and executable, which the loader refuses');
     if (livepatch && (section.name.startsWith('.discard') || section.name === '.BTF')) findings.add('verify-elf-form', { section }, 'it does not belong into a finished livepatch');
   }

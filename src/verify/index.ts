@@ -82,6 +82,7 @@ export function verify(request: VerifyRequest): VerifyResult {
     exports: request.symvers === undefined ? null : readExports(request.symvers),
     types,
     template: request.template === undefined ? null : readTemplate(request.template),
+    replacementPointers: new Set(),
     compared: request.objects !== undefined && request.objects.length > 0,
   };
   checkElfForm(context);

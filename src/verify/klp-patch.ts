@@ -142,6 +142,7 @@ function checkFuncs(context: Context, object: string, array: Spot): PatchedFunct
     const { section, offset } = func;
     const pointer = pointerAt(context, func);
     const name = pointer === null ? undefined : stringAt(pointer);
+    context.replacementPointers.add(`${section.index}:${offset + 8}`);
     const replacement = functionAt(context, pointerAt(context, { section, offset: offset + 8 }));
     const view = Buffer.from(section.bytes.buffer, section.bytes.byteOffset + offset, stride);
     const sympos = view.readUInt32LE(16);

@@ -1,9 +1,9 @@
-import { R_X86_64_PC32, R_X86_64_PC64 } from '../elf';
+import { R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64 } from '../elf';
 import type { Context } from './context';
 import { entriesOf, opcode, type Entry } from './entries';
-import { isFunction, type ModuleSection } from './module';
-import { covering, describe, isRelative, nameOf, sameFunction, targetInCode, targetInData } from './references';
-import { TABLES, type Site, type Sites, type TableKind } from './tables';
+import { isExecutable, isFunction, type ModuleSection } from './module';
+import { covering, describe, fieldOf, isRelative, nameOf, sameFunction, targetInCode, targetInData } from './references';
+import { TABLES, isTable, type Site, type Sites, type TableKind } from './tables';
 
 type Check = (context: Context, entry: Entry, site: Site) => void;
 
@@ -46,14 +46,7 @@ const CHECKS: Partial<Record<TableKind, Check>> = {
   traps(_, entry, site) {
     if (site.instruction.kind !== 'undefined') entry.add(`it points at ${entry.name(site)}, which is not ud2`);
   },
-  seals({ module }, entry, site) {
-    const starts = module.symbolsAt(site.section, site.offset).some(isFunction);
-    if (!starts || site.instruction.kind !== 'endbr') entry.add(`it points at ${entry.name(site)}, which is not an endbr64 at a function's start`);
-    for (const name of ['init_module', 'cleanup_module']) {
-      const symbol = module.symbol(name);
-      if (symbol?.section === site.section.index && symbol.value === site.offset) entry.add(`it seals ${name}, which the loader calls through a pointer`);
-    }
-  },
+  seals: checkSeal,
   paravirt({ code }, entry, site) {
     const length = entry.bytes[9]!;
     if (!code.isBoundary(site.section, site.offset + length) || length === 0) entry.add(`its ${length} bytes at ${entry.name(site)} are not whole instructions`);
@@ -81,6 +74,22 @@ export function branchName({ module }: Pick<Context, 'module'>, { section, instr
 }
 
 export const isIndirectThunk = (name: string | undefined): boolean => name !== undefined && /^__x86_indirect_(its_|call_|jump_)?thunk_/.test(name);
+
+/** The kernel overwrites a sealed endbr64, so that nothing may call the function through a pointer. */
+function checkSeal(context: Context, entry: Entry, site: Site): void {
+  const { module } = context;
+  const starts = module.symbolsAt(site.section, site.offset).some(isFunction);
+  if (!starts || site.instruction.kind !== 'endbr') entry.add(`it points at ${entry.name(site)}, which is not an endbr64 at a function's start`);
+  for (const rela of module.relas) {
+    if (rela.type === R_X86_64_NONE || module.sectionOf(rela.symbol) !== site.section || isTable(rela.section.name) || context.replacementPointers.has(`${rela.section.index}:${rela.offset}`)) continue;
+    const instruction = isExecutable(rela.section) ? context.code.covering(rela.section, rela.offset) : undefined;
+    if (instruction !== undefined && fieldOf(instruction, rela)?.kind === 'branch') continue;
+    const target = instruction === undefined ? targetInData(module, rela) : targetInCode(module, rela, instruction);
+    if (target.offset !== site.offset) continue;
+    entry.add(`it seals ${entry.name(site)}, whose address is taken at ${rela.section.name}+0x${rela.offset.toString(16)}`);
+    return;
+  }
+}
 
 function checkJumpLabel(context: Context, entry: Entry, site: Site): void {
   const { module } = context;

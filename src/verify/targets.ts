@@ -1,4 +1,4 @@
-import { R_X86_64_NONE, SHF_MERGE, SHF_STRINGS, STT_OBJECT } from '../elf';
+import { R_X86_64_NONE, SHF_ALLOC, SHF_MERGE, SHF_STRINGS, STT_OBJECT } from '../elf';
 import type { Instruction, OperandField } from './code';
 import type { Context } from './context';
 import { signed } from './findings';
@@ -98,6 +98,10 @@ function checkOwn(context: Context, rela: ModuleRela, target: Target & { in: 'mo
   const add = (message: string): void => findings.add('verify-target', place, message);
   const { section, offset } = target;
   const what = describe(module, target);
+  if ((section.flags & SHF_ALLOC) === 0) {
+    add(`it refers to ${what} in ${section.name}, which is not loaded`);
+    return;
+  }
   if (use.kind === 'call' || use.kind === 'jump') {
     checkBranch(context, rela.section, rela.offset, section, offset, use.kind);
     return;

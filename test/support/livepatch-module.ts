@@ -110,7 +110,7 @@ export function livepatchModule(): LivepatchFixture {
   draft.append('.return_sites', code(...['return', 'betaReturn', 'loaderReturn', 'cleanupReturn'].map(site)));
   draft.append('.retpoline_sites', code(site('indirect')));
   draft.append('.call_sites', code(...['callHelper', 'callAssist', 'callBeta', 'print', 'secret'].map(site)));
-  draft.append('.ibt_endbr_seal', code(site('beta')));
+  draft.append('.ibt_endbr_seal', code(site('alpha')));
 
   const table = draft.append('.data', code([ptr64('beta')], u64(7)), WA);
   draft.define({ name: 'own_table', section: '.data', type: STT_OBJECT, binding: STB_LOCAL, value: table, size: 16 });

@@ -75,7 +75,7 @@ export class Clones {
     const prefixes = this.prefixesOf(section).filter((prefix) => table.value[prefix]! < start && table.value[prefix]! + table.size[prefix]! === start);
     const from = Math.min(start - this.namelessPadding(symbol), ...prefixes.map((prefix) => table.value[prefix]!));
     const range = { section, start: from, end };
-    const target = this.sectionLike(section);
+    const target = this.sectionLike(section, 'both', object.entsize(section), this.dialect.sectionName(this.patched, symbol));
     const placed = this.copy(range, target, this.patched.name(symbol), object.align(section) || 1, this.patched.arch.gapByte);
     const clone = this.define(symbol, target, placed + start - from);
     for (const prefix of prefixes) this.output.define({ ...bodyName(this.patched, prefix), section: target, value: placed + table.value[prefix]! - from, size: table.size[prefix]! });
@@ -150,9 +150,9 @@ export class Clones {
   }
 
   /** The output's section with the attributes of a section of PATCHED. */
-  sectionLike(section: number, use: SectionUse = 'both', entsize = this.patched.object.entsize(section)): OutputSection {
+  sectionLike(section: number, use: SectionUse = 'both', entsize = this.patched.object.entsize(section), name = this.patched.object.name(section)): OutputSection {
     const { object } = this.patched;
-    return this.output.section({ name: object.name(section), type: object.type(section), flags: object.sectionFlags(section) & KEPT_FLAGS, entsize, use });
+    return this.output.section({ name, type: object.type(section), flags: object.sectionFlags(section) & KEPT_FLAGS, entsize, use });
   }
 
   /** As `sectionLike` for a table of entries: a mergeable section must say how large they are, which Clang 19's assembler does not. */

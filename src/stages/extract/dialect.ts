@@ -14,6 +14,8 @@ export interface BodyName {
 export interface Dialect {
   /** Symbols of the copy of a canonical symbol of PATCHED; references name the first one. */
   namesOf(patched: Side, symbol: number): BodyName[];
+  /** What the section of a function's copy is called, if not as it is in PATCHED. */
+  sectionName(patched: Side, symbol: number): string | undefined;
   /** Whether entries of a table of code addresses (`__mcount_loc`, `.discard.annotate_insn`) go along. */
   keepsTable(name: string): boolean;
   /** Whether jump labels may use keys of vmlinux: the livepatch core applied their relocations too late before Linux 5.8. */
@@ -22,6 +24,7 @@ export interface Dialect {
 
 export const KLP_DIALECT: Dialect = {
   namesOf: (patched, symbol) => [symbol, ...namesOf(patched.table, symbol).filter((alias) => alias !== symbol && !isOwnLabel(patched, alias))].map((name) => bodyName(patched, name)),
+  sectionName: () => undefined,
   keepsTable: () => true,
   jumpLabels: true,
 };

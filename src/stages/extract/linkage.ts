@@ -66,6 +66,8 @@ export class Linkage implements Links {
     const bits = table.sectionClass[table.section[symbol]!]!;
     const own = table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0;
     if (own && !table.has(symbol, Trait.FUNC)) return { kind: 'clone' };
+    // What the build fills in after linking (`.BTF_ids`), or drops.
+    if ((bits & SectionClass.DERIVED) !== 0) return this.refuse(symbol, from, at, 'which has its content in the running kernel only');
     const twin = originOf(pairing, symbol);
     if (twin !== 0) return this.existingLink(symbol, named, twin, from, at);
     if (table.has(symbol, Trait.OBJECT)) return { kind: 'clone' };

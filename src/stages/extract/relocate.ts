@@ -84,6 +84,9 @@ export class Relocator {
         else this.refuseReach(copy, at, reference.section, reference.offset, 'where no string begins and ends');
         return;
       }
+      case 'foreign':
+        this.refuseReach(copy, at, reference.section, reference.offset, 'where only another unit has a variable');
+        return;
       case 'place':
         this.toData(copy, reference, at);
     }

@@ -2,6 +2,7 @@ import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../e
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
 import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
+import { ownerOf } from './owner';
 
 /**
  * What a relocation of PATCHED refers to, in terms that hold wherever the target is copied.
@@ -13,8 +14,8 @@ export type Reference = { field: number; type: number; addend: number } & (
   /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0. */
   | { kind: 'symbol'; symbol: number; named: number; inside: number }
   | { kind: 'undefined' | 'absolute' | 'common'; symbol: number }
-  /** A place in a section that no symbol covers, or a string. */
-  | { kind: 'place' | 'string'; section: number; offset: number }
+  /** A place in a section that no symbol covers, or a string; `foreign`: one that only a static variable of another unit covers. */
+  | { kind: 'place' | 'string' | 'foreign'; section: number; offset: number }
 );
 
 /** The references from a range, in offset order. Relocations of type NONE refer to nothing: boot code rewrote their sites. */
@@ -30,7 +31,7 @@ export function referencesIn(side: Side, range: Range): Reference[] {
 }
 
 function resolve(side: Side, range: Range, words: Uint32Array, i: number, field: number): Reference {
-  const { table, object, arch, identity } = side;
+  const { table, object } = side;
   const symbol = words[i + R_SYM]!;
   if (symbol >= table.symbols) object.malformed(object.offset(range.section), `a rela of section ${range.section} names symbol ${symbol} of ${table.symbols}`);
   const type = words[i + R_TYPE]!;
@@ -49,13 +50,27 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
     const owner = table.size[symbol] === 0 && inCode(table.sectionClass[section]!) ? identity.coverAt(section, value) : 0;
     return { ...common, kind: 'symbol', symbol: table.canonical[symbol]!, named: symbol, inside: owner };
   }
-  // Only an instruction counts from its own end; a PC-relative word of a table means what it says.
-  const bias = inCode(table.sectionClass[range.section]!) && arch.isPcRelative(type) ? arch.bias(type) + tailAt(side, range, field) : 0;
+  const bias = biasOf(side, range, field, type);
   const offset = value + addend + bias;
   if (table.sectionClass[section]! & SectionClass.STRING) return { ...common, kind: 'string', section, offset, addend: -bias };
-  const owner = identity.objectAt(section, offset);
-  if (owner === 0) return { ...common, kind: 'place', section, offset, addend: -bias };
+  const owner = ownerOf(side, range, section, offset, () => placesFrom(side, range));
+  if (owner === 0 || owner === 'foreign') return { ...common, kind: owner === 0 ? 'place' : 'foreign', section, offset, addend: -bias };
   return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: offset - table.value[owner]! - bias };
+}
+
+/** Where the relocations of a range lead that name a section or a label. */
+function* placesFrom(side: Side, range: Range): Generator<readonly [section: number, offset: number]> {
+  const { table } = side;
+  for (const { words, at, offset } of side.relasIn(range)) {
+    const symbol = words[at + R_SYM]!;
+    if (symbol < table.symbols && table.kind[symbol] === Kind.PLACE) yield [table.section[symbol]!, table.value[symbol]! + s64(words, at + R_ADDEND) + biasOf(side, range, offset, words[at + R_TYPE]!)];
+  }
+}
+
+/** What the processor adds to a field: only an instruction counts from its own end, a PC-relative word of a table means what it says. */
+function biasOf(side: Side, range: Range, field: number, type: number): number {
+  const { table, arch } = side;
+  return inCode(table.sectionClass[range.section]!) && arch.isPcRelative(type) ? arch.bias(type) + tailAt(side, range, field) : 0;
 }
 
 function inCode(sectionClass: number): boolean {

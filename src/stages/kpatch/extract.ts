@@ -87,6 +87,14 @@ class KpatchDialect implements Dialect {
     return [first, ...others.map((name) => bodyName(patched, name))];
   }
 
+  /** A section that is called after its function keeps that name where the function gets the kernel's. */
+  sectionName(patched: Side, symbol: number): string | undefined {
+    const reported = this.reported.get(symbol);
+    const section = patched.sectionName(symbol);
+    const own = reported === undefined ? '' : patched.name(reported.named);
+    return reported !== undefined && own !== reported.name && section.endsWith(`.${own}`) ? section.slice(0, -own.length) + reported.name : undefined;
+  }
+
   keepsTable(name: string): boolean {
     return name !== '__mcount_loc' && !name.startsWith('.discard.');
   }

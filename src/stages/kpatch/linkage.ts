@@ -56,7 +56,7 @@ export class KpatchLinks implements Links {
     const { orig } = this.input;
     const [name] = this.origNames(origin, 0);
     const found = name === undefined ? undefined : this.lookUp(orig.name(name), name);
-    if (found === undefined || found.object !== this.input.objectName || (found.local !== (orig.table.info[name!]! >>> 4 === STB_LOCAL))) {
+    if (found === undefined || found.object !== this.input.objectName) {
       this.refusals.add('not-in-kernel', orig.name(origin), orig.sectionName(origin), undefined, `${orig.name(origin)} changed, and the symbol table of ${this.input.objectName} does not tell which of its symbols that is`);
       return undefined;
     }
@@ -91,9 +91,8 @@ export class KpatchLinks implements Links {
   private existing(symbol: number, named: number, twin: number, from: Copy, at: number): Link {
     const { orig, patched } = this.input;
     for (const name of this.origNames(twin, named)) {
-      const local = orig.table.info[name]! >>> 4 === STB_LOCAL;
       const found = this.lookUp(orig.name(name), name);
-      if (found === undefined ? local : found.local !== local) continue;
+      if (found === undefined && orig.table.info[name]! >>> 4 === STB_LOCAL) continue;
       return this.linkTo(found, orig.name(name), named, symbol);
     }
     const about = orig.name(twin);
@@ -134,6 +133,11 @@ export class KpatchLinks implements Links {
     const owner = this.exports.ownerOf(name);
     const [global, ...others] = parent.globals(name);
     if (global !== undefined && others.length === 0) return { object: objectName, symbol: parent.symbol(global), exported: owner !== undefined, local: false };
+    if (owner === undefined && global === undefined) {
+      // The link of an LTO kernel makes what nobody else refers to local.
+      const [local, ...namesakes] = parent.locals(name);
+      return local === undefined || namesakes.length > 0 || symbol === 0 ? undefined : { object: objectName, symbol: parent.symbol(local), exported: false, local: true };
+    }
     return owner === undefined || global !== undefined ? undefined : { object: owner, symbol: { name, address: 0n, size: 0, sympos: 0 }, exported: true, local: false };
   }
 

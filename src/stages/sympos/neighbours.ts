@@ -8,7 +8,8 @@ import { sectionFamily } from './section-family';
 /** A symbol of ORIG and where its neighbours say that it lies: between two entries of the listing, -1 for no bound. */
 interface Bracket {
   symbol: number;
-  family: string;
+  /** What keeps its inner order: the section, or the unit by its FILE symbol. */
+  whole: number;
   above: number;
   below: number;
 }
@@ -37,11 +38,13 @@ export class Neighbours implements Evidence {
     const { table } = this.orig;
     if (namesakes.some((other) => table.section[other]! >= table.sections)) return undefined;
     const bySection = this.assign(symbol, namesakes.map((other) => remembered(this.sectionBrackets, other, () => this.bySections(other))), entries);
-    const byUnit = this.assign(symbol, namesakes.map((other) => remembered(this.unitBrackets, other, () => this.byUnits(other))), entries);
+    // Two of one name in one unit are the compiler's, whose order another build need not keep.
+    const units = new Set(namesakes.map((other) => table.file[other]!));
+    const byUnit = units.size < namesakes.length ? undefined : this.assign(symbol, namesakes.map((other) => remembered(this.unitBrackets, other, () => this.byUnits(other))), entries);
     return bySection === undefined || byUnit === undefined || bySection === byUnit ? bySection ?? byUnit : undefined;
   }
 
-  /** The entry of `symbol` when the namesakes take the entries in their order; undefined where brackets are missing or contradict. */
+  /** The entry of `symbol` when the namesakes take the entries in their order; undefined where brackets are missing, contradict, or leave a choice. */
   private assign(symbol: number, brackets: ReadonlyArray<Bracket | undefined>, entries: readonly number[]): number | undefined {
     const ordered: Bracket[] = [];
     for (const bracket of brackets) {
@@ -49,25 +52,38 @@ export class Neighbours implements Evidence {
       ordered.push(bracket);
     }
     ordered.sort((a, b) => this.compare(a, b));
+    for (let i = 0; i < ordered.length; i++) if (!this.holds(ordered[i]!, entries[i]!) || !this.sameSize(ordered[i]!.symbol, entries[i]!)) return undefined;
+    const own = ordered.findIndex((bracket) => bracket.symbol === symbol);
+    return this.hasChoice(ordered, entries, own) ? undefined : entries[own];
+  }
+
+  private holds({ above, below }: Bracket, entry: number): boolean {
     const { listing } = this;
-    const holds = ({ above, below }: Bracket, entry: number): boolean => (above < 0 || listing.compare(above, entry) < 0) && (below < 0 || listing.compare(entry, below) < 0);
-    for (let i = 0; i < ordered.length; i++) {
-      const bracket = ordered[i]!;
-      if (!holds(bracket, entries[i]!) || !this.sameSize(bracket.symbol, entries[i]!)) return undefined;
-      // Within a family the order is the link's; between families only the brackets tell, which then must not allow the reverse.
-      for (let j = 0; j < i; j++) if (ordered[j]!.family !== bracket.family && holds(ordered[j]!, entries[i]!) && holds(bracket, entries[j]!)) return undefined;
+    return (above < 0 || listing.compare(above, entry) < 0) && (below < 0 || listing.compare(entry, below) < 0);
+  }
+
+  /**
+   * Whether the brackets allow the symbol another entry: it takes that of a second symbol, which takes that of a third, and so on
+   * back to its own. Linking keeps the order within a section; between sections, which a script may sort by name, only brackets tell.
+   */
+  private hasChoice(ordered: readonly Bracket[], entries: readonly number[], own: number): boolean {
+    const seen = new Set<number>();
+    const open = [own];
+    for (let i = open.pop(); i !== undefined; i = open.pop()) {
+      for (let j = 0; j < ordered.length; j++) {
+        if (j === i || ordered[j]!.whole === ordered[i]!.whole || (j !== own && seen.has(j)) || !this.holds(ordered[i]!, entries[j]!)) continue;
+        if (j === own) return true;
+        seen.add(j);
+        open.push(j);
+      }
     }
-    return entries[ordered.findIndex((bracket) => bracket.symbol === symbol)];
+    return false;
   }
 
   private compare(a: Bracket, b: Bracket): number {
-    const { listing } = this;
-    const { table } = this.orig;
-    if (a.family !== b.family) {
-      const first = a.above < 0 || b.above < 0 ? a.above - b.above : listing.compare(a.above, b.above);
-      if (first !== 0) return first;
-    } else if (a.above !== b.above && a.above >= 0 && b.above >= 0) return listing.compare(a.above, b.above);
-    return table.section[a.symbol]! - table.section[b.symbol]! || table.value[a.symbol]! - table.value[b.symbol]! || a.symbol - b.symbol;
+    if (a.whole !== b.whole && a.above !== b.above) return a.above < 0 || b.above < 0 ? a.above - b.above : this.listing.compare(a.above, b.above);
+    const { section, value } = this.orig.table;
+    return a.whole - b.whole || section[a.symbol]! - section[b.symbol]! || value[a.symbol]! - value[b.symbol]! || a.symbol - b.symbol;
   }
 
   private sameSize(symbol: number, entry: number): boolean {
@@ -94,10 +110,10 @@ export class Neighbours implements Evidence {
       }
       return -1;
     };
-    return { symbol, family, above: find(-1), below: find(1) };
+    return { symbol, whole: section, above: find(-1), below: find(1) };
   }
 
-  /** Neighbours in ORIG's units: local symbols of the family in the units before and behind; undefined for a symbol of no unit. */
+  /** Neighbours in ORIG's units: the local symbols of the family in the nearest units before and behind that have any; undefined for a symbol of no unit. */
   private byUnits(symbol: number): Bracket | undefined {
     const { table } = this.orig;
     const file = table.file[symbol]!;
@@ -105,16 +121,21 @@ export class Neighbours implements Evidence {
     const family = this.familyOf(table.section[symbol]!);
     const find = (step: 1 | -1): number => {
       let left = FARTHEST;
+      let bound = -1;
+      let unit = 0;
       for (let other = symbol; other > 0 && other < table.symbols && left-- > 0; other += step) {
-        if (table.info[other]! >>> 4 !== STB_LOCAL) break;
+        if (table.info[other]! >>> 4 !== STB_LOCAL || (unit !== 0 && table.file[other] !== unit)) break;
         const section = table.section[other]!;
         if (table.file[other] === file || section === 0 || section >= table.sections || table.size[other] === 0 || this.familyOf(section) !== family) continue;
         const entry = this.anchor(other);
-        if (entry >= 0) return entry;
+        if (entry < 0) continue;
+        // A symbol table need not list a unit's functions by address: all of them count.
+        unit = table.file[other]!;
+        if (bound < 0 || this.listing.compare(entry, bound) * step < 0) bound = entry;
       }
-      return -1;
+      return bound;
     };
-    return { symbol, family, above: find(-1), below: find(1) };
+    return { symbol, whole: file, above: find(-1), below: find(1) };
   }
 
   /** The entry of a symbol that both sides have once; -1 for others. */
