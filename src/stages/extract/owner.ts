@@ -1,7 +1,6 @@
 import { STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
-import { coverAt } from '../scan/covers';
 import { Trait } from '../scan';
 
 /** Whose a place is: a symbol's, nobody's (0), or, as far as the place alone tells, a static variable's of another unit, which cannot be meant. */
@@ -24,8 +23,8 @@ export function ownerOf(side: Side, user: Range, section: number, offset: number
   if (bits & SectionClass.CONSTANT && object.entsize(section) > 0) return 0;
   const found = identity.objectAt(section, offset);
   if ((bits & NEVER) !== 0 || table.coverStart[section + 1] === table.coverStart[section]) return found;
-  const covering = coverAt(table, section, offset);
-  const before = offset === table.value[found]! ? coverAt(table, section, offset - 1) : 0;
+  const covering = identity.coverAt(section, offset);
+  const before = offset === table.value[found]! ? identity.coverAt(section, offset - 1) : 0;
   const outside = found === 0 && (offset < 0 || offset >= object.size(section));
   const suspect = outside || before !== 0 || (found !== 0 && table.file[found] !== 0);
   const unit = suspect ? unitOf(side, user, places) : 0;
@@ -55,15 +54,15 @@ function nearOf({ table }: Side, section: number, offset: number, unit: number):
 
 /** The unit of the code or data in a range: its symbol's; of a global the one that all static data belongs to that it refers to. 0 if that is not known. */
 function unitOf(side: Side, { section, end }: Range, places: () => Iterable<readonly [section: number, offset: number]>): number {
-  const { table } = side;
-  const user = coverAt(table, section, end - 1);
+  const { table, identity } = side;
+  const user = identity.coverAt(section, end - 1);
   if (user !== 0 && table.info[user]! >>> 4 === STB_LOCAL) return table.file[user]!;
   let unit = 0;
   for (const [target, offset] of places()) {
-    const owner = target < table.sections ? coverAt(table, target, offset) : 0;
+    const owner = target < table.sections ? identity.coverAt(target, offset) : 0;
     const file = owner === 0 ? 0 : table.file[owner]!;
     // One that begins where another one ends proves nothing.
-    if (file === 0 || (table.value[owner] === offset && coverAt(table, target, offset - 1) !== 0)) continue;
+    if (file === 0 || (table.value[owner] === offset && identity.coverAt(target, offset - 1) !== 0)) continue;
     if (unit !== 0 && unit !== file) return 0;
     unit = file;
   }
