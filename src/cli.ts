@@ -16,6 +16,7 @@ export const COMMANDS: Record<string, Command.Class> = {
   get compare() { return (require('./commands/compare') as typeof import('./commands/compare')).default; },
   get correlate() { return (require('./commands/correlate') as typeof import('./commands/correlate')).default; },
   get 'create-diff-object'() { return (require('./commands/create-diff-object') as typeof import('./commands/create-diff-object')).default; },
+  get 'create-klp-module'() { return (require('./commands/create-klp-module') as typeof import('./commands/create-klp-module')).default; },
   get diff() { return (require('./commands/diff') as typeof import('./commands/diff')).default; },
   get doctor() { return (require('./commands/doctor') as typeof import('./commands/doctor')).default; },
   get explain() { return (require('./commands/explain') as typeof import('./commands/explain')).default; },

@@ -12,5 +12,6 @@ export { addChecksums, type ChecksumRequest } from './pipeline/klp-checksum';
 export { objtoolDiff, type ObjtoolDiffRequest } from './pipeline/objtool-diff';
 export { postLinkModule } from './pipeline/post-link';
 export { createDiffObject, type CreateDiffObjectRequest, type CreateDiffObjectResult } from './pipeline/create-diff-object';
+export { createKlpModule, type CreateKlpModuleRequest } from './pipeline/create-klp-module';
 export { structSizesFrom as kpatchStructSizes } from './livepatch/kpatch';
 export { verify, type PatchedFunction, type PatchedObject, type VerifyRequest, type VerifyResult } from './verify';

@@ -11,7 +11,7 @@ import { diagnosticOf, fileError, KlpflowError } from '../src/diagnostics';
 import { ElfObject, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
-  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeOutcome, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
+  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
   type RecordPlace, type SpecialRecord,
 } from '../src/records';
 import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
@@ -163,7 +163,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: assess({ ...input, traceable, pairing, orig, patched }) };
   },
 
-  extract({ pair, included, undecided, objectName, provenance, symvers, kernel }) {
+  extract({ pair, included, undecided, objectName, provenance, symvers, kernel, place }) {
     const { orig, patched, pairing } = sidesOf(pair);
     const listing = kernel === null ? null : read(kernel, KernelListing.open);
     const positions = new SymbolPositions(orig, objectName, listing);
@@ -173,7 +173,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     });
     // With the running kernel at hand it is proven that ORIG is that kernel's code.
     if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
-    return { answer: { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } } };
+    const answer = { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } };
+    mustBe(fileIdentity(pair.patched.path), pair.patched);
+    keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
+    return { answer };
   },
 
   explain({ pair, symbol, context }) {

@@ -1,6 +1,6 @@
 import { lastValueFrom } from 'rxjs';
 import type { Assessment } from '../stages/assess';
-import { decodeLivepatch, encodeLivepatch, loadHash, readRecords, writeRecords, type RecordPlace } from '../records';
+import { decodeLivepatch, loadHash, readRecords, type RecordPlace } from '../records';
 import { fileIdentity } from '../elf';
 import type { Flow } from './flow';
 import type { Identified } from './scan';
@@ -49,16 +49,13 @@ export class Extract {
     }
   }
 
-  /** Makes it, and records it. @throws KlpflowError for files that cannot be read */
+  /** Makes it anew. @throws KlpflowError for files that cannot be read */
   async make(pair: PairRef, { included, undecided, object: { name } }: Assessment): Promise<Extracted> {
-    const { symvers, kernel, orig, patched } = this;
-    const made = await lastValueFrom(this.flow.task(
-      'extract', null, 'extract', { pair, included, undecided, objectName: name, symvers, kernel, provenance: { orig: orig.digest, patched: patched.digest } },
+    const { symvers, kernel, orig, patched, place } = this;
+    return lastValueFrom(this.flow.task(
+      'extract', null, 'extract', { pair, included, undecided, objectName: name, symvers, kernel, provenance: { orig: orig.digest, patched: patched.digest }, place },
       ({ object }) => ({ items: included.length, bytes: object.length }),
     ));
-    await loadHash();
-    writeRecords(this.place, 'livepatch', [encodeLivepatch(made)]);
-    return made;
   }
 }
 

@@ -99,7 +99,7 @@ export interface Tasks {
     task: {
       pair: PairRef; included: IncludedFunction[]; undecided: number[]; objectName: string; provenance: Provenance;
       /** Module.symvers, and what lists the running kernel's symbols; files as they were when the run began. */
-      symvers: InputFile; kernel: InputFile | null;
+      symvers: InputFile; kernel: InputFile | null; place: RecordPlace;
     };
     answer: { object: Uint8Array; findings: ExtractFindings };
   };

@@ -63,6 +63,13 @@ export function unpack(kernel: Kernel, pair: string): { orig: string; patched: s
   return { orig: join(to, 'orig.o'), patched: join(to, pair, 'patched.o'), expected };
 }
 
+/** Files of a kernel besides its objects; unpack a pair first. */
+export function kernelFiles(kernel: Kernel): { symvers: string; vmlinux: string; btf: string; template: string } {
+  const at = join(UNPACKED, kernel);
+  const image = join(at, 'vmlinux');
+  return { symvers: join(at, 'Module.symvers'), vmlinux: existsSync(image) ? image : join(at, 'kallsyms.txt'), btf: join(at, 'types.btf'), template: join(CORPUS, kernel, 'template.ko') };
+}
+
 /** What a comparison by names needs of a result's function. */
 export interface Listed {
   name: string;

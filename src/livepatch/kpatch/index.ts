@@ -1,4 +1,5 @@
 export { ParentExports } from './exports';
+export { klpModule, type KlpModuleOptions } from './klp-module';
 export { Messages, childName } from './messages';
 export type { KpatchObject } from './object';
 export { ParentSymbols } from './parent-symbols';

@@ -1,0 +1,22 @@
+import { ElfObject } from '../elf';
+import { writeAtomically } from '../elf/output-file';
+import { klpModule, structSizesFrom } from '../livepatch/kpatch';
+
+export interface CreateKlpModuleRequest {
+  input: string;
+  output: string;
+  /** Make `.klp.arch` sections (kernels before 5.8). */
+  archSections: boolean;
+  /** For PARA_STRUCT_SIZE. */
+  environment: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Turns a patch module that kpatch-build linked into a livepatch module.
+ * @throws KlpflowError for files that cannot be read, are no such module, or cannot be written
+ */
+export async function createKlpModule({ input, output, archSections, environment }: CreateKlpModuleRequest): Promise<void> {
+  const { PARA_STRUCT_SIZE } = environment;
+  const { paravirt_patch_site: paraSize } = structSizesFrom({ PARA_STRUCT_SIZE });
+  await writeAtomically(output, klpModule(ElfObject.open(input), { archSections, paraSize }).chunks());
+}
