@@ -47,7 +47,7 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   const kind = table.kind[symbol]!;
   if (kind !== Kind.PLACE && kind !== Kind.STRING) {
     // A label inside a function (`entry_SYSCALL_64_after_hwframe`).
-    const owner = table.size[symbol] === 0 && inCode(table.sectionClass[section]!) ? identity.coverAt(section, value) : 0;
+    const owner = table.size[symbol] === 0 && inCode(table.sectionClass[section]!) ? side.identity.coverAt(section, value) : 0;
     return { ...common, kind: 'symbol', symbol: table.canonical[symbol]!, named: symbol, inside: owner };
   }
   const bias = biasOf(side, range, field, type);
