@@ -6,10 +6,12 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { KlpflowError } from '../src/diagnostics';
 import { ElfObject, SHT_NOBITS } from '../src/elf';
-import { writeKlpObject } from '../src/livepatch/klp';
+import { postLink as finish, writeKlpObject } from '../src/livepatch/klp';
 import { CORPUS, skipWithout, unavailable } from './support/corpus';
 import { sample } from './support/livepatch-sample';
+import { mutate } from './support/mutate';
 import { objtoolKlp, skipWithoutObjtool } from './support/objtool';
 import { readelf, readelfComplaints } from './support/readelf';
 import { running, type Ran } from './support/run-klpflow';
@@ -95,6 +97,24 @@ describe('a module with klp relocations', () => {
     expect(await postLink(module)).toMatchObject({ status: 255, stderr: expect.stringMatching(/error: objtool: .*lies outside \.text\.foo/) });
     expect(readFileSync(module).equals(bytes)).toBe(true);
   });
+});
+
+test('a damaged module ends in an error that says where, or in a module; never in a crash', async () => {
+  const whole = readFileSync(await linked('whole.ko'));
+  const outcomes = { made: 0, refused: 0 };
+  for (let seed = 0; seed < 1000; seed++) {
+    const { bytes, done } = mutate(whole, seed);
+    writeFileSync(at('mutant.ko'), bytes);
+    try {
+      finish(ElfObject.open(at('mutant.ko')));
+      outcomes.made++;
+    } catch (thrown) {
+      expect(thrown, `${seed}: ${done.join()}`).toBeInstanceOf(KlpflowError);
+      outcomes.refused++;
+    }
+  }
+  expect(outcomes.made).toBeGreaterThan(200);
+  expect(outcomes.refused).toBeGreaterThan(200);
 });
 
 test('a module without klp relocations is left alone', async () => {

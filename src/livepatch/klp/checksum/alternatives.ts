@@ -18,10 +18,10 @@ export interface Alternative {
 export interface Replacement {
   /** Feature and flags of the alt_instr. */
   feature: number;
-  /** Bytes: the end of the replacement in its section, and of what it replaces in its own. */
+  /** Where the replacement ends in its section. */
   end: number;
-  origSection: number;
-  origEnd: number;
+  /** What it replaces; nested ALTERNATIVE()s replace the longest of their originals. */
+  replaced: { section: number; start: number; end: number };
 }
 
 /** Layouts of Linux 7.2, which are also those of 6.12. */
@@ -63,8 +63,7 @@ export class Alternatives {
     const bytes = elf.content(table);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     if (bytes.length % size !== 0) elf.malformed(elf.offset(table), `${name} holds ${bytes.length} bytes, not entries of ${size}`);
-    let nested: Replacement[] = [];
-    let latest = { section: -1, offset: -1 };
+    let replaced = { section: -1, start: -1, end: -1 };
     for (let at = 0; at < bytes.length; at += size) {
       const site = this.target(table, at + SITE) ?? elf.malformed(elf.offset(table) + at, `an entry of ${name} names no instruction`);
       const empty = kind === AlternativeKind.INSTRUCTIONS && bytes[at + LENGTH] === 0;
@@ -72,15 +71,12 @@ export class Alternatives {
       if (target.offset >= EXTABLE_BIAS) target.offset -= EXTABLE_BIAS;
       const alternative: Alternative = { kind, ...target };
       if (kind === AlternativeKind.INSTRUCTIONS) {
-        // Nested ALTERNATIVE()s replace the longest of their originals.
-        if (site.section !== latest.section || site.offset !== latest.offset) nested = [];
-        const group = { feature: view.getUint32(at + FEATURE, true), end: target.offset + bytes[at + LENGTH]!, origSection: site.section, origEnd: site.offset + bytes[at + ORIG_LENGTH]! };
-        nested.push(group);
-        const end = Math.max(...nested.map(({ origEnd }) => origEnd));
-        for (const each of nested) each.origEnd = end;
+        const end = site.offset + bytes[at + ORIG_LENGTH]!;
+        if (site.section === replaced.section && site.offset === replaced.start) replaced.end = Math.max(replaced.end, end);
+        else replaced = { section: site.section, start: site.offset, end };
+        const group = { feature: view.getUint32(at + FEATURE, true), end: target.offset + bytes[at + LENGTH]!, replaced };
         alternative.group = group;
         if (!empty) this.replacements.set(target.section, target.offset, group);
-        latest = site;
       }
       const known = this.bySite.get(site.section, site.offset);
       if (known === undefined) this.bySite.set(site.section, site.offset, [alternative]);

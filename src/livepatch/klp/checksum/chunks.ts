@@ -12,9 +12,10 @@ export class Chunks {
   }
 
   bytes(content: Uint8Array, start = 0, end = content.length): void {
-    this.reserve(end - start);
-    this.buffer.set(content.subarray(start, end), this.length);
-    this.length += end - start;
+    const part = content.subarray(start, end);
+    this.reserve(part.length);
+    this.buffer.set(part, this.length);
+    this.length += part.length;
     this.onChunk();
   }
 

@@ -48,6 +48,7 @@ export class Code {
   *of(func: number): Generator<Site> {
     const { symbols } = this;
     let site = this.at(symbols.section[func]!, symbols.value(func));
+    let inColdPart = false;
     while (site !== undefined) {
       yield site;
       const owner = this.functionOf(site);
@@ -58,7 +59,8 @@ export class Code {
         continue;
       }
       const cold = symbols.coldPart[owner]!;
-      if (cold === 0) return;
+      if (cold === 0 || inColdPart) return;
+      inColdPart = true;
       site = this.at(symbols.section[cold]!, symbols.value(cold));
     }
   }

@@ -116,7 +116,7 @@ function resolveBranch(
     if (called !== 0) return { symbol: called };
   } else if (replacement !== undefined && target === replacement.end) {
     // Behind the replacement goes on what it replaced.
-    [target, targetSection] = [replacement.origEnd, replacement.origSection];
+    [target, targetSection] = [replacement.replaced.end, replacement.replaced.section];
   }
   const destination = code.at(targetSection, target);
   if (destination === undefined) return undefined;
