@@ -48,13 +48,6 @@ const LISTED_OTHERWISE: Record<string, { changed?: string; new?: string; why: st
 
 /** What klpflow refuses and why kpatch does not, unless it does too. */
 const REFUSED: Record<string, { why: string; pairs: string[] }> = {
-  'special-entry-size': {
-    why: '.parainstructions ends without its last entry\'s padding, so that no size divides it; kpatch copes',
-    pairs: [
-      'x86_64/altinstr_aux', 'x86_64/convert-global-local', 'x86_64/data-read-mostly', 'x86_64/ignore-missing-ftracehook-issue-1091',
-      'x86_64/jump-label-issue-946', 'x86_64/replace-section-references', 'x86_64/special-static', 'x86_64/tracepoints-section',
-    ],
-  },
   'init-change': {
     why: 'kpatch refuses these too',
     pairs: [
