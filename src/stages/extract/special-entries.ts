@@ -85,7 +85,7 @@ function loadInstead(input: CopyInput, linkage: Links, clones: Clones, refusals:
   if (link.kind === 'import') copy.section.relas.push({ offset, type: R_X86_64_PC32, symbol: clones.output.reference(link.name, patched.table.info[variable]!), addend: -4 });
   else if (link.kind === 'klp') clones.output.klpRelas.push({ section: copy.section, offset, type: R_X86_64_PC32, target: clones.output.klpSymbol(link.target), addend: -4 });
   else if (link.kind === 'clone') copy.section.relas.push({ offset, type: R_X86_64_PC32, symbol: clones.of(variable) ?? clones.object(variable), addend: -4 });
-  else refusals.add('runtime-constant', copy.name, patched.object.name(copy.range.section), site, `${copy.name} holds ${constant.variable} in its code, and nothing tells where the running kernel has that variable`);
+  else if (input.undecided.has(variable)) refusals.add('runtime-constant', copy.name, patched.object.name(copy.range.section), site, `${copy.name} holds ${constant.variable} in its code, and nothing tells which one of ORIG that is`);
 }
 
 /** The 8-byte variables that `X` of `runtime_ptr_X` can mean: a static one of the function's own unit, else globals, else the only static one. */
