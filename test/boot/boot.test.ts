@@ -1,0 +1,170 @@
+/**
+ * Livepatches in the kernels they are for: each is loaded, takes effect, is taken back and unloaded, and the kernel has nothing to say
+ * against it. What a wrong module does otherwise shows only there: a missing table entry is a processor's fault, a wrong position
+ * another function patched.
+ */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { CORPUS, KERNELS, kernelFiles, pairsOf, skipWithout, unavailable, unpack, type Kernel } from '../support/corpus';
+import { running } from '../support/run-klpflow';
+import { tempFolder } from '../support/temp-folder';
+import { CHARACTER_DEVICE, DIRECTORY, PROGRAM, TEXT, cpio, type CpioEntry } from './cpio';
+import { initScript, type Trial } from './init';
+import { boot, type Booted } from './qemu';
+import { complaints, readReport, type Report, type TrialReport } from './report';
+import { rewrittenSites } from './sites';
+
+const folder = tempFolder();
+const BUSYBOX = '/bin/busybox';
+const IMAGES: Record<Kernel, string> = { 'linux-7.2-thinlto': 'bzImage', 'debian-6.12-gcc': 'vmlinuz' };
+
+/** Processors and options that make the kernel write different code at the sites that a module's tables name. */
+const VARIANTS = [
+  { name: 'as it is', cpu: 'max', append: '' },
+  { name: 'mitigations=off', cpu: 'max', append: 'mitigations=off' },
+  { name: 'retpolines and return thunks', cpu: 'Skylake-Client', append: 'spectre_v2=retpoline retbleed=stuff' },
+] as const;
+
+/** Return thunks and what `retbleed=stuff` puts in their place. */
+const SYMBOLS = ['__x86_return_thunk', 'call_depth_return_thunk', '__x86_indirect_thunk_array', '__x86_indirect_call_thunk_array', '__x86_indirect_jump_thunk_array'];
+
+interface Expectation {
+  run: string;
+  before?: string;
+  beforeNot?: string;
+  after: string;
+}
+
+function missing(kernel: Kernel): string | undefined {
+  const reason = unavailable(kernel, true);
+  if (reason !== undefined) return reason;
+  if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined) return 'there is no qemu-system-x86_64 here (Debian package qemu-system-x86)';
+  if (!existsSync(BUSYBOX)) return `there is no ${BUSYBOX} here (Debian package busybox-static)`;
+  return spawnSync('gcc', ['--version']).error !== undefined ? 'there is no gcc here' : undefined;
+}
+
+describe.each(KERNELS)('%s', (kernel) => {
+  const reason = missing(kernel);
+  beforeEach((context) => skipWithout(context, reason));
+  const expectedOf = (pair: string): { verdict: string; boot: Expectation | null } => JSON.parse(readFileSync(join(CORPUS, kernel, 'pairs', pair, 'expected.json'), 'utf8'));
+  const pairs = reason === undefined ? pairsOf(kernel).filter((pair) => expectedOf(pair).verdict === 'patchable') : [];
+  const trials: Trial[] = [];
+  /** Modules that could not be made, with klpflow's words. */
+  const unmade = new Map<string, string>();
+
+  beforeAll(async () => {
+    if (reason !== undefined) return;
+    for (const pair of pairs) {
+      const { orig, patched } = unpack(kernel, pair);
+      const { symvers, vmlinux, btf, template } = kernelFiles(kernel);
+      const out = join(folder, `${kernel}-${pair}.ko`);
+      const ran = await running(['diff', orig, patched, '-o', out, '--symvers', symvers, '--vmlinux', vmlinux, '--btf', btf, '--template', template, '--run-dir', join(folder, 'run', kernel), '--progress', 'none']);
+      if (ran.status === 0) trials.push({ ...trialOf(pair, out), run: commandOf(pair, expectedOf(pair).boot!), livepatch: true, sites: rewrittenSites(out) });
+      else unmade.set(pair, ran.stdout + ran.stderr);
+    }
+    const template = join(folder, `${kernel}.ko`);
+    copyFileSync(join(CORPUS, kernel, 'template.ko'), template);
+    trials.unshift({ ...trialOf('template', template), run: 'cat /proc/modules', livepatch: false, sites: [] });
+  });
+
+  test('every patchable pair gives a module', () => {
+    expect(pairs.length).toBeGreaterThan(4);
+    expect([...unmade]).toEqual([]);
+  });
+
+  describe.each(VARIANTS)('$name', ({ cpu, append, name }) => {
+    let booted: Booted;
+    let report: Report;
+
+    beforeAll(async () => {
+      if (reason !== undefined) return;
+      const image = join(CORPUS, kernel, IMAGES[kernel]);
+      booted = await boot({ image, initramfs: initramfs(trials), append, cpu, folder: join(folder, `${kernel}-${cpu}-${append.length}`) });
+      report = readReport(booted.report);
+    }, 400_000);
+
+    test('the guest comes to its end', () => {
+      // A kernel that stops half-way has told nothing wrong about the trials it never made.
+      const tail = [booted.qemu, booted.log, booted.report].map((text) => text.slice(-6000)).join('\n-----\n');
+      expect({ done: report.done, hung: booted.hung }, tail).toEqual({ done: true, hung: false });
+      expect([...report.trials.keys()].sort()).toEqual(trials.map((trial) => trial.name).sort());
+    });
+
+    test('the kernel has nothing to say against the modules', () => {
+      expect(booted.log).toContain('klpflow trial');
+      expect(complaints(booted.log)).toEqual([]);
+    });
+
+    test('an ordinary module of this kernel is loaded and unloaded', () => {
+      // Otherwise a failure of a livepatch might be the guest's.
+      const { steps, before, after } = report.trials.get('template')!;
+      expect(steps).toEqual(['loaded', 'unloaded']);
+      expect(after).not.toEqual(before);
+    });
+
+    describe.each(pairs.length === 0 ? ['none'] : pairs)('%s', (pair) => {
+      test('patches, is taken back and unloaded', () => {
+        const trial: TrialReport | undefined = report.trials.get(pair);
+        const said = booted.log.replaceAll('\r', '').split(`klpflow trial ${pair}\n`)[1]?.split('klpflow trial')[0] ?? '';
+        expect(trial?.steps, said).toEqual(['loaded', 'patched', 'unpatched', 'unloaded']);
+        const { before, beforeNot, after } = expectedOf(pair).boot!;
+        const matches = (text: string | undefined, pattern: string): boolean => new RegExp(pattern, 'm').test(text ?? '');
+        for (const [phase, text] of [['before', trial!.before], ['restored', trial!.restored]] as const) {
+          if (before !== undefined) expect({ phase, text, matches: matches(text, before) }).toMatchObject({ matches: true });
+          if (beforeNot !== undefined) expect({ phase, text, matches: matches(text, beforeNot) }).toMatchObject({ matches: false });
+        }
+        expect({ text: trial!.after, matches: matches(trial!.after, after) }, said).toMatchObject({ matches: true });
+        if (pair === 'new-function-static-local') expect([trial!.before, trial!.after, trial!.restored].map(domainName)).toEqual(['(none)', expect.stringMatching(/^call-4\d$/), '(none)']);
+      });
+    });
+
+    test('the kernel rewrote the modules\' code as it does its own', () => {
+      const memory = trials.flatMap((trial) => (report.trials.get(trial.name)?.memory ?? []).map((read, i) => ({ trial, site: trial.sites[i]!, read })));
+      expect(memory.length).toBe(trials.flatMap(({ sites }) => sites).length);
+      expect(memory.filter(({ read }) => !/^([0-9a-f]{2})+$/.test(read.bytes))).toEqual([]);
+      void name;
+    });
+  });
+
+  function commandOf(pair: string, { run }: Expectation): string {
+    return pair === 'new-function-static-local' ? `${run}; echo "domainname $(/bin/guest domainname)"` : run;
+  }
+});
+
+function domainName(text: string | undefined): string | undefined {
+  return /^domainname (.*)$/m.exec(text ?? '')?.[1];
+}
+
+function trialOf(name: string, path: string): Pick<Trial, 'name' | 'moduleName' | 'module'> {
+  const module = readFileSync(path);
+  return { name, module, moduleName: /\0name=([^\0]+)\0/.exec(module.toString('latin1'))![1]! };
+}
+
+let program: Buffer | undefined;
+
+/** The helper program, compiled at the first call. @throws with the compiler's words */
+function guestProgram(): Buffer {
+  if (program === undefined) {
+    const out = join(folder, 'guest');
+    const ran = spawnSync('gcc', ['-static', '-O1', '-Wall', '-Werror', '-o', out, join(__dirname, 'guest.c')], { encoding: 'utf8' });
+    if (ran.status !== 0) throw new Error(`gcc: ${ran.stderr}`);
+    program = readFileSync(out);
+  }
+  return program;
+}
+
+function initramfs(trials: readonly Trial[]): Buffer {
+  const directories = ['bin', 'dev', 'proc', 'sys', 'tmp', 'trial'].map((path): CpioEntry => ({ path, mode: DIRECTORY }));
+  return cpio([
+    ...directories,
+    { path: 'dev/console', mode: CHARACTER_DEVICE, device: [5, 1] },
+    { path: 'bin/busybox', mode: PROGRAM, content: readFileSync(BUSYBOX) },
+    { path: 'bin/guest', mode: PROGRAM, content: guestProgram() },
+    { path: 'init', mode: PROGRAM, content: Buffer.from(initScript(trials, SYMBOLS)) },
+    ...trials.flatMap(({ name, module, run }): CpioEntry[] => [
+      { path: `trial/${name}.ko`, mode: TEXT, content: module }, { path: `trial/${name}.run`, mode: TEXT, content: Buffer.from(`${run}\n`) },
+    ]),
+  ]);
+}

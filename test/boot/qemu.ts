@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Boot {
+  /** bzImage or vmlinuz. */
+  image: string;
+  initramfs: Uint8Array;
+  /** Appended to the kernel's command line. */
+  append: string;
+  /** QEMU's name of the processor. */
+  cpu: string;
+  /** Where the guest's serial ports are written to. */
+  folder: string;
+}
+
+/** What came out of a guest's serial ports. */
+export interface Booted {
+  /** The first port: kernel messages. */
+  log: string;
+  /** The second port: what `/init` told. */
+  report: string;
+  /** QEMU's own words. */
+  qemu: string;
+  /** The watchdog ended it. */
+  hung: boolean;
+  seconds: number;
+}
+
+/** Software emulation boots in some 15 s; a machine that does other work needs several times that. */
+const WATCHDOG_MS = 300_000;
+
+/** Boots a kernel in software emulation until it restarts itself. */
+export async function boot({ image, initramfs, append, cpu, folder }: Boot): Promise<Booted> {
+  mkdirSync(folder, { recursive: true });
+  const [initrd, log, report] = ['initramfs.cpio', 'console', 'report'].map((name) => join(folder, name)) as [string, string, string];
+  writeFileSync(initrd, initramfs);
+  const started = performance.now();
+  const child = spawn('qemu-system-x86_64', [
+    '-accel', 'tcg', '-cpu', cpu, '-m', '1024', '-kernel', image, '-initrd', initrd, '-append', `console=ttyS0 panic=-1 ${append}`.trim(),
+    '-display', 'none', '-no-reboot', '-nodefaults', '-monitor', 'none', '-serial', `file:${log}`, '-serial', `file:${report}`,
+  ], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let qemu = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (qemu += text));
+  let hung = false;
+  const watchdog = setTimeout(() => {
+    hung = true;
+    child.kill('SIGKILL');
+  }, WATCHDOG_MS);
+  await new Promise<void>((resolve, reject) => child.on('error', reject).on('close', () => resolve()));
+  clearTimeout(watchdog);
+  return { log: readFileSync(log, 'latin1'), report: readFileSync(report, 'latin1'), qemu, hung, seconds: (performance.now() - started) / 1000 };
+}
