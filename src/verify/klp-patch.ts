@@ -1,6 +1,6 @@
 import { SHF_ALLOC, SHF_WRITE } from '../elf';
 import type { Context } from './context';
-import { SIZES, functionAt, isBlank, pointerAt, stringAt, strideOf, type Spot } from './klp-structs';
+import { functionAt, isBlank, isBlankBut, layoutOf, pointerAt, stringAt, strideOf, type Spot } from './klp-structs';
 import { nameOf, targetInCode } from './references';
 
 export interface PatchedFunction {
@@ -38,7 +38,7 @@ export function checkKlpPatch(context: Context): PatchedObject[] {
     if (target.in === 'module' && (target.section.flags & (SHF_ALLOC | SHF_WRITE)) === (SHF_ALLOC | SHF_WRITE)) candidates.push({ section: target.section, offset: target.offset });
   }
   if (!calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module does not call klp_enable_patch');
-  const patch = candidates.find((candidate) => isThisModule(context, candidate)) ?? candidates[0];
+  const patch = candidates.find((candidate) => isThisModule(context, moved(candidate, layoutOf(context).klp_patch.at.mod))) ?? candidates[0];
   if (patch === undefined || !calls) {
     if (module.section('.init.klp_objects') !== undefined) findings.add('verify-not-checked', undefined, 'klp_patch: the module builds it at load time from .init.klp_objects, as kernels from 6.19 on do');
     else if (calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module refers to no klp_patch');
@@ -52,20 +52,22 @@ function isThisModule({ module }: Context, place: Spot): boolean {
   return target !== null && nameOf(module, target) === '__this_module';
 }
 
+const moved = ({ section, offset }: Spot, by: number): Spot => ({ section, offset: offset + by });
+
 function checkPatch(context: Context, patch: Spot): PatchedObject[] {
   const { findings, types } = context;
-  const add = (message: string, at = 0): void => findings.add('verify-klp-struct', { section: patch.section, offset: patch.offset + at }, message);
+  const add = (message: string, at = 0): void => findings.add('verify-klp-struct', moved(patch, at), message);
   if (types === null) findings.add('verify-not-checked', undefined, 'the sizes of klp_patch, klp_object and klp_func: no --btf was given');
-  const size = types?.get('klp_patch')?.size ?? SIZES.klp_patch;
+  const { size, at } = layoutOf(context).klp_patch;
   if (!checkPlace(context, patch, size, 'klp_patch')) return [];
-  if (!isThisModule(context, patch)) add('klp_patch.mod is not __this_module');
-  const objects = pointerAt(context, { ...patch, offset: patch.offset + 8 });
-  if (pointerAt(context, { ...patch, offset: patch.offset + 16 }) === null && !isBlank(context, { ...patch, offset: patch.offset + 16 }, 8)) add('klp_patch.states is neither a pointer nor zero', 16);
-  if (patch.section.bytes[patch.offset + 24]! > 1) add('klp_patch.replace is neither 0 nor 1', 24);
-  if (!isBlank(context, { ...patch, offset: patch.offset + 25 }, size - 25)) add('klp_patch is not zero behind replace', 25);
+  if (!isThisModule(context, moved(patch, at.mod))) add('klp_patch.mod is not __this_module', at.mod);
+  const objects = pointerAt(context, moved(patch, at.objs));
+  if (pointerAt(context, moved(patch, at.states)) === null && !isBlank(context, moved(patch, at.states), 8)) add('klp_patch.states is neither a pointer nor zero', at.states);
+  if (patch.section.bytes[patch.offset + at.replace]! > 1) add('klp_patch.replace is neither 0 nor 1', at.replace);
+  if (!isBlankBut(context, patch, size, [[at.mod, 8], [at.objs, 8], [at.states, 8], [at.replace, 1]])) add('members of klp_patch are set that the kernel fills in');
   checkSymbol(context, patch, size, 'klp_patch');
   if (objects?.in !== 'module') {
-    add('klp_patch.objs points at no array of this module', 8);
+    add('klp_patch.objs points at no array of this module', at.objs);
     return [];
   }
   return checkObjects(context, { section: objects.section, offset: objects.offset });
@@ -88,13 +90,13 @@ function checkSymbol({ module, findings }: Context, { section, offset }: Spot, s
   if (symbol !== undefined && symbol.size !== size) findings.add('verify-klp-struct', { section, offset }, `${symbol.name} has ${symbol.size} bytes, ${what} has ${size}`);
 }
 
-/** Elements of an array up to the first that is all zero; null where it is not ended within the section. */
-function walk(context: Context, array: Spot, stride: number, what: string, external: number): Spot[] | null {
+/** Elements of an array up to the first whose `external` members, of 8 bytes each, are zero; null where it is not ended within the section. */
+function walk(context: Context, array: Spot, stride: number, what: string, external: readonly number[]): Spot[] | null {
   const { section } = array;
   const elements: Spot[] = [];
   for (let offset = array.offset; elements.length < MOST; offset += stride) {
     if (offset < 0 || offset + stride > section.bytes.length) break;
-    if (isBlank(context, { section, offset }, external)) {
+    if (external.every((at) => isBlank(context, { section, offset: offset + at }, 8))) {
       if (!isBlank(context, { section, offset }, stride)) context.findings.add('verify-klp-struct', { section, offset }, `the terminator of the ${what} array is not all zero`);
       checkSymbol(context, array, (elements.length + 1) * stride, `${elements.length} ${what} and the terminator`);
       return elements;
@@ -107,24 +109,25 @@ function walk(context: Context, array: Spot, stride: number, what: string, exter
 
 function checkObjects(context: Context, array: Spot): PatchedObject[] {
   const { findings } = context;
-  const stride = strideOf(context, 'klp_object', array, 8) ?? SIZES.klp_object;
+  const { size, at } = layoutOf(context).klp_object;
+  const stride = strideOf(context, 'klp_object', array, at.funcs) ?? size;
   if (!checkPlace(context, array, stride, 'klp_object')) return [];
   const found: PatchedObject[] = [];
-  for (const object of walk(context, array, stride, 'klp_object', 16) ?? []) {
-    const add = (message: string, at = 0): void => findings.add('verify-klp-struct', { section: object.section, offset: object.offset + at }, message);
-    const pointer = pointerAt(context, object);
+  for (const object of walk(context, array, stride, 'klp_object', [at.name, at.funcs]) ?? []) {
+    const add = (message: string, member = 0): void => findings.add('verify-klp-struct', moved(object, member), message);
+    const pointer = pointerAt(context, moved(object, at.name));
     const name = pointer === null ? 'vmlinux' : stringAt(pointer);
-    if (pointer === null && !isBlank(context, object, 8)) add('klp_object.name is neither a pointer nor zero (which means vmlinux)');
-    if (name === undefined || !/^[^.]{1,55}$/.test(name) || (pointer !== null && name === 'vmlinux')) add(name === undefined ? 'klp_object.name points at no string' : `klp_object.name is "${name}": a module's run-time name is meant`);
+    if (pointer === null && !isBlank(context, moved(object, at.name), 8)) add('klp_object.name is neither a pointer nor zero (which means vmlinux)', at.name);
+    if (name === undefined || !/^[^.]{1,55}$/.test(name) || (pointer !== null && name === 'vmlinux')) add(name === undefined ? 'klp_object.name points at no string' : `klp_object.name is "${name}": a module's run-time name is meant`, at.name);
     if (found.some((other) => other.name === name)) add(`two klp_object are called ${name}`);
-    for (let callback = 16; callback < 48; callback += 8) {
-      const target = pointerAt(context, { ...object, offset: object.offset + callback });
-      if (target === null ? !isBlank(context, { ...object, offset: object.offset + callback }, 8) : functionAt(context, target) === undefined) add('a callback is not a function of this module', callback);
+    for (let callback = at.callbacks; callback < at.callbacks + 32; callback += 8) {
+      const target = pointerAt(context, moved(object, callback));
+      if (target === null ? !isBlank(context, moved(object, callback), 8) : functionAt(context, target) === undefined) add('a callback is not a function of this module', callback);
     }
-    if (!isBlank(context, { ...object, offset: object.offset + 48 }, stride - 48)) add('klp_object is not zero behind its callbacks', 48);
-    const funcs = pointerAt(context, { ...object, offset: object.offset + 8 });
+    if (!isBlankBut(context, object, stride, [[at.name, 8], [at.funcs, 8], [at.callbacks, 32]])) add('members of klp_object are set that the kernel fills in');
+    const funcs = pointerAt(context, moved(object, at.funcs));
     if (funcs?.in !== 'module') {
-      add('klp_object.funcs points at no array of this module', 8);
+      add('klp_object.funcs points at no array of this module', at.funcs);
       continue;
     }
     found.push({ name: name ?? '', functions: checkFuncs(context, name ?? '', { section: funcs.section, offset: funcs.offset }) });
@@ -134,22 +137,23 @@ function checkObjects(context: Context, array: Spot): PatchedObject[] {
 }
 
 function checkFuncs(context: Context, object: string, array: Spot): PatchedFunction[] {
-  const { findings } = context;
-  const stride = strideOf(context, 'klp_func', array, 8) ?? SIZES.klp_func;
+  const { findings, module } = context;
+  const { size, at } = layoutOf(context).klp_func;
+  const stride = strideOf(context, 'klp_func', array, at.new_func) ?? size;
   if (!checkPlace(context, array, stride, 'klp_func')) return [];
   const found: PatchedFunction[] = [];
-  for (const func of walk(context, array, stride, 'klp_func', 24) ?? []) {
+  for (const func of walk(context, array, stride, 'klp_func', [at.old_name, at.new_func, at.old_sympos]) ?? []) {
     const { section, offset } = func;
-    const pointer = pointerAt(context, func);
+    const pointer = pointerAt(context, moved(func, at.old_name));
     const name = pointer === null ? undefined : stringAt(pointer);
-    context.replacementPointers.add(`${section.index}:${offset + 8}`);
-    const replacement = functionAt(context, pointerAt(context, { section, offset: offset + 8 }));
-    const view = Buffer.from(section.bytes.buffer, section.bytes.byteOffset + offset, stride);
-    const sympos = view.readUInt32LE(16);
-    if (name === undefined || name === '' || name.length >= 512) findings.add('verify-klp-struct', { section, offset }, 'klp_func.old_name points at no name');
-    if (replacement === undefined) findings.add('verify-klp-func', { section, offset: offset + 8 }, `the replacement of ${name ?? '?'} is not the start of a sized function of this module, whose size the kernel looks up`);
-    if (context.module.relasIn(section, offset + 16, offset + stride).length > 0 || view.readUInt32LE(20) !== 0 || !isBlank(context, { section, offset: offset + 24 }, stride - 24)) findings.add('verify-klp-struct', { section, offset }, 'klp_func is not zero behind old_sympos');
-    if (found.some((other) => other.name === name && (other.sympos || 1) === (sympos || 1))) findings.add('verify-klp-func', { section, offset }, `${name}, position ${sympos}, is there twice`);
+    context.replacementPointers.add(`${section.index}:${offset + at.new_func}`);
+    const replacement = functionAt(context, pointerAt(context, moved(func, at.new_func)));
+    const [sympos, high] = new Uint32Array(section.bytes.slice(offset + at.old_sympos, offset + at.old_sympos + 8).buffer) as unknown as [number, number];
+    if (name === undefined || name === '' || name.length >= 512) findings.add('verify-klp-struct', moved(func, at.old_name), 'klp_func.old_name points at no name');
+    if (replacement === undefined) findings.add('verify-klp-func', moved(func, at.new_func), `the replacement of ${name ?? '?'} is not the start of a sized function of this module, whose size the kernel looks up`);
+    if (high !== 0 || module.relaAt(section, offset + at.old_sympos) !== undefined) findings.add('verify-klp-struct', moved(func, at.old_sympos), 'klp_func.old_sympos is no position');
+    if (!isBlankBut(context, func, stride, [[at.old_name, 8], [at.new_func, 8], [at.old_sympos, 8]])) findings.add('verify-klp-struct', func, 'members of klp_func are set that the kernel fills in');
+    if (found.some((other) => other.name === name && (other.sympos || 1) === (sympos || 1))) findings.add('verify-klp-func', func, `${name}, position ${sympos}, is there twice`);
     if (name !== undefined) checkOld(context, object, name, sympos, func);
     found.push({ name: name ?? '', sympos, replacement: replacement?.name ?? null });
   }

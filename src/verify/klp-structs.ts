@@ -37,21 +37,59 @@ export function functionAt({ module }: Pick<Context, 'module'>, target: Target |
   return symbol && { name: nameOf(module, target) ?? symbol.name, section, value: symbol.value, size: symbol.size };
 }
 
-export const SIZES = { klp_patch: 200, klp_object: 168, klp_func: 152 } as const;
 const SMALLEST = 32;
+
+/** The public members of the livepatch structures: bytes from each one's start, and sizes. */
+export interface KlpLayout {
+  klp_patch: Struct<'mod' | 'objs' | 'states' | 'replace'>;
+  klp_object: Struct<'name' | 'funcs' | 'callbacks'>;
+  klp_func: Struct<'old_name' | 'new_func' | 'old_sympos'>;
+}
+
+interface Struct<Member extends string> {
+  size: number;
+  at: Record<Member, number>;
+}
+
+/** As they are in every release so far; only the sizes depend on the configuration. */
+const USUAL: KlpLayout = {
+  klp_patch: { size: 200, at: { mod: 0, objs: 8, states: 16, replace: 24 } },
+  klp_object: { size: 168, at: { name: 0, funcs: 8, callbacks: 16 } },
+  klp_func: { size: 152, at: { old_name: 0, new_func: 8, old_sympos: 16 } },
+};
+
+/** The layout that BTF says, where it is given. */
+export function layoutOf({ types }: Pick<Context, 'types'>): KlpLayout {
+  const read = <Member extends string>(name: keyof KlpLayout, usual: Struct<Member>): Struct<Member> => {
+    const layout = types?.get(name);
+    const at = Object.fromEntries(Object.entries<number>(usual.at).map(([member, offset]) => [member, layout?.members.get(member) ?? offset])) as Record<Member, number>;
+    return { size: layout?.size ?? usual.size, at };
+  };
+  return { klp_patch: read('klp_patch', USUAL.klp_patch), klp_object: read('klp_object', USUAL.klp_object), klp_func: read('klp_func', USUAL.klp_func) };
+}
+
+/** Whether nothing of a structure is set but these members, each given by offset and width. */
+export function isBlankBut(context: Pick<Context, 'module'>, { section, offset }: Spot, size: number, members: ReadonlyArray<readonly [at: number, width: number]>): boolean {
+  let end = 0;
+  for (const [at, width] of [...members, [size, 0] as const].sort(([a], [b]) => a - b)) {
+    if (at > end && !isBlank(context, { section, offset: offset + end }, at - end)) return false;
+    end = Math.max(end, at + width);
+  }
+  return true;
+}
 
 /**
  * Bytes of an element of the array at `array`, whose elements have a pointer at `pointer`: by BTF, else by the distance
  * of the first two, else by the size of the array's own symbol, which counts the terminator. Null where nothing tells.
  */
-export function strideOf({ module, types }: Pick<Context, 'module' | 'types'>, struct: keyof typeof SIZES, array: Spot, pointer: number): number | null {
+export function strideOf({ module, types }: Pick<Context, 'module' | 'types'>, struct: keyof KlpLayout, array: Spot, pointer: number): number | null {
   const known = types?.get(struct)?.size;
   if (known !== undefined) return known;
   const { section, offset } = array;
   const symbol = module.symbolsIn(section).find(({ value, size }) => value === offset && size > 0);
   const end = symbol === undefined ? section.size : Math.min(section.size, offset + symbol.size);
   for (let size = SMALLEST; offset + size < end; size += 8) {
-    if (pointerAt({ module }, { section, offset: offset + size + pointer }) !== null && isBlank({ module }, { section, offset: offset + 24 }, 0)) return looksRepeated(size) ? size : null;
+    if (pointerAt({ module }, { section, offset: offset + size + pointer }) !== null) return looksRepeated(size) ? size : null;
   }
   return symbol !== undefined && symbol.size % 16 === 0 && symbol.size >= 2 * SMALLEST ? symbol.size / 2 : null;
 

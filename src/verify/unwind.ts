@@ -74,6 +74,10 @@ function checkSection({ module, findings }: Context, section: ModuleSection, ent
     // Aliases have one place.
     if (value > latest) end = next;
     latest = value;
+    if (isPrefixName(name)) {
+      const cover = entries[lastUpTo(entries, value)];
+      if (cover === undefined || (cover.at < end && !(starts.has(end) && cover.word === start)) || cover.word === END) findings.add('verify-unwind', { section, offset: value }, `${name} has no ORC entry at its start`);
+    }
     if (isFunction(symbol)) {
       const cover = entries[lastUpTo(entries, value)];
       // An entry of the function in front holds on only where that one reaches up to this one, and the state is that of a function's start.

@@ -61,13 +61,9 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
   compareTables(context, pairs);
 }
 
-function relasOf(object: ReferenceObject, original: ReferenceSymbol): Map<number, ReferenceRela> {
-  const relas = new Map<number, ReferenceRela>();
-  for (const rela of object.relas(original.section)) {
-    const at = rela.offset - original.value;
-    if (at >= 0 && at < original.size && rela.type !== R_X86_64_NONE) relas.set(at, rela);
-  }
-  return relas;
+function relasOf(object: ReferenceObject, { section, value, size }: ReferenceSymbol): Map<number, ReferenceRela> {
+  const relas = object.relas(section, (offset) => offset >= value && offset < value + size).filter(({ type }) => type !== R_X86_64_NONE);
+  return new Map(relas.map((rela) => [rela.offset - value, rela]));
 }
 
 /** Places of a function that boot code fills in, and with which variable's value: entries of `runtime_ptr_X`. */
@@ -75,8 +71,7 @@ function constantsOf(object: ReferenceObject, original: ReferenceSymbol): Map<nu
   const found = new Map<number, string>();
   for (const section of object.sections(CONSTANTS)) {
     const variable = object.elf.name(section).slice(CONSTANTS.length);
-    for (const rela of object.relas(section)) {
-      if (object.sectionOf(rela.symbol) !== original.section) continue;
+    for (const rela of object.relas(section, (_, symbol) => object.sectionOf(symbol) === original.section)) {
       const at = object.symbol(rela.symbol).value + rela.addend - original.value;
       if (at >= 0 && at < original.size) found.set(at, variable);
     }

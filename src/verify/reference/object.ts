@@ -80,12 +80,18 @@ export class ReferenceObject {
     return section < this.elf.sectionCount ? section : 0;
   }
 
-  /** Relocations of a section, in no order. */
-  *relas(section: number): Generator<ReferenceRela> {
+  /** Relocations of a section, in no order, of those that `wanted` lets through by offset and symbol. */
+  relas(section: number, wanted: (offset: number, symbol: number) => boolean): ReferenceRela[] {
+    const found: ReferenceRela[] = [];
     for (const from of this.relaSections.get(section) ?? []) {
       const words = this.elf.relas(from);
-      for (let at = 0; at < words.length; at += RELA_WORDS) yield { offset: u64(words, at + R_OFFSET), type: words[at + R_TYPE]!, symbol: words[at + R_SYM]!, addend: s64(words, at + R_ADDEND) };
+      for (let at = 0; at < words.length; at += RELA_WORDS) {
+        const offset = u64(words, at + R_OFFSET);
+        const symbol = words[at + R_SYM]!;
+        if (wanted(offset, symbol)) found.push({ offset, type: words[at + R_TYPE]!, symbol, addend: s64(words, at + R_ADDEND) });
+      }
     }
+    return found;
   }
 
   /** Named symbols of some sections, read in one pass over the table. */

@@ -89,15 +89,15 @@ function readTargets(kind: TableKind, object: ReferenceObject, found: ReadonlyMa
 function readTable(context: Context, table: Table, object: ReferenceObject, section: number, wanted: ReadonlySet<number>, found: Map<number, Map<number, ObjectEntry[]>>): void {
   const { elf } = object;
   const bytes = elf.content(section);
-  const relas = new Map<number, ReferenceRela>();
-  for (const rela of object.relas(section)) relas.set(rela.offset, rela);
-  const measured = elf.name(section) === '__bug_table' ? bugEntrySize(bytes.length, new Set(relas.keys())) : undefined;
+  const measured = elf.name(section) === '__bug_table' ? bugEntrySize(bytes.length, new Set(object.relas(section, () => true).map(({ offset }) => offset))) : undefined;
   const size = entrySize(context, table, { entsize: elf.entsize(section) }, measured);
-  for (let offset = 0; offset + size <= bytes.length; offset += size) {
-    const site = relas.get(offset);
-    if (site === undefined || !wanted.has(object.sectionOf(site.symbol))) continue;
-    const { section: code, value } = object.symbol(site.symbol);
-    put(found, code, value + site.addend, { object, section, offset, bytes: bytes.subarray(offset, offset + size), relas });
+  // A kernel's tables have a million relocations, of which a livepatch needs a few dozen.
+  const sites = object.relas(section, (offset, symbol) => offset % size === 0 && offset + size <= bytes.length && wanted.has(object.sectionOf(symbol)));
+  const entries = new Set(sites.map(({ offset }) => offset));
+  const relas = new Map(object.relas(section, (offset) => entries.has(offset - (offset % size))).map((rela) => [rela.offset, rela]));
+  for (const { offset, symbol, addend } of sites) {
+    const { section: code, value } = object.symbol(symbol);
+    put(found, code, value + addend, { object, section, offset, bytes: bytes.subarray(offset, offset + size), relas });
   }
 }
 
@@ -188,6 +188,6 @@ function replacementRelas(object: ReferenceObject, section: number): readonly Re
   let known = RELAS.get(object);
   if (known === undefined) RELAS.set(object, (known = new Map()));
   let list = known.get(section);
-  if (list === undefined) known.set(section, (list = [...object.relas(section)]));
+  if (list === undefined) known.set(section, (list = object.relas(section, () => true)));
   return list;
 }
