@@ -20,19 +20,15 @@ export function isPrintkIndexEntry(name: string): boolean {
   return /(?:^|\.)_entry(?:_ptr)?(?:$|\.)/.test(name);
 }
 
-/** Name prefixes of padding before a function; such a symbol goes with the function behind it. */
-export const FUNCTION_PREFIXES = ['__pfx_', '__cfi_', '__pi___pfx_', '__pi___cfi_'] as const;
-
-/** `__initcall__kmod_...` and `__initstub__kmod_...` count source lines in their names. */
-export const NUMBERED_INIT_PREFIXES = ['__initcall__', '__initstub__'] as const;
-
 /** The function whose cold part this is: the text before `.cold`, or undefined. */
 export function coldParent(name: string): string | undefined {
   const at = name.indexOf('.cold');
   return at > 0 && !name.startsWith('.klp.sym') ? name.slice(0, at) : undefined;
 }
 
+const COMPILER_CONSTANT = /^(?:\.L|\.str|__const\.|switch\.table\.|__compound_literal\.|\.compoundliteral)/;
+
 /** Promoted compiler-made constants (`.str.7.llvm.123`, `.L__const.f.x`): the number means nothing, the content decides. */
 export function isCompilerConstant(name: string): boolean {
-  return name.startsWith('.L') || name.startsWith('.str.') || name.startsWith('.str') || name.startsWith('__const.') || name.startsWith('switch.table.') || name.startsWith('__compound_literal.') || name.startsWith('.compoundliteral');
+  return COMPILER_CONSTANT.test(name);
 }

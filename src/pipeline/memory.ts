@@ -7,8 +7,7 @@ import { readFileSync } from 'node:fs';
 export function memoryNow(): number {
   try {
     const status = readFileSync('/proc/self/status', 'latin1');
-    const kilobytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
-    const bytes = (kilobytes('RssAnon') + kilobytes('RssShmem')) * 1024;
+    const bytes = (Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0) + Number(/^RssShmem:\s+(\d+)/m.exec(status)?.[1] ?? 0)) * 1024;
     if (bytes > 0) return bytes;
   } catch {
     // Not Linux.

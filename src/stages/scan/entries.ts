@@ -31,14 +31,14 @@ export interface UnknownEntrySize {
 
 /** The special sections of an object with their entry sizes; those of unknown size go to `unknown`. */
 export function specialTables(identity: Identity, sizes: StructSizes, unknown: UnknownEntrySize[]): SpecialTable[] {
-  const { object, table, relas } = identity;
+  const { object, table } = identity;
   const tables: SpecialTable[] = [];
   for (let i = 0; i < table.roleCount; i++) {
     const section = table.roles[i]!;
     const special = table.sectionSpecial[section]!;
     if (special === 0 || special >= FIRST_ROLE) continue;
     const rules = special === RUNTIME_SPECIAL ? runtimeSection(object.name(section)) : SPECIAL_SECTIONS[special - 1]!;
-    const size = entrySize(object, table, relas, section, rules, sizes);
+    const size = entrySize(identity, section, rules, sizes);
     if (size > 0) tables.push({ section, special, rules, size, meaning: rules.meaning(size), references: rules.references(size) });
     else unknown.push({ section: object.name(section), bytes: object.size(section) });
   }
@@ -55,12 +55,15 @@ export function openTable({ rules: words, code }: Identity, { section, special, 
   code.openTable();
 }
 
-/** Calls `visit` for every entry whose site lies in a known function, in section order. The entry is one object that the next call overwrites. */
-export function forEachEntry(identity: Identity, special: SpecialTable, visit: (entry: SpecialEntry) => void): void {
+/**
+ * Calls `visit` for every entry whose site lies in a known function, or in the function `only`, in section order. The entry is one object
+ * that the next call overwrites.
+ */
+export function forEachEntry(identity: Identity, special: SpecialTable, visit: (entry: SpecialEntry) => void, only = 0): void {
   openTable(identity, special);
   const { words, at } = identity.relas.select(special.section, 0, identity.object.size(special.section));
   const entry: SpecialEntry = { owner: 0, site: 0, start: 0, relas: { words, at: 0, stop: 0 } };
-  while (identity.code.nextEntry() !== 0) {
+  while (identity.code.nextEntry(only) !== 0) {
     const [owner, site, start, first, last] = identity.entry as unknown as [number, number, number, number, number];
     entry.owner = owner;
     entry.site = site;

@@ -24,8 +24,10 @@ export interface Code {
   digestCovers(from: number, to: number): void;
   digestRange(section: number, start: number, end: number): number;
   digestTarget(symbol: number, section: number, offset: number, type: number, addend: number, tail: number): number;
+  fits(section: number, size: number, site: number, known: number): number;
+  annotatedSize(section: number, annotations: number): number;
   openTable(): void;
-  nextEntry(): number;
+  nextEntry(only: number): number;
   digestEntry(): number;
   digestEntries(): void;
   markTargets(section: number, trait: number): void;

@@ -33,6 +33,7 @@ export { longName } from './names';
 export { extended, stringsEnd, stringsStart, symtab } from './symbols';
 export { branch, digests, tails } from './identity';
 export { markTargets, openTable, rules } from './entries';
+export { annotatedSize, fits } from './entry-size';
 
 // The table, in this order.
 export { classifySections } from './sections';
@@ -83,9 +84,11 @@ export function digestTarget(symbol: u32, section: u32, offset: f64, type: u32, 
   return digest;
 }
 
-/** Goes to the next entry of the open table and leaves its numbers in `entry`; false at the end. */
-export function nextEntry(): bool {
-  if (!entries.nextEntry()) return false;
+/** Goes to the next entry of the open table, or that of the function `only`, and leaves its numbers in `entry`; false at the end. */
+export function nextEntry(only: u32): bool {
+  do {
+    if (!entries.nextEntry()) return false;
+  } while (only != 0 && entries.owner != only);
   store<f64>(entry, entries.owner);
   store<f64>(entry, <f64>entries.site, 8);
   store<f64>(entry, <f64>entries.start, 16);

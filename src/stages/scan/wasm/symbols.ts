@@ -144,11 +144,13 @@ function classify(symbol: u32, type: u32, local: bool, text: usize, sized: bool)
   store<u8>(symbolCell(kindColumn, symbol, 0), <u8>kind);
 }
 
+/** Padding before a function: such a symbol goes with the function behind it. */
 function isPrefixName(text: usize): bool {
   const end = base.end;
   return base.holds(text, end, '__pfx_') || base.holds(text, end, '__cfi_') || base.holds(text, end, '__pi___pfx_') || base.holds(text, end, '__pi___cfi_');
 }
 
+/** `__initcall__kmod_...` and `__initstub__kmod_...` count source lines in their names. */
 function isNumberedInit(text: usize): bool {
   return base.holds(text, base.end, '__initcall__') || base.holds(text, base.end, '__initstub__');
 }
