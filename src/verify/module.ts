@@ -1,7 +1,10 @@
 import {
   ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS,
-  SHT_RELA, STT_FUNC, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
+  SHT_RELA, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
 } from '../elf';
+import { PlacedSymbols, type ModuleSymbol } from './symbols';
+
+export { isFunction, isPrefixName, type ModuleSymbol } from './symbols';
 
 export interface ModuleSection {
   index: number;
@@ -16,17 +19,6 @@ export interface ModuleSection {
   size: number;
   /** Empty for NOBITS. */
   bytes: Uint8Array;
-}
-
-export interface ModuleSymbol {
-  index: number;
-  name: string;
-  type: number;
-  binding: number;
-  /** A section's index, or one of SHN_UNDEF, SHN_ABS, SHN_COMMON, SHN_LIVEPATCH. */
-  section: number;
-  value: number;
-  size: number;
 }
 
 export interface ModuleRela {
@@ -48,10 +40,7 @@ export class Module {
   /** All relocations of loaded sections, ordered by section and offset. */
   readonly relas: ModuleRela[] = [];
   private readonly relasBySection = new Map<number, ModuleRela[]>();
-  private readonly symbolsBySection = new Map<number, ModuleSymbol[]>();
-  private readonly functionsBySection = new Map<number, ModuleSymbol[]>();
-  /** For each symbol of a section the furthest end of it and those before it. */
-  private readonly reachBySection = new Map<number, Float64Array>();
+  private readonly symbolsBySection = new Map<number, PlacedSymbols>();
 
   /** @throws KlpflowError for every file that is not a well-formed ELF64 relocatable object */
   static open(path: string): Module {
@@ -64,7 +53,6 @@ export class Module {
     for (const section of this.sections) if (section.type === SHT_RELA) this.readRelas(section);
     for (const relas of this.relasBySection.values()) relas.sort((a, b) => a.offset - b.offset);
     for (const [, relas] of [...this.relasBySection].sort(([a], [b]) => a - b)) for (const rela of relas) this.relas.push(rela);
-    for (const symbols of this.symbolsBySection.values()) symbols.sort((a, b) => a.value - b.value || b.size - a.size);
   }
 
   get path(): string {
@@ -108,40 +96,22 @@ export class Module {
   }
 
   /** Named symbols of a section by value, the larger first. */
-  symbolsIn(section: ModuleSection): readonly ModuleSymbol[] {
-    return this.symbolsBySection.get(section.index) ?? [];
+  symbolsIn({ index }: ModuleSection): readonly ModuleSymbol[] {
+    return this.placed(index).symbols;
   }
 
-  functionsIn(section: ModuleSection): readonly ModuleSymbol[] {
-    let list = this.functionsBySection.get(section.index);
-    if (list === undefined) this.functionsBySection.set(section.index, (list = this.symbolsIn(section).filter(({ type }) => type === STT_FUNC)));
-    return list;
+  functionsIn({ index }: ModuleSection): readonly ModuleSymbol[] {
+    return this.placed(index).functions;
   }
 
   /** Named symbols that start at an offset. */
-  symbolsAt(section: ModuleSection, offset: number): ModuleSymbol[] {
-    const list = this.symbolsIn(section);
-    const found: ModuleSymbol[] = [];
-    for (let i = after(list, offset - 1); i < list.length && list[i]!.value === offset; i++) found.push(list[i]!);
-    return found;
+  symbolsAt({ index }: ModuleSection, offset: number): ModuleSymbol[] {
+    return this.placed(index).at(offset);
   }
 
   /** Sized symbols that an offset lies in. */
-  covering(section: ModuleSection, offset: number): ModuleSymbol[] {
-    const list = this.symbolsIn(section);
-    let reach = this.reachBySection.get(section.index);
-    if (reach === undefined) {
-      let most = 0;
-      this.reachBySection.set(section.index, (reach = Float64Array.from(list, ({ value, size }) => (most = Math.max(most, value + size)))));
-    }
-    const found: ModuleSymbol[] = [];
-    // Nothing before a symbol up to which all end in time can cover the offset.
-    for (let i = after(list, offset) - 1; i >= 0 && reach[i]! > offset; i--) if (list[i]!.value + list[i]!.size > offset) found.push(list[i]!);
-    return found;
-  }
-
-  get executable(): ModuleSection[] {
-    return this.sections.filter(isExecutable);
+  covering({ index }: ModuleSection, offset: number): ModuleSymbol[] {
+    return this.placed(index).covering(offset);
   }
 
   /** Strings `key=value` of `.modinfo`, in order. */
@@ -173,6 +143,7 @@ export class Module {
   private readSymbols(): void {
     const { elf } = this;
     const { symbols } = elf;
+    const bySection = new Map<number, ModuleSymbol[]>();
     for (let index = 0, at = 0; index < elf.symbolCount; index++, at += SYM_WORDS) {
       const info = symbols[at + ST_INFO]!;
       const plain = info >>> 16;
@@ -181,10 +152,15 @@ export class Module {
       const symbol: ModuleSymbol = { index, name: elf.symbolName(index), type: info & 0xf, binding: (info >>> 4) & 0xf, section, value: u64(symbols, at + ST_VALUE), size: u64(symbols, at + ST_SIZE) };
       this.symbols.push(symbol);
       if (symbol.name === '' || symbol.type === STT_SECTION || section === SHN_UNDEF || section >= SHN_LORESERVE) continue;
-      const known = this.symbolsBySection.get(section);
-      if (known === undefined) this.symbolsBySection.set(section, [symbol]);
+      const known = bySection.get(section);
+      if (known === undefined) bySection.set(section, [symbol]);
       else known.push(symbol);
     }
+    for (const [section, list] of bySection) this.symbolsBySection.set(section, new PlacedSymbols(list));
+  }
+
+  private placed(section: number): PlacedSymbols {
+    return this.symbolsBySection.get(section) ?? PlacedSymbols.NONE;
   }
 
   private readRelas(from: ModuleSection): void {
@@ -206,26 +182,6 @@ export class Module {
   }
 }
 
-/** The first symbol of a list behind an offset. */
-function after(list: readonly ModuleSymbol[], offset: number): number {
-  let low = 0;
-  for (let high = list.length; low < high; ) {
-    const middle = (low + high) >>> 1;
-    if (list[middle]!.value <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 export function isExecutable({ flags, type }: ModuleSection): boolean {
   return (flags & SHF_ALLOC) !== 0 && (flags & SHF_EXECINSTR) !== 0 && type !== SHT_NOBITS;
-}
-
-/** A kernel function's own symbol: not the padding before one (`__pfx_`, `__cfi_`). */
-export function isFunction({ type, name }: ModuleSymbol): boolean {
-  return type === STT_FUNC && !isPrefixName(name);
-}
-
-export function isPrefixName(name: string): boolean {
-  return name.startsWith('__pfx_') || name.startsWith('__cfi_');
 }
