@@ -1,5 +1,5 @@
 import {
-  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS,
+  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_NONE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS,
   SHT_RELA, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
 } from '../elf';
 import { PlacedSymbols, type ModuleSymbol } from './symbols';
@@ -37,8 +37,10 @@ export interface ModuleRela {
 export class Module {
   readonly sections: ModuleSection[] = [];
   readonly symbols: ModuleSymbol[] = [];
-  /** All relocations of loaded sections, ordered by section and offset. */
+  /** All relocations of loaded sections that do something, ordered by section and offset. */
   readonly relas: ModuleRela[] = [];
+  /** Places of those of type NONE, which only say what once was there, by `section:offset`. */
+  private readonly inert = new Set<string>();
   private readonly relasBySection = new Map<number, ModuleRela[]>();
   private readonly symbolsBySection = new Map<number, PlacedSymbols>();
 
@@ -79,6 +81,12 @@ export class Module {
 
   relaAt(section: ModuleSection, offset: number): ModuleRela | undefined {
     return this.relasIn(section, offset, offset + 1)[0];
+  }
+
+  /** Whether a relocation of type NONE stands in [start, end): objtool leaves one where it made a call of __fentry__ a NOP. */
+  wasRelocated({ index }: ModuleSection, start: number, end: number): boolean {
+    for (let offset = start; offset < end; offset++) if (this.inert.has(`${index}:${offset}`)) return true;
+    return false;
   }
 
   /** Relocations whose offset lies in [start, end). */
@@ -172,6 +180,10 @@ export class Module {
     const list = this.relasBySection.get(section.index) ?? [];
     this.relasBySection.set(section.index, list);
     for (let at = 0; at < words.length; at += RELA_WORDS) {
+      if (words[at + R_TYPE] === R_X86_64_NONE) {
+        this.inert.add(`${section.index}:${u64(words, at + R_OFFSET)}`);
+        continue;
+      }
       const symbol = this.symbols[words[at + R_SYM]!];
       if (symbol === undefined) return elf.malformed(elf.offset(from.index) + at * 4, `${from.name}: a relocation names symbol ${words[at + R_SYM]} of ${this.symbols.length}`);
       list.push({
