@@ -1,4 +1,4 @@
-import { R_X86_64_64, R_X86_64_NONE } from '../elf';
+import { R_X86_64_64 } from '../elf';
 import type { Context } from './context';
 import { isExecutable, isFunction, type ModuleSection } from './module';
 import { nameOf, targetInData, type Target } from './references';
@@ -17,7 +17,7 @@ export function pointerAt({ module }: Pick<Context, 'module'>, { section, offset
 
 /** Whether `size` bytes are there and neither hold anything nor are filled in. */
 export function isBlank({ module }: Pick<Context, 'module'>, { section, offset }: Spot, size: number): boolean {
-  if (module.relasIn(section, offset, offset + size).some(({ type }) => type !== R_X86_64_NONE)) return false;
+  if (module.relasIn(section, offset, offset + size).length > 0) return false;
   return section.bytes.subarray(offset, offset + size).every((byte) => byte === 0);
 }
 

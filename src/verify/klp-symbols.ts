@@ -14,7 +14,7 @@ export function checkKlpSymbols(context: Context): number {
     if (symbol.section !== SHN_LIVEPATCH && !isKlpName(symbol.name)) continue;
     count++;
     // A tombstone of the upstream chain is SHN_LIVEPATCH so that nobody resolves it; its relocations are of type NONE.
-    if (!isKlpName(symbol.name) && !module.relas.some((rela) => rela.symbol === symbol && rela.type !== 0)) continue;
+    if (!isKlpName(symbol.name) && !module.relas.some((rela) => rela.symbol === symbol)) continue;
     if (symbol.section !== SHN_LIVEPATCH) findings.add('verify-klp-symbol', { symbol }, `${symbol.name}: its section index is 0x${symbol.section.toString(16)}, not SHN_LIVEPATCH (0xff20)`);
     const name = parseKlpSymbol(symbol.name);
     if (name === undefined) {

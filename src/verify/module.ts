@@ -1,7 +1,10 @@
 import {
-  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS,
-  SHT_RELA, STT_FUNC, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
+  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_NONE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS,
+  SHT_RELA, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
 } from '../elf';
+import { PlacedSymbols, type ModuleSymbol } from './symbols';
+
+export { isFunction, isPrefixName, type ModuleSymbol } from './symbols';
 
 export interface ModuleSection {
   index: number;
@@ -16,17 +19,6 @@ export interface ModuleSection {
   size: number;
   /** Empty for NOBITS. */
   bytes: Uint8Array;
-}
-
-export interface ModuleSymbol {
-  index: number;
-  name: string;
-  type: number;
-  binding: number;
-  /** A section's index, or one of SHN_UNDEF, SHN_ABS, SHN_COMMON, SHN_LIVEPATCH. */
-  section: number;
-  value: number;
-  size: number;
 }
 
 export interface ModuleRela {
@@ -45,13 +37,12 @@ export interface ModuleRela {
 export class Module {
   readonly sections: ModuleSection[] = [];
   readonly symbols: ModuleSymbol[] = [];
-  /** All relocations of loaded sections, ordered by section and offset. */
+  /** All relocations of loaded sections that do something, ordered by section and offset. */
   readonly relas: ModuleRela[] = [];
+  /** Places of those of type NONE, which only say what once was there, by `section:offset`. */
+  private readonly inert = new Set<string>();
   private readonly relasBySection = new Map<number, ModuleRela[]>();
-  private readonly symbolsBySection = new Map<number, ModuleSymbol[]>();
-  private readonly functionsBySection = new Map<number, ModuleSymbol[]>();
-  /** For each symbol of a section the furthest end of it and those before it. */
-  private readonly reachBySection = new Map<number, Float64Array>();
+  private readonly symbolsBySection = new Map<number, PlacedSymbols>();
 
   /** @throws KlpflowError for every file that is not a well-formed ELF64 relocatable object */
   static open(path: string): Module {
@@ -64,7 +55,6 @@ export class Module {
     for (const section of this.sections) if (section.type === SHT_RELA) this.readRelas(section);
     for (const relas of this.relasBySection.values()) relas.sort((a, b) => a.offset - b.offset);
     for (const [, relas] of [...this.relasBySection].sort(([a], [b]) => a - b)) for (const rela of relas) this.relas.push(rela);
-    for (const symbols of this.symbolsBySection.values()) symbols.sort((a, b) => a.value - b.value || b.size - a.size);
   }
 
   get path(): string {
@@ -93,6 +83,12 @@ export class Module {
     return this.relasIn(section, offset, offset + 1)[0];
   }
 
+  /** Whether a relocation of type NONE stands in [start, end): objtool leaves one where it made a call of __fentry__ a NOP. */
+  wasRelocated({ index }: ModuleSection, start: number, end: number): boolean {
+    for (let offset = start; offset < end; offset++) if (this.inert.has(`${index}:${offset}`)) return true;
+    return false;
+  }
+
   /** Relocations whose offset lies in [start, end). */
   relasIn(section: ModuleSection, start: number, end: number): ModuleRela[] {
     const relas = this.relasOf(section);
@@ -108,40 +104,22 @@ export class Module {
   }
 
   /** Named symbols of a section by value, the larger first. */
-  symbolsIn(section: ModuleSection): readonly ModuleSymbol[] {
-    return this.symbolsBySection.get(section.index) ?? [];
+  symbolsIn({ index }: ModuleSection): readonly ModuleSymbol[] {
+    return this.placed(index).symbols;
   }
 
-  functionsIn(section: ModuleSection): readonly ModuleSymbol[] {
-    let list = this.functionsBySection.get(section.index);
-    if (list === undefined) this.functionsBySection.set(section.index, (list = this.symbolsIn(section).filter(({ type }) => type === STT_FUNC)));
-    return list;
+  functionsIn({ index }: ModuleSection): readonly ModuleSymbol[] {
+    return this.placed(index).functions;
   }
 
   /** Named symbols that start at an offset. */
-  symbolsAt(section: ModuleSection, offset: number): ModuleSymbol[] {
-    const list = this.symbolsIn(section);
-    const found: ModuleSymbol[] = [];
-    for (let i = after(list, offset - 1); i < list.length && list[i]!.value === offset; i++) found.push(list[i]!);
-    return found;
+  symbolsAt({ index }: ModuleSection, offset: number): ModuleSymbol[] {
+    return this.placed(index).at(offset);
   }
 
   /** Sized symbols that an offset lies in. */
-  covering(section: ModuleSection, offset: number): ModuleSymbol[] {
-    const list = this.symbolsIn(section);
-    let reach = this.reachBySection.get(section.index);
-    if (reach === undefined) {
-      let most = 0;
-      this.reachBySection.set(section.index, (reach = Float64Array.from(list, ({ value, size }) => (most = Math.max(most, value + size)))));
-    }
-    const found: ModuleSymbol[] = [];
-    // Nothing before a symbol up to which all end in time can cover the offset.
-    for (let i = after(list, offset) - 1; i >= 0 && reach[i]! > offset; i--) if (list[i]!.value + list[i]!.size > offset) found.push(list[i]!);
-    return found;
-  }
-
-  get executable(): ModuleSection[] {
-    return this.sections.filter(isExecutable);
+  covering({ index }: ModuleSection, offset: number): ModuleSymbol[] {
+    return this.placed(index).covering(offset);
   }
 
   /** Strings `key=value` of `.modinfo`, in order. */
@@ -173,6 +151,7 @@ export class Module {
   private readSymbols(): void {
     const { elf } = this;
     const { symbols } = elf;
+    const bySection = new Map<number, ModuleSymbol[]>();
     for (let index = 0, at = 0; index < elf.symbolCount; index++, at += SYM_WORDS) {
       const info = symbols[at + ST_INFO]!;
       const plain = info >>> 16;
@@ -181,10 +160,15 @@ export class Module {
       const symbol: ModuleSymbol = { index, name: elf.symbolName(index), type: info & 0xf, binding: (info >>> 4) & 0xf, section, value: u64(symbols, at + ST_VALUE), size: u64(symbols, at + ST_SIZE) };
       this.symbols.push(symbol);
       if (symbol.name === '' || symbol.type === STT_SECTION || section === SHN_UNDEF || section >= SHN_LORESERVE) continue;
-      const known = this.symbolsBySection.get(section);
-      if (known === undefined) this.symbolsBySection.set(section, [symbol]);
+      const known = bySection.get(section);
+      if (known === undefined) bySection.set(section, [symbol]);
       else known.push(symbol);
     }
+    for (const [section, list] of bySection) this.symbolsBySection.set(section, new PlacedSymbols(list));
+  }
+
+  private placed(section: number): PlacedSymbols {
+    return this.symbolsBySection.get(section) ?? PlacedSymbols.NONE;
   }
 
   private readRelas(from: ModuleSection): void {
@@ -196,6 +180,10 @@ export class Module {
     const list = this.relasBySection.get(section.index) ?? [];
     this.relasBySection.set(section.index, list);
     for (let at = 0; at < words.length; at += RELA_WORDS) {
+      if (words[at + R_TYPE] === R_X86_64_NONE) {
+        this.inert.add(`${section.index}:${u64(words, at + R_OFFSET)}`);
+        continue;
+      }
       const symbol = this.symbols[words[at + R_SYM]!];
       if (symbol === undefined) return elf.malformed(elf.offset(from.index) + at * 4, `${from.name}: a relocation names symbol ${words[at + R_SYM]} of ${this.symbols.length}`);
       list.push({
@@ -206,26 +194,6 @@ export class Module {
   }
 }
 
-/** The first symbol of a list behind an offset. */
-function after(list: readonly ModuleSymbol[], offset: number): number {
-  let low = 0;
-  for (let high = list.length; low < high; ) {
-    const middle = (low + high) >>> 1;
-    if (list[middle]!.value <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 export function isExecutable({ flags, type }: ModuleSection): boolean {
   return (flags & SHF_ALLOC) !== 0 && (flags & SHF_EXECINSTR) !== 0 && type !== SHT_NOBITS;
-}
-
-/** A kernel function's own symbol: not the padding before one (`__pfx_`, `__cfi_`). */
-export function isFunction({ type, name }: ModuleSymbol): boolean {
-  return type === STT_FUNC && !isPrefixName(name);
-}
-
-export function isPrefixName(name: string): boolean {
-  return name.startsWith('__pfx_') || name.startsWith('__cfi_');
 }

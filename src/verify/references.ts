@@ -1,11 +1,11 @@
-import { R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, SHN_LIVEPATCH, SHN_UNDEF, STT_FUNC } from '../elf';
+import { R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, SHN_LIVEPATCH, SHN_UNDEF, STT_FUNC } from '../elf';
 import type { Instruction, OperandField } from './code';
 import { parseKlpSymbol, type KlpName } from './klp-name';
 import { isFunction, type Module, type ModuleRela, type ModuleSection, type ModuleSymbol } from './module';
 
 /** Bytes that a relocation fills, by type; types that the x86 module loader does not know are absent. */
 export const WIDTHS: Readonly<Record<number, number>> = {
-  [R_X86_64_NONE]: 0, [R_X86_64_64]: 8, [R_X86_64_PC32]: 4, [R_X86_64_PLT32]: 4, [R_X86_64_32]: 4, [R_X86_64_32S]: 4, [R_X86_64_PC64]: 8,
+  [R_X86_64_64]: 8, [R_X86_64_PC32]: 4, [R_X86_64_PLT32]: 4, [R_X86_64_32]: 4, [R_X86_64_32S]: 4, [R_X86_64_PC64]: 8,
 };
 
 export const isRelative = (type: number): boolean => type === R_X86_64_PC32 || type === R_X86_64_PLT32 || type === R_X86_64_PC64;

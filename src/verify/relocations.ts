@@ -1,4 +1,4 @@
-import { R_X86_64_NONE, SHN_LIVEPATCH, SHT_NOBITS } from '../elf';
+import { SHN_LIVEPATCH, SHT_NOBITS } from '../elf';
 import type { Context } from './context';
 import { isExecutable, type ModuleRela, type ModuleSection } from './module';
 import { WIDTHS, describe, fieldOf, isRelative, targetInData } from './references';
@@ -10,8 +10,6 @@ export function checkRelocations(context: Context): void {
     let end = 0;
     let before: ModuleRela | undefined;
     for (const rela of module.relasOf(section)) {
-      // Boot-rewritten sites and tombstones keep a relocation that does nothing.
-      if (rela.type === R_X86_64_NONE) continue;
       const place = { section, offset: rela.offset };
       const width = WIDTHS[rela.type];
       if (width === undefined) {

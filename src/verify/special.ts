@@ -1,4 +1,4 @@
-import { R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64 } from '../elf';
+import { R_X86_64_PC32, R_X86_64_PC64 } from '../elf';
 import type { Context } from './context';
 import { entriesOf, opcode, type Entry } from './entries';
 import { isExecutable, isFunction, type ModuleSection } from './module';
@@ -36,7 +36,7 @@ const CHECKS: Partial<Record<TableKind, Check>> = {
   },
   calls({ module }, entry, site) {
     const { section, instruction } = site;
-    const traced = instruction.kind === 'nop' && instruction.length === 5 && module.relasIn(section, instruction.offset, instruction.offset + 5).length > 0;
+    const traced = instruction.kind === 'nop' && instruction.length === 5 && module.wasRelocated(section, instruction.offset, instruction.offset + 5);
     if (!(instruction.kind === 'call' && opcode(section, instruction) === 0xe8) && !traced) entry.add(`it points at ${entry.name(site)}, which is not a call`);
   },
   cfi({ module }, entry, site) {
@@ -81,7 +81,7 @@ function checkSeal(context: Context, entry: Entry, site: Site): void {
   const starts = module.symbolsAt(site.section, site.offset).some(isFunction);
   if (!starts || site.instruction.kind !== 'endbr') entry.add(`it points at ${entry.name(site)}, which is not an endbr64 at a function's start`);
   for (const rela of module.relas) {
-    if (rela.type === R_X86_64_NONE || module.sectionOf(rela.symbol) !== site.section || isTable(rela.section.name) || context.replacementPointers.has(`${rela.section.index}:${rela.offset}`)) continue;
+    if (module.sectionOf(rela.symbol) !== site.section || isTable(rela.section.name) || context.replacementPointers.has(`${rela.section.index}:${rela.offset}`)) continue;
     const instruction = isExecutable(rela.section) ? context.code.covering(rela.section, rela.offset) : undefined;
     if (instruction !== undefined && fieldOf(instruction, rela)?.kind === 'branch') continue;
     const target = instruction === undefined ? targetInData(module, rela) : targetInCode(module, rela, instruction);

@@ -1,4 +1,4 @@
-import { R_X86_64_NONE, SHF_ALLOC, SHF_MERGE, SHF_STRINGS, STT_OBJECT } from '../elf';
+import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS, STT_OBJECT } from '../elf';
 import type { Instruction, OperandField } from './code';
 import type { Context } from './context';
 import { signed } from './findings';
@@ -23,7 +23,6 @@ export function checkTargets(context: Context): void {
     if (isTable(section.name)) continue;
     const executable = isExecutable(section);
     for (const rela of module.relasOf(section)) {
-      if (rela.type === R_X86_64_NONE) continue;
       if (!executable) {
         checkTarget(context, rela, targetInData(module, rela), { kind: 'address', indexed: false });
         continue;

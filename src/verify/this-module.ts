@@ -1,4 +1,4 @@
-import { R_X86_64_64, R_X86_64_NONE, STT_FUNC } from '../elf';
+import { R_X86_64_64, STT_FUNC } from '../elf';
 import type { Context } from './context';
 import { hex } from './findings';
 import { isExecutable } from './module';
@@ -36,7 +36,7 @@ export function checkThisModule({ module, findings, types, template }: Context):
     if (rela.type !== R_X86_64_64 || !starts) add(`${called} is not a pointer to the start of a sized function`, rela.offset);
   }
   for (const rela of module.relasOf(section)) {
-    if (rela.type !== R_X86_64_NONE && !['init_module', 'cleanup_module'].includes(rela.symbol.name)) add(`a relocation to ${rela.symbol.name || 'a section'}: only init and exit are set in the file`, rela.offset);
+    if (!['init_module', 'cleanup_module'].includes(rela.symbol.name)) add(`a relocation to ${rela.symbol.name || 'a section'}: only init and exit are set in the file`, rela.offset);
   }
   const nonzero = section.bytes.findIndex((byte, at) => byte !== 0 && (at < NAME_AT || at >= NAME_AT + NAME_BYTES));
   if (nonzero >= 0) add('a byte outside the name is not zero', nonzero);

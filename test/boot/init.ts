@@ -1,3 +1,4 @@
+import { THUNKS } from './rewriting';
 import type { Site } from './sites';
 
 /** A module to load in the guest, and what to look at. */
@@ -24,7 +25,7 @@ function steps({ name, moduleName, livepatch, sites }: Trial): string {
     `if insmod /trial/${name}.ko 2>/tmp/error; then echo "@@ loaded ${name}"; else echo "@@ refused ${name} $(cat /tmp/error)"; fi`,
     ...(livepatch ? [`transition ${name}`] : []),
     phase('after'),
-    ...sites.map(({ kind, section, offset, length }) => `echo "@@ memory ${name} ${kind} ${section} ${offset} $(memory ${moduleName} ${section} ${offset} ${length})"`),
+    ...sites.map(({ kind, section, offset, length }) => `echo "@@ memory ${name} ${kind} $(memory ${moduleName} ${section} ${offset} ${length})"`),
     ...(livepatch ? [`disable ${name}`] : []),
     phase('restored'),
     `unload ${name} ${moduleName}`,
@@ -35,7 +36,7 @@ function steps({ name, moduleName, livepatch, sites }: Trial): string {
  * `/init` of the guest. The report goes to the second serial port, so that kernel messages cannot break its lines. Waiting is
  * polling with an end: 30 s for a transition, then the report says so.
  */
-export function initScript(trials: readonly Trial[], symbols: readonly string[]): string {
+export function initScript(trials: readonly Trial[]): string {
   return `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -51,11 +52,11 @@ transition() { if wait_for settled && ! gone; then echo "@@ patched $1"; else ec
 disable() { for one in /sys/kernel/livepatch/*/enabled; do echo 0 >$one; done; if wait_for gone; then echo "@@ unpatched $1"; else echo "@@ stuck $1 unpatching"; fi; }
 remove() { rmmod $removing 2>/tmp/error; }
 unload() { removing=$2; if wait_for remove; then echo "@@ unloaded $1"; else echo "@@ stuck $1 unloading: $(cat /tmp/error)"; fi; }
-memory() { base=$(cat /sys/module/$1/sections/$2); /bin/guest read $(printf '%x' $((base + $3))) $4; }
+memory() { address=$(printf '%x' $(($(cat /sys/module/$1/sections/$2) + $3))); echo "$address $(/bin/guest read $address $4)"; }
 
 echo "@@ booted $(uname -r)"
 cat /sys/devices/system/cpu/vulnerabilities/spectre_v2 /sys/devices/system/cpu/vulnerabilities/retbleed | sed 's/^/@@ mitigation /'
-grep -E ' (${symbols.join('|')})$' /proc/kallsyms | sed 's/^/@@ symbol /'
+grep -E ' (${THUNKS.join('|')})$' /proc/kallsyms | sed 's/^/@@ symbol /'
 ${trials.map(steps).join('\n')}
 echo "@@ done"
 sync

@@ -1,3 +1,9 @@
+/** Kernel memory: hexadecimal bytes, empty where they could not be read. */
+export interface MemoryRead {
+  address: bigint;
+  bytes: string;
+}
+
 /** What a guest told of one trial. */
 export interface TrialReport {
   /** Output of the command by phase; undefined for a phase that was not reached. */
@@ -6,7 +12,8 @@ export interface TrialReport {
   restored?: string;
   /** `loaded`, `patched`, `unpatched`, `unloaded` in the order in which they came, or what went wrong. */
   steps: string[];
-  memory: Array<{ kind: string; section: string; offset: number; bytes: string }>;
+  /** What was read back, in the order of the trial's sites. */
+  memory: MemoryRead[];
 }
 
 export interface Report {
@@ -41,7 +48,7 @@ export function readReport(text: string): Report {
     } else if (what === 'booted') report.release = name;
     else if (what === 'mitigation') report.mitigations.push([name, ...rest].join(' '));
     else if (what === 'symbol') report.symbols.set(rest[1]!, BigInt(`0x${name}`));
-    else if (what === 'memory') trial(name).memory.push({ kind: rest[0]!, section: rest[1]!, offset: Number(rest[2]), bytes: rest[3] ?? '' });
+    else if (what === 'memory') trial(name).memory.push({ address: BigInt(`0x${rest[1] ?? '0'}`), bytes: rest[2] ?? '' });
     else if (what === 'done') report.done = true;
     else trial(name).steps.push(['stuck', 'refused'].includes(what) ? [what, ...rest].join(' ') : what);
   }
@@ -59,4 +66,5 @@ export function complaints(log: string): string[] {
   return found;
 }
 
-const COMPLAINT = /WARNING:|BUG:|Oops|general protection|Call Trace|Unpatched return thunk|livepatch:.*(fail|unable)|Kernel panic/i;
+// "MP-BIOS bug:" of an emulated board is no "BUG:".
+const COMPLAINT = /WARNING:|BUG:|Oops|general protection|Call Trace|Unpatched return thunk|livepatch:.*(fail|unable|not found|unresolvable|mismatch)|Kernel panic/;

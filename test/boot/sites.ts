@@ -17,7 +17,7 @@ export function rewrittenSites(path: string, most = 3): Site[] {
   const module = ElfObject.open(path);
   return [
     ...sitesOf(module, '.return_sites', 4, 'return', () => 5).slice(0, most),
-    ...sitesOf(module, '.retpoline_sites', 4, 'indirect', () => 5).slice(0, most),
+    ...sitesOf(module, '.retpoline_sites', 4, 'indirect', () => 6).slice(0, most),
     ...sitesOf(module, '.altinstructions', 14, 'alternative', (entry) => entry[12]!).slice(0, most),
   ];
 }

@@ -28,6 +28,8 @@ export abstract class KpatchCommand extends Command {
   protected abstract execute(line: ArgpLine): Promise<number>;
 
   async run(): Promise<void> {
+    // oclif warns of a command that does not ask it to read the command line.
+    this.parsed = true;
     process.stdout.prependListener('error', () => undefined);
     process.stderr.on('error', () => undefined);
     const line = readLine(this.argv, this.letters, this.positionalCount);

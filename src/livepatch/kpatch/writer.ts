@@ -54,6 +54,8 @@ class KpatchObjectFile {
 
   private addSymbol({ name, info, section, value, size, other = 0 }: OutputSymbol): number {
     if ((info & 0xf) === STT_SECTION) return this.writer.sectionSymbol(this.sections.get(section as OutputSection)!);
+    // R_PPC64_ENTRY names no symbol.
+    if (section === 'undefined' && name === '') return 0;
     const where = section === 'undefined' ? {} : section === 'absolute' ? { reserved: SHN_ABS } : { section: this.sections.get(section)! };
     // Of a function elsewhere nothing but its name holds here.
     return this.writer.symbol({ name, type: info & 0xf, binding: info >> 4, value, size, other: section === 'undefined' ? 0 : other, ...where });

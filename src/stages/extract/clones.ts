@@ -33,6 +33,9 @@ const KEPT_FLAGS = SHF_WRITE | SHF_ALLOC | SHF_EXECINSTR | SHF_MERGE | SHF_STRIN
 /** Zero-size objects (`init_completion.__key`) are known by their address, which must not be a neighbour's. */
 const EMPTY_OBJECT_ALIGN = 8;
 
+/** Stacks are the largest things that a kernel aligns (THREAD_SIZE, 32 KiB with KASAN). */
+const LARGEST_ALIGN = 0x10000;
+
 /** Copies pieces of PATCHED into the output, each once. */
 export class Clones {
   /** Copies whose references are still to be made, in the order in which they were copied. */
@@ -76,7 +79,7 @@ export class Clones {
     const from = Math.min(start - this.namelessPadding(symbol), ...prefixes.map((prefix) => table.value[prefix]!));
     const range = { section, start: from, end };
     const target = this.sectionLike(section, 'both', object.entsize(section), this.dialect.sectionName(this.patched, symbol));
-    const placed = this.copy(range, target, this.patched.name(symbol), object.align(section) || 1, this.patched.arch.gapByte);
+    const placed = this.copy(range, target, this.patched.name(symbol), this.alignOf(section), this.patched.arch.gapByte);
     const clone = this.define(symbol, target, placed + start - from);
     for (const prefix of prefixes) this.output.define({ ...bodyName(this.patched, prefix), section: target, value: placed + table.value[prefix]! - from, size: table.size[prefix]! });
     this.code.push({ ...range, place: { symbol: clone, offset: from - start }, replacement: false });
@@ -90,7 +93,7 @@ export class Clones {
     const range = this.patched.rangeOf(symbol);
     const target = this.sectionLike(range.section);
     if (range.start === range.end) return this.define(symbol, target, target.append(1, EMPTY_OBJECT_ALIGN), 1);
-    return this.define(symbol, target, this.copy(range, target, this.patched.name(symbol), this.patched.object.align(range.section) || 1));
+    return this.define(symbol, target, this.copy(range, target, this.patched.name(symbol), this.alignOf(range.section)));
   }
 
   /**
@@ -107,14 +110,14 @@ export class Clones {
     if (end + unit > from + size) return undefined;
     const text = object.bytes.subarray(from + offset, end + unit);
     const target = this.sectionLike(section);
-    return this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({ symbol: this.output.sectionSymbol(target), offset: target.append(text, object.align(section) || 1) }));
+    return this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({ symbol: this.output.sectionSymbol(target), offset: target.append(text, this.alignOf(section)) }));
   }
 
   /** An extent of data that no symbol covers. */
   extent(range: Range): OutputPlace {
     return this.once(keyOf(range), () => {
       const target = this.sectionLike(range.section);
-      return { symbol: this.output.sectionSymbol(target), offset: this.copy(range, target, this.nameOf(range), this.patched.object.align(range.section) || 1) };
+      return { symbol: this.output.sectionSymbol(target), offset: this.copy(range, target, this.nameOf(range), this.alignOf(range.section)) };
     });
   }
 
@@ -134,7 +137,7 @@ export class Clones {
       // The last entry of a table may lack its padding; behind it comes another here.
       if (target.size % size !== 0) target.append(size - (target.size % size));
       const placed = this.copy({ ...range, end: Math.min(range.end, this.patched.object.size(range.section)) }, target, this.nameOf(range), 1);
-      target.align = Math.max(target.align, this.patched.object.align(range.section) || 1);
+      target.align = Math.max(target.align, this.alignOf(range.section));
       return { symbol: this.output.sectionSymbol(target), offset: placed };
     });
   }
@@ -160,6 +163,14 @@ export class Clones {
     const { object } = this.patched;
     const entsize = object.entsize(section);
     return this.sectionLike(section, use, entsize === 0 && (object.sectionFlags(section) & SHF_MERGE) !== 0 ? entrySize : entsize);
+  }
+
+  /** A section's alignment. @throws KlpflowError `malformed-elf` for what no memory can keep */
+  alignOf(section: number): number {
+    const { object } = this.patched;
+    const align = object.align(section) || 1;
+    if (align > LARGEST_ALIGN || !Number.isInteger(Math.log2(align))) object.malformed(object.offset(section), `section ${section} (${object.name(section)}) is aligned to ${align} bytes`);
+    return align;
   }
 
   private once(key: string, make: () => OutputPlace): OutputPlace {

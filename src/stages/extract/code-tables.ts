@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_64, s64, u64 } from '../../elf';
 import type { SectionUse } from '../../livepatch/object';
 import type { Side } from '../compare';
 import type { Clones, CodeRange } from './clones';
@@ -55,14 +55,15 @@ function copyTable(patched: Side, clones: Clones, code: CodeIndex, section: numb
   const content = object.content(section);
   code.forEachReference(section, (field, type, range, place) => {
     // Lists of addresses alone (`.discard.*` before 6.19) mix widths: an entry is its field.
-    const size = entrySize || (type === 1 ? 8 : 4);
+    const width = type === R_X86_64_64 ? 8 : 4;
+    const size = entrySize || width;
     const start = entrySize === 0 ? field : Math.floor(field / size) * size;
-    if (start + size > content.length) return;
+    if (field + width > start + size || start + size > content.length) object.malformed(object.offset(section), `a rela applies to offset ${field} of ${object.name(section)}, across entries of ${size} bytes`);
     const target = clones.tableLike(section, size, use);
     const bytes = content.slice(start, start + size);
-    bytes.fill(0, field - start, field - start + (type === 1 ? 8 : 4));
+    bytes.fill(0, field - start, field - start + width);
     const placed = target.append(bytes, 1);
-    target.align = Math.max(target.align, object.align(section) || 1);
+    target.align = Math.max(target.align, clones.alignOf(section));
     target.relas.push({ offset: placed + field - start, type, symbol: range.place.symbol, addend: range.place.offset + place - range.start });
   });
 }
@@ -111,8 +112,8 @@ function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: number
     for (const entry of inside) add(range, entry.place, entry.type, word(entry));
     add(range, range.end, entries[0]!.type, terminator);
   }
-  ip.align = Math.max(ip.align, object.align(section) || 1);
-  unwind.align = Math.max(unwind.align, object.align(words) || 1);
+  ip.align = Math.max(ip.align, clones.alignOf(section));
+  unwind.align = Math.max(unwind.align, clones.alignOf(words));
 }
 
 function wordsOf({ object, table }: Side): number {

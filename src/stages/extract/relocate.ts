@@ -63,6 +63,10 @@ export class Relocator {
       this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has a relocation that runs over its end`);
       return;
     }
+    if (Math.abs(reference.addend) > EXACT) {
+      this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has a relocation whose addend needs more than 53 bits`);
+      return;
+    }
     // The loader wants zeros where it writes.
     if (copy.section.bytes.length > 0) copy.section.bytes.fill(0, copy.start + at, copy.start + at + width);
     switch (reference.kind) {

@@ -1,4 +1,4 @@
-import { R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PLT32 } from '../../elf';
+import { R_X86_64_PC32, R_X86_64_PLT32 } from '../../elf';
 import type { Context } from '../context';
 import { signed } from '../findings';
 import type { ModuleSection, ModuleSymbol } from '../module';
@@ -36,7 +36,7 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
   const theirs = object.elf.content(original.section).subarray(original.value, original.value + original.size);
   const ours = section.bytes.subarray(symbol.value, symbol.value + symbol.size);
   const masked = new Uint8Array(symbol.size);
-  const mine = new Map(module.relasIn(section, symbol.value, symbol.value + symbol.size).filter(({ type }) => type !== R_X86_64_NONE).map((rela) => [rela.offset - symbol.value, rela]));
+  const mine = new Map(module.relasIn(section, symbol.value, symbol.value + symbol.size).map((rela) => [rela.offset - symbol.value, rela]));
   for (const [at, name] of pair.constants) {
     masked.fill(1, at - 2, at - 2 + CONSTANT);
     const rela = mine.get(at + 1);

@@ -1,4 +1,4 @@
-import { SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, STT_SECTION } from '../../elf';
+import { SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, STT_SECTION } from '../../elf';
 import type { Module } from '../module';
 import type { Target } from '../references';
 import type { ReferenceObject } from './object';
@@ -7,6 +7,8 @@ import type { ReferenceObject } from './object';
 export interface Identity {
   /** Names as `withoutNumbers` leaves them, each with the distance from that symbol: `NAME+0x10`. */
   names: ReadonlySet<string>;
+  /** A symbol that keeps its name in every build covers the place. */
+  named: boolean;
   /** The symbol has no bytes, as a lock class key without lockdep: only its address counts. */
   empty: boolean;
   /** Content at the place, where it is read-only. */
@@ -36,14 +38,14 @@ export function identityInObject(object: ReferenceObject, symbolIndex: number, o
   const symbol = object.symbol(symbolIndex);
   const names = new Set<string>();
   if (symbol.type !== STT_SECTION && symbol.name !== '') names.add(label(withoutNumbers(symbol.name), offset));
-  if (symbol.section === 0) return { names, empty: false, bytes: null, extent: 0, text: label(symbol.name, offset) };
+  if (symbol.section === 0) return { names, named: true, empty: false, bytes: null, extent: 0, text: label(symbol.name, offset) };
   const { elf } = object;
   const at = symbol.value + offset;
   const covering = addNames(names, object.symbolsIn(symbol.section), at);
   const flags = elf.sectionFlags(symbol.section);
   const content = isReadOnly(flags, elf.type(symbol.section)) && at >= 0 ? elf.content(symbol.section).subarray(at) : null;
   return {
-    names, empty: covering?.size === 0, bytes: content, extent: content === null ? 0 : extentOf(content, flags, elf.entsize(symbol.section)),
+    names, named: isNamed(covering, at), empty: covering?.size === 0, bytes: content, extent: content === null ? 0 : extentOf(content, flags, elf.entsize(symbol.section)),
     text: covering === undefined ? label(elf.name(symbol.section), at) : label(covering.name, at - covering.value),
   };
 }
@@ -52,13 +54,13 @@ export function identityInObject(object: ReferenceObject, symbolIndex: number, o
 export function identityInModule(module: Module, target: Target): Identity {
   if (target.in !== 'module') {
     const name = target.in === 'klp' ? target.name.name : target.name;
-    return { names: new Set([label(withoutNumbers(name), target.offset)]), empty: false, bytes: null, extent: 0, text: label(name, target.offset) };
+    return { names: new Set([label(withoutNumbers(name), target.offset)]), named: true, empty: false, bytes: null, extent: 0, text: label(name, target.offset) };
   }
   const { section, offset } = target;
   const names = new Set<string>();
   const covering = addNames(names, module.symbolsIn(section), offset);
   const bytes = isReadOnly(section.flags, section.type) && offset >= 0 ? section.bytes.subarray(offset) : null;
-  return { names, empty: covering?.size === 0, bytes, extent: 0, text: covering === undefined ? label(section.name, offset) : label(covering.name, offset - covering.value) };
+  return { names, named: isNamed(covering, offset), empty: covering?.size === 0, bytes, extent: 0, text: covering === undefined ? label(section.name, offset) : label(covering.name, offset - covering.value) };
 }
 
 /** Whether both mean the same: by a name and the distance from it, or, where one side has no name, by content. */
@@ -66,7 +68,8 @@ export function sameIdentity(object: Identity, module: Identity): boolean {
   for (const name of object.names) if (module.names.has(name)) return true;
   // A key without bytes becomes a byte without a symbol, so that no other shares its address.
   if (object.empty && module.bytes === null && module.names.size === 0) return true;
-  // Strings and constants lose their local names when they are merged.
+  // Strings and constants lose their local names when they are merged. Where both have one, it decides.
+  if (object.named && module.named) return false;
   if (object.bytes === null || module.bytes === null) return object.names.size === 0 && module.names.size === 0 && object.bytes === module.bytes;
   return module.bytes.length >= object.extent && Buffer.compare(object.bytes.subarray(0, object.extent), module.bytes.subarray(0, object.extent)) === 0;
 }
@@ -90,8 +93,16 @@ function addNames(names: Set<string>, symbols: readonly Named[], at: number): Na
   return covering ?? nearest;
 }
 
+/** Data that can be told by its content. */
 function isReadOnly(flags: number, type: number): boolean {
-  return (flags & SHF_WRITE) === 0 && type !== SHT_NOBITS;
+  return (flags & (SHF_WRITE | SHF_EXECINSTR)) === 0 && type !== SHT_NOBITS;
+}
+
+/** Names that compilers give to strings, literals and tables are of one build. */
+const MADE_UP = /^(\.L|\.str|\.compoundliteral|CSWTCH|switch\.table|__UNIQUE_ID_)/;
+
+function isNamed(covering: Named | undefined, at: number): boolean {
+  return covering !== undefined && at >= covering.value && at < covering.value + covering.size && !MADE_UP.test(covering.name);
 }
 
 function extentOf(content: Uint8Array, flags: number, entsize: number): number {

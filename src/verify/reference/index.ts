@@ -1,7 +1,8 @@
-import { R_X86_64_NONE } from '../../elf';
+import { R_X86_64_NONE, STT_FUNC } from '../../elf';
 import type { Context } from '../context';
 import { isExecutable, isFunction, type ModuleSection, type ModuleSymbol } from '../module';
 import { compareCode, type Difference, type Pair } from './code';
+import { compareData, namedData, type DataCandidate } from './data';
 import { withoutNumbers } from './identity';
 import { ReferenceObject, type ReferenceRela, type ReferenceSymbol } from './object';
 import { TABLE_NAMES, compareTables } from './tables';
@@ -13,7 +14,7 @@ const OWN = new Set(['init_module', 'cleanup_module']);
 const CONSTANTS = 'runtime_ptr_';
 
 /**
- * Compares every function of the module, and its entries in the tables, with the objects that it was made from. This sees
+ * Compares every function of the module, its entries in the tables and named data with the objects that it was made from. This sees
  * what the module alone does not show: two references that were exchanged, an entry that is missing without a trace.
  */
 export function checkAgainstObjects(context: Context, paths: readonly string[]): void {
@@ -26,20 +27,22 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
   }
   const exact = new Set(functions.map(({ symbol }) => symbol.name));
   const bare = new Set([...exact].map(withoutNumbers));
+  const data = namedData(context);
+  const dataNames = new Set(data.map(({ symbol }) => symbol.name));
   const candidates = new Map<string, Candidate[]>();
+  const sameData = new Map<string, DataCandidate[]>();
   for (const path of paths) {
     const object = new ReferenceObject(path, new Set(TABLE_NAMES), CONSTANTS);
     const sections = new Set<number>();
-    for (const original of object.functions((name) => exact.has(name) || bare.has(withoutNumbers(name)))) {
-      const candidate = { object, original, relas: relasOf(object, original), constants: constantsOf(object, original) };
-      for (const { symbol } of candidate.relas.values()) sections.add(object.sectionOf(symbol));
-      const key = exact.has(original.name) ? original.name : withoutNumbers(original.name);
-      const list = candidates.get(key);
-      if (list === undefined) candidates.set(key, [candidate]);
-      else list.push(candidate);
+    for (const original of object.named((type, name) => (type === STT_FUNC ? exact.has(name) || bare.has(withoutNumbers(name)) : dataNames.has(name)))) {
+      const relas = relasOf(object, original);
+      for (const { symbol } of relas.values()) sections.add(object.sectionOf(symbol));
+      if (original.type === STT_FUNC) put(candidates, exact.has(original.name) ? original.name : withoutNumbers(original.name), { object, original, relas, constants: constantsOf(object, original) });
+      else put(sameData, original.name, { object, original, relas });
     }
     object.readSymbols(sections);
   }
+  for (const { section, symbol } of data) compareData(context, section, symbol, sameData.get(symbol.name) ?? []);
 
   const pairs: Pair[] = [];
   for (const { section, symbol } of functions) {
@@ -59,6 +62,12 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
     for (const { offset, message } of best.differences) findings.add('verify-object-differs', { section, offset: symbol.value + offset }, message);
   }
   compareTables(context, pairs);
+}
+
+function put<T>(found: Map<string, T[]>, name: string, value: T): void {
+  const list = found.get(name);
+  if (list === undefined) found.set(name, [value]);
+  else list.push(value);
 }
 
 function relasOf(object: ReferenceObject, { section, value, size }: ReferenceSymbol): Map<number, ReferenceRela> {

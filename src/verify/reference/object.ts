@@ -1,5 +1,5 @@
 import {
-  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_RELA, STT_FILE, STT_FUNC, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
+  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_RELA, STT_FILE, STT_FUNC, STT_OBJECT, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
 } from '../../elf';
 
 export interface ReferenceSymbol {
@@ -53,13 +53,14 @@ export class ReferenceObject {
     return this.sectionsByName.get(name) ?? [];
   }
 
-  /** Functions by name, of those that `wanted` lets through. */
-  functions(wanted: (name: string) => boolean): ReferenceSymbol[] {
+  /** Sized functions and data that `wanted` lets through by type and name. */
+  named(wanted: (type: number, name: string) => boolean): ReferenceSymbol[] {
     const found: ReferenceSymbol[] = [];
     for (let symbol = 1; symbol < this.elf.symbolCount; symbol++) {
-      if ((this.elf.symbols[symbol * SYM_WORDS + ST_INFO]! & 0xf) !== STT_FUNC) continue;
+      const type = this.elf.symbols[symbol * SYM_WORDS + ST_INFO]! & 0xf;
+      if ((type !== STT_FUNC && type !== STT_OBJECT) || this.sectionOf(symbol) === 0 || !wanted(type, this.elf.symbolName(symbol))) continue;
       const described = this.symbol(symbol);
-      if (described.section > 0 && described.size > 0 && wanted(described.name)) found.push(described);
+      if (described.size > 0) found.push(described);
     }
     return found;
   }

@@ -1,0 +1,3 @@
+import { testLivepatchesIn } from './suite';
+
+testLivepatchesIn('debian-6.12-gcc');

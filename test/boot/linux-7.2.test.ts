@@ -1,0 +1,3 @@
+import { testLivepatchesIn } from './suite';
+
+testLivepatchesIn('linux-7.2-thinlto');
