@@ -1,5 +1,9 @@
 /** klpflow as a library: everything the commands use, and nothing else of the inside. */
-export { correlateObjects, diff, explain, scanObject, type CorrelateResult, type DiffRequest, type DiffResult, type PairRequest, type ScanResult } from './pipeline/diff';
+export { correlateObjects, type CorrelateResult } from './pipeline/correlate-objects';
+export { diff, type DiffRequest, type DiffResult } from './pipeline/diff';
+export { explain } from './pipeline/explain';
+export type { PairRequest } from './pipeline/pair';
+export { scanObject, type ScanResult } from './pipeline/scan-object';
 export { link, type LinkRequest, type LinkResult, type ModuleRequest } from './pipeline/link';
 export { listRuns, statusOf, type RunListing, type StatusResult } from './pipeline/status';
 export { STAGES, type Explanation, type ProgressEvent, type RunReport, type StageReport } from './pipeline/types';

@@ -2,27 +2,22 @@
  * The flow of one pair of objects, from two paths to a verdict. Each stage is one call; a stage that needs both objects
  * waits for both, everything before it runs side by side.
  */
-import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
+import { lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
-import { fileIdentity, sameIdentity } from '../elf';
+import { fileIdentity } from '../elf';
 import type { Assessment, ObjectResult } from '../stages/assess';
-import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
-import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
-import { ScanTable, USE_WORDS } from '../stages/scan';
+import type { Verdict } from '../stages/compare';
+import type { Correlation } from '../stages/correlate';
 import type { KlpSymbolReport } from '../stages/extract';
 import { Extract, inputFile, type Extracted } from './extract';
-import { Flow, type RunOptions } from './flow';
+import type { Flow } from './flow';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
-import { identify$, scan$, type Identified, type Scanned } from './scan';
+import { compareCandidates, correlateBoth, identifyBoth, scanBoth, type BothScanned, type PairRequest } from './pair';
+import { checkUnchanged, report, withFlow } from './run';
 import { diffTrees } from './tree';
 import { isFolder } from './tree-files';
-import type { Explanation, ObjectRef, PairRef, RunReport } from './types';
-
-export interface PairRequest extends RunOptions {
-  orig: string;
-  patched: string;
-}
+import type { PairRef, RunReport } from './types';
 
 export interface DiffRequest extends PairRequest {
   /** Name of the patched object; default `vmlinux`. */
@@ -96,168 +91,7 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
   });
 }
 
-/** Explains one symbol of a pair: the same flow, with one pair at its end. */
-export async function explain(request: PairRequest & { symbol: string; context: number }): Promise<Explanation> {
-  return withFlow(request, async (flow) => {
-    const [orig, patched] = await identifyBoth(flow, request);
-    const scans = await scanBoth(flow, orig, patched);
-    const { pair } = correlateBoth(flow, scans);
-    const explanation = await lastValueFrom(
-      flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({ items: 1, bytes: 0 })),
-    );
-    checkUnchanged(orig, patched);
-    return explanation;
-  });
-}
-
-/** What `correlate` found, in numbers and names. */
-export interface CorrelateResult {
-  schema: 'klpflow/correlate@1';
-  paired: Record<string, number>;
-  candidates: number;
-  ambiguous: number;
-  units: { removed: number; added: number };
-  run: RunReport;
-}
-
-/** Runs the stages up to correlate. */
-export async function correlateObjects(request: PairRequest): Promise<CorrelateResult> {
-  return withFlow(request, async (flow) => {
-    const [orig, patched] = await identifyBoth(flow, request);
-    const scans = await scanBoth(flow, orig, patched);
-    const { correlation } = correlateBoth(flow, scans);
-    checkUnchanged(orig, patched);
-    const { pairing, ambiguous, units } = correlation;
-    return {
-      schema: 'klpflow/correlate@1',
-      paired: pairing.counts(),
-      candidates: candidates(correlation).pairs.length / 2,
-      ambiguous: ambiguous.length,
-      units: { removed: units.removed.length, added: units.added.length },
-      run: report(flow),
-    };
-  });
-}
-
-export interface ScanResult {
-  schema: 'klpflow/scan@1';
-  object: { path: string; digest: string; bytes: number; symbols: number; sections: number; machine: number; littleEndian: boolean };
-  /** References to names that are not unique. */
-  uses: number;
-  unknownEntrySizes: Array<{ section: string; bytes: number }>;
-  run: RunReport;
-}
-
-/** Scans one object into the run directory. */
-export async function scanObject(request: RunOptions & { object: string }): Promise<ScanResult> {
-  const { object: path } = request;
-  return withFlow(request, async (flow) => {
-    const identified = await lastValueFrom(identify$(flow, path));
-    const scanned = await lastValueFrom(scan$(flow, identified));
-    checkUnchanged(identified);
-    return {
-      schema: 'klpflow/scan@1',
-      object: {
-        path, digest: identified.digest, bytes: identified.identity.size, ...scanned.ref.table.shape, machine: identified.machine, littleEndian: identified.little,
-      },
-      uses: scanned.uses.length / USE_WORDS,
-      unknownEntrySizes: scanned.unknownSizes,
-      run: report(flow),
-    };
-  });
-}
-
-async function withFlow<T>(request: RunOptions, work: (flow: Flow) => Promise<T>): Promise<T> {
-  const flow = new Flow(request);
-  try {
-    const result = await work(flow);
-    // Asked to stop during the last task: all is recorded, and who asked is answered.
-    flow.checkStopped();
-    return result;
-  } finally {
-    // Whatever happened, tasks under way finish and record: the next run goes on from there.
-    await flow.close();
-    request.trace?.(flow.pool.done);
-  }
-}
-
-async function identifyBoth(flow: Flow, { orig, patched }: PairRequest): Promise<[Identified, Identified]> {
-  // Both are waited for, so that of two errors it is always ORIG's that is told.
-  const [first, second] = await Promise.allSettled([lastValueFrom(identify$(flow, orig)), lastValueFrom(identify$(flow, patched))]);
-  if (first.status === 'rejected') throw first.reason;
-  if (second.status === 'rejected') throw second.reason;
-  const [a, b] = [first.value, second.value];
-  if (a.machine !== b.machine || a.little !== b.little) {
-    const what = a.machine !== b.machine ? `processors ${a.machine} and ${b.machine}` : 'different byte orders';
-    throw new KlpflowError('machine-mismatch', `${orig} and ${patched} are for ${what}`, { object: patched });
-  }
-  return [a, b];
-}
-
-interface BothScanned {
-  orig: Scanned;
-  patched: Scanned;
-  named: NamePairs | undefined;
-}
-
-/** Scans both objects. As soon as both tables are there this thread pairs names, while the others make the digests. */
-async function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<BothScanned> {
-  const tables: { orig?: ScanTable; patched?: ScanTable } = {};
-  let named: NamePairs | undefined;
-  const tableDone = (side: 'orig' | 'patched') => ({ table }: ObjectRef): void => {
-    tables[side] = new ScanTable(table.shape, table.memory);
-    const { orig: a, patched: b } = tables;
-    if (a === undefined || b === undefined) return;
-    try {
-      named = flow.progress.onMain('correlate', () => pairByName(a, b));
-    } catch {
-      // Nobody waits for this: `correlate` does it itself, and meets the same error where it is told.
-    }
-  };
-  const [a, b] = await lastValueFrom(forkJoin([scan$(flow, orig, tableDone('orig')), scan$(flow, patched, tableDone('patched'))]));
-  return { orig: a, patched: b, named };
-}
-
-function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): { correlation: Correlation; pair: PairRef } {
-  flow.checkStopped();
-  flow.pool.warm();
-  const correlation = flow.progress.onMain('correlate', () => correlate(
-    { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
-    { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory), uses: patched.uses },
-    named,
-  ));
-  flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
-  const { twin, origin, rule } = correlation.pairing;
-  const pair: PairRef = {
-    id: `${orig.ref.table.id}+${patched.ref.table.id}`, orig: orig.ref, patched: patched.ref,
-    twin: twin.buffer, origin: origin.buffer, rule: rule.buffer, structSizes: flow.structSizes,
-  };
-  return { correlation, pair };
-}
-
-/** Pairs a task: some milliseconds of decoding, so that a big change spreads over the threads. */
-const PAIRS_A_TASK = 64;
-
-async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<{ verdicts: Verdict[]; lineOnly: number[] }> {
-  // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
-  const namesakes = namesakesLeft(correlation);
-  const suspects = namesakes.size === 0 ? [] : (await lastValueFrom(flow.task('compare', null, 'users', { object: pair.orig, targets: [...namesakes] }, () => ({ items: 0, bytes: 0 })))).users;
-  const { pairs, lineOnly } = candidates(correlation, new Set(suspects));
-  if (pairs.length === 0) return { verdicts: [], lineOnly };
-  const starts = Array.from({ length: Math.ceil(pairs.length / (PAIRS_A_TASK * 2)) }, (_, i) => i * PAIRS_A_TASK * 2);
-  flow.progress.expect('compare', null, starts.length);
-  return lastValueFrom(
-    from(starts).pipe(
-      mergeMap((start) => {
-        const part = pairs.slice(start, start + PAIRS_A_TASK * 2);
-        return flow.task('compare', null, 'compare', { pair, pairs: part }, () => ({ items: part.length / 2, bytes: 0 })).pipe(map(({ verdicts }) => ({ start, verdicts })));
-      }, flow.pool.inFlight),
-      toArray(),
-      map((done) => ({ verdicts: done.sort((a, b) => a.start - b.start).flatMap(({ verdicts }) => verdicts), lineOnly })),
-    ),
-  );
-}
-
+/** Judges all changes together. */
 async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ assessment: Assessment; findings: Findings }> {
   const assessment = await lastValueFrom(
     flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace: request.ftrace === undefined ? null : inputFile(request.ftrace), objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
@@ -280,7 +114,11 @@ async function output(flow: Flow, request: DiffRequest, { objects, diagnostics }
   if (isRefused(findings)) return finish(flow, findings);
   flow.checkStopped();
   const written = await writeLivepatch(flow, request.output, made.object);
-  return finish(flow, { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] }, written.output);
+  const all = { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] };
+  // Nothing was written and nothing refused: then a file that says how the kernel is made was missing or wrong.
+  const error = written.diagnostics.find(({ severity }) => severity === 'error');
+  if (error !== undefined && written.output === null && !isRefused(all)) throw new KlpflowError(error.code, error.message, error.where);
+  return finish(flow, all, written.output);
 }
 
 function isRefused({ diagnostics }: Pick<Findings, 'diagnostics'>): boolean {
@@ -310,18 +148,7 @@ function finish(flow: Flow, findings: Findings, written: OutputReport | null = n
   return { schema: 'klpflow/diff@1', verdict, ...findings, output: written, run: report(flow) };
 }
 
-function report(flow: Flow): RunReport {
-  return { ...flow.times(), peakAnonBytes: flow.pool.peakAnonBytes, workers: flow.pool.workers, runDir: flow.runDir.path };
-}
-
 /** What an outcome depends on besides the two contents. */
 function optionsOf({ module = 'vmlinux', allow = [], structSizes = {}, ftrace }: DiffRequest): object {
   return { module, allow: [...new Set(allow)].sort(), structSizes, ...(ftrace === undefined ? {} : { ftrace: fileIdentity(ftrace) }) };
-}
-
-/** @throws KlpflowError `input-changed` */
-function checkUnchanged(...inputs: readonly Identified[]): void {
-  for (const { path, identity } of inputs) {
-    if (!sameIdentity(fileIdentity(path), identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
-  }
 }

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
 import type { ObjectResult } from '../stages/assess';
+import { learnHashes } from '../stages/compare';
 import type { Flow } from './flow';
 import { identify$, type Identified } from './scan';
 import { treeFiles, type TreeFiles } from './tree-files';
-import type { UnitNames } from './types';
+import { pairByNames } from './file-pairs';
+import type { UnitNames } from '../stages/unit-names';
 
 export interface TreeRequest {
   orig: string;
@@ -42,11 +44,11 @@ export async function diffTrees(flow: Flow, request: TreeRequest, options: objec
   // What is in them? Equal files need no further look.
   const [orig, patched] = [await identifyAll(flow, request.orig, trees.orig.objects), await identifyAll(flow, request.patched, trees.patched.objects)];
 
-  // Which file is which? By path; then their units must agree, for ThinLTO numbers partitions by the order of its inputs.
-  const { pairs, removed, added } = await pairFiles(flow, orig, patched);
+  // Which file is which? Those with the same units, for ThinLTO numbers partitions by the order of its inputs.
+  const { pairs, removed, added, unitHashes } = await pairFiles(flow, orig, patched);
 
   // What changed in each?
-  const found = await compareAll(flow, pairs, options);
+  const found = await compareAll(flow, pairs, unitHashes, options);
   const diagnostics = found.flatMap((unit) => unit.diagnostics);
   for (const [names, what] of [[removed, 'ORIG'], [added, 'PATCHED']] as const) {
     if (names.length > 0) diagnostics.push(diagnostic('unit-mismatch', `${names.length} objects exist in ${what} only: ${listed(names)}`, { object: what === 'ORIG' ? request.orig : request.patched }));
@@ -64,32 +66,23 @@ async function identifyAll(flow: Flow, root: string, names: readonly string[]): 
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function pairFiles(flow: Flow, orig: ReadonlyMap<string, Identified>, patched: ReadonlyMap<string, Identified>): Promise<{ pairs: FilePair[]; removed: string[]; added: string[] }> {
+interface PairedFiles {
+  pairs: FilePair[];
+  removed: string[];
+  added: string[];
+  /** LTO's hash of each unit in both builds. */
+  unitHashes: Array<[string, string]>;
+}
+
+async function pairFiles(flow: Flow, orig: ReadonlyMap<string, Identified>, patched: ReadonlyMap<string, Identified>): Promise<PairedFiles> {
   const same = (name: string): boolean => orig.get(name)!.digest === patched.get(name)?.digest;
   const left = [...orig.keys()].filter((name) => !same(name));
   const right = [...patched.keys()].filter((name) => !orig.has(name) || !same(name));
   const [ours, theirs] = [await namesOf(flow, orig, left), await namesOf(flow, patched, right)];
-  const pairs: FilePair[] = [];
-  const pair = (name: string, other: string): void => {
-    pairs.push({ name, orig: orig.get(name)!, patched: patched.get(other)! });
-    ours.delete(name);
-    theirs.delete(other);
-  };
-  for (const [name, { units }] of [...ours]) if (theirs.get(name)?.units === units) pair(name, name);
-  // What is left goes by its units alone, then by them and its globals, where that is unique on both sides.
-  for (const key of [({ units }: UnitNames) => units, ({ units, globals }: UnitNames) => `${units}\0${globals}`]) {
-    const only = (names: ReadonlyMap<string, UnitNames>): Map<string, string | null> => {
-      const byKey = new Map<string, string | null>();
-      for (const [name, value] of names) byKey.set(key(value), byKey.has(key(value)) ? null : name);
-      return byKey;
-    };
-    const candidates = only(theirs);
-    for (const [value, name] of only(ours)) {
-      const other = candidates.get(value);
-      if (name !== null && other !== null && other !== undefined) pair(name, other);
-    }
-  }
-  return { pairs: pairs.sort((a, b) => (a.name < b.name ? -1 : 1)), removed: [...ours.keys()], added: [...theirs.keys()] };
+  const { pairs, removed, added } = pairByNames(ours, theirs);
+  pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+  const unitHashes = pairs.flatMap(([name, other]) => [...learnHashes(new Map(ours.get(name)!.promoted), new Map(theirs.get(other)!.promoted))]);
+  return { pairs: pairs.map(([name, other]) => ({ name, orig: orig.get(name)!, patched: patched.get(other)! })), removed, added, unitHashes };
 }
 
 async function namesOf(flow: Flow, files: ReadonlyMap<string, Identified>, names: readonly string[]): Promise<Map<string, UnitNames>> {
@@ -100,15 +93,15 @@ async function namesOf(flow: Flow, files: ReadonlyMap<string, Identified>, names
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function compareAll(flow: Flow, pairs: readonly FilePair[], options: object): Promise<Array<{ object: ObjectResult; diagnostics: Diagnostic[] }>> {
+async function compareAll(flow: Flow, pairs: readonly FilePair[], unitHashes: Array<[string, string]>, options: object): Promise<Array<{ object: ObjectResult; diagnostics: Diagnostic[] }>> {
   for (const { orig, patched } of pairs) {
     if (orig.machine !== patched.machine || orig.little !== patched.little) throw new KlpflowError('machine-mismatch', `${orig.path} and ${patched.path} are for different processors or byte orders`, { object: patched.path });
   }
   flow.progress.expect('compare', null, pairs.length);
   const found = await lastValueFrom(from(pairs).pipe(
     mergeMap(({ name, orig, patched }, i) => {
-      const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify({ ...options, unit: name }));
-      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
+      const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify({ ...options, unit: name, unitHashes }));
+      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes, unitHashes }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
         .pipe(map((unit) => ({ i, unit })));
     }, flow.pool.inFlight),
     toArray(),

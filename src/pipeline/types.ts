@@ -12,6 +12,7 @@ import type { Verdict } from '../stages/compare';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
 import type { Shape } from '../stages/scan';
+import type { UnitNames } from '../stages/unit-names';
 
 export type Explanation = SymbolExplanation;
 
@@ -53,12 +54,6 @@ export interface InputFile {
   identity: FileIdentity;
 }
 
-/** What tells one object of a folder from others: its FILE symbols in order, and a digest of its defined globals. */
-export interface UnitNames {
-  units: string;
-  globals: string;
-}
-
 /** What extract adds to the report. */
 export interface ExtractFindings {
   klpSymbols: KlpSymbolReport[];
@@ -85,7 +80,11 @@ export interface Tasks {
   };
   unitNames: { task: { input: InputRef }; answer: UnitNames };
   unit: {
-    task: { orig: InputRef; patched: InputRef; name: string; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
+    task: {
+      orig: InputRef; patched: InputRef; name: string; place: RecordPlace; fresh: boolean; structSizes: Record<string, number>;
+      /** LTO's hashes of units that were edited, ORIG's and PATCHED's. */
+      unitHashes: Array<[string, string]>;
+    };
     answer: { object: ObjectResult; diagnostics: Diagnostic[] };
   };
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };

@@ -18,5 +18,8 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
   }
   if (path === '') throw new KlpflowError('usage', '-o: the name is empty');
   if (symvers === undefined) throw new KlpflowError('usage', `-o ${path}: --symvers FILE is needed, the Module.symvers of the original build: it says what the kernel exports to modules`);
+  if (format === 'ko' && btf === undefined && flags.template === undefined) {
+    throw new KlpflowError('usage', `-o ${path}: --btf FILE (/sys/kernel/btf/vmlinux) or --template FILE.ko (any module of the kernel) is needed: it says how the kernel lays out its structs`);
+  }
   return { output: { path, symvers, vmlinux, ...(format === 'ko' ? { format, btf, ...moduleOptions(flags) } : { format: 'klp' }) } };
 }

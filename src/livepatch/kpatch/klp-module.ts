@@ -55,7 +55,7 @@ class KlpModuleFile {
     for (let section = 1; section < elf.sectionCount; section++) {
       const type = elf.type(section);
       const base = type === SHT_RELA ? elf.info(section) : section;
-      if ((TABLES.has(type) && type !== SHT_RELA) || this.isRemoved(base)) continue;
+      if ((TABLES.has(type) && type !== SHT_RELA) || (base !== section && TABLES.has(elf.type(base))) || this.isRemoved(base)) continue;
       this.sections.set(section, this.sections.size + 1);
     }
   }
@@ -75,7 +75,9 @@ class KlpModuleFile {
     const flags = elf.sectionFlags(section) & ~SHF_GROUP;
     const link = (flags & SHF_LINK_ORDER) !== 0 ? this.sections.get(elf.link(section)) ?? 0 : 0;
     const content = type === SHT_NOBITS ? { size: elf.size(section) } : { content: elf.content(section) };
-    writer.section({ name: elf.name(section), type, flags, align: elf.align(section) || 1, entsize: elf.entsize(section), link, ...content });
+    const align = elf.align(section) || 1;
+    if (!Number.isInteger(Math.log2(align))) this.linked.malformed(`section ${elf.name(section)} is aligned to ${align} bytes, not a power of two`);
+    writer.section({ name: elf.name(section), type, flags, align, entsize: elf.entsize(section), link, ...content });
   }
 
   private addSymbol(symbol: number): void {
@@ -96,7 +98,7 @@ class KlpModuleFile {
   }
 
   private handleOf(symbol: number): number {
-    return symbol === 0 ? 0 : this.symbols.get(symbol) ?? this.linked.malformed(`a relocation names ${this.elf.symbolName(symbol) || `symbol ${symbol}`}, whose section is removed`);
+    return symbol === 0 ? 0 : this.symbols.get(symbol) ?? this.linked.malformed(`a relocation names symbol ${symbol} of ${this.elf.symbolCount}, which does not exist or whose section is removed`);
   }
 
   private addKlpRelas(relocations: ReturnType<LinkedModule['relocations']>): void {

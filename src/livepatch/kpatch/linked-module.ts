@@ -126,11 +126,14 @@ export class LinkedModule {
 }
 
 /** The relas of a section as the writer takes them, with symbols by `handleOf` and offsets moved by `distance`. */
-export function relasOf(elf: ElfObject, section: number, handleOf: (symbol: number) => number, distance = 0): Array<{ offset: number; type: number; symbol: number; addend: number }> {
+export function relasOf(elf: ElfObject, section: number, handleOf: (symbol: number) => number, distance = 0): Array<{ offset: number; type: number; symbol: number; addend: bigint }> {
   const words = elf.relas(section);
   const relas = [];
   for (let at = 0; at < words.length; at += RELA_WORDS) {
-    relas.push({ offset: u64(words, at + R_OFFSET) + distance, type: words[at + R_TYPE]!, symbol: handleOf(words[at + R_SYM]!), addend: s64(words, at + R_ADDEND) });
+    const offset = u64(words, at + R_OFFSET);
+    if (offset > elf.size(elf.info(section))) elf.malformed(elf.offset(section), `a rela applies to offset ${offset} of section ${elf.info(section)}, which has ${elf.size(elf.info(section))} bytes`);
+    const addend = BigInt.asIntN(64, (BigInt(words[at + R_ADDEND + 1]!) << 32n) | BigInt(words[at + R_ADDEND]!));
+    relas.push({ offset: offset + distance, type: words[at + R_TYPE]!, symbol: handleOf(words[at + R_SYM]!), addend });
   }
   return relas;
 }

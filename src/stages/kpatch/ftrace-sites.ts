@@ -43,7 +43,7 @@ export class FtraceSites {
     const relas: CodeRela[] = [];
     for (let i = at; i < stop; i += RELA_WORDS) {
       const offset = u64(words, i + R_OFFSET);
-      if (offset >= start && offset < end) relas.push({ offset, type: words[i + R_TYPE]!, name: side.name(words[i + R_SYM]!) });
+      if (offset >= start && offset < end && words[i + R_SYM]! < side.table.symbols) relas.push({ offset, type: words[i + R_TYPE]!, name: side.name(words[i + R_SYM]!) });
     }
     return relas;
   }

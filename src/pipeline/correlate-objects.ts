@@ -1,0 +1,33 @@
+import { candidates } from '../stages/compare';
+import { correlateBoth, identifyBoth, scanBoth, type PairRequest } from './pair';
+import { checkUnchanged, report, withFlow } from './run';
+import type { RunReport } from './types';
+
+/** What `correlate` found, in numbers and names. */
+export interface CorrelateResult {
+  schema: 'klpflow/correlate@1';
+  paired: Record<string, number>;
+  candidates: number;
+  ambiguous: number;
+  units: { removed: number; added: number };
+  run: RunReport;
+}
+
+/** Runs the stages up to correlate. */
+export async function correlateObjects(request: PairRequest): Promise<CorrelateResult> {
+  return withFlow(request, async (flow) => {
+    const [orig, patched] = await identifyBoth(flow, request);
+    const scans = await scanBoth(flow, orig, patched);
+    const { correlation } = correlateBoth(flow, scans);
+    checkUnchanged(orig, patched);
+    const { pairing, ambiguous, units } = correlation;
+    return {
+      schema: 'klpflow/correlate@1',
+      paired: pairing.counts(),
+      candidates: candidates(correlation).pairs.length / 2,
+      ambiguous: ambiguous.length,
+      units: { removed: units.removed.length, added: units.added.length },
+      run: report(flow),
+    };
+  });
+}

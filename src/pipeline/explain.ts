@@ -1,0 +1,18 @@
+import { lastValueFrom } from 'rxjs';
+import { correlateBoth, identifyBoth, scanBoth, type PairRequest } from './pair';
+import { checkUnchanged, withFlow } from './run';
+import type { Explanation } from './types';
+
+/** Explains one symbol of a pair: the same flow, with one pair at its end. */
+export async function explain(request: PairRequest & { symbol: string; context: number }): Promise<Explanation> {
+  return withFlow(request, async (flow) => {
+    const [orig, patched] = await identifyBoth(flow, request);
+    const scans = await scanBoth(flow, orig, patched);
+    const { pair } = correlateBoth(flow, scans);
+    const explanation = await lastValueFrom(
+      flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({ items: 1, bytes: 0 })),
+    );
+    checkUnchanged(orig, patched);
+    return explanation;
+  });
+}

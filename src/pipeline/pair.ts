@@ -1,0 +1,94 @@
+/** The stages of one pair of objects, each for the flow that needs it. */
+import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
+import { KlpflowError } from '../diagnostics';
+import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
+import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
+import { ScanTable } from '../stages/scan';
+import type { Flow, RunOptions } from './flow';
+import { identify$, scan$, type Identified, type Scanned } from './scan';
+import type { ObjectRef, PairRef } from './types';
+
+export interface PairRequest extends RunOptions {
+  orig: string;
+  patched: string;
+}
+
+/** Opens, checks and recognises both inputs. @throws KlpflowError what is wrong with one, and `machine-mismatch` */
+export async function identifyBoth(flow: Flow, { orig, patched }: PairRequest): Promise<[Identified, Identified]> {
+  // Both are waited for, so that of two errors it is always ORIG's that is told.
+  const [first, second] = await Promise.allSettled([lastValueFrom(identify$(flow, orig)), lastValueFrom(identify$(flow, patched))]);
+  if (first.status === 'rejected') throw first.reason;
+  if (second.status === 'rejected') throw second.reason;
+  const [a, b] = [first.value, second.value];
+  if (a.machine !== b.machine || a.little !== b.little) {
+    const what = a.machine !== b.machine ? `processors ${a.machine} and ${b.machine}` : 'different byte orders';
+    throw new KlpflowError('machine-mismatch', `${orig} and ${patched} are for ${what}`, { object: patched });
+  }
+  return [a, b];
+}
+
+export interface BothScanned {
+  orig: Scanned;
+  patched: Scanned;
+  named: NamePairs | undefined;
+}
+
+/** Scans both objects. As soon as both tables are there this thread pairs names, while the others make the digests. */
+export async function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<BothScanned> {
+  const tables: { orig?: ScanTable; patched?: ScanTable } = {};
+  let named: NamePairs | undefined;
+  const tableDone = (side: 'orig' | 'patched') => ({ table }: ObjectRef): void => {
+    tables[side] = new ScanTable(table.shape, table.memory);
+    const { orig: a, patched: b } = tables;
+    if (a === undefined || b === undefined) return;
+    try {
+      named = flow.progress.onMain('correlate', () => pairByName(a, b));
+    } catch {
+      // Nobody waits for this: `correlate` does it itself, and meets the same error where it is told.
+    }
+  };
+  const [a, b] = await lastValueFrom(forkJoin([scan$(flow, orig, tableDone('orig')), scan$(flow, patched, tableDone('patched'))]));
+  return { orig: a, patched: b, named };
+}
+
+/** Pairs the symbols. Needs both tables whole, and little time: it runs on this thread. */
+export function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): { correlation: Correlation; pair: PairRef } {
+  flow.checkStopped();
+  flow.pool.warm();
+  const correlation = flow.progress.onMain('correlate', () => correlate(
+    { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
+    { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory), uses: patched.uses },
+    named,
+  ));
+  flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
+  const { twin, origin, rule } = correlation.pairing;
+  const pair: PairRef = {
+    id: `${orig.ref.table.id}+${patched.ref.table.id}`, orig: orig.ref, patched: patched.ref,
+    twin: twin.buffer, origin: origin.buffer, rule: rule.buffer, structSizes: flow.structSizes,
+  };
+  return { correlation, pair };
+}
+
+/** Pairs a task: some milliseconds of decoding, so that a big change spreads over the threads. */
+const PAIRS_A_TASK = 64;
+
+/** Looks at the pairs that digests do not prove equal. */
+export async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<{ verdicts: Verdict[]; lineOnly: number[] }> {
+  // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
+  const namesakes = namesakesLeft(correlation);
+  const suspects = namesakes.size === 0 ? [] : (await lastValueFrom(flow.task('compare', null, 'users', { object: pair.orig, targets: [...namesakes] }, () => ({ items: 0, bytes: 0 })))).users;
+  const { pairs, lineOnly } = candidates(correlation, new Set(suspects));
+  if (pairs.length === 0) return { verdicts: [], lineOnly };
+  const starts = Array.from({ length: Math.ceil(pairs.length / (PAIRS_A_TASK * 2)) }, (_, i) => i * PAIRS_A_TASK * 2);
+  flow.progress.expect('compare', null, starts.length);
+  return lastValueFrom(
+    from(starts).pipe(
+      mergeMap((start) => {
+        const part = pairs.slice(start, start + PAIRS_A_TASK * 2);
+        return flow.task('compare', null, 'compare', { pair, pairs: part }, () => ({ items: part.length / 2, bytes: 0 })).pipe(map(({ verdicts }) => ({ start, verdicts })));
+      }, flow.pool.inFlight),
+      toArray(),
+      map((done) => ({ verdicts: done.sort((a, b) => a.start - b.start).flatMap(({ verdicts }) => verdicts), lineOnly })),
+    ),
+  );
+}

@@ -1,0 +1,34 @@
+import { lastValueFrom } from 'rxjs';
+import { USE_WORDS } from '../stages/scan';
+import type { RunOptions } from './flow';
+import { checkUnchanged, report, withFlow } from './run';
+import { identify$, scan$ } from './scan';
+import type { RunReport } from './types';
+
+export interface ScanResult {
+  schema: 'klpflow/scan@1';
+  object: { path: string; digest: string; bytes: number; symbols: number; sections: number; machine: number; littleEndian: boolean };
+  /** References to names that are not unique. */
+  uses: number;
+  unknownEntrySizes: Array<{ section: string; bytes: number }>;
+  run: RunReport;
+}
+
+/** Scans one object into the run directory. */
+export async function scanObject(request: RunOptions & { object: string }): Promise<ScanResult> {
+  const { object: path } = request;
+  return withFlow(request, async (flow) => {
+    const identified = await lastValueFrom(identify$(flow, path));
+    const scanned = await lastValueFrom(scan$(flow, identified));
+    checkUnchanged(identified);
+    return {
+      schema: 'klpflow/scan@1',
+      object: {
+        path, digest: identified.digest, bytes: identified.identity.size, ...scanned.ref.table.shape, machine: identified.machine, littleEndian: identified.little,
+      },
+      uses: scanned.uses.length / USE_WORDS,
+      unknownEntrySizes: scanned.unknownSizes,
+      run: report(flow),
+    };
+  });
+}
