@@ -6,18 +6,12 @@ import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writePair, type Manifest } from '../src/synth';
+import { grade, writePair, type Answer } from '../src/synth';
 
 /** The command line beside this file in dist/. */
 const MAIN = join(__dirname, 'main.js');
 
 const CHANGES = { immediates: 4, callTargets: 3, strings: 3, instructions: 4, staticLocals: 2, newFunctions: 2, removedFunctions: 1 };
-
-/** What the check reads of `diff --json`. */
-interface Answer {
-  verdict: string;
-  objects: Array<{ functions: Record<'changed' | 'new' | 'removed', Array<{ name: string }>> }>;
-}
 
 async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'klpflow-demo-'));
@@ -30,7 +24,7 @@ async function main(): Promise<number> {
     console.log(`$ klpflow diff ${orig} ${patched}`);
     const shown = klpflow(['diff', orig, patched, '--run-dir', join(folder, 'run')], 'inherit');
     const asked = klpflow(['diff', orig, patched, '--run-dir', join(folder, 'run'), '--json', '--progress', 'none'], 'pipe');
-    const complaints = shown.status === 0 && asked.status === 0 ? disagreements(JSON.parse(asked.stdout) as Answer, manifest) : [`diff ended with ${shown.status ?? shown.signal}, diff --json with ${asked.status ?? asked.signal}`];
+    const complaints = shown.status === 0 && asked.status === 0 ? grade(manifest, JSON.parse(asked.stdout) as Answer) : [`diff ended with ${shown.status ?? shown.signal}, diff --json with ${asked.status ?? asked.signal}`];
     const { changed, new: added, removed } = manifest.functions;
     console.log(complaints.length === 0
       ? `agrees with what was put in: ${changed.length} functions changed, ${added.length} new, ${removed.length} removed`
@@ -43,24 +37,6 @@ async function main(): Promise<number> {
 
 function klpflow(args: string[], stdout: 'inherit' | 'pipe'): SpawnSyncReturns<string> {
   return spawnSync(process.execPath, [MAIN, ...args], { stdio: ['ignore', stdout, 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28 });
-}
-
-/** What one of the two names and the other does not, in words. */
-function disagreements(answer: Answer, manifest: Manifest): string[] {
-  return (['changed', 'new', 'removed'] as const).flatMap((kind) => {
-    const expected = count(manifest.functions[kind].map((fn) => fn.name));
-    const found = count(answer.objects.flatMap((object) => object.functions[kind].map((fn) => fn.name)));
-    return [...new Set([...expected.keys(), ...found.keys()])]
-      .filter((name) => expected.get(name) !== found.get(name))
-      .map((name) => `${name} is ${kind} ${expected.get(name) ?? 0} times, reported ${found.get(name) ?? 0} times`);
-  });
-}
-
-/** How often each name stands in the list: static functions of different units share names. */
-function count(names: readonly string[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return counts;
 }
 
 main().then(

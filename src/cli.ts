@@ -27,7 +27,9 @@ export const COMMANDS: Record<string, Command.Class> = {
   get 'objtool:klp:post-link'() { return (require('./commands/objtool/klp/post-link') as typeof import('./commands/objtool/klp/post-link')).default; },
   get runs() { return (require('./commands/runs') as typeof import('./commands/runs')).default; },
   get scan() { return (require('./commands/scan') as typeof import('./commands/scan')).default; },
+  get shape() { return (require('./commands/shape') as typeof import('./commands/shape')).default; },
   get status() { return (require('./commands/status') as typeof import('./commands/status')).default; },
+  get synth() { return (require('./commands/synth') as typeof import('./commands/synth')).default; },
   get verify() { return (require('./commands/verify') as typeof import('./commands/verify')).default; },
 };
 

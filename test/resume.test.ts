@@ -202,8 +202,8 @@ describe('records that went bad', () => {
   ])('%s: made again, with the same answer', async (_, spoil) => {
     const random = new Random(3);
     const records = filesOf(at('fresh')).filter((path) => path.endsWith('.pb'));
-    const kinds = records.map((path) => path.replace(/[0-9a-f]{20,}(-[0-9a-f]+)?/g, 'K')).sort();
-    expect(kinds).toEqual(['inputs/K.pb', 'inputs/K.pb', 'objects/K/digest-0-1729.pb', 'objects/K/digest-0-1738.pb', 'objects/K/special-K.pb', 'objects/K/special-K.pb', 'objects/K/table.pb', 'objects/K/table.pb', 'pairs/K--K/K.pb']);
+    const kinds = records.map((path) => path.replace(/[0-9a-f]{20,}(-[0-9a-f]+)?/g, 'K').replace(/(digest-0-)\d+/, '$1N')).sort();
+    expect(kinds).toEqual(['inputs/K.pb', 'inputs/K.pb', 'objects/K/digest-0-N.pb', 'objects/K/digest-0-N.pb', 'objects/K/special-K.pb', 'objects/K/special-K.pb', 'objects/K/table.pb', 'objects/K/table.pb', 'pairs/K--K/K.pb']);
     const runDir = runDirOf(`spoiled ${_}`);
     for (const path of records) spoil(join(runDir, path), random);
     const ran = await running(command(runDir));

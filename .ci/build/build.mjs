@@ -15,6 +15,7 @@ const ENTRIES = {
   'pool-worker.js': 'node_modules/piscina/dist/worker.js',
   'demo.js': 'bench/demo.ts',
   'bench.js': 'bench/bench.ts',
+  'scale.js': 'bench/scale.ts',
 };
 
 try {

@@ -76,6 +76,10 @@ export class WriterSymbols {
     return this.used++;
   }
 
+  nameOf(handle: number): string {
+    return this.names.text(this.view.getUint32(handle * SYM_SIZE, this.little));
+  }
+
   /** Handles in the final order: the null symbol, locals, the others, each in the order of addition. */
   order(): Uint32Array {
     const order = new Uint32Array(this.used);

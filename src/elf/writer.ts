@@ -1,5 +1,5 @@
 import {
-  GRP_COMDAT, RELA_SIZE, SHF_INFO_LINK, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
+  EHDR_SIZE, GRP_COMDAT, RELA_SIZE, SHDR_SIZE, SHF_INFO_LINK, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
   SHT_SYMTAB_SHNDX, STT_SECTION, SYM_SIZE,
 } from './constants';
 import { writeAtomically } from './output-file';
@@ -35,8 +35,8 @@ export interface SectionSpec {
   info?: number;
   /** Default empty. */
   content?: Content;
-  /** SHT_NOBITS only: size in memory. */
-  size?: number;
+  /** SHT_NOBITS only: size in memory, or who knows it when the file is laid out. */
+  size?: number | { readonly size: number };
   /** The group this section belongs to, from `group()`. */
   group?: number;
 }
@@ -58,10 +58,12 @@ const NULL_SECTION: SectionPlan = { type: SHT_NULL, flags: 0, align: 0, entsize:
 export class ElfWriter {
   private readonly sections = new WriterSections();
   private readonly symbols: WriterSymbols;
-  private readonly sectionSymbols = new Map<number, number>();
+  /** Handle of each section's own symbol, 0 for none. */
+  private sectionSymbols = new Uint32Array(1024);
   private readonly groupMembers = new Map<number, number[]>();
-  /** The content that wraps each shared producer. */
-  private readonly shared = new Map<object, PlannedContent>();
+  /** The content that wraps each shared producer of bytes, and of relocations. */
+  private readonly sharedBytes = new Map<object, PlannedContent>();
+  private readonly sharedRelas = new Map<object, PlannedContent>();
   private readonly little: boolean;
 
   /** `flags` is e_flags: 2 on ppc64 for the ELFv2 ABI, else 0. Default byte order is little-endian. */
@@ -79,8 +81,8 @@ export class ElfWriter {
     const produced = content !== undefined && 'from' in content;
     return this.add(spec.name, spec.group, {
       type, flags: spec.flags ?? 0, align, entsize: spec.entsize ?? 0, link: spec.link === 'symtab' ? LINK_SYMTAB : spec.link ?? 0, info: spec.info ?? 0,
-      content: produced ? this.wrap(content.from, ({ chunks }) => ({ chunks: (_, section) => chunks.call(content.from, section) })) : content ?? NOTHING,
-      size: produced ? content.size : spec.size,
+      content: typeof spec.size === 'object' ? sized(spec.size) : produced ? wrapped(this.sharedBytes, content.from, ({ chunks }) => ({ chunks: (_, section) => chunks.call(content.from, section) })) : content ?? NOTHING,
+      size: produced ? content.size : typeof spec.size === 'number' ? spec.size : undefined,
     });
   }
 
@@ -89,14 +91,19 @@ export class ElfWriter {
     return this.symbols.add(spec);
   }
 
+  /** The name of a symbol that was added. */
+  symbolName(handle: number): string {
+    return this.symbols.nameOf(handle);
+  }
+
   /** The section's own symbol, added at the first call: in a kernel object it stands in the scope of the FILE that uses it. */
   sectionSymbol(section: number): number {
-    let symbol = this.sectionSymbols.get(section);
-    if (symbol === undefined) {
-      symbol = this.symbol({ name: '', type: STT_SECTION, section });
-      this.sectionSymbols.set(section, symbol);
+    if (section >= this.sectionSymbols.length) {
+      const grown = new Uint32Array(Math.max(section + 1, this.sectionSymbols.length * 2));
+      grown.set(this.sectionSymbols);
+      this.sectionSymbols = grown;
     }
-    return symbol;
+    return (this.sectionSymbols[section] ||= this.symbol({ name: '', type: STT_SECTION, section }));
   }
 
   /**
@@ -107,7 +114,7 @@ export class ElfWriter {
     const produced = 'from' in relas;
     return this.add(options.name ?? `.rela${this.sections.name(target)}`, options.group, {
       type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: LINK_SYMTAB, info: target,
-      content: produced ? this.wrap(relas.from, (from) => new RelaContent(from, this.sections, this.little)) : new RelaContent(relas, this.sections, this.little),
+      content: produced ? wrapped(this.sharedRelas, relas.from, (from) => new RelaContent(from, this.sections, this.little)) : new RelaContent(relas, this.sections, this.little),
       size: produced ? relas.count * RELA_SIZE : undefined,
     });
   }
@@ -122,6 +129,21 @@ export class ElfWriter {
     });
     this.groupMembers.set(index, members);
     return index;
+  }
+
+  /** How much there is so far: sections and symbols with the tables that `write` adds, relocations, and bytes of the file. */
+  counts(): { bytes: number; sections: number; symbols: number; relas: number } {
+    const { sections, symbols } = this;
+    const tables = 3 + (symbols.needsExtended ? 1 : 0);
+    let bytes = EHDR_SIZE + (sections.count + tables) * SHDR_SIZE + symbols.count * (SYM_SIZE + (symbols.needsExtended ? 4 : 0)) + sections.nameTable.bytes.length + symbols.names.bytes.length;
+    let relas = 0;
+    for (let index = 1; index < sections.count; index++) {
+      if (sections.types[index] === SHT_NOBITS) continue;
+      const size = sections.size(index);
+      bytes += size;
+      if (sections.types[index] === SHT_RELA) relas += size / RELA_SIZE;
+    }
+    return { bytes, sections: sections.count + tables, symbols: symbols.count, relas };
   }
 
   /** Writes the object to `path`, whole or not at all; returns its size in bytes. @throws KlpflowError as `writeAtomically` */
@@ -164,12 +186,6 @@ export class ElfWriter {
     return indices;
   }
 
-  private wrap<T extends object>(producer: T, make: (producer: T) => PlannedContent): PlannedContent {
-    let content = this.shared.get(producer);
-    if (content === undefined) this.shared.set(producer, (content = make(producer)));
-    return content;
-  }
-
   private add(name: string, group: number | undefined, plan: SectionPlan): number {
     const members = group === undefined ? undefined : this.groupMembers.get(group);
     if (group !== undefined && members === undefined) throw new RangeError(`section ${name}: section ${group} is not a group`);
@@ -203,4 +219,15 @@ export class ElfWriter {
       sections.truncate(symtab);
     }
   }
+}
+
+function wrapped<T extends object>(known: Map<object, PlannedContent>, producer: T, make: (producer: T) => PlannedContent): PlannedContent {
+  let content = known.get(producer);
+  if (content === undefined) known.set(producer, (content = make(producer)));
+  return content;
+}
+
+/** The size of a section without bytes, asked for when the file is laid out. */
+function sized(of: { readonly size: number }): PlannedContent {
+  return { get size() { return of.size; }, chunks: () => [] };
 }

@@ -5,7 +5,11 @@ import type { Unit } from './model';
 export interface Build {
   seed: number;
   units: number;
+  /** All functions in one `.text`. */
+  singleText: boolean;
   unit(number: number): EncodedUnit;
+  /** Names of a unit's functions, `''` of one that was removed. */
+  names(unit: number): readonly string[];
   /** Strings that this build's string table begins with: the linker's order of strings changes with any new one. */
   newStrings: readonly string[];
 }
@@ -21,8 +25,8 @@ export class EncodedUnit {
   }
 }
 
-/** Units kept: both builds are laid out and written side by side, a few megabytes apart at most. */
-const KEPT = 256;
+/** Units kept: a file is laid out and written unit by unit, and shared sections look at few others. */
+const KEPT = 16;
 
 /** Remembers the units made last. */
 export class UnitCache {

@@ -1,7 +1,8 @@
 import type { FunctionRef, Op, SynthFunction, SynthObject, Target, Unit } from './model';
 import { uniqueName } from './names';
+import type { KernelPlan } from './plan';
 import { Random } from './random';
-import { functionAt, makeUnit, unitCount, type KernelPlan } from './unit';
+import { makeUnit } from './unit';
 
 /** How many of each change the patched build gets. Every one is made to another function. */
 export interface Changes {
@@ -19,6 +20,8 @@ export interface Changes {
   newFunctions?: number;
   /** Functions that are gone; nothing referred to them. */
   removedFunctions?: number;
+  /** Functions that stand elsewhere in their unit, and are the same. */
+  moves?: number;
   /** Global variables with another initial value: no livepatch can carry that. */
   data?: number;
   /** Functions of `.init.text` with one more instruction: no livepatch can carry that. */
@@ -31,11 +34,12 @@ export type EditKind = 'immediate' | 'call-target' | 'string' | 'instruction' | 
 export type Edit =
   | { kind: EditKind; at: FunctionRef; serial: number; callee?: Target }
   | { kind: 'removal'; at: FunctionRef; serial: number }
+  | { kind: 'move'; at: FunctionRef; serial: number }
   | { kind: 'data'; unit: number; serial: number };
 
 const KINDS: ReadonlyArray<readonly [keyof Changes, Exclude<Edit['kind'], 'data'>]> = [
   ['immediates', 'immediate'], ['callTargets', 'call-target'], ['strings', 'string'], ['instructions', 'instruction'], ['staticLocals', 'static-local'],
-  ['newFunctions', 'new-call'], ['removedFunctions', 'removal'], ['initFunctions', 'init-instruction'],
+  ['newFunctions', 'new-call'], ['removedFunctions', 'removal'], ['moves', 'move'], ['initFunctions', 'init-instruction'],
 ];
 
 /**
@@ -54,7 +58,7 @@ export function chooseEdits(plan: KernelPlan, changes: Changes): Edit[] {
     }
   }
   const units = new Set<number>();
-  for (let count = Math.min(changes.data ?? 0, unitCount(plan)); units.size < count; ) units.add(random.below(unitCount(plan)));
+  for (let count = Math.min(changes.data ?? 0, plan.units); units.size < count; ) units.add(random.below(plan.units));
   for (const unit of units) edits.push({ kind: 'data', unit, serial: edits.length });
   return edits;
 }
@@ -74,7 +78,7 @@ function find(plan: KernelPlan, random: Random, taken: Set<number>, kind: Edit['
   for (let attempt = 0; attempt < 20_000; attempt++) {
     const id = random.below(plan.functions);
     if (taken.has(id)) continue;
-    const at = functionAt(id);
+    const at = plan.functionAt(id);
     const unit = makeUnit(plan, at.unit);
     if (!fits(unit, unit.functions[at.ordinal]!, kind)) continue;
     taken.add(id);
@@ -84,22 +88,16 @@ function find(plan: KernelPlan, random: Random, taken: Set<number>, kind: Edit['
 }
 
 function fits(unit: Unit, fn: SynthFunction, kind: Edit['kind'] | 'callee'): boolean {
-  if (kind === 'init-instruction') return fn.init;
-  if (fn.init) return false;
-  const exported = fn.scope === 'global' && fn.endbr && !fn.sealed;
-  if (kind === 'removal') return exported && !isReferred(unit, fn);
-  if (kind === 'callee') return fn.scope === 'global' && !(exported && !isReferred(unit, fn));
+  if (kind === 'init-instruction') return fn.placed === 'init';
+  if (fn.placed === 'init') return false;
+  if (kind === 'removal') return fn.unused;
+  if (kind === 'callee') return fn.scope === 'global' && !fn.unused;
+  if (kind === 'move') return true;
   // A change needs an ftrace site to be redirected, and objects that only use can tell apart need the same use in both builds.
   if (!fn.traced || fn.ops.some((op) => op.kind === 'load' && unit.objects[op.object.index]?.name.endsWith('_state'))) return false;
   if (kind === 'immediate' || kind === 'string') return fn.ops.some((op) => op.kind === kind);
   if (kind === 'call-target') return fn.ops.some((op) => op.kind === 'call');
   return true;
-}
-
-/** Whether the unit's table of operations holds the function. A global function that is neither sealed nor there is exported and unused. */
-function isReferred(unit: Unit, fn: SynthFunction): boolean {
-  const ordinal = unit.functions.indexOf(fn);
-  return unit.objects.some((object) => object.pointers.some(({ target }) => 'function' in target && target.function.ordinal === ordinal));
 }
 
 /** The unit as the patched build has it: `unit` is changed in place. */
@@ -113,12 +111,13 @@ export function applyEdits(unit: Unit, edits: readonly Edit[]): Unit {
       const object = unit.objects[0]!;
       unit.objects[0] = { ...object, words: object.words.map((word) => ({ ...word, value: (word.value ^ 0x5a) >>> 0 })) };
     } else if (edit.kind === 'removal') unit.functions[edit.at.ordinal] = null;
+    else if (edit.kind === 'move') move(unit.order, edit.at.ordinal);
     else editFunction(unit, unit.functions[edit.at.ordinal]!, edit);
   }
   return unit;
 }
 
-function editFunction(unit: Unit, fn: SynthFunction, edit: Exclude<Edit, { kind: 'data' }>): void {
+function editFunction(unit: Unit, fn: SynthFunction, edit: Extract<Edit, { kind: EditKind }>): void {
   const middle = fn.ops.length >> 1;
   const replace = <K extends Op['kind']>(kind: K, change: (op: Extract<Op, { kind: K }>) => void): void => {
     change(fn.ops.find((op) => op.kind === kind) as Extract<Op, { kind: K }>);
@@ -143,6 +142,14 @@ function editFunction(unit: Unit, fn: SynthFunction, edit: Exclude<Edit, { kind:
   }
 }
 
+/** Behind all others of the unit; the last one goes to the front. */
+function move(order: number[], ordinal: number): void {
+  const at = order.indexOf(ordinal);
+  order.splice(at, 1);
+  if (at === order.length) order.unshift(ordinal);
+  else order.push(ordinal);
+}
+
 export function editedText(text: string, serial: number): string {
   return text.replace('\n', ` (case ${serial})\n`);
 }
@@ -153,17 +160,20 @@ function addStaticLocal(unit: Unit, fn: SynthFunction, serial: number): number {
   const owner = (object: SynthObject): number => unit.functions.findIndex((other) => other !== null && object.name.startsWith(`${other.name}.`));
   const before = unit.objects.filter((object) => owner(object) <= ordinal).length;
   for (const object of unit.objects.slice(before)) if (object.number !== null) object.number++;
-  return unit.objects.push({ name: `${fn.name}.patched_${serial}`, scope: 'local', kind: 'bss', number: 10 + before, size: 8, words: [], pointers: [] }) - 1;
+  return unit.objects.push({ name: `${fn.name}.patched_${serial}`, scope: 'local', placed: 'alone', kind: 'bss', number: 10 + before, size: 8, words: [], pointers: [] }) - 1;
 }
 
 /** Adds a function behind the unit's others; every second one is static. */
 function addFunction(unit: Unit, serial: number): FunctionRef {
   const last = unit.functions.findLast((fn) => fn !== null);
+  const neighbour = unit.functions.find((fn) => fn?.placed === 'unit' || fn?.placed === 'text');
   const scope = serial % 2 === 0 ? 'local' : 'global';
   const ordinal = unit.functions.push({
-    name: `${uniqueName(serial)}_patched`, scope, init: false, endbr: scope === 'global', sealed: false, traced: true, line: (last?.line ?? 0) + 20,
+    name: `${uniqueName(serial)}_patched`, scope, placed: neighbour?.placed ?? 'alone', exported: false, unused: false, alias: null,
+    leaf: false, unwinds: 2, annotations: 0, endbr: scope === 'global', sealed: false, traced: true, line: (last?.line ?? 0) + 20,
     ops: [{ kind: 'immediate', value: serial }, { kind: 'string', text: newText(serial) }, { kind: 'load', object: { unit: unit.number, index: 0 }, offset: 0 }, { kind: 'bug', line: 4, flags: 0x901 }],
   }) - 1;
+  unit.order.push(ordinal);
   return { unit: unit.number, ordinal };
 }
 

@@ -13,6 +13,12 @@ export interface CodeRef {
 export interface Sites {
   fentry: number | null;
   returns: number[];
+  calls: number[];
+  retpolines: number[];
+  locks: number[];
+  /** Where the stack's layout changes (.orc_unwind_ip). */
+  unwinds: number[];
+  annotations: number[];
   bugs: Array<{ at: number; line: number; flags: number }>;
   branches: Array<{ at: number; to: number; key: ObjectRef }>;
   staticCalls: Array<{ at: number; call: number }>;
@@ -39,6 +45,7 @@ const MOV_RAX = [0x48, 0x8b, 0x05, 0, 0, 0, 0];
 const MOV_IMM_RDX = [0x48, 0xc7, 0xc2, 0, 0, 0, 0];
 const MOV_IMM_MEMORY = [0xc7, 0x05, 0, 0, 0, 0];
 const MOV_IMM_ESI = [0xbe];
+const LOCK_INC = [0xf0, 0xff, 0x07];
 const MOV_RDI_EAX = [0x8b, 0x07];
 /** movabs $0x123456789abcdef,%r9: the placeholder that the kernel's runtime_const_ptr() leaves. */
 const RUNTIME_CONSTANT = [0x49, 0xb9, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01];
@@ -56,17 +63,19 @@ export function encodeFunction(fn: SynthFunction): EncodedFunction {
     code.refer(1, R_X86_64_NONE, { name: '__fentry__' }, -4);
     code.put(NOP5);
   }
-  code.put(PROLOGUE);
+  if (!fn.leaf) code.put(PROLOGUE);
   for (const op of fn.ops) {
     code.places.push(code.at);
     step(code, op, fn.line);
   }
   code.places.push(code.at);
-  code.put(EPILOGUE);
+  if (!fn.leaf) code.put(EPILOGUE);
   sites.returns.push(code.at);
   code.refer(1, R_X86_64_PLT32, { name: '__x86_return_thunk' }, -4);
   code.put(RETURN);
-  return code.finish(fn.ops);
+  sites.unwinds = code.spread(fn.unwinds);
+  sites.annotations = code.spread(fn.annotations);
+  return code.finish();
 }
 
 function step(code: Code, op: Op, line: number): void {
@@ -78,6 +87,7 @@ function step(code: Code, op: Op, line: number): void {
       code.put(MOV_IMM_ESI);
       return code.word(op.value);
     case 'call':
+      sites.calls.push(code.at);
       code.refer(1, R_X86_64_PLT32, op.target, -4);
       return code.put(CALL);
     case 'string':
@@ -94,8 +104,18 @@ function step(code: Code, op: Op, line: number): void {
     case 'address':
       code.refer(3, R_X86_64_32S, op.target, 0);
       return code.put(MOV_IMM_RDX);
+    case 'load-name':
+      code.refer(3, R_X86_64_PC32, { name: op.name }, -4);
+      return code.put(MOV_RAX);
     case 'branch':
-      return code.jump(op.opcode, op.to);
+      return code.jump(op.opcode, op.over);
+    case 'retpoline':
+      sites.retpolines.push(code.at);
+      code.refer(1, R_X86_64_PLT32, { name: '__x86_indirect_thunk_rax' }, -4);
+      return code.put(CALL);
+    case 'locked':
+      sites.locks.push(code.at);
+      return code.put(LOCK_INC);
     case 'bug':
       sites.bugs.push({ at: code.at, line: line + op.line, flags: op.flags });
       return code.put(UD2);
@@ -127,11 +147,11 @@ class Code {
   private static readonly view = new DataView(Code.scratch.buffer);
 
   at = 0;
-  readonly sites: Sites = { fentry: null, returns: [], bugs: [], branches: [], staticCalls: [], alternatives: [], faults: [], runtimeConstants: [] };
+  readonly sites: Sites = { fentry: null, returns: [], calls: [], retpolines: [], locks: [], unwinds: [], annotations: [], bugs: [], branches: [], staticCalls: [], alternatives: [], faults: [], runtimeConstants: [] };
   private readonly refs: CodeRef[] = [];
   /** Where each op starts, and behind them the end. */
   readonly places: number[] = [];
-  private readonly jumps: Array<{ field: number; to: Op | null }> = [];
+  private readonly jumps: Array<{ field: number; op: number }> = [];
 
   put(bytes: readonly number[]): void {
     for (let i = 0; i < bytes.length; i++) Code.scratch[this.at++] = bytes[i]!;
@@ -148,10 +168,10 @@ class Code {
   }
 
   /** A conditional jump with a 32-bit distance, which `finish` fills in. */
-  jump(opcode: number, to: Op | null): void {
+  jump(opcode: number, over: number): void {
     Code.scratch[this.at] = 0x0f;
     Code.scratch[this.at + 1] = opcode;
-    this.jumps.push({ field: this.at + 2, to });
+    this.jumps.push({ field: this.at + 2, op: this.places.length + over });
     this.at += 6;
   }
 
@@ -159,9 +179,16 @@ class Code {
     this.sites.branches.push({ at: this.at, to: -1, key });
   }
 
-  finish(ops: readonly Op[]): EncodedFunction {
-    const end = this.places[ops.length]!;
-    for (const { field, to } of this.jumps) Code.view.setInt32(field, (to === null ? end : this.places[ops.indexOf(to)]!) - field - 4, true);
+  /** `count` places, spread over the code. */
+  spread(count: number): number[] {
+    const { places } = this;
+    return Array.from({ length: Math.min(count, places.length) }, (_, i) => (i === 0 ? 0 : places[Math.floor((i * places.length) / count)]!));
+  }
+
+  finish(): EncodedFunction {
+    const { places } = this;
+    const end = places[places.length - 1]!;
+    for (const { field, op } of this.jumps) Code.view.setInt32(field, (places[op] ?? end) - field - 4, true);
     for (const branch of this.sites.branches) branch.to = end;
     return { bytes: Code.scratch.slice(0, this.at), refs: this.refs, sites: this.sites };
   }

@@ -1,4 +1,5 @@
 import type { Rela } from '../elf/writer';
+import { Column } from './columns';
 
 /** The content of a section that many units add to. */
 export class GrowingBytes {
@@ -64,5 +65,45 @@ export class GrowingRelas {
     grown.symbols.set(this.symbols);
     grown.addends.set(this.addends);
     Object.assign(this, grown);
+  }
+}
+
+const ZEROS = new Uint8Array(1 << 16);
+
+/** A table of one reference an entry and otherwise zeros: neither its bytes nor the offsets are held. */
+export class ReferenceTable {
+  count = 0;
+  readonly relas: { readonly count: number; rows(): Iterable<Rela> };
+  private readonly symbols = new Column();
+  private readonly addends = new Column();
+
+  constructor(private readonly entry: number, type: number) {
+    const { symbols, addends } = this;
+    const size = (): number => this.count;
+    this.relas = {
+      get count() { return size(); },
+      *rows() {
+        const row: Rela = { offset: 0, type, symbol: 0, addend: 0 };
+        for (let i = 0; i < size(); i++) {
+          row.offset = i * entry;
+          row.symbol = symbols.get(i);
+          row.addend = addends.get(i);
+          yield row;
+        }
+      },
+    };
+  }
+
+  get size(): number {
+    return this.count * this.entry;
+  }
+
+  add(symbol: number, addend: number): void {
+    this.symbols.set(this.count, symbol);
+    this.addends.set(this.count++, addend);
+  }
+
+  *chunks(): Generator<Uint8Array> {
+    for (let left = this.size; left > 0; left -= ZEROS.length) yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
   }
 }

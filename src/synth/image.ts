@@ -2,56 +2,74 @@ import {
   EM_X86_64, R_X86_64_64, SHF_ALLOC, SHF_EXECINSTR, SHF_LINK_ORDER, SHF_WRITE, SHN_ABS, SHT_NOBITS, STB_GLOBAL, STB_LOCAL, STT_FILE, STT_FUNC,
   STT_OBJECT, STV_DEFAULT, STV_HIDDEN,
 } from '../elf/constants';
-import { ElfWriter } from '../elf/writer';
-import type { Build, EncodedUnit } from './build';
-import type { CodeRef, EncodedFunction } from './encode-function';
-import { GrowingBytes } from './growing';
-import type { SynthFunction, SynthObject } from './model';
+import { ElfWriter, type Rela } from '../elf/writer';
+import type { Build } from './build';
+import { Column } from './columns';
+import type { EncodedFunction } from './encode-function';
+import type { SynthFunction, SynthObject, Unit } from './model';
 import { promotedSuffix } from './names';
 import { Places, type Place } from './places';
 import { addPlatform, keyName } from './platform';
+import { Random } from './random';
+import { SharedData, objectBytes, objectRelas } from './shared-data';
+import { NOPS, PADDING, SharedText } from './shared-text';
 import { KernelTables, Table } from './tables';
+import { INITCALLS } from './unit';
 
 const AX = SHF_ALLOC | SHF_EXECINSTR;
 const WA = SHF_ALLOC | SHF_WRITE;
-/** Bytes of NOPs in front of every function (CONFIG_CALL_PADDING), which objtool names `__pfx_`. */
-const PADDING = 16;
-const NOPS = new Uint8Array(PADDING).fill(0x90);
 const POINTER = new Uint8Array(8);
 const JMP_REL32 = 0xe9;
 
 /**
- * Lays out builds as relocatable objects, shaped like the vmlinux.o of a ThinLTO kernel with function sections.
- * They are laid out side by side: what builds share is made once.
+ * Lays out a build as a relocatable object, shaped like the vmlinux.o of a kernel with function sections.
+ *
+ * First every unit is made once to settle sizes, symbols and tables; the writer then asks for bytes and relocations, and each
+ * unit is made again. What is held grows with symbols and table entries, never with bytes.
  */
-export function kernelImages(builds: readonly Build[]): ElfWriter[] {
-  const images = builds.map((build) => new Image(build));
-  for (let number = 0; number < builds[0]!.units; number++) for (const image of images) image.addUnit(number);
-  return images.map((image) => image.finish());
-}
-
-/** A function that was added: where references to it go, and where its code starts. */
-interface Added {
-  place: Place;
-  start: Place;
-  encoded: EncodedFunction;
+export function kernelImage(build: Build): { writer: ElfWriter; places: Places } {
+  const image = new Image(build);
+  for (let number = 0; number < build.units; number++) image.addUnit(number);
+  return { writer: image.finish(), places: image.places };
 }
 
 class Image {
   private readonly writer = new ElfWriter({ machine: EM_X86_64 });
-  private readonly places: Places;
-  private readonly initText = new GrowingBytes();
-  private readonly initSection: number;
-  private readonly initRefs: CodeRef[] = [];
+  readonly places: Places;
+  private readonly init: SharedText;
+  private readonly shared: SharedText;
+  private readonly text: SharedText | null;
+  private readonly sharedData: Record<SynthObject['kind'], SharedData>;
   private readonly initcalls: Table;
   private readonly tables: KernelTables;
-  private readonly localPrefixes: Array<{ name: string; section: number; value: number }> = [];
+  private readonly prefixes = { symbols: new Column(), sections: new Column(), values: new Column(), count: 0 };
+  /** Unit and place in it of what each section holds; of patchable entries, the symbol of the function's section. */
+  private readonly units = new Column();
+  private readonly items = new Column();
+  /** The text that the functions of the present unit share. */
+  private unitText: SharedText | null = null;
+
+  private readonly functionContent = {
+    chunks: (section: number): Uint8Array[] => [NOPS, this.build.unit(this.units.get(section)).function(this.items.get(section)).bytes],
+    rows: (section: number): Iterable<Rela> => this.places.relas(this.build.unit(this.units.get(section)).function(this.items.get(section)).refs, PADDING),
+  };
+
+  private readonly objectContent = {
+    chunks: (section: number): Uint8Array[] => [objectBytes(this.object(section))],
+    rows: (section: number): Iterable<Rela> => objectRelas(this.places, this.object(section), 0),
+  };
+
+  private readonly entryContent = {
+    rows: (section: number): Rela[] => [{ offset: 0, type: R_X86_64_64, symbol: this.items.get(section), addend: 0 }],
+  };
 
   constructor(private readonly build: Build) {
-    const { writer, initRefs } = this;
-    const places = (this.places = new Places(writer, addPlatform(writer), build.newStrings));
-    this.initSection = writer.section({ name: '.init.text', flags: AX, align: PADDING, content: this.initText });
-    writer.relas(this.initSection, { get count() { return initRefs.length; }, rows: () => places.relas(initRefs, 0) });
+    const { writer } = this;
+    const places = (this.places = new Places(writer, addPlatform(writer, build.singleText ? '.entry.text' : '.text'), build.newStrings));
+    this.init = new SharedText(writer, '.init.text', build, places);
+    this.shared = new SharedText(writer, '.sched.text', build, places);
+    this.text = build.singleText ? new SharedText(writer, '.text', build, places) : null;
+    this.sharedData = { data: new SharedData(writer, '.ref.data', 'data', build, places), rodata: new SharedData(writer, '.rodata', 'rodata', build, places), bss: new SharedData(writer, '.bss', 'bss', build, places) };
     this.initcalls = new Table(writer, '.initcall6.init', SHF_ALLOC, 1);
     this.tables = new KernelTables(writer, {
       string: (text) => places.get({ string: text }),
@@ -63,94 +81,128 @@ class Image {
 
   addUnit(number: number): void {
     const { writer, places } = this;
-    const encodedUnit = this.build.unit(number);
-    const { unit } = encodedUnit;
+    const encoded = this.build.unit(number);
+    const { unit } = encoded;
     writer.symbol({ name: unit.file, type: STT_FILE, reserved: SHN_ABS });
-    places.startUnit();
+    places.startUnit(unit);
     const suffix = promotedSuffix(this.build.seed, unit.number, unit.edited);
-    for (const object of unit.objects) places.objects.add(this.addObject(object, suffix));
+    unit.objects.forEach((object, index) => places.objects.set(number, index, this.addObject(number, index, object, suffix)));
+    this.unitText = null;
     let labels = 0;
-    unit.functions.forEach((fn, ordinal) => {
-      if (fn === null) return places.functions.add({ symbol: 0, addend: 0 });
-      const { place, start, encoded } = fn.init ? this.addInitFunction(encodedUnit, ordinal, fn) : this.addFunction(number, ordinal, fn, suffix, `.Ltmp${labels}`);
-      places.functions.add(place);
-      places.addStrings(encoded.refs.map((ref) => ref.target));
-      this.tables.add(start, encoded.sites, unit.source, fn.sealed);
+    for (const ordinal of unit.order) {
+      const fn = unit.functions[ordinal]!;
+      if (fn === null) continue;
+      const code = encoded.function(ordinal);
+      const start = this.addFunction(unit, ordinal, fn, code, suffix, `.Ltmp${labels}`);
+      places.addStrings(code.refs.map((ref) => ref.target));
+      this.tables.add(start, code.sites, unit.source, fn.sealed);
       labels += 1 + fn.ops.length;
-    });
+    }
   }
 
   /** The writer that holds it all. objtool adds prefix symbols when all units are linked: those of local functions stand behind the last FILE, whatever their unit. */
   finish(): ElfWriter {
-    for (const prefix of this.localPrefixes) this.writer.symbol({ ...prefix, type: STT_FUNC, size: PADDING });
-    return this.writer;
+    const { writer, prefixes } = this;
+    for (let i = 0; i < prefixes.count; i++) {
+      const name = `__pfx_${writer.symbolName(prefixes.symbols.get(i))}`;
+      writer.symbol({ name, type: STT_FUNC, section: prefixes.sections.get(i), value: prefixes.values.get(i), size: PADDING });
+    }
+    return writer;
   }
 
-  /** A function in a section of its own, with the compiler's record of its patchable entry. */
-  private addFunction(unit: number, ordinal: number, fn: SynthFunction, suffix: string, label: string): Added {
-    const { writer, build, places } = this;
-    const encoded = build.unit(unit).function(ordinal);
-    const size = encoded.bytes.length;
+  /** Adds a function with its symbols and, in a section of its own, the compiler's record of its patchable entry. Returns where its code starts. */
+  private addFunction(unit: Unit, ordinal: number, fn: SynthFunction, code: EncodedFunction, suffix: string, label: string): Place {
+    const { writer, places, tables } = this;
+    const size = code.bytes.length;
     const name = fn.scope === 'promoted' ? fn.name + suffix : fn.name;
-    const section = writer.section({
-      name: `.text.${name}`, flags: AX, align: PADDING, content: { size: PADDING + size, chunks: () => [NOPS, build.unit(unit).function(ordinal).bytes] },
-    });
-    const entries = writer.section({ name: '__patchable_function_entries', flags: WA | SHF_LINK_ORDER, align: 8, link: section, content: POINTER });
-    writer.relas(section, { count: encoded.refs.length, rows: () => places.relas(build.unit(unit).function(ordinal).refs, PADDING) });
-    writer.symbol({ name: label, section });
+    const alone = fn.placed === 'alone';
+    const shared = alone ? null : this.sharedText(unit, fn);
+    const section = shared === null ? writer.section({ name: `.text.${name}`, flags: AX, align: PADDING, content: { size: PADDING + size, from: this.functionContent } }) : shared.section;
+    const value = shared === null ? PADDING : shared.add(unit.number, ordinal, size, code.refs.length);
+    const entries = alone ? writer.section({ name: '__patchable_function_entries', flags: WA | SHF_LINK_ORDER, align: 8, link: section, content: POINTER }) : 0;
+    if (alone) {
+      this.units.set(section, unit.number);
+      this.items.set(section, ordinal);
+      if (code.refs.length > 0) writer.relas(section, { count: code.refs.length, from: this.functionContent });
+      writer.symbol({ name: label, section });
+    }
     const binding = fn.scope === 'local' ? STB_LOCAL : STB_GLOBAL;
-    const other = fn.sealed || fn.scope === 'promoted' ? STV_HIDDEN : STV_DEFAULT;
-    const symbol = writer.symbol({ name, type: STT_FUNC, binding, other, section, value: PADDING, size });
-    const start = { symbol: writer.sectionSymbol(section), addend: PADDING };
-    writer.sectionSymbol(entries);
-    writer.relas(entries, [{ offset: 0, type: R_X86_64_64, symbol: start.symbol, addend: 0 }]);
-    if (binding === STB_LOCAL) this.localPrefixes.push({ name: `__pfx_${name}`, section, value: 0 });
-    else writer.symbol({ name: `__pfx_${name}`, type: STT_FUNC, binding, section, size: PADDING });
+    const other = binding === STB_GLOBAL && !fn.exported ? STV_HIDDEN : STV_DEFAULT;
+    const symbol = writer.symbol({ name, type: STT_FUNC, binding, other, section, value, size });
+    const start = { symbol: writer.sectionSymbol(section), addend: value };
+    if (alone) {
+      writer.sectionSymbol(entries);
+      this.items.set(entries, start.symbol);
+      writer.relas(entries, { count: 1, from: this.entryContent });
+    }
+    if (fn.alias !== null) writer.symbol({ name: fn.alias, type: STT_FUNC, binding, other, section, value, size });
+    if (binding === STB_LOCAL) this.addPrefix(symbol, section, value - PADDING);
+    else writer.symbol({ name: `__pfx_${name}`, type: STT_FUNC, binding, other: STV_HIDDEN, section, value: value - PADDING, size: PADDING });
+    if (fn.exported) {
+      tables.export(symbol, name);
+      tables.address(symbol);
+    }
+    if (fn.placed === 'init' && new Random(this.build.seed, unit.number, ordinal, 17).share() < INITCALLS) this.addInitcall(unit, fn, value);
     // The assembler refers to local functions through their section's symbol.
-    return { place: binding === STB_LOCAL ? start : { symbol, addend: 0 }, start, encoded };
+    places.sizes.set(unit.number, ordinal, size);
+    places.functions.set(unit.number, ordinal, binding === STB_LOCAL ? start : { symbol, addend: 0 });
+    return start;
   }
 
-  /** A function of `.init.text`, with the stub and the record that make it an initcall. All of it is held: it is a twentieth of the code. */
-  private addInitFunction(encodedUnit: EncodedUnit, ordinal: number, fn: SynthFunction): Added {
-    const { writer, initText, initSection: section } = this;
-    const encoded = encodedUnit.function(ordinal);
-    const value = initText.add(NOPS, PADDING, 0xcc) + PADDING;
-    initText.add(encoded.bytes);
-    for (const ref of encoded.refs) this.initRefs.push({ ...ref, offset: value + ref.offset });
-    writer.symbol({ name: fn.name, type: STT_FUNC, section, value, size: encoded.bytes.length });
-    this.localPrefixes.push({ name: `__pfx_${fn.name}`, section, value: value - PADDING });
+  private sharedText(unit: Unit, fn: SynthFunction): SharedText {
+    if (fn.placed === 'init') return this.init;
+    if (fn.placed === 'shared') return this.shared;
+    if (this.text !== null) return this.text;
+    return (this.unitText ??= new SharedText(this.writer, `.text.unit_${unit.number}`, this.build, this.places));
+  }
 
-    const stub = initText.add([JMP_REL32, 0, 0, 0, 0], PADDING, 0xcc);
-    initText.setWord(stub + 1, value - stub - 5);
+  private addPrefix(symbol: number, section: number, value: number): void {
+    const { prefixes } = this;
+    prefixes.symbols.set(prefixes.count, symbol);
+    prefixes.sections.set(prefixes.count, section);
+    prefixes.values.set(prefixes.count++, value);
+  }
+
+  /** The stub and the record that make a function an initcall. */
+  private addInitcall(unit: Unit, fn: SynthFunction, value: number): void {
+    const { writer, init: { section } } = this;
+    const stub = this.init.addStub((start) => {
+      const code = Uint8Array.of(JMP_REL32, 0, 0, 0, 0);
+      new DataView(code.buffer).setInt32(1, value - start - code.length, true);
+      return code;
+    });
     // The unit's name, a counter and the source line are part of the stub's name.
-    const name = `__initstub__kmod_${encodedUnit.unit.file.replace(/\.c$/, '')}__${100 + fn.ops.length}_${fn.line}_${fn.name}6`;
+    const name = `__initstub__kmod_${unit.file.replace(/\.c$/, '')}__${100 + fn.ops.length}_${fn.line}_${fn.name}6`;
     const symbol = writer.symbol({ name, type: STT_FUNC, binding: STB_GLOBAL, other: STV_HIDDEN, section, value: stub, size: 5 });
     this.initcalls.pc32(this.initcalls.entry([0, 0, 0, 0]), { symbol, addend: 0 });
-    const start = { symbol: writer.sectionSymbol(section), addend: value };
-    return { place: start, start, encoded };
+    this.tables.address(symbol);
   }
 
-  private addObject(object: SynthObject, suffix: string): Place {
+  private addObject(unit: number, index: number, object: SynthObject, suffix: string): Place {
     const { writer, places } = this;
-    const { kind, size, scope } = object;
+    const { size, scope, pointers } = object;
     const name = object.name + (scope === 'promoted' ? suffix : '') + (object.number === null ? '' : `.${object.number}`);
-    const header = { name: `.${kind}.${name}`, flags: kind === 'rodata' ? SHF_ALLOC : WA, align: 8 };
-    const section = writer.section(kind === 'bss' ? { ...header, type: SHT_NOBITS, size } : { ...header, content: objectBytes(object) });
-    const targets = object.pointers.map((pointer) => pointer.target);
-    places.addStrings(targets);
-    if (targets.length > 0) {
-      writer.relas(section, { count: targets.length, rows: () => places.relas(object.pointers.map((pointer) => ({ ...pointer, type: R_X86_64_64, addend: 0 })), 0) });
-    }
+    places.addStrings(pointers.map((pointer) => pointer.target));
+    const shared = object.placed === 'shared' ? this.sharedData[object.kind] : null;
+    const section = shared?.section ?? this.ownSection(unit, index, object, name);
+    const value = shared?.add(unit, index, size, pointers.length) ?? 0;
     const local = scope === 'local';
-    const symbol = writer.symbol({ name, type: STT_OBJECT, binding: local ? STB_LOCAL : STB_GLOBAL, other: local ? STV_DEFAULT : STV_HIDDEN, section, size });
-    const own = writer.sectionSymbol(section);
-    return { symbol: local ? own : symbol, addend: 0 };
+    const symbol = writer.symbol({ name, type: STT_OBJECT, binding: local ? STB_LOCAL : STB_GLOBAL, other: local ? STV_DEFAULT : STV_HIDDEN, section, value, size });
+    return local ? { symbol: writer.sectionSymbol(section), addend: value } : { symbol, addend: 0 };
   }
-}
 
-function objectBytes(object: SynthObject): Uint8Array {
-  const bytes = new Uint8Array(object.size);
-  const view = new DataView(bytes.buffer);
-  for (const { offset, value } of object.words) view.setUint32(offset, value, true);
-  return bytes;
+  private ownSection(unit: number, index: number, { kind, size, pointers }: SynthObject, name: string): number {
+    const { writer } = this;
+    const header = { name: `.${kind}.${name}`, flags: kind === 'rodata' ? SHF_ALLOC : WA, align: size < 8 ? 4 : 8 };
+    const section = writer.section(kind === 'bss' ? { ...header, type: SHT_NOBITS, size } : { ...header, content: { size, from: this.objectContent } });
+    this.units.set(section, unit);
+    this.items.set(section, index);
+    writer.sectionSymbol(section);
+    if (pointers.length > 0) writer.relas(section, { count: pointers.length, from: this.objectContent });
+    return section;
+  }
+
+  private object(section: number): SynthObject {
+    return this.build.unit(this.units.get(section)).unit.objects[this.items.get(section)]!;
+  }
 }

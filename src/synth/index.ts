@@ -1,51 +1,88 @@
 import { writeAtomically } from '../elf/output-file';
+import type { ElfWriter } from '../elf/writer';
 import { UnitCache, type Build } from './build';
 import { applyEdits, chooseEdits, editedText, newText, type Changes, type Edit } from './changes';
-import { kernelImages } from './image';
-import type { Manifest, ManifestFunction } from './manifest';
-import type { SynthFunction, Unit } from './model';
-import { promotedSuffix } from './names';
-import { makeUnit, unitCount, type KernelPlan } from './unit';
+import { addDebug, type DebugPlan } from './debug';
+import { debugPlan } from './debug-plan';
+import { kernelImage } from './image';
+import { emptyManifest, record, type Manifest, type ManifestFile } from './manifest';
+import { KernelPlan } from './plan';
+import type { Shape } from './shape/types';
+import { LINUX_7_2_THINLTO } from './shape/linux-7.2-thinlto';
+import { makeUnit, outlineOf } from './unit';
 
 export type { Changes } from './changes';
 export type { Manifest, ManifestChange, ManifestFunction } from './manifest';
+export { grade, type Answer } from './grade';
+export { SHAPES, isShape, measureObject } from './shape';
+export { measureShape } from './shape/measure';
+export type { Shape } from './shape/types';
 
 /** What a pair holds. */
 export interface PairOptions {
-  /** Functions in ORIG; about 850 bytes of file each. */
+  /** Functions in ORIG; some 1800 bytes of file each. */
   functions: number;
   /** The same options always give the same bytes. */
   seed: number;
   changes: Changes;
+  /** Default: that of Linux 7.2 built with ThinLTO. */
+  shape?: Shape;
+  /** About this many sections, by letting functions share their unit's. */
+  sections?: number | undefined;
+  singleText?: boolean;
+  /** Debug information as the shape has it, or so much that ORIG has about this many bytes. */
+  debug?: boolean | { bytes: number };
 }
 
 /**
- * Writes two builds of a synthetic kernel, x86-64 with function sections as ThinLTO leaves them, that differ in
- * exactly what the manifest says; the manifest is written too where a path is given.
- * @throws RangeError when the kernel has too few functions for the changes; KlpflowError as `writeAtomically`
+ * Writes two builds of a synthetic x86-64 kernel that differ in exactly what the manifest says; the manifest is written too
+ * where a path is given. Memory grows with symbols and table entries, not with bytes: one build is held at a time.
+ * @throws RangeError when the kernel has too few functions for the changes, or cannot have that many sections or bytes;
+ *   KlpflowError as `writeAtomically`
  */
 export async function writePair(options: PairOptions, origPath: string, patchedPath: string, manifestPath?: string): Promise<Manifest> {
-  const plan: KernelPlan = { seed: options.seed, functions: options.functions };
+  const { shape = LINUX_7_2_THINLTO, changes, seed, functions, singleText = false } = options;
+  const plan = new KernelPlan({ seed, functions, shape, singleText, mergedUnits: mergedUnits(options, shape) });
   const edits = new Map<number, Edit[]>();
-  for (const edit of chooseEdits(plan, options.changes)) {
+  for (const edit of chooseEdits(plan, changes)) {
     const unit = 'at' in edit ? edit.at.unit : edit.unit;
     edits.set(unit, [...(edits.get(unit) ?? []), edit]);
   }
   const origUnits = new UnitCache((number) => makeUnit(plan, number));
   const editedUnits = new UnitCache((number) => applyEdits(makeUnit(plan, number), edits.get(number)!));
-  const orig: Build = { seed: plan.seed, units: unitCount(plan), unit: (number) => origUnits.get(number), newStrings: [] };
-  const patched: Build = { ...orig, unit: (number) => (edits.has(number) ? editedUnits : origUnits).get(number), newStrings: newStrings(orig, edits) };
-  const manifest: Manifest = {
-    schema: 'klpflow/synth@1', seed: plan.seed, functions: { total: plan.functions, changed: [], new: [], removed: [], lineOnly: [] },
-    data: { changed: [], new: [] }, orig: { bytes: 0 }, patched: { bytes: 0 },
+  const orig: Build = { seed, singleText, units: plan.units, unit: (number) => origUnits.get(number), names: (number) => outlineOf(plan, number).names, newStrings: [] };
+  const patched: Build = {
+    ...orig, unit: (number) => (edits.has(number) ? editedUnits : origUnits).get(number), newStrings: newStrings(orig, edits),
+    names: (number) => (edits.has(number) ? editedUnits.get(number).unit.functions.map((fn) => fn?.name ?? '') : orig.names(number)),
   };
-  for (const number of [...edits.keys()].sort((a, b) => a - b)) record(manifest, plan.seed, orig.unit(number).unit, patched.unit(number).unit, edits.get(number)!);
-  const paths = [origPath, patchedPath];
-  const [origBytes, patchedBytes] = await Promise.all(kernelImages([orig, patched]).map((writer, index) => writer.write(paths[index]!)));
-  manifest.orig.bytes = origBytes!;
-  manifest.patched.bytes = patchedBytes!;
+  const manifest = emptyManifest(seed, functions);
+  for (const number of [...edits.keys()].sort((a, b) => a - b)) record(manifest, seed, orig.unit(number).unit, patched.unit(number).unit, edits.get(number)!);
+  let debug: DebugPlan | undefined;
+  const write = async (build: Build, path: string): Promise<ManifestFile> => {
+    const { writer, places } = kernelImage(build);
+    debug ??= debugPlan(options.debug ?? false, shape, functions, writer.counts().bytes);
+    if (debug !== undefined) addDebug(writer, build, debug, places);
+    return written(writer, path);
+  };
+  manifest.orig = await write(orig, origPath);
+  manifest.patched = await write(patched, patchedPath);
   if (manifestPath !== undefined) await writeAtomically(manifestPath, [new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`)]);
   return manifest;
+}
+
+async function written(writer: ElfWriter, path: string): Promise<ManifestFile> {
+  const counts = writer.counts();
+  return { ...counts, bytes: await writer.write(path) };
+}
+
+/** Of 1000 units: those whose functions must share a section for the file to have `sections` of them. */
+function mergedUnits({ functions, sections }: PairOptions, shape: Shape): number {
+  if (sections === undefined) return 0;
+  // A function alone has four: its text, its patchable entry, and the relocations of both. So has an object, if it has relocations.
+  const alone = (functions * shape.functions.placed.alone * 4) / 1000;
+  const others = (['data', 'bss', 'rodata'] as const).reduce((sum, kind) => sum + (functions * shape.objects[kind].per1000 * shape.objects[kind].alone * (kind === 'bss' ? 1 : 1.6)) / 1e6, 0);
+  if (sections > (alone + others) * 1.05) throw new RangeError(`${functions} functions of this shape have ${Math.round(alone + others)} sections: ${sections} need ${Math.ceil((sections / (alone + others)) * functions)} functions`);
+  return Math.max(0, Math.min(1000, Math.round((1000 * (alone + others - sections)) / alone)));
 }
 
 function newStrings(orig: Build, edits: ReadonlyMap<number, readonly Edit[]>): string[] {
@@ -55,37 +92,4 @@ function newStrings(orig: Build, edits: ReadonlyMap<number, readonly Edit[]>): s
     const op = orig.unit(edit.at.unit).unit.functions[edit.at.ordinal]!.ops.find((candidate) => candidate.kind === 'string');
     return op?.kind === 'string' ? [editedText(op.text, edit.serial)] : [];
   });
-}
-
-/** Adds one edited unit to the manifest. */
-function record(manifest: Manifest, seed: number, orig: Unit, patched: Unit, edits: readonly Edit[]): void {
-  const { functions, data } = manifest;
-  const touched = new Set<number>();
-  for (const edit of edits) {
-    if (edit.kind === 'data') {
-      data.changed.push(orig.objects[0]!.name);
-      continue;
-    }
-    const { ordinal } = edit.at;
-    touched.add(ordinal);
-    const before = described(seed, orig, orig.functions[ordinal]!);
-    if (edit.kind === 'removal') {
-      functions.removed.push(before);
-      continue;
-    }
-    const after = described(seed, patched, patched.functions[ordinal]!);
-    functions.changed.push({ ...before, ...(after.name === before.name ? {} : { patchedName: after.name }), kind: edit.kind });
-  }
-  patched.functions.forEach((fn, ordinal) => {
-    if (fn === null || touched.has(ordinal)) return;
-    const before = orig.functions[ordinal];
-    if (before === undefined || before === null) functions.new.push(described(seed, patched, fn));
-    else if (fn.line !== before.line && fn.ops.some((op) => op.kind === 'bug')) functions.lineOnly.push(described(seed, orig, before));
-  });
-  for (const object of patched.objects.slice(orig.objects.length)) data.new.push(object.number === null ? object.name : `${object.name}.${object.number}`);
-}
-
-function described(seed: number, unit: Unit, fn: SynthFunction): ManifestFunction {
-  const name = fn.scope === 'promoted' ? fn.name + promotedSuffix(seed, unit.number, unit.edited) : fn.name;
-  return { name, file: unit.file, section: fn.init ? '.init.text' : `.text.${name}` };
 }

@@ -1,4 +1,6 @@
-import type { EditKind } from './changes';
+import type { Edit, EditKind } from './changes';
+import type { SynthFunction, Unit } from './model';
+import { promotedSuffix } from './names';
 
 export interface ManifestFunction {
   /** Full ELF name in ORIG, of new ones in PATCHED. */
@@ -23,11 +25,67 @@ export interface Manifest {
     changed: ManifestChange[];
     new: ManifestFunction[];
     removed: ManifestFunction[];
+    /** Not changed: they stand elsewhere in their unit. */
+    moved: ManifestFunction[];
     /** Not changed: only the line in a `__bug_table` record of theirs differs. */
     lineOnly: ManifestFunction[];
   };
   data: { changed: string[]; new: string[] };
-  /** Sizes of the files in bytes. */
-  orig: { bytes: number };
-  patched: { bytes: number };
+  orig: ManifestFile;
+  patched: ManifestFile;
+}
+
+export interface ManifestFile {
+  bytes: number;
+  sections: number;
+  symbols: number;
+  relas: number;
+}
+
+export function emptyManifest(seed: number, total: number): Manifest {
+  const file = { bytes: 0, sections: 0, symbols: 0, relas: 0 };
+  return {
+    schema: 'klpflow/synth@1', seed, functions: { total, changed: [], new: [], removed: [], moved: [], lineOnly: [] }, data: { changed: [], new: [] },
+    orig: file, patched: file,
+  };
+}
+
+/** Adds one edited unit to the manifest. */
+export function record(manifest: Manifest, seed: number, orig: Unit, patched: Unit, edits: readonly Edit[]): void {
+  const { functions, data } = manifest;
+  const touched = new Set<number>();
+  for (const edit of edits) {
+    if (edit.kind === 'data') {
+      data.changed.push(orig.objects[0]!.name);
+      continue;
+    }
+    const { ordinal } = edit.at;
+    const before = described(seed, orig, orig.functions[ordinal]!);
+    if (edit.kind === 'move') {
+      functions.moved.push(before);
+      continue;
+    }
+    touched.add(ordinal);
+    if (edit.kind === 'removal') {
+      functions.removed.push(before);
+      continue;
+    }
+    const after = described(seed, patched, patched.functions[ordinal]!);
+    functions.changed.push({ ...before, ...(after.name === before.name ? {} : { patchedName: after.name }), kind: edit.kind });
+  }
+  patched.functions.forEach((fn, ordinal) => {
+    if (fn === null || touched.has(ordinal)) return;
+    const before = orig.functions[ordinal];
+    if (before === undefined || before === null) functions.new.push(described(seed, patched, fn));
+    else if (fn.line !== before.line && fn.ops.some((op) => op.kind === 'bug')) functions.lineOnly.push(described(seed, orig, before));
+  });
+  for (const object of patched.objects.slice(orig.objects.length)) data.new.push(object.number === null ? object.name : `${object.name}.${object.number}`);
+}
+
+const SECTIONS = { init: '.init.text', shared: '.sched.text', text: '.text' } as const;
+
+function described(seed: number, unit: Unit, fn: SynthFunction): ManifestFunction {
+  const name = fn.scope === 'promoted' ? fn.name + promotedSuffix(seed, unit.number, unit.edited) : fn.name;
+  const section = fn.placed === 'alone' ? `.text.${name}` : fn.placed === 'unit' ? `.text.unit_${unit.number}` : SECTIONS[fn.placed];
+  return { name, file: unit.file, section };
 }

@@ -33,8 +33,14 @@ export type Op =
   | { kind: 'store'; object: ObjectRef; offset: number; value: number }
   /** mov $target,%rdx */
   | { kind: 'address'; target: Target }
-  /** A conditional jump to the op `to`, which stands behind; without one to the end. */
-  | { kind: 'branch'; opcode: number; to: Op | null }
+  /** mov name(%rip),%rax: something that no unit defines (`__ref_stack_chk_guard`) */
+  | { kind: 'load-name'; name: string }
+  /** A conditional jump over the next `over` ops, at most to the end. */
+  | { kind: 'branch'; opcode: number; over: number }
+  /** call __x86_indirect_thunk_rax: .retpoline_sites */
+  | { kind: 'retpoline' }
+  /** lock incl (%rdi): .smp_locks */
+  | { kind: 'locked' }
   /** ud2 with a __bug_table record; `line` counts from the function's first. */
   | { kind: 'bug'; line: number; flags: number }
   /** A NOP that becomes a jump to the end: __jump_table */
@@ -52,8 +58,16 @@ export interface SynthFunction {
   name: string;
   /** 'promoted': a static that ThinLTO made global and hidden, with a suffix. */
   scope: 'global' | 'local' | 'promoted';
-  /** In `.init.text`, together with all others; else in a section of its own. */
-  init: boolean;
+  /** In a section of its own; in `.init.text` or `.sched.text` with others; with those of its unit; in the one `.text`. */
+  placed: 'alone' | 'init' | 'shared' | 'unit' | 'text';
+  /** Exported for modules. */
+  exported: boolean;
+  /** Nothing in the kernel refers to it. */
+  unused: boolean;
+  /** A second global name of the same code. */
+  alias: string | null;
+  /** Pushes nothing: so short that it has no frame. */
+  leaf: boolean;
   /** Starts with ENDBR64. */
   endbr: boolean;
   /** Its ENDBR64 may be removed at boot: nothing takes its address. */
@@ -62,6 +76,9 @@ export interface SynthFunction {
   traced: boolean;
   /** Source line of its first line. */
   line: number;
+  /** Unwind entries and instruction annotations that objtool makes for it. */
+  unwinds: number;
+  annotations: number;
   ops: Op[];
 }
 
@@ -70,6 +87,8 @@ export interface SynthObject {
   name: string;
   scope: 'global' | 'local' | 'promoted';
   kind: 'data' | 'bss' | 'rodata';
+  /** In a section of its own, or with others of its kind in `.ref.data`, `.rodata` or `.bss`. */
+  placed: 'alone' | 'shared';
   /** What the compiler put behind a name that it had used before (`foo.count.12`): counted through the unit. */
   number: number | null;
   /** Bytes; 0 for lock-class keys of kernels without lockdep. */
@@ -84,6 +103,8 @@ export interface Unit {
   source: string;
   /** `null` where the patch removed the function; new ones stand at the end. */
   functions: Array<SynthFunction | null>;
+  /** Ordinals of its functions as they stand in the object. */
+  order: number[];
   objects: SynthObject[];
   edited: boolean;
 }

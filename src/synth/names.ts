@@ -52,9 +52,9 @@ export function uniqueName(id: number): string {
   return `${take(SYSTEMS)}_${take(VERBS)}_${take(NOUNS)}${take(TAILS)}${more === 0 ? '' : `_${more}`}`;
 }
 
-/** One of the names that statics of different units share. */
-export function sharedStaticName(key: number): string {
-  return SHARED_STATICS[key % SHARED_STATICS.length]!;
+/** The `number`th of the names that statics of different units share. */
+export function sharedStaticName(number: number): string {
+  return SHARED_STATICS[number] ?? `${uniqueName(number * 31)}_cb`;
 }
 
 export function fileName(seed: number, unit: number): string {
@@ -66,10 +66,13 @@ export function sourcePath(seed: number, unit: number): string {
   return `${FOLDERS[mix(seed, unit, 2) % FOLDERS.length]!}/${fileName(seed, unit)}`;
 }
 
-/** A message of the kind kernels print. Different keys may give the same text, as units share strings. */
-export function message(key: number): string {
+/** A text of `length` bytes of the kind kernels print, with its line end. Different keys may give the same text where it is short, as units share strings. */
+export function message(key: number, length: number): string {
   const words = (shift: number, list: readonly string[]): string => list[(key >>> shift) % list.length]!;
-  return `${words(0, SYSTEMS)}: cannot ${words(6, VERBS)} ${words(11, NOUNS)} %s, error %d\n`;
+  let text = `${words(0, SYSTEMS)}: cannot ${words(6, VERBS)} ${words(11, NOUNS)} %s, error %d`;
+  for (let more = mix(key); text.length < length; more = mix(more)) text += ` ${SYSTEMS[more % SYSTEMS.length]!} ${NOUNS[(more >>> 8) % NOUNS.length]!} %x`;
+  // The key stands in front where words alone would not tell two texts of this length apart.
+  return length < 4 ? `${text.slice(0, Math.max(length - 1, 0))}\n` : `${key.toString(36).slice(0, Math.min(length - 2, 5))} ${text}`.slice(0, length - 1) + '\n';
 }
 
 /** ThinLTO's suffix of a promoted name: a hash of the unit, which any edit of the unit changes. */

@@ -1,8 +1,9 @@
 import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS } from '../elf/constants';
 import { StringTable } from '../elf/string-table';
 import type { ElfWriter, Rela } from '../elf/writer';
+import { Column } from './columns';
 import type { CodeRef } from './encode-function';
-import type { Target } from './model';
+import type { Target, Unit } from './model';
 
 /** A place in the object: a symbol's handle and the distance from it. */
 export interface Place {
@@ -13,22 +14,46 @@ export interface Place {
 /** Where the functions (or the objects) of each unit went. */
 class UnitPlaces {
   /** Index of each unit's first; units have different numbers of them. */
-  private readonly first: number[] = [];
-  private readonly symbols: number[] = [];
-  private readonly addends: number[] = [];
+  private readonly first = new Column();
+  private readonly symbols = new Column();
+  private readonly addends = new Column();
+  private units = 0;
+  private used = 0;
 
-  startUnit(): void {
-    this.first.push(this.symbols.length);
+  /** Makes room for the next unit's. */
+  startUnit(count: number): void {
+    this.first.set(this.units++, this.used);
+    this.used += count;
   }
 
-  add(place: Place): void {
-    this.symbols.push(place.symbol);
-    this.addends.push(place.addend);
+  index(unit: number, index: number): number {
+    return this.first.get(unit) + index;
+  }
+
+  set(unit: number, index: number, place: Place): void {
+    const at = this.index(unit, index);
+    this.symbols.set(at, place.symbol);
+    this.addends.set(at, place.addend);
   }
 
   get(unit: number, index: number): Place {
-    const at = this.first[unit]! + index;
-    return { symbol: this.symbols[at]!, addend: this.addends[at]! };
+    const at = this.index(unit, index);
+    return { symbol: this.symbols.get(at), addend: this.addends.get(at) };
+  }
+}
+
+/** A number for each function. */
+class UnitNumbers {
+  private readonly values = new Column();
+
+  constructor(private readonly of: UnitPlaces) {}
+
+  set(unit: number, index: number, value: number): void {
+    this.values.set(this.of.index(unit, index), value);
+  }
+
+  get(unit: number, index: number): number {
+    return this.values.get(this.of.index(unit, index));
   }
 }
 
@@ -36,6 +61,8 @@ class UnitPlaces {
 export class Places {
   readonly functions = new UnitPlaces();
   readonly objects = new UnitPlaces();
+  /** Bytes of each function. */
+  readonly sizes = new UnitNumbers(this.functions);
   private readonly strings = new StringTable();
   private readonly stringSymbol: number;
 
@@ -50,9 +77,9 @@ export class Places {
     this.stringSymbol = writer.sectionSymbol(section);
   }
 
-  startUnit(): void {
-    this.functions.startUnit();
-    this.objects.startUnit();
+  startUnit(unit: Unit): void {
+    this.functions.startUnit(unit.functions.length);
+    this.objects.startUnit(unit.objects.length);
   }
 
   /** Stores the strings referred to: the section's size must be known before any relocation is written. */

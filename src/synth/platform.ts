@@ -1,22 +1,22 @@
 import { R_X86_64_64, R_X86_64_PLT32, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, STB_GLOBAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT, STV_HIDDEN } from '../elf/constants';
 import type { ElfWriter } from '../elf/writer';
 import { trampolineName } from './encode-function';
-import { STATIC_CALLS } from './unit';
+import { STATIC_CALLS } from './body';
 
 const AX = SHF_ALLOC | SHF_EXECINSTR;
 const WA = SHF_ALLOC | SHF_WRITE;
 const RET = [0xc3, 0xcc, 0xcc, 0xcc];
 const ENDBR = [0xf3, 0x0f, 0x1e, 0xfa];
 /** Functions of assembler units that compiled code calls; they share `.text`, and return thunks are NOTYPE there. */
-const ASSEMBLER_FUNCTIONS: ReadonlyArray<readonly [string, number]> = [['__fentry__', STT_FUNC], ['__x86_return_thunk', STT_NOTYPE], ['clear_bhb_loop', STT_FUNC], ['memcpy', STT_FUNC]];
+const ASSEMBLER_FUNCTIONS: ReadonlyArray<readonly [string, number]> = [['__fentry__', STT_FUNC], ['__x86_return_thunk', STT_NOTYPE], ['clear_bhb_loop', STT_FUNC], ['memcpy', STT_FUNC], ['__x86_indirect_thunk_rax', STT_NOTYPE]];
 const SLOT = 16;
 const TRAMPOLINE = 8;
 
 /**
  * Adds what a kernel's assembler units and static-call macros define, and returns the handles by name:
- * functions in `.text`, `__SCT__synth_N` trampolines with their `__SCK__synth_N` keys, and USER_PTR_MAX.
+ * functions in the section `assembler`, `__SCT__synth_N` trampolines with their `__SCK__synth_N` keys, and USER_PTR_MAX.
  */
-export function addPlatform(writer: ElfWriter): Map<string, number> {
+export function addPlatform(writer: ElfWriter, assembler: string): Map<string, number> {
   const handles = new Map<string, number>();
   const add = (name: string, section: number, type: number, value: number, size: number): number => {
     const handle = writer.symbol({ name, section, type, binding: STB_GLOBAL, other: STV_HIDDEN, value, size });
@@ -27,7 +27,7 @@ export function addPlatform(writer: ElfWriter): Map<string, number> {
   writer.symbol({ name: 'entry_64.S', type: STT_FILE, reserved: SHN_ABS });
   const code = new Uint8Array(ASSEMBLER_FUNCTIONS.length * SLOT).fill(0xcc);
   ASSEMBLER_FUNCTIONS.forEach((_, index) => code.set([...ENDBR, ...RET], index * SLOT));
-  const text = writer.section({ name: '.text', flags: AX, align: 4096, content: code });
+  const text = writer.section({ name: assembler, flags: AX, align: 4096, content: code });
   ASSEMBLER_FUNCTIONS.forEach(([name, type], index) => add(name, text, type, index * SLOT, 8));
 
   const trampolines = new Uint8Array(STATIC_CALLS * TRAMPOLINE);
@@ -46,6 +46,8 @@ export function addPlatform(writer: ElfWriter): Map<string, number> {
 
   const limit = writer.section({ name: '.data..ro_after_init', flags: WA, align: 8, content: new Uint8Array(8) });
   add('USER_PTR_MAX', limit, STT_OBJECT, 0, 8);
+  // The linker script defines it.
+  handles.set('__ref_stack_chk_guard', writer.symbol({ name: '__ref_stack_chk_guard', binding: STB_GLOBAL }));
   return handles;
 }
 

@@ -26,6 +26,11 @@ export class Random {
     return (value ^ (value >>> 14)) >>> 0;
   }
 
+  /** A number in [0, 1). */
+  share(): number {
+    return this.next() / 0x100000000;
+  }
+
   /** An integer in [0, below). */
   below(below: number): number {
     return Math.floor((this.next() / 0x100000000) * below);
@@ -34,6 +39,17 @@ export class Random {
   /** True in `percent` of 100 cases. */
   chance(percent: number): boolean {
     return this.next() < percent * 0x028f5c28;
+  }
+
+  /** True in `share` of 1000 cases. */
+  chance1000(share: number): boolean {
+    return this.next() < share * 4294967.296;
+  }
+
+  /** A whole number whose mean is `mean`: one of the two next to it. */
+  around(mean: number): number {
+    const whole = Math.floor(mean);
+    return whole + (this.share() < mean - whole ? 1 : 0);
   }
 
   pick<T>(from: readonly T[]): T {

@@ -1,7 +1,7 @@
 import { R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE } from '../elf/constants';
 import type { ElfWriter } from '../elf/writer';
 import type { Sites } from './encode-function';
-import { GrowingBytes, GrowingRelas } from './growing';
+import { GrowingBytes, GrowingRelas, ReferenceTable } from './growing';
 import type { Place } from './places';
 
 /** What the tables need to know besides the sites. */
@@ -15,6 +15,9 @@ export interface TableTargets {
 const A = SHF_ALLOC;
 const WA = SHF_ALLOC | SHF_WRITE;
 const AX = SHF_ALLOC | SHF_EXECINSTR;
+/** One unwind entry: offsets from the stack pointer, kept the same for all. */
+const ORC = Uint8Array.of(8, 0, 0xf0, 0xff, 0x25, 0x01);
+const GPL = [0x47, 0x50, 0x4c, 0];
 /** Exception type EX_TYPE_UACCESS. */
 const EX_TYPE_UACCESS = 3;
 
@@ -52,11 +55,10 @@ export class KernelTables {
   private readonly bugs: Table;
   private readonly jumps: Table;
   private readonly faults: Table;
-  private readonly runtime: Table;
   private readonly staticCalls: Table;
-  private readonly returns: Table;
-  private readonly ftrace: Table;
-  private readonly seals: Table;
+  /** Tables that hold nothing but references to code. */
+  private readonly lists: Record<'runtime' | 'returns' | 'calls' | 'retpolines' | 'locks' | 'unwinds' | 'ftrace' | 'seals' | 'annotations' | 'addressable', ReferenceTable>;
+  private readonly exports: Table;
 
   constructor(writer: ElfWriter, private readonly targets: TableTargets) {
     this.writer = writer;
@@ -65,23 +67,39 @@ export class KernelTables {
     this.bugs = new Table(writer, '__bug_table', WA, 1);
     this.jumps = new Table(writer, '__jump_table', WA, 8);
     this.faults = new Table(writer, '__ex_table', A, 4);
-    this.runtime = new Table(writer, 'runtime_ptr_USER_PTR_MAX', A, 1);
     this.staticCalls = new Table(writer, '.static_call_sites', WA, 1, 8);
-    this.returns = new Table(writer, '.return_sites', A, 1, 4);
-    this.ftrace = new Table(writer, '__mcount_loc', A, 8, 8);
-    this.seals = new Table(writer, '.ibt_endbr_seal', A, 1, 4);
+    this.exports = new Table(writer, '.export_symbol', A, 8);
+    const list = (name: string, flags: number, align: number, entry: number, entsize: number, type = R_X86_64_PC32): ReferenceTable => {
+      const content = new ReferenceTable(entry, type);
+      writer.relas(writer.section({ name, flags, align, entsize, content }), content.relas);
+      return content;
+    };
+    this.lists = {
+      runtime: list('runtime_ptr_USER_PTR_MAX', A, 1, 4, 0), returns: list('.return_sites', A, 1, 4, 4), calls: list('.call_sites', A, 1, 4, 4),
+      retpolines: list('.retpoline_sites', A, 1, 4, 4), locks: list('.smp_locks', A, 4, 4, 0), unwinds: list('.orc_unwind_ip', A, 1, 4, 4),
+      ftrace: list('__mcount_loc', A, 8, 8, 8, R_X86_64_64), seals: list('.ibt_endbr_seal', A, 1, 4, 4),
+      annotations: list('.discard.annotate_insn', 0, 1, 8, 0), addressable: list('.discard.addressable', WA, 8, 8, 0, R_X86_64_64),
+    };
+    const { unwinds } = this.lists;
+    writer.section({ name: '.orc_unwind', flags: A, align: 1, entsize: ORC.length, content: { get size() { return unwinds.count * ORC.length; }, chunks: () => repeated(ORC, unwinds.count) } });
   }
 
   /** Adds all entries of the function that starts at `start`; `source` is its unit's path. */
   add(start: Place, sites: Sites, source: string, sealed: boolean): void {
     const at = (offset: number): Place => ({ symbol: start.symbol, addend: start.addend + offset });
-    if (sites.fentry !== null) {
-      const { symbol, addend } = at(sites.fentry);
-      this.ftrace.relas.add(this.ftrace.entry(zeros(8)), R_X86_64_64, symbol, addend);
-    }
-    for (const site of sites.returns) this.returns.pc32(this.returns.entry(zeros(4)), at(site));
-    if (sealed) this.seals.pc32(this.seals.entry(zeros(4)), at(0));
-    for (const site of sites.runtimeConstants) this.runtime.pc32(this.runtime.entry(zeros(4)), at(site));
+    const { lists } = this;
+    const list = (table: ReferenceTable, offsets: readonly number[]): void => {
+      for (const offset of offsets) table.add(start.symbol, start.addend + offset);
+    };
+    if (sites.fentry !== null) list(lists.ftrace, [sites.fentry]);
+    list(lists.returns, sites.returns);
+    list(lists.calls, sites.calls);
+    list(lists.retpolines, sites.retpolines);
+    list(lists.locks, sites.locks);
+    list(lists.unwinds, sites.unwinds);
+    list(lists.annotations, sites.annotations);
+    list(lists.runtime, sites.runtimeConstants);
+    if (sealed) list(lists.seals, [0]);
     for (const bug of sites.bugs) {
       const entry = this.bugs.entry([...zeros(8), ...half(bug.line), ...half(bug.flags)]);
       this.bugs.pc32(entry, at(bug.at));
@@ -106,6 +124,19 @@ export class KernelTables {
     for (const site of sites.alternatives) this.alternative(at(site.at), site);
   }
 
+  /** Exports the function whose global symbol this is. */
+  export(symbol: number, name: string): void {
+    // Licence, namespace, both with their NUL, and a pointer; linked kernels make __ksymtab of it.
+    const entry = this.exports.entry([...GPL, ...zeros(12)]);
+    this.exports.relas.add(entry + 8, R_X86_64_64, symbol, 0);
+    this.writer.symbol({ name: `__export_symbol_${name}`, section: this.exports.section, value: entry });
+  }
+
+  /** Keeps a symbol from being dropped, as initcalls and exports do. */
+  address(symbol: number): void {
+    this.lists.addressable.add(symbol, 0);
+  }
+
   private alternative(at: Place, site: Sites['alternatives'][number]): void {
     const replacement = this.replacements.entry(site.call === undefined ? site.replacement : [...site.replacement, 0xe8, ...zeros(4)]);
     if (site.call !== undefined) this.replacements.relas.add(replacement + site.replacement.length + 1, R_X86_64_PLT32, this.targets.named(site.call), -4);
@@ -121,4 +152,10 @@ function zeros(count: number): number[] {
 
 function half(value: number): [number, number] {
   return [value & 0xff, value >>> 8];
+}
+
+function* repeated(entry: Uint8Array, count: number): Generator<Uint8Array> {
+  const many = new Uint8Array(entry.length * 4096);
+  for (let i = 0; i < many.length; i += entry.length) many.set(entry, i);
+  for (let left = count; left > 0; left -= 4096) yield left < 4096 ? many.subarray(0, left * entry.length) : many;
 }

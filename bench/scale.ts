@@ -1,0 +1,103 @@
+/**
+ * `npm run test:scale`: huge synthetic pairs, each compared from scratch with one worker and with two, every answer graded
+ * against what was put in. Exit code 0 only if all are right. A table says what a million symbols and a million relocations cost.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { grade, type Answer, type Manifest } from '../src/synth';
+import { measure } from './measure';
+import { CASES, DEFAULT_CASES, type ScaleCase } from './scale-cases';
+import { growthTable, runsTable, type ScaleRun } from './scale-table';
+
+/** The command line beside this file in dist/. */
+const MAIN = join(__dirname, 'main.js');
+
+const USAGE = `Writes huge synthetic pairs, compares them and grades the answers.
+
+  npm run test:scale -- [options]
+
+  --cases NAME,...  which (default ${DEFAULT_CASES.join(',')})
+  --workers N,...   how many threads, each a run of its own (default 1,2)
+  --runs N          how often each runs (default 1)
+  --folder DIR      where pairs and run directories go for the time of their case (default: the temporary directory)
+  --json FILE       also write every figure as JSON
+
+${CASES.map(({ name, gigabytes, text }) => `  ${name.padEnd(14)} ${text}; ${gigabytes} GB of disk`).join('\n')}
+`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      cases: { type: 'string', default: DEFAULT_CASES.join(',') }, workers: { type: 'string', default: '1,2' }, runs: { type: 'string', default: '1' },
+      folder: { type: 'string', default: tmpdir() }, json: { type: 'string' }, help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const chosen = values.cases.split(',').map((name) => {
+    const found = CASES.find((entry) => entry.name === name);
+    if (found === undefined) throw new Error(`no case ${name}; there are ${CASES.map((entry) => entry.name).join(', ')}`);
+    return found;
+  });
+  const scratch = mkdtempSync(join(values.folder, 'klpflow-scale-'));
+  const runs: ScaleRun[] = [];
+  let wrong = 0;
+  try {
+    for (const entry of chosen) wrong += await runCase(entry, join(scratch, entry.name), values.workers.split(',').map(Number), Number(values.runs), runs);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  console.log(`\n${runsTable(runs)}\n\nseconds of CPU, by stage: for each million symbols and each million relocations of both objects\n${growthTable(runs)}`);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ schema: 'klpflow/scale@1', runs }, null, 2)}\n`);
+  console.log(wrong === 0 ? 'all answers are right' : `${wrong} answers are wrong`);
+  return wrong === 0 ? 0 : 1;
+}
+
+/** Writes the pair, compares it and removes it. Returns the number of wrong answers. */
+async function runCase({ name, flags, gigabytes }: ScaleCase, folder: string, workers: readonly number[], times: number, runs: ScaleRun[]): Promise<number> {
+  mkdirSync(folder);
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    if (bavail * bsize < gigabytes * 1e9) throw new Error(`${name} needs ${gigabytes} GB of disk in ${folder}: ${((bavail * bsize) / 1e9).toFixed(0)} GB are free`);
+    const made = await measure([process.execPath, MAIN, 'synth', ...flags, '-o', folder]);
+    if (made.exitCode !== 0) throw new Error(`${name}: synth ended with ${made.exitCode ?? 'a signal'}: ${made.stderr}`);
+    const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
+    const { bytes, symbols, relas, sections } = manifest.orig;
+    console.log(`${name}: ${(bytes / 1e6).toFixed(0)} MB, ${manifest.functions.total} functions, ${sections} sections, ${symbols} symbols, ${relas} relocations an object, written in ${made.seconds.toFixed(1)} s with ${(made.peakAnonBytes / 1e6).toFixed(0)} MB`);
+    let wrong = 0;
+    for (const count of workers) {
+      for (let time = 0; time < times; time++) {
+        const run = join(folder, 'run');
+        const asked = await measure([process.execPath, MAIN, 'diff', join(folder, 'orig.o'), join(folder, 'patched.o'), '--run-dir', run, '--workers', String(count), '--json', '--progress', 'none']);
+        rmSync(run, { recursive: true, force: true });
+        if (!asked.stdout.startsWith('{')) throw new Error(`${name}: diff ended with ${asked.exitCode ?? 'a signal'}: ${asked.stderr}`);
+        const answer = JSON.parse(asked.stdout) as Answer & { run?: { stages: ScaleRun['stages'] } };
+        const complaints = answer.objects === undefined ? [`no result: ${answer.diagnostics.map(({ message }) => message).join('; ')}`] : grade(manifest, answer);
+        for (const complaint of complaints.slice(0, 20)) console.log(`  WRONG  ${complaint}`);
+        wrong += complaints.length === 0 ? 0 : 1;
+        const both = manifest.patched;
+        runs.push({
+          name, workers: count, bytes: bytes + both.bytes, symbols: symbols + both.symbols, relas: relas + both.relas, right: complaints.length === 0,
+          seconds: asked.seconds, cpuSeconds: asked.userSeconds + asked.systemSeconds, peakAnonBytes: asked.peakAnonBytes, stages: answer.run?.stages ?? [],
+          written: { seconds: made.seconds, cpuSeconds: made.userSeconds + made.systemSeconds, peakAnonBytes: made.peakAnonBytes },
+        });
+        console.log(`  ${count} worker${count === 1 ? ' ' : 's'}: ${asked.seconds.toFixed(2)} s, ${(asked.peakAnonBytes / 1e6).toFixed(0)} MB, ${complaints.length === 0 ? 'right' : 'WRONG'}`);
+      }
+    }
+    return wrong;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  },
+);

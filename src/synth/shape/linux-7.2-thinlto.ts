@@ -1,0 +1,73 @@
+import type { Shape } from './types';
+
+/** Measured with `klpflow shape` from the vmlinux.o of Linux 7.2.13, x86_64 defconfig with KVM guest support, ThinLTO, IBT, no debug info (the corpus' `linux-7.2-thinlto`). */
+export const LINUX_7_2_THINLTO: Shape = {
+  schema: 'klpflow/shape@1',
+  counts: { bytes: 92492080, sections: 205471, symbols: 315379, relas: 1462446, functions: 50189, units: 2232 },
+  functions: {
+    size: { count: 50189, mean: 259.755, tail: 8551.255, at: [2, 8, 15, 20, 37, 59, 88, 122, 170, 241, 342, 577, 912, 1516, 2172, 3115, 5595, 21012] },
+    relas: { count: 50189, mean: 9.639, tail: 257.98, at: [0, 1, 2, 2, 3, 4, 4, 6, 7, 10, 13, 20, 30, 46, 63, 86, 157, 1710] },
+    sizeToRelas: 0.858,
+    localsPerUnit: { count: 1584, mean: 13.848, tail: 297.5, at: [1, 1, 1, 1, 2, 3, 5, 7, 9, 12, 19, 35, 51, 77, 97, 129, 234, 361] },
+    per1000: { local: 437.05, global: 539.64, promoted: 23.31, cloned: 0, prefixed: 969.71, aliased: 0.74 },
+    placed: { alone: 874.65, init: 65.97, shared: 59.38 },
+    duplicates: { per1000: 42.22, group: { count: 336, mean: 2.756, tail: 17, at: [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 5, 6, 8, 11, 13, 17, 17] } },
+  },
+  references: {
+    fentry: 88.21,
+    returnThunk: 97.67,
+    retpoline: 23.24,
+    call: 438.57,
+    code: 16.18,
+    string: 72.88,
+    constant: 26.72,
+    data: 130.8,
+    bss: 57.76,
+    other: 47.97,
+  },
+  objects: {
+    data: {
+      per1000: 617.15,
+      alone: 285.21,
+      size: { count: 30974, mean: 100.619, tail: 51969.323, at: [1, 4, 8, 8, 8, 8, 8, 8, 8, 24, 32, 80, 160, 320, 546, 1208, 6404, 720896] },
+      relas: { count: 30974, mean: 1.895, tail: 178.903, at: [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 4, 6, 8, 12, 17, 39, 1422] },
+    },
+    bss: {
+      per1000: 70.11,
+      alone: 984.09,
+      size: { count: 3519, mean: 209.377, tail: 106496, at: [1, 1, 1, 1, 4, 4, 8, 8, 8, 16, 16, 32, 128, 880, 3072, 4096, 32768, 262144] },
+      relas: { count: 3519, mean: 0, tail: 0, at: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] },
+    },
+    rodata: {
+      per1000: 214.71,
+      alone: 508.35,
+      size: { count: 10776, mean: 126.523, tail: 22478.545, at: [1, 6, 10, 14, 18, 23, 30, 36, 42, 53, 88, 224, 272, 768, 1464, 2408, 10712, 55728] },
+      relas: { count: 10776, mean: 2.724, tail: 663.182, at: [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 5, 9, 18, 30, 46, 139, 2803] },
+    },
+  },
+  strings: {
+    per1000: 733.65,
+    length: { count: 36821, mean: 23.21, tail: 337.378, at: [1, 3, 4, 5, 8, 11, 13, 17, 21, 27, 36, 50, 62, 79, 94, 114, 184, 2816] },
+    sections: 0.04,
+  },
+  sites: {
+    ftrace: 857.7,
+    returns: 949.73,
+    calls: 3564.55,
+    retpolines: 225.97,
+    seals: 231.27,
+    orc: 8169.96,
+    bugs: 181.39,
+    jumpLabels: 100.88,
+    staticCalls: 137.28,
+    faults: 31.08,
+    alternatives: 62.3,
+    locks: 218.14,
+    annotations: 447.91,
+    addressable: 303.09,
+    exports: 206.56,
+    runtimeConstants: 4.26,
+  },
+  totals: { sections: 4093.94, symbols: 6283.83, relas: 29138.78 },
+  debug: null,
+};
