@@ -19,6 +19,13 @@ export interface PlainTarget {
   value: number;
 }
 
+export interface PlainRela {
+  offset: number;
+  type: number;
+  symbol: PlainSymbol;
+  addend: number;
+}
+
 interface PlainSection {
   name: string;
   type: number;
@@ -30,6 +37,7 @@ interface PlainSection {
 
 const SHT_SYMTAB = 2;
 const SHT_RELA = 4;
+const SHT_NOBITS = 8;
 const SHT_SYMTAB_SHNDX = 18;
 const SHN_XINDEX = 0xffff;
 
@@ -90,6 +98,36 @@ export class PlainElf {
       }
     }
     return found;
+  }
+
+  /** Numbers of the sections of this name. */
+  sectionsNamed(name: string): number[] {
+    return this.sections.flatMap((section, index) => (section.name === name ? [index] : []));
+  }
+
+  get sectionCount(): number {
+    return this.sections.length;
+  }
+
+  /** The bytes of a section; none for NOBITS. */
+  content(section: number): Buffer {
+    const { type, offset, size } = this.sections[section]!;
+    return type === SHT_NOBITS ? Buffer.alloc(0) : this.bytes.subarray(offset, offset + size);
+  }
+
+  /** What a section holds: SHT_*, and its size in bytes. */
+  shape(section: number): { type: number; size: number } {
+    const { type, size } = this.sections[section]!;
+    return { type, size };
+  }
+
+  /** Relocations of a section, by offset. */
+  relas(section: number): PlainRela[] {
+    return this.sections.filter(({ type, info }) => type === SHT_RELA && info === section).flatMap(({ offset, size }) => Array.from({ length: size / 24 }, (_, i) => {
+      const at = offset + i * 24;
+      const info = this.view.getBigUint64(at + 8, this.little);
+      return { offset: this.u64(at), type: Number(info & 0xffffffffn), symbol: this.symbols[Number(info >> 32n)]!, addend: Number(this.view.getBigInt64(at + 16, this.little)) };
+    })).sort((a, b) => a.offset - b.offset);
   }
 
   private readSymbols(): PlainSymbol[] {
