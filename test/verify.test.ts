@@ -148,6 +148,7 @@ const MUTATIONS: ReadonlyArray<readonly [string, Diagnostic['code'], Spoil]> = [
   ['a jump to another function\'s middle', 'verify-target', (draft, at) => Object.assign(draft.rela('.text', at['enable']! + 1), { sym: 'alpha', addend: at['store']! - at['alpha']! - 4 })],
   ['a table of the module read behind its end', 'verify-target', (draft, at) => void (draft.rela('.text', at['table']! + 3).addend += 4)],
   ['a wide string read at an odd byte', 'verify-target', (draft, at) => void (draft.rela('.text', at['wide']! + 3).addend = 1)],
+  ['the address of a function whose ENDBR is sealed', 'verify-sealed-target', (draft, at) => { const rela = draft.rela('.text', at['format']! + 3); Object.assign(rela, { sym: klp('assist'), addend: 0, klp: 'vmlinux' }); }],
   ['a pointer into an instruction', 'verify-target', (draft) => void (draft.relaTo('.data', 'beta').addend = 5)],
   ['an address before a section\'s start', 'verify-target-range', (draft, at) => void (draft.rela('.text', at['format']! + 3).addend = -8)],
 

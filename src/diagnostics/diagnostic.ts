@@ -345,6 +345,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'The kernel fills boot-time constants in for its own code only: the module must read the variable.',
   },
+  'verify-sealed-target': {
+    severity: 'warning',
+    hint: 'The kernel removed this function\'s ENDBR at boot: an indirect call of it faults. Harmless only if nothing calls through the pointer.',
+  },
   'verify-target': {
     severity: 'refusal',
     hint: 'The instruction would jump to, read or write a place that makes no sense: check the relocation\'s symbol and addend.',

@@ -27,6 +27,8 @@ const MARKS = [
 export class Kernel {
   /** Entries of `__mcount_loc`; null where the source does not hold them. */
   private sites: Float64Array | null = null;
+  /** Functions whose endbr64 boot code overwrites (`.ibt_endbr_seal`). */
+  private readonly sealed = new Set<number>();
 
   private constructor(
     readonly path: string,
@@ -77,6 +79,7 @@ export class Kernel {
     if (!symbols.has('_stext')) throw new KlpflowError('malformed-symbol-list', `${image.path} has no symbol _stext: it is not a linked vmlinux`, { object: image.path });
     const kernel = new Kernel(image.path, 'image', symbols, new Map());
     kernel.sites = kernel.readSites(image);
+    kernel.readSeals(image);
     return kernel;
   }
 
@@ -102,6 +105,11 @@ export class Kernel {
     return this.sites.some((site) => site >= address && site < address + size);
   }
 
+  /** Whether nothing may call the function at an address through a pointer; false where the source does not say. */
+  isSealed(address: number): boolean {
+    return this.sealed.has(address);
+  }
+
   /** Whether an address is of memory that is given back after boot. Per-CPU symbols address a template there, which stays in use. */
   isDiscarded(address: number): boolean {
     const within = (from: string, to: string): boolean => {
@@ -121,6 +129,17 @@ export class Kernel {
 
   private mark(name: string): number | undefined {
     return this.symbols.get(name)?.[0]?.address;
+  }
+
+  private readSeals(image: ElfImage): void {
+    for (let section = 1; section < image.sectionCount; section++) {
+      if (image.name(section) !== '.ibt_endbr_seal' || image.type(section) === SHT_NOBITS) continue;
+      const { buffer, byteOffset, byteLength } = image.content(section);
+      const view = new DataView(buffer, byteOffset, byteLength);
+      const start = address64(image.headers, section * SHDR_WORDS + SH_ADDR);
+      // Each entry is a distance from itself.
+      for (let at = 0; at + 4 <= byteLength; at += 4) this.sealed.add(start + at + view.getInt32(at, image.little));
+    }
   }
 
   private readSites(image: ElfImage): Float64Array | null {

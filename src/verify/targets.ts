@@ -63,7 +63,7 @@ function imported({ kernel }: Context, name: string): KernelSymbol | null {
   return list.length === 1 ? list[0]! : null;
 }
 
-function checkForeign({ module, findings }: Context, rela: ModuleRela, target: Target, use: Use, symbol: KernelSymbol | null): void {
+function checkForeign({ module, findings, kernel }: Context, rela: ModuleRela, target: Target, use: Use, symbol: KernelSymbol | null): void {
   const place = { section: rela.section, offset: rela.offset };
   const add = (message: string): void => findings.add('verify-target', place, message);
   const what = describe(module, target);
@@ -75,7 +75,8 @@ function checkForeign({ module, findings }: Context, rela: ModuleRela, target: T
   }
   if (symbol?.kind === 'code') {
     if (use.kind === 'access' && !DATA_IN_TEXT.has(nameIn(target))) add(`data is read or written at ${what}, which is code in the kernel`);
-    else if (offset !== 0) add(`the address ${what} is inside a function`);
+    else if (use.kind !== 'access' && offset !== 0) add(`the address ${what} is inside a function`);
+    else if (use.kind !== 'access' && kernel?.isSealed(symbol.address) === true) findings.add('verify-sealed-target', place, `the address of ${what} is taken, whose ENDBR the kernel removed`);
     return;
   }
   const size = symbol?.size ?? null;

@@ -21,6 +21,7 @@ const SECTIONS = {
   '.data': SHF_ALLOC | SHF_WRITE,
   '.init.text': SHF_ALLOC | SHF_EXECINSTR,
   '__mcount_loc': SHF_ALLOC,
+  '.ibt_endbr_seal': SHF_ALLOC,
 } as const;
 const NAMES = Object.keys(SECTIONS) as Array<keyof typeof SECTIONS>;
 
@@ -28,13 +29,15 @@ const NAMES = Object.keys(SECTIONS) as Array<keyof typeof SECTIONS>;
 export class LinkedKernel {
   private readonly placed: Placed[] = [];
   private readonly sites: Array<{ section: keyof typeof SECTIONS; offset: number }> = [];
-  private readonly used: Record<keyof typeof SECTIONS, number> = { '.text': 16, '.data': 16, '.init.text': 16, '__mcount_loc': 0 };
+  private readonly seals: Array<{ section: keyof typeof SECTIONS; offset: number }> = [];
+  private readonly used: Record<keyof typeof SECTIONS, number> = { '.text': 16, '.data': 16, '.init.text': 16, '__mcount_loc': 0, '.ibt_endbr_seal': 0 };
 
-  func(name: string, options: { size?: number; site?: boolean; init?: boolean; local?: boolean } = {}): this {
-    const { size = 64, site = true, init = false, local = false } = options;
+  func(name: string, options: { size?: number; site?: boolean; init?: boolean; local?: boolean; sealed?: boolean } = {}): this {
+    const { size = 64, site = true, init = false, local = false, sealed = false } = options;
     const section = init ? '.init.text' : '.text';
     const offset = this.place(section, size);
     this.placed.push({ name, section, offset, size, type: STT_FUNC, binding: local ? STB_LOCAL : STB_GLOBAL });
+    if (sealed) this.seals.push({ section, offset });
     if (site) this.sites.push({ section, offset: offset + 4 });
     return this;
   }
@@ -49,7 +52,9 @@ export class LinkedKernel {
     const numbers = new Map(NAMES.map((name) => [name, 0]));
     const mcount = Buffer.alloc(this.sites.length * 8);
     this.sites.forEach(({ section, offset }, i) => mcount.writeBigUInt64LE(this.address(section) + BigInt(offset), i * 8));
-    for (const name of NAMES) numbers.set(name, writer.section({ name, flags: SECTIONS[name], align: 16, content: name === '__mcount_loc' ? mcount : new Uint8Array(this.used[name] + 64) }));
+    const seal = Buffer.alloc(this.seals.length * 4);
+    this.seals.forEach(({ section, offset }, i) => seal.writeInt32LE(Number(this.address(section) + BigInt(offset) - this.address('.ibt_endbr_seal')) - i * 4, i * 4));
+    for (const name of NAMES) numbers.set(name, writer.section({ name, flags: SECTIONS[name], align: 16, content: name === '__mcount_loc' ? mcount : name === '.ibt_endbr_seal' ? seal : new Uint8Array(this.used[name] + 64) }));
     const symbol = (name: string, section: keyof typeof SECTIONS, offset: number, size = 0, type = STT_NOTYPE, binding = STB_GLOBAL): unknown =>
       writer.symbol({ name, type, binding, section: numbers.get(section)!, value: this.address(section) + BigInt(offset), size });
     symbol('_stext', '.text', 0);
