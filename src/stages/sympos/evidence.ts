@@ -7,8 +7,9 @@ export interface Evidence {
   readonly text: string;
 
   /**
-   * The listing's entry that is ORIG's `symbol`; undefined where this evidence does not know.
+   * The listing's entry that is ORIG's `symbol`; undefined where this evidence does not know, `contradicts` where ORIG and the
+   * listing cannot be of one kernel.
    * `entries` are the listing's of that name by address, `namesakes` ORIG's in table order, `symbol` among them.
    */
-  entryOf(symbol: number, namesakes: readonly number[], entries: readonly number[]): number | undefined;
+  entryOf(symbol: number, namesakes: readonly number[], entries: readonly number[]): number | 'contradicts' | undefined;
 }

@@ -92,9 +92,12 @@ export class SymbolPositions {
       return { sympos: 0, name, evidence: 'unique in ORIG; the kernel was not seen', entry: null };
     }
     if (entries.length === 0) return { code: 'not-in-kernel', refused: `${listing.path} has no ${name}` };
-    if (entries.length === 1 && namesakes.length <= 1) return { sympos: 0, name, evidence: 'unique in the running kernel', entry: entries[0]! };
+    const isUndefined = orig.table.section[symbol] === SHN_UNDEF;
+    if (!isUndefined && !namesakes.includes(symbol)) return { code: 'not-in-kernel', refused: `${name} is of a kind that no kernel lists` };
+    if (entries.length === 1 && namesakes.length === (isUndefined ? 0 : 1)) return { sympos: 0, name, evidence: 'unique in the running kernel', entry: entries[0]! };
     for (const kind of this.evidence) {
       const entry = kind.entryOf(symbol, namesakes, entries);
+      if (entry === 'contradicts') return unknown(`${kind.text} of ORIG and of ${listing.path} disagree about ${name}: they are not of one build`);
       if (entry !== undefined) return { sympos: this.rank(entry, entries), name, evidence: kind.text, entry };
     }
     const count = `${listing.path} has ${entries.length} symbols ${name}, ORIG ${namesakes.length}`;

@@ -25,14 +25,15 @@ export class Symids implements Evidence {
     return inOrig === 0 || inImage === 0 ? undefined : new Symids(idsBySymbol(orig.object, inOrig), addressesById(image!, inImage), orig, listing);
   }
 
-  entryOf(symbol: number, _namesakes: readonly number[], entries: readonly number[]): number | undefined {
+  entryOf(symbol: number, _namesakes: readonly number[], entries: readonly number[]): number | 'contradicts' | undefined {
     const id = this.ids.get(symbol);
     const address = id === undefined ? undefined : this.addresses.get(id);
-    if (address === undefined) return undefined;
+    if (id === undefined) return undefined;
+    if (address === undefined) return 'contradicts';
     const { low, high, size } = this.listing.columns;
     const there = entries.filter((entry) => low[entry] === address[0] && high[entry] === address[1]);
     // An empty variable may share its address with the next one (`features` of two units in a 7.2 kernel).
-    return there.find((entry) => size[entry] === this.orig.table.size[symbol]) ?? there[0];
+    return there.find((entry) => size[entry] === this.orig.table.size[symbol]) ?? there[0] ?? 'contradicts';
   }
 }
 
