@@ -2,12 +2,13 @@
  * `create-diff-object` in place of kpatch's C program, on kpatch's public unit-test objects of five processors. Exit codes,
  * lines and text symbols must be the C program's; where sizes of sections differ, the reason stands here.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { skipWithout, unavailable } from './support/corpus';
+import { createDiffObject, createKlpModule } from '../src/index';
+import { kernelFiles, skipWithout, unavailable, unlike, unpack } from './support/corpus';
 import { PAIRS, contentSections, folderOf, parentSymtab, relasOf, runUnit, textSymbols, unitsOf, type Processor } from './support/kpatch-units';
-import { readelfComplaints } from './support/readelf';
+import { readelf, readelfComplaints } from './support/readelf';
 import { running } from './support/run-klpflow';
 import { tempFolder } from './support/temp-folder';
 
@@ -143,5 +144,33 @@ describe('the command line', () => {
     const ran = await running(['create-diff-object', orig, unit('new-function.PATCHED.o'), 'vmlinux', join(folder, 'size.symtab'), '/dev/null', 'patch', join(folder, 'size.o')], { env: { BUG_STRUCT_SIZE: '0' } });
     expect(ran.status).toBe(1);
     expect(ran.stderr).toContain('BUG_STRUCT_SIZE');
+  });
+});
+
+describe.each(['linux-7.2-thinlto', 'debian-6.12-gcc'] as const)('a whole kernel: %s', (kernel) => {
+  const missing = unavailable(kernel, true);
+  beforeEach((context) => skipWithout(context, missing));
+
+  // Guards against a second opinion: what changed must not depend on the format that is written.
+  test.each(['new-function-static-local', 'three-reasons'])('%s: the functions of dialect klp, and only what is reached', { timeout: 120_000 }, async (pair) => {
+    const { orig, patched, expected } = unpack(kernel, pair);
+    const { symvers } = kernelFiles(kernel);
+    const output = join(folder, `${kernel}.o`);
+    const lines: string[] = [];
+    const { exit, diagnostics } = await createDiffObject({
+      orig, patched, parentName: 'vmlinux', parentSymtab: parentSymtab(orig, join(folder, `${kernel}.symtab`)), symvers, output, klpArch: false, structSizes: {}, print: (line) => lines.push(line.slice(line.indexOf(': ') + 2)),
+    });
+    expect(exit).toBe(expected.verdict === 'patchable' ? 0 : 2);
+    const codes = new Set<string>(diagnostics.map(({ code }) => code));
+    expect(expected.codes.filter((code) => !codes.has(code))).toEqual([]);
+    const named = (what: string): Array<{ name: string }> => lines.filter((line) => line.startsWith(what)).map((line) => ({ name: line.slice(what.length) }));
+    if (exit !== 0) return;
+    expect(unlike(expected, { changed: named('changed function: '), new: named('new function: ') })).toEqual({ missing: [], unexpected: [] });
+    expect(readelfComplaints(output)).toBe('');
+    // 90 MB went in; a function with what it refers to comes out.
+    expect(statSync(output).size).toBeLessThan(64 * 1024);
+    const module = join(folder, `${kernel}.ko`);
+    await createKlpModule({ input: output, output: module, archSections: false, environment: {} });
+    expect(readelf(module, '-SW').filter((line) => line.includes('.klp.rela.vmlinux.')).length).toBeGreaterThan(0);
   });
 });

@@ -53,7 +53,7 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   const { orig, patched, differs } = openBoth(request.orig, request.patched);
   if (differs !== undefined) return { exit: 2, diagnostics: [differs] };
   const parent = ParentSymbols.parse(read(request.parentSymtab));
-  const exports = new ParentExports(read(request.symvers).toString('utf8'), request.symvers);
+  const exports = new ParentExports(read(request.symvers), request.symvers);
 
   // What is in each object?
   const sizes = { ...structSizesOf(patched), ...request.structSizes };
@@ -81,8 +81,9 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   if (lost.length > 0) return { exit: 2, diagnostics: lost };
   for (const { symbol } of markers.callbacks) messages.callback(b.side.name(symbol));
   for (const symbol of markers.forced) messages.forced(b.side.name(symbol));
-  for (const { name, origin } of reported) {
-    if (origin === 0) messages.newFunction(name);
+  for (const { name, origin, carried } of reported) {
+    if (carried !== undefined) messages.carriedFunction(name, carried);
+    else if (origin === 0) messages.newFunction(name);
     else messages.changedFunction(name);
   }
   const newGlobals = newGlobalsOf(b.side, unpaired.patched);

@@ -42,6 +42,11 @@ export class Messages {
     this.tell(`new function: ${name}`);
   }
 
+  /** A caller of a changed function that the kernel cannot redirect: it goes in with that function in its place. */
+  carriedFunction(name: string, via: readonly string[]): void {
+    this.tell(`carried function: ${name} (for ${via.join(', ')} without an ftrace site)`);
+  }
+
   private tell(text: string): void {
     this.print(`${this.child}: ${text}`);
   }

@@ -19,6 +19,8 @@ export interface ReportedFunction {
   name: string;
   /** Canonical ORIG symbol, 0 for a new function. */
   origin: number;
+  /** The callees without an ftrace site that brought in a function which did not change itself. */
+  carried?: readonly string[];
 }
 
 /**
@@ -51,7 +53,8 @@ export function untraceable(orig: Side, sites: FtraceSites, reported: readonly R
  * The included functions that have a line each, in the order of PATCHED's symbol table: not those whose section is gone from the
  * running kernel, nor parts that were split off another function.
  */
-export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, { included }: Assessment): ReportedFunction[] {
+export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, { included, object }: Assessment): ReportedFunction[] {
+  const carried = new Map(object.functions.carried.map(({ name, via }) => [name, via]));
   const functions = new Set<string>();
   for (let i = 0; i < patched.table.listedCount; i++) {
     const symbol = patched.table.listed[i]!;
@@ -64,7 +67,8 @@ export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, {
     const named = ownName(patched, symbol);
     const origin = originOf(pairing, symbol);
     const twin = pairing.origin[named]!;
-    found.push({ symbol, named, origin, name: twin !== 0 ? orig.name(twin) : origin !== 0 ? orig.name(ownName(orig, origin)) : patched.name(named) });
+    const via = carried.get(patched.name(symbol));
+    found.push({ symbol, named, origin, ...(via === undefined ? {} : { carried: via }), name: twin !== 0 ? orig.name(twin) : origin !== 0 ? orig.name(ownName(orig, origin)) : patched.name(named) });
   }
   return found.sort((a, b) => a.named - b.named);
 }
