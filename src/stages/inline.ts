@@ -11,6 +11,8 @@ export interface InlineOptions {
   objectName: string;
   structSizes?: StructSizes;
   traceable?: ReadonlySet<string> | undefined;
+  /** LTO's hashes of units, ORIG's to PATCHED's, where other objects of the link tell them. */
+  unitHashes?: ReadonlyMap<string, string>;
 }
 
 /** What all stages up to assess found about two objects. */
@@ -22,7 +24,7 @@ export interface InlineDiff {
 }
 
 /** Runs scan to assess on one thread: for compilation units, which take milliseconds. @throws KlpflowError for malformed objects */
-export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, structSizes = {}, traceable }: InlineOptions): InlineDiff {
+export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, structSizes = {}, traceable, unitHashes }: InlineOptions): InlineDiff {
   const scanned = [orig, patched].map((object) => {
     const table = readTable(object);
     const digests = digestShard(object, table, 0, table.symbols);
@@ -35,6 +37,7 @@ export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, st
   const suspects = namesakes.size === 0 ? [] : [...usersOf(a.side, namesakes).values()].flat().map(({ symbol }) => symbol).filter((symbol) => symbol !== 0);
   const { pairs, lineOnly } = candidates(correlation, new Set(suspects));
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
+  pairing.unitHashes = unitHashes;
   const verdicts = comparePairs(pairing, a.side, b.side, pairs);
   const assessment = assess({
     pairing, ambiguous, contradicted, unpaired, lineOnly, verdicts, objectName, traceable, orig: a.side, patched: b.side, traceKnown: a.traceKnown, unknownSizes: b.unknown,

@@ -2,10 +2,11 @@ import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
 import type { Pairing } from '../correlate';
 import { entryDigest, forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import { Trait } from '../scan';
+import { matchTargets } from './match';
 import { sameSymbol } from './same-symbol';
 import type { Range, Rela } from './range';
 import type { Side } from './side';
-import { describeTarget, resolveTarget } from './target';
+import { describeTarget, resolveTarget, type Target } from './target';
 import type { Difference } from './verdict';
 
 interface OwnedEntry extends SpecialEntry {
@@ -65,12 +66,38 @@ export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA
   const theirs = entriesOf(b, symbolB);
   const onlyOurs = without(ours, theirs);
   const onlyTheirs = without(theirs, ours);
+  // What is left may differ in nothing but the hash of a name that another partition defines.
+  for (const [i, entry] of [...onlyOurs.entries()].reverse()) {
+    const other = onlyTheirs.findIndex((candidate) => sameButHashes(pairing, a, b, entry, candidate));
+    if (other < 0) continue;
+    onlyOurs.splice(i, 1);
+    onlyTheirs.splice(other, 1);
+  }
   const first = [...onlyOurs, ...onlyTheirs].sort((x, y) => x.site - y.site)[0];
   if (first === undefined) return undefined;
   const same = (entry: OwnedEntry): boolean => entry.site === first.site && entry.table.special === first.table.special;
   const text = (side: Side, entry: OwnedEntry | undefined): string => (entry === undefined ? `no entry in ${first.table.rules.name}` : describeEntry(side, entry));
   return { offset: first.site, orig: text(a, onlyOurs.find(same)), patched: text(b, onlyTheirs.find(same)) };
 }
+
+/** Whether two entries of one site have the same meaning by what their references are, not by the names in their digests. */
+function sameButHashes(pairing: Pairing, a: Side, b: Side, x: OwnedEntry, y: OwnedEntry): boolean {
+  if (x.site !== y.site || x.table.special !== y.table.special || x.table.size !== y.table.size) return false;
+  const meaning = (side: Side, { table, start }: OwnedEntry): string =>
+    table.meaning.map(([from, to]) => Buffer.from(side.object.content(table.section).subarray(start + from, start + to)).toString('hex')).join();
+  if (meaning(a, x) !== meaning(b, y)) return false;
+  const [codeX, codeY] = [replacementOf(a, x.table, x), replacementOf(b, y.table, y)];
+  const bytes = (side: Side, range: Range | undefined): Uint8Array => (range === undefined ? new Uint8Array(0) : side.object.content(range.section).subarray(range.start, range.end));
+  if (Buffer.compare(bytes(a, codeX), bytes(b, codeY)) !== 0) return false;
+  const targets = (side: Side, entry: OwnedEntry, code: Range | undefined): Array<{ at: number; target: Target }> => [
+    ...referencesOf(entry).map((rela) => ({ at: rela.offset - entry.start, target: resolveTarget(side, rela, entry.table.section, 0) })),
+    ...(code === undefined ? [] : Array.from(side.relasIn(code), (rela) => ({ at: rela.offset - code.start, target: resolveTarget(side, rela, code.section, 0) }))),
+  ];
+  const [ours, theirs] = [targets(a, x, codeX), targets(b, y, codeY)];
+  return ours.length === theirs.length && ours.every(({ at, target }, i) => at === theirs[i]!.at && matchTargets(pairing, a, b, target, theirs[i]!.target, NO_UNITS) === 'same');
+}
+
+const NO_UNITS: ReadonlySet<string> = new Set();
 
 /** The first entry that refers to another symbol of the same name: two `___once_key.N` differ in nothing else. */
 function firstKeyDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {

@@ -2,6 +2,7 @@ import { SectionClass } from '../../livepatch/section-class';
 import { Kind } from '../scan';
 import type { Pairing } from '../correlate';
 import { differsInLine } from './line';
+import { PromotedNames } from './promoted';
 import { sameSymbol } from './same-symbol';
 import type { Range } from './range';
 import type { Side } from './side';
@@ -18,6 +19,8 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
     const kindB = b.table.kind[tb.symbol]!;
     if (kindA === Kind.NAMED && kindB === Kind.NAMED) return ta.delta === tb.delta && sameSymbol(pairing, ta.symbol, tb.symbol) ? 'same' : 'different';
     const tables = kindA === Kind.CONTENT && kindB === Kind.CONTENT;
+    const elsewhere = kindA === Kind.UNDEFINED && kindB === Kind.UNDEFINED;
+    if (elsewhere && !sameDigests) return ta.delta === tb.delta && PromotedNames.of(pairing, a, b).same(ta.symbol, tb.symbol) ? 'same' : 'different';
     if (sameDigests) return !tables || sameInner(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol)) ? 'same' : 'table';
     return tables && ta.delta === tb.delta ? 'table' : 'different';
   }

@@ -152,9 +152,9 @@ function mayPair({ orig, patched, unitTwin }: Pairing, a: number, b: number): bo
  * Whether a name that is alone on both sides is still no proof: a numbered variable, which may be another function's, and a
  * promoted one of another unit hash, which may be another unit's.
  */
-function needsEvidence({ orig, patched }: Pairing, a: number, b: number): boolean {
+function needsEvidence({ orig, patched, soleUnit }: Pairing, a: number, b: number): boolean {
   if (isNumberedVariable(orig, a) || isNumberedVariable(patched, b)) return true;
-  return (isPromotedVariable(orig, a) || isPromotedVariable(patched, b)) && orig.suffix[a] !== patched.suffix[b];
+  return !soleUnit && (isPromotedVariable(orig, a) || isPromotedVariable(patched, b)) && orig.suffix[a] !== patched.suffix[b];
 }
 
 function isPromotedVariable(table: ScanTable, symbol: number): boolean {

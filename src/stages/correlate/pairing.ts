@@ -37,6 +37,10 @@ export class Pairing {
   /** By ORIG symbol: index into RULES. */ readonly rule: Uint8Array<SharedArrayBuffer>;
   /** By FILE symbol: the twin unit's FILE symbol, 0 for none. */ readonly unitTwin: Uint32Array;
   readonly unitOrigin: Uint32Array;
+  /** Each object is of one unit (a partition of ThinLTO), so whatever a unit's static may be called is that unit's. */
+  soleUnit = false;
+  /** PATCHED's `.llvm.` hash of each unit of ORIG, where other objects of the link tell them: see `PromotedNames`. */
+  unitHashes: ReadonlyMap<string, string> | undefined;
 
   /** A fresh pairing, or one over the shared columns of another thread's (units then are of no use and left out). */
   constructor(readonly orig: ScanTable, readonly patched: ScanTable, shared?: { twin: SharedArrayBuffer; origin: SharedArrayBuffer; rule: SharedArrayBuffer }) {

@@ -15,6 +15,7 @@ export function pairUnits(pairing: Pairing, contents: boolean): { removed: numbe
   const { orig, patched } = pairing;
   const origUnits = unitsOf(orig);
   const patchedUnits = unitsOf(patched);
+  pairing.soleUnit = [origUnits, patchedUnits].every((units) => units.size === 1 && [...units.values()][0]!.length === 1);
   const left: Unit[] = [];
   const leftOthers: Unit[] = [];
   const join = (a: Unit, b: Unit): void => {

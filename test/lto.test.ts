@@ -1,0 +1,143 @@
+/**
+ * ThinLTO: a kernel's units have no machine code before the link, so what can be compared, besides vmlinux.o, are the partitions
+ * that `ld.lld --lto-obj-path` leaves: one object a unit, before objtool, numbered by the order of the inputs.
+ */
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { DiffResult } from '../src/index';
+import { symbolsOf, thinLto, withoutClang, type Build, type Partitions } from './support/clang';
+import { skipWithout } from './support/corpus';
+import { resultOf, running } from './support/run-klpflow';
+import { tempFolder } from './support/temp-folder';
+
+const folder = tempFolder();
+const missing = withoutClang();
+const built = new Map<string, Partitions>();
+
+function build(name: string, how: Build = {}): Partitions {
+  let found = built.get(name);
+  if (found === undefined) built.set(name, (found = thinLto(join(folder, name), how)));
+  return found;
+}
+
+/** Another way to count what an empty queue is asked for: changes queue_pop, and the hash of queue.c's promoted names. */
+const EDIT = { edits: { queue: ['return fallback + last;', 'return fallback - 3 * last;'] } } as const;
+
+const original = (): Partitions => build('original');
+const patched = (): Partitions => build('patched', EDIT);
+
+async function diff(orig: string, other: string, ...argv: string[]): Promise<DiffResult> {
+  return resultOf(await running(['diff', orig, other, '--json', '--progress', 'none', '--run-dir', join(folder, 'run'), ...argv]));
+}
+
+const changed = ({ objects }: DiffResult): string[] => objects.flatMap(({ functions }) => [...functions.changed.map(({ name }) => name), ...functions.new.map(({ name }) => `new ${name}`), ...functions.removed.map(({ name }) => `removed ${name}`)]);
+const data = ({ objects }: DiffResult): string[] => objects.flatMap(({ data: { changed: all, new: fresh, removed } }) => [...all, ...fresh, ...removed].map(({ name }) => name));
+const promoted = (path: string): string[] => symbolsOf(path).map(({ name }) => name).filter((name) => name.includes('.llvm.')).sort();
+
+beforeEach((context) => skipWithout(context, missing));
+
+describe('two folders of partitions', () => {
+  test('only the edited function changed; who refers to a promoted name of its unit did not', async () => {
+    // Premise: submit.c's partition calls queue.c's wrap under its hash, and so differs although no line of it was edited. Its jump
+    // label's key is such a name, too.
+    const ours = promoted(original().of('submit'));
+    const theirs = promoted(patched().of('submit'));
+    expect(ours.filter((name) => /^(wrap|tracing)\.llvm\./.test(name)).length).toBeGreaterThanOrEqual(3);
+    expect(theirs).not.toEqual(ours);
+    expect(theirs.map((name) => name.split('.llvm.')[0]).sort()).toEqual(ours.map((name) => name.split('.llvm.')[0]).sort());
+
+    // Silent failure: a patch that holds every user of the unit's statics, or a tool that nobody believes any more.
+    const result = await diff(original().folder, patched().folder);
+    expect(changed(result)).toEqual(['queue_pop']);
+    expect(data(result)).toEqual([]);
+    expect(result.verdict).toBe('patchable');
+    expect(result.diagnostics).toEqual([]);
+  });
+
+  test('the same answer from the linked objects', async () => {
+    expect(changed(await diff(original().linked, patched().linked))).toEqual(['queue_pop']);
+  });
+
+  test('partitions that another order of inputs numbered anew pair', async () => {
+    const renumbered = build('renumbered', { ...EDIT, order: ['submit', 'queue', 'account'] });
+    expect(renumbered.of('submit').at(-1)).not.toBe(original().of('submit').at(-1));
+    const result = await diff(original().folder, renumbered.folder);
+    expect(changed(result)).toEqual(['queue_pop']);
+    expect(result.diagnostics).toEqual([]);
+  });
+
+  test('units of one file name pair by what they define', async () => {
+    // `core.c` is a unit 23 times in one kernel; a unit more in front makes paths meet other units of the name. Silent failure: all
+    // functions of both are told as new and removed, or one is compared with its neighbour.
+    const unit = (name: string, value: number): string => `#line 1 "core.c"\nint ${name}(int x) { static int last; last += x; return last * ${value}; }\n`;
+    const before = build('cores', { more: { first: unit('first', 3), second: unit('second', 5) }, order: ['first', 'second', 'queue', 'account', 'submit'] });
+    const after = build('cores-shifted', { more: { first: unit('first', 3), second: unit('second', 7), zeroth: unit('zeroth', 9) }, order: ['zeroth', 'first', 'second', 'queue', 'account', 'submit'] });
+    const result = await diff(before.folder, after.folder);
+    expect(changed(result)).toEqual(['second']);
+    expect(result.diagnostics.map(({ code, message }) => [code, message])).toEqual([['unit-mismatch', expect.stringMatching(/^1 objects exist in PATCHED only/)]]);
+  });
+
+  test('another unit\'s static of the same name is a change, whatever the hashes', async () => {
+    // Both `wrap`s are promoted. Silent failure: names without hashes are equal, and the patch is told to be empty.
+    const swapped = build('swapped', { edits: { submit: ['return sum + accounted(kind);', 'return sum + queue_pop(q, 1);'] } });
+    expect(changed(await diff(original().folder, swapped.folder))).toEqual(['drain']);
+    const wraps = promoted(original().of('submit')).filter((name) => name.startsWith('wrap.'));
+    expect(new Set(wraps).size).toBe(2);
+    // By hand, for no compiler makes code that differs in nothing else: the partition's call to queue.c's goes to account.c's.
+    const folders = ['hand-a', 'hand-b'].map((name) => join(folder, name));
+    for (const to of folders) cpSync(original().folder, to, { recursive: true });
+    const path = original().of('submit').replace(original().folder, folders[1]!);
+    exchangeNames(path, wraps[0]!, wraps[1]!);
+    expect(changed(await diff(folders[0]!, folders[1]!))).toContain('submit');
+  });
+
+  test('a static that one build promotes and the other does not is no change', async () => {
+    // An edit changes what is worth importing. Silent failure: the function is told as removed and new, and its variable starts anew.
+    const edit = { edits: { queue: ['int queue_push(', '__attribute__((noinline)) int queue_push('] } } as const;
+    const names = (path: string): string[] => symbolsOf(path).map(({ name }) => name);
+    // Without ENDBR, which a function that nobody refers to from elsewhere does without: that is a change.
+    const flags = ['-fcf-protection=none'];
+    const [before, after] = [build('promoted', { flags }), build('kept', { ...edit, flags })];
+    for (const name of ['wrap', 'pushed', 'tracing']) {
+      expect(names(before.of('queue'))).not.toContain(name);
+      expect(names(after.of('queue'))).toContain(name);
+    }
+    const result = await diff(before.folder, after.folder);
+    // queue_push is no longer part of submit; its own code is what it was.
+    expect(changed(result)).toEqual(['submit']);
+    expect(data(result)).toEqual([]);
+    // Where all users of a variable changed as well, it is still the one of the only unit.
+    const withEndbr = await diff(original().folder, build('kept-ibt', edit).folder);
+    expect(changed(withEndbr)).toEqual([expect.stringMatching(/^wrap\.llvm\./), 'submit']);
+    expect(withEndbr.diagnostics).toEqual([]);
+  });
+
+  test('static locals of one name keep their twins', async () => {
+    // queue_pop.last and report.last, told apart by their functions; an edited unit brings a third. Silent failure: a counter that
+    // is bound to another function's.
+    const third = build('third', { edits: { queue: ['int queue_push(struct queue *q, int value) {', 'int queue_push(struct queue *q, int value) {\n\tstatic int last;\n\n\tlast += value;\n\tif (last < 0)\n\t\treturn last;'] } });
+    const result = await diff(original().folder, third.folder);
+    expect(data(result)).toEqual([expect.stringMatching(/^queue_push\.last/)]);
+    expect(changed(result)).toEqual(expect.arrayContaining(['queue_push']));
+    expect(changed(result)).not.toContain('queue_pop');
+  });
+});
+
+describe('one partition by itself', () => {
+  test('the edited unit changed its function only; another one nothing', async () => {
+    expect(changed(await diff(original().of('queue'), patched().of('queue')))).toEqual(['queue_pop']);
+    expect((await diff(original().of('account'), patched().of('account'))).verdict).toBe('unchanged');
+  });
+});
+
+/** Exchanges two names of equal length in an object's string table. */
+function exchangeNames(path: string, a: string, b: string): void {
+  const bytes = readFileSync(path);
+  const [x, y] = [bytes.indexOf(`${a}\0`), bytes.indexOf(`${b}\0`)];
+  if (x < 0 || y < 0 || a.length !== b.length) throw new Error(`${a} and ${b} cannot be exchanged`);
+  bytes.write(b, x, 'latin1');
+  bytes.write(a, y, 'latin1');
+  writeFileSync(path, bytes);
+}
+
