@@ -11,7 +11,7 @@ import type { Assessment, IncludedFunction, ObjectResult } from '../stages/asses
 import type { Verdict } from '../stages/compare';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
-import type { Shape } from '../stages/scan';
+import type { Shape, SharedMemory } from '../stages/scan';
 import type { UnitNames } from '../stages/unit-names';
 
 export type Explanation = SymbolExplanation;
@@ -20,7 +20,7 @@ export type Explanation = SymbolExplanation;
 export interface SharedTable {
   id: string;
   shape: Shape;
-  memory: WebAssembly.Memory;
+  memory: SharedMemory;
 }
 
 /** An input as it was identified. */

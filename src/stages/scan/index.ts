@@ -5,21 +5,24 @@
  * the address index), `digestShard` adds the digests of a range of symbols and notes the uses of ambiguous names.
  */
 import { archOf } from '../../arch';
+import { KlpflowError } from '../../diagnostics';
 import type { ElfObject } from '../../elf';
 import { Role } from '../../livepatch/special-sections';
 import { openTable, specialTables, type UnknownEntrySize } from './entries';
 import type { StructSizes } from './entry-size';
 import { Identity, inSlices } from './identity';
-import { ScanTable, Trait } from './table';
+import { ScanTable, Trait, fitsMemory } from './table';
 
-export { Kind, SECTION_ABS, SECTION_COMMON, ScanTable, Trait, type Shape } from './table';
+export { Kind, SECTION_ABS, SECTION_COMMON, ScanTable, Trait, type Shape, type SharedMemory } from './table';
 export { Identity } from './identity';
 export { USE_WORDS } from './uses';
 
-/** All columns of an object but the digests. @throws KlpflowError `malformed-elf`, `unsupported-object` */
+/** All columns of an object but the digests. @throws KlpflowError `malformed-elf`, `unsupported-object`, `input-too-large` */
 export function readTable(object: ElfObject): ScanTable {
   archOf(object.machine, object.path);
-  const table = new ScanTable({ symbols: object.symbolCount, sections: object.sectionCount });
+  const shape = { symbols: object.symbolCount, sections: object.sectionCount };
+  if (!fitsMemory(shape)) throw new KlpflowError('input-too-large', `${object.path}: ${shape.symbols} symbols and ${shape.sections} sections are more than fit into memory`, { object: object.path });
+  const table = new ScanTable(shape);
   const { symbols, sections } = table;
   const { code } = Identity.of(object, table);
   inSlices(1, sections, code.classifySections);

@@ -93,8 +93,19 @@ function layout({ symbols: n, sections: m }: Shape) {
 const PAGE = 65536;
 const MOST_PAGES = 65536;
 
+/** A WebAssembly.Memory that threads share, as far as a table needs it; Node's types have none. */
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+  grow(pages: number): number;
+}
+
+/** Whether the columns fit into one memory, with half of it left to the threads: 16 million symbols do. */
+export function fitsMemory(shape: Shape): boolean {
+  return layout(shape).bytes <= (MOST_PAGES / 2) * PAGE;
+}
+
 export class ScanTable {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: SharedMemory;
   /** Where each column begins, by name. */ readonly places: ReadonlyArray<readonly [name: string, at: number]>;
 
   // Per symbol.
@@ -133,7 +144,7 @@ export class ScanTable {
   /** Running maximum of the covers' ends within a section: where a backward search may stop. */ readonly coverEnd: Float64Array;
 
   /** Lays the columns over `memory`, or over fresh zeroed memory. */
-  constructor(readonly shape: Shape, memory?: WebAssembly.Memory) {
+  constructor(readonly shape: Shape, memory?: SharedMemory) {
     const { columns: at, bytes } = layout(shape);
     this.memory = memory ?? new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE), maximum: MOST_PAGES, shared: true });
     const { buffer } = this.memory;
