@@ -49,7 +49,9 @@ describe('units compiled here', () => {
 
   // Guards against a reference that binds to the wrong thing: the kernel's own variable, another module's export, a new variable.
   test('references leave by what the parent and the exports have', () => {
-    expect(relasOf(first, '.rela.text.target').filter((rela) => !rela.includes('__fentry__'))).toEqual(['R_X86_64_PLT32 of_vmlinux - 4', 'R_X86_64_PC32 fresh_global - 4']);
+    expect(relasOf(first, '.rela.text.target').filter((rela) => !rela.includes('__fentry__'))).toEqual(['R_X86_64_PLT32 of_vmlinux - 4', 'R_X86_64_32S limits + 0', 'R_X86_64_PC32 fresh_global - 4']);
+    // A constant that changed goes along with the code that reads it.
+    expect(contentSections(first)).toMatchObject({ '.rodata.limits': 16 });
     expect(readelf(first, '-p', '.kpatch.strings').flatMap((line) => /^\[\s*[0-9a-f]+\]\s+(.*)$/.exec(line)?.[1] ?? []).sort()).toEqual(['counter', 'foo_bar', 'local_helper', 'printk', 'table', 'target', 'vmlinux']);
     const symbols = readelf(first, '-sW');
     const bound = (name: string): string | undefined => symbols.find((line) => line.endsWith(` ${name}`))?.split(/\s+/)[4];

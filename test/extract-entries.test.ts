@@ -95,6 +95,25 @@ describe('alternatives', () => {
     expect(both((b) => b.section(SECTION, { body: hex('90 90') }).special(...entry('f', SITE, 0, 5))).told).toEqual(['unresolved-reference an entry of .altinstructions']);
   });
 
+  test.each([
+    ['6.3 on', [u16(9), u16(0), 5, 5]], ['4.0 to 5.12, with the padding\'s length behind', [u16(9), 5, 5, 0]], ['5.13 to 6.2', [u16(9), 5, 5]],
+  ] as const)('the length of a replacement, %s', (_releases, tail) => {
+    // Taken from the last byte of a 13-byte entry it is 0: the replacement stays behind, and the loader copies what lies at its place.
+    const made = both((b) => b.func('helper', body()).section(SECTION, { body: code(call('helper')) }).special('.altinstructions', ref32('f', SITE), ref32({ section: SECTION }), ...tail).special('.altinstructions', ref32('g', SITE), ref32({ section: SECTION }), ...tail));
+    expect(made.told).toEqual([]);
+    expect(made.sections).toMatchObject({ [SECTION]: 5, '.altinstructions': 8 + tail.reduce<number>((sum, part) => sum + (typeof part === 'number' ? 1 : part.width), 0) });
+    expect(made.relas(SECTION)).toEqual(['+0x1 klp PLT32 vmlinux.helper,0-4']);
+  });
+
+  test('a replacement with a name, in this unit or another', () => {
+    // `__x86_indirect_alt_call_rax` of 5.12 to 5.14 is a function of arch/x86/lib/retpoline.S.
+    const here = (b: ObjectBuilder): ObjectBuilder => b.func('__x86_indirect_alt_call_rax', hex('90 90 90 ff d0'), { section: '.altinstr_replacement' }).special('.altinstructions', ref32('f', SITE), ref32('__x86_indirect_alt_call_rax', 3), u16(9), u16(0), 5, 2);
+    expect(both(here).relas('.altinstructions')[1]).toBe(`+0x4 PC32 ${SECTION}`);
+    expect(Buffer.from(both(here).bytes(SECTION)).toString('hex')).toBe('ffd0');
+    const elsewhere = (b: ObjectBuilder): ObjectBuilder => b.undef('__x86_indirect_alt_call_rax').special('.altinstructions', ref32('f', SITE), ref32('__x86_indirect_alt_call_rax'), u16(9), u16(0), 5, 5);
+    expect(both(elsewhere, NOPS5 as never, { ...EXPORTS, kernel: ['f', '__x86_indirect_alt_call_rax'] }).relas('.altinstructions')[1]).toBe('+0x4 klp PC32 vmlinux.__x86_indirect_alt_call_rax,0');
+  });
+
   test('data that only a replacement needs goes along', () => {
     // An entry that brings code that brings data that brings code: one round over the special sections misses the end of it.
     const orig = object().file('x.c').func('f', body(movEax(1), NOPS5 as never));

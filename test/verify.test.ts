@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { CATALOGUE, KlpflowError, type Diagnostic } from '../src/diagnostics';
 import { R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, SHF_ALLOC, SHF_WRITE, STB_LOCAL, STB_WEAK, STT_NOTYPE } from '../src/elf/constants';
 import { verify, type VerifyRequest } from '../src/verify';
-import { hex } from './support/elf-builder';
+import { code, hex, ptr64, u64 } from './support/elf-builder';
 import { KLP, PREFIX, STRUCT_MODULE, kernelFiles, klp, livepatchModule, testKernel, type KernelFiles, type Places } from './support/livepatch-module';
 import { headerAt, type ModuleDraft } from './support/module-draft';
 import { readelf, readelfComplaints } from './support/readelf';
@@ -83,6 +83,8 @@ describe('a correct module', () => {
     const result = verify({ module, ...known(), vmlinux: list });
     expect(brief(result.diagnostics.filter(({ code }) => code !== 'verify-not-checked'))).toEqual([]);
     expect(brief(result.diagnostics).join()).not.toContain('loop');
+    // Names do not say where ftrace has its sites.
+    expect(brief(result.diagnostics).filter((text) => text.includes('ftrace'))).toHaveLength(1);
     expect(brief(found({ module: made('position.ko', (draft) => rename(draft, klp('loop_state', 0, 'loop'), klp('loop_state', 2, 'loop'))), ...known(), vmlinux: list }))).toEqual([
       expect.stringMatching(/^verify-unresolved: .*one symbol called loop_state, there is no position 2/),
     ]);
@@ -317,6 +319,21 @@ test.each(ONLY_WITH_OBJECTS)('%s is %s once the objects are there', (_, code, sa
   expect(readFileSync(module).equals(livepatchModule().module.bytes())).toBe(false);
   const diagnostics = found({ module, ...known(), objects: files.objects });
   expect(brief(diagnostics).filter((text) => (text.startsWith(code) || text.startsWith('verify-entry')) && says.test(text)), brief(diagnostics).join('\n')).not.toEqual([]);
+});
+
+test('the descriptors of a module that klp-build makes are followed', () => {
+  const described = (name: number, position: number): string =>
+    made('described.ko', (draft) => {
+      // Its static structures stay as plain data, whose pointers nobody excuses.
+      draft.sections.splice(draft.sections.indexOf(draft.section('.ibt_endbr_seal')), 1);
+      draft.append('.init.klp_objects', code(u64(0), [ptr64('.init.klp_funcs')], new Uint8Array(40), [1, 0, 0, 0, 0, 0, 0, 0]));
+      draft.append('.init.klp_funcs', code([ptr64('.rodata', name)], [ptr64('alpha')], u64(position)));
+    });
+  const good = verify({ module: described(0, 0), ...known() });
+  expect(good.module.objects).toEqual([{ name: 'vmlinux', functions: [{ name: 'alpha', sympos: 0, replacement: 'alpha' }] }]);
+  expect(good.ok).toBe(true);
+  expect(brief(found({ module: described(0, 2), ...known() }))).toEqual([expect.stringMatching(/^verify-klp-func: .*there is no position 2/)]);
+  expect(brief(found({ module: described(1, 0), ...known() }))).toEqual([expect.stringMatching(/^verify-klp-func: .*vmlinux has no symbol lpha/)]);
 });
 
 test('flags and target of a klp relocation section', () => {

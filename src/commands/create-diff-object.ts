@@ -31,7 +31,7 @@ export default class CreateDiffObject extends KpatchCommand {
       orig, patched, parentName, parentSymtab, symvers, output, klpArch: options.has('klp-arch'), structSizes: kpatchStructSizes(process.env),
       print: (line) => process.stdout.write(`${line}\n`),
     });
-    this.tell(diagnostics);
+    this.tell(diagnostics, options.has('debug'));
     if (exit === 2) process.stderr.write(`${this.program}: unreconcilable difference\n`);
     return exit;
   }

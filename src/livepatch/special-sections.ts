@@ -23,7 +23,7 @@ export interface SpecialSection {
   code?: readonly number[];
   /** Bytes that the last entry has at least: the assembler pads those before it only. */
   shortest?: number;
-  /** Offset of a reference whose target's code is part of the meaning, with the offset of its u8 length. */
+  /** Offset of a reference whose target's code is part of the meaning, with the offset of its u8 length; the site's stands right before that. */
   replacement?: { field: number; length: (size: number) => number };
 }
 
@@ -32,7 +32,8 @@ export const SPECIAL_SECTIONS: readonly SpecialSection[] = [
     name: '.altinstructions', struct: 'alt_instr', sizes: [14, 13, 12], site: 0,
     // feature and flags, then both lengths. 12 bytes and 13 before 6.3 ("x86/alternatives: Introduce int3_emulate_jcc" era) have a u16 feature only.
     meaning: (size) => [[8, size]], references: () => [],
-    replacement: { field: 4, length: (size) => size - 1 },
+    // 13 bytes from 4.0 to 5.12: the padding's length stands behind both.
+    replacement: { field: 4, length: (size) => (size === 13 ? 11 : size - 1) },
   },
   {
     name: '__bug_table', struct: 'bug_entry', sizes: [16, 12, 8, 24], site: 0,

@@ -8,12 +8,12 @@ import { ElfObject } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { structSizes } from '../livepatch/btf';
 import { Messages, ParentExports, ParentSymbols, STRUCT_SIZES, writeKpatchObject } from '../livepatch/kpatch';
-import { assess } from '../stages/assess';
+import { assess, tellProfiles } from '../stages/assess';
 import { Side, candidates, comparePairs, namesakesLeft, type Verdict } from '../stages/compare';
 import { usersOf } from '../stages/assess/references';
 import { correlate, type Correlation } from '../stages/correlate';
 import {
-  FtraceSites, extractKpatch, newGlobalsOf, readMarkers, reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount,
+  FtraceSites, changedConstants, extractKpatch, newGlobalsOf, readMarkers, reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount,
 } from '../stages/kpatch';
 import { digestShard, digestSpecials, readTable } from '../stages/scan';
 import type { UnknownEntrySize } from '../stages/scan/entries';
@@ -72,8 +72,10 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
 
   // Can it go into a livepatch? Only of a whole kernel all callers of a function are known.
   const whole = isWholeKernel(a.side);
+  const counting = verdictsThatCount(b.side, verdicts, markers);
+  const constants = changedConstants(b.side, counting);
   const assessment = assess({
-    ...correlation, orig: a.side, patched: b.side, objectName: parentName, verdicts: verdictsThatCount(b.side, verdicts, markers), lineOnly,
+    ...correlation, orig: a.side, patched: b.side, objectName: parentName, verdicts: counting.filter(({ patched: symbol }) => !constants.includes(symbol)), lineOnly,
     traceKnown: whole && a.traceKnown, unknownSizes: b.unknown,
   });
   const reported = reportedFunctions(pairing, a.side, b.side, assessment);
@@ -87,14 +89,14 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
     else messages.changedFunction(name);
   }
   const newGlobals = newGlobalsOf(b.side, unpaired.patched);
-  const refused = assessment.diagnostics.filter(({ severity }) => severity !== 'note');
+  const refused = [...assessment.diagnostics, ...tellProfiles([assessment.profile], parentName)];
   if (refused.some(({ severity }) => severity === 'refusal')) return { exit: exitOf(refused), diagnostics: refused };
-  if (reported.length + newGlobals.length + markers.callbacks.length === 0) return { exit: 3, diagnostics: refused };
+  if (reported.length + newGlobals.length + markers.callbacks.length + constants.length === 0) return { exit: 3, diagnostics: refused };
 
   // What must go in?
   const { kpatch, diagnostics } = extractKpatch({
     pairing, orig: a.side, patched: b.side, objectName: parentName, included: assessment.included, undecided: new Set(assessment.undecided),
-    parent, exports, markers, reported, newGlobals, klpArch, debug: !whole,
+    parent, exports, markers, reported, newGlobals, constants, klpArch, debug: !whole,
   });
   const all = [...refused, ...diagnostics];
   if (diagnostics.some(({ severity }) => severity === 'refusal')) return { exit: exitOf(diagnostics), diagnostics: all };

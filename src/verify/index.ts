@@ -92,6 +92,9 @@ export function verify(request: VerifyRequest): VerifyResult {
   checkImports(context, versions, info);
   const klpSymbols = checkKlpSymbols(context);
   const objects = checkKlpPatch(context);
+  if (context.kernel?.knowsSites === false && objects.length > 0) {
+    context.findings.add('verify-not-checked', undefined, `whether ftrace can redirect the patched functions: ${context.kernel.path} has no __mcount_loc, pass a linked vmlinux`);
+  }
   checkFunctions(context);
   checkRelocations(context);
   checkTargets(context);

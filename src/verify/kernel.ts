@@ -99,6 +99,11 @@ export class Kernel {
     return list[sympos - 1] ?? `${object} has ${list.length === 1 ? 'one symbol' : `${list.length} symbols`} called ${name}, there is no position ${sympos}`;
   }
 
+  /** Whether `traceable` can say anything. */
+  get knowsSites(): boolean {
+    return this.sites !== null;
+  }
+
   /** Whether ftrace has a site in [address, address + size); null where the source does not say. */
   traceable(address: number, size: number): boolean | null {
     if (this.sites === null) return null;

@@ -1,20 +1,11 @@
 import { SHF_ALLOC, SHF_WRITE } from '../elf';
 import type { Context } from './context';
 import { functionAt, isBlank, isBlankBut, layoutOf, pointerAt, stringAt, strideOf, type Spot } from './klp-structs';
+import { DESCRIPTORS, checkDescriptors } from './klp-descriptors';
+import { checkOld, type PatchedFunction, type PatchedObject } from './klp-func';
 import { nameOf, targetInCode } from './references';
 
-export interface PatchedFunction {
-  name: string;
-  sympos: number;
-  /** The function of the module that takes its place; null where there is none. */
-  replacement: string | null;
-}
-
-export interface PatchedObject {
-  /** `vmlinux` or a module. */
-  name: string;
-  functions: PatchedFunction[];
-}
+export type { PatchedFunction, PatchedObject } from './klp-func';
 
 /** More elements than any livepatch has: what is not ended ends here. */
 const MOST = 65536;
@@ -38,10 +29,11 @@ export function checkKlpPatch(context: Context): PatchedObject[] {
     if (target.in === 'module' && (target.section.flags & (SHF_ALLOC | SHF_WRITE)) === (SHF_ALLOC | SHF_WRITE)) candidates.push({ section: target.section, offset: target.offset });
   }
   if (!calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module does not call klp_enable_patch');
+  const descriptors = module.section(DESCRIPTORS);
+  if (descriptors !== undefined) return checkDescriptors(context, descriptors);
   const patch = candidates.find((candidate) => isThisModule(context, moved(candidate, layoutOf(context).klp_patch.at.mod))) ?? candidates[0];
   if (patch === undefined || !calls) {
-    if (module.section('.init.klp_objects') !== undefined) findings.add('verify-not-checked', undefined, 'klp_patch: the module builds it at load time from .init.klp_objects, as kernels from 6.19 on do');
-    else if (calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module refers to no klp_patch');
+    if (calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module refers to no klp_patch');
     return [];
   }
   return checkPatch(context, patch);
@@ -158,16 +150,4 @@ function checkFuncs(context: Context, object: string, array: Spot): PatchedFunct
     found.push({ name: name ?? '', sympos, replacement: replacement?.name ?? null });
   }
   return found;
-}
-
-/** The function to patch is there, at its position, and ftrace can redirect it. */
-function checkOld({ kernel, findings }: Context, object: string, name: string, sympos: number, place: Spot): void {
-  if (kernel === null) return;
-  const old = kernel.at(object, name, sympos);
-  const add = (message: string): void => findings.add('verify-klp-func', place, message);
-  if (old === null) findings.add('verify-not-checked', undefined, `${name} of module ${object}: ${kernel.path} does not list that module`);
-  else if (typeof old === 'string') add(old);
-  else if (old.kind === 'data') add(`${name} is not a function in the kernel`);
-  else if (object === 'vmlinux' && kernel.isDiscarded(old.address)) findings.add('verify-discarded-target', place, `${name} lies between __init_begin and __init_end`);
-  else if (old.size !== null && kernel.traceable(old.address, old.size) === false) add(`${name} has no ftrace site in the kernel, so it cannot be redirected`);
 }

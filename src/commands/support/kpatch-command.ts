@@ -49,12 +49,12 @@ export abstract class KpatchCommand extends Command {
     process.exitCode = 1;
   }
 
-  /** Diagnostics as the program writes them: errors first, each with where it is and what helps. */
-  protected tell(diagnostics: readonly Diagnostic[]): void {
+  /** Diagnostics as the program writes them: each with where it is and what helps; notes where they are asked for. */
+  protected tell(diagnostics: readonly Diagnostic[], notes: boolean): void {
     for (const { severity, code, message, where, hint } of diagnostics) {
-      if (severity === 'note') continue;
+      if (severity === 'note' && !notes) continue;
       const place = where.section === undefined ? '' : ` (${where.section}${where.offset === undefined ? '' : `+0x${where.offset.toString(16)}`})`;
-      process.stderr.write(`${severity === 'warning' ? 'WARNING' : 'ERROR'}: ${message}${place}\n      ${code}: ${hint}\n`);
+      process.stderr.write(`${severity === 'note' ? 'NOTE' : severity === 'warning' ? 'WARNING' : 'ERROR'}: ${message}${place}\n      ${code}: ${hint}\n`);
     }
   }
 }

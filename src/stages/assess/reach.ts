@@ -136,6 +136,6 @@ type FunctionEntry = ReturnType<typeof entriesOf>[number];
 
 /** How many bytes at its site an entry makes the kernel rewrite: an alternative's length, 5 for a jump or call, none for others. */
 function writtenBytes({ object }: AssessInput['patched'], { table, start }: FunctionEntry): number {
-  if (table.rules.replacement !== undefined) return object.content(table.section)[start + table.size - 2]!;
+  if (table.rules.replacement !== undefined) return object.content(table.section)[start + table.rules.replacement.length(table.size) - 1]!;
   return table.rules.name === '__jump_table' || table.rules.name === '.static_call_sites' ? 5 : 0;
 }

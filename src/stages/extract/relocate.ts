@@ -129,12 +129,16 @@ export class Relocator {
     const at = reference.field - copy.range.start;
     const length = patched.object.content(copy.range.section)[copy.range.start + rules.replacement!.length(size)]!;
     if (length === 0) return;
-    if (reference.kind !== 'place' || reference.offset < 0 || reference.offset + length > patched.object.size(reference.section)) {
-      this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has replacement code that is not found`);
+    // 5.12 to 5.14: `__x86_indirect_alt_call_rax`, code with a name, which another unit may have.
+    if (reference.kind === 'undefined') {
+      this.refer(copy, reference);
       return;
     }
-    const { section, offset } = reference;
-    this.toPlace(copy, reference, at, this.clones.replacement({ section, start: offset, end: offset + length }), 0);
+    const { table, object } = patched;
+    const section = reference.kind === 'place' ? reference.section : reference.kind === 'symbol' ? table.section[reference.symbol]! : 0;
+    const offset = reference.kind === 'place' ? reference.offset : reference.kind === 'symbol' ? table.value[reference.symbol]! + reference.addend : 0;
+    if (section === 0 || offset < 0 || offset + length > object.size(section)) this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has replacement code that is not found`);
+    else this.toPlace(copy, reference.kind === 'symbol' ? { ...reference, addend: 0 } : reference, at, this.clones.replacement({ section, start: offset, end: offset + length }), 0);
   }
 
   /** Data or code that no symbol covers. */

@@ -34,6 +34,8 @@ export interface KpatchInput extends CopyInput {
   reported: readonly ReportedFunction[];
   /** New variables that other objects of the patch may use. */
   newGlobals: readonly number[];
+  /** Read-only variables whose value changed: those that are reached are copied, any other is refused. */
+  constants: readonly number[];
   klpArch: boolean;
   /** Debug information goes along; not for a whole kernel, whose is never read. */
   debug: boolean;
@@ -48,13 +50,16 @@ export function extractKpatch(input: KpatchInput): { kpatch: KpatchObject; diagn
   const { patched, objectName, markers, klpArch } = input;
   const object = new LivepatchObject(objectName, patched.object.machine, NO_FACTS, { orig: '', patched: '' });
   const refusals = new Refusals(objectName);
-  const links = new KpatchLinks(input, input.parent, input.exports, refusals);
+  const links = new KpatchLinks(input, input.parent, input.exports, refusals, new Set(input.constants));
   nameUnits(input, object);
   const callbacks: OutputSection[] = [];
   const clones = copyReached(input, object, new KpatchDialect(input), links, refusals, (copies) => {
     for (const symbol of input.newGlobals) copies.object(symbol);
     for (const { section } of markers.callbacks) callbacks.push(copies.extent({ section, start: 0, end: patched.object.size(section) }).symbol.section as OutputSection);
   });
+  for (const symbol of input.constants) {
+    if (clones.of(symbol) === undefined) refusals.add('changed-data', patched.name(symbol), patched.sectionName(symbol), undefined, `the value of ${patched.name(symbol)} changed, and no function that goes in uses it`);
+  }
   markForced(input, clones, object);
   const functions = patchedFunctions(input, clones, object, links);
   const { sites, patchable } = ftraceSites(input, clones);

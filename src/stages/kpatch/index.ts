@@ -4,5 +4,5 @@
  */
 export { extractKpatch, newGlobalsOf, type KpatchInput } from './extract';
 export { FtraceSites } from './ftrace-sites';
-export { reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
+export { changedConstants, reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
 export { readMarkers, type Markers } from './markers';

@@ -37,13 +37,13 @@ export function bootSites(orig: Side, functions: readonly number[]): BootSite[] 
     }
   }
   for (const special of specialTables(identity, orig.structSizes, [])) {
-    const { name } = special.rules;
+    const { name, replacement } = special.rules;
     if (name !== '.altinstructions' && ENTRY_TABLES[name] === undefined) continue;
     const content = object.content(special.section);
     forEachEntry(identity, special, ({ owner, site, start }) => {
       if (!sections.has(table.section[owner]!)) return;
       const from = table.value[owner]! + site;
-      sites.push({ section: table.section[owner]!, start: from, end: from + (ENTRY_TABLES[name] ?? content[start + special.size - 2]!) });
+      sites.push({ section: table.section[owner]!, start: from, end: from + (ENTRY_TABLES[name] ?? content[start + replacement!.length(special.size) - 1]!) });
     });
   }
   return sites;
