@@ -1,12 +1,12 @@
-import { STB_LOCAL, STB_WEAK } from '../../elf';
+import { STB_LOCAL } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import { SectionClass } from '../../livepatch/section-class';
-import type { Export } from '../../livepatch/symvers';
 import type { Side } from '../compare';
 import { namesOf, originOf } from '../correlate';
 import { Kind, Trait } from '../scan';
 import type { Refusals } from './refusals';
 import type { Copy } from './clones';
+import { Exports, exportLink } from './exports';
 import type { ExtractInput } from './types';
 
 /** How a reference to a symbol is made in a livepatch. */
@@ -33,21 +33,18 @@ export interface Links {
   of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link;
 }
 
-/** A namespace that lets in named modules only (6.16 on): a livepatch is none of them. */
-const NAMED_MODULES = 'module:';
-
 /** Decides how references leave the livepatch. Each symbol is decided once. */
 export class Linkage implements Links {
   /** ORIG's symbols that klp relocations reach. */
   readonly references = new Set<number>();
   private readonly links = new Map<number, Link>();
   private readonly included: ReadonlySet<number>;
+  private readonly exports: Exports;
   private globals: Map<string, number> | undefined;
-  /** Modules whose exports ORIG uses. */
-  private dependencies: Set<string> | undefined;
 
   constructor(private readonly input: ExtractInput, private readonly refusals: Refusals) {
     this.included = new Set(input.included.map(({ symbol }) => symbol));
+    this.exports = new Exports(input);
   }
 
   /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks first. */
@@ -78,7 +75,7 @@ export class Linkage implements Links {
   private existingLink(symbol: number, named: number, twin: number, from: Copy, at: number): Link {
     const { orig, patched } = this.input;
     for (const name of [named, ...namesOf(patched.table, symbol)]) {
-      const link = this.ownExportLink(name);
+      const link = this.exports.own(name);
       if (link !== undefined) return link;
     }
     // Told by assess: init and exit code is gone from the running kernel.
@@ -92,7 +89,7 @@ export class Linkage implements Links {
     const { table } = patched;
     const name = patched.name(symbol);
     if (table.info[symbol]! >>> 4 !== STB_LOCAL) {
-      const link = this.ownExportLink(symbol);
+      const link = this.exports.own(symbol);
       if (link !== undefined) return link;
       const namesake = orig.table.symbols > 0 ? this.globalNamed(name, symbol) : 0;
       if (namesake !== 0) return this.klpLink([namesake], symbol, from, at);
@@ -116,38 +113,12 @@ export class Linkage implements Links {
     const name = patched.name(symbol);
     const bounds = /^__(start|stop)_/.test(name);
     const exported = bounds ? undefined : this.input.symvers.get(name);
-    if (exported !== undefined) return this.dependsOn(exported.owner) ? exportLink(exported, name, patched.table.info[symbol]!) : this.refuseDependency(exported.owner, name, from, at);
+    if (exported !== undefined) return this.exports.dependsOn(exported.owner) ? exportLink(exported, name, patched.table.info[symbol]!) : this.refuseDependency(exported.owner, name, from, at);
     const namesake = this.globalNamed(name, symbol);
     if (objectName === 'vmlinux' && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
     // A module's patched object may use what the livepatch's other objects define; who links them together sees.
     if (objectName !== 'vmlinux' && !bounds) return { kind: 'import', name };
     return this.refuse(symbol, from, at, 'which neither object defines and nothing exports');
-  }
-
-  /** Undefined where the object does not export what it defines. Others may export a name that is none of theirs here. */
-  private ownExportLink(symbol: number): Link | undefined {
-    const { patched, symvers, objectName } = this.input;
-    const info = patched.table.info[symbol]!;
-    const name = patched.name(symbol);
-    const exported = info >>> 4 === STB_LOCAL ? undefined : symvers.get(name);
-    return exported?.owner === objectName ? exportLink(exported, name, info) : undefined;
-  }
-
-  /**
-   * Whether what `owner` exports is there whenever the patched object is: the livepatch core resolves names while the patched
-   * module is loaded, and fails that where the other module is not.
-   */
-  private dependsOn(owner: string): boolean {
-    const { orig: { object, table }, symvers, objectName } = this.input;
-    if (owner === 'vmlinux' || owner === objectName) return true;
-    if (this.dependencies === undefined) {
-      this.dependencies = new Set();
-      for (let symbol = 1; symbol < table.symbols; symbol++) {
-        if (table.kind[symbol] !== Kind.UNDEFINED || table.info[symbol]! >>> 4 === STB_WEAK) continue;
-        this.dependencies.add(symvers.get(object.symbolName(symbol))?.owner ?? '');
-      }
-    }
-    return this.dependencies.has(owner);
   }
 
   private refuseDependency(owner: string, name: string, from: Copy, at: number): Link {
@@ -192,11 +163,6 @@ export class Linkage implements Links {
     const found = this.globals.get(name) ?? 0;
     return found !== 0 && (orig.table.kind[found] === Kind.UNDEFINED) === (patched.table.kind[symbol] === Kind.UNDEFINED) ? found : 0;
   }
-}
-
-function exportLink({ owner, namespace }: Export, name: string, info: number): Link {
-  if (owner === 'vmlinux' && !namespace.startsWith(NAMED_MODULES)) return { kind: 'import', name };
-  return { kind: 'klp', target: { module: owner, name, sympos: 0, evidence: 'export', patchedName: name, info } };
 }
 
 /**
