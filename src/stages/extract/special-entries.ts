@@ -25,6 +25,9 @@ export function keepEntries(input: CopyInput, dialect: Dialect, clones: Clones, 
   }
 }
 
+/** Where pr_debug() keeps its records; the section's name until 5.10 is the second one. */
+const DEBUG_RECORDS: ReadonlySet<string> = new Set(['__dyndbg', '__verbose']);
+
 /**
  * Whether an entry works although the livepatch core applies relocations to modules' symbols only after jump labels and static
  * calls of the livepatch are set up. Its key must then not be a module's.
@@ -42,7 +45,7 @@ function worksLate(input: CopyInput, dialect: Dialect, linkage: Links, refusals:
     if (late === undefined) continue;
     const keyName = patched.name(key.symbol);
     const section = patched.object.name(copy.range.section);
-    if (name === '__jump_table' && (keyName.startsWith('__tracepoint_') || keyName.includes('__UNIQUE_ID_ddebug_'))) {
+    if (name === '__jump_table' && (keyName.startsWith('__tracepoint_') || keyName.includes('__UNIQUE_ID_ddebug_') || DEBUG_RECORDS.has(patched.sectionName(key.symbol)))) {
       const what = keyName.startsWith('__tracepoint_') ? `tracepoint ${keyName.slice('__tracepoint_'.length)}` : 'pr_debug()';
       refusals.add('late-key-dropped', keyName, section, site, `${copy.name}: ${what} stays off, for its key ${late}`);
     } else if (!keyName.startsWith('__SCK__tp_func_')) {
@@ -50,7 +53,7 @@ function worksLate(input: CopyInput, dialect: Dialect, linkage: Links, refusals:
     }
     return false;
   }
-  return true;
+  return name !== '__jump_table' || dialect.jumpLabels;
 }
 
 /** Opcode of `mov r/m64, r64`, and what makes `REX B8+r imm64` as long as the load that replaces it. */

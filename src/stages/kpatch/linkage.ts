@@ -48,7 +48,8 @@ export class KpatchLinks implements Links {
       if (origin === 0 || use === undefined || !this.isPointer(symbol, use, from)) return { kind: 'clone' };
       return remembered(this.pointers, named, () => this.existing(symbol, named, origin, from, at));
     }
-    if (use !== undefined && this.input.patched.arch.isLoadersOwn(use.type) && from.section.name !== '__jump_table') return { kind: 'import', name: this.input.patched.name(named) };
+    const { patched } = this.input;
+    if (use !== undefined && patched.table.kind[symbol] === Kind.UNDEFINED && patched.arch.isLoadersOwn(use.type) && from.section.name !== '__jump_table') return { kind: 'import', name: patched.name(named) };
     return remembered(this.links, named, () => this.decide(symbol, named, from, at));
   }
 
