@@ -133,8 +133,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       mustBe(fileIdentity(input.path), input);
       return object;
     }) as [ElfObject, ElfObject];
-    const { object, diagnostics } = diffInline(a, b, { objectName: name, structSizes, unitHashes: new Map(unitHashes) }).assessment;
-    const answer = { object, diagnostics };
+    const { object, profile, diagnostics } = diffInline(a, b, { objectName: name, structSizes, unitHashes: new Map(unitHashes) }).assessment;
+    const answer = { object, profile, diagnostics };
     keep(orig, place, 'outcome', [encodeOutcome({ outcome: answer, options: { unit: name } })]);
     mustBe(fileIdentity(patched.path), patched);
     return { answer, miss: found.miss };

@@ -40,6 +40,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Several functions share this name and none of them can be recognised; rename one of them in both builds.',
   },
+  'before-objtool': {
+    severity: 'refusal',
+    hint: 'Run objtool on both objects with the options that the build gives it for vmlinux.o, or compare the two vmlinux.o; --format klp and kpatch leave that to the build.',
+  },
   'bitcode': {
     severity: 'error',
     hint: 'Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module\'s .o after `ld -r`) of each build.',
@@ -51,6 +55,10 @@ export const CATALOGUE = {
   'compressed-section': {
     severity: 'error',
     hint: 'Decompress it first: objcopy --decompress-debug-sections FILE.',
+  },
+  'different-profiles': {
+    severity: 'warning',
+    hint: 'Build both with the same profile (-fprofile-use=FILE of the running kernel\'s build): block order and inlining follow it, so functions change that nobody edited.',
   },
   'dropped-reference': {
     severity: 'refusal',
@@ -75,6 +83,10 @@ export const CATALOGUE = {
   'input-too-large': {
     severity: 'error',
     hint: 'Strip debug information from both objects (strip --strip-debug) and try again.',
+  },
+  'instrumented-build': {
+    severity: 'refusal',
+    hint: 'Build both objects as the running kernel is built: without -fprofile-generate, with -fprofile-use=FILE where it has a profile.',
   },
   'internal': {
     severity: 'error',

@@ -28,7 +28,10 @@ export class ElfObject extends ElfFile {
 
   protected checkRelocations(section: number, where: number): void {
     if (this.type(section) === SHT_REL) {
-      if ((this.sectionFlags(section) & SHF_ALLOC) === 0) this.malformed(where, `section ${section} is of type SHT_REL; these processors' objects use SHT_RELA`);
+      // What is not loaded may have it: Clang 13 and newer write .rel.llvm.call-graph-profile for profiles.
+      const target = this.info(section);
+      const loaded = target === 0 || target >= this.sectionCount || (this.sectionFlags(target) & SHF_ALLOC) !== 0;
+      if (loaded && (this.sectionFlags(section) & SHF_ALLOC) === 0) this.malformed(where, `section ${section} is of type SHT_REL; these processors' objects use SHT_RELA`);
       return;
     }
     const target = this.info(section);

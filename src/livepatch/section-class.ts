@@ -71,7 +71,7 @@ export function classByName(name: string, special: boolean): number {
   let bits = 0;
   if (special) bits |= SectionClass.SPECIAL;
   if (RECORDS.has(name)) bits |= SectionClass.RECORD;
-  if (DERIVED.has(name) || name.startsWith('.discard.') || name.startsWith('.note.') || name.startsWith('.debug_') || name.startsWith('__ksymtab') || name.startsWith('__kcrctab')) {
+  if (DERIVED.has(name) || name.startsWith('.discard.') || name.startsWith('.note.') || name.startsWith('.debug_') || name.startsWith('__llvm_prf_') || name.startsWith('__ksymtab') || name.startsWith('__kcrctab')) {
     bits |= SectionClass.DERIVED;
   }
   if (name === '.altinstr_replacement' || name === '.altinstr_aux') bits |= SectionClass.REPLACEMENT;

@@ -5,7 +5,7 @@
 import { lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
 import { fileIdentity } from '../elf';
-import type { Assessment, ObjectResult } from '../stages/assess';
+import { tellProfiles, type Assessment, type ObjectResult } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
 import type { Correlation } from '../stages/correlate';
 import type { KlpSymbolReport } from '../stages/extract';
@@ -96,8 +96,8 @@ async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, {
   const assessment = await lastValueFrom(
     flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace: request.ftrace === undefined ? null : inputFile(request.ftrace), objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
   );
-  const { object, diagnostics } = assessment;
-  const all = [...diagnostics];
+  const { object, profile, diagnostics } = assessment;
+  const all = [...diagnostics, ...tellProfiles([profile], object.name)];
   if (units.removed.length + units.added.length > 0) {
     all.push(diagnostic('unit-mismatch', `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`, { object: object.name }));
   }

@@ -5,11 +5,12 @@
 import { join } from 'node:path';
 import { from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
-import type { ObjectResult } from '../stages/assess';
+import { tellProfiles, type ObjectResult } from '../stages/assess';
 import { learnHashes } from '../stages/compare';
 import type { Flow } from './flow';
 import { identify$, type Identified } from './scan';
 import { treeFiles, type TreeFiles } from './tree-files';
+import type { AnswerOf } from './types';
 import { pairByNames } from './file-pairs';
 import type { UnitNames } from '../stages/unit-names';
 
@@ -49,10 +50,13 @@ export async function diffTrees(flow: Flow, request: TreeRequest, options: objec
 
   // What changed in each?
   const found = await compareAll(flow, pairs, unitHashes, options);
-  const diagnostics = found.flatMap((unit) => unit.diagnostics);
+  // Of a build that gathers profiles every object is one.
+  let counting = 0;
+  const diagnostics = found.flatMap((unit) => unit.diagnostics).filter(({ code }) => code !== 'instrumented-build' || counting++ === 0);
   for (const [names, what] of [[removed, 'ORIG'], [added, 'PATCHED']] as const) {
     if (names.length > 0) diagnostics.push(diagnostic('unit-mismatch', `${names.length} objects exist in ${what} only: ${listed(names)}`, { object: what === 'ORIG' ? request.orig : request.patched }));
   }
+  diagnostics.push(...tellProfiles(found.map(({ profile }) => profile), request.patched));
   diagnostics.push(...skippedFiles(request.patched, trees.patched));
   return { objects: found.map(({ object }) => object), diagnostics, inputs: [...orig.values(), ...patched.values()] };
 }
@@ -93,7 +97,7 @@ async function namesOf(flow: Flow, files: ReadonlyMap<string, Identified>, names
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function compareAll(flow: Flow, pairs: readonly FilePair[], unitHashes: Array<[string, string]>, options: object): Promise<Array<{ object: ObjectResult; diagnostics: Diagnostic[] }>> {
+async function compareAll(flow: Flow, pairs: readonly FilePair[], unitHashes: Array<[string, string]>, options: object): Promise<Array<AnswerOf<'unit'>>> {
   for (const { orig, patched } of pairs) {
     if (orig.machine !== patched.machine || orig.little !== patched.little) throw new KlpflowError('machine-mismatch', `${orig.path} and ${patched.path} are for different processors or byte orders`, { object: patched.path });
   }

@@ -7,7 +7,7 @@ import type { FileIdentity } from '../elf';
 import type { RecordPlace } from '../records';
 import type { AmbiguousGroup } from '../stages/correlate';
 import type { Provenance } from '../livepatch/object';
-import type { Assessment, IncludedFunction, ObjectResult } from '../stages/assess';
+import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
@@ -85,7 +85,7 @@ export interface Tasks {
       /** LTO's hashes of units that were edited, ORIG's and PATCHED's. */
       unitHashes: Array<[string, string]>;
     };
-    answer: { object: ObjectResult; diagnostics: Diagnostic[] };
+    answer: { object: ObjectResult; profile: ProfileEvidence; diagnostics: Diagnostic[] };
   };
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
   warm: { task: Record<string, never>; answer: Record<string, never> };

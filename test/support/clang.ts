@@ -115,14 +115,14 @@ export function profile(folder: string, counts: Counts): string {
   const lines = [':ir'];
   for (const unit of UNITS) {
     const object = ElfObject.open(of(unit));
-    const symbols = symbolsOf(of(unit));
-    for (const { name, section, value } of symbols) {
-      const own = /^__profd_(?:[\w.]+[:;])?(\w+)$/.exec(name)?.[1];
-      if (own === undefined || section === '') continue;
-      const index = Array.from({ length: object.sectionCount }, (_, i) => i).find((i) => object.name(i) === section)!;
-      const hash = Buffer.from(object.content(index)).readBigUInt64LE(value + 8);
-      const counters = symbols.find((symbol) => symbol.name === name.replace('__profd_', '__profc_'))!.size / 8;
-      lines.push(name.slice('__profd_'.length), `${hash}`, `${counters}`, ...Array.from({ length: counters }, () => `${counts[own] ?? 0}`), '');
+    for (let data = 3; data < object.sectionCount; data++) {
+      if (object.name(data) !== '__llvm_prf_data') continue;
+      // A group a function, called after its counters: `__profc_queue_push`, `__profc_queue.c_wrap` of a static.
+      const [group, counters] = [data - 2, data - 1];
+      const name = object.symbolName(object.info(group)).replace('__profc_', '').replace(`${unit}.c_`, `${unit}.c;`);
+      const ran = counts[name.slice(name.indexOf(';') + 1)] ?? 0;
+      const blocks = object.size(counters) / 8;
+      lines.push(name, `${Buffer.from(object.content(data)).readBigUInt64LE(8)}`, `${blocks}`, ...Array.from({ length: blocks }, () => `${ran}`), '');
     }
   }
   writeFileSync(join(folder, 'profile.txt'), lines.join('\n'));

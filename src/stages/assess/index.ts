@@ -11,9 +11,12 @@ import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
 import { carryCallers, hasFtraceSite } from './carry';
 import { checkReach } from './reach';
+import { refuseInstrumented } from './instrumented';
 import { ColdParts, plain, unitOf } from './names';
+import { profileEvidence } from './profile';
 import type { AssessInput, Assessment, ChangedFunction, ObjectResult } from './types';
 
+export { tellProfiles, type ProfileEvidence } from './profile';
 export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, IncludedFunction, ObjectResult, PlainSymbol } from './types';
 
 export function assess(input: AssessInput): Assessment {
@@ -87,11 +90,12 @@ export function assess(input: AssessInput): Assessment {
   for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
   checkReach(input, included, undecided, discarded, diagnostics);
   if (included.size > 0) {
+    diagnostics.push(...refuseInstrumented(input));
     for (const { section, bytes } of input.unknownSizes) {
       diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
     }
   }
-  return { object: result, included: [...included].sort((a, b) => a - b).map((symbol) => ({ symbol, origin: redirected.has(symbol) ? redirectedOrigin(input, symbol) : 0 })), undecided: [...undecided], diagnostics };
+  return { object: result, included: [...included].sort((a, b) => a - b).map((symbol) => ({ symbol, origin: redirected.has(symbol) ? redirectedOrigin(input, symbol) : 0 })), undecided: [...undecided], profile: profileEvidence(input), diagnostics };
 }
 
 /** The function that calls to `symbol`'s twin can be redirected from; 0 where it has no ftrace site, and callers were taken along instead. */

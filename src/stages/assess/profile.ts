@@ -1,0 +1,112 @@
+import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { SHT_REL } from '../../elf';
+import { promotedName, type Side } from '../compare';
+import { Trait } from '../scan';
+import type { AssessInput } from './types';
+
+/** What unchanged functions say about the profiles (`-fprofile-use`) that their objects were built with; counts add up over objects. */
+export interface ProfileEvidence {
+  /** Unchanged functions that show a profile: by calls that are counted, or by a place among hot or unlikely code. */
+  functions: number;
+  /** Those of them whose calls were counted otherwise, or that moved between hot, unlikely and plain code. */
+  differing: number;
+}
+
+/** An edit changes the counts of what is inlined elsewhere: a few functions are not yet another profile ... */
+const FEWEST = 3;
+/** ... and of many one in so many has to differ. */
+const SHARE = 20;
+
+/**
+ * Compares the traces that profiles leave in objects: Clang's `.llvm.call-graph-profile` (a count for each caller and callee), and
+ * sections `.text.hot.*` and `.text.unlikely.*`. With one profile an unchanged function has the same traces in both builds.
+ */
+export function profileEvidence({ pairing, orig, patched, verdicts }: Pick<AssessInput, 'pairing' | 'orig' | 'patched' | 'verdicts'>): ProfileEvidence {
+  const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ orig: symbol }) => symbol));
+  const [ours, theirs] = [orig, patched].map((side) => ({ calls: countedCalls(side), warmth: new Warmth(side) })) as [Traces, Traces];
+  const evidence: ProfileEvidence = { functions: 0, differing: 0 };
+  const { listed, listedCount } = orig.table;
+  for (let i = 0; i < listedCount; i++) {
+    const a = listed[i]!;
+    const b = pairing.twin[a]!;
+    if (b === 0 || !orig.table.has(a, Trait.FUNC) || orig.table.has(a, Trait.COLD) || orig.table.canonical[a] !== a || changed.has(a)) continue;
+    const [callsA, callsB] = [ours.calls.get(a) ?? '', theirs.calls.get(patched.table.canonical[b]!) ?? ''];
+    const [warmthA, warmthB] = [ours.warmth.of(a), theirs.warmth.of(b)];
+    if (callsA === '' && callsB === '' && warmthA === 0 && warmthB === 0) continue;
+    evidence.functions++;
+    if (callsA !== callsB || warmthA !== warmthB) evidence.differing++;
+  }
+  return evidence;
+}
+
+interface Traces {
+  calls: Map<number, string>;
+  warmth: Warmth;
+}
+
+/** The diagnostic of builds with different profiles, where the objects together show that; else nothing. */
+export function tellProfiles(evidence: readonly ProfileEvidence[], object: string): Diagnostic[] {
+  const functions = evidence.reduce((sum, each) => sum + each.functions, 0);
+  const differing = evidence.reduce((sum, each) => sum + each.differing, 0);
+  if (differing < FEWEST || differing * SHARE < functions) return [];
+  return [diagnostic('different-profiles', `of ${functions} unchanged functions that show a profile ${differing} were counted otherwise or moved between hot and unlikely code: the builds used different profiles`, { object })];
+}
+
+const HOT = Buffer.from('.text.hot');
+const UNLIKELY = Buffer.from('.text.unlikely');
+
+/** Where compilers put functions by how often they run: 1 hot, 2 unlikely, 0 neither. */
+class Warmth {
+  private readonly bySection = new Map<number, number>();
+
+  constructor(private readonly side: Side) {}
+
+  of(symbol: number): number {
+    const { object, table } = this.side;
+    const section = table.section[symbol]!;
+    if (section >= table.sections) return 0;
+    let warmth = this.bySection.get(section);
+    if (warmth === undefined) {
+      const at = object.nameOffset(section);
+      const startsWith = (text: Buffer): boolean => text.equals(object.bytes.subarray(at, at + text.length));
+      warmth = startsWith(HOT) ? 1 : startsWith(UNLIKELY) ? 2 : 0;
+      this.bySection.set(section, warmth);
+    }
+    return warmth;
+  }
+}
+
+const PROFILE = '.llvm.call-graph-profile';
+/** An entry is a count; its two relocations (SHT_REL) name caller and callee. */
+const ENTRY = 8;
+const REL = 16;
+
+/** Counted calls of each function of one object: callees with their counts, as text. Clang before 13 wrote another form, which is passed over. */
+function countedCalls({ object, table }: Side): Map<number, string> {
+  const calls = new Map<number, string[]>();
+  for (let rel = 1; rel < object.sectionCount; rel++) {
+    if (object.type(rel) !== SHT_REL) continue;
+    const section = object.info(rel);
+    if (section === 0 || section >= object.sectionCount || object.name(section) !== PROFILE || object.entsize(section) !== ENTRY) continue;
+    const counts = viewOf(object.content(section));
+    const records = viewOf(object.content(rel));
+    const symbolAt = (at: number): number => {
+      const symbol = records.getUint32(at + (object.little ? 12 : 8), object.little);
+      if (symbol >= table.symbols) object.malformed(object.offset(rel), `a relocation of ${PROFILE} names symbol ${symbol} of ${table.symbols}`);
+      return symbol;
+    };
+    for (let at = 0, entry = 0; at + 2 * REL <= records.byteLength && entry + ENTRY <= counts.byteLength; at += 2 * REL, entry += ENTRY) {
+      const caller = table.canonical[symbolAt(at)]!;
+      const callee = object.symbolName(symbolAt(at + REL));
+      const call = `${promotedName(callee)?.base ?? callee} ${counts.getBigUint64(entry, object.little)}`;
+      const list = calls.get(caller);
+      if (list === undefined) calls.set(caller, [call]);
+      else list.push(call);
+    }
+  }
+  return new Map([...calls].map(([caller, list]) => [caller, list.sort().join('\n')]));
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
