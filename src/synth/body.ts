@@ -134,8 +134,9 @@ function reference(context: Context, random: Random): Op {
     case 'retpoline':
       return RETPOLINE;
     case 'code': {
+      if (random.share() < plan.localCalls) return { kind: 'call', site: true, direct: true, target: callee(context, random) };
       const taken = unit.flatMap((traits, ordinal) => (traits.addressTaken ? [ordinal] : []));
-      return taken.length === 0 ? { kind: 'call', target: callee(context, random) } : { kind: 'address', target: { function: { unit: self.unit, ordinal: random.pick(taken) } } };
+      return taken.length === 0 ? { kind: 'call', site: true, target: callee(context, random) } : { kind: 'address', target: { function: { unit: self.unit, ordinal: random.pick(taken) } } };
     }
     case 'string':
       return { kind: 'string', text: stringFor(plan, random) };
@@ -149,7 +150,7 @@ function reference(context: Context, random: Random): Op {
     case 'other':
       return GUARD;
     default:
-      return { kind: 'call', target: callee(context, random) };
+      return { kind: 'call', site: random.share() < plan.callSites, target: callee(context, random) };
   }
 }
 

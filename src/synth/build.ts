@@ -7,6 +7,8 @@ export interface Build {
   units: number;
   /** All functions in one `.text`. */
   singleText: boolean;
+  /** Patchable entries of all functions in one section. */
+  joinedEntries: boolean;
   unit(number: number): EncodedUnit;
   /** Names of a unit's functions, `''` of one that was removed. */
   names(unit: number): readonly string[];

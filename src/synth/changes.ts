@@ -137,7 +137,7 @@ function editFunction(unit: Unit, fn: SynthFunction, edit: Extract<Edit, { kind:
       fn.ops.splice(middle, 0, { kind: 'load', object: { unit: unit.number, index: addStaticLocal(unit, fn, edit.serial) }, offset: 0 });
       return;
     case 'new-call':
-      fn.ops.splice(middle, 0, { kind: 'call', target: { function: addFunction(unit, edit.serial) } });
+      fn.ops.splice(middle, 0, { kind: 'call', site: true, target: { function: addFunction(unit, edit.serial) } });
       return;
   }
 }
@@ -169,7 +169,7 @@ function addFunction(unit: Unit, serial: number): FunctionRef {
   const neighbour = unit.functions.find((fn) => fn?.placed === 'unit' || fn?.placed === 'text');
   const scope = serial % 2 === 0 ? 'local' : 'global';
   const ordinal = unit.functions.push({
-    name: `${uniqueName(serial)}_patched`, scope, placed: neighbour?.placed ?? 'alone', exported: false, unused: false, alias: null,
+    name: `${uniqueName(serial)}_patched`, scope, placed: neighbour?.placed ?? 'alone', exported: false, addressed: false, unused: false, alias: null,
     leaf: false, unwinds: 2, annotations: 0, endbr: scope === 'global', sealed: false, traced: true, line: (last?.line ?? 0) + 20,
     ops: [{ kind: 'immediate', value: serial }, { kind: 'string', text: newText(serial) }, { kind: 'load', object: { unit: unit.number, index: 0 }, offset: 0 }, { kind: 'bug', line: 4, flags: 0x901 }],
   }) - 1;

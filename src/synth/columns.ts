@@ -1,6 +1,6 @@
 /** A column of 32-bit numbers that grows as it is set; what was never set is 0. */
 export class Column {
-  private values = new Int32Array(1024);
+  private values = new Int32Array(64);
 
   get(index: number): number {
     return this.values[index] ?? 0;

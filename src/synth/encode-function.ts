@@ -87,8 +87,8 @@ function step(code: Code, op: Op, line: number): void {
       code.put(MOV_IMM_ESI);
       return code.word(op.value);
     case 'call':
-      sites.calls.push(code.at);
-      code.refer(1, R_X86_64_PLT32, op.target, -4);
+      if (op.site) sites.calls.push(code.at);
+      code.refer(1, op.direct === true ? R_X86_64_PC32 : R_X86_64_PLT32, op.target, -4);
       return code.put(CALL);
     case 'string':
       code.refer(3, R_X86_64_PC32, { string: op.text }, -4);

@@ -25,7 +25,7 @@ export function grade(manifest: Manifest, answer: Answer): string[] {
   const wrong = (['changed', 'new', 'removed'] as const).flatMap((kind) => differences(`functions ${kind}`, manifest.functions[kind].map(bothNames), found(kind)));
   const data = (kind: 'changed' | 'new'): string[] => answer.objects.flatMap((object) => object.data[kind].map(({ name }) => name));
   wrong.push(...differences('data changed', manifest.data.changed, data('changed')), ...differences('data new', manifest.data.new, data('new')));
-  const errors = new Set(answer.diagnostics.filter(({ severity }) => severity === 'error').map(({ code }) => code));
+  const errors = new Set(answer.diagnostics.filter(({ severity }) => severity === 'error' || severity === 'refusal').map(({ code }) => code));
   for (const [code, wanted] of REFUSALS) {
     if (wanted(manifest) && !errors.delete(code)) wrong.push(`no diagnostic ${code}`);
   }

@@ -12,8 +12,9 @@ import { Places, type Place } from './places';
 import { addPlatform, keyName } from './platform';
 import { Random } from './random';
 import { SharedData, objectBytes, objectRelas } from './shared-data';
-import { NOPS, PADDING, SharedText } from './shared-text';
-import { KernelTables, Table } from './tables';
+import type { ReferenceTable } from './growing';
+import { HeldText, MadeText, NOPS, PADDING, type SharedText } from './shared-text';
+import { KernelTables, Table, listTable } from './tables';
 import { INITCALLS } from './unit';
 
 const AX = SHF_ALLOC | SHF_EXECINSTR;
@@ -36,11 +37,13 @@ export function kernelImage(build: Build): { writer: ElfWriter; places: Places }
 class Image {
   private readonly writer = new ElfWriter({ machine: EM_X86_64 });
   readonly places: Places;
-  private readonly init: SharedText;
-  private readonly shared: SharedText;
-  private readonly text: SharedText | null;
+  private readonly init: HeldText;
+  private readonly shared: HeldText;
+  private readonly text: MadeText | null;
   private readonly sharedData: Record<SynthObject['kind'], SharedData>;
   private readonly initcalls: Table;
+  /** Patchable entries of all functions, where the shape has them in one section. */
+  private readonly entries: ReferenceTable | null;
   private readonly tables: KernelTables;
   private readonly prefixes = { symbols: new Column(), sections: new Column(), values: new Column(), count: 0 };
   /** Unit and place in it of what each section holds; of patchable entries, the symbol of the function's section. */
@@ -56,7 +59,7 @@ class Image {
 
   private readonly objectContent = {
     chunks: (section: number): Uint8Array[] => [objectBytes(this.object(section))],
-    rows: (section: number): Iterable<Rela> => objectRelas(this.places, this.object(section), 0),
+    rows: (section: number): Iterable<Rela> => objectRelas(this.places, this.object(section)),
   };
 
   private readonly entryContent = {
@@ -66,10 +69,11 @@ class Image {
   constructor(private readonly build: Build) {
     const { writer } = this;
     const places = (this.places = new Places(writer, addPlatform(writer, build.singleText ? '.entry.text' : '.text'), build.newStrings));
-    this.init = new SharedText(writer, '.init.text', build, places);
-    this.shared = new SharedText(writer, '.sched.text', build, places);
-    this.text = build.singleText ? new SharedText(writer, '.text', build, places) : null;
-    this.sharedData = { data: new SharedData(writer, '.ref.data', 'data', build, places), rodata: new SharedData(writer, '.rodata', 'rodata', build, places), bss: new SharedData(writer, '.bss', 'bss', build, places) };
+    this.init = new HeldText(writer, '.init.text', places);
+    this.shared = new HeldText(writer, '.sched.text', places);
+    this.text = build.singleText ? new MadeText(writer, '.text', build, places) : null;
+    this.sharedData = { data: new SharedData(writer, '.ref.data', 'data', places), rodata: new SharedData(writer, '.rodata', 'rodata', places), bss: new SharedData(writer, '.bss', 'bss', places) };
+    this.entries = build.joinedEntries ? listTable(writer, '__patchable_function_entries', WA, 8, 8, 0, R_X86_64_64) : null;
     this.initcalls = new Table(writer, '.initcall6.init', SHF_ALLOC, 1);
     this.tables = new KernelTables(writer, {
       string: (text) => places.get({ string: text }),
@@ -93,8 +97,8 @@ class Image {
       const fn = unit.functions[ordinal]!;
       if (fn === null) continue;
       const code = encoded.function(ordinal);
+      places.addStrings(code.refs);
       const start = this.addFunction(unit, ordinal, fn, code, suffix, `.Ltmp${labels}`);
-      places.addStrings(code.refs.map((ref) => ref.target));
       this.tables.add(start, code.sites, unit.source, fn.sealed);
       labels += 1 + fn.ops.length;
     }
@@ -118,19 +122,20 @@ class Image {
     const alone = fn.placed === 'alone';
     const shared = alone ? null : this.sharedText(unit, fn);
     const section = shared === null ? writer.section({ name: `.text.${name}`, flags: AX, align: PADDING, content: { size: PADDING + size, from: this.functionContent } }) : shared.section;
-    const value = shared === null ? PADDING : shared.add(unit.number, ordinal, size, code.refs.length);
-    const entries = alone ? writer.section({ name: '__patchable_function_entries', flags: WA | SHF_LINK_ORDER, align: 8, link: section, content: POINTER }) : 0;
+    const value = shared === null ? PADDING : shared.add(unit.number, ordinal, code);
+    const entries = alone && this.entries === null ? writer.section({ name: '__patchable_function_entries', flags: WA | SHF_LINK_ORDER, align: 8, link: section, content: POINTER }) : 0;
     if (alone) {
       this.units.set(section, unit.number);
       this.items.set(section, ordinal);
       if (code.refs.length > 0) writer.relas(section, { count: code.refs.length, from: this.functionContent });
-      writer.symbol({ name: label, section });
+      if (this.entries === null) writer.symbol({ name: label, section });
     }
     const binding = fn.scope === 'local' ? STB_LOCAL : STB_GLOBAL;
     const other = binding === STB_GLOBAL && !fn.exported ? STV_HIDDEN : STV_DEFAULT;
     const symbol = writer.symbol({ name, type: STT_FUNC, binding, other, section, value, size });
     const start = { symbol: writer.sectionSymbol(section), addend: value };
-    if (alone) {
+    if (this.entries !== null) this.entries.add(start.symbol, value - PADDING);
+    else if (alone) {
       writer.sectionSymbol(entries);
       this.items.set(entries, start.symbol);
       writer.relas(entries, { count: 1, from: this.entryContent });
@@ -138,10 +143,8 @@ class Image {
     if (fn.alias !== null) writer.symbol({ name: fn.alias, type: STT_FUNC, binding, other, section, value, size });
     if (binding === STB_LOCAL) this.addPrefix(symbol, section, value - PADDING);
     else writer.symbol({ name: `__pfx_${name}`, type: STT_FUNC, binding, other: STV_HIDDEN, section, value: value - PADDING, size: PADDING });
-    if (fn.exported) {
-      tables.export(symbol, name);
-      tables.address(symbol);
-    }
+    if (fn.exported) tables.export(symbol, name);
+    if (fn.addressed) tables.address(symbol);
     if (fn.placed === 'init' && new Random(this.build.seed, unit.number, ordinal, 17).share() < INITCALLS) this.addInitcall(unit, fn, value);
     // The assembler refers to local functions through their section's symbol.
     places.sizes.set(unit.number, ordinal, size);
@@ -153,7 +156,7 @@ class Image {
     if (fn.placed === 'init') return this.init;
     if (fn.placed === 'shared') return this.shared;
     if (this.text !== null) return this.text;
-    return (this.unitText ??= new SharedText(this.writer, `.text.unit_${unit.number}`, this.build, this.places));
+    return (this.unitText ??= new MadeText(this.writer, `.text.unit_${unit.number}`, this.build, this.places));
   }
 
   private addPrefix(symbol: number, section: number, value: number): void {
@@ -182,10 +185,10 @@ class Image {
     const { writer, places } = this;
     const { size, scope, pointers } = object;
     const name = object.name + (scope === 'promoted' ? suffix : '') + (object.number === null ? '' : `.${object.number}`);
-    places.addStrings(pointers.map((pointer) => pointer.target));
+    places.addStrings(pointers);
     const shared = object.placed === 'shared' ? this.sharedData[object.kind] : null;
     const section = shared?.section ?? this.ownSection(unit, index, object, name);
-    const value = shared?.add(unit, index, size, pointers.length) ?? 0;
+    const value = shared?.add(object) ?? 0;
     const local = scope === 'local';
     const symbol = writer.symbol({ name, type: STT_OBJECT, binding: local ? STB_LOCAL : STB_GLOBAL, other: local ? STV_DEFAULT : STV_HIDDEN, section, value, size });
     return local ? { symbol: writer.sectionSymbol(section), addend: value } : { symbol, addend: 0 };

@@ -24,7 +24,8 @@ export type Op =
   | { kind: 'plain'; bytes: readonly number[] }
   /** mov $value,%esi */
   | { kind: 'immediate'; value: number }
-  | { kind: 'call'; target: Target }
+  /** A call; a tail call is no call site (.call_sites). `direct`: of a local function, for which assemblers need no PLT. */
+  | { kind: 'call'; target: Target; site: boolean; direct?: true }
   /** lea text(%rip),%rdi */
   | { kind: 'string'; text: string }
   /** mov object+offset(%rip),%rax */
@@ -62,6 +63,8 @@ export interface SynthFunction {
   placed: 'alone' | 'init' | 'shared' | 'unit' | 'text';
   /** Exported for modules. */
   exported: boolean;
+  /** Kept by a table of addresses (.discard.addressable). */
+  addressed: boolean;
   /** Nothing in the kernel refers to it. */
   unused: boolean;
   /** A second global name of the same code. */

@@ -78,11 +78,12 @@ export function staticLocal(name: string, index: number, random: Random): SynthO
 }
 
 /** How much of a kernel's strings stand in one place only. */
-const OWN_STRINGS = 45;
-const COMMON_STRINGS = 4000;
+const OWN_STRINGS = 70;
+/** Functions for each of the other strings. */
+const FUNCTIONS_PER_COMMON_STRING = 50;
 
 /** A string of the shape's lengths: mostly one that nobody else uses. */
 export function stringFor(plan: KernelPlan, random: Random): string {
-  const key = random.chance(OWN_STRINGS) ? random.next() : mix(random.below(COMMON_STRINGS), plan.seed);
+  const key = random.chance(OWN_STRINGS) ? random.next() : mix(random.below(Math.ceil(plan.functions / FUNCTIONS_PER_COMMON_STRING)), plan.seed);
   return message(key, Math.max(2, Math.round(valueAt(plan.shape.strings.length, mix(key, 13) / 0x100000000))));
 }

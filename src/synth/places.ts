@@ -83,8 +83,8 @@ export class Places {
   }
 
   /** Stores the strings referred to: the section's size must be known before any relocation is written. */
-  addStrings(targets: Iterable<Target>): void {
-    for (const target of targets) if ('string' in target) this.strings.add(target.string);
+  addStrings(refs: ReadonlyArray<{ target: Target }>): void {
+    for (const { target } of refs) if ('string' in target) this.strings.add(target.string);
   }
 
   get(target: Target): Place {

@@ -22,6 +22,9 @@ export class KernelPlan {
   readonly shape: Shape;
   readonly singleText: boolean;
   readonly units: number;
+  /** Share of calls that are call sites: the others are tail calls. And of references to code that are calls, of local functions by their section. */
+  readonly callSites: number;
+  readonly localCalls: number;
   /** Number of names in the pool of shared ones. */
   readonly sharedNames: number;
   /** Id of each unit's first function, and the number of functions. */
@@ -35,6 +38,10 @@ export class KernelPlan {
     this.functions = functions;
     this.shape = shape;
     this.singleText = singleText;
+    const { functions: { relas }, references, sites } = shape;
+    const calls = relas.mean * references.call;
+    this.callSites = Math.min(1, sites.calls / Math.max(calls, 1));
+    this.localCalls = Math.min(1, Math.max(0, sites.calls - calls) / Math.max(relas.mean * references.code, 1));
     this.mergedUnits = mergedUnits;
     this.starts = unitStarts(seed, functions, shape);
     this.units = this.starts.length - 1;

@@ -14,6 +14,7 @@ export class PlannedFunction implements SynthFunction {
   readonly scope: SynthFunction['scope'];
   readonly placed: SynthFunction['placed'];
   readonly exported: boolean;
+  readonly addressed: boolean;
   readonly unused: boolean;
   readonly traced: boolean;
   readonly sealed: boolean;
@@ -29,6 +30,7 @@ export class PlannedFunction implements SynthFunction {
     this.scope = traits.scope;
     this.placed = traits.placed;
     this.exported = traits.exported;
+    this.addressed = traits.addressed;
     this.unused = traits.unused;
     this.traced = traits.traced;
     this.sealed = traits.sealed;

@@ -1,58 +1,51 @@
 import { R_X86_64_64, SHF_ALLOC, SHF_WRITE, SHT_NOBITS } from '../elf/constants';
 import type { ElfWriter, Rela } from '../elf/writer';
-import type { Build } from './build';
 import { Column } from './columns';
+import { HeldRefs } from './held-refs';
 import type { SynthObject } from './model';
 import type { Places } from './places';
 
 const ALIGN = 8;
-const GAP = new Uint8Array(ALIGN);
+const CHUNK = 1 << 16;
 
-/** A section that objects of many units share. Only their places are held; the objects are made anew when they are written. */
+/** A section that objects of many units share. Held are their references and the few words of theirs that are not 0. */
 export class SharedData {
   readonly section: number;
-  private readonly units = new Column();
-  private readonly items = new Column();
-  private readonly starts = new Column();
-  private count = 0;
-  private relaCount = 0;
+  private readonly refs: HeldRefs;
+  private readonly offsets = new Column();
+  private readonly values = new Column();
+  private words = 0;
   private used = 0;
 
-  constructor(writer: ElfWriter, name: string, kind: SynthObject['kind'], private readonly build: Build, private readonly places: Places) {
+  constructor(writer: ElfWriter, name: string, kind: SynthObject['kind'], places: Places) {
     const used = (): number => this.used;
-    const relas = (): number => this.relaCount;
     const content = { get size() { return used(); }, chunks: () => this.chunks() };
+    this.refs = new HeldRefs(places);
     this.section = writer.section({ name, flags: kind === 'rodata' ? SHF_ALLOC : SHF_ALLOC | SHF_WRITE, align: ALIGN, ...(kind === 'bss' ? { type: SHT_NOBITS, size: content } : { content }) });
-    if (kind !== 'bss') writer.relas(this.section, { get count() { return relas(); }, rows: () => this.rows() });
+    if (kind !== 'bss') writer.relas(this.section, this.refs);
   }
 
   /** Adds an object and returns where it starts. */
-  add(unit: number, index: number, size: number, relas: number): number {
+  add(object: SynthObject): number {
     const start = Math.ceil(this.used / ALIGN) * ALIGN;
-    this.units.set(this.count, unit);
-    this.items.set(this.count, index);
-    this.starts.set(this.count++, start);
-    this.relaCount += relas;
-    this.used = start + size;
+    for (const { offset, value } of object.words) {
+      this.offsets.set(this.words, start + offset);
+      this.values.set(this.words++, value);
+    }
+    this.refs.add(pointerRefs(object), start);
+    this.used = start + object.size;
     return start;
   }
 
+  /** Words are aligned, so none lies across two chunks. */
   private *chunks(): Generator<Uint8Array> {
-    let at = 0;
-    for (let i = 0; i < this.count; i++) {
-      const bytes = objectBytes(this.object(i));
-      yield GAP.subarray(0, this.starts.get(i) - at);
-      yield bytes;
-      at = this.starts.get(i) + bytes.length;
+    const bytes = new Uint8Array(CHUNK);
+    const view = new DataView(bytes.buffer);
+    for (let start = 0, word = 0; start < this.used; start += CHUNK) {
+      bytes.fill(0);
+      for (; word < this.words && this.offsets.get(word) < start + CHUNK; word++) view.setInt32(this.offsets.get(word) - start, this.values.get(word), true);
+      yield this.used - start < CHUNK ? bytes.subarray(0, this.used - start) : bytes;
     }
-  }
-
-  private *rows(): Generator<Rela> {
-    for (let i = 0; i < this.count; i++) yield* objectRelas(this.places, this.object(i), this.starts.get(i));
-  }
-
-  private object(i: number): SynthObject {
-    return this.build.unit(this.units.get(i)).unit.objects[this.items.get(i)]!;
   }
 }
 
@@ -63,7 +56,11 @@ export function objectBytes(object: SynthObject): Uint8Array {
   return bytes;
 }
 
-/** Relocations of an object that starts at `base` in its section. */
-export function objectRelas(places: Places, object: SynthObject, base: number): Iterable<Rela> {
-  return places.relas(object.pointers.map((pointer) => ({ ...pointer, type: R_X86_64_64, addend: 0 })), base);
+/** Relocations of an object in a section of its own. */
+export function objectRelas(places: Places, object: SynthObject): Iterable<Rela> {
+  return places.relas(pointerRefs(object), 0);
+}
+
+function pointerRefs({ pointers }: SynthObject): Array<{ offset: number; target: SynthObject['pointers'][number]['target']; type: number; addend: number }> {
+  return pointers.map(({ offset, target }) => ({ offset, target, type: R_X86_64_64, addend: 0 }));
 }

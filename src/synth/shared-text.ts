@@ -2,29 +2,59 @@ import { SHF_ALLOC, SHF_EXECINSTR } from '../elf/constants';
 import type { ElfWriter, Rela } from '../elf/writer';
 import type { Build } from './build';
 import { Column } from './columns';
+import type { EncodedFunction } from './encode-function';
+import { GrowingBytes } from './growing';
+import { HeldRefs } from './held-refs';
 import type { Places } from './places';
 
 const AX = SHF_ALLOC | SHF_EXECINSTR;
-/** What stands between functions, and the code that may be there besides them. */
+/** What stands between functions. */
 const FILL = 0xcc;
 const GAP = new Uint8Array(64).fill(FILL);
-/** Prefix bytes before each function, and their alignment. */
+/** Prefix bytes before each function (CONFIG_CALL_PADDING), and their alignment. */
 export const PADDING = 16;
+/** objtool names these NOPs `__pfx_`. */
 export const NOPS = new Uint8Array(PADDING).fill(0x90);
 
-/**
- * A text section that functions share. Only their places are held: bytes and relocations are made anew when they are written,
- * for one `.text` may hold all of a kernel.
- */
-export class SharedText {
+/** A text section that functions share. */
+export interface SharedText {
+  readonly section: number;
+  /** Adds a function with its prefix and returns where its code starts. */
+  add(unit: number, ordinal: number, code: EncodedFunction): number;
+}
+
+/** A section with the functions of many units that holds a small part of the code (`.init.text`): code and references are held, for making all units again takes longer. */
+export class HeldText implements SharedText {
+  readonly section: number;
+  private readonly bytes = new GrowingBytes();
+  private readonly refs: HeldRefs;
+
+  constructor(writer: ElfWriter, name: string, places: Places) {
+    this.refs = new HeldRefs(places);
+    this.section = writer.section({ name, flags: AX, align: PADDING, content: this.bytes });
+    writer.relas(this.section, this.refs);
+  }
+
+  add(_unit: number, _ordinal: number, code: EncodedFunction): number {
+    const start = this.bytes.add(NOPS, PADDING, FILL) + PADDING;
+    this.bytes.add(code.bytes);
+    this.refs.add(code.refs, start);
+    return start;
+  }
+
+  /** Adds code that refers to nothing and returns where it starts. */
+  addStub(bytes: (start: number) => Uint8Array): number {
+    const start = Math.ceil(this.bytes.size / PADDING) * PADDING;
+    return this.bytes.add(bytes(start), PADDING, FILL);
+  }
+}
+
+/** A section that may hold all of the code: only the functions' places are held, the rest is made anew when it is written, unit by unit. */
+export class MadeText implements SharedText {
   readonly section: number;
   private readonly units = new Column();
   private readonly ordinals = new Column();
-  /** Where a function's code starts, and behind it its size; code of fewer bytes than a Column holds. */
   private readonly starts = new Column();
-  private readonly sizes = new Column();
-  /** Start and bytes of what stands behind some functions: stubs of initcalls. */
-  private readonly stubs = new Map<number, Uint8Array>();
   private count = 0;
   private relaCount = 0;
   private used = 0;
@@ -36,51 +66,32 @@ export class SharedText {
     writer.relas(this.section, { get count() { return relas(); }, rows: () => this.rows() });
   }
 
-  /** Adds a function with its prefix and returns where its code starts. */
-  add(unit: number, ordinal: number, size: number, relas: number): number {
-    const start = align(this.used) + PADDING;
+  add(unit: number, ordinal: number, code: EncodedFunction): number {
+    const start = Math.ceil(this.used / PADDING) * PADDING + PADDING;
     this.units.set(this.count, unit);
     this.ordinals.set(this.count, ordinal);
-    this.starts.set(this.count, start);
-    this.sizes.set(this.count++, size);
-    this.relaCount += relas;
-    this.used = start + size;
-    return start;
-  }
-
-  /** Adds code that refers to nothing behind the last function and returns where it starts. */
-  addStub(bytes: (start: number) => Uint8Array): number {
-    const start = align(this.used);
-    const code = bytes(start);
-    this.stubs.set(this.count - 1, code);
-    this.used = start + code.length;
+    this.starts.set(this.count++, start);
+    this.relaCount += code.refs.length;
+    this.used = start + code.bytes.length;
     return start;
   }
 
   private *chunks(): Generator<Uint8Array> {
     let at = 0;
     for (let i = 0; i < this.count; i++) {
-      const start = this.starts.get(i);
-      yield GAP.subarray(0, start - PADDING - at);
+      const { bytes } = this.code(i);
+      yield GAP.subarray(0, this.starts.get(i) - PADDING - at);
       yield NOPS;
-      yield this.build.unit(this.units.get(i)).function(this.ordinals.get(i)).bytes;
-      at = start + this.sizes.get(i);
-      const stub = this.stubs.get(i);
-      if (stub === undefined) continue;
-      yield GAP.subarray(0, align(at) - at);
-      yield stub;
-      at = align(at) + stub.length;
+      yield bytes;
+      at = this.starts.get(i) + bytes.length;
     }
   }
 
   private *rows(): Generator<Rela> {
-    for (let i = 0; i < this.count; i++) {
-      const { refs } = this.build.unit(this.units.get(i)).function(this.ordinals.get(i));
-      yield* this.places.relas(refs, this.starts.get(i));
-    }
+    for (let i = 0; i < this.count; i++) yield* this.places.relas(this.code(i).refs, this.starts.get(i));
   }
-}
 
-function align(at: number): number {
-  return Math.ceil(at / PADDING) * PADDING;
+  private code(i: number): EncodedFunction {
+    return this.build.unit(this.units.get(i)).function(this.ordinals.get(i));
+  }
 }

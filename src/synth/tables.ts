@@ -42,6 +42,13 @@ export class Table {
   }
 }
 
+/** A section of one reference an entry, with its relocations. */
+export function listTable(writer: ElfWriter, name: string, flags: number, align: number, entry: number, entsize: number, type: number): ReferenceTable {
+  const content = new ReferenceTable(entry, type);
+  writer.relas(writer.section({ name, flags, align, entsize, content }), content.relas);
+  return content;
+}
+
 /**
  * The tables about code: what the compiler and assembler leave (bug records, jump labels, exceptions, alternatives,
  * runtime constants) and what objtool adds (static calls, ftrace sites, returns, sealed ENDBRs).
@@ -69,11 +76,7 @@ export class KernelTables {
     this.faults = new Table(writer, '__ex_table', A, 4);
     this.staticCalls = new Table(writer, '.static_call_sites', WA, 1, 8);
     this.exports = new Table(writer, '.export_symbol', A, 8);
-    const list = (name: string, flags: number, align: number, entry: number, entsize: number, type = R_X86_64_PC32): ReferenceTable => {
-      const content = new ReferenceTable(entry, type);
-      writer.relas(writer.section({ name, flags, align, entsize, content }), content.relas);
-      return content;
-    };
+    const list = (name: string, flags: number, align: number, entry: number, entsize: number, type = R_X86_64_PC32): ReferenceTable => listTable(writer, name, flags, align, entry, entsize, type);
     this.lists = {
       runtime: list('runtime_ptr_USER_PTR_MAX', A, 1, 4, 0), returns: list('.return_sites', A, 1, 4, 4), calls: list('.call_sites', A, 1, 4, 4),
       retpolines: list('.retpoline_sites', A, 1, 4, 4), locks: list('.smp_locks', A, 4, 4, 0), unwinds: list('.orc_unwind_ip', A, 1, 4, 4),

@@ -17,6 +17,7 @@ export interface Traits {
   /** Its address is taken by the unit's table of operations or by code. */
   addressTaken: boolean;
   exported: boolean;
+  addressed: boolean;
   /** Nothing refers to it: exported for modules. */
   unused: boolean;
   sealed: boolean;
@@ -41,12 +42,15 @@ export function traitsOf(plan: KernelPlan, at: FunctionRef): Traits {
   const unused = global && random.chance(UNUSED);
   const exportedShare = Math.min(1, sites.exports / Math.max(per1000.global, 1));
   const exported = unused || (global && random.share() < exportedShare);
+  // Initcalls are kept by addresses, too, as is what assembler code and modules use.
+  const keptShare = (sites.addressable - sites.exports - placed.init * INITCALLS) / Math.max(per1000.global - sites.exports, 1);
+  const addressed = exported || (global && random.share() < keptShare);
   const addressTaken = !init && !unused && random.chance(ADDRESS_TAKEN);
   const sealable = (per1000.global / 1000) * (1 - exportedShare) * (1 - ADDRESS_TAKEN / 100);
   const sealed = global && !exported && !addressTaken && random.share() < sites.seals / 1000 / Math.max(sealable, 0.001);
   const shared = random.share() < placed.shared / (1000 - placed.init);
   return {
-    scope, unused, exported, addressTaken, sealed,
+    scope, unused, exported, addressed, addressTaken, sealed,
     placed: init ? 'init' : plan.singleText ? 'text' : plan.isMerged(at.unit) ? 'unit' : shared ? 'shared' : 'alone',
     rank: random.share(),
     traced: !init && random.share() < sites.ftrace / (1000 - placed.init),

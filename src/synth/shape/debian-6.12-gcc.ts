@@ -68,6 +68,7 @@ export const DEBIAN_6_12_GCC: Shape = {
     exports: 188.2,
     runtimeConstants: 2.42,
   },
+  entrySections: 0.02,
   totals: { sections: 2577.78, symbols: 4849.42, relas: 29565.34 },
   debug: {
     '.debug_aranges': { bytes: 0.036, relas: 0.002 },

@@ -68,6 +68,7 @@ export const LINUX_7_2_THINLTO: Shape = {
     exports: 206.56,
     runtimeConstants: 4.26,
   },
+  entrySections: 881.53,
   totals: { sections: 4093.94, symbols: 6283.83, relas: 29138.78 },
   debug: null,
 };

@@ -79,6 +79,7 @@ class Measurement {
       })) as Shape['objects'],
       strings: this.strings(per1000),
       sites: byKey(Object.keys(SITE_TABLES) as SiteKind[], (kind) => per1000(this.sites(kind))),
+      entrySections: per1000(this.entrySections()),
       totals: { sections: per1000(object.sectionCount), symbols: per1000(object.symbolCount), relas: per1000(this.relaCount) },
       debug: this.debug(count),
     };
@@ -244,6 +245,13 @@ class Measurement {
       }
     }
     return references / (TWO_CODE_FIELDS.has(kind) ? 2 : 1);
+  }
+
+  private entrySections(): number {
+    const { object } = this;
+    let count = 0;
+    for (let section = 1; section < object.sectionCount; section++) if (object.name(section) === '__patchable_function_entries') count++;
+    return count;
   }
 
   private debug(functions: number): Shape['debug'] {

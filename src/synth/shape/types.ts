@@ -57,6 +57,8 @@ export interface Shape {
   strings: { per1000: number; length: Distribution; sections: number };
   /** Entries of tables about code, per 1000 functions. */
   sites: Record<SiteKind, number>;
+  /** Sections of patchable entries per 1000 functions: Clang makes one a function, `ld -r` joins those of GCC. */
+  entrySections: number;
   /** Of all sections, symbols and relocations of the file, per 1000 functions. */
   totals: { sections: number; symbols: number; relas: number };
   /** `.debug_*` sections, per function; null where there are none. */
