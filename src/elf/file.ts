@@ -1,6 +1,6 @@
 import { KlpflowError, type DiagnosticCode } from '../diagnostics';
 import {
-  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, EV_CURRENT, SHDR_SIZE, SHF_COMPRESSED, SHN_XINDEX, SHT_NOBITS, SHT_NULL, SHT_REL,
+  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, EV_CURRENT, SHDR_SIZE, SHF_COMPRESSED, SHN_XINDEX, SHT_NOBITS, SHT_REL,
   SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SYM_SIZE,
 } from './constants';
 import type { MappedFile } from './mapped-file';
@@ -197,7 +197,6 @@ export abstract class ElfFile {
     let extended = 0;
     for (let i = 1, at = SHDR_WORDS; i < sectionCount; i++, at += SHDR_WORDS) {
       const type = headers[at + SH_TYPE]!;
-      if (type === SHT_NULL) continue;
       const where = table + i * SHDR_SIZE;
       const size = u64(headers, at + SH_SIZE);
       if (type === SHT_NOBITS) {

@@ -63,6 +63,7 @@ class LoadedCopy {
     const count = view.getUint16(60, little) || Number(zero.getBigUint64(32, little));
     const names = view.getUint16(62, little);
     const table = new SectionTable(this.read(tableOffset, count * SHDR_SIZE), little);
+    if (table.count < count) this.malformed(tableOffset, `${count} section headers lie past the end of the file (${this.size} bytes): it is truncated`);
     const namesSection = names === SHN_XINDEX ? zero.getUint32(40, little) : names;
     if (namesSection >= count) this.malformed(62, `section ${namesSection} of ${count} holds the names`);
     const dropped = table.drop(this.read(table.offset(namesSection), table.size(namesSection)));
@@ -185,6 +186,8 @@ class SectionTable {
       dropped[section] = 1;
       this.setType(section, SHT_NULL);
     }
+    // The bytes that they name are not copied.
+    for (let section = 1; section < this.count; section++) if (this.type(section) === SHT_NULL) this.clear(section);
     return dropped;
   }
 
@@ -196,6 +199,10 @@ class SectionTable {
 
   private type(section: number): number {
     return this.view.getUint32(section * SHDR_SIZE + 4, this.little);
+  }
+
+  private clear(section: number): void {
+    this.bytes.fill(0, section * SHDR_SIZE + 24, section * SHDR_SIZE + 40);
   }
 
   private setType(section: number, type: number): void {

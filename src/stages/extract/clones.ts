@@ -1,4 +1,6 @@
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, stringEnd } from '../../elf';
+import {
+  SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, stringEnd,
+} from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '../../livepatch/object';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
@@ -35,6 +37,9 @@ const EMPTY_OBJECT_ALIGN = 8;
 
 /** Stacks are the largest things that a kernel aligns (THREAD_SIZE, 32 KiB with KASAN). */
 const LARGEST_ALIGN = 0x10000;
+
+/** Sections that say how the file is to be read: a writer makes its own. */
+const TABLES: ReadonlySet<number> = new Set([SHT_NULL, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_REL, SHT_SYMTAB_SHNDX, SHT_GROUP]);
 
 /** Copies pieces of PATCHED into the output, each once. */
 export class Clones {
@@ -152,10 +157,12 @@ export class Clones {
     });
   }
 
-  /** The output's section with the attributes of a section of PATCHED. */
+  /** The output's section with the attributes of a section of PATCHED. @throws KlpflowError `malformed-elf` for one that holds neither code nor data */
   sectionLike(section: number, use: SectionUse = 'both', entsize = this.patched.object.entsize(section), name = this.patched.object.name(section)): OutputSection {
     const { object } = this.patched;
-    return this.output.section({ name, type: object.type(section), flags: object.sectionFlags(section) & KEPT_FLAGS, entsize, use });
+    const type = object.type(section);
+    if (TABLES.has(type)) object.malformed(object.offset(section), `section ${section} (${object.name(section)}) holds code or data and is of type ${type}`);
+    return this.output.section({ name, type, flags: object.sectionFlags(section) & KEPT_FLAGS, entsize, use });
   }
 
   /** As `sectionLike` for a table of entries: a mergeable section must say how large they are, which Clang 19's assembler does not. */

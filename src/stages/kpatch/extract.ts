@@ -158,7 +158,8 @@ function ftraceSites({ patched, included }: KpatchInput, clones: Clones): Pick<K
  */
 function restoreCall(patched: Side, symbol: number, site: number, clones: Clones): void {
   if (patched.object.machine !== EM_X86_64) return;
-  const { section } = patched.rangeOf(symbol);
+  const { section, end } = patched.rangeOf(symbol);
+  if (site + CALL.length > end) return;
   const { words, at, stop } = patched.identity.relas.select(section, site + 1, site + 2);
   for (let i = at; i < stop; i += RELA_WORDS) {
     if (u64(words, i + R_OFFSET) !== site + 1 || words[i + R_TYPE] !== R_X86_64_NONE) continue;
@@ -166,6 +167,7 @@ function restoreCall(patched: Side, symbol: number, site: number, clones: Clones
     if (place.section.bytes[place.offset] !== NOP) return;
     place.section.bytes.set(CALL, place.offset);
     const called = words[i + R_SYM]!;
+    if (called >= patched.table.symbols) return;
     place.section.relas.push({ offset: place.offset + 1, type: R_X86_64_PC32, symbol: clones.output.reference(patched.name(called), patched.table.info[called]!), addend: -4 });
     return;
   }

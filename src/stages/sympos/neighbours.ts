@@ -36,7 +36,8 @@ export class Neighbours implements Evidence {
   entryOf(symbol: number, namesakes: readonly number[], entries: readonly number[]): number | undefined {
     if (namesakes.length !== entries.length || namesakes.length > 1000) return undefined;
     const { table } = this.orig;
-    if (namesakes.some((other) => table.section[other]! >= table.sections)) return undefined;
+    // One that ORIG does not define has no neighbours, whatever locals of its name do.
+    if (!namesakes.includes(symbol) || namesakes.some((other) => table.section[other]! >= table.sections)) return undefined;
     const bySection = this.assign(symbol, namesakes.map((other) => remembered(this.sectionBrackets, other, () => this.bySections(other))), entries);
     // Two of one name in one unit are the compiler's, whose order another build need not keep.
     const units = new Set(namesakes.map((other) => table.file[other]!));
