@@ -3,6 +3,14 @@ import { Trait, type ScanTable } from '../scan';
 import { sameContent } from './evidence';
 import type { Pairing } from './pairing';
 
+/** Whether an object is of one unit, and LTO promoted nothing in it under another unit's hash. */
+function isSole({ listed, listedCount, suffix }: ScanTable, units: ReadonlyMap<unknown, readonly unknown[]>): boolean {
+  if (units.size !== 1 || [...units.values()][0]!.length !== 1) return false;
+  const hashes = new Set<number>();
+  for (let i = 0; i < listedCount; i++) if (suffix[listed[i]!] !== 0) hashes.add(suffix[listed[i]!]!);
+  return hashes.size <= 1;
+}
+
 /**
  * Pairs compilation units by their FILE symbols: name, ordinal among equal names, and the set of their locals.
  *
@@ -15,7 +23,7 @@ export function pairUnits(pairing: Pairing, contents: boolean): { removed: numbe
   const { orig, patched } = pairing;
   const origUnits = unitsOf(orig);
   const patchedUnits = unitsOf(patched);
-  pairing.soleUnit = [origUnits, patchedUnits].every((units) => units.size === 1 && [...units.values()][0]!.length === 1);
+  pairing.soleUnit = isSole(orig, origUnits) && isSole(patched, patchedUnits);
   const left: Unit[] = [];
   const leftOthers: Unit[] = [];
   const join = (a: Unit, b: Unit): void => {
