@@ -37,6 +37,16 @@ describe('which entries', () => {
     expect(made.hex('fresh')).toBe('01000000000000000000000000000000');
   });
 
+  test('a pr_debug() brings its record, with the key in it', () => {
+    // Numbered anew in each build, it has no twin: bound to the kernel's of that name, the branch is another call's.
+    const made = both((b) => b.data('__UNIQUE_ID_ddebug7', [ptr64({ string: 'mod' }), ptr64({ string: 'f' }), ptr64({ string: 'x.c' }), ptr64({ string: 'value %d' }), u64(40), u64(0), u64(0)], { section: '__dyndbg', ...LOCAL })
+      .special('__jump_table', ref32('f', SITE), ref32('f', BODY), ref64('__UNIQUE_ID_ddebug7', 40)));
+    expect(made.told).toEqual([]);
+    expect(made.relas('__jump_table')[2]).toBe('+0x8 PC64 __UNIQUE_ID_ddebug7+40');
+    expect(made.sections['__dyndbg']).toBe(56);
+    expect(made.text('__dyndbg', 24)).toBe('value %d');
+  });
+
   test('static calls keep their key and the tail bit', () => {
     // The half with the key has no reference to code: split into 4-byte entries it is lost.
     const made = both((b) => b.data('__SCK__might_resched', [u64(0)]).func('__SCT__might_resched', hex('e9 00 00 00 00 0f b9 cc')).special('.static_call_sites', ref32('f', SITE), ref32('__SCK__might_resched', 1)), [0xe8, plt32('__SCT__might_resched')]);
@@ -213,6 +223,12 @@ describe('callbacks', () => {
       expect(made.told).toEqual([]);
       expect(made.object.callbacks).toEqual({ pre_patch: made.symbol('before') });
     }
+  });
+
+  test('one that is no new function is refused', () => {
+    // Passed over in silence, the livepatch loads and the callback never runs.
+    const patched = object().file('x.c').func('g', body()).func('f', body(movEax(2))).data('__klp_post_unpatch_callback_vmlinux', [ptr64('g')], { section: '.discard.klp_callback_ptrs', ...LOCAL });
+    expect(extractObjects(object().file('x.c').func('g', body()).func('f', body(movEax(1))), patched, EXPORTS).told).toEqual(['unresolved-reference __klp_post_unpatch_callback_vmlinux']);
   });
 
   test('one of another object is not this one\'s', () => {

@@ -29,7 +29,7 @@ export function extract(input: ExtractInput): Extraction {
   const clones = copyReached(input, output, KLP_DIALECT, linkage, refusals);
   refuseLateRelocations(patched, output, refusals);
   const replaced = namePatchedFunctions(input, clones, output, refusals);
-  findCallbacks(patched, objectName, clones, output);
+  findCallbacks(patched, objectName, clones, output, refusals);
   importNamespaces(input, output);
   return { object: output, klpSymbols: report(output), replaced, references: [...linkage.references], diagnostics: refusals.diagnostics };
 }
@@ -60,7 +60,7 @@ function namePatchedFunctions({ included, orig, positions }: ExtractInput, clone
 }
 
 /** Functions that a patch's author set with the macros of linux/livepatch_helpers.h, one pointer each. */
-function findCallbacks(patched: Side, objectName: string, clones: Clones, output: LivepatchObject): void {
+function findCallbacks(patched: Side, objectName: string, clones: Clones, output: LivepatchObject, refusals: Refusals): void {
   const { table } = patched;
   const wanted = new Map(CALLBACKS.map((callback) => [`__klp_${callback}_callback_${objectName}`, callback]));
   for (let symbol = 1; symbol < table.symbols; symbol++) {
@@ -71,6 +71,7 @@ function findCallbacks(patched: Side, objectName: string, clones: Clones, output
     const [reference] = referencesIn(patched, patched.rangeOf(symbol));
     const clone = reference?.kind === 'symbol' ? clones.of(reference.symbol) : undefined;
     if (clone !== undefined) output.callbacks[callback] = clone;
+    else refusals.add('unresolved-reference', name, patched.sectionName(symbol), 0, `${name} names a function that the livepatch does not bring`);
   }
 }
 
