@@ -2,13 +2,16 @@
  * ThinLTO: a kernel's units have no machine code before the link, so what can be compared, besides vmlinux.o, are the partitions
  * that `ld.lld --lto-obj-path` leaves: one object a unit, before objtool, numbered by the order of the inputs.
  */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DiffResult } from '../src/index';
-import { symbolsOf, thinLto, withoutClang, type Build, type Partitions } from './support/clang';
+import { image, symbolsOf, thinLto, units, withoutClang, type Build, type Partitions } from './support/clang';
 import { skipWithout } from './support/corpus';
-import { resultOf, running } from './support/run-klpflow';
+import { kpatchDiff } from './support/kpatch-run';
+import { readelf, readelfComplaints } from './support/readelf';
+import { resultOf, running, type Ran } from './support/run-klpflow';
+import { templateOf } from './support/target-kernel';
 import { tempFolder } from './support/temp-folder';
 
 const folder = tempFolder();
@@ -128,6 +131,77 @@ describe('one partition by itself', () => {
   test('the edited unit changed its function only; another one nothing', async () => {
     expect(changed(await diff(original().of('queue'), patched().of('queue')))).toEqual(['queue_pop']);
     expect((await diff(original().of('account'), patched().of('account'))).verdict).toBe('unchanged');
+  });
+});
+
+describe('create-diff-object on partitions', () => {
+  // Both statics of the parent that are promoted are local there: their visibility is hidden.
+  const parent = (): string => image(original().linked);
+  const strings = (path: string): string[] => readelf(path, '-p', '.kpatch.strings').flatMap((line) => /^\[\s*[0-9a-f]+\]\s+(.*)$/.exec(line)?.[1] ?? []);
+  const hashed = (build: Partitions): string => promoted(build.of('queue')).find((name) => name.startsWith('wrap.'))!;
+
+  test('the edited function alone, and promoted names as the running kernel has them', async () => {
+    expect(readelf(parent(), '-sW').find((line) => line.endsWith(hashed(original())))).toMatch(/ LOCAL /);
+    expect(hashed(patched())).not.toBe(hashed(original()));
+    const output = join(folder, 'kpatch.o');
+    const ran = await kpatchDiff(original().of('queue'), patched().of('queue'), parent(), output);
+    expect(ran).toEqual({ exit: 0, lines: ['changed function: queue_pop'], diagnostics: [] });
+    // Silent failure: PATCHED's hash is a name that no kernel has, and the module is refused when it is loaded.
+    expect(strings(output)).toContain(hashed(original()));
+    expect(strings(output)).not.toContain(hashed(patched()));
+    expect(readelfComplaints(output)).toBe('');
+  });
+
+  test('a partition that only refers to other hashes is no change, although .comment and .llvm_addrsig differ', async () => {
+    const output = join(folder, 'kpatch-same.o');
+    expect(await kpatchDiff(original().of('submit'), patched().of('submit'), parent(), output)).toEqual({ exit: 3, lines: [], diagnostics: [] });
+  });
+
+  test('a changed function refers to another partition\'s static under the hash of the running kernel', async () => {
+    const both = build('both', { edits: { ...EDIT.edits, submit: ['return report(3, "submit");', 'return report(4, "submit");'] } });
+    const output = join(folder, 'kpatch-both.o');
+    expect(await kpatchDiff(original().of('submit'), both.of('submit'), parent(), output)).toMatchObject({ exit: 0, lines: ['changed function: submit'] });
+    expect(strings(output)).toContain(hashed(original()));
+    expect(strings(output)).not.toContain(hashed(both));
+  });
+
+  test('a static that the running kernel has under no such hash is not guessed', async () => {
+    // A parent in which the unit's statics were not promoted: its only `wrap`s are locals of two units.
+    const output = join(folder, 'kpatch-guess.o');
+    const edit = { edits: { submit: ['return report(3, "submit");', 'return report(4, "submit");'] } } as const;
+    const other = units(join(folder, 'plain')).of('queue');
+    const ran = await kpatchDiff(original().of('submit'), build('three', edit).of('submit'), other, output);
+    expect(ran.exit).toBe(1);
+    expect(ran.diagnostics.map(({ code, where }) => [code, where.symbol])).toContainEqual(['not-in-kernel', hashed(original())]);
+  });
+});
+
+describe('a livepatch of objects that objtool has not seen', () => {
+  const livepatch = async (output: string): Promise<Ran> => {
+    writeFileSync(join(folder, 'Module.symvers'), ['__fentry__', '__x86_return_thunk', 'klp_enable_patch', 'module_layout'].map((name) => `0x00000000\t${name}\tvmlinux\tEXPORT_SYMBOL\t\n`).join(''));
+    templateOf(folder);
+    const argv = ['diff', original().of('queue'), patched().of('queue'), '-o', join(folder, output), '--symvers', join(folder, 'Module.symvers'), '--json', '--progress', 'none', '--run-dir', join(folder, 'run')];
+    return running(output.endsWith('.ko') ? [...argv, '--template', join(folder, 'template.ko')] : argv);
+  };
+
+  test('a module for an IBT kernel is refused: it would have no stack layouts, seals or return sites', async () => {
+    const sections = readelf(original().of('queue'), '-SW').join('\n');
+    expect(sections).not.toMatch(/\.orc_unwind|\.return_sites|\.ibt_endbr_seal/);
+    // Silent failure: a module that loads, whose stacks are unreliable, so that transitions never end.
+    const ran = await livepatch('refused.ko');
+    expect(ran.status).toBe(2);
+    const told = resultOf(ran).diagnostics.filter(({ code }) => code === 'before-objtool');
+    expect(told).toEqual([expect.objectContaining({ severity: 'refusal', message: expect.stringContaining('objtool has not run'), where: { object: 'vmlinux' } })]);
+    expect(existsSync(join(folder, 'refused.ko'))).toBe(false);
+  });
+
+  test('an object for klp-build, which runs objtool itself, is written; `link` refuses it', async () => {
+    const ran = await livepatch('written.o');
+    expect(ran.status).toBe(0);
+    expect(readelf(join(folder, 'written.o'), '-sW').join('\n')).toContain(`.klp.sym.vmlinux.${promoted(original().of('queue')).find((name) => name.startsWith('wrap.'))}`);
+    const linked = await running(['link', join(folder, 'written.o'), '-o', join(folder, 'linked.ko'), '--symvers', join(folder, 'Module.symvers'), '--template', join(folder, 'template.ko'), '--json']);
+    expect(linked.status).toBe(2);
+    expect((JSON.parse(linked.stdout) as { diagnostics: Array<{ code: string }> }).diagnostics.map(({ code }) => code)).toContain('before-objtool');
   });
 });
 

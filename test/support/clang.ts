@@ -82,6 +82,12 @@ export function thinLto(folder: string, build: Build = {}): Partitions {
   return { folder: to, linked: join(folder, 'vmlinux.o'), of };
 }
 
+/** Links an image of an object, as a kernel's last link does: hidden names become local. */
+export function image(object: string): string {
+  run(TOOLS.lld, join(object, '..'), '-m', 'elf_x86_64', '-e', '0', '--unresolved-symbols=ignore-all', '-o', `${object}.image`, object);
+  return `${object}.image`;
+}
+
 /** Builds one object a unit, without LTO. */
 export function units(folder: string, build: Build = {}): { folder: string; of: (unit: string) => string } {
   const names = sources(folder, build);

@@ -25,7 +25,7 @@ export function platformFacts(object: ElfObject): PlatformFacts {
     vermagic: symbols.vermagic,
     prefixBytes,
     functionAlign: commonest(tables.textAligns) || 1,
-    ibt: tables.has('.ibt_endbr_seal') && beginWithEndbr(object, symbols.functions),
+    ibt: indirectBranchTracking(object, symbols.functions, tables),
     returns: tables.has('.return_sites') ? 'thunk' : returnForm(object, symbols.functions),
     kcfi: typeHashes(object, symbols, tables),
     orcAtStart: orcWord(object, symbols, tables),
@@ -49,7 +49,12 @@ function* sample(functions: readonly Range[]): Generator<Range> {
   for (let i = 0; i < functions.length; i += step) yield functions[i]!;
 }
 
-function beginWithEndbr(object: ElfObject, functions: readonly Range[]): boolean {
+/**
+ * Objtool writes seals, stack layouts and return sites in one go, so an object with ENDBR and none of these has not been through it:
+ * a partition of ThinLTO, a unit of an LTO kernel. There not even most functions need to have ENDBR: statics that only their own
+ * unit calls have none.
+ */
+function indirectBranchTracking(object: ElfObject, functions: readonly Range[], tables: Sections): PlatformFacts['ibt'] {
   let with64 = 0;
   let all = 0;
   for (const { section, value } of sample(functions)) {
@@ -58,7 +63,8 @@ function beginWithEndbr(object: ElfObject, functions: readonly Range[]): boolean
     all++;
     if ((code[0]! | (code[1]! << 8) | (code[2]! << 16) | (code[3]! << 24)) >>> 0 === ENDBR64) with64++;
   }
-  return with64 * 2 > all;
+  if (tables.has('.ibt_endbr_seal')) return with64 * 2 > all;
+  return with64 > 0 && !tables.has('.orc_unwind_ip') && !tables.has('.return_sites') ? 'before-objtool' : false;
 }
 
 /** How functions end that have no return thunk: CONFIG_MITIGATION_SLS puts an int3 behind each `ret`. */

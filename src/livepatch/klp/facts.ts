@@ -65,7 +65,7 @@ const RECORDED = record<RecordedFacts>({
     vermagic: either(text, oneOf(null)),
     prefixBytes: count,
     functionAlign: count,
-    ibt: flag,
+    ibt: oneOf(true, false, 'before-objtool'),
     returns: oneOf('thunk', 'ret', 'ret-int3'),
     kcfi: either(oneOf(null, 'no-donor'), record<{ init: number; exit: number }>({ init: count, exit: count })),
     orcAtStart: either(oneOf(null), like(/^[0-9a-f]{12}$/)),

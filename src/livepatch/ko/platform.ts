@@ -18,6 +18,7 @@ export function choosePlatform(objects: readonly LivepatchObject[], template: Mo
   const first = <T>(of: (facts: PlatformFacts) => T | null): T | null => all.map(of).find((value) => value !== null) ?? null;
   const kcfi = all.map((facts) => facts.kcfi).find((hashes) => hashes !== null && hashes !== 'no-donor');
   checkAlike(objects, found);
+  refuseBeforeObjtool(objects, found);
   const own = first((facts) => facts.vermagic);
   const vermagic = template?.vermagic ?? own;
   if (vermagic === null) found.push(diagnostic('no-vermagic', `no object says which kernel it is for: ${objects[0]!.name} has no vermagic, and there is no --template`, { object: objects[0]!.name }));
@@ -27,13 +28,20 @@ export function choosePlatform(objects: readonly LivepatchObject[], template: Mo
     modversions: (vermagic ?? '').split(' ').includes('modversions'),
     prefixBytes: Math.max(...all.map((facts) => facts.prefixBytes)),
     functionAlign: Math.max(...all.map((facts) => facts.functionAlign)),
-    ibt: all.some((facts) => facts.ibt),
+    ibt: all.some((facts) => facts.ibt !== false),
     returns: all.some((facts) => facts.returns === 'thunk') ? 'thunk' : all.some((facts) => facts.returns === 'ret-int3') ? 'ret-int3' : 'ret',
     kcfi: kcfi ?? (all.some((facts) => facts.kcfi === 'no-donor') ? 'no-donor' : null),
     orcAtStart: first((facts) => facts.orcAtStart),
     retpoline: all.some((facts) => facts.retpoline) || template?.retpoline === true,
     kobjectRelease: all.some((facts) => facts.kobjectRelease),
   };
+}
+
+/** The kernel would find stacks without layouts unreliable and keep its calls to the return thunk: nothing of that can be made up here. */
+function refuseBeforeObjtool(objects: readonly LivepatchObject[], found: Diagnostic[]): void {
+  for (const { name, facts } of objects) {
+    if (facts.ibt === 'before-objtool') found.push(diagnostic('before-objtool', `ORIG of ${name} has functions with ENDBR, but no seals, stack layouts (ORC) or return sites: objtool has not run on it, and a module of its code would not work in an IBT kernel`, { object: name }));
+  }
 }
 
 /** Facts that all who have them must share. */

@@ -100,6 +100,17 @@ export class ParentSymbols {
     return this.named(name).filter((entry) => this.bindingOf(entry) !== STB_LOCAL);
   }
 
+  /** Names of functions and variables that are `base`, or `base` under any hash of LTO. */
+  underAnyHash(base: string): string[] {
+    const names: string[] = [];
+    for (let entry = 0; entry < this.columns.count; entry++) {
+      if (this.typeOf(entry) === STT_FILE || this.columns.length[entry]! < base.length) continue;
+      const name = this.nameOf(entry);
+      if (name === base || name.startsWith(`${base}.llvm.`)) names.push(name);
+    }
+    return names;
+  }
+
   /** What is known of an entry. */
   symbol(entry: number): ParentSymbol {
     const name = this.nameOf(entry);

@@ -10,8 +10,8 @@ export interface PlatformFacts {
   prefixBytes: number;
   /** Alignment of functions. */
   functionAlign: number;
-  /** Functions begin with endbr64, and boot code removes those that are not needed. */
-  ibt: boolean;
+  /** Functions begin with endbr64, and boot code removes those that are not needed. 'before-objtool': so they do, and nothing says yet which are not. */
+  ibt: boolean | 'before-objtool';
   /** How functions return: through `__x86_return_thunk`, or by `ret`, with or without the int3 behind it. */
   returns: 'thunk' | 'ret' | 'ret-int3';
   /** Type hashes of `int (void)` and `void (void)` where functions have kCFI preambles; null without kCFI; 'no-donor' where no function of that type was found. */

@@ -1,7 +1,7 @@
 import { STB_LOCAL } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import { SectionClass } from '../../livepatch/section-class';
-import type { Side } from '../compare';
+import { PromotedNames, promotedName, type Side } from '../compare';
 import { namesOf, originOf } from '../correlate';
 import { Kind, Trait } from '../scan';
 import type { Refusals } from './refusals';
@@ -109,13 +109,15 @@ export class Linkage implements Links {
    * these are exported, and a reference to `__start_X` by name would bind to the module's own section X.
    */
   private undefinedLink(symbol: number, from: Copy, at: number): Link {
-    const { patched, objectName } = this.input;
+    const { pairing, orig, patched, objectName } = this.input;
     const name = patched.name(symbol);
     const bounds = /^__(start|stop)_/.test(name);
     const exported = bounds ? undefined : this.input.symvers.get(name);
     if (exported !== undefined) return this.exports.dependsOn(exported.owner) ? exportLink(exported, name, patched.table.info[symbol]!) : this.refuseDependency(exported.owner, name, from, at);
-    const namesake = this.globalNamed(name, symbol);
-    if (objectName === 'vmlinux' && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
+    // A name that ThinLTO promoted is another partition's of the same object, and the running kernel has it under ORIG's hash.
+    const promoted = promotedName(name) !== undefined;
+    const namesake = this.globalNamed(name, symbol) || (promoted ? PromotedNames.of(pairing, orig, patched).originOf(symbol)?.symbol ?? 0 : 0);
+    if ((objectName === 'vmlinux' || promoted) && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
     // A module's patched object may use what the livepatch's other objects define; who links them together sees.
     if (objectName !== 'vmlinux' && !bounds) return { kind: 'import', name };
     return this.refuse(symbol, from, at, 'which neither object defines and nothing exports');

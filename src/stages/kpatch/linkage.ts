@@ -5,6 +5,7 @@ import { CORE_FUNCTIONS } from '../../livepatch/kpatch/layout';
 import { parentName } from '../../livepatch/kpatch/names';
 import type { ParentSymbol, ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
 import { SectionClass } from '../../livepatch/section-class';
+import { PromotedNames, promotedName } from '../compare';
 import { namesOf, originOf } from '../correlate';
 import type { Copy } from '../extract/clones';
 import type { Link, Links, Use } from '../extract/linkage';
@@ -49,7 +50,7 @@ export class KpatchLinks implements Links {
       return remembered(this.pointers, named, () => this.existing(symbol, named, origin, from, at));
     }
     const { patched } = this.input;
-    if (use !== undefined && patched.table.kind[symbol] === Kind.UNDEFINED && patched.arch.isLoadersOwn(use.type) && from.section.name !== '__jump_table') return { kind: 'import', name: patched.name(named) };
+    if (use !== undefined && (named === 0 || patched.table.kind[symbol] === Kind.UNDEFINED) && patched.arch.isLoadersOwn(use.type) && from.section.name !== '__jump_table') return { kind: 'import', name: patched.name(named) };
     return remembered(this.links, named, () => this.decide(symbol, named, from, at));
   }
 
@@ -76,7 +77,7 @@ export class KpatchLinks implements Links {
   private decide(symbol: number, named: number, from: Copy, at: number): Link {
     const { pairing, patched, undecided } = this.input;
     const { table } = patched;
-    if (table.kind[symbol] === Kind.UNDEFINED) return this.byName(patched.name(symbol), symbol, from, at);
+    if (table.kind[symbol] === Kind.UNDEFINED) return this.promoted(symbol, from, at) ?? this.byName(patched.name(symbol), symbol, from, at);
     if (undecided.has(symbol)) return { kind: 'refused' };
     if (this.copied.has(symbol)) return { kind: 'clone' };
     const bits = table.sectionClass[table.section[symbol]!]!;
@@ -100,6 +101,25 @@ export class KpatchLinks implements Links {
     }
     const about = orig.name(twin);
     this.refusals.add('not-in-kernel', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}, and the symbol table of ${this.input.objectName} does not tell which of its symbols that is`);
+    return { kind: 'refused' };
+  }
+
+  /**
+   * A name that ThinLTO promoted, `wrap.llvm.<hash>`, and that another partition defines: the parent has it under the hash that the
+   * unit had in ORIG, and the link may have made it local. Undefined for other names, and for one that nothing in the parent is called.
+   */
+  private promoted(symbol: number, from: Copy, at: number): Link | undefined {
+    const { input: { pairing, orig, patched, objectName }, parent } = this;
+    const own = promotedName(patched.name(symbol));
+    if (own === undefined) return undefined;
+    const name = PromotedNames.of(pairing, orig, patched).originOf(symbol)?.name ?? patched.name(symbol);
+    const [entry, ...others] = [...parent.globals(name), ...parent.locals(name)];
+    if (entry !== undefined && others.length === 0) return this.linkTo({ object: objectName, symbol: parent.symbol(entry), exported: false, local: parent.globals(name).length === 0 }, name, symbol, 0);
+    // A static that was not promoted before, or another unit's: to guess would be to call the wrong one.
+    const namesakes = parent.underAnyHash(own.base);
+    if (namesakes.length === 0) return undefined;
+    const message = `${from.name} refers to ${patched.name(symbol)}, and nothing tells which of ${objectName} that is: it has ${namesakes.slice(0, 3).join(', ')}`;
+    this.refusals.add('not-in-kernel', patched.name(symbol), patched.object.name(from.range.section), at, message);
     return { kind: 'refused' };
   }
 
