@@ -6,6 +6,7 @@ import { SectionClass } from '../../livepatch/section-class';
 import type { Assessment } from '../assess';
 import type { Side, Verdict } from '../compare';
 import { namesOf, originOf, type Pairing } from '../correlate';
+import { referencesIn } from '../extract/resolve';
 import { Trait } from '../scan';
 import type { FtraceSites } from './ftrace-sites';
 import type { Markers } from './markers';
@@ -102,18 +103,16 @@ export function tellNewStatic(patched: Side, unpaired: readonly number[], messag
   const { table } = patched;
   const fresh = new Set(unpaired.filter((symbol) => table.has(symbol, Trait.OBJECT) && table.info[symbol]! >>> 4 === STB_LOCAL && /^[^.].*\./.test(patched.name(symbol))));
   if (fresh.size === 0) return;
+  const homes = new Set([...fresh].map((symbol) => table.section[symbol]!));
   for (let section = 1; section < table.sections; section++) {
     if (table.relaSection[section] === 0 || patched.object.name(section).startsWith('.debug_')) continue;
-    const found = firstOf(patched, section, fresh);
-    if (found === undefined) continue;
-    const [symbol, offset] = found;
-    const user = patched.identity.objectAt(section, offset);
-    messages.newStaticLocal(patched.name(symbol), user !== 0 && isOwnSection(patched.object.name(section), patched.name(user)) ? patched.name(user) : patched.object.name(section));
+    // Compilers name a local by its section: only a closer look tells which one is meant.
+    if (!relasOf(patched, section).some(({ section: target }) => homes.has(target))) continue;
+    const found = referencesIn(patched, { section, start: 0, end: patched.object.size(section) }).find((reference) => reference.kind === 'symbol' && fresh.has(reference.symbol));
+    if (found?.kind !== 'symbol') continue;
+    const user = patched.identity.objectAt(section, found.field);
+    const name = user === 0 ? '' : patched.name(ownName(patched, user));
+    messages.newStaticLocal(patched.name(found.symbol), isOwnSection(patched.object.name(section), name) ? name : patched.object.name(section));
     return;
   }
-}
-
-function firstOf(patched: Side, section: number, symbols: ReadonlySet<number>): [number, number] | undefined {
-  const rela = relasOf(patched, section).find(({ symbol }) => symbols.has(symbol));
-  return rela === undefined ? undefined : [rela.symbol, rela.offset];
 }
