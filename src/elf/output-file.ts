@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileError } from '../diagnostics';
 
@@ -33,7 +33,25 @@ export async function writeAtomically(path: string, chunks: Iterable<Uint8Array>
     throw isSystemError(cause) ? fileError(path, cause, 'write') : cause;
   }
   await syncFolder(dirname(path));
+  await removeAbandoned(path);
   return written;
+}
+
+/** Other machines may write here, too, and their process numbers mean nothing: a file this old is nobody's. */
+const ABANDONED_MS = 3_600_000;
+
+/** Removes what writers of `path` that were killed left behind. */
+async function removeAbandoned(path: string): Promise<void> {
+  const mine = `.${basename(path)}.`;
+  try {
+    for (const name of await readdir(dirname(path))) {
+      if (!name.startsWith(mine) || !/^\d+\.\d+\.tmp$/.test(name.slice(mine.length))) continue;
+      const left = join(dirname(path), name);
+      if (Date.now() - (await stat(left)).mtimeMs > ABANDONED_MS) await rm(left, { force: true });
+    }
+  } catch {
+    // Nobody reads such files: a folder that keeps them is none the worse.
+  }
 }
 
 /** One write may be cut short by a full disk or a signal; the rest follows in the next. */

@@ -1,6 +1,7 @@
 import { candidates } from '../stages/compare';
 import { correlateBoth, identifyBoth, scanBoth, type PairRequest } from './pair';
-import { checkUnchanged, report, withFlow } from './run';
+import { checkUnchanged } from './files';
+import { report, withFlow } from './run';
 import type { RunReport } from './types';
 
 /** What `correlate` found, in numbers and names. */

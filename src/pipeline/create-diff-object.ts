@@ -17,6 +17,7 @@ import {
 } from '../stages/kpatch';
 import { digestShard, digestSpecials, readTable } from '../stages/scan';
 import type { UnknownEntrySize } from '../stages/scan/entries';
+import { checkOutput } from './files';
 
 export interface CreateDiffObjectRequest {
   orig: string;
@@ -49,6 +50,7 @@ const ERRORS: ReadonlySet<DiagnosticCode> = new Set(['late-key', 'not-in-kernel'
 /** @throws KlpflowError for files that cannot be read, are malformed, or cannot be written */
 export async function createDiffObject(request: CreateDiffObjectRequest): Promise<CreateDiffObjectResult> {
   const { parentName, print, klpArch } = request;
+  checkOutput(request.output, [request.orig, request.patched, request.parentSymtab, request.symvers]);
   const messages = new Messages(request.orig, print);
   const { orig, patched, differs } = openBoth(request.orig, request.patched);
   if (differs !== undefined) return { exit: 2, diagnostics: [differs] };

@@ -9,15 +9,16 @@ import { tellProfiles, type Assessment, type ObjectResult } from '../stages/asse
 import type { Verdict } from '../stages/compare';
 import type { Correlation } from '../stages/correlate';
 import type { KlpSymbolReport } from '../stages/extract';
-import { Extract, inputFile, type Extracted } from './extract';
+import { Extract, type Extracted } from './extract';
+import { checkOutput, checkUnchanged, inputFile, inputFiles } from './files';
 import type { Flow } from './flow';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
 import { compareCandidates, correlateBoth, identifyBoth, scanBoth, type BothScanned, type PairRequest } from './pair';
-import { checkUnchanged, report, withFlow } from './run';
+import { report, withFlow } from './run';
 import { diffTrees } from './tree';
 import { isFolder } from './tree-files';
-import type { PairRef, RunReport } from './types';
+import type { InputFile, PairRef, RunReport } from './types';
 
 export interface DiffRequest extends PairRequest {
   /** Name of the patched object; default `vmlinux`. */
@@ -44,6 +45,7 @@ type Findings = Pick<DiffResult, 'objects' | 'diagnostics'>;
 /** Compares two objects. @throws KlpflowError what ends a run: unreadable or malformed input, no space, an interruption */
 export async function diff(request: DiffRequest): Promise<DiffResult> {
   if (isFolder(request.orig) && isFolder(request.patched)) return diffFolders(request);
+  const files = filesOf(request);
   return withFlow(request, async (flow) => {
     // Both inputs first: most errors of a command line show here, before any work.
     const [orig, patched] = await identifyBoth(flow, request);
@@ -54,7 +56,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const known = await reuseOutcome<Findings>(flow, orig, patched, optionsOf(request));
     if (known !== undefined) {
       const made = await extract?.reuse();
-      if (extract === undefined || made !== undefined || !hasChanges(known)) return output(flow, request, known, made);
+      if (extract === undefined || made !== undefined || !hasChanges(known)) return output(flow, request, known, made, [...files, orig, patched]);
     }
 
     // What is in each object? ORIG's scan is kept for every later patch.
@@ -77,7 +79,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     checkUnchanged(orig, patched);
 
     // Nothing is refused: the object is written, or linked into a module.
-    return output(flow, request, findings, made);
+    return output(flow, request, findings, made, [...files, orig, patched]);
   });
 }
 
@@ -104,8 +106,17 @@ async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, {
   return { assessment, findings: { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])) } };
 }
 
+/** What an output is made from besides the pair, as it is now. @throws KlpflowError `unreadable`, and `usage` or `write-failed` for an output that cannot be written */
+function filesOf({ orig, patched, ftrace, output: wanted }: DiffRequest): InputFile[] {
+  if (wanted === undefined) return [];
+  const { symvers, vmlinux } = wanted;
+  const { btf, template } = wanted.format === 'ko' ? wanted : {};
+  checkOutput(wanted.path, [orig, patched, symvers, vmlinux, btf, template, ftrace]);
+  return inputFiles(symvers, vmlinux, btf, template, ftrace);
+}
+
 /** Adds what extract found to the report, and writes the livepatch if nothing is refused. */
-async function output(flow: Flow, request: DiffRequest, { objects, diagnostics }: Findings, made: Extracted | undefined): Promise<DiffResult> {
+async function output(flow: Flow, request: DiffRequest, { objects, diagnostics }: Findings, made: Extracted | undefined, inputs: readonly InputFile[]): Promise<DiffResult> {
   if (request.output === undefined || made === undefined) return finish(flow, { objects, diagnostics });
   const findings = {
     objects: objects.map((object) => ({ ...object, klpSymbols: made.findings.klpSymbols })),
@@ -113,7 +124,7 @@ async function output(flow: Flow, request: DiffRequest, { objects, diagnostics }
   };
   if (isRefused(findings)) return finish(flow, findings);
   flow.checkStopped();
-  const written = await writeLivepatch(flow, request.output, made.object);
+  const written = await writeLivepatch(flow, request.output, made.object, () => checkUnchanged(...inputs));
   const all = { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] };
   // Nothing was written and nothing refused: then a file that says how the kernel is made was missing or wrong.
   const error = written.diagnostics.find(({ severity }) => severity === 'error');

@@ -1,6 +1,7 @@
 import { lastValueFrom } from 'rxjs';
 import { correlateBoth, identifyBoth, scanBoth, type PairRequest } from './pair';
-import { checkUnchanged, withFlow } from './run';
+import { checkUnchanged } from './files';
+import { withFlow } from './run';
 import type { Explanation } from './types';
 
 /** Explains one symbol of a pair: the same flow, with one pair at its end. */

@@ -1,7 +1,7 @@
 import { lastValueFrom } from 'rxjs';
 import type { Assessment } from '../stages/assess';
 import { decodeLivepatch, loadHash, readRecords, type RecordPlace } from '../records';
-import { fileIdentity } from '../elf';
+import { inputFile } from './files';
 import type { Flow } from './flow';
 import type { Identified } from './scan';
 import type { ExtractFindings, InputFile, PairRef } from './types';
@@ -57,9 +57,4 @@ export class Extract {
       ({ object }) => ({ items: included.length, bytes: object.length }),
     ));
   }
-}
-
-/** A file as it is now. @throws KlpflowError `unreadable` */
-export function inputFile(path: string): InputFile {
-  return { path, identity: fileIdentity(path) };
 }

@@ -10,6 +10,7 @@ import { moduleNameOf, readKernelStructs, readTemplate, runtimeModuleName, write
 import type { LivepatchObject } from '../livepatch/object';
 import { Symvers } from '../livepatch/symvers';
 import { readBtf } from './btf-file';
+import { checkOutput, checkUnchanged, inputFiles } from './files';
 
 /** A module to be written, and the files that tell what its kernel is like. */
 export interface ModuleRequest {
@@ -55,8 +56,11 @@ export interface LinkResult {
 /** Makes one module of livepatch objects in files. @throws KlpflowError for files that cannot be read or written, and for names */
 export async function link(request: LinkRequest): Promise<LinkResult> {
   const module = moduleName(request);
+  const files = [...request.objects, request.symvers, request.btf, request.template];
+  checkOutput(request.path, files);
+  const inputs = inputFiles(...files);
   const objects = request.objects.map((path) => readKlpObject(ElfObject.open(path)));
-  const { output, diagnostics } = await linkModule(objects, request);
+  const { output, diagnostics } = await linkModule(objects, request, () => checkUnchanged(...inputs));
   return {
     schema: 'klpflow/link@1', verdict: output === null ? 'refused' : 'patchable', module,
     objects: objects.map(({ name, funcs, klpRelas }, i) => ({ path: request.objects[i]!, name, functions: funcs.length, klpRelocations: klpRelas.length })),
@@ -66,9 +70,10 @@ export async function link(request: LinkRequest): Promise<LinkResult> {
 
 /**
  * Makes one module of livepatch objects and writes it; `output` is null where it is refused, and nothing is written then.
+ * `unchanged` is called when all is read and nothing written.
  * @throws KlpflowError for files that cannot be read or written, and for names
  */
-export async function linkModule(objects: readonly LivepatchObject[], request: ModuleRequest): Promise<{ output: WrittenModule | null; diagnostics: Diagnostic[] }> {
+export async function linkModule(objects: readonly LivepatchObject[], request: ModuleRequest, unchanged: () => void): Promise<{ output: WrittenModule | null; diagnostics: Diagnostic[] }> {
   const { path, btf, template, symvers, description, replace = true, states = [] } = request;
   const name = moduleName(request);
   const types = btf === undefined ? undefined : readBtf(btf);
@@ -78,6 +83,7 @@ export async function linkModule(objects: readonly LivepatchObject[], request: M
     ...(template === undefined ? {} : { template: readTemplate(ElfObject.open(template)) }),
   };
   const { chunks, diagnostics } = writeModule(objects, kernel, { name, version, description, replace, states });
+  unchanged();
   if (chunks === null) return { output: null, diagnostics };
   const hash = createHash('sha256');
   const bytes = await writeAtomically(path, hashed(chunks(), hash));

@@ -1,10 +1,11 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { KlpflowError } from '../diagnostics';
 import { ElfObject } from '../elf';
 import { hasChecksums } from '../livepatch/klp';
 import { moduleName } from '../livepatch/klp/module-name';
 import { diff, type DiffResult } from './diff';
+import { checkOutput } from './files';
 import type { RunOptions } from './flow';
 
 export interface ObjtoolDiffRequest extends RunOptions {
@@ -32,17 +33,6 @@ export async function objtoolDiff({ orig, patched, out, ...options }: ObjtoolDif
   } finally {
     // A file of an earlier run would pass for this one's.
     if ((result?.output ?? null) === null) rmSync(out, { force: true });
-  }
-}
-
-/** @throws KlpflowError `usage`, `write-failed` */
-function checkOutput(out: string, inputs: readonly string[]): void {
-  if (!existsSync(out)) return;
-  const stats = statSync(out);
-  if (!stats.isFile()) throw new KlpflowError('write-failed', `cannot write ${out}: it is not a regular file`, { object: out });
-  for (const path of inputs) {
-    const input = statSync(path, { throwIfNoEntry: false });
-    if (input?.dev === stats.dev && input.ino === stats.ino) throw new KlpflowError('usage', `${out} is ${path}: the output may not replace an input`);
   }
 }
 

@@ -21,21 +21,23 @@ export interface OutputReport {
 
 /**
  * Writes an extracted object (format klp) as it is, or linked into a module; `output` is null where the module is refused.
+ * `unchanged` is called when all is read and nothing written; it throws where what was read is not what the run began with.
  * @throws KlpflowError for files that cannot be read or written
  */
-export async function writeLivepatch(flow: Flow, request: OutputRequest, object: Uint8Array): Promise<{ output: OutputReport | null; diagnostics: Diagnostic[] }> {
-  const written = request.format === 'ko' ? await flow.progress.onMain('link', () => linked(request, object)) : { output: await plain(request.path, object), diagnostics: [] };
+export async function writeLivepatch(flow: Flow, request: OutputRequest, object: Uint8Array, unchanged: () => void): Promise<{ output: OutputReport | null; diagnostics: Diagnostic[] }> {
+  const written = request.format === 'ko' ? await flow.progress.onMain('link', () => linked(request, object, unchanged)) : { output: await plain(request.path, object, unchanged), diagnostics: [] };
   if (written.output !== null) flow.progress.step('link', null, false, null, { items: 1, bytes: written.output.bytes });
   return written;
 }
 
-function linked(request: ModuleRequest, object: Uint8Array): ReturnType<typeof linkModule> {
+function linked(request: ModuleRequest, object: Uint8Array, unchanged: () => void): ReturnType<typeof linkModule> {
   // 8-aligned, as a mapping is: then tables are read in place.
   const copy = new Uint8Array(object);
-  return linkModule([readKlpObject(new ElfObject(MappedFile.ofBytes(copy, 'the extracted object')))], request);
+  return linkModule([readKlpObject(new ElfObject(MappedFile.ofBytes(copy, 'the extracted object')))], request, unchanged);
 }
 
-async function plain(path: string, object: Uint8Array): Promise<OutputReport> {
+async function plain(path: string, object: Uint8Array, unchanged: () => void): Promise<OutputReport> {
+  unchanged();
   await writeAtomically(path, [object]);
   return { path, format: 'klp', bytes: object.length, sha256: createHash('sha256').update(object).digest('hex') };
 }

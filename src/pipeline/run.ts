@@ -1,7 +1,4 @@
-import { KlpflowError } from '../diagnostics';
-import { fileIdentity, sameIdentity } from '../elf';
 import { Flow, type RunOptions } from './flow';
-import type { Identified } from './scan';
 import type { RunReport } from './types';
 
 /** Does the work of one run. @throws what the work throws, and KlpflowError `interrupted` */
@@ -21,11 +18,4 @@ export async function withFlow<T>(request: RunOptions, work: (flow: Flow) => Pro
 
 export function report(flow: Flow): RunReport {
   return { ...flow.times(), peakAnonBytes: flow.pool.peakAnonBytes, workers: flow.pool.workers, runDir: flow.runDir.path };
-}
-
-/** @throws KlpflowError `input-changed` */
-export function checkUnchanged(...inputs: readonly Identified[]): void {
-  for (const { path, identity } of inputs) {
-    if (!sameIdentity(fileIdentity(path), identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
-  }
 }

@@ -1,7 +1,8 @@
 import { lastValueFrom } from 'rxjs';
 import { USE_WORDS } from '../stages/scan';
 import type { RunOptions } from './flow';
-import { checkUnchanged, report, withFlow } from './run';
+import { checkUnchanged } from './files';
+import { report, withFlow } from './run';
 import { identify$, scan$ } from './scan';
 import type { RunReport } from './types';
 

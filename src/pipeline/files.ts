@@ -1,0 +1,48 @@
+import { existsSync, lstatSync, realpathSync, statSync, statfsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { KlpflowError } from '../diagnostics';
+import { fileIdentity, sameIdentity } from '../elf';
+import type { InputFile } from './types';
+
+/** A file as it is now. @throws KlpflowError `unreadable` */
+export function inputFile(path: string): InputFile {
+  return { path, identity: fileIdentity(path) };
+}
+
+/** PROC_SUPER_MAGIC and SYSFS_MAGIC: their files get new times whenever the kernel forgets them. */
+const KERNEL_FILES: ReadonlySet<number> = new Set([0x9fa0, 0x62656572]);
+
+/** The files that were given, as they are now; those of /proc and sysfs do not change. @throws KlpflowError `unreadable` */
+export function inputFiles(...paths: ReadonlyArray<string | undefined>): InputFile[] {
+  return paths.flatMap((path) => (path === undefined ? [] : [inputFile(path)])).filter(({ path }) => !KERNEL_FILES.has(statfsSync(path).type));
+}
+
+/** @throws KlpflowError `input-changed`, `unreadable` */
+export function checkUnchanged(...inputs: readonly InputFile[]): void {
+  for (const { path, identity } of inputs) {
+    if (!sameIdentity(fileIdentity(path), identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+  }
+}
+
+/**
+ * Whether an output can be written, before any work: its folder is there, and what it would replace is a regular file and no input.
+ * @throws KlpflowError `usage` for an input, `write-failed`
+ */
+export function checkOutput(path: string, inputs: ReadonlyArray<string | undefined>): void {
+  const refuse = (why: string): never => {
+    throw new KlpflowError('write-failed', `cannot write ${path}: ${why}`, { object: path });
+  };
+  const folder = dirname(resolve(path));
+  if (!existsSync(folder)) refuse('there is no such folder');
+  if (!statSync(folder).isDirectory()) refuse('part of the path is not a directory');
+  // As root, /dev/stdout itself would be replaced: a file is written beside its name first.
+  if (/^\/(dev|proc|sys)(\/|$)/.test(realpathSync(folder)) && !/^\/dev\/shm(\/|$)/.test(realpathSync(folder))) refuse('that is no place for files');
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (!stats.isFile()) refuse('it is not a regular file');
+  for (const input of inputs) {
+    const other = input === undefined ? undefined : statSync(input, { throwIfNoEntry: false });
+    if (other?.dev === stats.dev && other.ino === stats.ino) throw new KlpflowError('usage', `${path} is ${input}: the output may not replace an input`);
+  }
+}
