@@ -43,6 +43,7 @@ describe('units compiled here', () => {
   // Guards against markers that are overlooked: an ignored function that is replaced, a callback that never runs.
   test('what the author marked is told, in order', () => {
     expect(lines).toEqual([
+      'WARNING: unable to correlate static local variable calls.0 used by before, assuming variable is new',
       'ignoring section: .data.tagged', 'ignoring function: ignored', 'found callback: before', 'function \'target\' marked with KPATCH_FORCE_UNSAFE!', 'new function: before', 'changed function: target',
     ]);
   });

@@ -21,7 +21,7 @@ static __attribute__((noinline)) int local_helper(int x) { counter += x; return 
 int fresh_global = 5;
 int unreferenced_global = 9;
 const int limits[4] = { 10, 20, 30, 41 };
-static int before(void *object) { return printk("before %d\\n", counter); }
+static int before(void *object) { static int calls; return printk("before %d %d\\n", counter, calls++); }
 CALLBACK(pre_patch, before);
 __attribute__((noinline)) int target(int x) { return local_helper(x) + of_vmlinux(table[x & 3]) + limits[x & 3] + fresh_global; }
 int ignored(int x) { return x + 100; }
