@@ -2,6 +2,7 @@
  * ThinLTO: a kernel's units have no machine code before the link, so what can be compared, besides vmlinux.o, are the partitions
  * that `ld.lld --lto-obj-path` leaves: one object a unit, before objtool, numbered by the order of the inputs.
  */
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -154,7 +155,11 @@ describe('create-diff-object on partitions', () => {
 
   test('a partition that only refers to other hashes is no change, although .comment and .llvm_addrsig differ', async () => {
     const output = join(folder, 'kpatch-same.o');
-    expect(await kpatchDiff(original().of('submit'), patched().of('submit'), parent(), output)).toEqual({ exit: 3, lines: [], diagnostics: [] });
+    writeFileSync(join(folder, 'comment'), 'imported from a unit of another compiler\0');
+    const other = join(folder, 'other-comment.o');
+    execFileSync('objcopy', ['--update-section', `.comment=${join(folder, 'comment')}`, '--remove-section', '.llvm_addrsig', patched().of('submit'), other]);
+    expect(readelf(other, '-p', '.comment').join('\n')).toContain('another compiler');
+    expect(await kpatchDiff(original().of('submit'), other, parent(), output)).toEqual({ exit: 3, lines: [], diagnostics: [] });
   });
 
   test('a changed function refers to another partition\'s static under the hash of the running kernel', async () => {
