@@ -17,13 +17,13 @@ const IMAGES: Record<Kernel, string> = { 'linux-7.2-thinlto': 'bzImage', 'debian
 
 /**
  * Processors and options that make the kernel write different code at the sites that a module's tables name: what it says of its
- * mitigations, and what then stands at a return and at an indirect call.
+ * mitigations, and what then stands at a return and at an indirect call. On a single processor it also removes lock prefixes.
  */
 const VARIANTS = [
-  { name: 'as it is', cpu: 'max', append: '', says: ['Mitigation: Retpolines', 'Not affected'], returns: ['ret'], indirect: ['call __x86_indirect_thunk_array', 'jmp __x86_indirect_thunk_array'] },
-  { name: 'mitigations=off', cpu: 'max', append: 'mitigations=off', says: ['Vulnerable', 'Not affected'], returns: ['ret'], indirect: ['register'] },
+  { name: 'as it is', cpu: 'max', cpus: 2, append: '', says: ['Mitigation: Retpolines', 'Not affected'], returns: ['ret'], indirect: ['call __x86_indirect_thunk_array', 'jmp __x86_indirect_thunk_array'] },
+  { name: 'mitigations=off', cpu: 'max', cpus: 1, append: 'mitigations=off', says: ['Vulnerable', 'Not affected'], returns: ['ret'], indirect: ['register'] },
   {
-    name: 'spectre_v2=retpoline retbleed=stuff', cpu: 'Skylake-Client', append: 'spectre_v2=retpoline retbleed=stuff', says: ['Mitigation: Retpolines', 'Mitigation: Stuffing'],
+    name: 'spectre_v2=retpoline retbleed=stuff', cpu: 'Skylake-Client', cpus: 1, append: 'spectre_v2=retpoline retbleed=stuff', says: ['Mitigation: Retpolines', 'Mitigation: Stuffing'],
     returns: ['jmp call_depth_return_thunk'], indirect: ['call __x86_indirect_call_thunk_array', 'jmp __x86_indirect_jump_thunk_array'],
   },
 ] as const;
@@ -78,14 +78,14 @@ export function testLivepatchesIn(kernel: Kernel): void {
     expect([...unmade]).toEqual([]);
   });
 
-  describe.each(VARIANTS)('$name', ({ cpu, append, says, returns, indirect }) => {
+  describe.each(VARIANTS)('$name', ({ cpu, cpus, append, says, returns, indirect }) => {
     let booted: Booted;
     let report: Report;
 
     beforeAll(async () => {
       if (reason !== undefined) return;
       const image = join(CORPUS, kernel, IMAGES[kernel]);
-      booted = await boot({ image, initramfs: initramfs(trials, folder), append, cpu, folder: join(folder, `${kernel}-${cpu}-${append.length}`) });
+      booted = await boot({ image, initramfs: initramfs(trials, folder), append, cpu, cpus, folder: join(folder, `${kernel}-${cpu}-${append.length}`) });
       report = readReport(booted.report);
     }, 400_000);
 
@@ -151,7 +151,7 @@ export function testLivepatchesIn(kernel: Kernel): void {
     const at = module.indexOf('.klp.sym.vmlinux.');
     expect(at).toBeGreaterThan(0);
     module.write('zz', at + '.klp.sym.vmlinux.'.length);
-    const { log, report: told } = await boot({ image: join(CORPUS, kernel, IMAGES[kernel]), initramfs: initramfs([{ ...right, module, sites: [] }], folder), append: '', cpu: 'max', folder: join(folder, `${kernel}-wrong`) });
+    const { log, report: told } = await boot({ image: join(CORPUS, kernel, IMAGES[kernel]), initramfs: initramfs([{ ...right, module, sites: [] }], folder), append: '', cpu: 'max', cpus: 1, folder: join(folder, `${kernel}-wrong`) });
     expect(readReport(told)).toMatchObject({ done: true });
     expect(readReport(told).trials.get('cmdline-marker')!.steps[0]).toMatch(/^refused /);
     expect(complaints(log).join('\n')).toMatch(/^cmdline-marker: .*livepatch: .*zz.* not found/m);
