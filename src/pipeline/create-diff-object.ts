@@ -6,8 +6,7 @@ import { readFileSync } from 'node:fs';
 import { diagnostic, fileError, type Diagnostic, type DiagnosticCode } from '../diagnostics';
 import { ElfObject } from '../elf';
 import { writeAtomically } from '../elf/output-file';
-import { structSizes } from '../livepatch/btf';
-import { Messages, ParentExports, ParentSymbols, STRUCT_SIZES, writeKpatchObject } from '../livepatch/kpatch';
+import { Messages, ParentExports, ParentSymbols, writeKpatchObject } from '../livepatch/kpatch';
 import { assess, tellProfiles } from '../stages/assess';
 import { Side, candidates, comparePairs, namesakesLeft, type Verdict } from '../stages/compare';
 import { usersOf } from '../stages/assess/references';
@@ -18,6 +17,7 @@ import {
 import { digestShard, digestSpecials, readTable } from '../stages/scan';
 import type { UnknownEntrySize } from '../stages/scan/entries';
 import { checkOutput } from './files';
+import { ownStructSizes } from './own-struct-sizes';
 
 export interface CreateDiffObjectRequest {
   orig: string;
@@ -58,7 +58,7 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   const exports = new ParentExports(read(request.symvers), request.symvers);
 
   // What is in each object?
-  const sizes = { ...structSizesOf(patched), ...request.structSizes };
+  const sizes = { ...ownStructSizes(patched, request.structSizes), ...request.structSizes };
   const [a, b] = [scan(orig, sizes), scan(patched, sizes)];
 
   // Which symbol is which, and what changed?
@@ -129,14 +129,6 @@ function compare(correlation: Correlation, orig: Side, patched: Side): { verdict
   const users = namesakes.size === 0 ? [] : [...usersOf(orig, namesakes).values()].flat().map(({ symbol }) => symbol);
   const { pairs, lineOnly } = candidates(correlation, new Set(users));
   return { verdicts: comparePairs(correlation.pairing, orig, patched, pairs), lineOnly };
-}
-
-/** Sizes that the object's own types tell, where it has any. */
-function structSizesOf(object: ElfObject): Record<string, number> {
-  for (let section = 1; section < object.sectionCount; section++) {
-    if (object.name(section) === '.BTF') return structSizes(object.content(section), Object.values(STRUCT_SIZES), object.path);
-  }
-  return {};
 }
 
 /** Opens both. Objects of different make cannot be compared. */
