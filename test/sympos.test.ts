@@ -150,6 +150,13 @@ describe('several symbols of one name', () => {
   });
 });
 
+test('a name that ORIG does not define, and locals of that name: nobody tells which entry is the linker script\'s', () => {
+  // The undefined one is none of the namesakes whose order is known.
+  const orig = written(object().undef('bound').file('a.c').func('a_only', body(32), { bind: 'local' }).func('bound', body(40), { bind: 'local' }).func('b_only', body(32), { bind: 'local' }));
+  const listing = listed('ffffffff81000100 t a_only', 'ffffffff81000200 t bound', 'ffffffff81000300 t b_only');
+  expect(said(sideOf(orig), listing, 'bound')).toMatchObject({ 0: 'position-unknown' });
+});
+
 describe('one symbol of a name', () => {
   const orig = (): Side => sideOf(written(object().file('a.c').func('alone', body(32), { bind: 'local' }).func('call', code(RETURN))
     .section('.discard.x', { flags: 2 }).data('gone', u64s(1), { section: '.discard.x', bind: 'local' }).undef('__start_notes')));
