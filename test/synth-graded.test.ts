@@ -44,7 +44,7 @@ describe('klpflow finds what was changed and nothing else', () => {
   });
 
   it('and refuses what cannot be patched, with every reason', async () => {
-    const { manifest, answer } = await graded('refused', '--data', '2', '--init-functions', '2', '--seed', '5');
+    const { manifest, answer } = await graded('refused', '--data', '2', '--init-functions', '2', '--ambiguous', '1', '--seed', '5');
     expect(grade(manifest, answer)).toEqual([]);
     expect(answer.verdict).toBe('refused');
   });
@@ -69,7 +69,7 @@ it('grading sees what is missing, what is made up, and what is wrongly refused',
   expect(told((functions) => functions.slice(1))).toEqual([expect.stringMatching(/is missing 1 times$/)]);
   expect(told((functions) => [...functions, { name: 'nobody_changed_this' }])).toEqual(['functions changed: nobody_changed_this is reported 1 times too often']);
   expect(grade(manifest, { ...answer, diagnostics: [{ code: 'ambiguous-twin', severity: 'error', message: 'which?' }] })).toEqual(['refused with ambiguous-twin: which?']);
-  expect(grade({ ...manifest, data: { changed: ['jiffies_data'], new: [] } }, answer)).toContain('no diagnostic changed-data');
+  expect(grade({ ...manifest, data: { changed: ['jiffies_data'], new: [], ambiguous: [] } }, answer)).toContain('no diagnostic changed-data');
 });
 
 it('refuses sizes that no such object has', async () => {

@@ -38,6 +38,7 @@ export default class Synth extends BaseCommand {
     'removed-functions': Flags.integer({ description: 'functions that are gone', helpValue: 'N', min: 0, default: CHANGES.removedFunctions }),
     moves: Flags.integer({ description: 'functions that only stand elsewhere', helpValue: 'N', min: 0, default: CHANGES.moves }),
     data: Flags.integer({ description: 'variables with another initial value', helpValue: 'N', min: 0, default: 0 }),
+    ambiguous: Flags.integer({ description: 'functions rewritten so that nothing tells which variable they use', helpValue: 'N', min: 0, default: 0 }),
     'init-functions': Flags.integer({ description: 'functions of .init.text with one more instruction', helpValue: 'N', min: 0, default: 0 }),
   };
 
@@ -55,7 +56,7 @@ export default class Synth extends BaseCommand {
       debug: bytes === undefined ? flags.debug : { bytes },
       changes: {
         immediates: flags.immediates, callTargets: flags['call-targets'], strings: flags.strings, instructions: flags.instructions, staticLocals: flags['static-locals'],
-        newFunctions: flags['new-functions'], removedFunctions: flags['removed-functions'], moves: flags.moves, data: flags.data, initFunctions: flags['init-functions'],
+        newFunctions: flags['new-functions'], removedFunctions: flags['removed-functions'], moves: flags.moves, data: flags.data, initFunctions: flags['init-functions'], ambiguous: flags.ambiguous,
       },
     };
     const manifest = await writePair(options, at('orig.o'), at('patched.o'), at('manifest.json')).catch((cause: unknown) => {

@@ -85,9 +85,9 @@ export function body(context: Context, { size, rank, traced, endbr, leaf }: Wish
     left -= bytes;
     steps.push(step);
   };
-  // Objects that only use can tell apart are used by one function each, of the unit's first.
-  const split = self.ordinal < 4 ? objects.findIndex((object) => object.name.endsWith('_state')) : -1;
-  if (split >= 0) add(REFERENCE, { kind: 'load', object: { unit: self.unit, index: split + self.ordinal }, offset: 0 });
+  // Objects that only use can tell apart: two in each of the unit's first functions.
+  const split = self.ordinal < 2 ? objects.findIndex((object) => object.name.endsWith('_state')) : -1;
+  for (let field = 0; split >= 0 && field < 2; field++) add(REFERENCE, { kind: 'load', object: { unit: self.unit, index: split + 2 * self.ordinal + field }, offset: 0 });
   if (local !== null) add(2 * REFERENCE, useOfLocal(local, objects[local.index]!, random));
   addSites(context, random, scale, () => left, add);
   for (let i = 0; i < references && left >= REFERENCE; i++) add(REFERENCE, reference(context, random));

@@ -24,12 +24,14 @@ export interface Changes {
   moves?: number;
   /** Global variables with another initial value: no livepatch can carry that. */
   data?: number;
+  /** Functions that are rewritten and use two variables that only the code around tells apart: no livepatch can carry that. */
+  ambiguous?: number;
   /** Functions of `.init.text` with one more instruction: no livepatch can carry that. */
   initFunctions?: number;
 }
 
 /** Kinds of change that are made inside a function. */
-export type EditKind = 'immediate' | 'call-target' | 'string' | 'instruction' | 'static-local' | 'new-call' | 'init-instruction';
+export type EditKind = 'immediate' | 'call-target' | 'string' | 'instruction' | 'static-local' | 'new-call' | 'init-instruction' | 'ambiguity';
 
 export type Edit =
   | { kind: EditKind; at: FunctionRef; serial: number; callee?: Target }
@@ -57,10 +59,29 @@ export function chooseEdits(plan: KernelPlan, changes: Changes): Edit[] {
       edits.push(kind === 'call-target' ? { kind, at, serial, callee: otherCallee(plan, random, at) } : { kind, at, serial });
     }
   }
+  for (let count = changes.ambiguous ?? 0; count > 0; count--) edits.push(ambiguity(plan, random, taken, edits.length));
   const units = new Set<number>();
   for (let count = Math.min(changes.data ?? 0, plan.units); units.size < count; ) units.add(random.below(plan.units));
   for (const unit of units) edits.push({ kind: 'data', unit, serial: edits.length });
   return edits;
+}
+
+/** An edit to the first function of a unit, which uses two variables that only the code around their uses tells apart. */
+function ambiguity(plan: KernelPlan, random: Random, taken: Set<number>, serial: number): Edit {
+  for (let attempt = 0; attempt < 8 * plan.units; attempt++) {
+    const unit = makeUnit(plan, random.below(plan.units));
+    const at = { unit: unit.number, ordinal: 0 };
+    const [first] = unit.functions;
+    if (!unit.objects.some(isSplit) || taken.has(plan.id(at)) || !first!.traced || first!.placed === 'init') continue;
+    taken.add(plan.id(at));
+    return { kind: 'ambiguity', at, serial };
+  }
+  throw new RangeError(`${plan.functions} functions are too few for this many changes (ambiguity)`);
+}
+
+/** Whether the object is one of those that only use can tell apart. */
+export function isSplit(object: SynthObject): boolean {
+  return object.name.endsWith('_state');
 }
 
 /** Another target for the function's first call. */
@@ -94,7 +115,7 @@ function fits(unit: Unit, fn: SynthFunction, kind: Edit['kind'] | 'callee'): boo
   if (kind === 'callee') return fn.scope === 'global' && !fn.unused;
   if (kind === 'move') return true;
   // A change needs an ftrace site to be redirected, and objects that only use can tell apart need the same use in both builds.
-  if (!fn.traced || fn.ops.some((op) => op.kind === 'load' && unit.objects[op.object.index]?.name.endsWith('_state'))) return false;
+  if (!fn.traced || fn.ops.some((op) => op.kind === 'load' && isSplit(unit.objects[op.object.index]!))) return false;
   if (kind === 'immediate' || kind === 'string') return fn.ops.some((op) => op.kind === kind);
   if (kind === 'call-target') return fn.ops.some((op) => op.kind === 'call');
   return true;
@@ -133,6 +154,9 @@ function editFunction(unit: Unit, fn: SynthFunction, edit: Extract<Edit, { kind:
     case 'init-instruction':
       fn.ops.splice(middle, 0, { kind: 'plain', bytes: [0x48, 0x83, 0xc3, 0x10] }); // add $0x10,%rbx
       return;
+    case 'ambiguity':
+      rewrite(unit, fn, edit.serial);
+      return;
     case 'static-local':
       fn.ops.splice(middle, 0, { kind: 'load', object: { unit: unit.number, index: addStaticLocal(unit, fn, edit.serial) }, offset: 0 });
       return;
@@ -148,6 +172,12 @@ function move(order: number[], ordinal: number): void {
   order.splice(at, 1);
   if (at === order.length) order.unshift(ordinal);
   else order.push(ordinal);
+}
+
+/** Leaves nothing of the body but what uses the variables, so that no code around tells which is which. */
+function rewrite(unit: Unit, fn: SynthFunction, serial: number): void {
+  const use = fn.ops.filter((op) => op.kind === 'load' && isSplit(unit.objects[op.object.index]!));
+  fn.ops.splice(0, fn.ops.length, { kind: 'immediate', value: 0x4000 + serial }, { kind: 'plain', bytes: [0x31, 0xc0] }, ...use); // xor %eax,%eax
 }
 
 export function editedText(text: string, serial: number): string {

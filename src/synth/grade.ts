@@ -13,6 +13,7 @@ export interface Answer {
 /** Codes of refusals that each kind of change must bring. */
 const REFUSALS: ReadonlyArray<readonly [code: string, wanted: (manifest: Manifest) => boolean]> = [
   ['changed-data', ({ data }) => data.changed.length > 0],
+  ['ambiguous-data', ({ data }) => data.ambiguous.length > 0],
   ['init-change', ({ functions }) => functions.changed.some(({ kind }) => kind === 'init-instruction')],
 ];
 

@@ -1,4 +1,4 @@
-import type { Edit, EditKind } from './changes';
+import { isSplit, type Edit, type EditKind } from './changes';
 import type { SynthFunction, Unit } from './model';
 import { promotedSuffix } from './names';
 
@@ -30,7 +30,8 @@ export interface Manifest {
     /** Not changed: only the line in a `__bug_table` record of theirs differs. */
     lineOnly: ManifestFunction[];
   };
-  data: { changed: string[]; new: string[] };
+  /** Changed objects, new ones, and those of which a changed function uses one and nothing tells which. */
+  data: { changed: string[]; new: string[]; ambiguous: string[] };
   orig: ManifestFile;
   patched: ManifestFile;
 }
@@ -45,7 +46,7 @@ export interface ManifestFile {
 export function emptyManifest(seed: number, total: number): Manifest {
   const file = { bytes: 0, sections: 0, symbols: 0, relas: 0 };
   return {
-    schema: 'klpflow/synth@1', seed, functions: { total, changed: [], new: [], removed: [], moved: [], lineOnly: [] }, data: { changed: [], new: [] },
+    schema: 'klpflow/synth@1', seed, functions: { total, changed: [], new: [], removed: [], moved: [], lineOnly: [] }, data: { changed: [], new: [], ambiguous: [] },
     orig: file, patched: file,
   };
 }
@@ -79,6 +80,7 @@ export function record(manifest: Manifest, seed: number, orig: Unit, patched: Un
     if (before === undefined || before === null) functions.new.push(described(seed, patched, fn));
     else if (fn.line !== before.line && fn.ops.some((op) => op.kind === 'bug')) functions.lineOnly.push(described(seed, orig, before));
   });
+  if (edits.some(({ kind }) => kind === 'ambiguity')) data.ambiguous.push(...orig.objects.filter(isSplit).slice(0, 2).map(({ name, number }) => `${name}.${number}`));
   for (const object of patched.objects.slice(orig.objects.length)) data.new.push(object.number === null ? object.name : `${object.name}.${object.number}`);
 }
 

@@ -37,7 +37,7 @@ export function unitObjects(plan: KernelPlan, unit: number, functions: readonly 
     { name: `${base}_lock`, scope: 'local', placed: 'alone', kind: 'bss', number: null, size: 4, words: [], pointers: [] },
   ];
   // A struct split into its fields: one name, and numbers that tell nothing from one build to the next (`apic_pm_state` ×15 in 7.2).
-  if (random.chance(3)) {
+  if (random.chance(8)) {
     for (let field = 0; field < 4; field++) objects.push({ name: `${base}_state`, scope: 'local', placed: 'alone', kind: 'bss', number: 10 + objects.length, size: 8, words: [], pointers: [] });
   }
   const pointer = (): Target => {
