@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KlpflowError } from '../src/diagnostics';
+import { ParentSymbols } from '../src/livepatch/kpatch';
 import { KernelListing } from '../src/livepatch/listing';
 import { RETURN, code, object, u64 } from './support/elf-builder';
 import { linkImage } from './support/linked-image';
@@ -69,6 +70,17 @@ describe('what a listing is', () => {
 `;
     const listing = KernelListing.open(file(text));
     expect(['huge', 'entry'].map((name) => listing.columns.size[listing.find(name)[0]!])).toEqual([0x1e8480, 64]);
+  });
+
+  test('a line of readelf that ends behind a bracket is passed over', () => {
+    // The look for the column behind "[<other>: 88]" must not wait at the end of a line, or of the file, for ever.
+    for (const end of ['', '\n', '\n     3: ffffffff81000040    16 FUNC    LOCAL  DEFAULT    1 behind\n']) {
+      const text = `   Num:    Value          Size Type    Bind   Vis      Ndx Name\n     1: ffffffff81000000    16 FUNC    GLOBAL DEFAULT    1 _stext\n     2: ffffffff81000020    16 FUNC    LOCAL  DEFAULT [<other>: 88]${end}`;
+      const listing = KernelListing.parse(new Uint8Array(Buffer.from(text)), 'rows');
+      expect(listing.find('_stext')).toHaveLength(1);
+      expect(listing.find('behind')).toHaveLength(end.length > 1 ? 1 : 0);
+      expect(ParentSymbols.parse(new Uint8Array(Buffer.from(text))).globals('_stext')).toHaveLength(1);
+    }
   });
 
   test('/proc/kallsyms: modules\' symbols are apart', () => {

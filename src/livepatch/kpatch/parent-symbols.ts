@@ -51,7 +51,7 @@ export class ParentSymbols {
       scanner.next();
       let section = scanner.next();
       // "[<localentry>: 8]" of ppc64 stands between visibility and section.
-      while (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE) section = scanner.next();
+      while (scanner.at > section && (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE)) section = scanner.next();
       if (type === undefined || binding === undefined || scanner.at === section || isWord(bytes, section, 'UND')) continue;
       const start = scanner.next();
       if (scanner.at - start > 0xffff) continue;

@@ -128,7 +128,7 @@ export function parseReadelf(bytes: Uint8Array): Columns {
     scanner.next();
     let section = scanner.next();
     // "[<other>: 88]" stands between visibility and section where st_other holds more than visibility.
-    while (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE) section = scanner.next();
+    while (scanner.at > section && (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE)) section = scanner.next();
     const start = scanner.next();
     const length = scanner.at - start;
     if (length === 0 || length > 0xffff || isWord(bytes, type, 'SECTION') || isWord(bytes, type, 'FILE') || isWord(bytes, section, 'UND')) continue;

@@ -163,8 +163,8 @@ function restoreCall(patched: Side, symbol: number, site: number, clones: Clones
   const { words, at, stop } = patched.identity.relas.select(section, site + 1, site + 2);
   for (let i = at; i < stop; i += RELA_WORDS) {
     if (u64(words, i + R_OFFSET) !== site + 1 || words[i + R_TYPE] !== R_X86_64_NONE) continue;
-    const place = clones.locate(section, site)!;
-    if (place.section.bytes[place.offset] !== NOP) return;
+    const place = clones.locate(section, site);
+    if (place?.section.bytes[place.offset] !== NOP) return;
     place.section.bytes.set(CALL, place.offset);
     const called = words[i + R_SYM]!;
     if (called >= patched.table.symbols) return;
