@@ -24,7 +24,10 @@ export function runsTable(runs: readonly ScaleRun[]): string {
   return table(['pair', 'workers', 'MB', 'M symbols', 'M relas', 'wall s', 'cpu s', 'peak anon MB', 'synth s', 'synth MB', 'answer'], rows);
 }
 
-/** CPU time of each stage by symbols and by relocations: equal numbers in a column mean linear growth. */
+/**
+ * What each stage took by symbols and by relocations: equal numbers in a column mean linear growth. A stage tells how long its threads
+ * were busy, which is CPU time only where they have a core to themselves; the last column is the process's CPU time.
+ */
 export function growthTable(runs: readonly ScaleRun[]): string {
   const stages = [...new Set(runs.flatMap((run) => run.stages.map(({ name }) => name)))];
   const rows = runs.flatMap((run) => {
@@ -33,7 +36,7 @@ export function growthTable(runs: readonly ScaleRun[]): string {
     const total = (count: number): string => (run.cpuSeconds / (count / 1e6)).toFixed(3);
     return [[label, 'symbols', ...of(run.symbols), total(run.symbols)], [label, 'relas', ...of(run.relas), total(run.relas)]];
   });
-  return table(['pair', 'per million', ...stages, 'all'], rows);
+  return table(['pair', 'per million', ...stages, 'cpu of all'], rows);
 }
 
 function millions(count: number): string {

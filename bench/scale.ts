@@ -51,7 +51,7 @@ async function main(): Promise<number> {
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-  console.log(`\n${runsTable(runs)}\n\nseconds of CPU, by stage: for each million symbols and each million relocations of both objects\n${growthTable(runs)}`);
+  console.log(`\n${runsTable(runs)}\n\nbusy seconds of each stage's threads, and CPU seconds of all, for each million symbols and each million relocations of both objects\n${growthTable(runs)}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ schema: 'klpflow/scale@1', runs }, null, 2)}\n`);
   console.log(wrong === 0 ? 'all answers are right' : `${wrong} answers are wrong`);
   return wrong === 0 ? 0 : 1;
