@@ -3,10 +3,10 @@ import { createDiffObject, kpatchStructSizes } from '../index';
 import { KpatchCommand, type ArgpLine } from './support/kpatch-command';
 
 export default class CreateDiffObject extends KpatchCommand {
-  static override summary = 'compare one object of a kernel build for kpatch-build, in place of create-diff-object';
+  static override summary = 'compare one object of a kernel build for kpatch-build';
   static override description =
     'Writes an object with the changed and new functions for the livepatch module that kpatch-build links. Sizes of kernel structs come from the environment (ALT_STRUCT_SIZE, BUG_STRUCT_SIZE, EX_STRUCT_SIZE, FIXUP_STRUCT_SIZE, JUMP_STRUCT_SIZE, ORC_STRUCT_SIZE, PARA_STRUCT_SIZE, PRINTK_INDEX_STRUCT_SIZE, STATIC_CALL_STRUCT_SIZE), else from the object\'s own types or those of known kernels. Exit codes are create-diff-object\'s: 0 written, 1 error, 2 the change cannot be a livepatch, 3 nothing changed, 64 wrong command line.';
-  static override examples = ['<%= config.bin %> <%= command.id %> orig/fs/a.o patched/fs/a.o vmlinux vmlinux.symtab Module.symvers livepatch-fix output/fs/a.o'];
+  static override examples = ['<%= config.bin %> <%= command.id %> a.o b.o vmlinux vmlinux.symtab Module.symvers fix out.o'];
   static override args = {
     orig: Args.string({ name: 'ORIG.o', description: 'the object built from the unmodified source' }),
     patched: Args.string({ name: 'PATCHED.o', description: 'the object built from the modified source, with the same flags' }),

@@ -10,7 +10,7 @@ export default class Verify extends BaseCommand {
     'What cannot be checked for want of a file is a note. Changes nothing. Exit codes: 0 nothing found, 2 something found, 1 error.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> livepatch-fix.ko',
-    '<%= config.bin %> <%= command.id %> livepatch-fix.ko --vmlinux vmlinux --symvers Module.symvers --btf /sys/kernel/btf/vmlinux --template any.ko --object patched/vmlinux.o',
+    '<%= config.bin %> <%= command.id %> livepatch-fix.ko --vmlinux vmlinux --object patched.o',
   ];
   static override enableJsonFlag = true;
   static override args = { module: Args.string({ name: 'FILE.ko', description: 'the module', required: true }) };

@@ -83,6 +83,8 @@ export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA
 /** Whether two entries of one site have the same meaning by what their references are, not by the names in their digests. */
 function sameButHashes(pairing: Pairing, a: Side, b: Side, x: OwnedEntry, y: OwnedEntry): boolean {
   if (x.site !== y.site || x.table.special !== y.table.special || x.table.size !== y.table.size) return false;
+  // Of a runtime constant the section's name says which variable it is.
+  if (a.object.name(x.table.section) !== b.object.name(y.table.section)) return false;
   const meaning = (side: Side, { table, start }: OwnedEntry): string =>
     table.meaning.map(([from, to]) => Buffer.from(side.object.content(table.section).subarray(start + from, start + to)).toString('hex')).join();
   if (meaning(a, x) !== meaning(b, y)) return false;

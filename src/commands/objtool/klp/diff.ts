@@ -3,10 +3,10 @@ import { objtoolDiff, type DiffResult } from '../../../index';
 import { ObjtoolCommand } from '../../support/objtool-command';
 
 export default class ObjtoolKlpDiff extends ObjtoolCommand {
-  static override summary = 'write the livepatch object of two objects, in place of objtool klp diff';
+  static override summary = 'write the livepatch object of two objects, as objtool does';
   static override description =
     'Writes OUT as klpflow diff -o OUT --format klp does, with the Module.symvers of the working directory or of the nearest one above it, and with vmlinux from beside vmlinux.o. Both objects must have checksums (objtool klp checksum). OUT is there afterwards only if something changed and nothing was refused. Exit codes are objtool\'s: 0 done or nothing changed, 129 usage, 255 refused or error.';
-  static override examples = ['<%= config.bin %> <%= command.id %> vmlinux.o ../3-checksum-patched/vmlinux.o ../4-diff/vmlinux.o'];
+  static override examples = ['<%= config.bin %> <%= command.id %> vmlinux.o patched/vmlinux.o diff/vmlinux.o'];
   static override args = {
     orig: Args.string({ name: 'ORIG', description: 'vmlinux.o (or a module\'s .o) of the original build', required: true }),
     patched: Args.string({ name: 'PATCHED', description: 'the same object of the patched build', required: true }),
