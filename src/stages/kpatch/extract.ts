@@ -2,18 +2,16 @@
  * The livepatch object of create-diff-object: the included functions with everything that they reach, in this dialect's terms.
  */
 import type { Diagnostic } from '../../diagnostics';
-import {
-  EM_PPC64, EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, R_X86_64_NONE, R_X86_64_PC32, SHF_ALLOC, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_FILE, u64,
-} from '../../elf';
 import { wordAt } from '../../arch';
+import { EM_PPC64, SHF_ALLOC, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_FILE } from '../../elf';
 import { LivepatchObject, type KlpFunc, type OutputSection, type PlatformFacts } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { FORCE, MARKERS } from '../../livepatch/kpatch/layout';
 import type { KpatchObject } from '../../livepatch/kpatch/object';
 import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
 import { SectionClass } from '../../livepatch/section-class';
-import { namesOf } from '../correlate';
 import type { Side } from '../compare';
+import { namesOf } from '../correlate';
 import type { Clones } from '../extract/clones';
 import { copyReached } from '../extract/copy';
 import { bodyName, type Dialect } from '../extract/dialect';
@@ -22,10 +20,10 @@ import { referencesIn } from '../extract/resolve';
 import type { CopyInput } from '../extract/types';
 import { Trait } from '../scan';
 import { copyDebugSections } from './debug-sections';
-import { FtraceSites } from './ftrace-sites';
 import { ownName, type ReportedFunction } from './judge';
 import { KpatchLinks } from './linkage';
 import type { Markers } from './markers';
+import { recordSites } from './recorded-sites';
 
 export interface KpatchInput extends CopyInput {
   parent: ParentSymbols;
@@ -62,7 +60,7 @@ export function extractKpatch(input: KpatchInput): { kpatch: KpatchObject; diagn
   }
   markForced(input, clones, object);
   const functions = patchedFunctions(input, clones, object, links);
-  const { sites, patchable } = ftraceSites(input, clones);
+  const { sites, patchable } = recordSites(input, clones);
   refuseSiblingCalls(input, refusals);
   refuseLateEntries(input, object, refusals);
   const debug = input.debug ? copyDebugSections(patched, clones, object) : [];
@@ -133,44 +131,6 @@ function patchedFunctions({ included }: KpatchInput, clones: Clones, object: Liv
     functions.set(func, { address, size });
   }
   return functions;
-}
-
-const CALL = [0xe8, 0, 0, 0, 0];
-const NOP = 0x0f;
-
-function ftraceSites({ patched, included }: KpatchInput, clones: Clones): Pick<KpatchObject, 'sites' | 'patchable'> {
-  const found = new FtraceSites(patched);
-  const sites: Array<KpatchObject['sites'][number]> = [];
-  for (const { symbol } of included) {
-    const site = patched.table.has(symbol, Trait.COLD) ? undefined : found.siteOf(symbol);
-    const clone = clones.of(symbol);
-    if (site === undefined || clone === undefined) continue;
-    const offset = site.offset - patched.table.value[symbol]!;
-    sites.push({ symbol: clone, offset });
-    if (site.made) restoreCall(patched, symbol, site.offset, clones);
-  }
-  return { sites, patchable: found.patchable };
-}
-
-/**
- * Recordmcount of old x86 kernels made NOPs of calls that it did not list, and left their relocations with type NONE. The kernel
- * expects the call in a module, and makes a NOP of it itself.
- */
-function restoreCall(patched: Side, symbol: number, site: number, clones: Clones): void {
-  if (patched.object.machine !== EM_X86_64) return;
-  const { section, end } = patched.rangeOf(symbol);
-  if (site + CALL.length > end) return;
-  const { words, at, stop } = patched.identity.relas.select(section, site + 1, site + 2);
-  for (let i = at; i < stop; i += RELA_WORDS) {
-    if (u64(words, i + R_OFFSET) !== site + 1 || words[i + R_TYPE] !== R_X86_64_NONE) continue;
-    const place = clones.locate(section, site);
-    if (place?.section.bytes[place.offset] !== NOP) return;
-    place.section.bytes.set(CALL, place.offset);
-    const called = words[i + R_SYM]!;
-    if (called >= patched.table.symbols) return;
-    place.section.relas.push({ offset: place.offset + 1, type: R_X86_64_PC32, symbol: clones.output.reference(patched.name(called), patched.table.info[called]!), addend: -4 });
-    return;
-  }
 }
 
 const SIBLING_CALL = 0x48000000;
