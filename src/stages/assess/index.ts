@@ -11,10 +11,10 @@ import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
 import { carryCallers, hasFtraceSite } from './carry';
 import { checkReach } from './reach';
-import { refuseInstrumented } from './instrumented';
 import { ColdParts, plain, unitOf } from './names';
 import { profileEvidence } from './profile';
 import type { AssessInput, Assessment, ChangedFunction, ObjectResult } from './types';
+import { refuseUnlikeBuilds } from './unlike-builds';
 
 export { tellProfiles, type ProfileEvidence } from './profile';
 export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, IncludedFunction, ObjectResult, PlainSymbol } from './types';
@@ -90,7 +90,7 @@ export function assess(input: AssessInput): Assessment {
   for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
   checkReach(input, included, undecided, discarded, diagnostics);
   if (included.size > 0) {
-    diagnostics.push(...refuseInstrumented(input));
+    diagnostics.push(...refuseUnlikeBuilds(input));
     for (const { section, bytes } of input.unknownSizes) {
       diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
     }

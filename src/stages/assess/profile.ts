@@ -23,25 +23,21 @@ const SHARE = 20;
  */
 export function profileEvidence({ pairing, orig, patched, verdicts }: Pick<AssessInput, 'pairing' | 'orig' | 'patched' | 'verdicts'>): ProfileEvidence {
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ orig: symbol }) => symbol));
-  const [ours, theirs] = [orig, patched].map((side) => ({ calls: countedCalls(side), warmth: new Warmth(side) })) as [Traces, Traces];
+  const [ours, theirs] = [countedCalls(orig), countedCalls(patched)];
+  const [bytesA, bytesB] = [orig.object.bytes, patched.object.bytes];
   const evidence: ProfileEvidence = { functions: 0, differing: 0 };
   const { listed, listedCount } = orig.table;
   for (let i = 0; i < listedCount; i++) {
     const a = listed[i]!;
     const b = pairing.twin[a]!;
     if (b === 0 || !orig.table.has(a, Trait.FUNC) || orig.table.has(a, Trait.COLD) || orig.table.canonical[a] !== a || changed.has(a)) continue;
-    const [callsA, callsB] = [ours.calls.get(a) ?? '', theirs.calls.get(patched.table.canonical[b]!) ?? ''];
-    const [warmthA, warmthB] = [ours.warmth.of(a), theirs.warmth.of(b)];
+    const [callsA, callsB] = [ours.get(a) ?? '', theirs.get(patched.table.canonical[b]!) ?? ''];
+    const [warmthA, warmthB] = [warmth(orig, bytesA, a), warmth(patched, bytesB, b)];
     if (callsA === '' && callsB === '' && warmthA === 0 && warmthB === 0) continue;
     evidence.functions++;
     if (callsA !== callsB || warmthA !== warmthB) evidence.differing++;
   }
   return evidence;
-}
-
-interface Traces {
-  calls: Map<number, string>;
-  warmth: Warmth;
 }
 
 /** The diagnostic of builds with different profiles, where the objects together show that; else nothing. */
@@ -52,29 +48,19 @@ export function tellProfiles(evidence: readonly ProfileEvidence[], object: strin
   return [diagnostic('different-profiles', `of ${functions} unchanged functions that show a profile ${differing} were counted otherwise or moved between hot and unlikely code: the builds used different profiles`, { object })];
 }
 
-const HOT = Buffer.from('.text.hot');
-const UNLIKELY = Buffer.from('.text.unlikely');
-
-/** Where compilers put functions by how often they run: 1 hot, 2 unlikely, 0 neither. */
-class Warmth {
-  private readonly bySection = new Map<number, number>();
-
-  constructor(private readonly side: Side) {}
-
-  of(symbol: number): number {
-    const { object, table } = this.side;
-    const section = table.section[symbol]!;
-    if (section >= table.sections) return 0;
-    let warmth = this.bySection.get(section);
-    if (warmth === undefined) {
-      const at = object.nameOffset(section);
-      const startsWith = (text: Buffer): boolean => text.equals(object.bytes.subarray(at, at + text.length));
-      warmth = startsWith(HOT) ? 1 : startsWith(UNLIKELY) ? 2 : 0;
-      this.bySection.set(section, warmth);
-    }
-    return warmth;
-  }
+/** Where compilers put a function by how often it runs: 1 `.text.hot`, 2 `.text.unlikely`, 0 elsewhere. By bytes: a kernel has 50,000. */
+function warmth({ object, table }: Side, bytes: Uint8Array, symbol: number): number {
+  const section = table.section[symbol]!;
+  if (section >= table.sections) return 0;
+  const at = object.nameOffset(section);
+  // The letter behind `.text.`.
+  const letter = bytes[at + 6];
+  if (letter !== 0x68 && letter !== 0x75) return 0;
+  const place = PLACE.exec(object.name(section))?.[1];
+  return place === 'hot' ? 1 : place === 'unlikely' ? 2 : 0;
 }
+
+const PLACE = /^\.text\.(hot|unlikely)(?:\.|$)/;
 
 const PROFILE = '.llvm.call-graph-profile';
 /** An entry is a count; its two relocations (SHT_REL) name caller and callee. */
