@@ -9,6 +9,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { DiffResult } from '../src/index';
 import { image, symbolsOf, thinLto, units, withoutClang, type Build, type Partitions } from './support/clang';
 import { skipWithout } from './support/corpus';
+import { body, diffObjects, movEax } from './support/diff-objects';
+import { object, ref32, type ObjectBuilder } from './support/elf-builder';
 import { kpatchDiff } from './support/kpatch-run';
 import { readelf, readelfComplaints } from './support/readelf';
 import { resultOf, running, type Ran } from './support/run-klpflow';
@@ -208,6 +210,14 @@ describe('a livepatch of objects that objtool has not seen', () => {
     expect(linked.status).toBe(2);
     expect((JSON.parse(linked.stdout) as { diagnostics: Array<{ code: string }> }).diagnostics.map(({ code }) => code)).toContain('before-objtool');
   });
+});
+
+test('PATCHED before objtool and ORIG after it are refused', () => {
+  // Silent failure: code without stack layouts in a kernel that has them for all else.
+  const unit = (value: number): ObjectBuilder => object().file('x.c').func('f', body(movEax(value)));
+  const layouts = (built: ObjectBuilder): ObjectBuilder => built.special('.orc_unwind_ip', ref32('f')).special('.orc_unwind', Buffer.alloc(6));
+  expect(diffObjects(layouts(unit(1)), unit(2)).told).toEqual(['before-objtool .orc_unwind_ip']);
+  expect(diffObjects(layouts(unit(1)), layouts(unit(2))).told.join()).not.toContain('before-objtool');
 });
 
 /** Exchanges two names of equal length in an object's string table. */
