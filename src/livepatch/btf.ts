@@ -16,6 +16,8 @@ const MEMBER = 12;
 const FIXED: Record<number, number> = { 1: 4, 3: 12, 14: 4, 17: 4 };
 const EACH: Record<number, number> = { 4: MEMBER, 5: MEMBER, 6: 8, 13: 8, 15: 12, 19: 12 };
 const KNOWN_KINDS = 19;
+/** Anonymous structs in one another: the deepest of a kernel's are 5. */
+const DEEPEST = 64;
 
 /** How the kernel lays a struct out: bytes. */
 export interface StructLayout {
@@ -44,7 +46,7 @@ export function structLayouts(btf: Uint8Array, names: readonly string[], path: s
   const layouts: Record<string, StructLayout> = {};
   for (const [name, at] of types.named(names, false)) {
     const offsets: Record<string, number> = {};
-    types.members(at, 0, offsets, new Set());
+    types.members(at, 0, offsets, new Set(), 0);
     layouts[name] = { size: types.u32(at + 8), offsets };
   }
   return layouts;
@@ -92,7 +94,8 @@ class Types {
   }
 
   /** Adds the members of the struct at `at`, which itself starts at byte `base` of the outermost one. */
-  members(at: number, base: number, offsets: Record<string, number>, seen: Set<number>): void {
+  members(at: number, base: number, offsets: Record<string, number>, seen: Set<number>, depth: number): void {
+    if (depth > DEEPEST) this.fail(at, `more than ${DEEPEST} anonymous structs lie in one another`);
     const withBitfields = this.u32(at + 4) >>> 31 === 1;
     const count = this.u32(at + 4) & 0xffff;
     for (let i = 0, member = at + TYPE_HEAD; i < count; i++, member += MEMBER) {
@@ -101,16 +104,16 @@ class Types {
       if ((withBitfields && where >>> 24 !== 0) || bits % 8 !== 0) continue;
       const name = this.name(member);
       if (name !== '') offsets[name] ??= base + bits / 8;
-      else this.nested(this.u32(member + 4), base + bits / 8, offsets, seen);
+      else this.nested(this.u32(member + 4), base + bits / 8, offsets, seen, depth);
     }
   }
 
   /** Each anonymous type once: C allows no two members of one name, and damaged types that hold themselves come to an end. */
-  private nested(id: number, base: number, offsets: Record<string, number>, seen: Set<number>): void {
+  private nested(id: number, base: number, offsets: Record<string, number>, seen: Set<number>, depth: number): void {
     this.places ??= [...this.walk()];
     const at = this.places[id - 1];
     if (at === undefined || seen.has(id) || (this.kind(at) !== STRUCT && this.kind(at) !== UNION)) return;
-    this.members(at, base, offsets, seen.add(id));
+    this.members(at, base, offsets, seen.add(id), depth + 1);
   }
 
   private kind(at: number): number {

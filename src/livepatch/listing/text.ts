@@ -74,6 +74,7 @@ export class Scanner {
 export function parseNm(bytes: Uint8Array, modules: string[], fail: (line: number, expected: string) => never): Columns {
   const columns = new Columns(bytes, bytes.length >>> 5);
   const scanner = new Scanner(bytes);
+  const owners = new Map<string, number>();
   let lastModule = '';
   let lastOwner = 0;
   for (let line = 1; !scanner.atEnd; line++, scanner.line()) {
@@ -98,8 +99,8 @@ export function parseNm(bytes: Uint8Array, modules: string[], fail: (line: numbe
       const module = Buffer.from(bytes.buffer, bytes.byteOffset + from + 1, scanner.at - from - 2).toString('utf8');
       if (module !== lastModule) {
         lastModule = module;
-        const known = modules.indexOf(module);
-        lastOwner = known < 0 ? modules.push(module) - 1 : known;
+        lastOwner = owners.get(module) ?? modules.push(module) - 1;
+        owners.set(module, lastOwner);
         if (lastOwner > 0xffff) fail(line, 'at most 65,535 modules');
       }
       owner = lastOwner;
