@@ -8,7 +8,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createDiffObject, createKlpModule } from '../src/index';
 import { skipWithout, unavailable } from './support/corpus';
 import { compileUnits, linkWithHook, noCompiler, type CompiledUnit } from './support/kpatch-sources';
-import { contentSections, relasOf, runUnit } from './support/kpatch-units';
+import { contentSections, relasOf, runUnit, textSymbols } from './support/kpatch-units';
 import { readelf, readelfComplaints } from './support/readelf';
 import { running } from './support/run-klpflow';
 import { tempFolder } from './support/temp-folder';
@@ -29,13 +29,14 @@ async function diffUnit({ orig, patched, symtab }: CompiledUnit, output: string,
 describe('units compiled here', () => {
   const missing = noCompiler();
   let lines: string[] = [];
+  let secondLines: string[] = [];
   const [first, second] = [join(folder, 'first.o'), join(folder, 'second.o')];
   const module = join(folder, 'livepatch.ko');
   beforeAll(async () => {
     if (missing !== undefined) return;
     const units = compileUnits(folder);
     lines = await diffUnit(units.first, first);
-    await diffUnit(units.second, second);
+    secondLines = await diffUnit(units.second, second);
     await createKlpModule({ input: linkWithHook(folder, [first, second]), output: module, archSections: false, environment: {} });
   });
   beforeEach((context) => skipWithout(context, missing));
@@ -46,6 +47,14 @@ describe('units compiled here', () => {
       'WARNING: unable to correlate static local variable calls.0 used by before, assuming variable is new',
       'ignoring section: .data.tagged', 'ignoring function: ignored', 'found callback: before', 'function \'target\' marked with KPATCH_FORCE_UNSAFE!', 'new function: before', 'changed function: target',
     ]);
+  });
+
+  // Guards against a part without an ftrace site that is copied and never called: only its function can be redirected.
+  test('a part that was split off is replaced through its function', () => {
+    expect(secondLines[0]).toBe('found callback: after');
+    expect(secondLines.slice(1).sort()).toEqual(['changed function: second', 'changed function: whole', 'new function: after']);
+    expect(textSymbols(second).sort()).toEqual(['after', 'second', 'whole', 'whole.part.0']);
+    expect(contentSections(second)['.kpatch.funcs']).toBe(2 * 56);
   });
 
   // Guards against a reference that binds to the wrong thing: the kernel's own variable, another module's export, a new variable.
@@ -63,7 +72,7 @@ describe('units compiled here', () => {
   test('the module has klp relocations and symbols in the kernel\'s form, and the hook\'s arrays are whole', () => {
     expect(readelfComplaints(module)).toBe('');
     const sections = contentSections(module);
-    expect(sections).toMatchObject({ '.kpatch.funcs': 2 * 56, '.kpatch.callbacks.pre_patch': 16 + 8, '.kpatch.callbacks.post_patch': 8, '.kpatch.callbacks.post_unpatch': 16 + 8, '.kpatch.force': 8 });
+    expect(sections).toMatchObject({ '.kpatch.funcs': 3 * 56, '.kpatch.callbacks.pre_patch': 16 + 8, '.kpatch.callbacks.post_patch': 8, '.kpatch.callbacks.post_unpatch': 16 + 8, '.kpatch.force': 8 });
     expect(Object.keys(sections).filter((name) => /^\.kpatch\.(symbols|relocations|arch)$/.test(name))).toEqual([]);
     const klp = readelf(module, '-SW').filter((line) => line.includes('.klp.rela.'));
     expect(klp.map((line) => /(\.klp\.rela\S+)\s+RELA.*\s18\s+(\w+)\s/.exec(line)?.slice(1))).toEqual([['.klp.rela.vmlinux..text.before', 'AIo'], ['.klp.rela.vmlinux..text.target', 'AIo']]);
@@ -73,9 +82,9 @@ describe('units compiled here', () => {
     expect(named.length).toBe(4);
     expect(named.filter((line) => !line.includes('OS [0xff20]'))).toEqual([]);
     const bounds = Object.fromEntries(readelf(module, '-sW').flatMap((line) => (/__kpatch_(funcs|force_funcs)(_end)?$/.test(line) ? [[line.split(/\s+/).at(-1)!, parseInt(line.split(/\s+/)[1]!, 16)]] : [])));
-    expect(bounds['__kpatch_funcs_end']! - bounds['__kpatch_funcs']!).toBe(112);
+    expect(bounds['__kpatch_funcs_end']! - bounds['__kpatch_funcs']!).toBe(168);
     expect(bounds['__kpatch_force_funcs_end']! - bounds['__kpatch_force_funcs']!).toBe(8);
-    expect(relasOf(module, '.rela.kpatch.funcs').filter((rela) => !rela.includes('.kpatch.strings'))).toEqual(['R_X86_64_64 target + 0', 'R_X86_64_64 second + 0']);
+    expect(relasOf(module, '.rela.kpatch.funcs').filter((rela) => !rela.includes('.kpatch.strings'))).toEqual(['R_X86_64_64 target + 0', 'R_X86_64_64 second + 0', 'R_X86_64_64 whole + 0']);
   });
 
   // Guards against a livepatch of a module that is resolved before that module is there.

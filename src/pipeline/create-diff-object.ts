@@ -12,7 +12,7 @@ import { Side, candidates, comparePairs, namesakesLeft, type Verdict } from '../
 import { usersOf } from '../stages/assess/references';
 import { correlate, type Correlation } from '../stages/correlate';
 import {
-  FtraceSites, changedConstants, extractKpatch, newGlobalsOf, readMarkers, reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount,
+  FtraceSites, changedConstants, extractKpatch, newGlobalsOf, raiseParents, readMarkers, reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount,
 } from '../stages/kpatch';
 import { digestShard, digestSpecials, readTable } from '../stages/scan';
 import type { UnknownEntrySize } from '../stages/scan/entries';
@@ -74,14 +74,16 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
 
   // Can it go into a livepatch? Only of a whole kernel all callers of a function are known.
   const whole = isWholeKernel(a.side);
-  const counting = verdictsThatCount(b.side, verdicts, markers);
+  const sites = whole && a.traceKnown ? undefined : new FtraceSites(a.side);
+  const own = verdictsThatCount(b.side, verdicts, markers);
+  const { verdicts: counting, parts } = sites === undefined ? { verdicts: own, parts: new Set<number>() } : raiseParents(pairing, b.side, sites, own);
   const constants = changedConstants(b.side, counting);
   const assessment = assess({
     ...correlation, orig: a.side, patched: b.side, objectName: parentName, verdicts: counting.filter(({ patched: symbol }) => !constants.includes(symbol)), lineOnly,
     traceKnown: whole && a.traceKnown, unknownSizes: b.unknown,
   });
   const reported = reportedFunctions(pairing, a.side, b.side, assessment);
-  const lost = whole && a.traceKnown ? [] : untraceable(a.side, new FtraceSites(a.side), reported, parentName);
+  const lost = sites === undefined ? [] : untraceable(a.side, sites, reported, parentName);
   if (lost.length > 0) return { exit: 2, diagnostics: lost };
   for (const { symbol } of markers.callbacks) messages.callback(b.side.name(symbol));
   for (const symbol of markers.forced) messages.forced(b.side.name(symbol));
@@ -97,7 +99,7 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
 
   // What must go in?
   const { kpatch, diagnostics } = extractKpatch({
-    pairing, orig: a.side, patched: b.side, objectName: parentName, included: assessment.included, undecided: new Set(assessment.undecided),
+    pairing, orig: a.side, patched: b.side, objectName: parentName, included: assessment.included.map((entry) => (parts.has(entry.symbol) ? { ...entry, origin: 0 } : entry)), undecided: new Set(assessment.undecided),
     parent, exports, markers, reported, newGlobals, constants, klpArch, debug: !whole,
   });
   const all = [...refused, ...diagnostics];

@@ -39,14 +39,19 @@ int unchanged(int x) { return target(x) * 2; }
 `;
 
 const SECOND = `${MACROS}
+/* As GCC names what it splits off a function. */
+static int split(int) __asm__("whole.part.0");
 #ifdef PATCHED
 extern int fresh_global;
 int second(int x) { return of_vmlinux(x) + fresh_global; }
+__attribute__((noinline, no_instrument_function)) static int split(int x) { return of_vmlinux(x) + 2; }
 static int after(void *object) { return 0; }
 CALLBACK(post_unpatch, after);
 #else
 int second(int x) { return of_vmlinux(x); }
+__attribute__((noinline, no_instrument_function)) static int split(int x) { return of_vmlinux(x) + 1; }
 #endif
+int whole(int x) { return x ? split(x) + 3 : 0; }
 `;
 
 /** What walks the arrays in a patch module, by the layouts of struct kpatch_patch_func and kpatch_pre_patch_callback. */

@@ -4,5 +4,5 @@
  */
 export { extractKpatch, newGlobalsOf, type KpatchInput } from './extract';
 export { FtraceSites } from './ftrace-sites';
-export { changedConstants, reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
+export { changedConstants, raiseParents, reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
 export { readMarkers, type Markers } from './markers';

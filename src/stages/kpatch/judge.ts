@@ -51,6 +51,35 @@ export function changedConstants(patched: Side, verdicts: readonly Verdict[]): n
   }).map(({ patched: symbol }) => symbol);
 }
 
+/**
+ * A part that was split off a function (`f.part.0`) and has no ftrace site is replaced through that function, which then counts as
+ * changed. `parts` are those parts, canonical, of PATCHED.
+ */
+export function raiseParents(pairing: Pairing, patched: Side, sites: FtraceSites, verdicts: readonly Verdict[]): { verdicts: Verdict[]; parts: ReadonlySet<number> } {
+  const parts = new Set<number>();
+  const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ patched: symbol }) => symbol));
+  const raised = new Map<number, Verdict>();
+  for (const verdict of verdicts) {
+    const name = parentName(patched.name(verdict.patched));
+    if (verdict.status !== 'changed' || name === undefined || !patched.table.has(verdict.patched, Trait.FUNC) || patched.table.has(verdict.patched, Trait.COLD)) continue;
+    const parent = sites.siteOf(verdict.orig) === undefined ? functionNamed(patched, name) : 0;
+    if (parent === 0) continue;
+    parts.add(verdict.patched);
+    const twin = originOf(pairing, parent);
+    if (twin !== 0 && !changed.has(parent)) raised.set(parent, { ...verdict, orig: twin, patched: parent });
+  }
+  return { verdicts: [...verdicts.filter(({ patched: symbol }) => !raised.has(symbol)), ...raised.values()], parts };
+}
+
+/** The first function of this name, canonical; 0 if there is none. */
+function functionNamed({ table, object }: Side, name: string): number {
+  for (let i = 0; i < table.listedCount; i++) {
+    const symbol = table.listed[i]!;
+    if (table.nameLength[symbol] === name.length && table.has(symbol, Trait.FUNC) && object.symbolName(symbol) === name) return table.canonical[symbol]!;
+  }
+  return 0;
+}
+
 export function tellMarkers({ ignoredNames, ignoredFunctions }: Markers, patched: Side, verdicts: readonly Verdict[], messages: Messages): void {
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ patched: symbol }) => symbol));
   for (const name of ignoredNames) messages.ignoringSection(name);
