@@ -119,6 +119,16 @@ describe('two folders of partitions', () => {
     expect(withEndbr.diagnostics).toEqual([]);
   });
 
+  test('constants that the compiler named count by content, wherever they are defined', async () => {
+    // Code that was imported refers to the other partition's `.str.llvm.<hash>`. Silent failure: a text that changed under a name that did
+    // not, so that the importing function goes on with the old one.
+    const text = (value: string, ...more: string[]): string[] => ['\tif (static_branch(&tracing))', `\ttrace("${value}");\n\tif (static_branch(&tracing))`, 'static int pushed;', 'static int pushed;\nvoid trace(const char *);', ...more];
+    const before = build('text', { edits: { queue: text('traced') } });
+    expect(promoted(before.of('submit')).some((name) => name.startsWith('.str'))).toBe(true);
+    expect(changed(await diff(before.folder, build('text-same', { edits: { queue: text('traced', ...EDIT.edits.queue) } }).folder))).toEqual(['queue_pop']);
+    expect(changed(await diff(before.folder, build('text-changed', { edits: { queue: text('TRACED') } }).folder))).toEqual(['queue_push', 'submit']);
+  });
+
   test('static locals of one name keep their twins', async () => {
     // queue_pop.last and report.last, told apart by their functions; an edited unit brings a third. Silent failure: a counter that
     // is bound to another function's.

@@ -124,7 +124,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: unitNames(ElfObject.open(input.copy ?? input.path, input.path)) };
   },
 
-  unit({ orig, patched, name, place, fresh, structSizes, unitHashes }) {
+  unit({ orig, patched, name, place, fresh, structSizes, unitHashes, constants }) {
     const found = recorded(place, 'outcome', fresh, (messages) => decodeOutcome(messages[0])?.outcome as AnswerOf<'unit'> | undefined);
     if (found.value !== undefined) return { answer: found.value, reused: true };
     // Not kept open: a tree has thousands.
@@ -133,7 +133,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       mustBe(fileIdentity(input.path), input);
       return object;
     }) as [ElfObject, ElfObject];
-    const { object, profile, diagnostics } = diffInline(a, b, { objectName: name, structSizes, unitHashes: new Map(unitHashes) }).assessment;
+    const { object, profile, diagnostics } = diffInline(a, b, { objectName: name, structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) }).assessment;
     const answer = { object, profile, diagnostics };
     keep(orig, place, 'outcome', [encodeOutcome({ outcome: answer, options: { unit: name } })]);
     mustBe(fileIdentity(patched.path), patched);

@@ -46,10 +46,10 @@ export async function diffTrees(flow: Flow, request: TreeRequest, options: objec
   const [orig, patched] = [await identifyAll(flow, request.orig, trees.orig.objects), await identifyAll(flow, request.patched, trees.patched.objects)];
 
   // Which file is which? Those with the same units, for ThinLTO numbers partitions by the order of its inputs.
-  const { pairs, removed, added, unitHashes } = await pairFiles(flow, orig, patched);
+  const { pairs, removed, added, ...link } = await pairFiles(flow, orig, patched);
 
   // What changed in each?
-  const found = await compareAll(flow, pairs, unitHashes, options);
+  const found = await compareAll(flow, pairs, link, options);
   // Of a build that gathers profiles every object is one.
   let counting = 0;
   const diagnostics = found.flatMap((unit) => unit.diagnostics).filter(({ code }) => code !== 'instrumented-build' || counting++ === 0);
@@ -76,6 +76,8 @@ interface PairedFiles {
   added: string[];
   /** LTO's hash of each unit in both builds. */
   unitHashes: Array<[string, string]>;
+  /** Digests of promoted constants of both. */
+  constants: Array<[string, string]>;
 }
 
 async function pairFiles(flow: Flow, orig: ReadonlyMap<string, Identified>, patched: ReadonlyMap<string, Identified>): Promise<PairedFiles> {
@@ -86,7 +88,7 @@ async function pairFiles(flow: Flow, orig: ReadonlyMap<string, Identified>, patc
   const { pairs, removed, added } = pairByNames(ours, theirs);
   pairs.sort(([a], [b]) => (a < b ? -1 : 1));
   const unitHashes = pairs.flatMap(([name, other]) => [...learnHashes(new Map(ours.get(name)!.promoted), new Map(theirs.get(other)!.promoted))]);
-  return { pairs: pairs.map(([name, other]) => ({ name, orig: orig.get(name)!, patched: patched.get(other)! })), removed, added, unitHashes };
+  return { pairs: pairs.map(([name, other]) => ({ name, orig: orig.get(name)!, patched: patched.get(other)! })), removed, added, unitHashes, constants: [...ours.values(), ...theirs.values()].flatMap((unit) => unit.constants) };
 }
 
 async function namesOf(flow: Flow, files: ReadonlyMap<string, Identified>, names: readonly string[]): Promise<Map<string, UnitNames>> {
@@ -97,15 +99,15 @@ async function namesOf(flow: Flow, files: ReadonlyMap<string, Identified>, names
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function compareAll(flow: Flow, pairs: readonly FilePair[], unitHashes: Array<[string, string]>, options: object): Promise<Array<AnswerOf<'unit'>>> {
+async function compareAll(flow: Flow, pairs: readonly FilePair[], link: Pick<PairedFiles, 'unitHashes' | 'constants'>, options: object): Promise<Array<AnswerOf<'unit'>>> {
   for (const { orig, patched } of pairs) {
     if (orig.machine !== patched.machine || orig.little !== patched.little) throw new KlpflowError('machine-mismatch', `${orig.path} and ${patched.path} are for different processors or byte orders`, { object: patched.path });
   }
   flow.progress.expect('compare', null, pairs.length);
   const found = await lastValueFrom(from(pairs).pipe(
     mergeMap(({ name, orig, patched }, i) => {
-      const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify({ ...options, unit: name, unitHashes }));
-      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes, unitHashes }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
+      const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify({ ...options, unit: name, ...link }));
+      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes, ...link }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
         .pipe(map((unit) => ({ i, unit })));
     }, flow.pool.inFlight),
     toArray(),

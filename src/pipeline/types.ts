@@ -84,6 +84,8 @@ export interface Tasks {
       orig: InputRef; patched: InputRef; name: string; place: RecordPlace; fresh: boolean; structSizes: Record<string, number>;
       /** LTO's hashes of units that were edited, ORIG's and PATCHED's. */
       unitHashes: Array<[string, string]>;
+      /** Digests of promoted constants of both links, by full name. */
+      constants: Array<[string, string]>;
     };
     answer: { object: ObjectResult; profile: ProfileEvidence; diagnostics: Diagnostic[] };
   };

@@ -13,6 +13,8 @@ export interface InlineOptions {
   traceable?: ReadonlySet<string> | undefined;
   /** LTO's hashes of units, ORIG's to PATCHED's, where other objects of the link tell them. */
   unitHashes?: ReadonlyMap<string, string>;
+  /** Digests of promoted constants that other objects define, by full name. */
+  constants?: ReadonlyMap<string, string>;
 }
 
 /** What all stages up to assess found about two objects. */
@@ -24,7 +26,7 @@ export interface InlineDiff {
 }
 
 /** Runs scan to assess on one thread: for compilation units, which take milliseconds. @throws KlpflowError for malformed objects */
-export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, structSizes = {}, traceable, unitHashes }: InlineOptions): InlineDiff {
+export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, structSizes = {}, traceable, unitHashes, constants }: InlineOptions): InlineDiff {
   const scanned = [orig, patched].map((object) => {
     const table = readTable(object);
     const digests = digestShard(object, table, 0, table.symbols);
@@ -38,6 +40,7 @@ export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, st
   const { pairs, lineOnly } = candidates(correlation, new Set(suspects));
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
   pairing.unitHashes = unitHashes;
+  pairing.constants = constants;
   const verdicts = comparePairs(pairing, a.side, b.side, pairs);
   const assessment = assess({
     pairing, ambiguous, contradicted, unpaired, lineOnly, verdicts, objectName, traceable, orig: a.side, patched: b.side, traceKnown: a.traceKnown, unknownSizes: b.unknown,

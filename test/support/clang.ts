@@ -30,8 +30,8 @@ export function withoutClang(): string | undefined {
 }
 
 export interface Build {
-  /** Changes of sources: text to find, once, and what to put in its place. */
-  edits?: Partial<Record<(typeof UNITS)[number], readonly [string, string]>>;
+  /** Changes of sources: text to find, once, what to put in its place, and so on. */
+  edits?: Partial<Record<(typeof UNITS)[number], readonly string[]>>;
   flags?: readonly string[];
   /** Further sources, by name without `.c`. */
   more?: Record<string, string>;
@@ -43,11 +43,14 @@ export interface Build {
 function sources(folder: string, { edits = {}, more = {} }: Build): string[] {
   mkdirSync(folder, { recursive: true });
   cpSync(SOURCES, folder, { recursive: true });
-  for (const [unit, [find, put]] of Object.entries(edits)) {
+  for (const [unit, words] of Object.entries(edits)) {
     const path = join(folder, `${unit}.c`);
-    const text = readFileSync(path, 'utf8');
-    if (text.split(find).length !== 2) throw new Error(`${unit}.c does not have "${find}" once`);
-    writeFileSync(path, text.replace(find, () => put));
+    let text = readFileSync(path, 'utf8');
+    for (let i = 0; i < words.length; i += 2) {
+      if (text.split(words[i]!).length !== 2) throw new Error(`${unit}.c does not have "${words[i]}" once`);
+      text = text.replace(words[i]!, () => words[i + 1]!);
+    }
+    writeFileSync(path, text);
   }
   for (const [unit, text] of Object.entries(more)) writeFileSync(join(folder, `${unit}.c`), text);
   return [...UNITS, ...Object.keys(more)];

@@ -12,7 +12,7 @@ import { sameSymbol } from './same-symbol';
 import type { Verdict } from './verdict';
 
 export type { Range } from './range';
-export { PromotedNames, learnHashes, promotedName } from './promoted';
+export { PromotedNames, isNumberedAnew, learnHashes, promotedName } from './promoted';
 export { Side } from './side';
 export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 

@@ -11,7 +11,7 @@ import { resolveTarget, type Place, type Target } from './target';
 /** How two targets relate: the same thing, the same but for a source line, or different (in content of a table or not). */
 export type TargetMatch = 'same' | 'line' | 'table' | 'different';
 
-export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, units: ReadonlySet<string>): TargetMatch {
+export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, units: ReadonlySet<string>, depth = 0): TargetMatch {
   if (ta.type !== tb.type) return 'different';
   const sameDigests = sameDigest(ta.digest, tb.digest);
   if (ta.symbol !== 0 && tb.symbol !== 0) {
@@ -22,12 +22,13 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
     const elsewhere = kindA === Kind.UNDEFINED && kindB === Kind.UNDEFINED;
     if (elsewhere && !sameDigests) return ta.delta === tb.delta && PromotedNames.of(pairing, a, b).same(ta.symbol, tb.symbol) ? 'same' : 'different';
     if (sameDigests) return !tables || sameInner(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol)) ? 'same' : 'table';
-    return tables && ta.delta === tb.delta ? 'table' : 'different';
+    if (!tables || ta.delta !== tb.delta) return 'different';
+    return sameButHashes(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'table';
   }
   if (ta.text !== undefined && tb.text !== undefined) return sameDigests ? 'same' : differsInLine(ta.text, tb.text, units) ? 'line' : 'different';
   if (ta.symbol !== 0 || tb.symbol !== 0 || ta.place === undefined || tb.place === undefined) return sameDigests ? 'same' : 'different';
   if (sameDigests && sameInnerOfPlaces(pairing, a, b, ta.place, tb.place)) return 'same';
-  if (sameExtent(pairing, a, b, ta.place, tb.place)) return 'same';
+  if (sameExtent(pairing, a, b, ta.place, tb.place, depth)) return 'same';
   return a.table.sectionClass[ta.place.section]! & SectionClass.READONLY ? 'table' : 'different';
 }
 
@@ -84,12 +85,28 @@ function sameInnerOfPlaces(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Pl
   return !counts || sameInner(pairing, a, b, widest(a, pa), widest(b, pb));
 }
 
-function sameExtent(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place): boolean {
+function sameExtent(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place, depth: number): boolean {
   const extents = extentsOf(a, b, pa, pb);
   if (extents === undefined) return false;
   const [x, y] = extents;
   const digest = a.identity.ofRange(x.section, x.start, x.end);
-  return sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end)) && (!countsByContent(a, pa) || sameInner(pairing, a, b, x, y));
+  if (!sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end))) return countsByContent(a, pa) && countsByContent(b, pb) && sameButHashes(pairing, a, b, x, y, depth);
+  return !countsByContent(a, pa) || sameInner(pairing, a, b, x, y);
+}
+
+/** How far content that refers to content is followed: a table of tables of functions takes three. */
+const DEEPEST = 8;
+const NO_UNITS: ReadonlySet<string> = new Set();
+
+/** Whether two ranges of different digests differ in nothing but hashes of names that other partitions define. */
+function sameButHashes(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, depth: number): boolean {
+  if (depth >= DEEPEST || !PromotedNames.of(pairing, a, b).renamed) return false;
+  const bytes = ({ object }: Side, { section, start, end }: Range): Uint8Array => object.content(section).subarray(start, end);
+  if (x.end - x.start !== y.end - y.start || Buffer.compare(bytes(a, x), bytes(b, y)) !== 0) return false;
+  const ours = targetsIn(a, x);
+  const theirs = targetsIn(b, y);
+  return ours.length > 0 && ours.length === theirs.length
+    && ours.every(({ at, target }, i) => at === theirs[i]!.at && matchTargets(pairing, a, b, target, theirs[i]!.target, NO_UNITS, depth + 1) === 'same');
 }
 
 /** The bytes that two anonymous places have to agree in; undefined where they cannot be the same. */

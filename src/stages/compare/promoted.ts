@@ -1,7 +1,16 @@
 import { STB_LOCAL } from '../../elf';
+import { isCompilerConstant, isUncorrelatedStaticLocal } from '../../livepatch/symbol-rules';
 import type { Pairing } from '../correlate';
 import { Kind, Trait } from '../scan';
 import type { Side } from './side';
+
+/**
+ * Whether an equal base name is no sign of the same thing: compilers number strings and the initial values of arrays (`.str.3`,
+ * `__const.f.x`) anew in every build, and what such a name stands for may have changed while the name did not.
+ */
+export function isNumberedAnew(base: string): boolean {
+  return isCompilerConstant(base) || isUncorrelatedStaticLocal(base) || /\.\d+$/.test(base);
+}
 
 const PROMOTED = /^(.+)\.llvm\.(\d+)$/;
 
@@ -30,24 +39,34 @@ export class PromotedNames {
     return names;
   }
 
-  private constructor(pairing: Pairing, private readonly orig: Side, private readonly patched: Side) {
+  private constructor(private readonly pairing: Pairing, private readonly orig: Side, private readonly patched: Side) {
     const ours = promotedOf(orig);
     for (const symbol of ours) if (orig.table.kind[symbol] === Kind.UNDEFINED) this.byName.set(orig.name(symbol), symbol);
     this.hashes = pairing.unitHashes ?? learnHashes(soleHashes(orig, ours), soleHashes(patched, promotedOf(patched)));
     this.origins = new Map([...this.hashes].map(([from, to]) => [to, from]));
   }
 
+  /** Whether any unit has another hash than before. */
+  get renamed(): boolean {
+    for (const [from, to] of this.hashes) if (from !== to) return true;
+    return false;
+  }
+
   /** Whether two undefined symbols are one promoted name, under the hash of each build. */
   same(a: number, b: number): boolean {
     const ours = promotedName(this.orig.name(a));
     const theirs = promotedName(this.patched.name(b));
-    return ours !== undefined && theirs !== undefined && ours.base === theirs.base && this.hashes.get(ours.hash) === theirs.hash;
+    if (ours === undefined || theirs === undefined || this.hashes.get(ours.hash) !== theirs.hash) return false;
+    if (!isNumberedAnew(ours.base) && !isNumberedAnew(theirs.base)) return ours.base === theirs.base;
+    // Only the partition that defines it knows the text.
+    const content = this.pairing.constants?.get(this.orig.name(a));
+    return content !== undefined && content === this.pairing.constants?.get(this.patched.name(b));
   }
 
   /** What ORIG's build calls PATCHED's undefined `symbol`, and ORIG's own undefined symbol of that name (0: ORIG does not refer to it). */
   originOf(symbol: number): { name: string; symbol: number } | undefined {
     const promoted = promotedName(this.patched.name(symbol));
-    const hash = promoted === undefined ? undefined : this.origins.get(promoted.hash);
+    const hash = promoted === undefined || isNumberedAnew(promoted.base) ? undefined : this.origins.get(promoted.hash);
     if (promoted === undefined || hash === undefined) return undefined;
     const name = `${promoted.base}.llvm.${hash}`;
     return { name, symbol: this.byName.get(name) ?? 0 };
@@ -82,6 +101,7 @@ function soleHashes(side: Side, symbols: readonly number[]): Map<string, string>
   const found = new Map<string, string>();
   for (const symbol of symbols) {
     const { base, hash } = promotedName(side.name(symbol))!;
+    if (isNumberedAnew(base)) continue;
     found.set(base, (found.get(base) ?? hash) === hash ? hash : '');
   }
   return found;

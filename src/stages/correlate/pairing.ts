@@ -41,6 +41,8 @@ export class Pairing {
   soleUnit = false;
   /** PATCHED's `.llvm.` hash of each unit of ORIG, where other objects of the link tell them: see `PromotedNames`. */
   unitHashes: ReadonlyMap<string, string> | undefined;
+  /** Digests of promoted constants that other objects of both links define, by full name. */
+  constants: ReadonlyMap<string, string> | undefined;
 
   /** A fresh pairing, or one over the shared columns of another thread's (units then are of no use and left out). */
   constructor(readonly orig: ScanTable, readonly patched: ScanTable, shared?: { twin: SharedArrayBuffer; origin: SharedArrayBuffer; rule: SharedArrayBuffer }) {
