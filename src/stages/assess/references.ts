@@ -17,8 +17,8 @@ export interface Reference {
   branch: boolean;
 }
 
-/** All references from [start, end) of a section. Relocations of type NONE refer to nothing. */
-export function referencesFrom(side: Side, section: number, start: number, end: number): Reference[] {
+/** All references from [start, end) of a section, or those by relocations of `wanted` symbols. Relocations of type NONE refer to nothing. */
+export function referencesFrom(side: Side, section: number, start: number, end: number, wanted?: (symbol: number) => boolean): Reference[] {
   const { table, object, arch, identity } = side;
   const executable = (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
   const { words, at, stop } = identity.relas.select(section, start, end);
@@ -26,7 +26,7 @@ export function referencesFrom(side: Side, section: number, start: number, end: 
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET);
     const type = words[i + R_TYPE]!;
-    if (field < start || field >= end || type === arch.none) continue;
+    if (field < start || field >= end || type === arch.none || (wanted !== undefined && !wanted(words[i + R_SYM]!))) continue;
     const from = object.offset(section);
     const branch = executable && arch.isBranch(object.bytes, from, from + field, type);
     found.push({ ...reached(side, section, words, i), at: field - start, branch });
@@ -76,12 +76,21 @@ export interface User {
 export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, User[]> {
   const { table, object } = side;
   const users = new Map<number, User[]>();
+  const sections = new Set(Array.from(targets, (target) => table.section[target]!));
+  // A kernel has 1.5 million relas, and hardly any may reach a target; the others must not become an object each.
+  const mayReach = (symbol: number): boolean => {
+    if (symbol >= table.symbols) return true;
+    const kind = table.kind[symbol]!;
+    if (kind !== Kind.PLACE && kind !== Kind.STRING) return targets.has(table.canonical[symbol]!);
+    const place = table.section[symbol]!;
+    return sections.has(place) || (place < table.sections && (table.sectionClass[place]! & SectionClass.TOC) !== 0);
+  };
   for (let relaSection = 1; relaSection < table.sections; relaSection++) {
     if (object.type(relaSection) !== SHT_RELA) continue;
     const section = object.info(relaSection);
     const bits = table.sectionClass[section]!;
     if ((bits & SectionClass.ALLOC) === 0 || (bits & (SectionClass.DERIVED | SectionClass.SPECIAL)) !== 0) continue;
-    for (const { symbol, at, branch } of referencesFrom(side, section, 0, object.size(section))) {
+    for (const { symbol, at, branch } of referencesFrom(side, section, 0, object.size(section), mayReach)) {
       if (symbol === 0 || !targets.has(symbol)) continue;
       const list = users.get(symbol) ?? [];
       list.push({ symbol: side.identity.coverAt(section, at), section, branch });
