@@ -1,5 +1,5 @@
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS, STB_GLOBAL, STT_NOTYPE, STT_SECTION } from '../../elf';
-import { OutputSection, type KlpSymbol, type OutputSymbol } from '../object';
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS, STB_GLOBAL, STT_NOTYPE } from '../../elf';
+import { OutputSection, OutputSymbols, type KlpSymbol, type OutputSymbol } from '../object';
 
 /** A relocation for the livepatch core; `object` is whose loading it waits for. */
 export interface ImageKlpRela {
@@ -14,12 +14,10 @@ export interface ImageKlpRela {
 const GLOBAL_NOTYPE = (STB_GLOBAL << 4) | STT_NOTYPE;
 
 /** The module while it is put together: sections under their final names, one symbol table. */
-export class ModuleImage {
+export class ModuleImage extends OutputSymbols {
   readonly sections: OutputSection[] = [];
-  readonly symbols: OutputSymbol[] = [];
   readonly klpRelas: ImageKlpRela[] = [];
   private readonly byName = new Map<string, OutputSection>();
-  private readonly sectionSymbols = new Map<OutputSection, OutputSymbol>();
   private readonly imports = new Map<string, OutputSymbol>();
 
   /** The section of this name; made, in memory for what `flags` say, at the first call. */
@@ -49,20 +47,6 @@ export class ModuleImage {
   /** A table of `size`-byte entries about code. */
   table(name: string, size: number): OutputSection {
     return this.section(name, SHF_ALLOC, { entsize: size });
-  }
-
-  define(symbol: OutputSymbol): OutputSymbol {
-    this.symbols.push(symbol);
-    return symbol;
-  }
-
-  sectionSymbol(section: OutputSection): OutputSymbol {
-    let symbol = this.sectionSymbols.get(section);
-    if (symbol === undefined) {
-      symbol = this.define({ name: '', info: STT_SECTION, section, value: 0, size: 0 });
-      this.sectionSymbols.set(section, symbol);
-    }
-    return symbol;
   }
 
   /** The undefined symbol of this name; weak only while everybody who asks for it can do without. */

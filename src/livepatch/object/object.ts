@@ -1,5 +1,5 @@
-import { STT_SECTION } from '../../elf';
 import { OutputSection, type SectionAttributes } from './section';
+import { OutputSymbols } from './symbols';
 import type { Callback, KlpFunc, KlpRela, KlpSymbol, OutputSymbol } from './symbol';
 
 /** What ORIG says about the kernel it was built for, as far as a module for it must know. */
@@ -34,9 +34,8 @@ export interface Provenance {
  * What goes into a livepatch for one patched object (vmlinux or one module), before it is a file. Made by the stage
  * extract; written as an object for klp-build, or together with others as a module.
  */
-export class LivepatchObject {
+export class LivepatchObject extends OutputSymbols {
   readonly sections: OutputSection[] = [];
-  readonly symbols: OutputSymbol[] = [];
   readonly klpRelas: KlpRela[] = [];
   readonly funcs: KlpFunc[] = [];
   /** Functions to call around patching, by the symbol that holds their code. */
@@ -45,12 +44,13 @@ export class LivepatchObject {
   readonly importNs: string[] = [];
   private readonly byName = new Map<string, OutputSection>();
   private readonly undefinedByName = new Map<string, OutputSymbol>();
-  private readonly sectionSymbols = new Map<OutputSection, OutputSymbol>();
   private readonly absolutes = new Map<string, OutputSymbol>();
   private readonly klpSymbols = new Map<string, KlpSymbol>();
 
   /** `name` is `vmlinux` or a module's run-time name; `machine` is ELF's e_machine. */
-  constructor(readonly name: string, readonly machine: number, readonly facts: PlatformFacts, readonly provenance: Provenance) {}
+  constructor(readonly name: string, readonly machine: number, readonly facts: PlatformFacts, readonly provenance: Provenance) {
+    super();
+  }
 
   /** The section of this name, made at the first call. Sections of one name but other attributes are kept apart. */
   section(attributes: SectionAttributes): OutputSection {
@@ -62,22 +62,6 @@ export class LivepatchObject {
       this.sections.push(section);
     }
     return section;
-  }
-
-  /** Adds a symbol. */
-  define(symbol: OutputSymbol): OutputSymbol {
-    this.symbols.push(symbol);
-    return symbol;
-  }
-
-  /** The symbol that stands for a section's start, made at the first call: what strings and other nameless data are referred to by. */
-  sectionSymbol(section: OutputSection): OutputSymbol {
-    let symbol = this.sectionSymbols.get(section);
-    if (symbol === undefined) {
-      symbol = this.define({ name: '', info: STT_SECTION, section, value: 0, size: 0 });
-      this.sectionSymbols.set(section, symbol);
-    }
-    return symbol;
   }
 
   /** The undefined symbol of this name, made at the first call. */
