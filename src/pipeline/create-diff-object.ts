@@ -8,14 +8,12 @@ import { ElfObject } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { Messages, ParentExports, ParentSymbols, writeKpatchObject } from '../livepatch/kpatch';
 import { assess, tellProfiles } from '../stages/assess';
-import { Side, candidates, comparePairs, namesakesLeft, type Verdict } from '../stages/compare';
-import { usersOf } from '../stages/assess/references';
-import { correlate, type Correlation } from '../stages/correlate';
+import type { Side } from '../stages/compare';
+import { correlate } from '../stages/correlate';
+import { compareInline, scanInline } from '../stages/inline';
 import {
   FtraceSites, changedConstants, extractKpatch, newGlobalsOf, raiseParents, readMarkers, reportedFunctions, tellMarkers, tellNewStatic, untraceable, verdictsThatCount,
 } from '../stages/kpatch';
-import { digestShard, digestSpecials, readTable } from '../stages/scan';
-import type { UnknownEntrySize } from '../stages/scan/entries';
 import { checkOutput } from './files';
 import { ownStructSizes } from './own-struct-sizes';
 
@@ -59,13 +57,13 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
 
   // What is in each object?
   const sizes = { ...ownStructSizes(patched, request.structSizes), ...request.structSizes };
-  const [a, b] = [scan(orig, sizes), scan(patched, sizes)];
+  const [a, b] = [scanInline(orig, sizes), scanInline(patched, sizes)];
 
   // Which symbol is which, and what changed?
-  const correlation = correlate({ table: a.side.table, uses: a.uses }, { table: b.side.table, uses: b.uses });
+  const correlation = correlate(a, b);
   const { pairing, unpaired } = correlation;
   tellNewStatic(b.side, unpaired.patched, messages);
-  const { verdicts, lineOnly } = compare(correlation, a.side, b.side);
+  const { verdicts, lineOnly } = compareInline(correlation, a.side, b.side);
 
   // What did the patch's author say about it?
   const markers = readMarkers(b.side, parentName);
@@ -106,31 +104,6 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   if (diagnostics.some(({ severity }) => severity === 'refusal')) return { exit: exitOf(diagnostics), diagnostics: all };
   await writeAtomically(request.output, writeKpatchObject(kpatch).chunks());
   return { exit: 0, diagnostics: all };
-}
-
-interface Scanned {
-  side: Side;
-  uses: Uint32Array;
-  unknown: UnknownEntrySize[];
-  traceKnown: boolean;
-}
-
-function scan(object: ElfObject, sizes: Record<string, number>): Scanned {
-  const table = readTable(object);
-  const digested = digestShard(object, table, 0, table.symbols);
-  const { uses: special, unknown, traceKnown } = digestSpecials(object, table, sizes);
-  const uses = new Uint32Array(digested.length + special.length);
-  uses.set(digested);
-  uses.set(special, digested.length);
-  return { side: new Side(object, table, sizes), uses, unknown, traceKnown };
-}
-
-function compare(correlation: Correlation, orig: Side, patched: Side): { verdicts: Verdict[]; lineOnly: number[] } {
-  // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
-  const namesakes = namesakesLeft(correlation);
-  const users = namesakes.size === 0 ? [] : [...usersOf(orig, namesakes).values()].flat().map(({ symbol }) => symbol);
-  const { pairs, lineOnly } = candidates(correlation, new Set(users));
-  return { verdicts: comparePairs(correlation.pairing, orig, patched, pairs), lineOnly };
 }
 
 /** Opens both. Objects of different make cannot be compared. */

@@ -1,9 +1,10 @@
 import type { ElfObject } from '../elf';
 import { assess, type Assessment } from './assess';
 import { usersOf } from './assess/references';
-import { Side, candidates, comparePairs, namesakesLeft } from './compare';
+import { Side, candidates, comparePairs, namesakesLeft, type Verdict } from './compare';
 import { correlate, type Correlation } from './correlate';
-import { digestShard, digestSpecials, readTable } from './scan';
+import { digestShard, digestSpecials, readTable, type ScanTable } from './scan';
+import type { UnknownEntrySize } from './scan/entries';
 import type { StructSizes } from './scan/entry-size';
 
 export interface InlineOptions {
@@ -27,23 +28,43 @@ export interface InlineDiff {
 
 /** Runs scan to assess on one thread: for compilation units, which take milliseconds. @throws KlpflowError for malformed objects */
 export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, structSizes = {}, traceable, unitHashes, constants }: InlineOptions): InlineDiff {
-  const scanned = [orig, patched].map((object) => {
-    const table = readTable(object);
-    const digests = digestShard(object, table, 0, table.symbols);
-    const specials = digestSpecials(object, table, structSizes);
-    return { ...specials, table, uses: Uint32Array.from([...digests, ...specials.uses]), side: new Side(object, table, structSizes) };
-  });
-  const [a, b] = [scanned[0]!, scanned[1]!];
+  const [a, b] = [scanInline(orig, structSizes), scanInline(patched, structSizes)];
   const correlation = correlate(a, b);
-  const namesakes = namesakesLeft(correlation);
-  const suspects = namesakes.size === 0 ? [] : [...usersOf(a.side, namesakes).values()].flat().map(({ symbol }) => symbol).filter((symbol) => symbol !== 0);
-  const { pairs, lineOnly } = candidates(correlation, new Set(suspects));
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
   pairing.unitHashes = unitHashes;
   pairing.constants = constants;
-  const verdicts = comparePairs(pairing, a.side, b.side, pairs);
+  const { verdicts, lineOnly } = compareInline(correlation, a.side, b.side);
   const assessment = assess({
     pairing, ambiguous, contradicted, unpaired, lineOnly, verdicts, objectName, traceable, orig: a.side, patched: b.side, traceKnown: a.traceKnown, unknownSizes: b.unknown,
   });
   return { orig: a.side, patched: b.side, correlation, assessment };
+}
+
+/** One object with all its digests: what correlate and compare take. */
+export interface ScannedInline {
+  table: ScanTable;
+  side: Side;
+  uses: Uint32Array;
+  unknown: UnknownEntrySize[];
+  traceKnown: boolean;
+}
+
+/** Runs scan on one object. @throws KlpflowError for a malformed one */
+export function scanInline(object: ElfObject, structSizes: StructSizes): ScannedInline {
+  const table = readTable(object);
+  const digested = digestShard(object, table, 0, table.symbols);
+  const { uses: special, unknown, traceKnown } = digestSpecials(object, table, structSizes);
+  const uses = new Uint32Array(digested.length + special.length);
+  uses.set(digested);
+  uses.set(special, digested.length);
+  return { table, side: new Side(object, table, structSizes), uses, unknown, traceKnown };
+}
+
+/** Runs compare on all pairs that digests do not prove equal. */
+export function compareInline(correlation: Correlation, orig: Side, patched: Side): { verdicts: Verdict[]; lineOnly: number[] } {
+  // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
+  const namesakes = namesakesLeft(correlation);
+  const users = namesakes.size === 0 ? [] : [...usersOf(orig, namesakes).values()].flat().map(({ symbol }) => symbol);
+  const { pairs, lineOnly } = candidates(correlation, new Set(users));
+  return { verdicts: comparePairs(correlation.pairing, orig, patched, pairs), lineOnly };
 }
