@@ -243,7 +243,7 @@ function read<T>(input: Input, reader: (path: string) => T): T {
   try {
     return reader(input.path);
   } catch (cause) {
-    throw cause instanceof KlpflowError ? cause : fileError(input.path, cause, 'read');
+    throw fileError(input.path, cause, 'read');
   }
 }
 

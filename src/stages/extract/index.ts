@@ -6,8 +6,7 @@
  * (new data, strings, constants, static locals of macros) is copied, too, with its own references. Entries of special sections
  * come along with the code they describe, and bring what they name. Nothing else is copied: the result is what is reached.
  */
-import { CALLBACKS } from '../../livepatch/object';
-import { LivepatchObject } from '../../livepatch/object';
+import { CALLBACKS, LivepatchObject } from '../../livepatch/object';
 import type { Side } from '../compare';
 import { namesOf } from '../correlate';
 import type { Clones } from './clones';
