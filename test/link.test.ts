@@ -6,7 +6,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { KlpflowError } from '../src/diagnostics';
 import { ElfObject, MappedFile } from '../src/elf';
 import { link, type LinkResult } from '../src/index';
 import { platformFacts } from '../src/livepatch/facts';
@@ -14,10 +13,10 @@ import { readKlpObject, writeKlpObject } from '../src/livepatch/klp';
 import { readTemplate, writeModule } from '../src/livepatch/ko';
 import { CORPUS, KERNELS, pairsOf, skipWithout, unavailable, unpack, type Kernel } from './support/corpus';
 import { ModuleFile } from './support/module-file';
-import { mutate } from './support/mutate';
 import { PatchedObject } from './support/patched-object';
 import { readelf, readelfComplaints } from './support/readelf';
 import { errorOf, running } from './support/run-klpflow';
+import { survive } from './support/survive';
 import { OPTIONS, SYMVERS, TARGET, bytesOf, templateOf } from './support/target-kernel';
 import { tempFolder } from './support/temp-folder';
 
@@ -209,22 +208,6 @@ describe('the command', () => {
 });
 
 describe('damaged files', () => {
-  /** Runs `action` on mutants of a file; each must give a result or a typed error. @returns how many gave which */
-  function survive(original: Buffer, count: number, action: (object: ElfObject) => void): { results: number; errors: number } {
-    const outcomes = { results: 0, errors: 0 };
-    for (let seed = 0; seed < count; seed++) {
-      const { bytes, done } = mutate(original, seed);
-      try {
-        action(new ElfObject(MappedFile.ofBytes(new Uint8Array(bytes), 'mutant')));
-        outcomes.results++;
-      } catch (error) {
-        expect(error, `seed ${seed}: ${done.join('; ')}: ${(error as Error).stack}`).toBeInstanceOf(KlpflowError);
-        outcomes.errors++;
-      }
-    }
-    return outcomes;
-  }
-
   test('a damaged object ends in a typed error, in a refusal or in a module that readelf reads', async () => {
     const patched = new PatchedObject();
     patched.replace('one');
