@@ -76,6 +76,8 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
       object.malformed(relaOffset(relaSection!, index!), `a rela applies to offset ${offset} of section ${section}, which has ${object.size(section!)} bytes`),
     relaSymbol: (relaSection, index, symbol) => object.malformed(relaOffset(relaSection!, index!), `a rela names symbol ${symbol! >>> 0} of ${table.symbols}`),
     endless: (section, most) => object.malformed(object.offset(section!), `read-only data of section ${section} refers to itself, more than ${most} times over`),
+    overlapping: (section, symbol, most) =>
+      object.malformed(symbolOffset(symbol!), `symbols of section ${section} up to ${symbol} (${object.symbolName(symbol!)}) lie over each other: together they and their relas are more than ${most} times the file`),
     readOutside(offset) {
       throw new RangeError(`${object.path}: a read at offset ${offset} of ${bytes.length}`);
     },

@@ -17,6 +17,7 @@ export interface Code {
   startCovers(from: number, to: number): void;
   placeCovers(from: number, to: number): void;
   orderCovers(from: number, to: number): void;
+  checkOverlaps(from: number, to: number): void;
   markAmbiguous(from: number, to: number): void;
   clearSlots(): void;
   deriveSymbols(from: number, to: number): void;

@@ -31,6 +31,7 @@ export function readTable(object: ElfObject): ScanTable {
   inSlices(0, sections, code.startCovers);
   inSlices(1, symbols, code.placeCovers);
   inSlices(1, sections, code.orderCovers);
+  inSlices(1, sections, code.checkOverlaps);
   inSlices(1, symbols, code.markAmbiguous);
   code.clearSlots();
   deriveColumns(object, table);

@@ -81,9 +81,9 @@ function layout({ symbols: n, sections: m }: Shape) {
     return place;
   };
   const columns = {
-    value: column(8, n), size: column(8, n), coverEnd: column(8, n), digest: column(4, n * 4), reference: column(4, n * 4), special: column(4, n * 2),
+    value: column(8, n), size: column(8, n), digest: column(4, n * 4), reference: column(4, n * 4), special: column(4, n * 2),
     hash: column(4, n * 2), name: column(4, n), section: column(4, n), file: column(4, n), canonical: column(4, n), suffix: column(4, n), traits: column(4, n),
-    lines: column(4, n), covers: column(4, n), listed: column(4, n), nameLength: column(2, n), info: column(1, n), kind: column(1, n),
+    lines: column(4, n), covers: column(4, n), around: column(4, n), listed: column(4, n), nameLength: column(2, n), info: column(1, n), kind: column(1, n),
     sectionClass: column(4, m), relaSection: column(4, m), coverStart: column(4, m + 1), sole: column(4, m), roles: column(4, m), sectionSpecial: column(1, m), counts: column(4, 4),
   };
   return { columns, bytes };
@@ -141,7 +141,6 @@ export class ScanTable {
   /** covers[coverStart[s] .. coverStart[s + 1]) are the sized symbols of section s by (value, size). */ readonly coverStart: Uint32Array;
   readonly covers: Uint32Array;
   /** The object that a section consists of, canonical; 0 for others. Derived. */ readonly sole: Uint32Array;
-  /** Running maximum of the covers' ends within a section: where a backward search may stop. */ readonly coverEnd: Float64Array;
 
   /** Lays the columns over `memory`, or over fresh zeroed memory. */
   constructor(readonly shape: Shape, memory?: SharedMemory) {
@@ -151,7 +150,6 @@ export class ScanTable {
     this.places = Object.entries(at).map(([name, [offset]]) => [name, offset]);
     this.value = new Float64Array(buffer, ...at.value);
     this.size = new Float64Array(buffer, ...at.size);
-    this.coverEnd = new Float64Array(buffer, ...at.coverEnd);
     this.digest = new Int32Array(buffer, ...at.digest);
     this.reference = new Uint32Array(buffer, ...at.reference);
     this.special = new Int32Array(buffer, ...at.special);

@@ -8,7 +8,6 @@ export let sections: u32 = 0;
 
 export let value: usize = 0;
 export let size: usize = 0;
-export let coverEnd: usize = 0;
 export let digest: usize = 0;
 export let reference: usize = 0;
 export let special: usize = 0;
@@ -21,6 +20,7 @@ export let suffix: usize = 0;
 export let traits: usize = 0;
 export let lines: usize = 0;
 export let covers: usize = 0;
+export let around: usize = 0;
 export let listed: usize = 0;
 export let nameLength: usize = 0;
 export let info: usize = 0;
@@ -109,11 +109,11 @@ export function cover(index: u32): u32 {
   return load<u32>(symbolCell(covers, index, 2));
 }
 
-/** Where the covers up to number `index` of its section end. */
+/** 1 + the number of the cover around number `index`, 0 for none. */
 // @ts-ignore: decorator
 @inline
-export function endOfCovers(index: u32): i64 {
-  return <i64>load<f64>(symbolCell(coverEnd, index, 3));
+export function aroundCover(index: u32): u32 {
+  return load<u32>(symbolCell(around, index, 2));
 }
 
 // @ts-ignore: decorator

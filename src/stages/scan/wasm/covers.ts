@@ -1,5 +1,5 @@
 /** Which symbol covers a place. */
-import { canonicalOf, cover, endOfCovers, firstCover, lastCover, sizeOf, soleOf, startOf } from './columns';
+import { aroundCover, canonicalOf, cover, firstCover, lastCover, sizeOf, soleOf, startOf } from './columns';
 
 /** The smallest sized symbol of `section` that covers `offset`, canonical; 0 if none. */
 export function coverAt(section: u32, offset: i64): u32 {
@@ -12,9 +12,17 @@ export function coverAt(section: u32, offset: i64): u32 {
     else high = middle;
   }
   let best: u32 = 0;
-  for (let i = low; i > from && endOfCovers(i - 1) > offset; i--) {
+  for (let i = low; i > from; ) {
     const symbol = cover(i - 1);
-    if (startOf(symbol) + sizeOf(symbol) > offset && (best == 0 || sizeOf(symbol) < sizeOf(best))) best = symbol;
+    // What begins before it and still reaches the offset is larger.
+    if (best != 0 && offset - startOf(symbol) >= sizeOf(best)) break;
+    if (startOf(symbol) + sizeOf(symbol) > offset) {
+      if (best == 0 || sizeOf(symbol) < sizeOf(best)) best = symbol;
+      i--;
+    } else {
+      // Those between end no later: one function around 100,000 labels must not be found by way of them all.
+      i = aroundCover(i - 1);
+    }
   }
   return best == 0 ? 0 : canonicalOf(best);
 }

@@ -1,6 +1,6 @@
 /** The columns that follow from the others and are not recorded. */
 import {
-  canonicalOf, classOf, counts, cover, coverEnd, firstCover, highHash, info, kindOf, lastCover, listed, lowHash, reference, roles, sectionCell, sectionSpecial, sizeOf, sole, startOf,
+  around, aroundCover, canonicalOf, classOf, counts, cover, firstCover, highHash, info, kindOf, lastCover, listed, lowHash, reference, roles, sectionCell, sectionSpecial, sizeOf, sole, startOf,
   symbolCell, traitsOf,
 } from './columns';
 import { sectionSize } from './file';
@@ -28,7 +28,7 @@ export function deriveSymbols(from: u32, to: u32): void {
   store<u32>(counts, cold, 8);
 }
 
-/** Fills `roles`, `coverEnd` and `sole`. */
+/** Fills `roles`, `around` and `sole`. */
 export function deriveSections(first: u32, last: u32): void {
   let found = load<u32>(counts, 4);
   for (let section = first; section < last; section++) {
@@ -36,9 +36,11 @@ export function deriveSections(first: u32, last: u32): void {
     const to = lastCover(section);
     let end: i64 = 0;
     for (let i = from; i < to; i++) {
-      const symbol = cover(i);
-      end = max(end, startOf(symbol) + sizeOf(symbol));
-      store<f64>(symbolCell(coverEnd, i, 3), <f64>end);
+      const stop = endOf(i);
+      let before = i;
+      while (before > from && endOf(before - 1) <= stop) before = aroundCover(before - 1);
+      store<u32>(symbolCell(around, i, 2), before > from ? before : 0);
+      end = max(end, stop);
     }
     if (from != to) store<u32>(sectionCell(sole, section, 2), soleObject(section, from, to, end));
     if (load<u8>(sectionCell(sectionSpecial, section, 0)) != 0 || (classOf(section) & CLASS_RECORD) != 0) {
@@ -47,6 +49,11 @@ export function deriveSections(first: u32, last: u32): void {
     }
   }
   store<u32>(counts, found, 4);
+}
+
+function endOf(index: u32): i64 {
+  const symbol = cover(index);
+  return startOf(symbol) + sizeOf(symbol);
 }
 
 /**

@@ -32,6 +32,7 @@ export declare function symbolExtent(symbol: u32, section: u32, end: f64): void;
 export declare function relaOutside(relaSection: u32, index: u32, offset: f64, section: u32): void;
 export declare function relaSymbol(relaSection: u32, index: u32, symbol: u32): void;
 export declare function endless(section: u32, most: u32): void;
+export declare function overlapping(section: u32, symbol: u32, most: u32): void;
 export declare function nameOutside(section: u32): void;
 /** A read outside of the file: a bug here, never the file's fault. */
 export declare function readOutside(offset: f64): void;

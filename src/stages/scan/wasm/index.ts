@@ -39,6 +39,7 @@ export { annotatedSize, fits } from './entry-size';
 export { classifySections } from './sections';
 export { readSymbols } from './symbols';
 export { countCovers, orderCovers, placeCovers, startCovers } from './order';
+export { again, checkOverlaps } from './overlaps';
 export { clearSlots, markAmbiguous } from './ambiguity';
 export { deriveSections, deriveSymbols } from './derive';
 
