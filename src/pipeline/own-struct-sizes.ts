@@ -1,4 +1,4 @@
-import type { ElfObject } from '../elf';
+import { SHF_EXECINSTR, SHT_RELA, type ElfObject } from '../elf';
 import { structSizes } from '../livepatch/btf';
 import { dwarfStructSizes } from '../livepatch/dwarf';
 import { SPECIAL_SECTIONS } from '../livepatch/special-sections';
@@ -10,6 +10,8 @@ export function ownStructSizes(object: ElfObject, known: Readonly<Record<string,
   let btf = 0;
   let dwarf = 0;
   for (let section = 1; section < object.sectionCount; section++) {
+    // Of a kernel's 200,000 sections nearly all are code or relocations.
+    if (object.type(section) === SHT_RELA || (object.sectionFlags(section) & SHF_EXECINSTR) !== 0) continue;
     const name = object.name(section);
     const struct = structs.get(name);
     if (struct !== undefined && known[struct] === undefined) wanted.add(struct);

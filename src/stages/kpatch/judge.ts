@@ -10,7 +10,7 @@ import { referencesIn } from '../extract/resolve';
 import { Trait } from '../scan';
 import type { FtraceSites } from './ftrace-sites';
 import type { Markers } from './markers';
-import { relasOf } from './side-relas';
+import { refersTo } from './side-relas';
 
 /** A function that the report names: its symbol of PATCHED, and the name that the running kernel has for it. */
 export interface ReportedFunction {
@@ -134,9 +134,8 @@ export function tellNewStatic(patched: Side, unpaired: readonly number[], messag
   if (fresh.size === 0) return;
   const homes = new Set([...fresh].map((symbol) => table.section[symbol]!));
   for (let section = 1; section < table.sections; section++) {
-    if (table.relaSection[section] === 0 || patched.object.name(section).startsWith('.debug_')) continue;
     // Compilers name a local by its section: only a closer look tells which one is meant.
-    if (!relasOf(patched, section).some(({ section: target }) => homes.has(target))) continue;
+    if (table.relaSection[section] === 0 || !refersTo(patched, section, homes) || patched.object.name(section).startsWith('.debug_')) continue;
     const found = referencesIn(patched, { section, start: 0, end: patched.object.size(section) }).find((reference) => reference.kind === 'symbol' && fresh.has(reference.symbol));
     if (found?.kind !== 'symbol') continue;
     const user = patched.identity.objectAt(section, found.field);

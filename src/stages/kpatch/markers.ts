@@ -78,10 +78,9 @@ function functionsOf(patched: Side, marker: string): number[] {
 }
 
 function callbackRecords(patched: Side): CallbackRecord[] {
-  const { table, object, identity } = patched;
+  const { table, identity } = patched;
   const records: CallbackRecord[] = [];
-  for (let section = 1; section < table.sections; section++) {
-    if (table.relaSection[section] === 0 || !CALLBACK_SECTIONS.includes(object.name(section))) continue;
+  for (const section of CALLBACK_SECTIONS.flatMap((name) => sectionsNamed(patched, name)).sort((a, b) => a - b)) {
     const target = relasOf(patched, section).find(({ offset }) => offset % CALLBACK.entsize === CALLBACK.function);
     if (target === undefined) continue;
     const symbol = table.has(target.symbol, Trait.FUNC) ? table.canonical[target.symbol]! : target.section === 0 ? 0 : identity.objectAt(target.section, target.place);

@@ -29,9 +29,26 @@ export function relasOf({ object, table }: Side, section: number): TableRela[] {
   return relas;
 }
 
-/** Sections of one name, in file order. */
+/** Whether a relocation of a section names a place in one of `targets`. */
+export function refersTo({ object, table }: Side, section: number, targets: ReadonlySet<number>): boolean {
+  const words = object.relas(table.relaSection[section]!);
+  for (let at = R_SYM; at < words.length; at += RELA_WORDS) {
+    const symbol = words[at]!;
+    if (symbol < table.symbols && targets.has(table.section[symbol]!)) return true;
+  }
+  return false;
+}
+
+/** Sections of one name, in file order. Compared as bytes: a kernel has 200,000 names, and few are asked for. */
 export function sectionsNamed({ object, table }: Side, name: string): number[] {
+  const { bytes } = object;
+  const wanted = Buffer.from(`${name}\0`, 'utf8');
   const found: number[] = [];
-  for (let section = 1; section < table.sections; section++) if (object.name(section) === name) found.push(section);
+  for (let section = 1; section < table.sections; section++) {
+    const start = object.nameOffset(section);
+    let at = 0;
+    while (at < wanted.length && bytes[start + at] === wanted[at]) at++;
+    if (at === wanted.length) found.push(section);
+  }
   return found;
 }
