@@ -11,7 +11,10 @@ export interface ScaleRun {
   seconds: number;
   cpuSeconds: number;
   peakAnonBytes: number;
+  mainCpuSeconds: number;
   stages: Array<{ name: string; seconds: number; cpuSeconds: number }>;
+  /** Reading of tables and digests, all tasks that run side by side: their CPU time, and wall time from the first one's start to the last one's end. */
+  parallel: { cpuSeconds: number; seconds: number };
   /** What writing the pair took. */
   written: { seconds: number; cpuSeconds: number; peakAnonBytes: number };
 }
@@ -25,18 +28,36 @@ export function runsTable(runs: readonly ScaleRun[]): string {
 }
 
 /**
- * What each stage took by symbols and by relocations: equal numbers in a column mean linear growth. A stage tells how long its threads
- * were busy, which is CPU time only where they have a core to themselves; the last column is the process's CPU time.
+ * CPU time of each stage's tasks by symbols and by relocations: equal numbers in a column mean linear growth. Correlation runs on the main
+ * thread, whose column has all else that it does, too; the last one is the process with V8's own threads.
  */
 export function growthTable(runs: readonly ScaleRun[]): string {
   const stages = [...new Set(runs.flatMap((run) => run.stages.map(({ name }) => name)))];
   const rows = runs.flatMap((run) => {
-    const of = (count: number): string[] => stages.map((name) => ((run.stages.find((stage) => stage.name === name)?.cpuSeconds ?? 0) / (count / 1e6)).toFixed(3));
+    const cells = (count: number): string[] => {
+      const cpu = [...stages.map((name) => run.stages.find((stage) => stage.name === name)?.cpuSeconds ?? 0), run.mainCpuSeconds, run.cpuSeconds];
+      return cpu.map((seconds) => (seconds / (count / 1e6)).toFixed(3));
+    };
     const label = `${run.name}, ${run.workers} worker${run.workers === 1 ? '' : 's'}`;
-    const total = (count: number): string => (run.cpuSeconds / (count / 1e6)).toFixed(3);
-    return [[label, 'symbols', ...of(run.symbols), total(run.symbols)], [label, 'relas', ...of(run.relas), total(run.relas)]];
+    return [[label, 'symbols', ...cells(run.symbols)], [label, 'relas', ...cells(run.relas)]];
   });
-  return table(['pair', 'per million', ...stages, 'cpu of all'], rows);
+  return table(['pair', 'per million', ...stages, 'main thread', 'all'], rows);
+}
+
+/** What two workers gain of the stages that run in parallel: CPU seconds of a run with one / (2 x wall seconds of a run with two), medians. */
+export function scalingTable(runs: readonly ScaleRun[]): string {
+  const rows = [...new Set(runs.map(({ name }) => name))].flatMap((name) => {
+    const figure = (workers: number, of: 'cpuSeconds' | 'seconds'): number => median(runs.filter((run) => run.name === name && run.workers === workers).map(({ parallel }) => parallel[of]));
+    const [cpu, wall] = [figure(1, 'cpuSeconds'), figure(2, 'seconds')];
+    const main = median(runs.filter((run) => run.name === name && run.workers === 2).map((run) => run.mainCpuSeconds / run.cpuSeconds));
+    return Number.isNaN(cpu + wall) ? [] : [[name, cpu.toFixed(2), wall.toFixed(2), `${((cpu / (2 * wall)) * 100).toFixed(0)} %`, `${(main * 100).toFixed(0)} %`]];
+  });
+  return table(['pair', 'cpu s with 1', 'wall s with 2', 'scaling', 'main thread of all'], rows);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 function millions(count: number): string {

@@ -2,14 +2,14 @@
  * `npm run test:scale`: huge synthetic pairs, each compared from scratch with one worker and with two, every answer graded
  * against what was put in. Exit code 0 only if all are right. A table says what a million symbols and a million relocations cost.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { grade, type Answer, type Manifest } from '../src/synth';
 import { measure } from './measure';
 import { CASES, DEFAULT_CASES, type ScaleCase } from './scale-cases';
-import { growthTable, runsTable, type ScaleRun } from './scale-table';
+import { growthTable, runsTable, scalingTable, type ScaleRun } from './scale-table';
 
 /** The command line beside this file in dist/. */
 const MAIN = join(__dirname, 'main.js');
@@ -51,7 +51,7 @@ async function main(): Promise<number> {
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-  console.log(`\n${runsTable(runs)}\n\nbusy seconds of each stage's threads, and CPU seconds of all, for each million symbols and each million relocations of both objects\n${growthTable(runs)}`);
+  console.log(`\n${runsTable(runs)}\n\nCPU seconds for each million symbols and each million relocations of both objects\n${growthTable(runs)}\n\nscan and digest alone\n${scalingTable(runs)}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ schema: 'klpflow/scale@1', runs }, null, 2)}\n`);
   console.log(wrong === 0 ? 'all answers are right' : `${wrong} answers are wrong`);
   return wrong === 0 ? 0 : 1;
@@ -71,18 +71,19 @@ async function runCase({ name, flags, gigabytes }: ScaleCase, folder: string, wo
     let wrong = 0;
     for (const count of workers) {
       for (let time = 0; time < times; time++) {
-        const run = join(folder, 'run');
-        const asked = await measure([process.execPath, MAIN, 'diff', join(folder, 'orig.o'), join(folder, 'patched.o'), '--run-dir', run, '--workers', String(count), '--json', '--progress', 'none']);
+        const [run, trace] = [join(folder, 'run'), join(folder, 'trace.json')];
+        rmSync(trace, { force: true });
+        const asked = await measure([process.execPath, MAIN, 'diff', join(folder, 'orig.o'), join(folder, 'patched.o'), '--run-dir', run, '--workers', String(count), '--json', '--progress', 'none', '--trace-out', trace]);
         rmSync(run, { recursive: true, force: true });
         if (!asked.stdout.startsWith('{')) throw new Error(`${name}: diff ended with ${asked.exitCode ?? 'a signal'}: ${asked.stderr}`);
-        const answer = JSON.parse(asked.stdout) as Answer & { run?: { stages: ScaleRun['stages'] } };
+        const answer = JSON.parse(asked.stdout) as Answer & { run?: Pick<ScaleRun, 'stages' | 'mainCpuSeconds'> };
         const complaints = answer.objects === undefined ? [`no result: ${answer.diagnostics.map(({ message }) => message).join('; ')}`] : grade(manifest, answer);
         for (const complaint of complaints.slice(0, 20)) console.log(`  WRONG  ${complaint}`);
         wrong += complaints.length === 0 ? 0 : 1;
         const both = manifest.patched;
         runs.push({
           name, workers: count, bytes: bytes + both.bytes, symbols: symbols + both.symbols, relas: relas + both.relas, right: complaints.length === 0,
-          seconds: asked.seconds, cpuSeconds: asked.userSeconds + asked.systemSeconds, peakAnonBytes: asked.peakAnonBytes, stages: answer.run?.stages ?? [],
+          seconds: asked.seconds, cpuSeconds: asked.userSeconds + asked.systemSeconds, peakAnonBytes: asked.peakAnonBytes, stages: answer.run?.stages ?? [], mainCpuSeconds: answer.run?.mainCpuSeconds ?? 0, parallel: parallelTasks(trace),
           written: { seconds: made.seconds, cpuSeconds: made.userSeconds + made.systemSeconds, peakAnonBytes: made.peakAnonBytes },
         });
         console.log(`  ${count} worker${count === 1 ? ' ' : 's'}: ${asked.seconds.toFixed(2)} s, ${(asked.peakAnonBytes / 1e6).toFixed(0)} MB, ${complaints.length === 0 ? 'right' : 'WRONG'}`);
@@ -92,6 +93,15 @@ async function runCase({ name, flags, gigabytes }: ScaleCase, folder: string, wo
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Tasks of the stages that run on all threads, from a run's trace; a run that failed has none. */
+function parallelTasks(trace: string): ScaleRun['parallel'] {
+  if (!existsSync(trace)) return { cpuSeconds: 0, seconds: 0 };
+  const { traceEvents } = JSON.parse(readFileSync(trace, 'utf8')) as { traceEvents: Array<{ name: string; ts: number; dur: number; tdur: number }> };
+  const tasks = traceEvents.filter(({ name }) => name === 'readTable' || name === 'digest' || name === 'special');
+  const end = Math.max(...tasks.map(({ ts, dur }) => ts + dur));
+  return { cpuSeconds: tasks.reduce((sum, { tdur }) => sum + tdur, 0) / 1e6, seconds: (end - Math.min(...tasks.map(({ ts }) => ts))) / 1e6 };
 }
 
 main().then(

@@ -11,7 +11,7 @@ import { diagnosticOf, fileError, KlpflowError } from '../src/diagnostics';
 import { ElfObject, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
-  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, readRecords, writeRecords,
+  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, readRecords, threadCpuMs, writeRecords,
   type RecordPlace, type SpecialRecord,
 } from '../src/records';
 import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
@@ -41,11 +41,12 @@ const closing = workerData as Int32Array | null;
 /** Runs one task. Never throws: what goes wrong is an answer. */
 export default async function run<N extends TaskName>({ name, task }: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
   const start = performance.timeOrigin + performance.now();
+  const cpuBefore = threadCpuMs();
   try {
     if (closing !== null && Atomics.load(closing, 0) === 1) throw new KlpflowError('interrupted', 'the run is over');
     await loadHash();
     const { answer, reused = false, miss = null } = HANDLERS[name](task) as Outcome<N>;
-    const cost: Cost = { start, end: performance.timeOrigin + performance.now(), thread: threadId, reused, miss };
+    const cost: Cost = { start, end: performance.timeOrigin + performance.now(), cpu: threadCpuMs() - cpuBefore, thread: threadId, reused, miss };
     return { answer, cost };
   } catch (thrown) {
     return { failed: diagnosticOf(changedInput(task) ?? thrown) };

@@ -1,5 +1,6 @@
 import { defer, map, type Observable } from 'rxjs';
 import { KlpflowError } from '../diagnostics';
+import { threadCpuMs } from '../records';
 import { Pool, type TaskRecord } from './pool';
 import { Progress } from './progress';
 import { RunDir } from './run-dir';
@@ -50,6 +51,7 @@ export class Flow {
   ): Observable<AnswerOf<N>> {
     return defer(() => {
       this.checkStopped();
+      this.progress.begin();
       return this.pool.run(name, task);
     }).pipe(
       map(({ answer, cost }) => {
@@ -65,8 +67,12 @@ export class Flow {
   }
 
   /** Where the time went so far. */
-  times(): Pick<RunReport, 'stages' | 'seconds'> {
-    return { stages: this.progress.report(this.pool.done), seconds: Math.round((performance.now() - this.startedAt) * 10) / 1e4 };
+  times(): Pick<RunReport, 'stages' | 'seconds' | 'cpuSeconds' | 'mainCpuSeconds'> {
+    const { user, system } = process.cpuUsage();
+    return {
+      stages: this.progress.report(this.pool.done), seconds: seconds(performance.now() - this.startedAt),
+      cpuSeconds: seconds((user + system) / 1000), mainCpuSeconds: seconds(threadCpuMs()),
+    };
   }
 
   /** Lets tasks under way finish, and removes what earlier runs left half-written. */
@@ -75,4 +81,9 @@ export class Flow {
     // Where everything was reused nothing was written, and the time is better saved.
     if (this.pool.done.some(({ cost }) => cost.miss !== null)) this.runDir.clean();
   }
+}
+
+/** Of milliseconds, to a tenth of one. */
+function seconds(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 1e4;
 }

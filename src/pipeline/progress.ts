@@ -1,18 +1,23 @@
 import { Subject } from 'rxjs';
+import { threadCpuMs } from '../records';
 import type { TaskRecord } from './pool';
-import { STAGES, type ProgressEvent, type StageName, type StageReport, type TaskName } from './types';
+import { STAGES, type Cost, type ProgressEvent, type StageName, type StageReport, type TaskName } from './types';
 
 /** Which stage a task belongs to. */
 const STAGE_OF: Record<TaskName, StageName | undefined> = {
   identify: 'identify', readTable: 'scan', digest: 'digest', special: 'digest', users: 'compare', compare: 'compare', assess: 'assess', explain: 'assess', extract: 'extract', unitNames: 'correlate', unit: 'compare', warm: undefined,
 };
 
+type Span = Pick<Cost, 'start' | 'end' | 'cpu'>;
+
 /** Counts what is done, by stage, and tells it. */
 export class Progress {
   readonly events = new Subject<ProgressEvent>();
   private readonly totals = new Map<string, { done: number; total: number }>();
   /** What ran on the main thread, by stage; milliseconds. */
-  private readonly main = new Map<StageName, Array<{ start: number; end: number }>>();
+  private readonly main = new Map<StageName, Span[]>();
+  /** Processor time of this thread when the first task was given out. */
+  private startupCpu: number | undefined;
   private readonly items = new Map<StageName, { items: number; bytes: number }>();
 
   /** @param startedAt when the run began, by `performance.now()` */
@@ -21,6 +26,11 @@ export class Progress {
   /** Announces work, so that a bar knows its length. */
   expect(stage: StageName, object: string | null, total: number): void {
     this.totals.set(`${stage}:${object}`, { done: 0, total });
+  }
+
+  /** Told before every task. */
+  begin(): void {
+    this.startupCpu ??= threadCpuMs();
   }
 
   /** Tells that one piece of work is done and recorded. */
@@ -39,24 +49,24 @@ export class Progress {
   /** Runs a stage on this thread, timed. */
   onMain<T>(stage: StageName, work: () => T): T {
     const start = performance.timeOrigin + performance.now();
+    const cpuBefore = threadCpuMs();
     const result = work();
-    this.main.set(stage, [...(this.main.get(stage) ?? []), { start, end: performance.timeOrigin + performance.now() }]);
+    this.main.set(stage, [...(this.main.get(stage) ?? []), { start, end: performance.timeOrigin + performance.now(), cpu: threadCpuMs() - cpuBefore }]);
     return result;
   }
 
-  /** Where the time went, in the order of the stages. Wall-clock spans overlap; busy seconds add up. */
+  /** Where the time went, in the order of the stages. Wall-clock spans overlap; processor time adds up. */
   report(tasks: readonly TaskRecord[]): StageReport[] {
     const first = tasks.reduce((least, { cost }) => Math.min(least, cost.start), Infinity);
     const startup = Number.isFinite(first) ? Math.max(0, (first - performance.timeOrigin - this.startedAt) / 1000) : 0;
-    const reports: StageReport[] = [{ name: 'startup', seconds: startup, cpuSeconds: startup, items: 1, bytes: 0, reused: 0 }];
+    const reports: StageReport[] = [{ name: 'startup', seconds: startup, cpuSeconds: (this.startupCpu ?? 0) / 1000, items: 1, bytes: 0, reused: 0 }];
     for (const stage of STAGES) {
       const costs = tasks.filter(({ name }) => STAGE_OF[name] === stage).map(({ cost }) => cost);
       const main = this.main.get(stage) ?? [];
       if (costs.length === 0 && main.length === 0) continue;
-      const busy = (spans: ReadonlyArray<{ start: number; end: number }>): number => spans.reduce((sum, { start, end }) => sum + end - start, 0) / 1000;
-      const cpuSeconds = busy(costs) + busy(main);
+      const cpuSeconds = [...costs, ...main].reduce((sum, { cpu }) => sum + cpu, 0) / 1000;
       // A stage on this thread runs in pieces, with other stages in between.
-      const seconds = costs.length === 0 ? busy(main) : (Math.max(...costs.map(({ end }) => end)) - Math.min(...costs.map(({ start }) => start))) / 1000;
+      const seconds = costs.length === 0 ? main.reduce((sum, { start, end }) => sum + end - start, 0) / 1000 : (Math.max(...costs.map(({ end }) => end)) - Math.min(...costs.map(({ start }) => start))) / 1000;
       const { items = 0, bytes = 0 } = this.items.get(stage) ?? {};
       reports.push({ name: stage, seconds, cpuSeconds, items, bytes, reused: costs.filter(({ reused }) => reused).length });
     }

@@ -65,6 +65,8 @@ export interface Cost {
   /** Milliseconds since the epoch. */
   start: number;
   end: number;
+  /** Milliseconds of processor time. */
+  cpu: number;
   thread: number;
   reused: boolean;
   miss: string | null;
@@ -136,7 +138,7 @@ export interface StageReport {
   name: StageName | 'startup';
   /** Wall-clock seconds from the stage's first task to its last; stages overlap. */
   seconds: number;
-  /** Seconds threads were busy with it. */
+  /** Processor time of its tasks. */
   cpuSeconds: number;
   items: number;
   bytes: number;
@@ -147,6 +149,10 @@ export interface StageReport {
 export interface RunReport {
   stages: StageReport[];
   seconds: number;
+  /** Processor time of the process so far, all threads and V8's own among them. */
+  cpuSeconds: number;
+  /** The main thread's part of it. */
+  mainCpuSeconds: number;
   peakAnonBytes: number;
   workers: number;
   runDir: string;

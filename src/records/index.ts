@@ -6,3 +6,4 @@ export {
   decodeDigests, decodeInput, decodeLivepatch, decodeOutcome, decodeSpecial, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial,
   type DigestRecord, type InputRecord, type LivepatchRecord, type OutcomeRecord, type SpecialRecord,
 } from './shards';
+export { threadCpuMs } from './thread-cpu';
