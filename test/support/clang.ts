@@ -14,7 +14,7 @@ const KERNEL = [
 ];
 
 /** Debian's name of a tool of LLVM 19, which builds the corpus kernel, or the plain one: 15 at least, for return thunks. */
-function tool(name: string): string | undefined {
+export function tool(name: string): string | undefined {
   return [`${name}-19`, name].find((candidate) => {
     const { error, stdout } = spawnSync(candidate, ['--version'], { encoding: 'utf8' });
     return error === undefined && Number(/version (\d+)|LLD (\d+)/.exec(stdout)?.slice(1).find((number) => number !== undefined) ?? 15) >= 15;

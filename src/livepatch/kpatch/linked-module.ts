@@ -1,5 +1,5 @@
 import { KlpflowError } from '../../diagnostics';
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHN_LORESERVE, SHN_XINDEX, SHT_RELA, ST_INFO, ST_VALUE, SYM_WORDS, s64, u64, type ElfObject } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHF_COMPRESSED, SHN_LORESERVE, SHN_XINDEX, SHT_RELA, ST_INFO, ST_VALUE, SYM_WORDS, s64, u64, type ElfObject } from '../../elf';
 import { ARCH, RELOCATIONS, STRINGS, SYMBOLS } from './layout';
 
 /** A klp relocation as the linked tables tell it. */
@@ -128,12 +128,21 @@ export class LinkedModule {
 /** The relas of a section as the writer takes them, with symbols by `handleOf` and offsets moved by `distance`. */
 export function relasOf(elf: ElfObject, section: number, handleOf: (symbol: number) => number, distance = 0): Array<{ offset: number; type: number; symbol: number; addend: bigint }> {
   const words = elf.relas(section);
+  const base = elf.info(section);
+  const size = sizeOf(elf, base);
   const relas = [];
   for (let at = 0; at < words.length; at += RELA_WORDS) {
     const offset = u64(words, at + R_OFFSET);
-    if (offset > elf.size(elf.info(section))) elf.malformed(elf.offset(section), `a rela applies to offset ${offset} of section ${elf.info(section)}, which has ${elf.size(elf.info(section))} bytes`);
+    if (offset > size) elf.malformed(elf.offset(section), `a rela applies to offset ${offset} of section ${base}, which has ${size} bytes`);
     const addend = BigInt.asIntN(64, (BigInt(words[at + R_ADDEND + 1]!) << 32n) | BigInt(words[at + R_ADDEND]!));
     relas.push({ offset: offset + distance, type: words[at + R_TYPE]!, symbol: handleOf(words[at + R_SYM]!), addend });
   }
   return relas;
+}
+
+/** Bytes that relocations apply to: ch_size of struct Elf64_Chdr where a section is compressed (`-gz`). */
+function sizeOf(elf: ElfObject, section: number): number {
+  const content = elf.content(section);
+  if ((elf.sectionFlags(section) & SHF_COMPRESSED) === 0 || content.length < 24) return elf.size(section);
+  return Number(new DataView(content.buffer, content.byteOffset, content.length).getBigUint64(8, elf.little));
 }

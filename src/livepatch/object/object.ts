@@ -57,10 +57,16 @@ export class LivepatchObject extends OutputSymbols {
     const key = [attributes.name, attributes.type, attributes.flags, attributes.entsize, attributes.use ?? 'both'].join('\0');
     let section = this.byName.get(key);
     if (section === undefined) {
-      section = new OutputSection(attributes);
+      section = this.addSection(attributes);
       this.byName.set(key, section);
-      this.sections.push(section);
     }
+    return section;
+  }
+
+  /** A section of its own, whatever others are called. */
+  addSection(attributes: SectionAttributes): OutputSection {
+    const section = new OutputSection(attributes);
+    this.sections.push(section);
     return section;
   }
 

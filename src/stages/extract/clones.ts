@@ -48,6 +48,8 @@ export class Clones {
   readonly code: CodeRange[] = [];
   private readonly symbols = new Map<number, OutputSymbol>();
   private readonly places = new Map<string, OutputPlace>();
+  /** Where strings went, by section and offset. */
+  private readonly strings = new Map<string, { section: OutputSection; offset: number }>();
   private prefixes: Map<number, number[]> | undefined;
   /** Copies by section of PATCHED, of the first `counted` ones. */
   private copies: Map<number, Copy[]> | undefined;
@@ -73,7 +75,7 @@ export class Clones {
     }
     const all = this.copies.get(section);
     const copy = all?.find(({ range }) => offset >= range.start && offset < range.end) ?? all?.find(({ range }) => offset === range.end);
-    return copy === undefined ? undefined : { section: copy.section, offset: copy.start + offset - copy.range.start };
+    return copy === undefined ? this.strings.get(`${section}:${offset}`) : { section: copy.section, offset: copy.start + offset - copy.range.start };
   }
 
   /** A function with its names and the padding before it, which boot code writes to (call depth tracking, FineIBT). */
@@ -115,7 +117,9 @@ export class Clones {
     if (end + unit > from + size) return undefined;
     const text = object.bytes.subarray(from + offset, end + unit);
     const target = this.sectionLike(section);
-    return this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({ symbol: this.output.sectionSymbol(target), offset: target.append(text, this.alignOf(section)) }));
+    const place = this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({ symbol: this.output.sectionSymbol(target), offset: target.append(text, this.alignOf(section)) }));
+    this.strings.set(`${section}:${offset}`, { section: target, offset: place.offset });
+    return place;
   }
 
   /** An extent of data that no symbol covers. */

@@ -1,8 +1,14 @@
-import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS } from '../../elf';
+import { SHF_ALLOC, SHF_COMPRESSED, SHF_MERGE, SHF_STRINGS } from '../../elf';
+import { setU64 } from '../../elf/encode';
 import type { LivepatchObject, OutputSection } from '../../livepatch/object';
 import type { Side } from '../compare';
 import type { Clones } from '../extract/clones';
 import { relasOf } from './side-relas';
+
+const KEPT_FLAGS = SHF_ALLOC | SHF_MERGE | SHF_STRINGS | SHF_COMPRESSED;
+
+/** Lists of pairs of addresses (DWARF 4 and older) that a pair of zeros ends. */
+const ENDED_BY_ZEROS: ReadonlySet<string> = new Set(['.debug_ranges', '.debug_loc']);
 
 /**
  * Debug information goes along whole; of its relocations those that name something that was copied. What describes the rest of
@@ -14,9 +20,9 @@ export function copyDebugSections(patched: Side, clones: Clones, output: Livepat
   for (let section = 1; section < table.sections; section++) {
     const name = object.name(section);
     if (!name.startsWith('.debug_') && !name.startsWith('.eh_frame')) continue;
-    const copy = output.section({ name, type: object.type(section), flags: object.sectionFlags(section) & (SHF_ALLOC | SHF_MERGE | SHF_STRINGS), entsize: object.entsize(section) });
-    // Offsets into it are not relocated: two of one name cannot be one.
-    if (copy.size === 0) copy.append(object.content(section), object.align(section) || 1);
+    // Several may have one name: GCC's -g3 makes a .debug_macro a header, -fdebug-types-section a .debug_info a type.
+    const copy = output.addSection({ name, type: object.type(section), flags: object.sectionFlags(section) & KEPT_FLAGS, entsize: object.entsize(section) });
+    copy.append(object.content(section), object.align(section) || 1);
     copies.set(section, copy);
   }
   for (const [section, copy] of copies) {
@@ -24,7 +30,13 @@ export function copyDebugSections(patched: Side, clones: Clones, output: Livepat
       const debug = copies.get(target);
       const found = debug === undefined ? clones.locate(target, place) : { section: debug, offset: place };
       if (found !== undefined) copy.relas.push({ offset, type, symbol: output.sectionSymbol(found.section), addend: found.offset });
+      else if (type === patched.arch.address64 && ENDED_BY_ZEROS.has(copy.name)) bury(copy, offset, object.little);
     }
   }
   return [...copies.values()];
+}
+
+/** Makes an address that is no more 1, as linkers do: as 0 it and its kin would end the list, and what stands behind it would have no address. */
+function bury({ bytes, flags, size }: OutputSection, offset: number, little: boolean): void {
+  if ((flags & SHF_COMPRESSED) === 0 && offset + 8 <= size) setU64(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset, 1, little);
 }

@@ -1,0 +1,68 @@
+/**
+ * Debug information in objects of `create-diff-object`, of all five processors: that of included functions is as good as PATCHED's, to
+ * the column, and nothing in it points at functions that stayed behind. Read by LLVM, which wrote it.
+ */
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createKlpModule } from '../src/index';
+import { ElfObject } from '../src/elf';
+import { skipWithout } from './support/corpus';
+import { BY_CLANG, BY_GCC, DROPPED, DROPPED_STRINGS, KEPT, KEPT_STRINGS, compilePair, debugEntries, debugRelas, isDebug, linkImage, noDebugTools, sourceLines, type Compilation } from './support/debug-units';
+import { kpatchDiff } from './support/kpatch-run';
+import { noCompiler } from './support/kpatch-sources';
+import { readelf, readelfComplaints } from './support/readelf';
+import { tempFolder } from './support/temp-folder';
+
+const folder = tempFolder();
+
+async function checkPair(name: string, compilation: Compilation): Promise<void> {
+  const { orig, patched } = compilePair(folder, name, compilation);
+  const [output, module] = [join(folder, `${name}.o`), join(folder, `${name}.ko`)];
+  const { exit, lines } = await kpatchDiff(orig, patched, orig, output);
+  expect({ exit, lines: lines.sort() }).toEqual({ exit: 0, lines: ['changed function: other_target', 'changed function: target', 'new function: fresh'] });
+  await createKlpModule({ input: output, output: module, archSections: false, environment: {} });
+
+  // Premise: there is something to leave out, before, between and behind what is kept.
+  const all = debugRelas(ElfObject.open(patched));
+  const targets = new Set(all.map(({ target }) => target));
+  expect([...DROPPED.map((name) => `.text.${name}`), ...DROPPED_STRINGS, ...KEPT_STRINGS].filter((target) => !targets.has(target))).toEqual([]);
+
+  // Each relocation that names something in the output is there and names the same place of it; there is no other.
+  const copied = new Set(sectionsOf(output));
+  expect(DROPPED.filter((dropped) => copied.has(`.text.${dropped}`))).toEqual([]);
+  const expected = all.filter(({ target }) => isDebug(target) || copied.has(target) || (KEPT_STRINGS as readonly string[]).includes(target)).map(({ text }) => text).sort();
+  expect(expected.filter((text) => text.includes('.text.')).length).toBeGreaterThan(10);
+  for (const file of [output, module]) {
+    expect(readelfComplaints(file)).toBe('');
+    expect(debugRelas(ElfObject.open(file)).map(({ text }) => text).sort()).toEqual(expected);
+  }
+
+  // Linked to addresses, each instruction is that of the same line, and each entry and macro can be read.
+  const [whole, part] = [linkImage(patched), linkImage(output)];
+  for (const kept of KEPT) {
+    const known = sourceLines(whole, kept);
+    expect(known.filter((line) => new RegExp(`\\b${kept} .*unit\\.c:\\d`).test(line)).length, kept).toBe(known.length);
+    expect(sourceLines(part, kept), kept).toEqual(known);
+  }
+  expect(debugEntries(part)).toEqual(debugEntries(whole));
+}
+
+function sectionsOf(path: string): string[] {
+  return readelf(path, '-SW').flatMap((line) => /^\[\s*\d+\] (\S+)/.exec(line)?.[1] ?? []);
+}
+
+describe('all processors', () => {
+  const missing = noDebugTools();
+  beforeEach((context) => skipWithout(context, missing));
+
+  // Guards against a relocation number or byte order of another processor, and against lists of addresses that end where a function was left out.
+  test.each(BY_CLANG)('%s', (name, compilation) => checkPair(name.replace(/\W+/g, '-'), compilation));
+});
+
+describe('sections of one name, compressed sections', () => {
+  const missing = noDebugTools() ?? noCompiler();
+  beforeEach((context) => skipWithout(context, missing));
+
+  // Guards against relocations of one section that are applied to another of its name, and compressed bytes that are taken for plain ones.
+  test.each(BY_GCC)('%s', (name, compilation) => checkPair(name.replace(/\W+/g, '-'), compilation));
+});
