@@ -100,6 +100,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Take ORIG, --btf, --template and --symvers from one build of the kernel that runs.',
   },
+  'kpatch-marked': {
+    severity: 'note',
+    hint: 'The patch asks for this by a macro of kpatch-macros.h: check that it means it.',
+  },
   'kpatch-marker': {
     severity: 'refusal',
     hint: 'Check the KPATCH_IGNORE_SECTION and KPATCH_IGNORE_FUNCTION lines of the patch: they must name sections and functions of this unit.',
@@ -143,6 +147,10 @@ export const CATALOGUE = {
   'name-limit': {
     severity: 'refusal',
     hint: 'The kernel has no room for a longer name (55 characters for a module, 511 for a symbol): use a shorter one.',
+  },
+  'new-static-local': {
+    severity: 'warning',
+    hint: 'If the patch adds no such variable, the compiler renamed or split one: initialise it in a callback, or keep the function out of the patch.',
   },
   'no-btf': {
     severity: 'error',

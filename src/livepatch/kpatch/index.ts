@@ -1,6 +1,6 @@
 export { ParentExports } from './exports';
 export { klpModule, type KlpModuleOptions } from './klp-module';
-export { Messages, childName } from './messages';
+export { Messages, childName, type Remarks } from './messages';
 export type { KpatchObject } from './object';
 export { ParentSymbols } from './parent-symbols';
 export { STRUCT_SIZES, structSizesFrom } from './struct-sizes';

@@ -5,6 +5,18 @@ export function childName(path: string): string {
   return path.slice(path.indexOf('/') + 1);
 }
 
+/** What a report says besides the functions; names. */
+export interface Remarks {
+  /** The first static local variable that only PATCHED has, and who uses it: a function, or a section. */
+  newStatic: { name: string; user: string } | null;
+  /** By KPATCH_IGNORE_SECTION and KPATCH_IGNORE_FUNCTION. */
+  ignoredSections: readonly string[];
+  ignoredFunctions: ReadonlyArray<{ name: string; changed: boolean }>;
+  /** Functions of the callback macros, and of KPATCH_FORCE_UNSAFE. */
+  callbacks: readonly string[];
+  forced: readonly string[];
+}
+
 export class Messages {
   private readonly child: string;
 
@@ -13,25 +25,19 @@ export class Messages {
     this.child = childName(orig);
   }
 
-  ignoringSection(name: string): void {
-    this.tell(`ignoring section: ${name}`);
+  /** What is told before anything is judged. */
+  beforehand({ newStatic, ignoredSections, ignoredFunctions }: Remarks): void {
+    if (newStatic !== null) this.tell(`WARNING: unable to correlate static local variable ${newStatic.name} used by ${newStatic.user}, assuming variable is new`);
+    for (const name of ignoredSections) this.tell(`ignoring section: ${name}`);
+    for (const { name, changed } of ignoredFunctions) {
+      this.tell(`ignoring function: ${name}`);
+      if (!changed) this.tell(`NOTICE: no change detected in function ${name}, unnecessary KPATCH_IGNORE_FUNCTION()?`);
+    }
   }
 
-  ignoringFunction(name: string, changed: boolean): void {
-    this.tell(`ignoring function: ${name}`);
-    if (!changed) this.tell(`NOTICE: no change detected in function ${name}, unnecessary KPATCH_IGNORE_FUNCTION()?`);
-  }
-
-  newStaticLocal(name: string, user: string): void {
-    this.tell(`WARNING: unable to correlate static local variable ${name} used by ${user}, assuming variable is new`);
-  }
-
-  callback(name: string): void {
-    this.tell(`found callback: ${name}`);
-  }
-
-  forced(name: string): void {
-    this.tell(`function '${name}' marked with KPATCH_FORCE_UNSAFE!`);
+  hooks({ callbacks, forced }: Remarks): void {
+    for (const name of callbacks) this.tell(`found callback: ${name}`);
+    for (const name of forced) this.tell(`function '${name}' marked with KPATCH_FORCE_UNSAFE!`);
   }
 
   changedFunction(name: string): void {

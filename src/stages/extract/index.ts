@@ -12,11 +12,12 @@ import { namesOf } from '../correlate';
 import type { Clones } from './clones';
 import { copyReached } from './copy';
 import { KLP_DIALECT } from './dialect';
+import { klpSymbolsOf } from './klp-symbols';
 import { refuseLateRelocations } from './late';
 import { Linkage } from './linkage';
 import { Refusals } from './refusals';
 import { referencesIn } from './resolve';
-import type { ExtractInput, Extraction, KlpSymbolReport } from './types';
+import type { ExtractInput, Extraction } from './types';
 
 export type { ExtractInput, Extraction, KlpSymbolReport } from './types';
 
@@ -30,7 +31,7 @@ export function extract(input: ExtractInput): Extraction {
   const replaced = namePatchedFunctions(input, clones, output, refusals);
   findCallbacks(patched, objectName, clones, output, refusals);
   importNamespaces(input, output);
-  return { object: output, klpSymbols: report(output), replaced, references: [...linkage.references], diagnostics: refusals.diagnostics };
+  return { object: output, klpSymbols: klpSymbolsOf(output), replaced, references: [...linkage.references], diagnostics: refusals.diagnostics };
 }
 
 /** One entry for each body that takes another's place, by a name that the running kernel lists. @returns the ORIG symbols of these names */
@@ -78,14 +79,4 @@ function findCallbacks(patched: Side, objectName: string, clones: Clones, output
 function importNamespaces({ symvers }: ExtractInput, output: LivepatchObject): void {
   const namespaces = new Set(output.symbols.filter(({ section }) => section === 'undefined').map(({ name }) => symvers.get(name)?.namespace ?? ''));
   output.importNs.push(...[...namespaces].filter((namespace) => namespace !== '').sort());
-}
-
-function report(output: LivepatchObject): KlpSymbolReport[] {
-  const seen = new Map<string, KlpSymbolReport>();
-  const add = (name: string, object: string, sympos: number, evidence: string): void => {
-    seen.set(`${object}.${name},${sympos}`, { name, object, sympos, evidence });
-  };
-  for (const { oldName, sympos, evidence } of output.funcs) add(oldName, output.name, sympos, evidence);
-  for (const { target } of output.klpRelas) add(target.name, target.module, target.sympos, target.evidence);
-  return [...seen.values()].sort((a, b) => (a.object < b.object ? -1 : a.object > b.object ? 1 : a.name < b.name ? -1 : a.name > b.name ? 1 : a.sympos - b.sympos));
 }

@@ -17,26 +17,20 @@ import { copyReached } from '../extract/copy';
 import { bodyName, type Dialect } from '../extract/dialect';
 import { Refusals } from '../extract/refusals';
 import { referencesIn } from '../extract/resolve';
-import type { CopyInput } from '../extract/types';
+import { klpSymbolsOf } from '../extract/klp-symbols';
+import type { CopyInput, KlpSymbolReport } from '../extract/types';
 import { Trait } from '../scan';
+import type { KpatchPlan } from './assess';
 import { copyDebugSections } from './debug-sections';
 import { ownName, type ReportedFunction } from './judge';
 import { KpatchLinks } from './linkage';
-import type { Markers } from './markers';
 import { recordSites } from './recorded-sites';
 
-export interface KpatchInput extends CopyInput {
+export interface KpatchInput extends CopyInput, KpatchPlan {
   parent: ParentSymbols;
   exports: ParentExports;
-  markers: Markers;
-  reported: readonly ReportedFunction[];
-  /** New variables that other objects of the patch may use. */
-  newGlobals: readonly number[];
-  /** Read-only variables whose value changed: those that are reached are copied, any other is refused. */
-  constants: readonly number[];
+  /** The kernel applies `.klp.arch` sections, and no klp relocations of jump labels. */
   klpArch: boolean;
-  /** Debug information goes along; not for a whole kernel, whose is never read. */
-  debug: boolean;
 }
 
 /** An object for the differ's output says nothing of its kernel: what follows it has the kernel's build at hand. */
@@ -44,7 +38,7 @@ const NO_FACTS: PlatformFacts = {
   vermagic: null, prefixBytes: 0, functionAlign: 1, ibt: false, returns: 'ret', kcfi: null, orcAtStart: null, retpoline: false, kobjectRelease: false,
 };
 
-export function extractKpatch(input: KpatchInput): { kpatch: KpatchObject; diagnostics: Diagnostic[] } {
+export function extractKpatch(input: KpatchInput): { kpatch: KpatchObject; klpSymbols: KlpSymbolReport[]; diagnostics: Diagnostic[] } {
   const { patched, objectName, markers, klpArch } = input;
   const object = new LivepatchObject(objectName, patched.object.machine, NO_FACTS, { orig: '', patched: '' });
   const refusals = new Refusals(objectName);
@@ -65,7 +59,7 @@ export function extractKpatch(input: KpatchInput): { kpatch: KpatchObject; diagn
   refuseLateEntries(input, object, refusals);
   const debug = input.debug ? copyDebugSections(patched, clones, object) : [];
   const { little, flags } = patched.object;
-  return { kpatch: { object, little, flags, functions, symbols: links.found, sites, patchable, callbacks, klpArch, namespaces: markers.namespaces, debug }, diagnostics: refusals.diagnostics };
+  return { kpatch: { object, little, flags, functions, symbols: links.found, sites, patchable, callbacks, klpArch, namespaces: markers.namespaces, debug }, klpSymbols: klpSymbolsOf(object), diagnostics: refusals.diagnostics };
 }
 
 /** Names of copies: the running kernel's. Who replaces a function must not be linked to by others, so it becomes local. */

@@ -1,16 +1,13 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { STB_LOCAL, STT_FUNC } from '../../elf';
-import type { Messages } from '../../livepatch/kpatch/messages';
+import { STT_FUNC } from '../../elf';
 import { isOwnSection, parentName } from '../../livepatch/kpatch/names';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Assessment } from '../assess';
 import type { Side, Verdict } from '../compare';
 import { namesOf, originOf, type Pairing } from '../correlate';
-import { referencesIn } from '../extract/resolve';
 import { Trait } from '../scan';
 import type { FtraceSites } from './ftrace-sites';
 import type { Markers } from './markers';
-import { refersTo } from './side-relas';
 
 /** A function that the report names: its symbol of PATCHED, and the name that the running kernel has for it. */
 export interface ReportedFunction {
@@ -39,16 +36,16 @@ export function verdictsThatCount(patched: Side, verdicts: readonly Verdict[], {
 }
 
 /**
- * Read-only variables whose value changed, canonical, of PATCHED. Code that goes in gets a copy, as create-diff-object's does; unlike
+ * Verdicts on read-only variables whose value changed. Code that goes in gets a copy, as create-diff-object's does; unlike
  * with a writable one nobody can tell. One that no such code reaches is a change that would be lost.
  */
-export function changedConstants(patched: Side, verdicts: readonly Verdict[]): number[] {
+export function changedConstants(patched: Side, verdicts: readonly Verdict[]): Verdict[] {
   const { table, object } = patched;
   return verdicts.filter(({ status, patched: symbol }) => {
     const section = table.section[symbol]!;
     return status === 'changed' && table.has(symbol, Trait.OBJECT) && section < table.sections && (table.sectionClass[section]! & SectionClass.READONLY) !== 0
       && object.name(section).startsWith('.rodata.') && !table.has(symbol, Trait.INIT | Trait.EXIT);
-  }).map(({ patched: symbol }) => symbol);
+  });
 }
 
 /**
@@ -80,15 +77,10 @@ function functionNamed({ table, object }: Side, name: string): number {
   return 0;
 }
 
-export function tellMarkers({ ignoredNames, ignoredFunctions }: Markers, patched: Side, verdicts: readonly Verdict[], messages: Messages): void {
-  const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ patched: symbol }) => symbol));
-  for (const name of ignoredNames) messages.ignoringSection(name);
-  for (const symbol of ignoredFunctions) messages.ignoringFunction(patched.name(symbol), changed.has(symbol));
-}
-
-/** Changed functions that no ftrace site of ORIG lets the kernel redirect. A part that was split off goes with its function. */
-export function untraceable(orig: Side, sites: FtraceSites, reported: readonly ReportedFunction[], objectName: string): Diagnostic[] {
-  return reported.filter(({ origin }) => origin !== 0 && sites.siteOf(origin) === undefined).map(({ origin }) => diagnostic(
+/** Changed functions that the kernel cannot redirect: by its own list of names, where there is one, else for lack of an ftrace site of ORIG. */
+export function untraceable(orig: Side, sites: FtraceSites, traceable: ReadonlySet<string> | undefined, reported: readonly ReportedFunction[], objectName: string): Diagnostic[] {
+  const isLost = ({ origin, name }: ReportedFunction): boolean => origin !== 0 && (traceable === undefined ? sites.siteOf(origin) === undefined : !traceable.has(name));
+  return reported.filter(isLost).map(({ origin }) => diagnostic(
     'not-traceable', `${orig.name(origin)} changed and has no ftrace site`, { object: objectName, section: orig.sectionName(origin), symbol: orig.name(origin) },
   ));
 }
@@ -97,7 +89,7 @@ export function untraceable(orig: Side, sites: FtraceSites, reported: readonly R
  * The included functions that have a line each, in the order of PATCHED's symbol table: not those whose section is gone from the
  * running kernel, nor parts that were split off another function.
  */
-export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, { included, object }: Assessment): ReportedFunction[] {
+export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, { included, object }: Pick<Assessment, 'included' | 'object'>): ReportedFunction[] {
   const carried = new Map(object.functions.carried.map(({ name, via }) => [name, via]));
   const functions = new Set<string>();
   for (let i = 0; i < patched.table.listedCount; i++) {
@@ -122,25 +114,4 @@ export function ownName(side: Side, symbol: number): number {
   const names = namesOf(side.table, symbol).filter((name) => (side.table.info[name]! & 0xf) === STT_FUNC).sort((a, b) => a - b);
   const section = side.sectionName(symbol);
   return names.findLast((name) => isOwnSection(section, side.name(name))) ?? names[0] ?? symbol;
-}
-
-/**
- * Tells of the first static local variable that only PATCHED has, in the order in which PATCHED's code refers to them: an author
- * who did not add one knows then that its value starts anew.
- */
-export function tellNewStatic(patched: Side, unpaired: readonly number[], messages: Messages): void {
-  const { table } = patched;
-  const fresh = new Set(unpaired.filter((symbol) => table.has(symbol, Trait.OBJECT) && table.info[symbol]! >>> 4 === STB_LOCAL && /^[^.].*\./.test(patched.name(symbol))));
-  if (fresh.size === 0) return;
-  const homes = new Set([...fresh].map((symbol) => table.section[symbol]!));
-  for (let section = 1; section < table.sections; section++) {
-    // Compilers name a local by its section: only a closer look tells which one is meant.
-    if (table.relaSection[section] === 0 || !refersTo(patched, section, homes) || patched.object.name(section).startsWith('.debug_')) continue;
-    const found = referencesIn(patched, { section, start: 0, end: patched.object.size(section) }).find((reference) => reference.kind === 'symbol' && fresh.has(reference.symbol));
-    if (found?.kind !== 'symbol') continue;
-    const user = patched.identity.objectAt(section, found.field);
-    const name = user === 0 ? '' : patched.name(ownName(patched, user));
-    messages.newStaticLocal(patched.name(found.symbol), isOwnSection(patched.object.name(section), name) ? name : patched.object.name(section));
-    return;
-  }
 }

@@ -1,0 +1,69 @@
+/**
+ * assess in this dialect: which changes count, whether they can go into a patch module, and what extract has to know of them.
+ */
+import type { Diagnostic } from '../../diagnostics';
+import type { Remarks } from '../../livepatch/kpatch/messages';
+import { assess, type AssessInput, type Assessment } from '../assess';
+import { plain } from '../assess/names';
+import { newGlobalsOf } from './extract';
+import { FtraceSites } from './ftrace-sites';
+import { changedConstants, raiseParents, reportedFunctions, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
+import { isWholeKernel, tellUnlikeMake } from './make';
+import { readMarkers, type Markers } from './markers';
+import { remarksOf } from './remarks';
+
+/** What a patch object holds besides the included functions; may cross threads. Symbols are PATCHED's, canonical. */
+export interface KpatchPlan {
+  markers: Markers;
+  reported: readonly ReportedFunction[];
+  /** New variables that other objects of the patch may use. */
+  newGlobals: readonly number[];
+  /** Read-only variables whose value changed: those that are reached are copied, any other is refused. */
+  constants: readonly number[];
+  /** Debug information goes along; not for a whole kernel, whose is never read. */
+  debug: boolean;
+}
+
+export interface KpatchAssessment {
+  /** Its diagnostics hold `problems`, too, but no remarks. */
+  assessment: Assessment;
+  plan: KpatchPlan;
+  /** Whether nothing would go in. */
+  empty: boolean;
+  /** What create-diff-object prints a line of; `tellRemarks` makes diagnostics of it. */
+  remarks: Remarks;
+  /** Refusals for which create-diff-object ends before it names a function. */
+  problems: readonly Diagnostic[];
+}
+
+/** Judges what compare found. `traceable` counts for a whole kernel and for the functions of a unit, not for their callers. */
+export function assessKpatch(input: AssessInput): KpatchAssessment {
+  const { pairing, orig, patched, objectName, unpaired, traceable } = input;
+  const markers = readMarkers(patched, objectName);
+
+  // Only of a whole kernel all callers of a function are known.
+  const whole = isWholeKernel(orig);
+  const sites = whole && (input.traceKnown || traceable !== undefined) ? undefined : new FtraceSites(orig);
+  const own = verdictsThatCount(patched, input.verdicts, markers);
+  const { verdicts, parts } = sites === undefined ? { verdicts: own, parts: new Set<number>() } : raiseParents(pairing, patched, sites, own);
+  const constants = changedConstants(patched, verdicts);
+  const copied = new Set(constants.map(({ patched: symbol }) => symbol));
+  const { object, included, ...rest } = assess({
+    ...input, verdicts: verdicts.filter(({ patched: symbol }) => !copied.has(symbol)), traceKnown: whole && input.traceKnown, traceable: whole ? traceable : undefined,
+  });
+  object.data.changed.push(...constants.map(({ orig: symbol, first }) => ({ ...plain(orig, symbol), first })));
+
+  const reported = reportedFunctions(pairing, orig, patched, { included, object });
+  const newGlobals = newGlobalsOf(patched, unpaired.patched);
+  const remarks = remarksOf(patched, unpaired.patched, input.verdicts, markers);
+  const problems = [...tellUnlikeMake(orig.object, patched.object), ...markers.problems, ...(sites === undefined ? [] : untraceable(orig, sites, traceable, reported, objectName))];
+  return {
+    assessment: {
+      ...rest, object, included: included.map((entry) => (parts.has(entry.symbol) ? { ...entry, origin: 0 } : entry)),
+      diagnostics: [...problems, ...rest.diagnostics],
+    },
+    plan: { markers, reported, newGlobals, constants: [...copied], debug: !whole },
+    empty: reported.length + newGlobals.length + markers.callbacks.length + constants.length === 0,
+    remarks, problems,
+  };
+}
