@@ -253,7 +253,7 @@ describe('status and runs', () => {
     await running(['diff', pair.orig, pair.patched, '--run-dir', dir, '--module', 'nf_tables']);
     const both = await status(dir, pair.orig, pair.patched);
     expect(both.outcomes.map(({ state, options }) => [state, options])).toEqual(expect.arrayContaining([
-      ['usable', { module: 'vmlinux', allow: [], structSizes: {} }], ['usable', { module: 'nf_tables', allow: [], structSizes: {} }],
+      ['usable', { dialect: 'klp', module: 'vmlinux', allow: [], structSizes: {} }], ['usable', { dialect: 'klp', module: 'nf_tables', allow: [], structSizes: {} }],
     ]));
 
     // Damage, loss, and a file that was touched.

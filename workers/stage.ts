@@ -22,7 +22,7 @@ import { usersOf } from '../src/stages/assess/references';
 import { diffInline } from '../src/stages/inline';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
-import { extract } from '../src/stages/extract';
+import { extract, type ExtractInput } from '../src/stages/extract';
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions } from '../src/stages/sympos';
 import { traceableNames } from '../src/livepatch/ftrace-list';
@@ -30,6 +30,7 @@ import { platformFacts } from '../src/livepatch/facts';
 import { writeKlpObject } from '../src/livepatch/klp';
 import { KernelListing } from '../src/livepatch/listing';
 import { Symvers } from '../src/livepatch/symvers';
+import { extractForKpatch, judgeKpatch } from './kpatch';
 import { makeCopy } from './large-input';
 import type { AnswerOf, Cost, InputFile, InputRef, ObjectRef, PairRef, Reply, TaskName, TaskOf } from '../src/pipeline/types';
 
@@ -162,23 +163,19 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
   },
 
-  assess({ pair, ftrace, ...input }) {
+  assess({ pair, ftrace, dialect, ...input }) {
     const { orig, patched, pairing } = sidesOf(pair);
     const traceable = ftrace === null ? undefined : read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), input.objectName, path));
-    return { answer: assess({ ...input, traceable, pairing, orig, patched }) };
+    const compared = { ...input, traceable, pairing, orig, patched };
+    if (dialect === 'kpatch') return { answer: judgeKpatch(compared) };
+    const assessment = assess(compared);
+    return { answer: { assessment, changes: assessment.included.length > 0, plan: null } };
   },
 
-  extract({ pair, included, undecided, objectName, provenance, symvers, kernel, place }) {
-    const { orig, patched, pairing } = sidesOf(pair);
-    const listing = kernel === null ? null : read(kernel, KernelListing.open);
-    const positions = new SymbolPositions(orig, objectName, listing);
-    const { object, klpSymbols, replaced, references, diagnostics } = extract({
-      pairing, orig, patched, objectName, included, undecided: new Set(undecided), provenance, facts: platformFacts(orig.object),
-      symvers: read(symvers, (path) => Symvers.parse(readFileSync(path, 'utf8'), path)), positions,
-    });
-    // With the running kernel at hand it is proven that ORIG is that kernel's code.
-    if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
-    const answer = { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } };
+  extract({ pair, place, ...task }) {
+    const sides = { ...sidesOf(pair), objectName: task.objectName, included: task.included };
+    const { plan, kernel } = task;
+    const answer = plan !== null && kernel !== null ? extractForKpatch({ ...task, ...sides, plan, kernel }, read) : extractKlp(task, sides);
     mustBe(fileIdentity(pair.patched.path), pair.patched);
     keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
     return { answer };
@@ -189,6 +186,18 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: explainSymbol(pairing, orig, patched, symbol, context) };
   },
 };
+
+function extractKlp({ undecided, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>, sides: Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>): AnswerOf<'extract'> {
+  const { orig } = sides;
+  const listing = kernel === null ? null : read(kernel, KernelListing.open);
+  const positions = new SymbolPositions(orig, objectName, listing);
+  const { object, klpSymbols, replaced, references, diagnostics } = extract({
+    ...sides, undecided: new Set(undecided), provenance, facts: platformFacts(orig.object), symvers: read(symvers, (path) => Symvers.parse(readFileSync(path, 'utf8'), path)), positions,
+  });
+  // With the running kernel at hand it is proven that ORIG is that kernel's code.
+  if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
+  return { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } };
+}
 
 /** What the special sections left in the columns, as it is recorded: only the symbols that have something. */
 function specialRecord(table: ScanTable): Omit<SpecialRecord, 'uses' | 'unknown' | 'traceKnown'> {

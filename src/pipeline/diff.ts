@@ -5,7 +5,7 @@
 import { lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
 import { fileIdentity } from '../elf';
-import { tellProfiles, type Assessment, type ObjectResult } from '../stages/assess';
+import { tellProfiles, type ObjectResult } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
 import type { Correlation } from '../stages/correlate';
 import type { KlpSymbolReport } from '../stages/extract';
@@ -18,7 +18,7 @@ import { compareCandidates, correlateBoth, identifyBoth, scanBoth, type BothScan
 import { report, withFlow } from './run';
 import { diffTrees } from './tree';
 import { isFolder } from './tree-files';
-import type { InputFile, PairRef, RunReport } from './types';
+import type { Dialect, InputFile, Judgement, PairRef, RunReport } from './types';
 
 export interface DiffRequest extends PairRequest {
   /** Name of the patched object; default `vmlinux`. */
@@ -40,7 +40,11 @@ export interface DiffResult {
   run: RunReport;
 }
 
-type Findings = Pick<DiffResult, 'objects' | 'diagnostics'>;
+/** What is recorded of a pair. */
+type Findings = Pick<DiffResult, 'objects' | 'diagnostics'> & {
+  /** Whether a livepatch would hold anything. */
+  changes: boolean;
+};
 
 /** Compares two objects. @throws KlpflowError what ends a run: unreadable or malformed input, no space, an interruption */
 export async function diff(request: DiffRequest): Promise<DiffResult> {
@@ -56,7 +60,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const known = await reuseOutcome<Findings>(flow, orig, patched, optionsOf(request));
     if (known !== undefined) {
       const made = await extract?.reuse();
-      if (extract === undefined || made !== undefined || !hasChanges(known)) return output(flow, request, known, made, [...files, orig, patched]);
+      if (extract === undefined || made !== undefined || !known.changes) return output(flow, request, known, made, [...files, orig, patched]);
     }
 
     // What is in each object? ORIG's scan is kept for every later patch.
@@ -70,12 +74,12 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const { verdicts, lineOnly } = await compareCandidates(flow, correlation, pair);
 
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
-    const { assessment, findings } = await assessAll(flow, request, scans, correlation, pair, verdicts, lineOnly);
+    const { judgement, findings } = await assessAll(flow, request, scans, correlation, pair, verdicts, lineOnly);
     checkUnchanged(orig, patched);
     await recordOutcome(flow, orig, patched, optionsOf(request), findings);
 
     // What must go in? Only where a livepatch is asked for; it collects its own refusals.
-    const made = assessment.included.length === 0 ? undefined : await extract?.make(pair, assessment);
+    const made = judgement.changes ? await extract?.make(pair, judgement) : undefined;
     checkUnchanged(orig, patched);
 
     // Nothing is refused: the object is written, or linked into a module.
@@ -89,21 +93,22 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
   return withFlow(request, async (flow) => {
     const { objects, diagnostics, inputs } = await diffTrees(flow, request, optionsOf(request));
     checkUnchanged(...inputs);
-    return finish(flow, { objects: objects.map((object) => ({ ...object, klpSymbols: [] })), diagnostics: diagnostics.map((entry) => allowed(entry, request.allow ?? [])) });
+    const changes = objects.some(({ functions }) => functions.changed.length + functions.new.length > 0);
+    return finish(flow, { changes, objects: objects.map((object) => ({ ...object, klpSymbols: [] })), diagnostics: diagnostics.map((entry) => allowed(entry, request.allow ?? [])) });
   });
 }
 
 /** Judges all changes together. */
-async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ assessment: Assessment; findings: Findings }> {
-  const assessment = await lastValueFrom(
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace: request.ftrace === undefined ? null : inputFile(request.ftrace), objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes }, () => ({ items: verdicts.length, bytes: 0 })),
+async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ judgement: Judgement; findings: Findings }> {
+  const judgement = await lastValueFrom(
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace: request.ftrace === undefined ? null : inputFile(request.ftrace), objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes, dialect: dialectOf(request) }, () => ({ items: verdicts.length, bytes: 0 })),
   );
-  const { object, profile, diagnostics } = assessment;
+  const { object, profile, diagnostics } = judgement.assessment;
   const all = [...diagnostics, ...tellProfiles([profile], object.name)];
   if (units.removed.length + units.added.length > 0) {
     all.push(diagnostic('unit-mismatch', `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`, { object: object.name }));
   }
-  return { assessment, findings: { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])) } };
+  return { judgement, findings: { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])), changes: judgement.changes } };
 }
 
 /** What an output is made from besides the pair, as it is now. @throws KlpflowError `unreadable`, and `usage` or `write-failed` for an output that cannot be written */
@@ -116,11 +121,12 @@ function filesOf({ orig, patched, ftrace, output: wanted }: DiffRequest): InputF
 }
 
 /** Adds what extract found to the report, and writes the livepatch if nothing is refused. */
-async function output(flow: Flow, request: DiffRequest, { objects, diagnostics }: Findings, made: Extracted | undefined, inputs: readonly InputFile[]): Promise<DiffResult> {
-  if (request.output === undefined || made === undefined) return finish(flow, { objects, diagnostics });
+async function output(flow: Flow, request: DiffRequest, known: Findings, made: Extracted | undefined, inputs: readonly InputFile[]): Promise<DiffResult> {
+  if (request.output === undefined || made === undefined) return finish(flow, known);
   const findings = {
-    objects: objects.map((object) => ({ ...object, klpSymbols: made.findings.klpSymbols })),
-    diagnostics: [...diagnostics, ...made.findings.diagnostics.map((entry) => allowed(entry, request.allow ?? []))],
+    ...known,
+    objects: known.objects.map((object) => ({ ...object, klpSymbols: made.findings.klpSymbols })),
+    diagnostics: [...known.diagnostics, ...made.findings.diagnostics.map((entry) => allowed(entry, request.allow ?? []))],
   };
   if (isRefused(findings)) return finish(flow, findings);
   flow.checkStopped();
@@ -136,10 +142,6 @@ function isRefused({ diagnostics }: Pick<Findings, 'diagnostics'>): boolean {
   return diagnostics.some(({ severity }) => severity === 'refusal');
 }
 
-function hasChanges({ objects }: Findings): boolean {
-  return objects.some(({ functions }) => functions.changed.length + functions.new.length > 0);
-}
-
 /** Turns a refusal that the user allowed by name into a warning. */
 function allowed(entry: Diagnostic, allow: readonly string[]): Diagnostic {
   const named = allow.includes(entry.code) || allow.includes(`${entry.code}:${entry.where.symbol ?? ''}`);
@@ -151,15 +153,23 @@ function unchanged({ module: name = 'vmlinux' }: DiffRequest): Findings {
   return {
     objects: [{ name, functions: { ...none, carried: [] }, data: { ...none }, ambiguous: [], klpSymbols: [] }],
     diagnostics: [diagnostic('shared-input', 'the two files have the same content', { object: name })],
+    changes: false,
   };
 }
 
 function finish(flow: Flow, findings: Findings, written: OutputReport | null = null): DiffResult {
-  const verdict = isRefused(findings) ? 'refused' : hasChanges(findings) ? 'patchable' : 'unchanged';
-  return { schema: 'klpflow/diff@1', verdict, ...findings, output: written, run: report(flow) };
+  const { objects, diagnostics, changes } = findings;
+  const verdict = isRefused(findings) ? 'refused' : changes ? 'patchable' : 'unchanged';
+  return { schema: 'klpflow/diff@1', verdict, objects, diagnostics, output: written, run: report(flow) };
+}
+
+/** The format to be written decides what counts; a report is klp's. */
+function dialectOf({ output: wanted }: DiffRequest): Dialect {
+  return wanted?.format === 'kpatch' ? 'kpatch' : 'klp';
 }
 
 /** What an outcome depends on besides the two contents. */
-function optionsOf({ module = 'vmlinux', allow = [], structSizes = {}, ftrace }: DiffRequest): object {
-  return { module, allow: [...new Set(allow)].sort(), structSizes, ...(ftrace === undefined ? {} : { ftrace: fileIdentity(ftrace) }) };
+function optionsOf(request: DiffRequest): object {
+  const { module = 'vmlinux', allow = [], structSizes = {}, ftrace } = request;
+  return { dialect: dialectOf(request), module, allow: [...new Set(allow)].sort(), structSizes, ...(ftrace === undefined ? {} : { ftrace: fileIdentity(ftrace) }) };
 }

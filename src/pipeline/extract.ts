@@ -1,10 +1,9 @@
 import { lastValueFrom } from 'rxjs';
-import type { Assessment } from '../stages/assess';
 import { decodeLivepatch, loadHash, readRecords, type RecordPlace } from '../records';
 import { inputFile } from './files';
 import type { Flow } from './flow';
 import type { Identified } from './scan';
-import type { ExtractFindings, InputFile, PairRef } from './types';
+import type { ExtractFindings, InputFile, Judgement, PairRef } from './types';
 
 /** Files that tell how references leave a livepatch. */
 export interface KernelFiles {
@@ -12,9 +11,11 @@ export interface KernelFiles {
   symvers: string;
   /** What lists the running kernel's symbols: a linked vmlinux, or text (kallsyms, System.map, `readelf -sW`). */
   vmlinux?: string | undefined;
+  /** Of dialect kpatch: the kernel applies `.klp.arch` sections (before 5.8). */
+  klpArch?: boolean;
 }
 
-/** A livepatch object before it is linked, in format klp. */
+/** A livepatch object in its dialect's form, klp's before it is linked. */
 export interface Extracted {
   object: Uint8Array;
   findings: ExtractFindings;
@@ -27,10 +28,10 @@ export class Extract {
   private readonly place: RecordPlace;
 
   /** @throws KlpflowError `unreadable` */
-  constructor(private readonly flow: Flow, private readonly orig: Identified, private readonly patched: Identified, files: KernelFiles, options: object) {
+  constructor(private readonly flow: Flow, private readonly orig: Identified, private readonly patched: Identified, private readonly files: KernelFiles, options: object) {
     this.symvers = inputFile(files.symvers);
     this.kernel = files.vmlinux === undefined ? null : inputFile(files.vmlinux);
-    this.place = flow.runDir.livepatch(orig.digest, patched.digest, JSON.stringify({ options, symvers: this.symvers.identity, kernel: this.kernel?.identity ?? null }));
+    this.place = flow.runDir.livepatch(orig.digest, patched.digest, JSON.stringify({ options, symvers: this.symvers.identity, kernel: this.kernel?.identity ?? null, ...(files.klpArch === true ? { klpArch: true } : {}) }));
   }
 
   /** What an earlier run made of the same contents; undefined if there is nothing that can be used. */
@@ -50,10 +51,10 @@ export class Extract {
   }
 
   /** Makes it anew. @throws KlpflowError for files that cannot be read */
-  async make(pair: PairRef, { included, undecided, object: { name } }: Assessment): Promise<Extracted> {
-    const { symvers, kernel, orig, patched, place } = this;
+  async make(pair: PairRef, { assessment: { included, undecided, object: { name } }, plan }: Judgement): Promise<Extracted> {
+    const { symvers, kernel, orig, patched, place, files: { klpArch = false } } = this;
     return lastValueFrom(this.flow.task(
-      'extract', null, 'extract', { pair, included, undecided, objectName: name, symvers, kernel, provenance: { orig: orig.digest, patched: patched.digest }, place },
+      'extract', null, 'extract', { pair, included, undecided, objectName: name, symvers, kernel, provenance: { orig: orig.digest, patched: patched.digest }, place, plan, klpArch },
       ({ object }) => ({ items: included.length, bytes: object.length }),
     ));
   }

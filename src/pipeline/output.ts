@@ -7,10 +7,10 @@ import type { KernelFiles } from './extract';
 import type { Flow } from './flow';
 import { linkModule, type ModuleRequest } from './link';
 
-export type OutputFormat = 'klp' | 'ko';
+export type OutputFormat = 'klp' | 'kpatch' | 'ko';
 
-/** A livepatch to be written: an object for klp-build and `link`, or the finished module. */
-export type OutputRequest = KernelFiles & ({ path: string; format: 'klp' } | (ModuleRequest & { format: 'ko' }));
+/** A livepatch to be written: an object for klp-build and `link`, one for kpatch-build's link and `create-klp-module`, or the finished module. */
+export type OutputRequest = KernelFiles & ({ path: string; format: 'klp' } | { path: string; format: 'kpatch'; vmlinux: string } | (ModuleRequest & { format: 'ko' }));
 
 export interface OutputReport {
   path: string;
@@ -20,12 +20,12 @@ export interface OutputReport {
 }
 
 /**
- * Writes an extracted object (format klp) as it is, or linked into a module; `output` is null where the module is refused.
+ * Writes an extracted object as it is, or linked into a module; `output` is null where the module is refused.
  * `unchanged` is called when all is read and nothing written; it throws where what was read is not what the run began with.
  * @throws KlpflowError for files that cannot be read or written
  */
 export async function writeLivepatch(flow: Flow, request: OutputRequest, object: Uint8Array, unchanged: () => void): Promise<{ output: OutputReport | null; diagnostics: Diagnostic[] }> {
-  const written = request.format === 'ko' ? await flow.progress.onMain('link', () => linked(request, object, unchanged)) : { output: await plain(request.path, object, unchanged), diagnostics: [] };
+  const written = request.format === 'ko' ? await flow.progress.onMain('link', () => linked(request, object, unchanged)) : { output: await plain(request.path, request.format, object, unchanged), diagnostics: [] };
   if (written.output !== null) flow.progress.step('link', null, false, null, { items: 1, bytes: written.output.bytes });
   return written;
 }
@@ -36,8 +36,8 @@ function linked(request: ModuleRequest, object: Uint8Array, unchanged: () => voi
   return linkModule([readKlpObject(new ElfObject(MappedFile.ofBytes(copy, 'the extracted object')))], request, unchanged);
 }
 
-async function plain(path: string, object: Uint8Array, unchanged: () => void): Promise<OutputReport> {
+async function plain(path: string, format: OutputFormat, object: Uint8Array, unchanged: () => void): Promise<OutputReport> {
   unchanged();
   await writeAtomically(path, [object]);
-  return { path, format: 'klp', bytes: object.length, sha256: createHash('sha256').update(object).digest('hex') };
+  return { path, format, bytes: object.length, sha256: createHash('sha256').update(object).digest('hex') };
 }

@@ -11,6 +11,7 @@ import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from
 import type { Verdict } from '../stages/compare';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
+import type { KpatchPlan } from '../stages/kpatch';
 import type { Shape, SharedMemory } from '../stages/scan';
 import type { UnitNames } from '../stages/unit-names';
 
@@ -60,6 +61,18 @@ export interface ExtractFindings {
   diagnostics: Diagnostic[];
 }
 
+/** What decides which changes count and how they are carried: that of klp-build (formats klp and ko), or kpatch-build's. */
+export type Dialect = 'klp' | 'kpatch';
+
+/** What assess says of a pair. */
+export interface Judgement {
+  assessment: Assessment;
+  /** Whether a livepatch would hold anything. */
+  changes: boolean;
+  /** Of dialect kpatch, what extract needs besides. */
+  plan: KpatchPlan | null;
+}
+
 /** Entry of every answer: what the task cost, and whether a record spared the work (else why it did not). */
 export interface Cost {
   /** Milliseconds since the epoch. */
@@ -95,14 +108,16 @@ export interface Tasks {
   warm: { task: Record<string, never>; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
   assess: {
-    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; traceKnown: boolean; ftrace: InputFile | null; objectName: string; unknownSizes: Array<{ section: string; bytes: number }> };
-    answer: Assessment;
+    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; traceKnown: boolean; ftrace: InputFile | null; objectName: string; unknownSizes: Array<{ section: string; bytes: number }>; dialect: Dialect };
+    answer: Judgement;
   };
   extract: {
     task: {
       pair: PairRef; included: IncludedFunction[]; undecided: number[]; objectName: string; provenance: Provenance;
       /** Module.symvers, and what lists the running kernel's symbols; files as they were when the run began. */
       symvers: InputFile; kernel: InputFile | null; place: RecordPlace;
+      /** Of dialect kpatch; there `kernel` is given. */
+      plan: KpatchPlan | null; klpArch: boolean;
     };
     answer: { object: Uint8Array; findings: ExtractFindings };
   };

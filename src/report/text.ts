@@ -55,6 +55,7 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
   if (several) lines.push('', renderRun(result.run));
   if (several) return lines.join('\n');
   if (result.output?.format === 'klp') lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
+  else if (result.output?.format === 'kpatch') lines.push('', 'next: kpatch-build links it with its hook (ld -r), then klpflow create-klp-module');
   else if (result.output?.format === 'ko') lines.push('', `next: klpflow verify ${result.output.path}`);
   else if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
   lines.push('', renderRun(result.run));

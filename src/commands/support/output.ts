@@ -7,6 +7,7 @@ interface OutputFlags extends ModuleFlags {
   symvers?: string | undefined;
   vmlinux?: string | undefined;
   btf?: string | undefined;
+  'klp-arch'?: boolean | undefined;
 }
 
 /** The livepatch that flags ask for; nothing where they ask for a report only. @throws KlpflowError `usage` */
@@ -21,5 +22,10 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
   if (format === 'ko' && btf === undefined && flags.template === undefined) {
     throw new KlpflowError('usage', `-o ${path}: --btf FILE (/sys/kernel/btf/vmlinux) or --template FILE.ko (any module of the kernel) is needed: it says how the kernel lays out its structs`);
   }
+  if (format === 'kpatch') {
+    if (vmlinux === undefined) throw new KlpflowError('usage', `-o ${path}: --vmlinux FILE is needed, what \`readelf -sW\` prints of the patched kernel or module: format kpatch says where its functions are`);
+    return { output: { path, format, symvers, vmlinux, klpArch: flags['klp-arch'] ?? false } };
+  }
+  if (flags['klp-arch'] === true) throw new KlpflowError('usage', '--klp-arch belongs to --format kpatch');
   return { output: { path, symvers, vmlinux, ...(format === 'ko' ? { format, btf, ...moduleOptions(flags) } : { format: 'klp' }) } };
 }

@@ -36,7 +36,8 @@ export const KERNEL_FLAGS = {
 
 export const OUTPUT_FLAGS = {
   output: Flags.string({ char: 'o', description: 'write the livepatch object or module; without it, only the report', helpValue: 'FILE' }),
-  format: Flags.string({ description: 'klp: an object as objtool klp diff writes it; ko: the finished module (default: ko for *.ko, else klp)', options: ['klp', 'ko'] }),
+  format: Flags.string({ description: 'klp: an object as objtool klp diff writes it; kpatch: as create-diff-object does; ko: the finished module (default: ko for *.ko, else klp)', options: ['klp', 'kpatch', 'ko'] }),
+  'klp-arch': Flags.boolean({ description: 'with --format kpatch: the kernel supports .klp.arch sections (before 5.8)' }),
   ...KERNEL_FLAGS,
   ...MODULE_FLAGS,
 };

@@ -10,23 +10,34 @@ const BINDINGS: ReadonlyArray<readonly [string, number]> = [['LOCAL', STB_LOCAL]
 export interface ParentSymbol {
   name: string;
   address: bigint;
+  /** 0 where the parent's list has no sizes. */
   size: number;
   /** 0 for a global; of a local its rank by address among the locals of that name. */
   sympos: number;
 }
 
 /**
- * The symbols of the linked object that ORIG went into: PARENT-SYMTAB, what `readelf -s --wide` prints of it. Entries are numbers
- * in the text's order, in which the locals of one unit follow its FILE entry.
+ * The symbols of the linked object that ORIG went into: PARENT-SYMTAB, what `readelf -s --wide` prints of it, or what else
+ * `openParent` reads. Entries are numbers in the table's order, in which the locals of one unit follow its FILE entry.
  */
 export class ParentSymbols {
   private index: NameIndex | undefined;
   /** FILE entries by name, made when first asked for. */
   private files: Map<string, number[]> | undefined;
 
-  private constructor(private readonly columns: Columns, /** Type, and binding << 4. */ private readonly info: Uint8Array) {}
+  constructor(
+    private readonly columns: Columns,
+    /** Type, and binding << 4. */
+    private readonly info: Uint8Array,
+    /** Whether FILE entries tell units apart; else a local is known only by a name that no other one has. */
+    readonly namesUnits: boolean,
+  ) {}
 
-  /** Reads the text; lines that are no symbols are passed over, as are types and bindings that no kernel function or variable has. */
+  get count(): number {
+    return this.columns.count;
+  }
+
+  /** Reads the text of readelf; lines that are no symbols are passed over, as are types and bindings that no kernel function or variable has. */
   static parse(bytes: Uint8Array): ParentSymbols {
     const columns = new Columns(bytes, bytes.length >>> 6);
     const info: number[] = [];
@@ -58,7 +69,7 @@ export class ParentSymbols {
       columns.add(start, scanner.at - start, low, high, sizeAt(bytes, size));
       info.push(type | (binding << 4));
     }
-    return new ParentSymbols(columns, Uint8Array.from(info));
+    return new ParentSymbols(columns, Uint8Array.from(info), true);
   }
 
   /** Ranges [from, to) of the entries behind each FILE entry of a name, up to the next FILE entry. */

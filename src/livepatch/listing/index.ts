@@ -1,3 +1,4 @@
-export { KernelListing, type ListingKind } from './listing';
+export { Columns } from './columns';
+export { KernelListing, isElf, isReadelf, readProc, type ListingKind } from './listing';
 export { cleanedLength, isLeftOut, type NameCleaning } from './kallsyms';
 export { NameIndex, type Names } from './name-index';

@@ -39,8 +39,7 @@ export class KernelListing {
     if (text !== undefined) return KernelListing.parse(text, path);
     const file = MappedFile.open(path);
     const { bytes } = file;
-    const magic = bytes.length < 4 ? 0 : ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0;
-    return magic === ELF_MAGIC ? KernelListing.ofImage(new ElfImage(file)) : KernelListing.parse(bytes, path);
+    return isElf(bytes) ? KernelListing.ofImage(new ElfImage(file)) : KernelListing.parse(bytes, path);
   }
 
   /** The symbols of a linked image that its kallsyms lists. @throws KlpflowError `unusable-listing` without a symbol table, `malformed-elf` */
@@ -51,11 +50,10 @@ export class KernelListing {
 
   /** Symbols from a text. `bytes` must not change afterwards: names stay where they are. @throws KlpflowError `unusable-listing` */
   static parse(bytes: Uint8Array, path: string): KernelListing {
-    const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 4096)).toString('latin1');
-    const isReadelf = /^\s*Symbol table '|^\s*Num:\s+Value\s+Size/m.test(head);
     const modules = ['vmlinux'];
-    const columns = isReadelf ? parseReadelf(bytes) : parseNm(bytes, modules, (line, expected) => failLine(path, bytes, line, expected));
-    const listing = new KernelListing(path, isReadelf ? 'readelf' : 'nm', columns, modules, null);
+    const readelf = isReadelf(bytes);
+    const columns = readelf ? parseReadelf(bytes) : parseNm(bytes, modules, (line, expected) => failLine(path, bytes, line, expected));
+    const listing = new KernelListing(path, readelf ? 'readelf' : 'nm', columns, modules, null);
     checkUseful(columns, path, listing.find('_stext').length > 0 || listing.find('_text').length > 0);
     return listing;
   }
@@ -121,8 +119,18 @@ export class KernelListing {
   }
 }
 
-/** The content of a file that says it is empty, as those of /proc do, and cannot be mapped; undefined for others. */
-function readProc(path: string): Uint8Array | undefined {
+export function isElf(bytes: Uint8Array): boolean {
+  return bytes.length >= 4 && ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0 === ELF_MAGIC;
+}
+
+/** Whether a text is what `readelf -sW` prints. */
+export function isReadelf(bytes: Uint8Array): boolean {
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 4096)).toString('latin1');
+  return /^\s*Symbol table '|^\s*Num:\s+Value\s+Size/m.test(head);
+}
+
+/** The content of a file that says it is empty, as those of /proc do, and cannot be mapped; undefined for others. @throws KlpflowError `unreadable` */
+export function readProc(path: string): Uint8Array | undefined {
   let fd: number | undefined;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -38,7 +38,16 @@ const NO_FACTS: PlatformFacts = {
   vermagic: null, prefixBytes: 0, functionAlign: 1, ibt: false, returns: 'ret', kcfi: null, orcAtStart: null, retpoline: false, kobjectRelease: false,
 };
 
-export function extractKpatch(input: KpatchInput): { kpatch: KpatchObject; klpSymbols: KlpSymbolReport[]; diagnostics: Diagnostic[] } {
+export interface KpatchExtraction {
+  kpatch: KpatchObject;
+  klpSymbols: KlpSymbolReport[];
+  /** ORIG's symbols of the functions that are replaced, and of what klp relocations reach. */
+  replaced: number[];
+  references: number[];
+  diagnostics: Diagnostic[];
+}
+
+export function extractKpatch(input: KpatchInput): KpatchExtraction {
   const { patched, objectName, markers, klpArch } = input;
   const object = new LivepatchObject(objectName, patched.object.machine, NO_FACTS, { orig: '', patched: '' });
   const refusals = new Refusals(objectName);
@@ -53,13 +62,16 @@ export function extractKpatch(input: KpatchInput): { kpatch: KpatchObject; klpSy
     if (clones.of(symbol) === undefined) refusals.add('changed-data', patched.name(symbol), patched.sectionName(symbol), undefined, `the value of ${patched.name(symbol)} changed, and no function that goes in uses it`);
   }
   markForced(input, clones, object);
-  const functions = patchedFunctions(input, clones, object, links);
+  const { functions, replaced } = patchedFunctions(input, clones, object, links);
   const { sites, patchable } = recordSites(input, clones);
   refuseSiblingCalls(input, refusals);
   refuseLateEntries(input, object, refusals);
   const debug = input.debug ? copyDebugSections(patched, clones, object) : [];
   const { little, flags } = patched.object;
-  return { kpatch: { object, little, flags, functions, symbols: links.found, sites, patchable, callbacks, klpArch, namespaces: markers.namespaces, debug }, klpSymbols: klpSymbolsOf(object), diagnostics: refusals.diagnostics };
+  return {
+    kpatch: { object, little, flags, functions, symbols: links.found, sites, patchable, callbacks, klpArch, namespaces: markers.namespaces, debug },
+    klpSymbols: klpSymbolsOf(object), replaced, references: [...links.references], diagnostics: refusals.diagnostics,
+  };
 }
 
 /** Names of copies: the running kernel's. Who replaces a function must not be linked to by others, so it becomes local. */
@@ -114,17 +126,19 @@ function markForced({ patched, markers }: KpatchInput, clones: Clones, object: L
 }
 
 /** One record for each function that takes another's place. */
-function patchedFunctions({ included }: KpatchInput, clones: Clones, object: LivepatchObject, links: KpatchLinks): Map<KlpFunc, { address: bigint; size: number }> {
+function patchedFunctions({ included, orig }: KpatchInput, clones: Clones, object: LivepatchObject, links: KpatchLinks): { functions: KpatchObject['functions']; replaced: number[] } {
   const functions = new Map<KlpFunc, { address: bigint; size: number }>();
+  const replaced: number[] = [];
   for (const { symbol, origin } of included) {
     const found = origin === 0 ? undefined : links.replaced(origin);
     if (found === undefined) continue;
     const { name, symbol: { address, size, sympos } } = found;
-    const func = { oldName: name, sympos, evidence: 'the parent', replacement: clones.of(symbol)! };
+    const func = { oldName: orig.name(name), sympos, evidence: 'the parent', replacement: clones.of(symbol)! };
     object.funcs.push(func);
     functions.set(func, { address, size });
+    replaced.push(name);
   }
-  return functions;
+  return { functions, replaced };
 }
 
 const SIBLING_CALL = 0x48000000;

@@ -32,6 +32,8 @@ const EXPOLINE = '__s390_indirect_jump_r';
 export class KpatchLinks implements Links {
   /** Address and export of each symbol that a klp relocation may name. */
   readonly found = new Map<KlpSymbol, { address: bigint; exported: boolean }>();
+  /** ORIG's symbols of these, as far as it has them. */
+  readonly references = new Set<number>();
   private readonly links = new Map<number, Link>();
   private readonly pointers = new Map<number, Link>();
   private readonly origins: ReadonlyMap<number, number>;
@@ -54,16 +56,22 @@ export class KpatchLinks implements Links {
     return remembered(this.links, named, () => this.decide(symbol, named, from, at));
   }
 
-  /** The parent's entry for a function of ORIG that is replaced; undefined where it has none, which is told. */
-  replaced(origin: number): { name: string; symbol: ParentSymbol } | undefined {
+  /** The parent's entry for a function of ORIG that is replaced, and the one of its names that it has there; undefined where it has none, which is told. */
+  replaced(origin: number): { name: number; symbol: ParentSymbol } | undefined {
     const { orig } = this.input;
     const [name] = this.origNames(origin, 0);
     const found = name === undefined ? undefined : this.lookUp(orig.name(name), name);
     if (found === undefined || found.object !== this.input.objectName) {
-      this.refusals.add('not-in-kernel', orig.name(origin), orig.sectionName(origin), undefined, `${orig.name(origin)} changed, and the symbol table of ${this.input.objectName} does not tell which of its symbols that is`);
+      this.refusals.add('not-in-kernel', orig.name(origin), orig.sectionName(origin), undefined, `${orig.name(origin)} changed, and ${this.untold}`);
       return undefined;
     }
-    return { name: orig.name(name!), symbol: found.symbol };
+    // kallsyms has no sizes; a link leaves them as they are.
+    return { name: name!, symbol: found.symbol.size === 0 ? { ...found.symbol, size: orig.table.size[origin]! } : found.symbol };
+  }
+
+  private get untold(): string {
+    const how = this.parent.namesUnits ? 'the symbol table' : 'a list without units (kallsyms, System.map; not readelf -sW)';
+    return `${how} of ${this.input.objectName} does not tell which of its symbols that is`;
   }
 
   /** A pointer to a function must outlive the patch module: it is the old function's, which ftrace redirects. */
@@ -97,10 +105,12 @@ export class KpatchLinks implements Links {
     for (const name of this.origNames(twin, named)) {
       const found = this.lookUp(orig.name(name), name);
       if (found === undefined && orig.table.info[name]! >>> 4 === STB_LOCAL) continue;
-      return this.linkTo(found, orig.name(name), named, symbol);
+      const link = this.linkTo(found, orig.name(name), named, symbol);
+      if (link.kind === 'klp') this.references.add(name);
+      return link;
     }
     const about = orig.name(twin);
-    this.refusals.add('not-in-kernel', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}, and the symbol table of ${this.input.objectName} does not tell which of its symbols that is`);
+    this.refusals.add('not-in-kernel', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}, and ${this.untold}`);
     return { kind: 'refused' };
   }
 

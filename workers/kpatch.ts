@@ -1,0 +1,54 @@
+/** What the pool's threads do of dialect kpatch. */
+import { readFileSync } from 'node:fs';
+import { MappedFile } from '../src/elf';
+import { ParentExports, ParentSymbols, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
+import { KernelListing, isReadelf, readProc } from '../src/livepatch/listing';
+import type { IncludedFunction } from '../src/stages/assess';
+import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../src/stages/kpatch';
+import { checkRunningKernel } from '../src/stages/running-kernel';
+import { SymbolPositions } from '../src/stages/sympos';
+import type { AnswerOf, InputFile, Judgement } from '../src/pipeline/types';
+
+/** Reads a file that is no part of the pair, as it was when the run began. */
+type Reader = <T>(input: InputFile, reader: (path: string) => T) => T;
+
+export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgement {
+  const { assessment, plan, empty, remarks } = assessKpatch(input);
+  return { assessment: { ...assessment, diagnostics: [...assessment.diagnostics, ...tellRemarks(remarks, input.objectName)] }, changes: !empty, plan };
+}
+
+export interface KpatchExtractTask extends Omit<Parameters<typeof extractKpatch>[0], keyof KpatchPlan | 'included' | 'undecided' | 'parent' | 'exports'> {
+  plan: KpatchPlan;
+  included: readonly IncludedFunction[];
+  undecided: readonly number[];
+  symvers: InputFile;
+  kernel: InputFile;
+}
+
+export function extractForKpatch({ plan, undecided, symvers, kernel, ...input }: KpatchExtractTask, read: Reader): AnswerOf<'extract'> {
+  const { kpatch, klpSymbols, replaced, references, diagnostics } = extractKpatch({
+    ...input, ...plan, undecided: new Set(undecided),
+    exports: read(symvers, (path) => new ParentExports(readFileSync(path), path)),
+    parent: read(kernel, (path) => parentOf(path, kernel, input.objectName)),
+  });
+  // A unit is not the kernel, and what readelf prints of its parent is taken on trust, as create-diff-object does.
+  const listing = plan.debug || input.objectName !== 'vmlinux' ? null : read(kernel, listingOf);
+  if (listing !== null) diagnostics.push(...checkRunningKernel({ orig: input.orig, listing, positions: new SymbolPositions(input.orig, input.objectName, listing), functions: replaced, references }));
+  const object = Buffer.concat([...writeKpatchObject(kpatch).chunks()].map((chunk) => Buffer.from(chunk)));
+  return { object, findings: { klpSymbols, diagnostics } };
+}
+
+/** What proves that ORIG is the running kernel: that kernel, or its own list of names. */
+function listingOf(path: string): KernelListing | null {
+  const text = readProc(path) ?? MappedFile.open(path).bytes;
+  return isReadelf(text) ? null : KernelListing.open(path);
+}
+
+let known: { key: string; parent: ParentSymbols } | undefined;
+
+/** Kept for the units of a folder: a kernel's list has 20 MB. */
+function parentOf(path: string, { identity }: InputFile, objectName: string): ParentSymbols {
+  const key = JSON.stringify([path, identity, objectName]);
+  if (known?.key !== key) known = { key, parent: openParent(path, objectName) };
+  return known.parent;
+}
