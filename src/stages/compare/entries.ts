@@ -1,6 +1,7 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
 import type { Pairing } from '../correlate';
-import { entryDigest, forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
+import { entryDigest, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
+import { EntryIndex } from './entry-index';
 import { Trait } from '../scan';
 import { matchTargets } from './match';
 import { sameSymbol } from './same-symbol';
@@ -15,47 +16,14 @@ interface OwnedEntry extends SpecialEntry {
   key: string;
 }
 
-interface Entry {
-  table: SpecialTable;
-  entry: SpecialEntry;
-}
-
-/** What is known of a side's entries, without their meaning. */
-interface Known {
-  tables: SpecialTable[];
-  asked: number;
-  byOwner: Map<number, Entry[]> | undefined;
-}
-
-const known = new WeakMap<Side, Known>();
-/** So many functions are looked for one by one. Then all 30,000 entries of a kernel are put in order by owner, an object each. */
-const FEW = 32;
-
 /** Special-section entries that describe a function, in table and file order. */
 export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
-  let entries = known.get(side);
-  if (entries === undefined) known.set(side, (entries = { tables: specialTables(side.identity, side.structSizes, []), asked: 0, byOwner: undefined }));
-  if (++entries.asked > FEW) entries.byOwner ??= grouped(listed(side, entries.tables, 0));
-  const own = entries.byOwner === undefined ? listed(side, entries.tables, symbol) : (entries.byOwner.get(symbol) ?? []);
-  return own.map(({ table, entry }) => ({ ...entry, table, key: `${table.special}:${entry.site}:${entryDigest(side.identity, table, entry).join()}` }));
+  let index = known.get(side);
+  if (index === undefined) known.set(side, (index = new EntryIndex(side.identity, specialTables(side.identity, side.structSizes, []))));
+  return index.of(symbol).map(({ table, entry }) => ({ ...entry, table, key: `${table.special}:${entry.site}:${entryDigest(side.identity, table, entry).join()}` }));
 }
 
-/** The entries of a function, of all for 0. */
-function listed(side: Side, tables: readonly SpecialTable[], owner: number): Entry[] {
-  const found: Entry[] = [];
-  for (const table of tables) forEachEntry(side.identity, table, (entry) => found.push({ table, entry: { ...entry, relas: { ...entry.relas } } }), owner);
-  return found;
-}
-
-function grouped(entries: readonly Entry[]): Map<number, Entry[]> {
-  const byOwner = new Map<number, Entry[]>();
-  for (const entry of entries) {
-    const list = byOwner.get(entry.entry.owner);
-    if (list === undefined) byOwner.set(entry.entry.owner, [entry]);
-    else list.push(entry);
-  }
-  return byOwner;
-}
+const known = new WeakMap<Side, EntryIndex>();
 
 /** The first entry, by site, that one function has and its twin does not; undefined if they agree. */
 export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {

@@ -56,14 +56,14 @@ export function openTable({ rules: words, code }: Identity, { section, special, 
 }
 
 /**
- * Calls `visit` for every entry whose site lies in a known function, or in the function `only`, in section order. The entry is one object
+ * Calls `visit` for every entry whose site lies in a known function, in section order. The entry is one object
  * that the next call overwrites.
  */
-export function forEachEntry(identity: Identity, special: SpecialTable, visit: (entry: SpecialEntry) => void, only = 0): void {
+export function forEachEntry(identity: Identity, special: SpecialTable, visit: (entry: SpecialEntry) => void): void {
   openTable(identity, special);
   const { words, at } = identity.relas.select(special.section, 0, identity.object.size(special.section));
   const entry: SpecialEntry = { owner: 0, site: 0, start: 0, relas: { words, at: 0, stop: 0 } };
-  while (identity.code.nextEntry(only) !== 0) {
+  while (identity.code.nextEntry() !== 0) {
     const [owner, site, start, first, last] = identity.entry as unknown as [number, number, number, number, number];
     entry.owner = owner;
     entry.site = site;

@@ -28,7 +28,7 @@ export interface Code {
   fits(section: number, size: number, site: number, known: number): number;
   annotatedSize(section: number, annotations: number): number;
   openTable(): void;
-  nextEntry(only: number): number;
+  nextEntry(): number;
   digestEntry(): number;
   digestEntries(): void;
   markTargets(section: number, trait: number): void;

@@ -85,11 +85,9 @@ export function digestTarget(symbol: u32, section: u32, offset: f64, type: u32, 
   return digest;
 }
 
-/** Goes to the next entry of the open table, or that of the function `only`, and leaves its numbers in `entry`; false at the end. */
-export function nextEntry(only: u32): bool {
-  do {
-    if (!entries.nextEntry()) return false;
-  } while (only != 0 && entries.owner != only);
+/** Goes to the next entry of the open table and leaves its numbers in `entry`; false at the end. */
+export function nextEntry(): bool {
+  if (!entries.nextEntry()) return false;
   store<f64>(entry, entries.owner);
   store<f64>(entry, <f64>entries.site, 8);
   store<f64>(entry, <f64>entries.start, 16);
