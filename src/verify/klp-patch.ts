@@ -3,6 +3,7 @@ import type { Context } from './context';
 import { functionAt, isBlank, isBlankBut, layoutOf, pointerAt, stringAt, strideOf, type Spot } from './klp-structs';
 import { DESCRIPTORS, checkDescriptors } from './klp-descriptors';
 import { checkOld, type PatchedFunction, type PatchedObject } from './klp-func';
+import { KPATCH_FUNCS, checkKpatchFuncs } from './kpatch-funcs';
 import { nameOf, targetInCode } from './references';
 
 export type { PatchedFunction, PatchedObject } from './klp-func';
@@ -31,6 +32,8 @@ export function checkKlpPatch(context: Context): PatchedObject[] {
   if (!calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module does not call klp_enable_patch');
   const descriptors = module.section(DESCRIPTORS);
   if (descriptors !== undefined) return checkDescriptors(context, descriptors);
+  const records = module.section(KPATCH_FUNCS);
+  if (records !== undefined) return checkKpatchFuncs(context, records);
   const patch = candidates.find((candidate) => isThisModule(context, moved(candidate, layoutOf(context).klp_patch.at.mod))) ?? candidates[0];
   if (patch === undefined || !calls) {
     if (calls) findings.add('verify-klp-struct', { section, offset: init.value }, 'init_module refers to no klp_patch');

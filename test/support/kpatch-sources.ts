@@ -74,7 +74,7 @@ int init_module(void)
 `;
 
 /** Bounds of the arrays, and a zero behind each array of callbacks, so that an empty one is there, too. */
-const SCRIPT = `
+export const KPATCH_SCRIPT = `
 __kpatch_funcs = ADDR(.kpatch.funcs);
 __kpatch_funcs_end = ADDR(.kpatch.funcs) + SIZEOF(.kpatch.funcs);
 __kpatch_force_funcs = ADDR(.kpatch.force);
@@ -121,7 +121,7 @@ export function compileUnits(folder: string, debug = false): { first: CompiledUn
 /** Links outputs with the hook, as kpatch-build does before create-klp-module. @returns the module's path */
 export function linkWithHook(folder: string, outputs: readonly string[]): string {
   writeFileSync(join(folder, 'hook.c'), HOOK);
-  writeFileSync(join(folder, 'kpatch.lds'), SCRIPT);
+  writeFileSync(join(folder, 'kpatch.lds'), KPATCH_SCRIPT);
   compile(folder, 'hook.c', join(folder, 'hook.o'), []);
   const [joined, module] = [join(folder, 'output.o'), join(folder, 'linked.ko')];
   execFileSync('ld', ['-r', '-o', joined, ...outputs]);

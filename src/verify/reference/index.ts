@@ -46,7 +46,8 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
 
   const pairs: Pair[] = [];
   for (const { section, symbol } of functions) {
-    const list = candidates.get(symbol.name) ?? candidates.get(withoutNumbers(symbol.name)) ?? [];
+    // A ThinLTO build after another patch may have numbered the name anew (`__se_sys_newuname.llvm.8464344228277713093`).
+    const list = [symbol.name, withoutNumbers(symbol.name)].flatMap((name, i, names) => (i > 0 && name === names[0] ? [] : candidates.get(name) ?? []));
     let best: { pair: Pair; differences: Difference[] } | undefined;
     for (const candidate of list) {
       const pair: Pair = { section, symbol, ...candidate };
