@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { R_X86_64_PC32 } from '../src/elf/constants';
-import { NOTHING, body, call, diffObjects, inc, lea, movEax, near, BODY } from './support/diff-objects';
+import { NOTHING, body, call, diffObjects, inc, lea, movEax, near, opened, scan, BODY } from './support/diff-objects';
 import { abs32s, code, disp32, hex, object, ptr64, ref32, ref64, relocated, u32, type ObjectBuilder } from './support/elf-builder';
 
 /** Strings that shift every later offset of the default string section. */
@@ -443,4 +443,25 @@ test('read-only data that refers to itself ends in a typed error', () => {
   const self = object().file('x.c').section('.rodata', { body: Array.from({ length: 200 }, (_, i) => ptr64({ section: '.rodata' }, BigInt((i * 8 + 8) % 1600))) })
     .func('f', body(lea({ section: '.rodata' })));
   expect(() => diffObjects(self, self)).toThrow(/refers to itself/);
+});
+
+describe('values of 4 GiB and more', () => {
+  test('an absolute symbol counts with all of its 64 bits', () => {
+    // The columns hold 32: `0x100000005` and `0x200000005` are one there.
+    const build = (high: number): ObjectBuilder => object().file('x.c').abs('limit', high * 2 ** 32 + 5).func('f', body([0x48, 0xb8, ref64('limit')]));
+    expect(diffObjects(build(1), build(2)).changed).toEqual({ f: 'reference' });
+    expect(diffObjects(build(1), build(1).bss('more', 8))).toMatchObject({ changed: {} });
+  });
+
+  test.each(['value', 'size'] as const)('a %s of 4 GiB in a section is refused, not cut', (field) => {
+    const builder = object().file('x.c').bss('huge', 8, { bind: 'local' });
+    const elf = opened(builder);
+    const bytes = builder.bytes();
+    const at = elf.offset(elf.symtabSection) + 24 * 2 + (field === 'value' ? 8 : 16);
+    expect(elf.symbolName(2)).toBe('huge');
+    bytes.writeBigUInt64LE(0x140000000n, elf.headersOffset + 64 * (bytes.readUInt16LE(elf.offset(elf.symtabSection) + 24 * 2 + 6)) + 32);
+    expect(() => scan(bytes)).not.toThrow();
+    bytes.writeBigUInt64LE(0x100000000n, at);
+    expect(() => scan(bytes)).toThrow(expect.objectContaining({ code: 'malformed-elf', message: expect.stringMatching(/symbol 2 \(huge\) has an offset or a size of 4 GiB or more/) as string }));
+  });
 });

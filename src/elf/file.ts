@@ -5,7 +5,7 @@ import {
 } from './constants';
 import type { MappedFile } from './mapped-file';
 import {
-  SHDR_FIELDS, SHDR_WORDS, SH_ALIGN, SH_ENTSIZE, SH_FLAGS, SH_INFO, SH_LINK, SH_NAME, SH_OFFSET, SH_SIZE, SH_TYPE, ST_INFO, SYM_FIELDS, HOST_LITTLE, WORD_FIELDS,
+  SHDR_FIELDS, SHDR_WORDS, SH_ALIGN, SH_ENTSIZE, SH_FLAGS, SH_INFO, SH_LINK, SH_NAME, SH_OFFSET, SH_SIZE, SH_TYPE, ST_INFO, ST_VALUE, SYM_FIELDS, HOST_LITTLE, WORD_FIELDS,
   tableWords, u64,
 } from './words';
 
@@ -149,6 +149,11 @@ export abstract class ElfFile {
     const start = this.strings.start + this.symbols[symbol * (SYM_SIZE / 4)]!;
     if (start >= this.strings.end) this.malformed(this.offset(this.symtabSection) + symbol * SYM_SIZE, `symbol ${symbol}: st_name lies outside the string table`);
     return this.text(start, this.strings.end);
+  }
+
+  /** The symbol's st_value; of 53 bits and more the nearest number. */
+  symbolValue(symbol: number): number {
+    return u64(this.symbols, symbol * (SYM_SIZE / 4) + ST_VALUE);
   }
 
   /** The symbol's st_other. */

@@ -8,8 +8,8 @@ export interface TableColumns {
   readonly nameLength: Uint16Array;
   readonly hash: Uint32Array;
   readonly section: Uint32Array;
-  readonly value: Float64Array;
-  readonly size: Float64Array;
+  readonly value: Uint32Array;
+  readonly size: Uint32Array;
   readonly info: Uint8Array;
   readonly kind: Uint8Array;
   readonly traits: Uint32Array;
@@ -28,17 +28,14 @@ export interface Shape {
   sections: number;
 }
 
-type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
+type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array;
 
 /** Columns by field of SymbolBatch, with elements a symbol. */
 const SYMBOL_FIELDS = [
-  ['name', 'name', 1], ['nameLength', 'nameLength', 1], ['hash', 'hash', 2], ['section', 'section', 1],
+  ['name', 'name', 1], ['nameLength', 'nameLength', 1], ['hash', 'hash', 2], ['section', 'section', 1], ['value', 'value', 1], ['size', 'size', 1],
   ['info', 'info', 1], ['kind', 'kind', 1], ['traits', 'traits', 1], ['file', 'file', 1], ['canonical', 'canonical', 1], ['suffix', 'suffix', 1],
   ['covers', 'covers', 1],
 ] as const;
-
-/** Columns of numbers that nearly always fit into 32 bits. */
-const WIDE_FIELDS = ['value', 'size'] as const;
 
 const SECTION_FIELDS = [['class', 'sectionClass'], ['special', 'sectionSpecial'], ['relaSection', 'relaSection'], ['coverStart', 'coverStart']] as const;
 
@@ -58,7 +55,6 @@ export function* encodeTable(table: TableColumns, machine: number, littleEndian:
     const count = Math.min(BATCH, table.symbols - first);
     const batch: Record<string, unknown> = { first, count };
     for (const [field, column, width] of SYMBOL_FIELDS) batch[field] = bytesOf(table[column], first * width, count * width);
-    for (const field of WIDE_FIELDS) batch[field] = narrow(table[field].subarray(first, first + count));
     yield klpflow.SymbolBatch.encode(batch as unknown as klpflow.SymbolBatch).finish();
   }
 }
@@ -86,26 +82,11 @@ export function decodeTable<T extends TableColumns>(messages: readonly Uint8Arra
     } else {
       const batch = klpflow.SymbolBatch.decode(bytes);
       for (const [field, column, width] of SYMBOL_FIELDS) if (!fill(table[column], batch.first * width, batch[field])) return undefined;
-      for (const field of WIDE_FIELDS) if (!widen(table[field], batch.first, batch.count, batch[field])) return undefined;
     }
   }
   // One past the last section's covers, which no batch holds.
   table.coverStart[sections] = table.coverStart.length > 0 ? countCovers(table) : 0;
   return table;
-}
-
-/** A part of a column as u32, or as it is where a number needs more. */
-function narrow(numbers: Float64Array): Uint8Array {
-  const narrowed = Uint32Array.from(numbers);
-  for (let i = 0; i < numbers.length; i++) if (narrowed[i] !== numbers[i]) return bytesOf(numbers);
-  return bytesOf(narrowed);
-}
-
-function widen(column: Float64Array, first: number, count: number, bytes: Uint8Array): boolean {
-  if (bytes.length === count * 8) return fill(column, first, bytes);
-  if (bytes.length !== count * 4 || first + count > column.length) return false;
-  column.set(words(bytes), first);
-  return true;
 }
 
 /** The covers' count: they are packed at the front of their column and never 0. */

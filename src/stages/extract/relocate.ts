@@ -117,7 +117,7 @@ export class Relocator {
   private toAbsolute(copy: Copy, { symbol, type, addend }: Reference & { symbol: number }, at: number): void {
     const { patched } = this.input;
     const name = patched.name(symbol);
-    const value = patched.table.value[symbol]!;
+    const value = patched.object.symbolValue(symbol);
     if (value > EXACT) this.refuse('unresolved-reference', copy, at, name, `${copy.name} refers to the absolute symbol ${name}, whose value needs more than 53 bits`);
     else copy.section.relas.push({ offset: copy.start + at, type, symbol: this.clones.output.absolute(name, patched.table.info[symbol]!, value), addend });
   }

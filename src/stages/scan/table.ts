@@ -2,7 +2,7 @@
  * The columns of one object, in shared memory.
  *
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
- * every property is a typed array over one shared memory that all threads and their WebAssembly see. A million symbols take 110 MB.
+ * every property is a typed array over one shared memory that all threads and their WebAssembly see. A million symbols take 85 MB.
  */
 
 /** What a reference to a symbol means, i.e. which part of its target makes it equal to another. */
@@ -58,8 +58,10 @@ export const Trait = {
   HAS_USES: 0x10000,
 } as const;
 
-/** Bit of the fourth word of a reference: the target's name proves nothing. */
-export const REFERENCE_AMBIGUOUS = 0x100;
+/** Bits of `refersTo`: the target's kind, whether its name proves nothing, and whether another symbol stands for it. */
+export const REFERS_KIND = 0xf;
+export const REFERS_AMBIGUOUS = 0x10;
+export const REFERS_ALIAS = 0x20;
 
 /** SHN_XINDEX resolved; the reserved indices keep values above every real one. */
 export const SECTION_ABS = 0xfffffff1;
@@ -81,9 +83,9 @@ function layout({ symbols: n, sections: m }: Shape) {
     return place;
   };
   const columns = {
-    value: column(8, n), size: column(8, n), digest: column(4, n * 4), reference: column(4, n * 4), special: column(4, n * 2),
-    hash: column(4, n * 2), name: column(4, n), section: column(4, n), file: column(4, n), canonical: column(4, n), suffix: column(4, n), traits: column(4, n),
-    lines: column(4, n), covers: column(4, n), around: column(4, n), listed: column(4, n), nameLength: column(2, n), info: column(1, n), kind: column(1, n),
+    digest: column(4, n * 4), special: column(4, n * 2),
+    hash: column(4, n * 2), value: column(4, n), size: column(4, n), name: column(4, n), section: column(4, n), file: column(4, n), canonical: column(4, n), suffix: column(4, n), traits: column(4, n),
+    lines: column(4, n), covers: column(4, n), around: column(4, n), listed: column(4, n), nameLength: column(2, n), info: column(1, n), kind: column(1, n), refersTo: column(1, n),
     sectionClass: column(4, m), relaSection: column(4, m), coverStart: column(4, m + 1), sole: column(4, m), roles: column(4, m), sectionSpecial: column(1, m), counts: column(4, 4),
   };
   return { columns, bytes };
@@ -113,18 +115,14 @@ export class ScanTable {
   /** Length of the name in bytes. */ readonly nameLength: Uint16Array;
   /** Two words of base-name hash. */ readonly hash: Uint32Array;
   readonly section: Uint32Array;
-  /** st_value; bytes from the section's start. */ readonly value: Float64Array;
-  readonly size: Float64Array;
+  /** st_value; bytes from the section's start. Of SHN_ABS only the low 32 bits: ElfFile.symbolValue has all. */ readonly value: Uint32Array;
+  readonly size: Uint32Array;
   /** st_info. */ readonly info: Uint8Array;
   readonly kind: Uint8Array;
   readonly traits: Uint32Array;
   /** The FILE symbol a local belongs to, 0 for none. */ readonly file: Uint32Array;
   /** The alias that stands for the group; itself for most. */ readonly canonical: Uint32Array;
   /** Hash of the `.llvm.` suffix, 0 for none. */ readonly suffix: Uint32Array;
-  /**
-   * What a reference to the symbol mixes in, side by side so that it costs one cache line: two words of base-name hash of
-   * the canonical symbol, the canonical symbol, and kind | REFERENCE_AMBIGUOUS. Derived from the other columns.
-   */ readonly reference: Uint32Array;
   /** FILE and correlatable symbols in table order, `listedCount` of them: what correlation goes through. Derived. */
   readonly listed: Uint32Array;
   /** Sections that are read entry by entry, sought by role or hold records; a handful, `roleCount` of them. Derived. */
@@ -148,10 +146,9 @@ export class ScanTable {
     this.memory = memory ?? new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE), maximum: MOST_PAGES, shared: true });
     const { buffer } = this.memory;
     this.places = Object.entries(at).map(([name, [offset]]) => [name, offset]);
-    this.value = new Float64Array(buffer, ...at.value);
-    this.size = new Float64Array(buffer, ...at.size);
+    this.value = new Uint32Array(buffer, ...at.value);
+    this.size = new Uint32Array(buffer, ...at.size);
     this.digest = new Int32Array(buffer, ...at.digest);
-    this.reference = new Uint32Array(buffer, ...at.reference);
     this.special = new Int32Array(buffer, ...at.special);
     this.hash = new Uint32Array(buffer, ...at.hash);
     this.name = new Uint32Array(buffer, ...at.name);

@@ -9,7 +9,6 @@ export let sections: u32 = 0;
 export let value: usize = 0;
 export let size: usize = 0;
 export let digest: usize = 0;
-export let reference: usize = 0;
 export let special: usize = 0;
 export let hash: usize = 0;
 export let name: usize = 0;
@@ -25,6 +24,7 @@ export let listed: usize = 0;
 export let nameLength: usize = 0;
 export let info: usize = 0;
 export let kind: usize = 0;
+export let refersTo: usize = 0;
 export let sectionClass: usize = 0;
 export let relaSection: usize = 0;
 export let coverStart: usize = 0;
@@ -54,17 +54,17 @@ export function sectionOf(symbol: u32): u32 {
   return load<u32>(symbolCell(section, symbol, 2));
 }
 
-/** st_value of a symbol that lies in a section; the reserved sections' may be too big for an i64. */
+/** st_value of a symbol that lies in a section. */
 // @ts-ignore: decorator
 @inline
 export function startOf(symbol: u32): i64 {
-  return <i64>load<f64>(symbolCell(value, symbol, 3));
+  return <i64>load<u32>(symbolCell(value, symbol, 2));
 }
 
 // @ts-ignore: decorator
 @inline
 export function sizeOf(symbol: u32): i64 {
-  return <i64>load<f64>(symbolCell(size, symbol, 3));
+  return <i64>load<u32>(symbolCell(size, symbol, 2));
 }
 
 // @ts-ignore: decorator

@@ -1,22 +1,19 @@
 /** The columns that follow from the others and are not recorded. */
 import {
-  around, aroundCover, canonicalOf, classOf, counts, cover, firstCover, highHash, info, kindOf, lastCover, listed, lowHash, reference, roles, sectionCell, sectionSpecial, sizeOf, sole, startOf,
+  around, aroundCover, canonicalOf, classOf, counts, cover, firstCover, info, kindOf, lastCover, listed, refersTo, roles, sectionCell, sectionSpecial, sizeOf, sole, startOf,
   symbolCell, traitsOf,
 } from './columns';
 import { sectionSize } from './file';
-import { CLASS_EXEC, CLASS_RECORD, REFERENCE_AMBIGUOUS, STT_FILE, TRAIT_AMBIGUOUS, TRAIT_COLD, TRAIT_CORRELATABLE } from '../generated/constants';
+import { CLASS_EXEC, CLASS_RECORD, REFERS_ALIAS, REFERS_AMBIGUOUS, STT_FILE, TRAIT_AMBIGUOUS, TRAIT_COLD, TRAIT_CORRELATABLE } from '../generated/constants';
 
-/** Fills `reference` and `listed`. Kinds, aliases and ambiguity must be known. */
+/** Fills `refersTo` and `listed`. Kinds, aliases and ambiguity must be known. */
 export function deriveSymbols(from: u32, to: u32): void {
   let count = load<u32>(counts);
   let cold = load<u32>(counts, 8);
   for (let symbol = from; symbol < to; symbol++) {
     const target = canonicalOf(symbol);
-    const at = symbolCell(reference, symbol, 4);
-    store<u32>(at, lowHash(target));
-    store<u32>(at, highHash(target), 4);
-    store<u32>(at, target, 8);
-    store<u32>(at, kindOf(symbol) | ((traitsOf(target) & TRAIT_AMBIGUOUS) != 0 ? REFERENCE_AMBIGUOUS : 0), 12);
+    const ambiguous = (traitsOf(target) & TRAIT_AMBIGUOUS) != 0 ? REFERS_AMBIGUOUS : 0;
+    store<u8>(symbolCell(refersTo, symbol, 0), <u8>(kindOf(symbol) | ambiguous | (target != symbol ? REFERS_ALIAS : 0)));
     const bits = traitsOf(symbol);
     if ((bits & TRAIT_CORRELATABLE) != 0 || (load<u8>(symbolCell(info, symbol, 0)) & 0xf) == STT_FILE) {
       store<u32>(symbolCell(listed, count, 2), symbol);

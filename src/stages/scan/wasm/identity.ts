@@ -11,18 +11,19 @@
  * one does. So equal digests mean equal contents, and unequal ones are settled by `compare`, which decodes.
  */
 import {
-  canonicalOf, classOf, firstCover, highHash, kindOf, lastCover, lowHash, reference, relasOf, sectionOf, sections, sizeOf, startOf, symbolCell, symbols, traitsOf, value,
+  canonicalOf, classOf, firstCover, highHash, kindOf, lastCover, lowHash, refersTo, relasOf, sectionOf, sections, sizeOf, startOf, symbolCell, symbols, traitsOf,
 } from './columns';
 import { coverAt, nextCover, objectAt } from './covers';
 import { DIGEST, bytes, finish, reset, words } from './digest';
 import { byteAt, entrySize, sectionName, sectionOffset, sectionSize, sectionType, startsWith, textEnd } from './file';
 import {
   CLASS_ANONYMOUS, CLASS_CONSTANT, CLASS_EXEC, CLASS_NOBITS, CLASS_PERCPU, CLASS_READONLY, CLASS_RECORD, CLASS_REPLACEMENT, CLASS_STRING, CLASS_TOC, CLASS_WRITE,
-  KIND_ABSOLUTE, KIND_CONTENT, KIND_NAMED, KIND_PLACE, KIND_PRIVATE, KIND_STRING, KIND_UNDEFINED, SECTION_ABS, SHT_NOBITS, TRAIT_AMBIGUOUS,
+  KIND_ABSOLUTE, KIND_CONTENT, KIND_NAMED, KIND_PLACE, KIND_PRIVATE, KIND_STRING, KIND_UNDEFINED, REFERS_ALIAS, REFERS_AMBIGUOUS, REFERS_KIND, SECTION_ABS, SHT_NOBITS, TRAIT_AMBIGUOUS,
 } from '../generated/constants';
 import { NOT_RELATIVE, bias, endless, forEachBranch, relaOutside, relaSymbol, tail as tailOf } from './host';
 import { mixRecordBytes } from './records';
 import * as relas from './relas';
+import { valueInFile } from './symbols';
 import { keep, kept } from './memo';
 import { met, note } from './uses';
 
@@ -102,12 +103,12 @@ export function mixReferences(digest: usize, section: u32, start: i64, end: i64,
     if (symbol >= symbols) relaSymbol(relasOf(section), i, symbol);
     const type = relas.type;
     const slot = innerSlot(outerSlot, offset - origin);
-    const target = symbolCell(reference, symbol, 4);
-    const kind = load<u32>(target, 12);
-    if ((kind & 0xff) == KIND_NAMED) {
-      words(digest, <u32>(offset - origin), TAG_NAMED | (type << 8), load<u32>(target), load<u32>(target, 4));
+    const bits = load<u8>(symbolCell(refersTo, symbol, 0));
+    if ((bits & REFERS_KIND) == KIND_NAMED) {
+      const target = (bits & REFERS_ALIAS) != 0 ? canonicalOf(symbol) : symbol;
+      words(digest, <u32>(offset - origin), TAG_NAMED | (type << 8), lowHash(target), highHash(target));
       words(digest, <u32>relas.addend, <u32>(relas.addend >> 32), 0, 0);
-      if (kind != KIND_NAMED) note(user, slot, load<u32>(target, 8));
+      if ((bits & REFERS_AMBIGUOUS) != 0) note(user, slot, target);
     } else {
       words(digest, <u32>(offset - origin), type, 0, 0);
       mixTarget(digest, symbol, section, <u32>offset, type, relas.addend, user, slot, -1);
@@ -167,7 +168,7 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
     words(digest, kind == KIND_PRIVATE ? TAG_PRIVATE : TAG_UNDEFINED, lowHash(symbol), highHash(symbol), <u32>addend);
     words(digest, <u32>(addend >> 32), 0, 0, 0);
   } else if (kind == KIND_ABSOLUTE) {
-    const place = <u64>load<f64>(symbolCell(value, symbol, 3)) + addend;
+    const place = valueInFile(symbol) + addend;
     words(digest, TAG_ABSOLUTE, <u32>place, <u32>(place >> 32), 0);
   } else words(digest, TAG_ABSOLUTE, <u32>addend, <u32>(addend >> 32), 1);
 }
