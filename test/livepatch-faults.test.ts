@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Random } from '../src/synth/random';
 import { smallKernel, type SmallKernel } from './support/fuzz/small-kernel';
+import { parentSymtab } from './support/kpatch-units';
 import { EXIT_CODES, errorOf, resultOf, running, withoutRun, type Ran } from './support/run-klpflow';
 import { filesOf, halfWritten } from './support/small-pair';
 import { tempFolder } from './support/temp-folder';
@@ -20,12 +21,14 @@ const answers: Record<string, string> = {};
 const outputs: Record<string, Buffer> = {};
 
 /** One name wherever it lies: it is the module's name, and part of the answer. */
-const OUTPUT: Record<string, string> = { ko: 'livepatch.ko', o: 'livepatch.o' };
+const OUTPUT: Record<string, string> = { ko: 'livepatch.ko', o: 'livepatch.o', kpatch: 'kpatch.o' };
+const KINDS = Object.keys(OUTPUT);
 
 function command(kind: string, place: string, { files = kernel, runDir = at(place, 'run') }: { files?: Partial<SmallKernel>; runDir?: string } = {}): string[] {
   mkdirSync(at(place), { recursive: true });
   const { orig, patched, symvers, listing, btf, template } = { ...kernel, ...files };
-  return ['diff', orig, patched, '-o', OUTPUT[kind]!, '--symvers', symvers, '--vmlinux', listing, '--btf', btf, ...(kind === 'ko' ? ['--template', template] : []), '--run-dir', runDir, '--json', '--progress', 'json'];
+  const ofKind: Record<string, string[]> = { ko: ['--vmlinux', listing, '--template', template], o: ['--vmlinux', listing], kpatch: ['--vmlinux', at('symtab'), '--format', 'kpatch'] };
+  return ['diff', orig, patched, '-o', OUTPUT[kind]!, '--symvers', symvers, '--btf', btf, ...ofKind[kind]!, '--run-dir', runDir, '--json', '--progress', 'json'];
 }
 
 const inPlace = (place: string): { cwd: string } => ({ cwd: at(place) });
@@ -42,7 +45,8 @@ function expectRight(ran: Ran, kind: string, place: string): void {
 
 beforeAll(async () => {
   kernel = await smallKernel(at('kernel'));
-  for (const kind of ['ko', 'o']) {
+  parentSymtab(kernel.orig, at('symtab'));
+  for (const kind of KINDS) {
     const ran = await running(command(kind, 'whole'), inPlace('whole'));
     expect(ran.status, ran.stdout.slice(0, 2000)).toBe(EXIT_CODES.patchable);
     expect(ran.events.map(({ stage }) => stage)).toEqual(expect.arrayContaining(['extract', 'link']));
@@ -58,7 +62,7 @@ function preload(name: string, body: string): Record<string, string> {
 }
 
 describe('killed', () => {
-  test.each(['ko', 'o'])('after each event, one later each time: no output, or the whole one (%s)', async (kind) => {
+  test.each(KINDS)('after each event, one later each time: no output, or the whole one (%s)', async (kind) => {
     const place = `killed ${kind}`;
     const events: string[] = [];
     for (let last = 0; ; last++) {

@@ -70,8 +70,8 @@ export class KpatchLinks implements Links {
   }
 
   private get untold(): string {
-    const how = this.parent.namesUnits ? 'the symbol table' : 'a list without units (kallsyms, System.map; not readelf -sW)';
-    return `${how} of ${this.input.objectName} does not tell which of its symbols that is`;
+    const { parent, input: { objectName } } = this;
+    return `the symbol table of ${objectName}${parent.namesUnits ? '' : ', a list without units (what readelf -sW prints has them),'} does not tell which of its symbols that is`;
   }
 
   /** A pointer to a function must outlive the patch module: it is the old function's, which ftrace redirects. */
