@@ -1,13 +1,15 @@
 /** What the pool's threads do of dialect kpatch. */
 import { readFileSync } from 'node:fs';
-import { MappedFile } from '../src/elf';
+import { MappedFile, type ElfObject } from '../src/elf';
+import { traceableNames } from '../src/livepatch/ftrace-list';
 import { ParentExports, ParentSymbols, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
 import { KernelListing, isReadelf, readProc } from '../src/livepatch/listing';
 import type { IncludedFunction } from '../src/stages/assess';
+import { compareObjects, type PairFacts } from '../src/stages/inline';
 import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../src/stages/kpatch';
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions } from '../src/stages/sympos';
-import type { AnswerOf, InputFile, Judgement } from '../src/pipeline/types';
+import type { AnswerOf, InputFile, Judgement, UnitRequest, UnitResult } from '../src/pipeline/types';
 
 /** Reads a file that is no part of the pair, as it was when the run began. */
 type Reader = <T>(input: InputFile, reader: (path: string) => T) => T;
@@ -36,6 +38,19 @@ export function extractForKpatch({ plan, undecided, symvers, kernel, ...input }:
   if (listing !== null) diagnostics.push(...checkRunningKernel({ orig: input.orig, listing, positions: new SymbolPositions(input.orig, input.objectName, listing), functions: replaced, references }));
   const object = Buffer.concat([...writeKpatchObject(kpatch).chunks()].map((chunk) => Buffer.from(chunk)));
   return { object, findings: { klpSymbols, diagnostics } };
+}
+
+/** One unit of a folder, from scan to extract; its report is in the unit's name. Refused or not, it is extracted: all reasons are told at once. */
+export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string, facts: PairFacts, request: UnitRequest, read: Reader): { answer: UnitResult; made: AnswerOf<'extract'> | null } {
+  const { parentName: objectName, symvers, kernel, ftrace, klpArch } = request;
+  const { compared } = compareObjects(orig, patched, facts);
+  const traceable = ftrace === null ? undefined : read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), objectName, path));
+  const { assessment, changes, plan } = judgeKpatch({ ...compared, objectName, traceable });
+  const { pairing, orig: a, patched: b } = compared;
+  const { included, undecided, profile } = assessment;
+  const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, plan: plan!, klpArch, symvers, kernel }, read) : null;
+  const diagnostics = [...assessment.diagnostics, ...(made?.findings.diagnostics ?? [])].map((entry) => (entry.where.object === objectName ? { ...entry, where: { ...entry.where, object: name } } : entry));
+  return { answer: { object: { ...assessment.object, name, klpSymbols: made?.findings.klpSymbols ?? [] }, profile, diagnostics, changes, made: made !== null }, made };
 }
 
 /** What proves that ORIG is the running kernel: that kernel, or its own list of names. */

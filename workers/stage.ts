@@ -19,7 +19,7 @@ import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
-import { diffInline } from '../src/stages/inline';
+import { diffInline, type PairFacts } from '../src/stages/inline';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
 import { extract, type ExtractInput } from '../src/stages/extract';
@@ -30,7 +30,7 @@ import { platformFacts } from '../src/livepatch/facts';
 import { writeKlpObject } from '../src/livepatch/klp';
 import { KernelListing } from '../src/livepatch/listing';
 import { Symvers } from '../src/livepatch/symvers';
-import { extractForKpatch, judgeKpatch } from './kpatch';
+import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
 import { makeCopy } from './large-input';
 import type { AnswerOf, Cost, InputFile, InputRef, ObjectRef, PairRef, Reply, TaskName, TaskOf } from '../src/pipeline/types';
 
@@ -130,8 +130,12 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: unitNames(ElfObject.open(input.copy ?? input.path, input.path)) };
   },
 
-  unit({ orig, patched, name, place, fresh, structSizes, unitHashes, constants }) {
-    const found = recorded(place, 'outcome', fresh, (messages) => decodeOutcome(messages[0])?.outcome as AnswerOf<'unit'> | undefined);
+  unit({ orig, patched, name, place, fresh, structSizes, unitHashes, constants, livepatch }) {
+    const found = recorded(place, 'outcome', fresh, (messages) => {
+      const known = decodeOutcome(messages[0])?.outcome as AnswerOf<'unit'> | undefined;
+      const whole = livepatch === null || known?.made !== true || typeof readRecords(livepatch.place.file, 'livepatch', livepatch.place.key) !== 'string';
+      return whole ? known : undefined;
+    });
     if (found.value !== undefined) return { answer: found.value, reused: true };
     // Not kept open: a tree has thousands.
     const [a, b] = [orig, patched].map((input) => {
@@ -139,10 +143,12 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       mustBe(fileIdentity(input.path), input);
       return object;
     }) as [ElfObject, ElfObject];
-    const { object, profile, diagnostics } = diffInline(a, b, { objectName: name, structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) }).assessment;
-    const answer = { object, profile, diagnostics };
-    keep(orig, place, 'outcome', [encodeOutcome({ outcome: answer, options: { unit: name } })]);
+    const facts = { structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) };
+    const { answer, made } = livepatch === null ? reportUnit(a, b, name, facts) : unitForKpatch(a, b, name, facts, livepatch, read);
     mustBe(fileIdentity(patched.path), patched);
+    // The object first: who finds the outcome relies on it.
+    if (livepatch !== null && made !== null) keep(orig, livepatch.place, 'livepatch', [encodeLivepatch(made)]);
+    keep(orig, place, 'outcome', [encodeOutcome({ outcome: answer, options: { unit: name } })]);
     return { answer, miss: found.miss };
   },
 
@@ -186,6 +192,11 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: explainSymbol(pairing, orig, patched, symbol, context) };
   },
 };
+
+function reportUnit(orig: ElfObject, patched: ElfObject, objectName: string, facts: PairFacts): { answer: AnswerOf<'unit'>; made: null } {
+  const { object, profile, diagnostics, included } = diffInline(orig, patched, { objectName, ...facts }).assessment;
+  return { answer: { object: { ...object, klpSymbols: [] }, profile, diagnostics, changes: included.length > 0, made: false }, made: null };
+}
 
 function extractKlp({ undecided, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>, sides: Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>): AnswerOf<'extract'> {
   const { orig } = sides;

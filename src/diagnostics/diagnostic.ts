@@ -32,6 +32,11 @@ interface Entry {
 
 /** Every code there is, alphabetical. Codes are stable: scripts match them. */
 export const CATALOGUE = {
+  'added-unit': {
+    severity: 'refusal',
+    allowable: true,
+    hint: 'Move the code to a unit that ORIG has, too; or link the new object yourself beside the others (ld -r) and pass --allow added-unit.',
+  },
   'ambiguous-data': {
     severity: 'refusal',
     hint: 'Nothing tells which variable is which; give the variables different names, or patch code that does not use them.',

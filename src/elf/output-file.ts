@@ -40,14 +40,14 @@ export async function writeAtomically(path: string, chunks: Iterable<Uint8Array>
 /** Other machines may write here, too, and their process numbers mean nothing: a file this old is nobody's. */
 const ABANDONED_MS = 3_600_000;
 
-/** Removes what writers of `path` that were killed left behind. */
-async function removeAbandoned(path: string): Promise<void> {
+/** Removes what writers of `path`, a file or a folder, that were killed left behind. */
+export async function removeAbandoned(path: string): Promise<void> {
   const mine = `.${basename(path)}.`;
   try {
     for (const name of await readdir(dirname(path))) {
       if (!name.startsWith(mine) || !/^\d+\.\d+\.tmp$/.test(name.slice(mine.length))) continue;
       const left = join(dirname(path), name);
-      if (Date.now() - (await stat(left)).mtimeMs > ABANDONED_MS) await rm(left, { force: true });
+      if (Date.now() - (await stat(left)).mtimeMs > ABANDONED_MS) await rm(left, { force: true, recursive: true });
     }
   } catch {
     // Nobody reads such files: a folder that keeps them is none the worse.

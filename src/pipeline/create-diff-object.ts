@@ -8,8 +8,7 @@ import { ElfObject } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { Messages, ParentExports, ParentSymbols, writeKpatchObject, type Remarks } from '../livepatch/kpatch';
 import { tellProfiles } from '../stages/assess';
-import { correlate } from '../stages/correlate';
-import { compareInline, scanInline } from '../stages/inline';
+import { compareObjects } from '../stages/inline';
 import { assessKpatch, extractKpatch, tellUnlikeMake, type ReportedFunction } from '../stages/kpatch';
 import { checkOutput } from './files';
 import { ownStructSizes } from './own-struct-sizes';
@@ -52,18 +51,12 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   const parent = ParentSymbols.parse(read(request.parentSymtab));
   const exports = new ParentExports(read(request.symvers), request.symvers);
 
-  // What is in each object?
-  const sizes = { ...ownStructSizes(patched, request.structSizes), ...request.structSizes };
-  const [a, b] = [scanInline(orig, sizes), scanInline(patched, sizes)];
-
-  // Which symbol is which, and what changed?
-  const correlation = correlate(a, b);
-  const { verdicts, lineOnly } = compareInline(correlation, a.side, b.side);
+  // What is in each object, which symbol is which, and what changed?
+  const structSizes = { ...ownStructSizes(patched, request.structSizes), ...request.structSizes };
+  const { compared } = compareObjects(orig, patched, { structSizes });
 
   // Can it go into a livepatch?
-  const { assessment, plan, empty, remarks, problems } = assessKpatch({
-    ...correlation, orig: a.side, patched: b.side, objectName: parentName, verdicts, lineOnly, traceKnown: a.traceKnown, unknownSizes: b.unknown,
-  });
+  const { assessment, plan, empty, remarks, problems } = assessKpatch({ ...compared, objectName: parentName });
   const diagnostics = [...assessment.diagnostics, ...tellProfiles([assessment.profile], parentName)];
   tell(new Messages(request.orig, print), remarks, problems.length > 0 ? null : plan.reported);
   if (isRefused(diagnostics)) return { exit: exitOf(diagnostics), diagnostics };
@@ -71,7 +64,8 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
 
   // What must go in?
   const { included, undecided } = assessment;
-  const made = extractKpatch({ ...plan, pairing: correlation.pairing, orig: a.side, patched: b.side, objectName: parentName, included, undecided: new Set(undecided), parent, exports, klpArch });
+  const { pairing, orig: a, patched: b } = compared;
+  const made = extractKpatch({ ...plan, pairing, orig: a, patched: b, objectName: parentName, included, undecided: new Set(undecided), parent, exports, klpArch });
   diagnostics.push(...made.diagnostics);
   if (isRefused(diagnostics)) return { exit: exitOf(diagnostics), diagnostics };
   await writeAtomically(request.output, writeKpatchObject(made.kpatch).chunks());

@@ -16,8 +16,9 @@ import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
 import { compareCandidates, correlateBoth, identifyBoth, scanBoth, type BothScanned, type PairRequest } from './pair';
 import { report, withFlow } from './run';
-import { diffTrees } from './tree';
+import { diffTrees, type TreeLivepatch } from './tree';
 import { isFolder } from './tree-files';
+import { checkOutputFolder, writeUnits } from './tree-output';
 import type { Dialect, InputFile, Judgement, PairRef, RunReport } from './types';
 
 export interface DiffRequest extends PairRequest {
@@ -87,15 +88,29 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
   });
 }
 
-/** Compares two folders of objects, each pair of files by itself. */
+/** Compares two folders of objects, each pair of files by itself; kpatch's dialect makes an object of each that changed. */
 async function diffFolders(request: DiffRequest): Promise<DiffResult> {
-  if (request.output !== undefined) throw new KlpflowError('usage', `-o ${request.output.path}: a livepatch is made of two objects, not of folders`);
+  const { output: wanted, orig, patched } = request;
+  if (wanted !== undefined && wanted.format !== 'kpatch') throw new KlpflowError('usage', `-o ${wanted.path}: a livepatch of format ${wanted.format} is made of two objects, not of folders; --format kpatch makes an object of each unit`);
+  if (wanted !== undefined) checkOutputFolder(wanted.path, [orig, patched]);
   return withFlow(request, async (flow) => {
-    const { objects, diagnostics, inputs } = await diffTrees(flow, request, optionsOf(request));
+    const files = wanted === undefined ? [] : inputFiles(wanted.symvers, wanted.vmlinux, request.ftrace);
+    const { inputs, livepatches, ...found } = await diffTrees(flow, request, optionsOf(request), wanted === undefined ? null : livepatchOf(request, wanted));
     checkUnchanged(...inputs);
-    const changes = objects.some(({ functions }) => functions.changed.length + functions.new.length > 0);
-    return finish(flow, { changes, objects: objects.map((object) => ({ ...object, klpSymbols: [] })), diagnostics: diagnostics.map((entry) => allowed(entry, request.allow ?? [])) });
+    const findings = { ...found, diagnostics: found.diagnostics.map((entry) => allowed(entry, request.allow ?? [])) };
+    if (wanted === undefined || livepatches.length === 0 || isRefused(findings)) return finish(flow, findings);
+
+    // Nothing is refused: all of them are written, or none.
+    flow.checkStopped();
+    const written = await flow.progress.onMain('link', () => writeUnits(wanted.path, wanted.format, livepatches, () => checkUnchanged(...files, ...inputs)));
+    flow.progress.step('link', null, false, null, { items: livepatches.length, bytes: written.bytes });
+    return finish(flow, findings, written);
   });
+}
+
+/** What each unit's object is made from. */
+function livepatchOf({ module: parentName = 'vmlinux', ftrace }: DiffRequest, { symvers, vmlinux, klpArch = false }: OutputRequest & { format: 'kpatch' }): TreeLivepatch {
+  return { parentName, symvers: inputFile(symvers), kernel: inputFile(vmlinux), ftrace: ftrace === undefined ? null : inputFile(ftrace), klpArch };
 }
 
 /** Judges all changes together. */

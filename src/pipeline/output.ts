@@ -15,8 +15,12 @@ export type OutputRequest = KernelFiles & ({ path: string; format: 'klp' } | { p
 export interface OutputReport {
   path: string;
   format: OutputFormat;
+  /** Of a folder the sum. */
   bytes: number;
+  /** Of a folder that of the list which `sha256sum` prints of its files, by path. */
   sha256: string;
+  /** The objects of a folder, by path in it. */
+  files?: Array<{ path: string; bytes: number; sha256: string }>;
 }
 
 /**

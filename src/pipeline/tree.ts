@@ -5,24 +5,31 @@
 import { join } from 'node:path';
 import { from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
-import { tellProfiles, type ObjectResult } from '../stages/assess';
+import { tellProfiles } from '../stages/assess';
 import { learnHashes } from '../stages/compare';
 import type { Flow } from './flow';
 import { identify$, type Identified } from './scan';
 import { treeFiles, type TreeFiles } from './tree-files';
-import type { AnswerOf } from './types';
+import type { UnitLivepatch } from './tree-output';
+import type { UnitRequest, UnitResult } from './types';
 import { pairByNames } from './file-pairs';
 import type { UnitNames } from '../stages/unit-names';
 
 export interface TreeRequest {
   orig: string;
   patched: string;
-  ftrace?: string | undefined;
 }
 
+/** What the objects of all units are made from. */
+export type TreeLivepatch = Omit<UnitRequest, 'place'>;
+
 export interface TreeFindings {
-  objects: ObjectResult[];
+  objects: Array<UnitResult['object']>;
   diagnostics: Diagnostic[];
+  /** Whether a livepatch would hold anything. */
+  changes: boolean;
+  /** The objects that were made and recorded. */
+  livepatches: UnitLivepatch[];
   /** All that was read. */
   inputs: Identified[];
 }
@@ -34,8 +41,12 @@ interface FilePair {
   patched: Identified;
 }
 
-/** Compares two folders. Objects that are equal byte for byte are not in the result. @throws KlpflowError for a file that cannot be read, or holds no well-formed object */
-export async function diffTrees(flow: Flow, request: TreeRequest, options: object): Promise<TreeFindings> {
+/**
+ * Compares two folders, and records a livepatch object of each unit that changed where `livepatch` says from what. Objects that are
+ * equal byte for byte are not in the result.
+ * @throws KlpflowError for a file that cannot be read, or holds no well-formed object
+ */
+export async function diffTrees(flow: Flow, request: TreeRequest, options: object, livepatch: TreeLivepatch | null): Promise<TreeFindings> {
   // Which files are objects? Told by content.
   const trees = { orig: treeFiles(request.orig), patched: treeFiles(request.patched) };
   for (const side of ['orig', 'patched'] as const) {
@@ -49,16 +60,20 @@ export async function diffTrees(flow: Flow, request: TreeRequest, options: objec
   const { pairs, removed, added, ...link } = await pairFiles(flow, orig, patched);
 
   // What changed in each?
-  const found = await compareAll(flow, pairs, link, options);
+  const found = await compareAll(flow, pairs, link, options, livepatch);
   // Of a build that gathers profiles every object is one.
   let counting = 0;
   const diagnostics = found.flatMap((unit) => unit.diagnostics).filter(({ code }) => code !== 'instrumented-build' || counting++ === 0);
   for (const [names, what] of [[removed, 'ORIG'], [added, 'PATCHED']] as const) {
     if (names.length > 0) diagnostics.push(diagnostic('unit-mismatch', `${names.length} objects exist in ${what} only: ${listed(names)}`, { object: what === 'ORIG' ? request.orig : request.patched }));
   }
+  if (livepatch !== null && added.length > 0) diagnostics.push(diagnostic('added-unit', `${added.length} objects exist in PATCHED only, and nothing is made of them: ${listed(added)}`, { object: request.patched }));
   diagnostics.push(...tellProfiles(found.map(({ profile }) => profile), request.patched));
   diagnostics.push(...skippedFiles(request.patched, trees.patched));
-  return { objects: found.map(({ object }) => object), diagnostics, inputs: [...orig.values(), ...patched.values()] };
+  return {
+    objects: found.map(({ object }) => object), diagnostics, inputs: [...orig.values(), ...patched.values()],
+    changes: found.some(({ changes }) => changes), livepatches: found.flatMap(({ made, livepatch: unit }) => (made && unit !== null ? [unit] : [])),
+  };
 }
 
 async function identifyAll(flow: Flow, root: string, names: readonly string[]): Promise<Map<string, Identified>> {
@@ -99,20 +114,29 @@ async function namesOf(flow: Flow, files: ReadonlyMap<string, Identified>, names
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function compareAll(flow: Flow, pairs: readonly FilePair[], link: Pick<PairedFiles, 'unitHashes' | 'constants'>, options: object): Promise<Array<AnswerOf<'unit'>>> {
+type Compared = UnitResult & { livepatch: UnitLivepatch | null };
+
+async function compareAll(flow: Flow, pairs: readonly FilePair[], link: Pick<PairedFiles, 'unitHashes' | 'constants'>, options: object, livepatch: TreeLivepatch | null): Promise<Compared[]> {
   for (const { orig, patched } of pairs) {
     if (orig.machine !== patched.machine || orig.little !== patched.little) throw new KlpflowError('machine-mismatch', `${orig.path} and ${patched.path} are for different processors or byte orders`, { object: patched.path });
   }
   flow.progress.expect('compare', null, pairs.length);
   const found = await lastValueFrom(from(pairs).pipe(
     mergeMap(({ name, orig, patched }, i) => {
-      const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify({ ...options, unit: name, ...link }));
-      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes, ...link }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
-        .pipe(map((unit) => ({ i, unit })));
+      const key = JSON.stringify({ ...options, unit: name, ...link, ...(livepatch === null ? {} : madeFrom(livepatch)) });
+      const place = flow.runDir.outcome(orig.digest, patched.digest, key);
+      const made = livepatch === null ? null : { ...livepatch, place: flow.runDir.livepatch(orig.digest, patched.digest, key) };
+      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes, ...link, livepatch: made }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
+        .pipe(map((unit) => ({ i, unit: { ...unit, livepatch: made === null ? null : { name, place: made.place } } })));
     }, flow.pool.inFlight),
     toArray(),
   ));
   return found.sort((a, b) => a.i - b.i).map(({ unit }) => unit);
+}
+
+/** What tells one set of files and options from another. */
+function madeFrom({ parentName, symvers, kernel, ftrace, klpArch }: TreeLivepatch): object {
+  return { parentName, klpArch, symvers: symvers.identity, kernel: kernel.identity, ftrace: ftrace?.identity ?? null };
 }
 
 function skippedFiles(root: string, { skipped }: TreeFiles): Diagnostic[] {

@@ -73,6 +73,29 @@ export interface Judgement {
   plan: KpatchPlan | null;
 }
 
+/** What a unit's livepatch object, of dialect kpatch, is made from besides the pair. */
+export interface UnitRequest {
+  /** The object that the unit is linked into: `vmlinux`, or a module's name. */
+  parentName: string;
+  symvers: InputFile;
+  /** What lists the parent's symbols. */
+  kernel: InputFile;
+  ftrace: InputFile | null;
+  klpArch: boolean;
+  /** Where the object is recorded. */
+  place: RecordPlace;
+}
+
+/** One pair of a folder. */
+export interface UnitResult {
+  object: ObjectResult & { klpSymbols: KlpSymbolReport[] };
+  profile: ProfileEvidence;
+  diagnostics: Diagnostic[];
+  /** Whether a livepatch would hold anything of it, and whether an object was recorded. */
+  changes: boolean;
+  made: boolean;
+}
+
 /** Entry of every answer: what the task cost, and whether a record spared the work (else why it did not). */
 export interface Cost {
   /** Milliseconds since the epoch. */
@@ -101,8 +124,10 @@ export interface Tasks {
       unitHashes: Array<[string, string]>;
       /** Digests of promoted constants of both links, by full name. */
       constants: Array<[string, string]>;
+      /** The livepatch object to make of it; null for a report only. */
+      livepatch: UnitRequest | null;
     };
-    answer: { object: ObjectResult; profile: ProfileEvidence; diagnostics: Diagnostic[] };
+    answer: UnitResult;
   };
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
   warm: { task: Record<string, never>; answer: Record<string, never> };

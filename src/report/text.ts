@@ -47,9 +47,9 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
   if (others.length > 0) lines.push('', ...others.flatMap(renderDiagnostic));
   if (result.output !== null) {
-    const { path, format, bytes, sha256 } = result.output;
+    const { path, format, bytes, sha256, files } = result.output;
     const looked = result.objects.reduce((sum, { klpSymbols }) => sum + klpSymbols.length, 0);
-    lines.push('', `${path}: format ${format}, ${bytes} bytes, sha256 ${sha256}`, `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`);
+    lines.push('', `${path}: format ${format}, ${files === undefined ? '' : `${files.length} objects, `}${bytes} bytes, sha256 ${sha256}`, `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`);
   }
   const first = result.objects[0]?.functions.changed[0];
   if (several) lines.push('', renderRun(result.run));

@@ -1,5 +1,5 @@
 import type { ElfObject } from '../elf';
-import { assess, type Assessment } from './assess';
+import { assess, type AssessInput, type Assessment } from './assess';
 import { usersOf } from './assess/references';
 import { Side, candidates, comparePairs, namesakesLeft, type Verdict } from './compare';
 import { correlate, type Correlation } from './correlate';
@@ -7,15 +7,19 @@ import { digestShard, digestSpecials, readTable, type ScanTable } from './scan';
 import type { UnknownEntrySize } from './scan/entries';
 import type { StructSizes } from './scan/entry-size';
 
-export interface InlineOptions {
-  /** What assess calls the object: `vmlinux`, a module's name, or a unit's path. */
-  objectName: string;
+/** What is known of a pair besides its two objects. */
+export interface PairFacts {
   structSizes?: StructSizes;
-  traceable?: ReadonlySet<string> | undefined;
   /** LTO's hashes of units, ORIG's to PATCHED's, where other objects of the link tell them. */
   unitHashes?: ReadonlyMap<string, string>;
   /** Digests of promoted constants that other objects define, by full name. */
   constants?: ReadonlyMap<string, string>;
+}
+
+export interface InlineOptions extends PairFacts {
+  /** What assess calls the object: `vmlinux`, a module's name, or a unit's path. */
+  objectName: string;
+  traceable?: ReadonlySet<string> | undefined;
 }
 
 /** What all stages up to assess found about two objects. */
@@ -27,17 +31,22 @@ export interface InlineDiff {
 }
 
 /** Runs scan to assess on one thread: for compilation units, which take milliseconds. @throws KlpflowError for malformed objects */
-export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, structSizes = {}, traceable, unitHashes, constants }: InlineOptions): InlineDiff {
+export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, traceable, ...facts }: InlineOptions): InlineDiff {
+  const { compared, correlation } = compareObjects(orig, patched, facts);
+  return { orig: compared.orig, patched: compared.patched, correlation, assessment: assess({ ...compared, objectName, traceable }) };
+}
+
+/** Runs scan to compare; `compared` is what assess takes, in any dialect. @throws KlpflowError for malformed objects */
+export function compareObjects(orig: ElfObject, patched: ElfObject, { structSizes = {}, unitHashes, constants }: PairFacts): { compared: Omit<AssessInput, 'objectName'>; correlation: Correlation } {
   const [a, b] = [scanInline(orig, structSizes), scanInline(patched, structSizes)];
   const correlation = correlate(a, b);
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
   pairing.unitHashes = unitHashes;
   pairing.constants = constants;
-  const { verdicts, lineOnly } = compareInline(correlation, a.side, b.side);
-  const assessment = assess({
-    pairing, ambiguous, contradicted, unpaired, lineOnly, verdicts, objectName, traceable, orig: a.side, patched: b.side, traceKnown: a.traceKnown, unknownSizes: b.unknown,
-  });
-  return { orig: a.side, patched: b.side, correlation, assessment };
+  return {
+    compared: { pairing, ambiguous, contradicted, unpaired, ...compareInline(correlation, a.side, b.side), orig: a.side, patched: b.side, traceKnown: a.traceKnown, unknownSizes: b.unknown },
+    correlation,
+  };
 }
 
 /** One object with all its digests: what correlate and compare take. */
