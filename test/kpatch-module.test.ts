@@ -12,6 +12,7 @@ import { kpatchDiff } from './support/kpatch-run';
 import { noCompiler } from './support/kpatch-sources';
 import { ModuleBytes } from './support/module-bytes';
 import { ModuleFile } from './support/module-file';
+import { orcWordsOf } from './support/objtool-tables';
 import { readelfComplaints } from './support/readelf';
 import { running } from './support/run-klpflow';
 import { tempFolder } from './support/temp-folder';
@@ -39,10 +40,11 @@ beforeAll(async () => {
     outputs.push(output);
     objects.push(patched);
   }
-  const callbacks = await callbackUnit(folder, outputs[0]!);
+  const words = orcWordsOf(objects[0]!);
+  const callbacks = await callbackUnit(folder, words);
   const { btf, symvers, template } = kernelFiles(KERNEL);
   const vermagic = /\0vermagic=([^\0]*)/.exec(readFileSync(template, 'latin1'))![1]!;
-  const made = linkKpatchModule(folder, 'livepatch_kpatch', [...outputs, callbacks.output], outputs[0]!, { btf, symvers, vermagic });
+  const made = linkKpatchModule(folder, 'livepatch_kpatch', [...outputs, callbacks.output], words, { btf, symvers, vermagic });
   linked = made.linked;
   objects = [...objects, callbacks.patched, ...made.own];
   await createKlpModule({ input: linked, output: module, archSections: false, environment: {} });

@@ -13,13 +13,13 @@ import { rewriting } from './rewriting';
 import { rewrittenSites } from './sites';
 
 const BUSYBOX = '/bin/busybox';
-const IMAGES: Record<Kernel, string> = { 'linux-7.2-thinlto': 'bzImage', 'debian-6.12-gcc': 'vmlinuz' };
+export const IMAGES: Record<Kernel, string> = { 'linux-7.2-thinlto': 'bzImage', 'debian-6.12-gcc': 'vmlinuz' };
 
 /**
  * Processors and options that make the kernel write different code at the sites that a module's tables name: what it says of its
  * mitigations, and what then stands at a return and at an indirect call. On a single processor it also removes lock prefixes.
  */
-const VARIANTS = [
+export const VARIANTS = [
   { name: 'as it is', cpu: 'max', cpus: 2, append: '', says: ['Mitigation: Retpolines', 'Not affected'], returns: ['ret'], indirect: ['call __x86_indirect_thunk_array', 'jmp __x86_indirect_thunk_array'] },
   { name: 'mitigations=off', cpu: 'max', cpus: 1, append: 'mitigations=off', says: ['Vulnerable', 'Not affected'], returns: ['ret'], indirect: ['register'] },
   {
@@ -28,19 +28,50 @@ const VARIANTS = [
   },
 ] as const;
 
-interface Expectation {
+export interface Expectation {
   run: string;
   before?: string;
   beforeNot?: string;
   after: string;
 }
 
-function missing(kernel: Kernel): string | undefined {
+/** Why nothing can be booted; undefined if it can. */
+export function missing(kernel: Kernel): string | undefined {
   const reason = unavailable(kernel, true);
   if (reason !== undefined) return reason;
   if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined) return 'there is no qemu-system-x86_64 here (Debian package qemu-system-x86)';
   if (!existsSync(BUSYBOX)) return `there is no ${BUSYBOX} here (Debian package busybox-static)`;
   return spawnSync('gcc', ['--version']).error !== undefined ? 'there is no gcc here' : undefined;
+}
+
+interface BootExpected {
+  verdict: string;
+  boot: Expectation | null;
+}
+
+export function bootExpected(kernel: Kernel, pair: string): BootExpected {
+  return JSON.parse(readFileSync(join(CORPUS, kernel, 'pairs', pair, 'expected.json'), 'utf8')) as BootExpected;
+}
+
+export function patchablePairs(kernel: Kernel): string[] {
+  return pairsOf(kernel).filter((pair) => bootExpected(kernel, pair).verdict === 'patchable');
+}
+
+/** What to run for a pair: busybox does not show the domain name. */
+export function commandOf(pair: string, { run }: Expectation): string {
+  return pair === 'new-function-static-local' ? `${run}; echo "domainname $(/bin/guest domainname)"` : run;
+}
+
+/** Where output of a phase is not as the pair wants it. */
+export function unexpected({ before, beforeNot, after }: Expectation, told: Pick<TrialReport, 'before' | 'after' | 'restored'>): string[] {
+  const matches = (text: string | undefined, pattern: string): boolean => new RegExp(pattern, 'm').test(text ?? '');
+  const wrong: string[] = [];
+  for (const phase of ['before', 'restored'] as const) {
+    if (before !== undefined && !matches(told[phase], before)) wrong.push(`${phase}: no ${before} in ${told[phase]}`);
+    if (beforeNot !== undefined && matches(told[phase], beforeNot)) wrong.push(`${phase}: ${beforeNot} in ${told[phase]}`);
+  }
+  if (!matches(told.after, after)) wrong.push(`after: no ${after} in ${told.after}`);
+  return wrong;
 }
 
 /**
@@ -52,8 +83,8 @@ export function testLivepatchesIn(kernel: Kernel): void {
   const folder = tempFolder();
   const reason = missing(kernel);
   beforeEach((context) => skipWithout(context, reason));
-  const expectedOf = (pair: string): { verdict: string; boot: Expectation | null } => JSON.parse(readFileSync(join(CORPUS, kernel, 'pairs', pair, 'expected.json'), 'utf8'));
-  const pairs = reason === undefined ? pairsOf(kernel).filter((pair) => expectedOf(pair).verdict === 'patchable') : [];
+  const expectedOf = (pair: string): BootExpected => bootExpected(kernel, pair);
+  const pairs = reason === undefined ? patchablePairs(kernel) : [];
   const trials: Trial[] = [];
   /** Modules that could not be made, with klpflow's words. */
   const unmade = new Map<string, string>();
@@ -113,13 +144,7 @@ export function testLivepatchesIn(kernel: Kernel): void {
         const trial: TrialReport | undefined = report.trials.get(pair);
         const said = booted.log.replaceAll('\r', '').split(`klpflow trial ${pair}\n`)[1]?.split('klpflow trial')[0] ?? '';
         expect(trial?.steps, said).toEqual(['loaded', 'patched', 'unpatched', 'unloaded']);
-        const { before, beforeNot, after } = expectedOf(pair).boot!;
-        const matches = (text: string | undefined, pattern: string): boolean => new RegExp(pattern, 'm').test(text ?? '');
-        for (const [phase, text] of [['before', trial!.before], ['restored', trial!.restored]] as const) {
-          if (before !== undefined) expect({ phase, text, matches: matches(text, before) }).toMatchObject({ matches: true });
-          if (beforeNot !== undefined) expect({ phase, text, matches: matches(text, beforeNot) }).toMatchObject({ matches: false });
-        }
-        expect({ text: trial!.after, matches: matches(trial!.after, after) }, said).toMatchObject({ matches: true });
+        expect(unexpected(expectedOf(pair).boot!, trial!), said).toEqual([]);
         if (pair === 'new-function-static-local') expect([trial!.before, trial!.after, trial!.restored].map(domainName)).toEqual(['(none)', expect.stringMatching(/^call-4\d$/), '(none)']);
       });
     });
@@ -156,13 +181,9 @@ export function testLivepatchesIn(kernel: Kernel): void {
     expect(readReport(told).trials.get('cmdline-marker')!.steps[0]).toMatch(/^refused /);
     expect(complaints(log).join('\n')).toMatch(/^cmdline-marker: .*livepatch: .*zz.* not found/m);
   }, 400_000);
-
-  function commandOf(pair: string, { run }: Expectation): string {
-    return pair === 'new-function-static-local' ? `${run}; echo "domainname $(/bin/guest domainname)"` : run;
-  }
 }
 
-function domainName(text: string | undefined): string | undefined {
+export function domainName(text: string | undefined): string | undefined {
   return /^domainname (.*)$/m.exec(text ?? '')?.[1];
 }
 
@@ -179,7 +200,7 @@ function guestProgram(folder: string): Buffer {
   return readFileSync(out);
 }
 
-function initramfs(trials: readonly Trial[], folder: string): Buffer {
+export function initramfs(trials: readonly Trial[], folder: string): Buffer {
   const directories = ['bin', 'dev', 'proc', 'sys', 'tmp', 'trial'].map((path): CpioEntry => ({ path, mode: DIRECTORY }));
   return cpio([
     ...directories,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { structLayouts, type StructLayout } from '../../src/livepatch/btf';
 import { Symvers } from '../../src/livepatch/symvers';
 import { KPATCH_SCRIPT } from './kpatch-sources';
-import { orcWordsOf, withObjtoolTables } from './objtool-tables';
+import { withObjtoolTables, type OrcWords } from './objtool-tables';
 import { kpatchDiff } from './kpatch-run';
 import { readelf } from './readelf';
 
@@ -43,26 +43,26 @@ export interface KpatchModule {
   own: string[];
 }
 
-/** Links outputs with the hook, and that with what modpost writes. `like` has objtool's own tables of that kernel. */
-export function linkKpatchModule(folder: string, name: string, outputs: readonly string[], like: string, { btf, symvers, vermagic }: ModuleKernel): KpatchModule {
+/** Links outputs with the hook, and that with what modpost writes. `words`: as that kernel's objtool writes them. */
+export function linkKpatchModule(folder: string, name: string, outputs: readonly string[], words: OrcWords, { btf, symvers, vermagic }: ModuleKernel): KpatchModule {
   const path = (file: string): string => join(folder, `${name}.${file}`);
   const layouts = structLayouts(readFileSync(btf), Object.keys(MEMBERS), btf);
   writeFileSync(join(folder, 'layouts.h'), Object.keys(MEMBERS).map((struct) => structSource(struct, layouts)).join('\n'));
-  compileModuleCode(folder, join(SOURCES, 'hook.c'), path('hook.o'), like);
+  compileModuleCode(folder, join(SOURCES, 'hook.c'), path('hook.o'), words);
   writeFileSync(path('lds'), KPATCH_SCRIPT);
   link(path('output.o'), outputs);
   link(path('linked.o'), ['-T', path('lds'), path('hook.o'), path('output.o')]);
   writeFileSync(path('mod.c'), modpostSource(name, vermagic, importsOf(path('linked.o')), Symvers.parse(readFileSync(symvers, 'utf8'), symvers)));
-  compileModuleCode(folder, path('mod.c'), path('mod.o'), like);
+  compileModuleCode(folder, path('mod.c'), path('mod.o'), words);
   link(path('linked.ko'), [path('linked.o'), path('mod.o')]);
   return { linked: path('linked.ko'), own: [path('hook.o')] };
 }
 
 /** The output of create-diff-object for a unit that gets callbacks for vmlinux, and PATCHED. */
-export async function callbackUnit(folder: string, like: string): Promise<{ output: string; patched: string }> {
+export async function callbackUnit(folder: string, words: OrcWords): Promise<{ output: string; patched: string }> {
   const [orig, patched, output] = ['orig', 'patched', 'output'].map((name) => join(folder, `callbacks.${name}.o`)) as [string, string, string];
-  compileModuleCode(folder, join(SOURCES, 'callbacks.c'), orig, like);
-  compileModuleCode(folder, join(SOURCES, 'callbacks.c'), patched, like, '-DPATCHED');
+  compileModuleCode(folder, join(SOURCES, 'callbacks.c'), orig, words);
+  compileModuleCode(folder, join(SOURCES, 'callbacks.c'), patched, words, '-DPATCHED');
   const { exit, diagnostics, lines } = await kpatchDiff(orig, patched, orig, output);
   if (exit !== 0) throw new Error(`${exit}: ${lines.join('; ')}; ${diagnostics.map(({ message }) => message).join('; ')}`);
   return { output, patched };
@@ -74,9 +74,9 @@ function link(to: string, from: readonly string[]): void {
 }
 
 /** Compiles one source, with the tables that objtool would add. */
-function compileModuleCode(folder: string, source: string, to: string, like: string, ...options: readonly string[]): void {
+function compileModuleCode(folder: string, source: string, to: string, words: OrcWords, ...options: readonly string[]): void {
   const assembly = execFileSync('gcc', [...FLAGS, ...options, '-I', folder, '-S', '-o', '-', source], { encoding: 'utf8' });
-  writeFileSync(`${to}.s`, withObjtoolTables(assembly, orcWordsOf(like)));
+  writeFileSync(`${to}.s`, withObjtoolTables(assembly, words));
   execFileSync('gcc', ['-c', '-o', to, `${to}.s`]);
 }
 
