@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Input } from './input';
 import type { Measurement } from './measure';
@@ -21,6 +22,8 @@ export const NAMES = {
   walk: 'walk (yardstick)',
   cold: 'klpflow cold',
   output: 'klpflow cold, writes output',
+  kpatch: 'klpflow cold, --format kpatch',
+  createDiffObject: 'klpflow create-diff-object',
   otherFirst: 'klpflow cold, other patch',
   second: 'klpflow second patch',
   repeat: 'klpflow repeat',
@@ -70,7 +73,7 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
     const runDir = join(folder, 'run');
     mkdirSync(runDir, { recursive: true });
     const command = [...klpflow, 'diff', input.orig, patched, '--run-dir', runDir, '--progress', 'none', '--json', ...flags];
-    const question = [patched, flags.includes('--output')].join();
+    const question = [patched, flags.includes('--output'), flags.includes('kpatch')].join();
     return results.take(name, command, { check: (run) => answered(run, question, answers), cwd: folder });
   };
 
@@ -84,11 +87,31 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
     ...(input.vmlinux === undefined ? [] : ['--vmlinux', input.vmlinux]),
     ...(input.symvers === undefined ? [] : ['--symvers', input.symvers]),
   );
+  await kpatchDialect(input, klpflow, scratch, results, cold);
   await inFolder(scratch, async (folder) => {
     if (!(await diff(NAMES.otherFirst, input.otherPatched, folder))) return;
     if (!(await diff(NAMES.second, input.patched, folder))) return;
     await diff(NAMES.repeat, input.patched, folder);
   });
+}
+
+/** The other dialect, through the same flow and as kpatch-build calls it. Both need the parent's symbols and exports. */
+async function kpatchDialect({ orig, patched, vmlinux, symvers }: Input, klpflow: string[], scratch: string, results: Results, cold: (name: string, ...flags: string[]) => Promise<boolean>): Promise<void> {
+  if (vmlinux === undefined || symvers === undefined) return;
+  await cold(NAMES.kpatch, '--format', 'kpatch', '--output', 'kpatch.o', '--vmlinux', vmlinux, '--symvers', symvers);
+  const symtab = parentSymtab(vmlinux, scratch);
+  if (symtab === undefined) return;
+  await inFolder(scratch, (folder) => results.take(NAMES.createDiffObject, [...klpflow, 'create-diff-object', orig, patched, 'vmlinux', symtab, symvers, 'kpatch', 'kpatch.o'], { cwd: folder }));
+}
+
+/** What kpatch-build makes once a build: the text of `readelf`. Undefined where there is no readelf. */
+function parentSymtab(vmlinux: string, scratch: string): string | undefined {
+  const symtab = join(scratch, 'vmlinux.symtab');
+  if (existsSync(symtab)) return symtab;
+  const { status, stdout } = spawnSync('readelf', ['-s', '--wide', vmlinux], { maxBuffer: 2 ** 30 });
+  if (status !== 0) return undefined;
+  writeFileSync(symtab, stdout);
+  return symtab;
 }
 
 /**

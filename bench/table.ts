@@ -46,6 +46,8 @@ export interface Comparison {
 const COMPARED: readonly [string, string][] = [
   [NAMES.cold, NAMES.peerCold],
   [NAMES.output, NAMES.peerCold],
+  [NAMES.kpatch, NAMES.output],
+  [NAMES.createDiffObject, NAMES.output],
   [NAMES.second, NAMES.peerSecond],
   [NAMES.cold, NAMES.walk],
   [NAMES.workers(2), NAMES.workers(1)],

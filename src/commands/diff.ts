@@ -14,6 +14,7 @@ export default class Diff extends RunCommand {
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o',
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o --json',
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o --allow sealed-endbr:get_avenrun',
+    '<%= config.bin %> <%= command.id %> a b --format kpatch -o out --symvers Module.symvers --vmlinux symtab',
   ];
   static override enableJsonFlag = true;
   static override args = PAIR_ARGS;

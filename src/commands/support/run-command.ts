@@ -35,7 +35,7 @@ export const KERNEL_FLAGS = {
 };
 
 export const OUTPUT_FLAGS = {
-  output: Flags.string({ char: 'o', description: 'write the livepatch object or module; without it, only the report', helpValue: 'FILE' }),
+  output: Flags.string({ char: 'o', description: 'write the livepatch object or module (of two folders, with --format kpatch, a folder); without it, only the report', helpValue: 'FILE' }),
   format: Flags.string({ description: 'klp: an object as objtool klp diff writes it; kpatch: as create-diff-object does; ko: the finished module (default: ko for *.ko, else klp)', options: ['klp', 'kpatch', 'ko'] }),
   'klp-arch': Flags.boolean({ description: 'with --format kpatch: the kernel supports .klp.arch sections (before 5.8)' }),
   ...KERNEL_FLAGS,
