@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { threadId, workerData } from 'node:worker_threads';
 import { diagnosticOf, fileError, KlpflowError } from '../src/diagnostics';
-import { ElfObject, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
+import { ElfObject, RELA_SIZE, SHF_ALLOC, SHT_RELA, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, readRecords, threadCpuMs, writeRecords,
@@ -74,7 +74,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     archOf(object.machine, path);
     const digest = found.value?.digest ?? contentDigest(object.bytes);
     if (found.value === undefined) keep(input, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
-    return { answer: { digest, machine: object.machine, little: object.little }, reused: found.value !== undefined, miss: found.miss };
+    return { answer: { digest, machine: object.machine, little: object.little, load: loadOf(object) }, reused: found.value !== undefined, miss: found.miss };
   },
 
   readTable({ input, place, fresh }) {
@@ -208,6 +208,15 @@ function extractKlp({ undecided, objectName, provenance, symvers, kernel }: Omit
   // With the running kernel at hand it is proven that ORIG is that kernel's code.
   if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
   return { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } };
+}
+
+/** What decides on the memory that an object's columns take. */
+function loadOf(object: ElfObject): { symbols: number; sections: number; relas: number } {
+  let relas = 0;
+  for (let section = 1; section < object.sectionCount; section++) {
+    if (object.type(section) === SHT_RELA && (object.sectionFlags(object.info(section)) & SHF_ALLOC) !== 0) relas += object.size(section) / RELA_SIZE;
+  }
+  return { symbols: object.symbolCount, sections: object.sectionCount, relas };
 }
 
 /** What the special sections left in the columns, as it is recorded: only the symbols that have something. */

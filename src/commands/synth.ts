@@ -4,8 +4,8 @@ import { Flags } from '@oclif/core';
 import { KlpflowError, fileError } from '../diagnostics';
 import { SHAPES, isShape, writePair, type Manifest, type Shape } from '../synth';
 import { BaseCommand } from './support/base-command';
+import { byteCount } from './support/bytes';
 
-const UNITS: Record<string, number> = { '': 1, k: 1e3, m: 1e6, g: 1e9, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30 };
 const DEFAULT_SHAPE = 'linux-7.2-thinlto';
 /** A patch as real ones are: few functions, several of each kind. */
 const CHANGES = { immediates: 4, callTargets: 3, strings: 3, instructions: 4, staticLocals: 2, newFunctions: 2, removedFunctions: 2, moves: 3 };
@@ -44,7 +44,7 @@ export default class Synth extends BaseCommand {
 
   async run(): Promise<Manifest> {
     const { flags } = await this.parse(Synth);
-    const bytes = flags.size === undefined ? undefined : byteCount(flags.size);
+    const bytes = flags.size === undefined ? undefined : byteCount('--size', flags.size);
     const at = (name: string): string => join(flags.output, name);
     try {
       mkdirSync(flags.output, { recursive: true });
@@ -71,12 +71,6 @@ export default class Synth extends BaseCommand {
     this.log(`${at('manifest.json')}: of ${manifest.functions.total} functions ${changed.length} changed, ${added.length} new, ${removed.length} removed, ${moved.length} moved`);
     return manifest;
   }
-}
-
-function byteCount(text: string): number {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?$/i.exec(text) ?? [];
-  if (digits === undefined) throw new KlpflowError('usage', `--size ${text}: a number of bytes, or 500M, 4G, 2Gi`);
-  return Math.round(Number(digits) * UNITS[(unit ?? '').toLowerCase()]!);
 }
 
 function shapeOf(value: string): Shape {

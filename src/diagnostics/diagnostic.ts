@@ -145,6 +145,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Pass the Module.symvers that the original kernel build wrote.',
   },
+  'memory-too-small': {
+    severity: 'error',
+    hint: 'Give it more memory, or fewer --workers; what it needs goes by symbols and sections, so debug information makes no difference.',
+  },
   'missing-checksums': {
     severity: 'error',
     hint: 'Run `klpflow objtool klp checksum FILE` on both objects first, as klp-build does; klpflow diff itself needs none.',

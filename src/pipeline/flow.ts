@@ -1,6 +1,7 @@
 import { defer, map, type Observable } from 'rxjs';
 import { KlpflowError } from '../diagnostics';
 import { threadCpuMs } from '../records';
+import { threadsWithin } from './memory';
 import { Pool, type TaskRecord } from './pool';
 import { Progress } from './progress';
 import { RunDir } from './run-dir';
@@ -10,6 +11,8 @@ import type { AnswerOf, ProgressEvent, RunReport, StageName, TaskName, TaskOf } 
 export interface RunOptions {
   runDir: string;
   workers: number;
+  /** Most anonymous memory to use, in bytes: fewer threads where it takes that, `memory-too-small` where one is too many. */
+  memory?: number;
   /** Use nothing that the run directory holds. */
   fresh?: boolean;
   /** Entry sizes by kernel struct name, from BTF. */
@@ -30,15 +33,21 @@ export class Flow {
   readonly pool: Pool;
   readonly fresh: boolean;
   readonly structSizes: Record<string, number>;
+  private readonly workers: number;
+  private readonly memory: number | undefined;
   private readonly stop: AbortSignal | undefined;
   private readonly startedAt: number;
 
   /** @throws KlpflowError `run-dir-unusable`, `no-space` */
-  constructor({ runDir, workers, fresh = false, structSizes = {}, signal, startedAt = performance.now(), progress }: RunOptions) {
+  constructor({ runDir, workers, memory, fresh = false, structSizes = {}, signal, startedAt = performance.now(), progress }: RunOptions) {
     this.runDir = RunDir.open(runDir, fresh);
     this.progress = new Progress(startedAt);
     if (progress !== undefined) this.progress.events.subscribe(progress);
-    this.pool = new Pool(workers);
+    this.pool = new Pool(workers, memory === undefined);
+    // One thread says what the objects need; then there may be more.
+    if (memory !== undefined) this.pool.limit(1);
+    this.workers = workers;
+    this.memory = memory;
     this.fresh = fresh;
     this.structSizes = structSizes;
     this.stop = signal;
@@ -59,6 +68,11 @@ export class Flow {
         return answer;
       }),
     );
+  }
+
+  /** Told before memory is taken how much that will be with so many threads. @throws KlpflowError `memory-too-small` */
+  reserve(needed: (threads: number) => number): void {
+    this.pool.limit(threadsWithin(needed, this.workers, this.memory));
   }
 
   /** @throws KlpflowError `interrupted` */

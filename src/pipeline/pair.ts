@@ -5,6 +5,7 @@ import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
 import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
 import { ScanTable } from '../stages/scan';
 import type { Flow, RunOptions } from './flow';
+import { neededMemory } from './memory';
 import { identify$, scan$, type Identified, type Scanned } from './scan';
 import type { ObjectRef, PairRef } from './types';
 
@@ -35,6 +36,7 @@ export interface BothScanned {
 
 /** Scans both objects. As soon as both tables are there this thread pairs names, while the others make the digests. */
 export async function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<BothScanned> {
+  flow.reserve((threads) => neededMemory([orig.load, patched.load], threads));
   const tables: { orig?: ScanTable; patched?: ScanTable } = {};
   let named: NamePairs | undefined;
   const tableDone = (side: 'orig' | 'patched') => ({ table }: ObjectRef): void => {

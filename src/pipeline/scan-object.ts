@@ -2,6 +2,7 @@ import { lastValueFrom } from 'rxjs';
 import { USE_WORDS } from '../stages/scan';
 import type { RunOptions } from './flow';
 import { checkUnchanged } from './files';
+import { neededMemory } from './memory';
 import { report, withFlow } from './run';
 import { identify$, scan$ } from './scan';
 import type { RunReport } from './types';
@@ -20,6 +21,7 @@ export async function scanObject(request: RunOptions & { object: string }): Prom
   const { object: path } = request;
   return withFlow(request, async (flow) => {
     const identified = await lastValueFrom(identify$(flow, path));
+    flow.reserve((threads) => neededMemory([identified.load], threads));
     const scanned = await lastValueFrom(scan$(flow, identified));
     checkUnchanged(identified);
     return {

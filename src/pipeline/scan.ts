@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { defer, forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
 import { LARGEST_MAP, fileIdentity, type FileIdentity } from '../elf';
 import type { Flow } from './flow';
+import type { Load } from './memory';
 import type { InputRef, ObjectRef, TaskOf } from './types';
 
 /** An input that was opened, checked and recognised. */
@@ -9,6 +10,7 @@ export interface Identified extends InputRef {
   digest: string;
   machine: number;
   little: boolean;
+  load: Load;
 }
 
 /** A scanned object: its columns filled, its uses gathered in symbol order. */

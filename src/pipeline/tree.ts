@@ -8,6 +8,7 @@ import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
 import { tellProfiles } from '../stages/assess';
 import { learnHashes } from '../stages/compare';
 import type { Flow } from './flow';
+import { neededForPairs, neededMemory, type Load } from './memory';
 import { identify$, type Identified } from './scan';
 import { treeFiles, type TreeFiles } from './tree-files';
 import type { UnitLivepatch } from './tree-output';
@@ -120,6 +121,8 @@ async function compareAll(flow: Flow, pairs: readonly FilePair[], link: Pick<Pai
   for (const { orig, patched } of pairs) {
     if (orig.machine !== patched.machine || orig.little !== patched.little) throw new KlpflowError('machine-mismatch', `${orig.path} and ${patched.path} are for different processors or byte orders`, { object: patched.path });
   }
+  const largest = pairs.reduce<Load[]>((most, { orig, patched }) => (neededMemory([orig.load, patched.load], 1) > neededMemory(most, 1) ? [orig.load, patched.load] : most), []);
+  flow.reserve((threads) => neededForPairs(largest, threads));
   flow.progress.expect('compare', null, pairs.length);
   const found = await lastValueFrom(from(pairs).pipe(
     mergeMap(({ name, orig, patched }, i) => {

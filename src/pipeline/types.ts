@@ -4,6 +4,7 @@
  */
 import type { Diagnostic } from '../diagnostics';
 import type { FileIdentity } from '../elf';
+import type { Load } from './memory';
 import type { RecordPlace } from '../records';
 import type { AmbiguousGroup } from '../stages/correlate';
 import type { Provenance } from '../livepatch/object';
@@ -109,7 +110,7 @@ export interface Cost {
 }
 
 export interface Tasks {
-  identify: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean } };
+  identify: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean; load: Load } };
   readTable: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
   digest: { task: { object: ObjectRef; from: number; to: number; place: RecordPlace; fresh: boolean }; answer: { uses: Uint32Array; bytes: number } };
   special: {

@@ -18,5 +18,7 @@ export class Pool {
 
   warm(): void {}
 
+  limit(): void {}
+
   async close(): Promise<void> {}
 }

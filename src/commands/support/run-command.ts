@@ -6,6 +6,7 @@ import { writeAtomically } from '../../elf/output-file';
 import { progressView, type ProgressMode } from '../../report/progress';
 import { chromeTrace } from '../../report/trace';
 import { BaseCommand } from './base-command';
+import { byteCount } from './bytes';
 import { MODULE_FLAGS } from './module-flags';
 
 /** ORIG and PATCHED, in every command that takes a pair. */
@@ -23,6 +24,7 @@ export const RUN_FLAGS = {
   ...RUN_DIR_FLAG,
   fresh: Flags.boolean({ description: 'ignore what the run directory holds' }),
   workers: Flags.integer({ description: 'threads (default: one a core)', helpValue: 'N', min: 1, max: 256 }),
+  memory: Flags.string({ description: 'most memory to use (512M, 2G): fewer threads, or a refusal', helpValue: 'SIZE' }),
   progress: Flags.string({ description: 'how to show progress on stderr', options: ['auto', 'tree', 'lines', 'json', 'none'], default: 'auto' }),
   'trace-out': Flags.string({ description: 'write a Chrome trace of the run', helpValue: 'FILE' }),
   btf: Flags.string({ description: 'kernel types, for entry sizes of special sections: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
@@ -55,6 +57,7 @@ interface RunFlags {
   'run-dir'?: string | undefined;
   fresh: boolean;
   workers?: number | undefined;
+  memory?: string | undefined;
   progress: string;
   'trace-out'?: string | undefined;
   btf?: string | undefined;
@@ -83,6 +86,7 @@ export abstract class RunCommand extends BaseCommand {
       const result = await work({
         runDir: this.runDirectory(flags['run-dir']),
         workers: flags.workers ?? availableParallelism(),
+        ...(flags.memory === undefined ? {} : { memory: byteCount('--memory', flags.memory) }),
         fresh: flags.fresh,
         structSizes: flags.btf === undefined ? {} : readStructSizes(flags.btf),
         signal: stop.signal,

@@ -101,9 +101,14 @@ export interface SharedMemory {
   grow(pages: number): number;
 }
 
+/** Memory that the columns take. */
+export function tableBytes(shape: Shape): number {
+  return layout(shape).bytes;
+}
+
 /** Whether the columns fit into one memory, with half of it left to the threads: 16 million symbols do. */
 export function fitsMemory(shape: Shape): boolean {
-  return layout(shape).bytes <= (MOST_PAGES / 2) * PAGE;
+  return tableBytes(shape) <= (MOST_PAGES / 2) * PAGE;
 }
 
 export class ScanTable {
