@@ -1,48 +1,7 @@
-import { Trait, USE_WORDS, type ScanTable } from '../scan';
+import { Trait, type ScanTable } from '../scan';
 import type { Group } from './groups';
 import type { Pairing } from './pairing';
-
-/** Uses of one object, found by user. */
-export class UseIndex {
-  private readonly byUser = new Map<number, number[]>();
-  private targets: Map<number, Set<number>> | undefined;
-
-  constructor(readonly words: Uint32Array) {
-    for (let at = 0; at < words.length; at += USE_WORDS) {
-      const list = this.byUser.get(words[at]!);
-      if (list === undefined) this.byUser.set(words[at]!, [at]);
-      else list.push(at);
-    }
-  }
-
-  get users(): IterableIterator<number> {
-    return this.byUser.keys();
-  }
-
-  /** Users of each target, without repetition. Made when groups are left that need it. */
-  get usersOf(): ReadonlyMap<number, ReadonlySet<number>> {
-    if (this.targets === undefined) {
-      this.targets = new Map();
-      for (let at = 0; at < this.words.length; at += USE_WORDS) {
-        const users = this.targets.get(this.words[at + 2]!);
-        if (users === undefined) this.targets.set(this.words[at + 2]!, new Set([this.words[at]!]));
-        else users.add(this.words[at]!);
-      }
-    }
-    return this.targets;
-  }
-
-  /** Word numbers of the uses that a user makes, in scan order. */
-  wordsOf(user: number): readonly number[] {
-    return this.byUser.get(user) ?? [];
-  }
-
-  /** [slot, target] of every use a user makes, by slot; several of one slot keep scan order. */
-  of(user: number): Array<[slot: number, target: number]> {
-    const uses = this.wordsOf(user).map((at): [number, number] => [this.words[at + 1]!, this.words[at + 2]!]);
-    return uses.sort((a, b) => a[0] - b[0]);
-  }
-}
+import type { UseIndex } from './use-index';
 
 /** Whether two canonical symbols have equal contents and equal special-section entries. */
 export function sameContent(orig: ScanTable, a: number, patched: ScanTable, b: number): boolean {
@@ -61,7 +20,7 @@ export type Votes = Map<number, number>;
  */
 export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex, groups: readonly Group[]): Votes {
   // Only users of open targets can tell anything; contradictions come from the same users.
-  const users = new Set(groups.flatMap((group) => group.orig.flatMap((target) => [...(orig.usersOf.get(target) ?? [])])));
+  const users = new Set(groups.flatMap((group) => group.orig.flatMap((target) => [...orig.usersOf(target)])));
   const votes: Votes = new Map();
   const reverse: Votes = new Map();
   const vote = (map: Votes, from: number, to: number): void => {
@@ -95,10 +54,10 @@ function* soleNameUses({ orig, patched, twin, origin }: Pairing, ours: UseIndex,
     const [a] = group.orig;
     const [b] = group.patched;
     if (a !== undefined && !orig.has(a, Trait.AMBIGUOUS)) {
-      for (const target of group.patched) for (const user of theirs.usersOf.get(target) ?? []) if (unchanged(origin[user]!, user)) yield [a, target];
+      for (const target of group.patched) for (const user of theirs.usersOf(target)) if (unchanged(origin[user]!, user)) yield [a, target];
     }
     if (b !== undefined && !patched.has(b, Trait.AMBIGUOUS)) {
-      for (const target of group.orig) for (const user of ours.usersOf.get(target) ?? []) if (unchanged(user, twin[user]!)) yield [target, b];
+      for (const target of group.orig) for (const user of ours.usersOf(target)) if (unchanged(user, twin[user]!)) yield [target, b];
     }
   }
 }
@@ -123,8 +82,7 @@ export function bySlot(ours: ReadonlyArray<[number, number]>, theirs: ReadonlyAr
 
 /** Whether at least one function that uses `a` in ORIG has a twin that uses `b` in PATCHED. */
 export function shareUser(pairing: Pairing, orig: UseIndex, a: number, patched: UseIndex, b: number): boolean {
-  const users = patched.usersOf.get(b);
-  if (users === undefined) return false;
-  for (const user of orig.usersOf.get(a) ?? []) if (users.has(pairing.twin[user]!)) return true;
+  const users = patched.usersOf(b);
+  for (const user of orig.usersOf(a)) if (users.has(pairing.twin[user]!)) return true;
   return false;
 }

@@ -7,16 +7,19 @@
  * (which are interchangeable when equal), and writable objects pair by who uses them where. The upstream tool pairs
  * what is left by rank; here it is ambiguous, and refused where a livepatch would depend on it.
  */
-import { Trait, type ScanTable } from '../scan';
-import { UseIndex, shareUser, votesBySlot } from './evidence';
+import { Trait, USE_WORDS, type ScanTable } from '../scan';
+import { sameContent, shareUser, votesBySlot } from './evidence';
 import { joinByKey, keysOf, type Group } from './groups';
+import { joinInOrder } from './in-order';
 import { Pairing } from './pairing';
 import { pairBySuffix } from './promoted';
 import { pairUnits } from './units';
+import { UseIndex } from './use-index';
 
 export { EVIDENCE, Pairing, RULES, type Rule } from './pairing';
 export { namesOf, originOf, twinOf } from './bodies';
-export { UseIndex, bySlot, sameContent } from './evidence';
+export { bySlot, sameContent } from './evidence';
+export { UseIndex } from './use-index';
 
 /** Symbols that share a name and that no evidence tells apart. */
 export interface AmbiguousGroup extends Group {
@@ -61,7 +64,9 @@ export function pairByName(orig: ScanTable, patched: ScanTable, contents = false
   const pairing = new Pairing(orig, patched);
   const units = pairUnits(pairing, contents);
   if (units === undefined) return undefined;
-  // Names within their scope come first: they leave few symbols for the costly rules.
+  // Most names stand alone, and in the same order.
+  joinInOrder(pairing);
+  // Names within their scope come next: they leave few symbols for the costly rules.
   const scoped = joinByScope(pairing);
   // Unit hashes are learnt from pairs, so this needs the names to be done.
   pairBySuffix(pairing);
@@ -70,22 +75,22 @@ export function pairByName(orig: ScanTable, patched: ScanTable, contents = false
 
 export function correlate(orig: ScannedObject, patched: ScannedObject, named: NamePairs = pairByName(orig.table, patched.table, true)!): Correlation {
   const { pairing, units, scoped } = named;
-  const uses = { orig: new UseIndex(orig.uses), patched: new UseIndex(patched.uses) };
-  markUsers(orig.table, uses.orig);
-  markUsers(patched.table, uses.patched);
+  const uses = { orig: new UseIndex(orig.uses, orig.table.symbols), patched: new UseIndex(patched.uses, patched.table.symbols) };
+  markUsers(orig);
+  markUsers(patched);
 
   settle(pairing, scoped, uses);
   // Then names whose scope changed: LTO promotes a static in one build and not in the other.
   const ambiguous = settle(pairing, joinAnywhere(pairing), uses);
   const votes = votesBySlot(pairing, uses.orig, uses.patched, ambiguous);
   const contradicted = ambiguous.flatMap(({ orig: members }) => members).filter((symbol) => votes.get(symbol) === 0);
-  const isUsed = ({ orig: ours, patched: theirs }: Group): boolean => ours.some((symbol) => uses.orig.usersOf.has(symbol)) || theirs.some((symbol) => uses.patched.usersOf.has(symbol));
+  const isUsed = ({ orig: ours, patched: theirs }: Group): boolean => ours.some((symbol) => uses.orig.isUsed(symbol)) || theirs.some((symbol) => uses.patched.isUsed(symbol));
   return { pairing, ambiguous: ambiguous.map((group) => ({ ...group, used: isUsed(group) })), contradicted, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
 }
 
 /** Symbols that refer to names which prove nothing: equal digests are not yet equal contents. */
-function markUsers(table: ScanTable, uses: UseIndex): void {
-  for (const user of uses.users) table.traits[user]! |= Trait.HAS_USES;
+function markUsers({ table, uses }: ScannedObject): void {
+  for (let at = 0; at < uses.length; at += USE_WORDS) if (uses[at]! < table.symbols) table.traits[uses[at]!]! |= Trait.HAS_USES;
 }
 
 /** Applies the rules of evidence to groups until none finds anything; returns what is left of them. */
@@ -177,23 +182,11 @@ function isNumberedVariable(table: ScanTable, symbol: number): boolean {
  * their users can tell. What they refer to by names that prove nothing counts as content, too: by its twin.
  */
 function pairByContent(pairing: Pairing, group: Group, uses: Correlation['uses']): boolean {
-  const { orig, patched } = pairing;
-  const byContent = new Map<string, Group>();
-  const add = (table: ScanTable, symbol: number, side: 'orig' | 'patched'): void => {
-    const canonical = table.canonical[symbol]!;
-    const key = table.has(symbol, Trait.WRITABLE) ? `writable ${symbol} ${side}`
-      : `${usesKey(pairing, uses, canonical, side)}${table.digest.subarray(canonical * 4, canonical * 4 + 4).join()},${table.special.subarray(canonical * 2, canonical * 2 + 2).join()},${table.size[symbol]}`;
-    let entry = byContent.get(key);
-    if (entry === undefined) byContent.set(key, (entry = { orig: [], patched: [] }));
-    entry[side].push(symbol);
-  };
-  const open = unpaired(pairing, group);
-  for (const symbol of open.orig) add(orig, symbol, 'orig');
-  for (const symbol of open.patched) add(patched, symbol, 'patched');
+  const contents = byContent(pairing, unpaired(pairing, group), uses);
   let progress = false;
-  for (const equal of byContent.values()) {
+  for (const equal of contents) {
     const sole = equal.orig.length === 1 && equal.patched.length === 1;
-    if (!sole && equal.orig.length !== equal.patched.length && byContent.size > 1) continue;
+    if (!sole && equal.orig.length !== equal.patched.length && contents.length > 1) continue;
     for (let i = 0; i < Math.min(equal.orig.length, equal.patched.length); i++) {
       if (!mayPair(pairing, equal.orig[i]!, equal.patched[i]!)) continue;
       pairing.pair(equal.orig[i]!, equal.patched[i]!, sole ? 'content' : 'identical');
@@ -203,11 +196,45 @@ function pairByContent(pairing: Pairing, group: Group, uses: Correlation['uses']
   return progress;
 }
 
+/** Members of equal contents, known by the first of them. */
+interface Content extends Group {
+  table: ScanTable;
+  symbol: number;
+  uses: string;
+  /** Another one with the same word of digest. */
+  next: Content | undefined;
+}
+
+/** The group's members by content, in the order of the first of each. A writable object is equal to none. */
+function byContent(pairing: Pairing, group: Group, uses: Correlation['uses']): Group[] {
+  const all: Content[] = [];
+  const byWord = new Map<number, Content>();
+  const add = (side: 'orig' | 'patched', symbol: number): void => {
+    const table = pairing[side];
+    const canonical = table.canonical[symbol]!;
+    const isWritable = table.has(symbol, Trait.WRITABLE);
+    const word = table.digest[canonical * 4]!;
+    const own = isWritable ? '' : usesKey(pairing, uses, canonical, side);
+    const next = isWritable ? undefined : byWord.get(word);
+    for (let known = next; known !== undefined; known = known.next) {
+      if (known.uses !== own || known.table.size[known.symbol] !== table.size[symbol] || !sameContent(known.table, known.table.canonical[known.symbol]!, table, canonical)) continue;
+      known[side].push(symbol);
+      return;
+    }
+    const content: Content = { orig: [], patched: [], table, symbol, uses: own, next };
+    content[side].push(symbol);
+    all.push(content);
+    if (!isWritable) byWord.set(word, content);
+  };
+  for (const symbol of group.orig) add('orig', symbol);
+  for (const symbol of group.patched) add('patched', symbol);
+  return all;
+}
+
 /** The twins of what a symbol refers to by ambiguous names, as part of its content; unique while one of them has no twin. */
 function usesKey({ twin, patched }: Pairing, uses: Correlation['uses'], symbol: number, side: 'orig' | 'patched'): string {
-  const own = uses[side].of(symbol);
-  if (own.length === 0) return '';
-  return own.map(([slot, target]) => {
+  if (uses[side].wordsOf(symbol).length === 0) return '';
+  return uses[side].of(symbol).map(([slot, target]) => {
     if (target === symbol) return `${slot}:self;`;
     if (side === 'patched') return `${slot}:${target};`;
     return twin[target] === 0 ? `${slot}:open ${target};` : `${slot}:${patched.canonical[twin[target]!]};`;
@@ -234,8 +261,8 @@ function pairByUser(pairing: Pairing, group: Group, uses: Correlation['uses']): 
   let progress = false;
   const free = unpaired(pairing, group);
   if (free.orig.length * free.patched.length > 10_000) return false;
-  const lost = free.orig.some((a) => [...(uses.orig.usersOf.get(a) ?? [])].some((user) => pairing.twin[user] === 0))
-    || free.patched.some((b) => [...(uses.patched.usersOf.get(b) ?? [])].some((user) => pairing.origin[user] === 0));
+  const lost = free.orig.some((a) => [...uses.orig.usersOf(a)].some((user) => pairing.twin[user] === 0))
+    || free.patched.some((b) => [...uses.patched.usersOf(b)].some((user) => pairing.origin[user] === 0));
   if (lost) return false;
   const links = free.orig.map((a) => free.patched.filter((b) => mayPair(pairing, a, b) && shareUser(pairing, uses.orig, a, uses.patched, b)));
   free.orig.forEach((a, i) => {
@@ -255,7 +282,7 @@ function pairRemaining(pairing: Pairing, group: Group, uses: Correlation['uses']
   const [a] = free.orig as [number];
   const [b] = free.patched as [number];
   if (!mayPair(pairing, a, b)) return false;
-  const unused = !uses.orig.usersOf.has(a) && !uses.patched.usersOf.has(b);
+  const unused = !uses.orig.isUsed(a) && !uses.patched.isUsed(b);
   if (needsEvidence(pairing, a, b) && !unused && !shareUser(pairing, uses.orig, a, uses.patched, b)) return false;
   pairing.pair(a, b, 'remaining');
   return true;

@@ -16,6 +16,8 @@ export const RULES = [
 
 export type Rule = (typeof RULES)[number];
 
+const RULE_NUMBERS = Object.fromEntries(RULES.map((rule, i) => [rule, i])) as Record<Rule, number>;
+
 /** What each pairing rule rests on, in words. */
 export const EVIDENCE: Record<Rule, string> = {
   none: 'not paired',
@@ -56,7 +58,7 @@ export class Pairing {
   pair(orig: number, patched: number, rule: Rule): void {
     this.twin[orig] = patched;
     this.origin[patched] = orig;
-    this.rule[orig] = RULES.indexOf(rule);
+    this.rule[orig] = RULE_NUMBERS[rule];
   }
 
   /** How many pairs each rule made. */
