@@ -21,10 +21,11 @@ const below = {
 };
 
 const ALLOWED: Record<string, { values: readonly string[]; types?: readonly string[] }> = {
-  cli: { values: ['commands', 'diagnostics', 'package.json'] },
+  cli: { values: ['commands', 'diagnostics', 'launch', 'package.json'] },
+  launch: { values: [] },
   commands: { values: ['index', ...below.index, 'report', 'verify', 'synth'] },
   index: { values: [...below.index, 'verify', 'synth', 'package.json'] },
-  pipeline: { values: [...below.pipeline, 'records', 'package.json'] },
+  pipeline: { values: ['launch', ...below.pipeline, 'records', 'package.json'] },
   kbuild: { values: below.pipeline },
   stages: { values: below.stages },
   livepatch: { values: below.livepatch },
@@ -35,7 +36,7 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   report: { values: ['diagnostics'], types: ['index', 'pipeline', 'stages'] },
   verify: { values: ['elf', 'diagnostics'] },
   synth: { values: ['elf', 'diagnostics'] },
-  workers: { values: ['stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'], types: ['pipeline'] },
+  workers: { values: ['launch', 'stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'], types: ['pipeline'] },
 };
 
 /** Packages that belong to one room. */

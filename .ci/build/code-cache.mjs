@@ -1,9 +1,18 @@
-/** Writes dist/cli.cache: V8's compiled code of what the command line executes up to a command's own work. See src/main.ts. */
-import { createRequire } from 'node:module';
-import { replace, root } from './bundle.mjs';
+/** Writes dist/cli.cache and dist/stage.cache: V8's compiled code of what `diff` executes, from a run on a small pair. See src/launch.ts. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { root } from './bundle.mjs';
 
-const require = createRequire(`${root}/`);
-const { cli, script, digest } = require('./dist/main.js').load();
-for (const id of Object.keys(cli.COMMANDS)) void cli.COMMANDS[id];
-await cli.start(['doctor', '--help']);
-replace(`${root}/dist/cli.cache`, Buffer.concat([Buffer.from(digest), script.createCachedData()]));
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'klpflow-build-'));
+try {
+  const main = path.join(root, 'dist/main.js');
+  const collect = path.join(root, '.ci/build/collect-code.cjs');
+  const pair = [path.join(folder, 'orig.o'), path.join(folder, 'patched.o')];
+  const run = (...argv) => execFileSync(process.execPath, argv, { stdio: ['ignore', 'ignore', 'inherit'] });
+  run(main, 'synth', '--output', folder, '--functions', '2000');
+  run('--require', collect, main, 'diff', ...pair, '--workers', '1', '--run-dir', path.join(folder, 'run'), '--progress', 'none');
+} finally {
+  fs.rmSync(folder, { recursive: true, force: true });
+}

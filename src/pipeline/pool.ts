@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import Piscina from 'piscina';
 import { KlpflowError } from '../diagnostics';
+import { INLINING } from '../launch';
 import { memoryNow } from './memory';
 import type { AnswerOf, Cost, Reply, TaskName, TaskOf } from './types';
 
@@ -30,7 +31,7 @@ export class Pool {
     this.workers = threads;
     // Each thread compiles the same hot loops anew, and with V8's usual appetite for inlining that takes a third of all
     // processor time of a run; with this it takes a fifth, and the code is hardly slower. Before any thread starts.
-    setFlagsFromString('--max-inlined-bytecode-size-cumulative=100');
+    setFlagsFromString(INLINING);
     this.piscina = new Piscina({
       filename: require.resolve('#worker'),
       minThreads: atOnce ? threads : 1,
