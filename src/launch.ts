@@ -8,19 +8,13 @@
 import { readFileSync } from 'node:fs';
 import { createRequire, Module } from 'node:module';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { constants, Script } from 'node:vm';
-
-/** V8's appetite for inlining while threads run. */
-export const INLINING = '--max-inlined-bytecode-size-cumulative=100';
 
 /** Hex digits of the digest. */
 const DIGEST = 16;
 
 /** Loads `NAME.js`: what it exports, and the script for who wants to know whether V8 took the cache. */
 export function loadBundle<T>(name: string): { exports: T; script: Script } {
-  // As the pool sets it (see there): V8 takes a cache only under the flags that it was made with.
-  setFlagsFromString(INLINING);
   const file = join(__dirname, `${name}.js`);
   const source = readFileSync(file, 'latin1');
   const script = new Script(Module.wrap(source), {

@@ -21,11 +21,12 @@ const below = {
 };
 
 const ALLOWED: Record<string, { values: readonly string[]; types?: readonly string[] }> = {
-  cli: { values: ['commands', 'diagnostics', 'launch', 'package.json'] },
+  cli: { values: ['commands', 'pipeline', 'diagnostics', 'launch', 'v8-flags', 'package.json'] },
+  'v8-flags': { values: [] },
   launch: { values: [] },
   commands: { values: ['index', ...below.index, 'report', 'verify', 'synth'] },
   index: { values: [...below.index, 'verify', 'synth', 'package.json'] },
-  pipeline: { values: ['launch', ...below.pipeline, 'records', 'package.json'] },
+  pipeline: { values: ['v8-flags', ...below.pipeline, 'records', 'package.json'] },
   kbuild: { values: below.pipeline },
   stages: { values: below.stages },
   livepatch: { values: below.livepatch },

@@ -89,7 +89,21 @@ function sourceDigest() {
 /** Bundles `source` and puts the result in place in one step: others may be running the old one. */
 export async function bundle(source, outfile, more = {}) {
   const result = await esbuild.build({ ...options, ...more, entryPoints: [source], outfile, write: false });
-  for (const { path: file, text } of result.outputFiles) replace(file, Buffer.from(file.endsWith('.js') ? signed(ascii(text)) : text));
+  for (const { path: file, text } of result.outputFiles) replace(file, Buffer.from(file.endsWith('.js') ? signed(ascii(atFirstUse(text))) : text));
+}
+
+/** Modules of Node that take a thread milliseconds to load and that most runs do not need. */
+const LATE = ['crypto', 'fs/promises', 'child_process'];
+
+/** Loads those modules where they are used. */
+export function atFirstUse(code) {
+  for (const name of LATE) {
+    const load = `require("node:${name}")`;
+    for (const [declared, variable] of code.matchAll(new RegExp(`\\b(import_\\w+)=${load.replace(/[()]/g, '\\$&')}`, 'g'))) {
+      code = code.replace(declared, `${variable}=null`).replace(new RegExp(`\\b${variable}\\.`, 'g'), `${load}.`);
+    }
+  }
+  return code;
 }
 
 /** Ends the code in a digest of it, by which the launcher knows whether a code cache belongs to it: V8 compares lengths only. */

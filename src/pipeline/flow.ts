@@ -43,7 +43,7 @@ export class Flow {
     this.runDir = RunDir.open(runDir, fresh);
     this.progress = new Progress(startedAt);
     if (progress !== undefined) this.progress.events.subscribe(progress);
-    this.pool = new Pool(workers, memory === undefined);
+    this.pool = Pool.of(workers, memory === undefined);
     // One thread says what the objects need; then there may be more.
     if (memory !== undefined) this.pool.limit(1);
     this.workers = workers;

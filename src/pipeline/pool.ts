@@ -1,7 +1,6 @@
-import { setFlagsFromString } from 'node:v8';
 import Piscina from 'piscina';
 import { KlpflowError } from '../diagnostics';
-import { INLINING } from '../launch';
+import { limitInlining } from '../v8-flags';
 import { memoryNow } from './memory';
 import type { AnswerOf, Cost, Reply, TaskName, TaskOf } from './types';
 
@@ -11,8 +10,22 @@ export interface TaskRecord {
   cost: Cost;
 }
 
+let early: Pool | undefined;
+
+/** Starts threads for a run that is about to come: theirs takes as long as the rest of start-up. Idle, they keep no process alive. */
+export function startEarly(workers: number): void {
+  early = new Pool(workers);
+}
+
 /** The threads. Each opens and maps what it works on; a task is a small message. */
 export class Pool {
+  /** The pool that was started early, if it is such a one; see the constructor. */
+  static of(threads: number, atOnce: boolean): Pool {
+    const pool = atOnce && early?.threads === threads ? early : new Pool(threads, atOnce);
+    early = undefined;
+    return pool;
+  }
+
   private readonly piscina: Piscina;
   /** Its only word is 1 when threads shall begin no task more. */
   private readonly closing = new Int32Array(new SharedArrayBuffer(4));
@@ -29,9 +42,7 @@ export class Pool {
   /** `atOnce`: starts all threads now, not when there is work for them. */
   constructor(private readonly threads: number, atOnce = true) {
     this.workers = threads;
-    // Each thread compiles the same hot loops anew, and with V8's usual appetite for inlining that takes a third of all
-    // processor time of a run; with this it takes a fifth, and the code is hardly slower. Before any thread starts.
-    setFlagsFromString(INLINING);
+    limitInlining();
     this.piscina = new Piscina({
       filename: require.resolve('#worker'),
       minThreads: atOnce ? threads : 1,

@@ -2,7 +2,6 @@
  * Unfinished files. A record is written under a name of its own, `.<name>.<home>-<pid>-<thread>.tmp`, and renamed when it is
  * whole. A run that is killed leaves such files behind; nothing ever reads them, and a later run removes them.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -47,8 +46,15 @@ let known: string | undefined;
 
 /** Where process numbers mean what they mean here: this boot of this machine, this container. */
 function home(): string {
-  known ??= createHash('sha256').update([hostname(), read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')), read(() => readlinkSync('/proc/self/ns/pid'))].join()).digest('hex').slice(0, 8);
+  known ??= fnv1a([hostname(), read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')), read(() => readlinkSync('/proc/self/ns/pid'))].join());
   return known;
+}
+
+/** Eight hex digits (FNV-1a): a thread would load node:crypto for nothing else. */
+function fnv1a(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
 function read(source: () => string): string {
