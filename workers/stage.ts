@@ -262,7 +262,7 @@ type Input = InputFile;
  * Records what was computed from an input, unless its file changed meanwhile: the key says of which content it is.
  * @throws KlpflowError `input-changed`, `no-space`, `write-failed`
  */
-function keep(input: Input, place: RecordPlace, kind: string, messages: Iterable<Uint8Array>): void {
+function keep(input: Input, place: RecordPlace, kind: string, messages: Iterable<Uint8Array | readonly Uint8Array[]>): void {
   mustBe(fileIdentity(input.path), input);
   writeRecords(place, kind, messages);
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync, writevSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { Reader, Writer } from 'protobufjs/minimal';
 import { fileError } from '../diagnostics';
@@ -24,13 +24,13 @@ export interface RecordPlace {
 }
 
 /**
- * Writes a record file: a Header, then `messages`, then the trailer that proves it whole. To a temporary name first,
+ * Writes a record file: a Header, then `messages` (each whole, or as parts), then the trailer that proves it whole. To a temporary name first,
  * renamed at the end, so that a reader sees all of it or nothing. Not synced: after a power failure a torn file is
  * recognised by its trailer and made again.
  *
  * @throws KlpflowError `no-space`, `write-failed`
  */
-export function writeRecords({ file: path, key, scratch }: RecordPlace, kind: string, messages: Iterable<Uint8Array>): void {
+export function writeRecords({ file: path, key, scratch }: RecordPlace, kind: string, messages: Iterable<Uint8Array | readonly Uint8Array[]>): void {
   const temporary = temporaryIn(scratch, basename(path));
   let fd: number | undefined;
   try {
@@ -40,20 +40,22 @@ export function writeRecords({ file: path, key, scratch }: RecordPlace, kind: st
     const header = klpflow.Header.encode({ schema: SCHEMA, kind, key, producer: PRODUCER } as klpflow.Header).finish();
     const hash = new Hash64();
     let length = 0;
-    const put = (message: Uint8Array): void => {
-      for (const part of [new Writer().uint32(message.length).finish(), message]) {
-        writeAll(fd!, part);
+    const put = (parts: readonly Uint8Array[]): void => {
+      const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+      const all = [new Writer().uint32(bytes).finish(), ...parts];
+      writeAll(fd!, all);
+      for (const part of all) {
         hash.update(part);
         length += part.length;
       }
     };
-    put(header);
-    for (const message of messages) put(message);
+    put([header]);
+    for (const message of messages) put(message instanceof Uint8Array ? [message] : message);
     const trailer = Buffer.alloc(TRAILER);
     MAGIC.copy(trailer);
     trailer.writeBigUInt64LE(BigInt(length), 8);
     trailer.writeBigUInt64LE(hash.digest(), 16);
-    writeAll(fd, trailer);
+    writeAll(fd, [trailer]);
     const open = fd;
     fd = undefined;
     closeSync(open);
@@ -94,8 +96,15 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+function writeAll(fd: number, parts: readonly Uint8Array[]): void {
+  const total = parts.reduce((sum, part) => sum + part.length, 0);
+  let written = writevSync(fd, parts);
+  // A call that wrote less than it was given: what is left of each part, one by one.
+  for (const part of written < total ? parts : []) {
+    const rest = part.subarray(Math.min(part.length, written));
+    written -= part.length - rest.length;
+    for (let at = 0; at < rest.length; ) at += writeSync(fd, rest, at);
+  }
 }
 
 /** Why a record file was not used. */

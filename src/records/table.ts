@@ -1,4 +1,5 @@
 import { klpflow } from './generated/schema';
+import { partsOf } from './parts';
 
 /** The columns of a scanned object that are recorded. Structural, so that records know no stage. */
 export interface TableColumns {
@@ -39,23 +40,23 @@ const SYMBOL_FIELDS = [
 
 const SECTION_FIELDS = [['class', 'sectionClass'], ['special', 'sectionSpecial'], ['relaSection', 'relaSection'], ['coverStart', 'coverStart']] as const;
 
-/** 65,536 symbols make 4 MiB of columns: big enough to be cheap, small enough to be held twice. */
+/** 65,536 symbols make 4 MiB of columns: big enough to be cheap, small enough to be read whole. */
 const BATCH = 1 << 16;
 
-/** A Table message, then batches that cover it. Generated one at a time, so that a whole table is never held encoded. */
-export function* encodeTable(table: TableColumns, machine: number, littleEndian: boolean): Generator<Uint8Array> {
+/** A Table message, then batches that cover it, each as its parts. */
+export function* encodeTable(table: TableColumns, machine: number, littleEndian: boolean): Generator<Uint8Array | Uint8Array[]> {
   yield klpflow.Table.encode({ symbols: table.symbols, sections: table.sections, machine, littleEndian } as klpflow.Table).finish();
   for (let first = 0; first < table.sections; first += BATCH) {
     const count = Math.min(BATCH, table.sections - first);
-    const batch: Record<string, unknown> = { first, count };
+    const batch: Record<string, number | Uint8Array> = { first, count };
     for (const [field, column] of SECTION_FIELDS) batch[field] = bytesOf(table[column], first, count);
-    yield klpflow.SectionBatch.encode(batch as unknown as klpflow.SectionBatch).finish();
+    yield partsOf(klpflow.SectionBatch, batch);
   }
   for (let first = 0; first < table.symbols; first += BATCH) {
     const count = Math.min(BATCH, table.symbols - first);
-    const batch: Record<string, unknown> = { first, count };
+    const batch: Record<string, number | Uint8Array> = { first, count };
     for (const [field, column, width] of SYMBOL_FIELDS) batch[field] = bytesOf(table[column], first * width, count * width);
-    yield klpflow.SymbolBatch.encode(batch as unknown as klpflow.SymbolBatch).finish();
+    yield partsOf(klpflow.SymbolBatch, batch);
   }
 }
 
