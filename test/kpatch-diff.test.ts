@@ -11,7 +11,7 @@ import { object, type ObjectBuilder } from './support/elf-builder';
 import { body, call, movEax, traced } from './support/diff-objects';
 import { kpatchDiff } from './support/kpatch-run';
 import { compileUnits, linkWithHook, noCompiler } from './support/kpatch-sources';
-import { contentSections, parentSymtab, relasOf } from './support/kpatch-units';
+import { PAIRS, contentSections, folderOf, parentSymtab, relasOf, unitsOf, type Processor } from './support/kpatch-units';
 import { LinkedKernel } from './support/linked-kernel';
 import { readelf, readelfComplaints } from './support/readelf';
 import { EXIT_CODES, errorOf, klpflow, resultOf, running, withoutRun } from './support/run-klpflow';
@@ -90,6 +90,17 @@ describe('one unit', () => {
     expect(funcs(at('inline.o'))).toMatch(/ffffffff/);
   });
 
+  // Guards against a module's functions that are looked for in vmlinux: its own file tells them, or its text of readelf.
+  test('a module, told by itself', async () => {
+    const inline = await kpatchDiff(orig, patched, orig, at('module-inline.o'), { symvers, parentName: 'ext4' });
+    expect(inline.exit).toBe(0);
+    for (const parent of [orig, parentSymtab(orig, at('module.symtab'))]) {
+      const ran = await running(diff('module.o', parent, '--module', 'ext4'));
+      expect(resultOf(ran).objects[0]!.klpSymbols.map(({ name, object: owner }) => `${owner}:${name}`), ran.stdout).toEqual(['ext4:get', 'ext4:helper']);
+      expect(readFileSync(at('module.o')).equals(readFileSync(at('module-inline.o')))).toBe(true);
+    }
+  });
+
   // Guards against one of two static functions of a name, taken because the list does not say whose it is.
   test('kallsyms with two static functions of a name is refused, and says what would do', async () => {
     writeFileSync(at('twice'), `${linked().kallsyms()}ffffffff81000f00 t helper\n`);
@@ -101,7 +112,7 @@ describe('one unit', () => {
   // Guards against the symbols of another object, or of none.
   test('a parent that lists nothing of the object is an error', async () => {
     writeFileSync(at('empty'), 'Symbol table \'.symtab\' contains 1 entry:\n');
-    for (const [parent, code, more] of [[at('empty'), 'unusable-listing', []], [orig, 'not-linked', []], [kallsyms, 'unusable-listing', ['--module', 'ext4']]] as const) {
+    for (const [parent, code, more] of [[at('empty'), 'unusable-listing', []], [orig, 'not-linked', []], [kallsyms, 'unusable-listing', ['--module', 'ext4']], [vmlinux, 'not-relocatable', ['--module', 'ext4']]] as const) {
       const ran = await running(diff('none.o', parent, ...more));
       expect([ran.status, errorOf(ran).code]).toEqual([1, code]);
     }
@@ -148,5 +159,26 @@ describe('units compiled here', () => {
       'warning new-static-local calls.0', 'note kpatch-marked .data.tagged', 'note kpatch-marked ignored', 'note kpatch-marked before', 'note kpatch-marked target',
     ]);
     expect(readFileSync(at('first.o')).equals(readFileSync(at('first.inline.o')))).toBe(true);
+  });
+});
+
+describe.each(Object.keys(PAIRS) as Processor[])('units of %s', (processor) => {
+  beforeEach((context) => skipWithout(context, unavailable(join('kpatch-unit', processor), false)));
+
+  // Guards against a byte order, a processor's rule or an exit that holds in one of the two ways only.
+  test('the bytes or the refusal of create-diff-object', { timeout: 60_000 }, async () => {
+    // Of those that it writes and those that it does not, some of each.
+    const all = Object.entries(unitsOf(processor));
+    const some = [...all.filter(([, { exit }]) => exit === 0).slice(0, 3), ...all.filter(([, { exit }]) => exit !== 0).slice(0, 2)];
+    expect(some.filter(([, { exit }]) => exit === 0).length).toBe(3);
+    for (const [name, { patched }] of some) {
+      const [orig, other, symvers] = [join(folderOf(processor), `${name}.ORIG.o`), join(folderOf(processor), patched), at('none.symvers')];
+      writeFileSync(symvers, '');
+      const [inline, threaded] = [at(`${processor}-${name}-inline.o`), at(`${processor}-${name}.o`)];
+      const { exit } = await kpatchDiff(orig, other, orig, inline);
+      const ran = await running(['diff', orig, other, '--format', 'kpatch', '-o', threaded, '--symvers', symvers, '--vmlinux', `${inline}.symtab`, '--run-dir', at('units'), '--json']);
+      expect([name, ran.status, existsSync(threaded)]).toEqual([name, exit, exit === 0]);
+      if (exit === 0) expect(readFileSync(threaded).equals(readFileSync(inline)), name).toBe(true);
+    }
   });
 });

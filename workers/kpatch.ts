@@ -14,7 +14,7 @@ import type { AnswerOf, InputFile, Judgement, UnitRequest, UnitResult } from '..
 /** Reads a file that is no part of the pair, as it was when the run began. */
 type Reader = <T>(input: InputFile, reader: (path: string) => T) => T;
 
-export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgement {
+export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgement & { plan: KpatchPlan } {
   const { assessment, plan, empty, remarks } = assessKpatch(input);
   return { assessment: { ...assessment, diagnostics: [...assessment.diagnostics, ...tellRemarks(remarks, input.objectName)] }, changes: !empty, plan };
 }
@@ -48,7 +48,7 @@ export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string,
   const { assessment, changes, plan } = judgeKpatch({ ...compared, objectName, traceable });
   const { pairing, orig: a, patched: b } = compared;
   const { included, undecided, profile } = assessment;
-  const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, plan: plan!, klpArch, symvers, kernel }, read) : null;
+  const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, plan, klpArch, symvers, kernel }, read) : null;
   const diagnostics = [...assessment.diagnostics, ...(made?.findings.diagnostics ?? [])].map((entry) => (entry.where.object === objectName ? { ...entry, where: { ...entry.where, object: name } } : entry));
   return { answer: { object: { ...assessment.object, name, klpSymbols: made?.findings.klpSymbols ?? [] }, profile, diagnostics, changes, made: made !== null }, made };
 }

@@ -1,18 +1,19 @@
 import { KlpflowError } from '../../diagnostics';
-import { ElfImage, MappedFile, STB_GLOBAL, STB_LOCAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT, ST_INFO, ST_NAME, ST_SIZE, ST_VALUE, SHN_UNDEF, SYM_WORDS, u64 } from '../../elf';
+import { ElfImage, ElfObject, MappedFile, STB_GLOBAL, STB_LOCAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT, ST_INFO, ST_NAME, ST_SIZE, ST_VALUE, SHN_UNDEF, SYM_WORDS, u64, type ElfFile } from '../../elf';
 import { Columns, KernelListing, isElf, isReadelf, readProc } from '../listing';
 import { ParentSymbols } from './parent-symbols';
 
 /**
- * The symbols of the parent `objectName`, from what `readelf -sW` prints of it, a linked vmlinux, or lines of /proc/kallsyms,
- * System.map or nm. The last have neither sizes nor units: a static function is found in them only if no other one has its name.
- * @throws KlpflowError `unreadable`, `not-linked` (pass a module's .ko as text of readelf), `malformed-elf`, `unusable-listing`
+ * The symbols of the parent `objectName`, from what `readelf -sW` prints of it, the linked vmlinux or the module itself, or lines of
+ * /proc/kallsyms, System.map or nm. The last have neither sizes nor units: a static function is found in them only if no other one
+ * has its name.
+ * @throws KlpflowError `unreadable`, `not-linked` (a vmlinux.o), `not-relocatable` (a vmlinux where a module is patched), `malformed-elf`, `unusable-listing`
  */
 export function openParent(path: string, objectName: string): ParentSymbols {
   const text = readProc(path);
   if (text === undefined) {
     const file = MappedFile.open(path);
-    return isElf(file.bytes) ? ofImage(new ElfImage(file)) : ofText(file.bytes, path, objectName);
+    return isElf(file.bytes) ? ofFile(objectName === 'vmlinux' ? new ElfImage(file) : new ElfObject(file)) : ofText(file.bytes, path, objectName);
   }
   return ofText(text, path, objectName);
 }
@@ -25,16 +26,16 @@ function ofText(bytes: Uint8Array, path: string, objectName: string): ParentSymb
 
 const TYPES: ReadonlySet<number> = new Set([STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_FILE]);
 
-function ofImage(image: ElfImage): ParentSymbols {
-  const { symbols, symbolCount, strings, bytes } = image;
-  if (symbolCount === 0) throw new KlpflowError('unusable-listing', `${image.path} has no symbol table: it was stripped`, { object: image.path });
+function ofFile(file: ElfFile): ParentSymbols {
+  const { symbols, symbolCount, strings, bytes } = file;
+  if (symbolCount === 0) throw new KlpflowError('unusable-listing', `${file.path} has no symbol table: it was stripped`, { object: file.path });
   const columns = new Columns(bytes, symbolCount);
   const info: number[] = [];
   for (let symbol = 1, at = SYM_WORDS; symbol < symbolCount; symbol++, at += SYM_WORDS) {
     const word = symbols[at + ST_INFO]!;
     if (!TYPES.has(word & 0xf) || word >>> 16 === SHN_UNDEF) continue;
     const start = strings.start + symbols[at + ST_NAME]!;
-    if (start >= strings.end) image.malformed(image.offset(image.symtabSection) + at * 4, `symbol ${symbol}: st_name lies outside the string table`);
+    if (start >= strings.end) file.malformed(file.offset(file.symtabSection) + at * 4, `symbol ${symbol}: st_name lies outside the string table`);
     let end = start;
     while (bytes[end] !== 0) end++;
     if (end - start > 0xffff) continue;
