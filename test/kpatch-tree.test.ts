@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createKlpModule } from '../src/index';
@@ -119,6 +119,32 @@ describe('two folders of 300 units', () => {
     rmSync(place('one'), { recursive: true });
     expect(withoutRun(await running(run('one'), { cwd: at('one') }))).toBe(answer);
     expect(contents('one')).toBe(contents('three'));
+  });
+
+  // Guards against a folder with some of its objects, which ld -r joins as if they were all.
+  test('killed, out of space or with a changed input while the objects are written: no folder, and what is left of it goes away', async () => {
+    mkdirSync(at('broken'));
+    const argv = diff('run', at('broken', 'out'));
+    const left = (): string[] => readdirSync(at('broken'));
+    /** Node loads this before klpflow; `body` runs when the last of the objects is renamed. */
+    const atLast = (name: string, body: string): Record<string, string> => {
+      writeFileSync(at(`${name}.cjs`), `const fs = require('node:fs'); const promises = require('node:fs/promises'); const { rename } = promises; let renamed = 0;
+promises.rename = async (from, to) => { if (String(to).endsWith('.o') && ++renamed === ${CHANGED.length}) { ${body} } return rename(from, to); };`);
+      return { NODE_OPTIONS: `--require ${at(`${name}.cjs`)}` };
+    };
+    const full = await running(argv, { env: atLast('full', 'throw Object.assign(new Error(\'injected\'), { code: \'ENOSPC\', syscall: \'write\' });') });
+    expect([full.status, errorOf(full).code, left()]).toEqual([1, 'no-space', []]);
+    const changed = await running(argv, { env: atLast('changed', `fs.appendFileSync(${JSON.stringify(at('kallsyms'))}, '\\n');`) });
+    expect([changed.status, errorOf(changed).code, left()]).toEqual([1, 'input-changed', []]);
+    const killed = await running(argv, { env: atLast('killed', 'process.kill(process.pid, \'SIGKILL\');') });
+    expect({ signal: killed.signal, left: left().map((name) => name.replace(/\d+/g, 'N')) }).toEqual({ signal: 'SIGKILL', left: ['.out.N.N.tmp'] });
+    expect(below(at('broken', left()[0]!)).filter((path) => path.endsWith('.o')).length).toBe(CHANGED.length - 1);
+    // One of an hour ago is nobody's.
+    const long = new Date(Date.now() - 2 * 3600_000);
+    utimesSync(at('broken', left()[0]!), long, long);
+    expect((await running(argv)).status).toBe(0);
+    expect(left()).toEqual(['out']);
+    expect(below(at('broken', 'out'))).toEqual(paths);
   });
 
   // Guards against the rest of a patch that goes out without the unit that was refused.
