@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createKlpModule } from '../src/index';
 import { ElfObject } from '../src/elf';
 import { skipWithout } from './support/corpus';
-import { BY_CLANG, BY_GCC, DROPPED, DROPPED_STRINGS, KEPT, KEPT_STRINGS, compilePair, debugEntries, debugRelas, isDebug, linkImage, noDebugTools, sourceLines, type Compilation } from './support/debug-units';
+import { BY_CLANG, BY_GCC, DROPPED, DROPPED_STRINGS, KEPT, KEPT_STRINGS, compilePair, debugEntries, debugRelas, frameLengths, isDebug, joinObjects, linkImage, noDebugTools, sourceLines, type Compilation } from './support/debug-units';
 import { kpatchDiff } from './support/kpatch-run';
 import { noCompiler } from './support/kpatch-sources';
 import { readelf, readelfComplaints } from './support/readelf';
@@ -20,7 +20,8 @@ async function checkPair(name: string, compilation: Compilation): Promise<void> 
   const [output, module] = [join(folder, `${name}.o`), join(folder, `${name}.ko`)];
   const { exit, lines } = await kpatchDiff(orig, patched, orig, output);
   expect({ exit, lines: lines.sort() }).toEqual({ exit: 0, lines: ['changed function: other_target', 'changed function: target', 'new function: fresh'] });
-  await createKlpModule({ input: output, output: module, archSections: false, environment: {} });
+  const joined = joinObjects([output], compilation);
+  await createKlpModule({ input: joined, output: module, archSections: false, environment: {} });
 
   // Premise: there is something to leave out, before, between and behind what is kept.
   const all = debugRelas(ElfObject.open(patched));
@@ -32,19 +33,28 @@ async function checkPair(name: string, compilation: Compilation): Promise<void> 
   expect(DROPPED.filter((dropped) => copied.has(`.text.${dropped}`))).toEqual([]);
   const expected = all.filter(({ target }) => isDebug(target) || copied.has(target) || (KEPT_STRINGS as readonly string[]).includes(target)).map(({ text }) => text).sort();
   expect(expected.filter((text) => text.includes('.text.')).length).toBeGreaterThan(10);
-  for (const file of [output, module]) {
-    expect(readelfComplaints(file)).toBe('');
-    expect(debugRelas(ElfObject.open(file)).map(({ text }) => text).sort()).toEqual(expected);
+  expect(debugRelas(ElfObject.open(output)).map(({ text }) => text).sort()).toEqual(expected);
+  expect(debugRelas(ElfObject.open(module))).toEqual(debugRelas(ElfObject.open(joined)));
+  expect([output, module].map((file) => readelfComplaints(file))).toEqual(['', '']);
+
+  // Unwind tables cover what was copied, and nothing else.
+  if (sectionsOf(patched).includes('.eh_frame')) {
+    expect(frameLengths(patched).length).toBe(KEPT.length + DROPPED.length);
+    for (const file of [output, module]) expect(frameLengths(file)).toEqual(KEPT.map((kept) => sizeOf(patched, kept)).sort((a, b) => a - b));
   }
 
   // Linked to addresses, each instruction is that of the same line, and each entry and macro can be read.
-  const [whole, part] = [linkImage(patched), linkImage(output)];
+  const [whole, ...parts] = [patched, output, joined].map(linkImage) as [string, ...string[]];
   for (const kept of KEPT) {
     const known = sourceLines(whole, kept);
     expect(known.filter((line) => new RegExp(`\\b${kept} .*unit\\.c:\\d`).test(line)).length, kept).toBe(known.length);
-    expect(sourceLines(part, kept), kept).toEqual(known);
+    for (const part of parts) expect(sourceLines(part, kept), kept).toEqual(known);
   }
-  expect(debugEntries(part)).toEqual(debugEntries(whole));
+  for (const part of parts) expect(debugEntries(part)).toEqual(debugEntries(whole));
+}
+
+function sizeOf(path: string, symbol: string): number {
+  return Number(readelf(path, '-sW').find((line) => line.endsWith(` ${symbol}`))!.split(/\s+/)[2]);
 }
 
 function sectionsOf(path: string): string[] {

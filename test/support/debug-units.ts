@@ -49,7 +49,7 @@ export const DROPPED = ['first_dropped', 'helper', 'last_dropped', 'middle_dropp
 export const KEPT_STRINGS = ['"negative"', '"scaled"', '"fresh"'] as const;
 export const DROPPED_STRINGS = ['"middle"'] as const;
 
-const COMMON = ['-O2', '-ffreestanding', '-fno-pic', '-ffunction-sections', '-fdata-sections', '-fno-stack-protector'];
+const COMMON = ['-O2', '-ffreestanding', '-fno-pic', '-ffunction-sections', '-fdata-sections', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'];
 
 /** How each processor's kernel lets ftrace in. */
 const TARGETS = {
@@ -65,6 +65,8 @@ const GCC = ['-pg', '-mfentry', '-mcmodel=kernel', '-mno-red-zone', '-fcf-protec
 export interface Compilation {
   compiler: string | undefined;
   flags: readonly string[];
+  /** For `ld -r`. */
+  linker: string | undefined;
 }
 
 const CLANG = tool('clang');
@@ -75,11 +77,11 @@ const DWARFDUMP = tool('llvm-dwarfdump');
 /** Each processor by Clang, with lists of addresses as DWARF 4 and as DWARF 5 has them, and with unwind tables. */
 export const BY_CLANG = Object.entries(TARGETS).flatMap(([processor, [target, ...flags]]) => [
   ['DWARF 4', '-gdwarf-4'], ['DWARF 5', '-gdwarf-5'], ['.eh_frame', '-gdwarf-5', '-fasynchronous-unwind-tables'],
-].map(([what, ...more]): [string, Compilation] => [`${processor}, ${what!}`, { compiler: CLANG, flags: [`--target=${target}`, ...flags, ...more] }]));
+].map(([what, ...more]): [string, Compilation] => [`${processor}, ${what!}`, { compiler: CLANG, flags: [`--target=${target}`, ...flags, ...more], linker: LLD }]));
 
 /** What GCC puts into several sections of one name, and compressed ones. */
-export const BY_GCC: Array<[string, Compilation]> = ([['macros of headers', '-g3'], ['a section a type', '-fdebug-types-section'], ['compressed', '-gz=zlib']] as const)
-  .map(([what, flag]) => [`GCC, ${what}`, { compiler: 'gcc', flags: [...GCC, flag] }]);
+export const BY_GCC: Array<[string, Compilation]> = ([['macros of headers', '-g3'], ['a section a type', '-fdebug-types-section'], ['compressed', '-gz=zlib'], ['.eh_frame', '-fasynchronous-unwind-tables']] as const)
+  .map(([what, flag]) => [`GCC, ${what}`, { compiler: 'gcc', flags: [...GCC, flag], linker: 'ld' }]);
 
 /** Why nothing can be built; undefined if it can. */
 export function noDebugTools(): string | undefined {
@@ -103,6 +105,13 @@ export function linkImage(object: string): string {
   return `${object}.image`;
 }
 
+/** `ld -r`, as kpatch-build joins outputs. */
+export function joinObjects(objects: readonly string[], { linker }: Compilation): string {
+  const joined = `${objects[0]!}.joined.o`;
+  execFileSync(linker!, ['-r', '-o', joined, ...objects], { stdio: ['ignore', 'ignore', 'pipe'] });
+  return joined;
+}
+
 /** For each address of a function, by its distance from the start: the functions that are inlined there, with file, line and column. */
 export function sourceLines(image: string, name: string): string[] {
   const [, value, size] = readelf(image, '-sW').find((line) => line.endsWith(` ${name}`))!.replace(/\[<localentry>: \d+\]/, '').split(/\s+/);
@@ -119,6 +128,13 @@ export function sourceLines(image: string, name: string): string[] {
 export function debugEntries(image: string): string[] {
   const text = execFileSync(DWARFDUMP!, ['--debug-info', '--debug-types', '--debug-macro', image], { encoding: 'utf8', maxBuffer: 1 << 28 });
   return text.split('\n').flatMap((line) => /DW_TAG_\w+|DW_MACRO_(define|undef).*/.exec(line)?.[0] ?? []);
+}
+
+/** Bytes that each record of .eh_frame covers, without those that cover nothing. */
+export function frameLengths(object: string): number[] {
+  const text = execFileSync(DWARFDUMP!, ['--eh-frame', object], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('.eh_frame contents:')[1]!;
+  const lengths = [...text.matchAll(/ FDE .*pc=([0-9a-f]+)\.\.\.([0-9a-f]+)/g)].map(([, from, to]) => parseInt(to!, 16) - parseInt(from!, 16));
+  return lengths.filter((length) => length !== 0).sort((a, b) => a - b);
 }
 
 /**

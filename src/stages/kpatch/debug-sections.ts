@@ -3,6 +3,7 @@ import { setU64 } from '../../elf/encode';
 import type { LivepatchObject, OutputSection } from '../../livepatch/object';
 import type { Side } from '../compare';
 import type { Clones } from '../extract/clones';
+import { Frames } from './frames';
 import { relasOf } from './side-relas';
 
 const KEPT_FLAGS = SHF_ALLOC | SHF_MERGE | SHF_STRINGS | SHF_COMPRESSED;
@@ -26,11 +27,13 @@ export function copyDebugSections(patched: Side, clones: Clones, output: Livepat
     copies.set(section, copy);
   }
   for (const [section, copy] of copies) {
+    const frames = copy.name === '.eh_frame' ? new Frames(copy, object.little) : undefined;
     for (const { offset, type, section: target, place } of relasOf(patched, section)) {
       const debug = copies.get(target);
       const found = debug === undefined ? clones.locate(target, place) : { section: debug, offset: place };
       if (found !== undefined) copy.relas.push({ offset, type, symbol: output.sectionSymbol(found.section), addend: found.offset });
       else if (type === patched.arch.address64 && ENDED_BY_ZEROS.has(copy.name)) bury(copy, offset, object.little);
+      else frames?.empty(offset);
     }
   }
   return [...copies.values()];
