@@ -11,6 +11,8 @@ export interface ScaleRun {
   seconds: number;
   cpuSeconds: number;
   peakAnonBytes: number;
+  /** What the formula said (src/pipeline/memory.ts). */
+  neededBytes: number;
   mainCpuSeconds: number;
   stages: Array<{ name: string; seconds: number; cpuSeconds: number }>;
   /** Reading of tables and digests, all tasks that run side by side: their CPU time, and wall time from the first one's start to the last one's end. */
@@ -22,9 +24,9 @@ export interface ScaleRun {
 export function runsTable(runs: readonly ScaleRun[]): string {
   const rows = runs.map((run) => [
     run.name, String(run.workers), (run.bytes / 1e6).toFixed(0), millions(run.symbols), millions(run.relas), run.seconds.toFixed(2), run.cpuSeconds.toFixed(2),
-    (run.peakAnonBytes / 1e6).toFixed(0), run.written.seconds.toFixed(1), (run.written.peakAnonBytes / 1e6).toFixed(0), run.right ? 'right' : 'WRONG',
+    (run.peakAnonBytes / 1e6).toFixed(0), (run.neededBytes / 1e6).toFixed(0), run.written.seconds.toFixed(1), (run.written.peakAnonBytes / 1e6).toFixed(0), run.right ? 'right' : 'WRONG',
   ]);
-  return table(['pair', 'workers', 'MB', 'M symbols', 'M relas', 'wall s', 'cpu s', 'peak anon MB', 'synth s', 'synth MB', 'answer'], rows);
+  return table(['pair', 'workers', 'MB', 'M symbols', 'M relas', 'wall s', 'cpu s', 'peak anon MB', 'formula MB', 'synth s', 'synth MB', 'answer'], rows);
 }
 
 /**

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { grade, type Answer, type Manifest } from '../src/synth';
-import { measure } from './measure';
+import { measure, type Measurement } from './measure';
 import { CASES, DEFAULT_CASES, type ScaleCase } from './scale-cases';
 import { growthTable, runsTable, scalingTable, type ScaleRun } from './scale-table';
 
@@ -22,6 +22,7 @@ const USAGE = `Writes huge synthetic pairs, compares them and grades the answers
   --workers N,...   how many threads, each a run of its own (default 1,2)
   --runs N          how often each runs (default 1)
   --folder DIR      where pairs and run directories go for the time of their case (default: the temporary directory)
+  --keep DIR        pairs stay in this folder, and those that an earlier run left there are used again
   --json FILE       also write every figure as JSON
 
 ${CASES.map(({ name, gigabytes, text }) => `  ${name.padEnd(14)} ${text}; ${gigabytes} GB of disk`).join('\n')}
@@ -31,7 +32,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       cases: { type: 'string', default: DEFAULT_CASES.join(',') }, workers: { type: 'string', default: '1,2' }, runs: { type: 'string', default: '1' },
-      folder: { type: 'string', default: tmpdir() }, json: { type: 'string' }, help: { type: 'boolean', default: false },
+      folder: { type: 'string', default: tmpdir() }, keep: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean', default: false },
     },
   });
   if (values.help) {
@@ -43,13 +44,14 @@ async function main(): Promise<number> {
     if (found === undefined) throw new Error(`no case ${name}; there are ${CASES.map((entry) => entry.name).join(', ')}`);
     return found;
   });
-  const scratch = mkdtempSync(join(values.folder, 'klpflow-scale-'));
+  const scratch = values.keep ?? mkdtempSync(join(values.folder, 'klpflow-scale-'));
+  mkdirSync(scratch, { recursive: true });
   const runs: ScaleRun[] = [];
   let wrong = 0;
   try {
-    for (const entry of chosen) wrong += await runCase(entry, join(scratch, entry.name), values.workers.split(',').map(Number), Number(values.runs), runs);
+    for (const entry of chosen) wrong += await runCase(entry, join(scratch, entry.name), values.workers.split(',').map(Number), Number(values.runs), runs, values.keep !== undefined);
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    if (values.keep === undefined) rmSync(scratch, { recursive: true, force: true });
   }
   console.log(`\n${runsTable(runs)}\n\nCPU seconds for each million symbols and each million relocations of both objects\n${growthTable(runs)}\n\nscan and digest alone\n${scalingTable(runs)}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ schema: 'klpflow/scale@1', runs }, null, 2)}\n`);
@@ -57,14 +59,11 @@ async function main(): Promise<number> {
   return wrong === 0 ? 0 : 1;
 }
 
-/** Writes the pair, compares it and removes it. Returns the number of wrong answers. */
-async function runCase({ name, flags, gigabytes }: ScaleCase, folder: string, workers: readonly number[], times: number, runs: ScaleRun[]): Promise<number> {
-  mkdirSync(folder);
+/** Writes the pair, compares it and removes it unless it is kept. Returns the number of wrong answers. */
+async function runCase({ name, flags, gigabytes }: ScaleCase, folder: string, workers: readonly number[], times: number, runs: ScaleRun[], keep: boolean): Promise<number> {
+  mkdirSync(folder, { recursive: true });
   try {
-    const { bavail, bsize } = statfsSync(folder);
-    if (bavail * bsize < gigabytes * 1e9) throw new Error(`${name} needs ${gigabytes} GB of disk in ${folder}: ${((bavail * bsize) / 1e9).toFixed(0)} GB are free`);
-    const made = await measure([process.execPath, MAIN, 'synth', ...flags, '-o', folder]);
-    if (made.exitCode !== 0) throw new Error(`${name}: synth ended with ${made.exitCode ?? 'a signal'}: ${made.stderr}`);
+    const made = await writtenPair(name, flags, gigabytes, folder);
     const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
     const { bytes, symbols, relas, sections } = manifest.orig;
     console.log(`${name}: ${(bytes / 1e6).toFixed(0)} MB, ${manifest.functions.total} functions, ${sections} sections, ${symbols} symbols, ${relas} relocations an object, written in ${made.seconds.toFixed(1)} s with ${(made.peakAnonBytes / 1e6).toFixed(0)} MB`);
@@ -76,14 +75,14 @@ async function runCase({ name, flags, gigabytes }: ScaleCase, folder: string, wo
         const asked = await measure([process.execPath, MAIN, 'diff', join(folder, 'orig.o'), join(folder, 'patched.o'), '--run-dir', run, '--workers', String(count), '--json', '--progress', 'none', '--trace-out', trace]);
         rmSync(run, { recursive: true, force: true });
         if (!asked.stdout.startsWith('{')) throw new Error(`${name}: diff ended with ${asked.exitCode ?? 'a signal'}: ${asked.stderr}`);
-        const answer = JSON.parse(asked.stdout) as Answer & { run?: Pick<ScaleRun, 'stages' | 'mainCpuSeconds'> };
+        const answer = JSON.parse(asked.stdout) as Answer & { run?: Pick<ScaleRun, 'stages' | 'mainCpuSeconds' | 'neededBytes'> };
         const complaints = answer.objects === undefined ? [`no result: ${answer.diagnostics.map(({ message }) => message).join('; ')}`] : grade(manifest, answer);
         for (const complaint of complaints.slice(0, 20)) console.log(`  WRONG  ${complaint}`);
         wrong += complaints.length === 0 ? 0 : 1;
         const both = manifest.patched;
         runs.push({
           name, workers: count, bytes: bytes + both.bytes, symbols: symbols + both.symbols, relas: relas + both.relas, right: complaints.length === 0,
-          seconds: asked.seconds, cpuSeconds: asked.userSeconds + asked.systemSeconds, peakAnonBytes: asked.peakAnonBytes, stages: answer.run?.stages ?? [], mainCpuSeconds: answer.run?.mainCpuSeconds ?? 0, parallel: parallelTasks(trace),
+          seconds: asked.seconds, cpuSeconds: asked.userSeconds + asked.systemSeconds, peakAnonBytes: asked.peakAnonBytes, stages: answer.run?.stages ?? [], mainCpuSeconds: answer.run?.mainCpuSeconds ?? 0, neededBytes: answer.run?.neededBytes ?? 0, parallel: parallelTasks(trace),
           written: { seconds: made.seconds, cpuSeconds: made.userSeconds + made.systemSeconds, peakAnonBytes: made.peakAnonBytes },
         });
         console.log(`  ${count} worker${count === 1 ? ' ' : 's'}: ${asked.seconds.toFixed(2)} s, ${(asked.peakAnonBytes / 1e6).toFixed(0)} MB, ${complaints.length === 0 ? 'right' : 'WRONG'}`);
@@ -91,8 +90,20 @@ async function runCase({ name, flags, gigabytes }: ScaleCase, folder: string, wo
     }
     return wrong;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (!keep) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What writing the pair took, now or when it was written. */
+async function writtenPair(name: string, flags: readonly string[], gigabytes: number, folder: string): Promise<Measurement> {
+  const figures = join(folder, 'written.json');
+  if (existsSync(figures)) return JSON.parse(readFileSync(figures, 'utf8')) as Measurement;
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize < gigabytes * 1e9) throw new Error(`${name} needs ${gigabytes} GB of disk in ${folder}: ${((bavail * bsize) / 1e9).toFixed(0)} GB are free`);
+  const made = await measure([process.execPath, MAIN, 'synth', ...flags, '-o', folder]);
+  if (made.exitCode !== 0) throw new Error(`${name}: synth ended with ${made.exitCode ?? 'a signal'}: ${made.stderr}`);
+  writeFileSync(figures, JSON.stringify(made));
+  return made;
 }
 
 /** Tasks of the stages that run on all threads, from a run's trace; a run that failed has none. */

@@ -111,7 +111,7 @@ describe('the schema refuses', () => {
 });
 
 test('what the code can say fits: codes, stages, pairing rules', () => {
-  const run = { stages: ['startup', ...STAGES].map((name) => ({ name, seconds: 0, cpuSeconds: 0, items: 0, bytes: 0, reused: 0 })), seconds: 0, cpuSeconds: 0, mainCpuSeconds: 0, peakAnonBytes: 0, workers: 1, runDir: '/' };
+  const run = { stages: ['startup', ...STAGES].map((name) => ({ name, seconds: 0, cpuSeconds: 0, items: 0, bytes: 0, reused: 0 })), seconds: 0, cpuSeconds: 0, mainCpuSeconds: 0, peakAnonBytes: 0, neededBytes: 0, workers: 1, runDir: '/' };
   const diagnostics = Object.entries(CATALOGUE).map(([code, { severity, hint }]) => ({ code, severity, message: '', where: {}, hint }));
   const changed = RULES.map((rule) => ({ name: 'f', file: null, section: '.text', class: 'code', first: null, pairedBy: { rule, evidence: '' } }));
   const objects = [{ name: 'vmlinux', functions: { changed, new: [], removed: [], carried: [], ignored: [] }, data: { changed: [], new: [], removed: [], ignored: [] }, ambiguous: [], klpSymbols: [] }];

@@ -33,6 +33,7 @@ export class Flow {
   readonly pool: Pool;
   readonly fresh: boolean;
   readonly structSizes: Record<string, number>;
+  neededBytes = 0;
   private readonly workers: number;
   private readonly memory: number | undefined;
   private readonly stop: AbortSignal | undefined;
@@ -72,7 +73,9 @@ export class Flow {
 
   /** Told before memory is taken how much that will be with so many threads. @throws KlpflowError `memory-too-small` */
   reserve(needed: (threads: number) => number): void {
-    this.pool.limit(threadsWithin(needed, this.workers, this.memory));
+    const threads = threadsWithin(needed, this.workers, this.memory);
+    this.neededBytes = Math.round(needed(threads));
+    this.pool.limit(threads);
   }
 
   /** @throws KlpflowError `interrupted` */

@@ -195,6 +195,8 @@ export interface RunReport {
   /** The main thread's part of it. */
   mainCpuSeconds: number;
   peakAnonBytes: number;
+  /** The most that the formula of src/pipeline/memory.ts allowed for; 0 where nothing had to be read. */
+  neededBytes: number;
   workers: number;
   runDir: string;
 }
