@@ -79,7 +79,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
 
   readTable({ input, place, fresh }) {
     const object = open(input);
-    const found = recorded(place, 'table', fresh, (messages) => {
+    const found = place === null ? { miss: 'absent' } : recorded(place, 'table', fresh, (messages) => {
       const recordedTable = decodeTable(messages, (shape) => new ScanTable(shape));
       // Columns that fit together only in part trap in the WebAssembly: a record that is damaged, whatever its trailer says.
       if (recordedTable !== undefined) deriveColumns(object, recordedTable);
@@ -88,12 +88,18 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     let table = found.value;
     if (table === undefined) {
       table = readTable(object);
-      keep(input, place, 'table', encodeTable(table, object.machine, object.little));
+      if (place !== null) keep(input, place, 'table', encodeTable(table, object.machine, object.little));
     }
     const id = `${process.pid}:${threadId}:${++tablesMade}`;
     kept(id, table);
     const answer = { table: { id, shape: table.shape, memory: table.memory }, bounds: shardBounds(table), bytes: input.identity.size };
     return { answer, reused: found.value !== undefined, miss: found.miss };
+  },
+
+  keepTable({ object, place }) {
+    const { machine, little } = open(object);
+    keep(object, place, 'table', encodeTable(tableOf(object), machine, little));
+    return { answer: {}, miss: 'absent' };
   },
 
   digest({ object, from, to, place, fresh }) {

@@ -6,7 +6,7 @@ import { correlate, pairByName, type Correlation, type NamePairs } from '../stag
 import { ScanTable } from '../stages/scan';
 import type { Flow, RunOptions } from './flow';
 import { neededMemory } from './memory';
-import { identify$, scan$, type Identified, type Scanned } from './scan';
+import { identify$, inputOf, readAhead, scan$, type Identified, type Scanned } from './scan';
 import type { ObjectRef, PairRef } from './types';
 
 export interface PairRequest extends RunOptions {
@@ -14,13 +14,22 @@ export interface PairRequest extends RunOptions {
   patched: string;
 }
 
+/** Both are waited for, so that of two errors it is always ORIG's that is told. */
+async function both<T>(promises: Array<Promise<T>>): Promise<T[]> {
+  const settled = await Promise.allSettled(promises);
+  return settled.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
+}
+
 /** Opens, checks and recognises both inputs. @throws KlpflowError what is wrong with one, and `machine-mismatch` */
 export async function identifyBoth(flow: Flow, { orig, patched }: PairRequest): Promise<[Identified, Identified]> {
-  // Both are waited for, so that of two errors it is always ORIG's that is told.
-  const [first, second] = await Promise.allSettled([lastValueFrom(identify$(flow, orig)), lastValueFrom(identify$(flow, patched))]);
-  if (first.status === 'rejected') throw first.reason;
-  if (second.status === 'rejected') throw second.reason;
-  const [a, b] = [first.value, second.value];
+  const inputs = await both([inputOf(flow, orig), inputOf(flow, patched)]);
+  const identified = inputs.map((input) => lastValueFrom(identify$(flow, input)));
+  const [fresh, ...others] = inputs.filter(({ known }) => !known);
+  const reading = fresh !== undefined && others.length === 0 ? readAhead(flow, fresh) : undefined;
+  const [a, b] = (await both(identified)).map((one, i) => (inputs[i] === fresh ? { ...one, reading } : one)) as [Identified, Identified];
   if (a.machine !== b.machine || a.little !== b.little) {
     const what = a.machine !== b.machine ? `processors ${a.machine} and ${b.machine}` : 'different byte orders';
     throw new KlpflowError('machine-mismatch', `${orig} and ${patched} are for ${what}`, { object: patched });

@@ -4,7 +4,7 @@ import type { RunOptions } from './flow';
 import { checkUnchanged } from './files';
 import { neededMemory } from './memory';
 import { report, withFlow } from './run';
-import { identify$, scan$ } from './scan';
+import { identify$, inputOf, scan$ } from './scan';
 import type { RunReport } from './types';
 
 export interface ScanResult {
@@ -20,7 +20,7 @@ export interface ScanResult {
 export async function scanObject(request: RunOptions & { object: string }): Promise<ScanResult> {
   const { object: path } = request;
   return withFlow(request, async (flow) => {
-    const identified = await lastValueFrom(identify$(flow, path));
+    const identified = await lastValueFrom(identify$(flow, await inputOf(flow, path)));
     flow.reserve((threads) => neededMemory([identified.load], threads));
     const scanned = await lastValueFrom(scan$(flow, identified));
     checkUnchanged(identified);

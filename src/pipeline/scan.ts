@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { defer, forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
+import { forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
 import { LARGEST_MAP, fileIdentity, type FileIdentity } from '../elf';
 import type { Flow } from './flow';
 import type { Load } from './memory';
-import type { InputRef, ObjectRef, TaskOf } from './types';
+import type { RecordPlace } from '../records';
+import type { AnswerOf, InputRef, ObjectRef, TaskOf } from './types';
 
 /** An input that was opened, checked and recognised. */
 export interface Identified extends InputRef {
@@ -11,6 +13,8 @@ export interface Identified extends InputRef {
   machine: number;
   little: boolean;
   load: Load;
+  /** Its table, where reading that began before the content was known. */
+  reading?: Promise<AnswerOf<'readTable'>> | undefined;
 }
 
 /** A scanned object: its columns filled, its uses gathered in symbol order. */
@@ -22,14 +26,38 @@ export interface Scanned {
   traceKnown: boolean;
 }
 
+/** An input as it is now, and whether its content is known from an earlier run. */
+export interface Input extends InputRef {
+  place: RecordPlace;
+  known: boolean;
+}
+
+/** @throws KlpflowError `unreadable` */
+export async function inputOf(flow: Flow, path: string): Promise<Input> {
+  const identity = await settledIdentity(path);
+  const place = flow.runDir.input(identity);
+  return { path, identity, copy: identity.size > LARGEST_MAP ? flow.runDir.copy(identity) : null, place, known: !flow.fresh && existsSync(place.file) };
+}
+
 /** Opens, checks and recognises one input; progress counts it as a part of `whole`. */
-export function identify$(flow: Flow, path: string, whole = path): Observable<Identified> {
-  return defer(() => settledIdentity(path)).pipe(
-    mergeMap((identity) => {
-      const input: InputRef = { path, identity, copy: identity.size > LARGEST_MAP ? flow.runDir.copy(identity) : null };
-      return flow.task('identify', whole, 'identify', { input, place: flow.runDir.input(identity), fresh: flow.fresh }, () => ({ items: 1, bytes: 0 })).pipe(map((answer) => ({ ...input, ...answer })));
-    }),
-  );
+export function identify$(flow: Flow, { path, identity, copy, place }: Input, whole = path): Observable<Identified> {
+  const input: InputRef = { path, identity, copy };
+  return flow.task('identify', whole, 'identify', { input, place, fresh: flow.fresh }, () => ({ items: 1, bytes: 0 })).pipe(map((answer) => ({ ...input, ...answer })));
+}
+
+/** Larger ones wait until it is clear that there is memory for them, and what waiting costs is little to theirs. */
+const LARGEST_AHEAD = 256e6;
+
+/**
+ * Begins to read an input's table while another thread digests its content: a patched object is new in most runs, while the original
+ * is known and leaves its thread idle. What was read is recorded when the digest says of which content it is.
+ */
+export function readAhead(flow: Flow, { path, identity, copy }: Input): Promise<AnswerOf<'readTable'>> | undefined {
+  if (flow.pool.workers < 2 || identity.size > LARGEST_AHEAD) return undefined;
+  const reading = flow.pool.run('readTable', { input: { path, identity, copy }, place: null, fresh: true }).then(({ answer }) => answer);
+  // Whoever waits for the table is told what is wrong with it; if nobody does, something else was wrong before.
+  reading.catch(() => undefined);
+  return reading;
 }
 
 /** Two ticks of the clock that file systems take timestamps from, where it is slowest. */
@@ -47,10 +75,14 @@ async function settledIdentity(path: string): Promise<FileIdentity> {
  * Fills one object's columns: the table on one thread, then its digests in shards on all of them. Shards of both objects
  * share the threads; each is recorded when it is done. `tableDone` is told when the table is there and digests are under way.
  */
-export function scan$(flow: Flow, { path, identity, copy, digest }: Identified, tableDone: (ref: ObjectRef) => void = () => undefined): Observable<Scanned> {
+export function scan$(flow: Flow, { path, identity, copy, digest, reading }: Identified, tableDone: (ref: ObjectRef) => void = () => undefined): Observable<Scanned> {
   const { runDir, fresh, structSizes } = flow;
   const input: InputRef = { path, identity, copy };
-  return flow.task('scan', path, 'readTable', { input, place: runDir.table(digest), fresh }, ({ table, bytes }) => ({ items: table.shape.symbols, bytes })).pipe(
+  const place = runDir.table(digest);
+  const read = reading === undefined
+    ? flow.task('scan', path, 'readTable', { input, place, fresh }, ({ table, bytes }) => ({ items: table.shape.symbols, bytes }))
+    : from(reading).pipe(mergeMap((answer) => flow.task('scan', path, 'keepTable', { object: { ...input, table: answer.table }, place }, () => ({ items: answer.table.shape.symbols, bytes: answer.bytes })).pipe(map(() => answer))));
+  return read.pipe(
     mergeMap(({ table, bounds }) => {
       const ref: ObjectRef = { ...input, table };
       const shards: Array<TaskOf<'digest'>> = bounds.slice(1).map((to, i) => ({ object: ref, from: bounds[i]!, to, place: runDir.digests(digest, bounds[i]!, to), fresh }));

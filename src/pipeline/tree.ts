@@ -9,7 +9,7 @@ import { tellProfiles } from '../stages/assess';
 import { learnHashes } from '../stages/compare';
 import type { Flow } from './flow';
 import { neededForPairs, neededMemory, type Load } from './memory';
-import { identify$, type Identified } from './scan';
+import { identify$, inputOf, type Identified } from './scan';
 import { treeFiles, type TreeFiles } from './tree-files';
 import type { UnitLivepatch } from './tree-output';
 import type { UnitRequest, UnitResult } from './types';
@@ -80,7 +80,7 @@ export async function diffTrees(flow: Flow, request: TreeRequest, options: objec
 async function identifyAll(flow: Flow, root: string, names: readonly string[]): Promise<Map<string, Identified>> {
   flow.progress.expect('identify', root, names.length);
   const found = await lastValueFrom(from(names).pipe(
-    mergeMap((name) => identify$(flow, join(root, name), root).pipe(map((file) => [name, file] as const)), flow.pool.inFlight),
+    mergeMap((name) => from(inputOf(flow, join(root, name))).pipe(mergeMap((input) => identify$(flow, input, root)), map((file) => [name, file] as const)), flow.pool.inFlight),
     toArray(),
   ));
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -111,7 +111,9 @@ export interface Cost {
 
 export interface Tasks {
   identify: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean; load: Load } };
-  readTable: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
+  /** `place`: where it is recorded; null where that is still to be told, to `keepTable`. */
+  readTable: { task: { input: InputRef; place: RecordPlace | null; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
+  keepTable: { task: { object: ObjectRef; place: RecordPlace }; answer: Record<string, never> };
   digest: { task: { object: ObjectRef; from: number; to: number; place: RecordPlace; fresh: boolean }; answer: { uses: Uint32Array; bytes: number } };
   special: {
     task: { object: ObjectRef; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
