@@ -91,15 +91,10 @@ export function untraceable(orig: Side, sites: FtraceSites, traceable: ReadonlyS
  */
 export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, { included, object }: Pick<Assessment, 'included' | 'object'>): ReportedFunction[] {
   const carried = new Map(object.functions.carried.map(({ name, via }) => [name, via]));
-  const functions = new Set<string>();
-  for (let i = 0; i < patched.table.listedCount; i++) {
-    const symbol = patched.table.listed[i]!;
-    if (patched.table.has(symbol, Trait.FUNC)) functions.add(patched.name(symbol));
-  }
   const found: ReportedFunction[] = [];
   for (const { symbol } of included) {
     const parent = parentName(patched.name(symbol));
-    if (patched.table.has(symbol, Trait.COLD | Trait.INIT | Trait.EXIT) || (parent !== undefined && functions.has(parent))) continue;
+    if (patched.table.has(symbol, Trait.COLD | Trait.INIT | Trait.EXIT) || (parent !== undefined && functionNamed(patched, parent) !== 0)) continue;
     const named = ownName(patched, symbol);
     const origin = originOf(pairing, symbol);
     const twin = pairing.origin[named]!;

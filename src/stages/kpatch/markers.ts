@@ -2,7 +2,7 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { CALLBACK, CALLBACK_SECTIONS, FORCE, IGNORE_FUNCTIONS, IGNORE_SECTIONS } from '../../livepatch/kpatch/layout';
 import type { Side } from '../compare';
 import { Trait } from '../scan';
-import { relasOf, sectionsNamed } from './side-relas';
+import { relasOf, sectionsNamed, sectionsStarting } from './side-relas';
 
 /** A callback that the patch's author set: the section of its record, and its function. */
 export interface CallbackRecord {
@@ -30,17 +30,33 @@ export interface Markers {
 export function readMarkers(patched: Side, objectName: string): Markers {
   const problems: Diagnostic[] = [];
   const wrong = (section: string, message: string): void => void problems.push(diagnostic('kpatch-marker', message, { object: objectName, section }));
-  const named = sectionsToIgnore(patched, wrong);
+  const sections = markerSections(patched);
+  const named = sectionsToIgnore(patched, sections, wrong);
   return {
-    ignoredSections: new Set(named.map(({ section }) => section)), ignoredNames: named.map(({ name }) => name), ignoredFunctions: functionsToIgnore(patched, wrong),
-    callbacks: callbackRecords(patched), forced: functionsOf(patched, FORCE), namespaces: namespacesOf(patched), problems,
+    ignoredSections: new Set(named.map(({ section }) => section)), ignoredNames: named.map(({ name }) => name), ignoredFunctions: functionsToIgnore(patched, sections, wrong),
+    callbacks: callbackRecords(patched, sections), forced: functionsOf(patched, sections, FORCE), namespaces: namespacesOf(patched), problems,
   };
 }
 
-function sectionsToIgnore(patched: Side, wrong: (section: string, message: string) => void): Array<{ section: number; name: string }> {
+/** Sections by name, in file order. */
+type MarkerSections = ReadonlyMap<string, number[]>;
+
+/** The sections that macros and kpatch's tools know. */
+function markerSections(patched: Side): MarkerSections {
+  const sections = new Map<string, number[]>();
+  for (const section of sectionsStarting(patched, '.kpatch.')) {
+    const name = patched.object.name(section);
+    const list = sections.get(name);
+    if (list === undefined) sections.set(name, [section]);
+    else list.push(section);
+  }
+  return sections;
+}
+
+function sectionsToIgnore(patched: Side, sections: MarkerSections, wrong: (section: string, message: string) => void): Array<{ section: number; name: string }> {
   const { object, table } = patched;
   const found: Array<{ section: number; name: string }> = [];
-  for (const marker of sectionsNamed(patched, IGNORE_SECTIONS)) {
+  for (const marker of sections.get(IGNORE_SECTIONS) ?? []) {
     for (const { section, place } of relasOf(patched, marker)) {
       const end = section === 0 ? 0 : object.size(section);
       const name = place >= 0 && place < end ? object.text(object.offset(section) + place, object.offset(section) + end) : '';
@@ -57,18 +73,18 @@ function sectionsToIgnore(patched: Side, wrong: (section: string, message: strin
   return found;
 }
 
-function functionsToIgnore(patched: Side, wrong: (section: string, message: string) => void): number[] {
-  const functions = functionsOf(patched, IGNORE_FUNCTIONS);
-  const count = sectionsNamed(patched, IGNORE_FUNCTIONS).reduce((sum, section) => sum + relasOf(patched, section).length, 0);
+function functionsToIgnore(patched: Side, sections: MarkerSections, wrong: (section: string, message: string) => void): number[] {
+  const functions = functionsOf(patched, sections, IGNORE_FUNCTIONS);
+  const count = (sections.get(IGNORE_FUNCTIONS) ?? []).reduce((sum, section) => sum + relasOf(patched, section).length, 0);
   if (functions.length < count) wrong(IGNORE_FUNCTIONS, 'KPATCH_IGNORE_FUNCTION names something that is no function of PATCHED');
   return functions;
 }
 
 /** The functions that a marker's pointers name, canonical. */
-function functionsOf(patched: Side, marker: string): number[] {
+function functionsOf(patched: Side, sections: MarkerSections, marker: string): number[] {
   const { table, identity } = patched;
   const functions: number[] = [];
-  for (const holder of sectionsNamed(patched, marker)) {
+  for (const holder of sections.get(marker) ?? []) {
     for (const { symbol, section, place } of relasOf(patched, holder)) {
       const target = table.has(symbol, Trait.FUNC) ? table.canonical[symbol]! : section === 0 ? 0 : identity.objectAt(section, place);
       if (target !== 0 && table.has(target, Trait.FUNC)) functions.push(target);
@@ -77,10 +93,10 @@ function functionsOf(patched: Side, marker: string): number[] {
   return functions;
 }
 
-function callbackRecords(patched: Side): CallbackRecord[] {
+function callbackRecords(patched: Side, sections: MarkerSections): CallbackRecord[] {
   const { table, identity } = patched;
   const records: CallbackRecord[] = [];
-  for (const section of CALLBACK_SECTIONS.flatMap((name) => sectionsNamed(patched, name)).sort((a, b) => a - b)) {
+  for (const section of CALLBACK_SECTIONS.flatMap((name) => sections.get(name) ?? []).sort((a, b) => a - b)) {
     const target = relasOf(patched, section).find(({ offset }) => offset % CALLBACK.entsize === CALLBACK.function);
     if (target === undefined) continue;
     const symbol = table.has(target.symbol, Trait.FUNC) ? table.canonical[target.symbol]! : target.section === 0 ? 0 : identity.objectAt(target.section, target.place);

@@ -39,10 +39,15 @@ export function refersTo({ object, table }: Side, section: number, targets: Read
   return false;
 }
 
-/** Sections of one name, in file order. Compared as bytes: a kernel has 200,000 names, and few are asked for. */
-export function sectionsNamed({ object, table }: Side, name: string): number[] {
+/** Sections of one name, in file order. */
+export function sectionsNamed(side: Side, name: string): number[] {
+  return sectionsStarting(side, `${name}\0`);
+}
+
+/** Sections whose name and the NUL behind it start with a text. Compared as bytes: a kernel has 200,000 names, and few are asked for. */
+export function sectionsStarting({ object, table }: Side, text: string): number[] {
   const { bytes } = object;
-  const wanted = Buffer.from(`${name}\0`, 'utf8');
+  const wanted = Buffer.from(text, 'utf8');
   const found: number[] = [];
   for (let section = 1; section < table.sections; section++) {
     const start = object.nameOffset(section);
