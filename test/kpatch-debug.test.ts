@@ -2,14 +2,16 @@
  * Debug information in objects of `create-diff-object`, of all five processors: that of included functions is as good as PATCHED's, to
  * the column, and nothing in it points at functions that stayed behind. Read by LLVM, which wrote it.
  */
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createKlpModule } from '../src/index';
 import { ElfObject } from '../src/elf';
 import { skipWithout } from './support/corpus';
-import { BY_CLANG, BY_GCC, DROPPED, DROPPED_STRINGS, KEPT, KEPT_STRINGS, compilePair, debugEntries, debugRelas, frameLengths, isDebug, joinObjects, linkImage, noDebugTools, sourceLines, type Compilation } from './support/debug-units';
+import { BY_CLANG, BY_GCC, DROPPED, DROPPED_STRINGS, GCC, KEPT, KEPT_STRINGS, compilePair, debugEntries, debugRelas, frameLengths, isDebug, joinObjects, linkImage, noDebugTools, sourceLines, type Compilation } from './support/debug-units';
 import { kpatchDiff } from './support/kpatch-run';
 import { noCompiler } from './support/kpatch-sources';
+import { ModuleBytes } from './support/module-bytes';
 import { readelf, readelfComplaints } from './support/readelf';
 import { tempFolder } from './support/temp-folder';
 
@@ -75,4 +77,24 @@ describe('sections of one name, compressed sections', () => {
 
   // Guards against relocations of one section that are applied to another of its name, and compressed bytes that are taken for plain ones.
   test.each(BY_GCC)('%s', (name, compilation) => checkPair(name.replace(/\W+/g, '-'), compilation));
+});
+
+describe('damaged debug information', () => {
+  const missing = noCompiler();
+  beforeEach((context) => skipWithout(context, missing));
+
+  // Guards against numbers that no file can hold, and sections that no linker takes. At 8 a unit of DWARF 5 says where its abbreviations are.
+  test.each<[string, (file: ModuleBytes) => void]>([
+    ['an alignment of 3', (file) => file.bytes.writeBigUInt64LE(3n, file.header('.debug_info') + 48)],
+    ['a relocation of what is behind the section', (file) => file.bytes.writeBigUInt64LE(1n << 60n, file.rela('.debug_info', 8))],
+    ['a reference behind a section', (file) => file.bytes.writeBigInt64LE(1n << 40n, file.rela('.debug_info', 8) + 16)],
+    ['a reference before a section', (file) => file.bytes.writeBigInt64LE(-1n, file.rela('.debug_info', 8) + 16)],
+  ])('%s is refused', async (_, spoil) => {
+    const { orig, patched } = compilePair(folder, 'damaged', { compiler: 'gcc', flags: [...GCC, '-g'], linker: undefined });
+    const file = new ModuleBytes(patched);
+    spoil(file);
+    writeFileSync(patched, file.bytes);
+    await expect(kpatchDiff(orig, patched, orig, join(folder, 'never.o'))).rejects.toMatchObject({ diagnostic: { code: 'malformed-elf' } });
+    expect(existsSync(join(folder, 'never.o'))).toBe(false);
+  });
 });

@@ -3,6 +3,7 @@ export * from './words';
 export { ElfFile } from './file';
 export { ElfImage } from './image';
 export { ElfObject } from './object';
+export { plainSize } from './compressed';
 export { stringEnd } from './string-end';
 export { copyLoaded } from './loaded-copy';
 export { LARGEST_MAP, MappedFile, fileIdentity, sameIdentity, type FileIdentity } from './mapped-file';

@@ -60,7 +60,7 @@ const TARGETS = {
   x86_64: ['x86_64-linux-gnu', '-pg', '-mfentry', '-mcmodel=kernel', '-mno-red-zone'],
 } as const;
 
-const GCC = ['-pg', '-mfentry', '-mcmodel=kernel', '-mno-red-zone', '-fcf-protection=none', '-fno-pie', '-gdwarf-5'];
+export const GCC = ['-pg', '-mfentry', '-mcmodel=kernel', '-mno-red-zone', '-fcf-protection=none', '-fno-pie', '-gdwarf-5'];
 
 export interface Compilation {
   compiler: string | undefined;

@@ -1,5 +1,5 @@
 import { KlpflowError } from '../../diagnostics';
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHF_COMPRESSED, SHN_LORESERVE, SHN_XINDEX, SHT_RELA, ST_INFO, ST_VALUE, SYM_WORDS, s64, u64, type ElfObject } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHN_LORESERVE, SHN_XINDEX, SHT_RELA, ST_INFO, ST_VALUE, SYM_WORDS, plainSize, s64, u64, type ElfObject } from '../../elf';
 import { ARCH, RELOCATIONS, STRINGS, SYMBOLS } from './layout';
 
 /** A klp relocation as the linked tables tell it. */
@@ -129,7 +129,7 @@ export class LinkedModule {
 export function relasOf(elf: ElfObject, section: number, handleOf: (symbol: number) => number, distance = 0): Array<{ offset: number; type: number; symbol: number; addend: bigint }> {
   const words = elf.relas(section);
   const base = elf.info(section);
-  const size = sizeOf(elf, base);
+  const size = plainSize(elf, base);
   const relas = [];
   for (let at = 0; at < words.length; at += RELA_WORDS) {
     const offset = u64(words, at + R_OFFSET);
@@ -138,11 +138,4 @@ export function relasOf(elf: ElfObject, section: number, handleOf: (symbol: numb
     relas.push({ offset: offset + distance, type: words[at + R_TYPE]!, symbol: handleOf(words[at + R_SYM]!), addend });
   }
   return relas;
-}
-
-/** Bytes that relocations apply to: ch_size of struct Elf64_Chdr where a section is compressed (`-gz`). */
-function sizeOf(elf: ElfObject, section: number): number {
-  const content = elf.content(section);
-  if ((elf.sectionFlags(section) & SHF_COMPRESSED) === 0 || content.length < 24) return elf.size(section);
-  return Number(new DataView(content.buffer, content.byteOffset, content.length).getBigUint64(8, elf.little));
 }
