@@ -101,6 +101,15 @@ describe('one unit', () => {
     }
   });
 
+  // Guards against a list of the running kernel that is read and not asked: a function that it lacks would be patched and never called.
+  test('--ftrace decides which functions can be redirected', async () => {
+    writeFileSync(at('both.list'), 'helper\nget\n');
+    writeFileSync(at('one.list'), 'helper\n');
+    expect(resultOf(await running(diff('traced.o', vmlinux, '--ftrace', at('both.list')))).verdict).toBe('patchable');
+    expect(resultOf(await running(diff('untraced.o', vmlinux, '--ftrace', at('one.list'))))).toMatchObject({ verdict: 'refused', output: null, diagnostics: [{ code: 'not-traceable', where: { symbol: 'get' } }] });
+    expect(existsSync(at('untraced.o'))).toBe(false);
+  });
+
   // Guards against one of two static functions of a name, taken because the list does not say whose it is.
   test('kallsyms with two static functions of a name is refused, and says what would do', async () => {
     writeFileSync(at('twice'), `${linked().kallsyms()}ffffffff81000f00 t helper\n`);

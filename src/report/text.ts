@@ -52,12 +52,10 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     lines.push('', `${path}: format ${format}, ${files === undefined ? '' : `${files.length} objects, `}${bytes} bytes, sha256 ${sha256}`, `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`);
   }
   const first = result.objects[0]?.functions.changed[0];
-  if (several) lines.push('', renderRun(result.run));
-  if (several) return lines.join('\n');
-  if (result.output?.format === 'klp') lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
-  else if (result.output?.format === 'kpatch') lines.push('', 'next: kpatch-build links it with its hook (ld -r), then klpflow create-klp-module');
+  if (result.output?.format === 'kpatch') lines.push('', 'next: kpatch-build links it with its hook (ld -r), then klpflow create-klp-module');
+  else if (result.output?.format === 'klp') lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
   else if (result.output?.format === 'ko') lines.push('', `next: klpflow verify ${result.output.path}`);
-  else if (first !== undefined) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
+  else if (first !== undefined && !several) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
   lines.push('', renderRun(result.run));
   return lines.join('\n');
 }

@@ -91,10 +91,11 @@ export function untraceable(orig: Side, sites: FtraceSites, traceable: ReadonlyS
  */
 export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, { included, object }: Pick<Assessment, 'included' | 'object'>): ReportedFunction[] {
   const carried = new Map(object.functions.carried.map(({ name, via }) => [name, via]));
+  let functions: ReadonlySet<string> | undefined;
   const found: ReportedFunction[] = [];
   for (const { symbol } of included) {
     const parent = parentName(patched.name(symbol));
-    if (patched.table.has(symbol, Trait.COLD | Trait.INIT | Trait.EXIT) || (parent !== undefined && functionNamed(patched, parent) !== 0)) continue;
+    if (patched.table.has(symbol, Trait.COLD | Trait.INIT | Trait.EXIT) || (parent !== undefined && (functions ??= functionNames(patched)).has(parent))) continue;
     const named = ownName(patched, symbol);
     const origin = originOf(pairing, symbol);
     const twin = pairing.origin[named]!;
@@ -102,6 +103,12 @@ export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, {
     found.push({ symbol, named, origin, ...(via === undefined ? {} : { carried: via }), name: twin !== 0 ? orig.name(twin) : origin !== 0 ? orig.name(ownName(orig, origin)) : patched.name(named) });
   }
   return found.sort((a, b) => a.named - b.named);
+}
+
+function functionNames({ table, object }: Side): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (let i = 0; i < table.listedCount; i++) if (table.has(table.listed[i]!, Trait.FUNC)) names.add(object.symbolName(table.listed[i]!));
+  return names;
 }
 
 /** Of a body's names the one that its section is called after, the last one if there are several; else the first function. */
