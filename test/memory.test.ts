@@ -6,11 +6,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { measure, type Measurement } from '../bench/measure';
+import { STT_OBJECT } from '../src/elf/constants';
 import { KlpflowError, type Diagnostic } from '../src/diagnostics';
 import { memoryLeft, neededForPairs, neededMemory, threadsWithin } from '../src/pipeline/memory';
 import type { DiffResult } from '../src/index';
 import { grade, type Manifest } from '../src/synth';
-import { MAIN } from './support/run-klpflow';
+import { object } from './support/elf-builder';
+import { EXIT_CODES, MAIN, running } from './support/run-klpflow';
 import { smallPair } from './support/small-pair';
 import { tempFolder } from './support/temp-folder';
 
@@ -94,5 +96,31 @@ describe('the memory that a run takes', () => {
     const total = Number(/^MemTotal:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))![1]) * 1024;
     expect(memoryLeft()).toBeGreaterThan(50e6);
     expect(memoryLeft()).toBeLessThanOrEqual(total);
+  });
+});
+
+describe('the heap of V8', () => {
+  /** So many variables, all with other values where the salt is another. */
+  const build = (count: number, salt: number, name: (i: number) => string): Promise<string> => {
+    const builder = object().file('x.c').section('.data.all', { body: Buffer.from(Uint32Array.from({ length: count }, (_, i) => i * 2 + salt).buffer) });
+    for (let i = 0; i < count; i++) builder.symbol(name(i), { section: '.data.all', at: i * 4, size: 4, type: STT_OBJECT });
+    // Never the same file, which would need no look.
+    if (runs % 2 === 1) builder.bss('more', 8);
+    return builder.write(join(folder, `heap-${runs++}.o`));
+  };
+  const withLittle = async (count: number, name: (i: number) => string, salt = 1): Promise<{ status: number | null; said: string }> => {
+    const files = [await build(count, 0, name), await build(count, salt, name)];
+    const ran = await running(['diff', ...files, '--run-dir', join(folder, `run-${runs++}`), '--json', '--progress', 'none'], { env: { NODE_OPTIONS: '--max-old-space-size=64' } });
+    return { status: ran.status, said: ran.stdout };
+  };
+
+  test('does not end the process where a hundred thousand symbols have one name', async () => {
+    // Each is an entry of a map, twice: a million took 2.9 GB, and where V8 has less it aborts without a word that tells anything.
+    const { status, said } = await withLittle(100_000, () => 'same');
+    expect(status).toBe(1);
+    expect(JSON.parse(said)).toMatchObject({ diagnostics: [{ code: 'memory-too-small', message: expect.stringMatching(/^200000 symbols share their names with others, 200000 of them one name: .*max-old-space-size/) as string }] });
+    // As many with names of their own need no such map; a thousand of one name fit.
+    expect((await withLittle(100_000, (i) => `own_${i}`, 0)).status).toBe(EXIT_CODES.unchanged);
+    expect((await withLittle(1_000, () => 'same')).status).toBe(EXIT_CODES.unchanged);
   });
 });

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { getHeapStatistics } from 'node:v8';
 import { KlpflowError } from '../diagnostics';
 import { tableBytes } from '../stages/scan';
 
@@ -26,7 +27,7 @@ export interface Load {
 }
 
 /** Node, its libraries, the main thread's heap. */
-const BASE = 64e6;
+const BASE = 72e6;
 /** A thread: its heap, the instruction decoder, pages of both files, a batch of a record that is written. */
 const THREAD = 44e6;
 /** By symbol of either object: half of the twin, origin, rule and unit columns of a pair, which are 17 bytes. */
@@ -63,6 +64,28 @@ export function threadsWithin(needed: (threads: number) => number, threads: numb
     throw new KlpflowError('memory-too-small', `the objects need ${megabytes(bytes)} with ${most} ${most === 1 ? 'thread' : 'threads'}, and ${megabytes(left)} of memory are left${fewer}`);
   }
   return most;
+}
+
+/** Heap for each symbol whose name others have too, and for each of the largest such group: maps and texts, measured with a million of one name. */
+const MEMBER = 300;
+const MEMBER_OF_LARGEST = 2000;
+
+/**
+ * Whether V8's heap holds what telling symbols of one name apart takes. The heap is not the columns' memory: V8 ends the process where it is full.
+ * Of a kernel it takes some MB; a file may be made to take all.
+ * @throws KlpflowError `memory-too-small`
+ */
+export function checkHeap(groups: ReadonlyArray<{ orig: readonly number[]; patched: readonly number[] }>): void {
+  let members = 0;
+  let largest = 0;
+  for (const { orig, patched } of groups) {
+    members += orig.length + patched.length;
+    largest = Math.max(largest, orig.length + patched.length);
+  }
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
+  const bytes = members * MEMBER + largest * MEMBER_OF_LARGEST;
+  if (bytes <= limit - used) return;
+  throw new KlpflowError('memory-too-small', `${members} symbols share their names with others, ${largest} of them one name: telling them apart needs ${megabytes(bytes)} of heap, and Node.js gives it ${megabytes(limit)} (NODE_OPTIONS=--max-old-space-size=MEGABYTES)`);
 }
 
 /** Memory that this process may come to have, what it has included: the machine's, or less where a control group limits it. Infinity where nothing tells. */

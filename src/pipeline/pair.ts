@@ -5,7 +5,7 @@ import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
 import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
 import { ScanTable } from '../stages/scan';
 import type { Flow, RunOptions } from './flow';
-import { neededMemory } from './memory';
+import { checkHeap, neededMemory } from './memory';
 import { identify$, inputOf, readAhead, scan$, type Identified, type Scanned } from './scan';
 import type { ObjectRef, PairRef } from './types';
 
@@ -70,6 +70,7 @@ export function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned)
     { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
     { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory), uses: patched.uses },
     named,
+    checkHeap,
   ));
   flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
   const { twin, origin, rule } = correlation.pairing;

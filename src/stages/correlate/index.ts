@@ -73,15 +73,19 @@ export function pairByName(orig: ScanTable, patched: ScanTable, contents = false
   return { pairing, units, scoped };
 }
 
-export function correlate(orig: ScannedObject, patched: ScannedObject, named: NamePairs = pairByName(orig.table, patched.table, true)!): Correlation {
+/** `mayTake` is asked before groups are told apart, for that takes memory by their members; it throws where there is not enough. */
+export function correlate(orig: ScannedObject, patched: ScannedObject, named: NamePairs = pairByName(orig.table, patched.table, true)!, mayTake: (groups: readonly Group[]) => void = () => undefined): Correlation {
   const { pairing, units, scoped } = named;
   const uses = { orig: new UseIndex(orig.uses, orig.table.symbols), patched: new UseIndex(patched.uses, patched.table.symbols) };
   markUsers(orig);
   markUsers(patched);
 
+  mayTake(scoped);
   settle(pairing, scoped, uses);
   // Then names whose scope changed: LTO promotes a static in one build and not in the other.
-  const ambiguous = settle(pairing, joinAnywhere(pairing), uses);
+  const anywhere = joinAnywhere(pairing);
+  mayTake(anywhere);
+  const ambiguous = settle(pairing, anywhere, uses);
   const votes = votesBySlot(pairing, uses.orig, uses.patched, ambiguous);
   const contradicted = ambiguous.flatMap(({ orig: members }) => members).filter((symbol) => votes.get(symbol) === 0);
   const isUsed = ({ orig: ours, patched: theirs }: Group): boolean => ours.some((symbol) => uses.orig.isUsed(symbol)) || theirs.some((symbol) => uses.patched.isUsed(symbol));
