@@ -4,7 +4,7 @@ import { MappedFile, type ElfObject } from '../src/elf';
 import { traceableNames } from '../src/livepatch/ftrace-list';
 import { ParentExports, ParentSymbols, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
 import { KernelListing, isReadelf, readProc } from '../src/livepatch/listing';
-import type { IncludedFunction } from '../src/stages/assess';
+import { profileEvidence, type IncludedFunction } from '../src/stages/assess';
 import { compareObjects, type PairFacts } from '../src/stages/inline';
 import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../src/stages/kpatch';
 import { checkRunningKernel } from '../src/stages/running-kernel';
@@ -47,10 +47,10 @@ export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string,
   const traceable = ftrace === null ? undefined : read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), objectName, path));
   const { assessment, changes, plan } = judgeKpatch({ ...compared, objectName, traceable });
   const { pairing, orig: a, patched: b } = compared;
-  const { included, undecided, profile } = assessment;
+  const { included, undecided } = assessment;
   const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, plan, klpArch, symvers, kernel }, read) : null;
   const diagnostics = [...assessment.diagnostics, ...(made?.findings.diagnostics ?? [])].map((entry) => (entry.where.object === objectName ? { ...entry, where: { ...entry.where, object: name } } : entry));
-  return { answer: { object: { ...assessment.object, name, klpSymbols: made?.findings.klpSymbols ?? [] }, profile, diagnostics, changes, made: made !== null }, made };
+  return { answer: { object: { ...assessment.object, name, klpSymbols: made?.findings.klpSymbols ?? [] }, profile: profileEvidence(compared), diagnostics, changes, made: made !== null }, made };
 }
 
 /** What proves that ORIG is the running kernel: that kernel, or its own list of names. */

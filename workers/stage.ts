@@ -17,7 +17,7 @@ import {
 import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
-import { assess } from '../src/stages/assess';
+import { assess, profileEvidence } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
 import { diffInline, type PairFacts } from '../src/stages/inline';
 import { unitNames } from '../src/stages/unit-names';
@@ -184,6 +184,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: { assessment, changes: assessment.included.length > 0, plan: null } };
   },
 
+  profile({ pair, verdicts }) {
+    return { answer: profileEvidence({ ...sidesOf(pair), verdicts }) };
+  },
+
   extract({ pair, place, ...task }) {
     const sides = { ...sidesOf(pair), objectName: task.objectName, included: task.included };
     const { plan, kernel } = task;
@@ -200,8 +204,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
 };
 
 function reportUnit(orig: ElfObject, patched: ElfObject, objectName: string, facts: PairFacts): { answer: AnswerOf<'unit'>; made: null } {
-  const { object, profile, diagnostics, included } = diffInline(orig, patched, { objectName, ...facts }).assessment;
-  return { answer: { object: { ...object, klpSymbols: [] }, profile, diagnostics, changes: included.length > 0, made: false }, made: null };
+  const { compared, assessment: { object, diagnostics, included } } = diffInline(orig, patched, { objectName, ...facts });
+  return { answer: { object: { ...object, klpSymbols: [] }, profile: profileEvidence(compared), diagnostics, changes: included.length > 0, made: false }, made: null };
 }
 
 function extractKlp({ undecided, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>, sides: Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>): AnswerOf<'extract'> {

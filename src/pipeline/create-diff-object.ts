@@ -7,7 +7,7 @@ import { fileError, type Diagnostic, type DiagnosticCode } from '../diagnostics'
 import { ElfObject } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { Messages, ParentExports, ParentSymbols, writeKpatchObject, type Remarks } from '../livepatch/kpatch';
-import { tellProfiles } from '../stages/assess';
+import { profileEvidence, tellProfiles } from '../stages/assess';
 import { compareObjects } from '../stages/inline';
 import { assessKpatch, extractKpatch, tellUnlikeMake, type ReportedFunction } from '../stages/kpatch';
 import { checkOutput } from './files';
@@ -57,7 +57,7 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
 
   // Can it go into a livepatch?
   const { assessment, plan, empty, remarks, problems } = assessKpatch({ ...compared, objectName: parentName });
-  const diagnostics = [...assessment.diagnostics, ...tellProfiles([assessment.profile], parentName)];
+  const diagnostics = [...assessment.diagnostics, ...tellProfiles([profileEvidence(compared)], parentName)];
   tell(new Messages(request.orig, print), remarks, problems.length > 0 ? null : plan.reported);
   if (isRefused(diagnostics)) return { exit: exitOf(diagnostics), diagnostics };
   if (empty) return { exit: 3, diagnostics };

@@ -2,7 +2,7 @@
  * The flow of one pair of objects, from two paths to a verdict. Each stage is one call; a stage that needs both objects
  * waits for both, everything before it runs side by side.
  */
-import { lastValueFrom } from 'rxjs';
+import { forkJoin, lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
 import { fileIdentity } from '../elf';
 import { tellProfiles, type ObjectResult } from '../stages/assess';
@@ -115,10 +115,13 @@ function livepatchOf({ module: parentName = 'vmlinux', ftrace }: DiffRequest, { 
 
 /** Judges all changes together. */
 async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ judgement: Judgement; findings: Findings }> {
-  const judgement = await lastValueFrom(
+  flow.progress.expect('assess', null, 2);
+  const [judgement, profile] = await lastValueFrom(forkJoin([
     flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace: request.ftrace === undefined ? null : inputFile(request.ftrace), objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes, dialect: dialectOf(request) }, () => ({ items: verdicts.length, bytes: 0 })),
-  );
-  const { object, profile, diagnostics } = judgement.assessment;
+    // Looks at all functions, not only at those that changed, so another thread does it.
+    flow.task('assess', null, 'profile', { pair, verdicts: verdicts.map(({ status, orig }) => ({ status, orig })) }, () => ({ items: 0, bytes: 0 })),
+  ]));
+  const { object, diagnostics } = judgement.assessment;
   const all = [...diagnostics, ...tellProfiles([profile], object.name)];
   if (units.removed.length + units.added.length > 0) {
     all.push(diagnostic('unit-mismatch', `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`, { object: object.name }));

@@ -135,6 +135,7 @@ export interface Tasks {
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
   warm: { task: Record<string, never>; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
+  profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };
   assess: {
     task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; traceKnown: boolean; ftrace: InputFile | null; objectName: string; unknownSizes: Array<{ section: string; bytes: number }>; dialect: Dialect };
     answer: Judgement;

@@ -26,6 +26,7 @@ export interface InlineOptions extends PairFacts {
 export interface InlineDiff {
   orig: Side;
   patched: Side;
+  compared: Omit<AssessInput, 'objectName'>;
   correlation: Correlation;
   assessment: Assessment;
 }
@@ -33,7 +34,7 @@ export interface InlineDiff {
 /** Runs scan to assess on one thread: for compilation units, which take milliseconds. @throws KlpflowError for malformed objects */
 export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, traceable, ...facts }: InlineOptions): InlineDiff {
   const { compared, correlation } = compareObjects(orig, patched, facts);
-  return { orig: compared.orig, patched: compared.patched, correlation, assessment: assess({ ...compared, objectName, traceable }) };
+  return { orig: compared.orig, patched: compared.patched, compared, correlation, assessment: assess({ ...compared, objectName, traceable }) };
 }
 
 /** Runs scan to compare; `compared` is what assess takes, in any dialect. @throws KlpflowError for malformed objects */

@@ -12,11 +12,10 @@ import { Trait } from '../scan';
 import { carryCallers, hasFtraceSite } from './carry';
 import { checkReach } from './reach';
 import { ColdParts, plain, unitOf } from './names';
-import { profileEvidence } from './profile';
 import type { AssessInput, Assessment, ChangedFunction, ObjectResult } from './types';
 import { refuseUnlikeBuilds } from './unlike-builds';
 
-export { tellProfiles, type ProfileEvidence } from './profile';
+export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';
 export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, IncludedFunction, ObjectResult, PlainSymbol } from './types';
 
 export function assess(input: AssessInput): Assessment {
@@ -95,7 +94,7 @@ export function assess(input: AssessInput): Assessment {
       diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
     }
   }
-  return { object: result, included: [...included].sort((a, b) => a - b).map((symbol) => ({ symbol, origin: redirected.has(symbol) ? redirectedOrigin(input, symbol) : 0 })), undecided: [...undecided], profile: profileEvidence(input), diagnostics };
+  return { object: result, included: [...included].sort((a, b) => a - b).map((symbol) => ({ symbol, origin: redirected.has(symbol) ? redirectedOrigin(input, symbol) : 0 })), undecided: [...undecided], diagnostics };
 }
 
 /** The function that calls to `symbol`'s twin can be redirected from; 0 where it has no ftrace site, and callers were taken along instead. */

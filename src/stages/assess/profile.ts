@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SHT_REL } from '../../elf';
-import { promotedName, type Side } from '../compare';
+import { promotedName, type Side, type Verdict } from '../compare';
 import { Trait } from '../scan';
 import type { AssessInput } from './types';
 
@@ -21,7 +21,7 @@ const SHARE = 20;
  * Compares the traces that profiles leave in objects: Clang's `.llvm.call-graph-profile` (a count for each caller and callee), and
  * sections `.text.hot.*` and `.text.unlikely.*`. With one profile an unchanged function has the same traces in both builds.
  */
-export function profileEvidence({ pairing, orig, patched, verdicts }: Pick<AssessInput, 'pairing' | 'orig' | 'patched' | 'verdicts'>): ProfileEvidence {
+export function profileEvidence({ pairing, orig, patched, verdicts }: Pick<AssessInput, 'pairing' | 'orig' | 'patched'> & { verdicts: ReadonlyArray<Pick<Verdict, 'status' | 'orig'>> }): ProfileEvidence {
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ orig: symbol }) => symbol));
   const [ours, theirs] = [countedCalls(orig), countedCalls(patched)];
   const [bytesA, bytesB] = [orig.object.bytes, patched.object.bytes];

@@ -2,7 +2,6 @@ import type { Diagnostic } from '../../diagnostics';
 import type { ChangeClass, Difference, IgnoredClass, Side, Verdict } from '../compare';
 import type { AmbiguousGroup, Pairing } from '../correlate';
 import type { UnknownEntrySize } from '../scan/entries';
-import type { ProfileEvidence } from './profile';
 
 /** What all earlier stages found. */
 export interface AssessInput {
@@ -87,6 +86,5 @@ export interface Assessment {
   included: IncludedFunction[];
   /** PATCHED symbols that nothing pairs. */
   undecided: number[];
-  profile: ProfileEvidence;
   diagnostics: Diagnostic[];
 }
