@@ -171,6 +171,17 @@ promises.rename = async (from, to) => { if (String(to).endsWith('.o') && ++renam
     expect(litter()).toEqual([]);
   });
 
+  // Guards against a new unit that the author links himself and that still stops the rest.
+  test('--allow added-unit: the others are written', async () => {
+    for (const name of CHANGED.slice(0, 2)) for (const [side, value] of [['few-orig', 1], ['few', 2]] as const) write(at(side, pathOf(name)), unit(name, value));
+    write(at('few', 'added.o'), object().file('added.c').func('added', body(movEax(1)), { bind: 'global' }));
+    const argv = diff('few-run', at('few-out')).map((word) => (word === at('orig') ? at('few-orig') : word === at('patched') ? at('few') : word));
+    expect(resultOf(await running(argv))).toMatchObject({ verdict: 'refused', output: null });
+    const { verdict, diagnostics } = resultOf(await running([...argv, '--allow', 'added-unit']));
+    expect({ verdict, told: diagnostics.map(({ code, severity }) => `${severity} ${code}`) }).toEqual({ verdict: 'patchable', told: ['warning unit-mismatch', 'warning added-unit'] });
+    expect(below(at('few-out'))).toEqual(CHANGED.slice(0, 2).map(pathOf).sort());
+  });
+
   // Guards against objects of an earlier patch that are linked along, and against outputs that become inputs.
   test('a place that will not do is told before any work', async () => {
     write(at('full', 'old.o'), unit('unit000', 1));
