@@ -112,16 +112,19 @@ export function joinObjects(objects: readonly string[], { linker }: Compilation)
   return joined;
 }
 
-/** For each address of a function, by its distance from the start: the functions that are inlined there, with file, line and column. */
-export function sourceLines(image: string, name: string): string[] {
-  const [, value, size] = readelf(image, '-sW').find((line) => line.endsWith(` ${name}`))!.replace(/\[<localentry>: \d+\]/, '').split(/\s+/);
-  const start = parseInt(value!, 16);
-  const addresses = Array.from({ length: Math.ceil(Number(size) / 2) }, (_, i) => `0x${(start + 2 * i).toString(16)}`);
-  const ran = spawnSync(SYMBOLIZER!, [`--obj=${image}`, '--output-style=JSON'], { input: addresses.join('\n'), encoding: 'utf8' });
-  return ran.stdout.trim().split('\n').map((line) => {
+/** For each address of each function, by its distance from the start: the functions that are inlined there, with file, line and column. */
+export function sourceLines(image: string, names: readonly string[]): Record<string, string[]> {
+  const symbols = readelf(image, '-sW');
+  const addresses = names.map((name) => {
+    const [, value, size] = symbols.find((line) => line.endsWith(` ${name}`))!.split(/\s+/);
+    return Array.from({ length: Math.ceil(Number(size) / 2) }, (_, i) => `0x${(parseInt(value!, 16) + 2 * i).toString(16)}`);
+  });
+  const ran = spawnSync(SYMBOLIZER!, [`--obj=${image}`, '--output-style=JSON'], { input: addresses.flat().join('\n'), encoding: 'utf8', maxBuffer: 1 << 28 });
+  const lines = ran.stdout.trim().split('\n').map((line) => {
     const { Symbol: frames } = JSON.parse(line) as { Symbol: Array<{ FunctionName: string; FileName: string; Line: number; Column: number }> };
     return frames.map(({ FunctionName, FileName, Line, Column }) => `${FunctionName} ${FileName}:${Line}:${Column}`).join(' < ');
   });
+  return Object.fromEntries(names.map((name, i) => [name, lines.splice(0, addresses[i]!.length)]));
 }
 
 /** Lines of llvm-dwarfdump that name an entry or a macro, without offsets: `DW_TAG_subprogram`, `DW_MACRO_define_strp - lineno: 0 macro: __STDC__ 1`. */
