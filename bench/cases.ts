@@ -84,7 +84,7 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
   await cold(
     NAMES.output,
     ...['--output', 'livepatch.o'],
-    ...(input.vmlinux === undefined ? [] : ['--vmlinux', input.vmlinux]),
+    ...(input.listing === undefined ? [] : ['--vmlinux', input.listing]),
     ...(input.symvers === undefined ? [] : ['--symvers', input.symvers]),
   );
   await kpatchDialect(input, klpflow, scratch, results, cold);
@@ -96,10 +96,11 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
 }
 
 /** The other dialect, through the same flow and as kpatch-build calls it. Both need the parent's symbols and exports. */
-async function kpatchDialect({ orig, patched, vmlinux, symvers }: Input, klpflow: string[], scratch: string, results: Results, cold: (name: string, ...flags: string[]) => Promise<boolean>): Promise<void> {
-  if (vmlinux === undefined || symvers === undefined) return;
-  await cold(NAMES.kpatch, '--format', 'kpatch', '--output', 'kpatch.o', '--vmlinux', vmlinux, '--symvers', symvers);
-  const symtab = parentSymtab(vmlinux, scratch);
+async function kpatchDialect({ orig, patched, vmlinux, listing, symvers }: Input, klpflow: string[], scratch: string, results: Results, cold: (name: string, ...flags: string[]) => Promise<boolean>): Promise<void> {
+  if (listing === undefined || symvers === undefined) return;
+  await cold(NAMES.kpatch, '--format', 'kpatch', '--output', 'kpatch.o', '--vmlinux', listing, '--symvers', symvers);
+  // Without a linked kernel ORIG's own symbols stand for it.
+  const symtab = parentSymtab(vmlinux ?? orig, scratch);
   if (symtab === undefined) return;
   await inFolder(scratch, (folder) => results.take(NAMES.createDiffObject, [...klpflow, 'create-diff-object', orig, patched, 'vmlinux', symtab, symvers, 'kpatch', 'kpatch.o'], { cwd: folder }));
 }

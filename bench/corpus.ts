@@ -28,6 +28,7 @@ export function corpusInput(corpus: string, kernel: string, pair: string): Input
     patched: join(folder, pair, 'patched.o'),
     otherPatched: join(folder, other, 'patched.o'),
     vmlinux: optional('vmlinux'),
+    listing: optional('vmlinux') ?? optional('kallsyms.txt'),
     symvers: optional('Module.symvers'),
   };
 }

@@ -7,5 +7,7 @@ export interface Input {
   otherPatched: string;
   /** Files of the target kernel, where the input has them. */
   vmlinux?: string;
+  /** What tells its symbols: vmlinux, else /proc/kallsyms. */
+  listing?: string;
   symvers?: string;
 }
