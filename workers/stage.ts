@@ -11,8 +11,8 @@ import { diagnosticOf, fileError, KlpflowError } from '../src/diagnostics';
 import { ElfObject, RELA_SIZE, SHF_ALLOC, SHT_RELA, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
-  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, readRecords, threadCpuMs, writeRecords,
-  type RecordPlace, type SpecialRecord,
+  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs, writeRecords,
+  type Miss, type RecordPlace, type SpecialRecord,
 } from '../src/records';
 import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
@@ -79,12 +79,12 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
 
   readTable({ input, place, fresh }) {
     const object = open(input);
-    const found = place === null ? { miss: 'absent' } : recorded(place, 'table', fresh, (messages) => {
+    const found = place === null ? { miss: 'absent' } : recorded(place, 'table', fresh, (messages: Iterable<Uint8Array>) => {
       const recordedTable = decodeTable(messages, (shape) => new ScanTable(shape));
       // Columns that fit together only in part trap in the WebAssembly: a record that is damaged, whatever its trailer says.
       if (recordedTable !== undefined) deriveColumns(object, recordedTable);
       return recordedTable;
-    });
+    }, openRecords);
     let table = found.value;
     if (table === undefined) {
       table = readTable(object);
@@ -253,9 +253,11 @@ function specialRecord(table: ScanTable): Omit<SpecialRecord, 'uses' | 'unknown'
   };
 }
 
-function recorded<T>(place: RecordPlace, kind: string, fresh: boolean, decode: (messages: Uint8Array[]) => T | undefined): { value?: T; miss: string | null } {
+function recorded<T, M extends Iterable<Uint8Array> = Uint8Array[]>(
+  place: RecordPlace, kind: string, fresh: boolean, decode: (messages: M) => T | undefined, read = readRecords as (file: string, kind: string, key: string) => M | Miss,
+): { value?: T; miss: string | null } {
   if (fresh) return { miss: 'fresh' };
-  const messages = readRecords(place.file, kind, place.key);
+  const messages = read(place.file, kind, place.key);
   if (typeof messages === 'string') return { miss: messages };
   try {
     const value = decode(messages);

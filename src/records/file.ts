@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync, writevSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeSync, writevSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { Reader, Writer } from 'protobufjs/minimal';
 import { fileError } from '../diagnostics';
@@ -115,23 +115,88 @@ export type Miss = 'absent' | 'damaged' | 'other version' | 'other input';
  * Not those of other code either: nobody has to remember that a changed stage makes other results.
  */
 export function readRecords(path: string, kind: string, key: string | undefined): Uint8Array[] | Miss {
-  let file: Buffer;
   try {
-    file = readFileSync(path);
-  } catch {
-    return 'absent';
-  }
-  const end = file.length - TRAILER;
-  if (end < 0 || !file.subarray(end, end + 8).equals(MAGIC) || file.readBigUInt64LE(end + 8) !== BigInt(end)) return 'damaged';
-  if (new Hash64().update(file.subarray(0, end)).digest() !== file.readBigUInt64LE(end + 16)) return 'damaged';
-  try {
-    const reader = Reader.create(file.subarray(0, end));
-    const messages: Uint8Array[] = [];
-    while (reader.pos < reader.len) messages.push(reader.bytes());
-    const header = klpflow.Header.decode(messages[0]!);
-    if (header.schema !== SCHEMA || header.producer !== PRODUCER) return 'other version';
-    return header.kind === kind && (key === undefined || header.key === key) ? messages.slice(1) : 'other input';
+    const messages = openRecords(path, kind, key);
+    return typeof messages === 'string' ? messages : [...messages];
   } catch {
     return 'damaged';
   }
+}
+
+/**
+ * As `readRecords`, a message at a time: a table of 6 million symbols has 400 MB. Must be gone through, or ended by `return`, for the file to be closed.
+ * @throws where the file is damaged all the same, or cannot be read any more
+ */
+export function openRecords(path: string, kind: string, key: string | undefined): Generator<Uint8Array, void> | Miss {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return 'absent';
+  }
+  let end: number | undefined;
+  try {
+    end = provenEnd(fd);
+  } catch {
+    // It was cut while it was read.
+  }
+  if (end === undefined) {
+    closeSync(fd);
+    return 'damaged';
+  }
+  const messages = messagesIn(fd, end);
+  let miss: Miss;
+  try {
+    const header = klpflow.Header.decode(messages.next().value as Uint8Array);
+    if (header.schema !== SCHEMA || header.producer !== PRODUCER) miss = 'other version';
+    else if (header.kind === kind && (key === undefined || header.key === key)) return messages;
+    else miss = 'other input';
+  } catch {
+    miss = 'damaged';
+  }
+  messages.return();
+  return miss;
+}
+
+const PIECE = 1 << 20;
+
+/** Where the messages end and the trailer begins; undefined where that does not prove them whole. */
+function provenEnd(fd: number): number | undefined {
+  const end = fstatSync(fd).size - TRAILER;
+  if (end < 0) return undefined;
+  const trailer = bytesAt(fd, end, TRAILER);
+  if (!trailer.subarray(0, 8).equals(MAGIC) || trailer.readBigUInt64LE(8) !== BigInt(end)) return undefined;
+  const hash = new Hash64();
+  const piece = Buffer.allocUnsafe(Math.min(PIECE, end));
+  for (let at = 0; at < end; at += piece.length) hash.update(bytesAt(fd, at, Math.min(piece.length, end - at), piece));
+  return hash.digest() === trailer.readBigUInt64LE(16) ? end : undefined;
+}
+
+/** Longest length in front of a message. */
+const VARINT = 5;
+
+/** Closes the file at its end. */
+function* messagesIn(fd: number, end: number): Generator<Uint8Array, void> {
+  try {
+    for (let at = 0; at < end; ) {
+      const reader = Reader.create(bytesAt(fd, at, Math.min(VARINT, end - at)));
+      const length = reader.uint32();
+      at += reader.pos;
+      if (length > end - at) throw new RangeError('a message reaches beyond the end');
+      yield bytesAt(fd, at, length);
+      at += length;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** @throws RangeError where the file has no such bytes */
+function bytesAt(fd: number, at: number, length: number, into: Buffer = Buffer.allocUnsafe(length)): Buffer {
+  for (let done = 0; done < length; ) {
+    const got = readSync(fd, into, done, length - done, at + done);
+    if (got === 0) throw new RangeError('the file ends before its messages do');
+    done += got;
+  }
+  return into.subarray(0, length);
 }

@@ -68,16 +68,18 @@ export function decodeShape(message: Uint8Array | undefined): Shape | undefined 
 }
 
 /** Reads what `encodeTable` wrote into the table that `create` makes; undefined where the batches do not cover it. */
-export function decodeTable<T extends TableColumns>(messages: readonly Uint8Array[], create: (shape: Shape) => T): T | undefined {
-  const [head, ...batches] = messages;
-  const shape = decodeShape(head);
-  if (shape === undefined) return undefined;
-  const { symbols, sections } = shape;
-  const sectionBatches = Math.ceil(sections / BATCH);
-  if (batches.length !== sectionBatches + Math.ceil(symbols / BATCH)) return undefined;
-  const table = create(shape);
-  for (const [i, bytes] of batches.entries()) {
-    if (i < sectionBatches) {
+export function decodeTable<T extends TableColumns>(messages: Iterable<Uint8Array>, create: (shape: Shape) => T): T | undefined {
+  let table: T | undefined;
+  let sectionBatches = 0;
+  let left = 0;
+  for (const bytes of messages) {
+    if (table === undefined) {
+      const shape = decodeShape(bytes)!;
+      sectionBatches = Math.ceil(shape.sections / BATCH);
+      left = sectionBatches + Math.ceil(shape.symbols / BATCH);
+      table = create(shape);
+    } else if (left-- <= 0) return undefined;
+    else if (sectionBatches-- > 0) {
       const batch = klpflow.SectionBatch.decode(bytes);
       for (const [field, column] of SECTION_FIELDS) if (!fill(table[column], batch.first, batch[field])) return undefined;
     } else {
@@ -85,8 +87,9 @@ export function decodeTable<T extends TableColumns>(messages: readonly Uint8Arra
       for (const [field, column, width] of SYMBOL_FIELDS) if (!fill(table[column], batch.first * width, batch[field])) return undefined;
     }
   }
+  if (table === undefined || left > 0) return undefined;
   // One past the last section's covers, which no batch holds.
-  table.coverStart[sections] = table.coverStart.length > 0 ? countCovers(table) : 0;
+  table.coverStart[table.sections] = table.coverStart.length > 0 ? countCovers(table) : 0;
   return table;
 }
 
