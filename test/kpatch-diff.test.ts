@@ -101,6 +101,13 @@ describe('one unit', () => {
     }
   });
 
+  // Guards against a namesake that is patched or called in its place: the kernel counts all symbols of a name, global and static.
+  test('positions among namesakes of any binding', async () => {
+    new LinkedKernel().func('get', { local: true, size: 32 }).func('helper', { size: 32 }).func('helper', { local: true, size: 19 }).func('get', { size: 24 }).write(at('namesakes'));
+    const ran = await running(diff('namesakes.o', at('namesakes')));
+    expect(resultOf(ran).objects[0]!.klpSymbols.map(({ name, sympos }) => `${name},${sympos}`), ran.stdout).toEqual(['get,2', 'helper,2']);
+  });
+
   // Guards against a list of the running kernel that is read and not asked: a function that it lacks would be patched and never called.
   test('--ftrace decides which functions can be redirected', async () => {
     writeFileSync(at('both.list'), 'helper\nget\n');

@@ -12,7 +12,7 @@ export interface ParentSymbol {
   address: bigint;
   /** 0 where the parent's list has no sizes. */
   size: number;
-  /** 0 for a global; of a local its rank by address among the locals of that name. */
+  /** 0 for a global that nothing else is called like; else the rank by address among all of that name. */
   sympos: number;
 }
 
@@ -126,8 +126,10 @@ export class ParentSymbols {
   symbol(entry: number): ParentSymbol {
     const name = this.nameOf(entry);
     const address = this.address(entry);
-    const sympos = this.bindingOf(entry) === STB_LOCAL ? this.locals(name).filter((other) => this.address(other) <= address).length : 0;
-    return { name, address, size: this.columns.size[entry]!, sympos };
+    // As the kernel counts, whatever the binding: calipso_doi_add of 6.12 is a global function and a static one elsewhere.
+    const all = this.named(name).filter((other) => this.typeOf(other) !== STT_FILE);
+    const unique = this.bindingOf(entry) !== STB_LOCAL && all.length === 1;
+    return { name, address, size: this.columns.size[entry]!, sympos: unique ? 0 : all.filter((other) => this.address(other) <= address).length };
   }
 
   private named(name: string): number[] {
