@@ -84,10 +84,9 @@ class LoadedCopy {
 
   /** Where the kept sections lie, joined where they are close, and their new places: the same within a page, so that alignment stays. */
   private runs(table: SectionTable, dropped: Uint8Array): Run[] {
-    const kept = [...Array(table.count).keys()].filter((section) => section > 0 && dropped[section] === 0 && table.hasBytes(section)).sort((a, b) => table.offset(a) - table.offset(b) || a - b);
     const runs: Run[] = [];
     let next = EHDR_SIZE;
-    for (const section of kept) {
+    for (const section of inFileOrder(table, dropped)) {
       const start = table.offset(section);
       const end = start + table.size(section);
       if (end > this.size) this.malformed(start, `section ${section} ends at ${end}, past the end of the file (${this.size} bytes)`);
@@ -145,6 +144,23 @@ class LoadedCopy {
   }
 }
 
+/** Sections that are kept and have bytes. Linkers write them in order, so four million are hardly ever sorted. */
+function inFileOrder(table: SectionTable, dropped: Uint8Array): Uint32Array {
+  const kept = new Uint32Array(table.count);
+  let count = 0;
+  let last = 0;
+  let ordered = true;
+  for (let section = 1; section < table.count; section++) {
+    if (dropped[section] !== 0 || !table.hasBytes(section)) continue;
+    kept[count++] = section;
+    const offset = table.offset(section);
+    ordered &&= offset >= last;
+    last = offset;
+  }
+  const found = kept.subarray(0, count);
+  return ordered ? found : found.sort((a, b) => table.offset(a) - table.offset(b) || a - b);
+}
+
 /** Section headers that are changed in place. */
 class SectionTable {
   readonly count: number;
@@ -156,11 +172,11 @@ class SectionTable {
   }
 
   offset(section: number): number {
-    return Number(this.view.getBigUint64(section * SHDR_SIZE + 24, this.little));
+    return this.long(section * SHDR_SIZE + 24);
   }
 
   size(section: number): number {
-    return Number(this.view.getBigUint64(section * SHDR_SIZE + 32, this.little));
+    return this.long(section * SHDR_SIZE + 32);
   }
 
   hasBytes(section: number): boolean {
@@ -176,7 +192,7 @@ class SectionTable {
   drop(names: Buffer): Uint8Array {
     const dropped = new Uint8Array(this.count);
     for (let section = 1; section < this.count; section++) {
-      const flags = Number(this.view.getBigUint64(section * SHDR_SIZE + 8, this.little) & 0xffffffffn);
+      const flags = this.view.getUint32(section * SHDR_SIZE + (this.little ? 8 : 12), this.little);
       if ((flags & SHF_ALLOC) !== 0 || !DEBUG.test(this.name(names, section))) continue;
       dropped[section] = 1;
       this.setType(section, SHT_NOBITS);
@@ -195,6 +211,12 @@ class SectionTable {
     const start = this.view.getUint32(section * SHDR_SIZE, this.little);
     // Long enough for what DEBUG looks at.
     return names.toString('latin1', start, Math.min(names.length, start + 16)).replace(/\0[^]*/, '');
+  }
+
+  /** Not by way of a BigInt, which is an object. */
+  private long(at: number): number {
+    const [low, high] = this.little ? [0, 4] : [4, 0];
+    return this.view.getUint32(at + high, this.little) * 2 ** 32 + this.view.getUint32(at + low, this.little);
   }
 
   private type(section: number): number {
