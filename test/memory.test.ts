@@ -124,3 +124,10 @@ describe('the heap of V8', () => {
     expect((await withLittle(1_000, () => 'same')).status).toBe(EXIT_CODES.unchanged);
   });
 });
+
+test.each([50e6, 12e6])('an address space of %d KB: said as such, not as a bug of klpflow', async (kilobytes) => {
+  // Each memory of WebAssembly reserves gigabytes of addresses, whatever it holds: `ulimit -v` and some containers refuse that.
+  const ran = await running(['diff', orig, patched, '--run-dir', join(folder, `run-${runs++}`), '--json', '--progress', 'none'], { under: ['bash', '-c', `ulimit -v ${kilobytes} && exec "$@"`, 'bash'] });
+  expect(ran.status).toBe(1);
+  expect((JSON.parse(ran.stdout) as DiffResult).diagnostics).toMatchObject([{ code: 'memory-too-small', message: expect.stringContaining('the system gives no more memory') }]);
+});

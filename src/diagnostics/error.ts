@@ -15,12 +15,16 @@ export class KlpflowError extends Error {
   }
 }
 
-/** The diagnostic of any thrown value: its own, one revived from another thread, or `internal`. */
+/** What V8 throws, as a RangeError, where the system gives no memory: for WebAssembly and for ArrayBuffers. */
+const NO_MEMORY = /^WebAssembly\.\w+(\.grow)?\(\): (could not allocate memory|Out of memory|Unable to grow|Maximum memory size exceeded)|^Array buffer allocation failed/;
+
+/** The diagnostic of any thrown value: its own, one revived from another thread, memory that is not there, or `internal`. */
 export function diagnosticOf(thrown: unknown): Diagnostic {
   if (thrown instanceof KlpflowError) return thrown.diagnostic;
   const carried = (thrown as { diagnostic?: Diagnostic } | null)?.diagnostic;
   if (carried?.code !== undefined) return carried;
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  if (error.name === 'RangeError' && NO_MEMORY.test(error.message)) return diagnostic('memory-too-small', `the system gives no more memory (${error.message})`);
   return diagnostic('internal', error.stack ?? error.message);
 }
 
