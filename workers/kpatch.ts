@@ -12,7 +12,7 @@ import { SymbolPositions } from '../src/stages/sympos';
 import type { AnswerOf, InputFile, Judgement, UnitRequest, UnitResult } from '../src/pipeline/types';
 
 /** Reads a file that is no part of the pair, as it was when the run began. */
-type Reader = <T>(input: InputFile, reader: (path: string) => T) => T;
+export type Reader = <T>(input: InputFile, reader: (path: string) => T) => T;
 
 export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgement & { plan: KpatchPlan } {
   const { assessment, plan, empty, remarks } = assessKpatch(input);

@@ -19,17 +19,10 @@ import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess, profileEvidence } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
-import { diffInline, type PairFacts } from '../src/stages/inline';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
-import { extract, type ExtractInput } from '../src/stages/extract';
-import { checkRunningKernel } from '../src/stages/running-kernel';
-import { SymbolPositions } from '../src/stages/sympos';
 import { traceableNames } from '../src/livepatch/ftrace-list';
-import { platformFacts } from '../src/livepatch/facts';
-import { writeKlpObject } from '../src/livepatch/klp';
-import { KernelListing } from '../src/livepatch/listing';
-import { Symvers } from '../src/livepatch/symvers';
+import { extractForKlp, unitForKlp } from './klp';
 import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
 import { makeCopy } from './large-input';
 import type { AnswerOf, Cost, InputFile, InputRef, ObjectRef, PairRef, Reply, TaskName, TaskOf } from '../src/pipeline/types';
@@ -150,7 +143,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       return object;
     }) as [ElfObject, ElfObject];
     const facts = { structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) };
-    const { answer, made } = livepatch === null ? reportUnit(a, b, name, facts) : unitForKpatch(a, b, name, facts, livepatch, read);
+    const { answer, made } = livepatch === null ? unitForKlp(a, b, name, facts) : unitForKpatch(a, b, name, facts, livepatch, read);
     mustBe(fileIdentity(patched.path), patched);
     // The object first: who finds the outcome relies on it.
     if (livepatch !== null && made !== null) keep(orig, livepatch.place, 'livepatch', [encodeLivepatch(made)]);
@@ -191,7 +184,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   extract({ pair, place, ...task }) {
     const sides = { ...sidesOf(pair), objectName: task.objectName, included: task.included };
     const { plan, kernel } = task;
-    const answer = plan !== null && kernel !== null ? extractForKpatch({ ...task, ...sides, plan, kernel }, read) : extractKlp(task, sides);
+    const answer = plan !== null && kernel !== null ? extractForKpatch({ ...task, ...sides, plan, kernel }, read) : extractForKlp(task, sides, read);
     mustBe(fileIdentity(pair.patched.path), pair.patched);
     keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
     return { answer };
@@ -202,23 +195,6 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: explainSymbol(pairing, orig, patched, symbol, context) };
   },
 };
-
-function reportUnit(orig: ElfObject, patched: ElfObject, objectName: string, facts: PairFacts): { answer: AnswerOf<'unit'>; made: null } {
-  const { compared, assessment: { object, diagnostics, included } } = diffInline(orig, patched, { objectName, ...facts });
-  return { answer: { object: { ...object, klpSymbols: [] }, profile: profileEvidence(compared), diagnostics, changes: included.length > 0, made: false }, made: null };
-}
-
-function extractKlp({ undecided, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>, sides: Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>): AnswerOf<'extract'> {
-  const { orig } = sides;
-  const listing = kernel === null ? null : read(kernel, KernelListing.open);
-  const positions = new SymbolPositions(orig, objectName, listing);
-  const { object, klpSymbols, replaced, references, diagnostics } = extract({
-    ...sides, undecided: new Set(undecided), provenance, facts: platformFacts(orig.object), symvers: read(symvers, (path) => Symvers.parse(readFileSync(path, 'utf8'), path)), positions,
-  });
-  // With the running kernel at hand it is proven that ORIG is that kernel's code.
-  if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
-  return { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } };
-}
 
 /** What decides on the memory that an object's columns take. */
 function loadOf(object: ElfObject): { symbols: number; sections: number; relas: number } {
