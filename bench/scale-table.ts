@@ -31,11 +31,11 @@ export function runsTable(runs: readonly ScaleRun[]): string {
 
 /**
  * CPU time of each stage's tasks by symbols and by relocations: equal numbers in a column mean linear growth. Correlation runs on the main
- * thread, whose column has all else that it does, too; the last one is the process with V8's own threads.
+ * thread, whose column has all else that it does, too; the last one is the process with V8's own threads. Of several runs the median one.
  */
 export function growthTable(runs: readonly ScaleRun[]): string {
   const stages = [...new Set(runs.flatMap((run) => run.stages.map(({ name }) => name)))];
-  const rows = runs.flatMap((run) => {
+  const rows = medianRuns(runs).flatMap((run) => {
     const cells = (count: number): string[] => {
       const cpu = [...stages.map((name) => run.stages.find((stage) => stage.name === name)?.cpuSeconds ?? 0), run.mainCpuSeconds, run.cpuSeconds];
       return cpu.map((seconds) => (seconds / (count / 1e6)).toFixed(3));
@@ -55,6 +55,13 @@ export function scalingTable(runs: readonly ScaleRun[]): string {
     return Number.isNaN(cpu + wall) ? [] : [[name, cpu.toFixed(2), wall.toFixed(2), `${((cpu / (2 * wall)) * 100).toFixed(0)} %`, `${(main * 100).toFixed(0)} %`]];
   });
   return table(['pair', 'cpu s with 1', 'wall s with 2', 'scaling', 'main thread of all'], rows);
+}
+
+/** Of the runs of each pair with each number of workers the one with the median CPU time. */
+function medianRuns(runs: readonly ScaleRun[]): ScaleRun[] {
+  const groups = new Map<string, ScaleRun[]>();
+  for (const run of runs) groups.set(`${run.name} ${run.workers}`, [...(groups.get(`${run.name} ${run.workers}`) ?? []), run]);
+  return [...groups.values()].map((group) => group.sort((a, b) => a.cpuSeconds - b.cpuSeconds)[(group.length - 1) >> 1]!);
 }
 
 function median(values: readonly number[]): number {
