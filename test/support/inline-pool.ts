@@ -4,6 +4,10 @@ import type { AnswerOf, Cost, TaskName, TaskOf } from '../../src/pipeline/types'
 import run from '../../workers/stage';
 
 export class Pool {
+  static of(): Pool {
+    return new Pool();
+  }
+
   readonly workers = 1;
   readonly inFlight = 2;
   readonly peakAnonBytes = 0;
