@@ -2,6 +2,10 @@ import { USE_WORDS } from '../scan';
 
 const NOBODY: ReadonlySet<number> = new Set();
 
+/** Where the two symbols stand in the words of a use. */
+const USER = 0;
+const TARGET = 2;
+
 /**
  * Uses of one object, found by user and by target. A kernel has 40,000 by 20,000 users: they stay words of one column, and a
  * list is made only for whom somebody asks.
@@ -11,9 +15,9 @@ export class UseIndex {
   private byTarget: Rows | undefined;
   private readonly users = new Map<number, ReadonlySet<number>>();
 
-  /** @param symbols how many the object has; what a damaged record says of others is passed over */
+  /** @param symbols how many the object has; what a damaged record says of others, or to them, is passed over */
   constructor(readonly words: Uint32Array, private readonly symbols: number) {
-    this.byUser = new Rows(words, 0, symbols);
+    this.byUser = new Rows(words, USER, symbols);
   }
 
   /** The distinct users of a target. */
@@ -43,7 +47,7 @@ export class UseIndex {
   }
 
   private get targets(): Rows {
-    return (this.byTarget ??= new Rows(this.words, 2, this.symbols));
+    return (this.byTarget ??= new Rows(this.words, TARGET, this.symbols));
   }
 }
 
@@ -55,11 +59,12 @@ class Rows {
 
   constructor(words: Uint32Array, column: number, symbols: number) {
     this.starts = new Uint32Array(symbols + 2);
+    const known = (at: number): boolean => words[at + USER]! < symbols && words[at + TARGET]! < symbols;
     // Counted one place further, summed, and moved up while the rows fill: then each start is its own row's.
-    for (let at = column; at < words.length; at += USE_WORDS) if (words[at]! < symbols) this.starts[words[at]! + 2]!++;
+    for (let at = 0; at < words.length; at += USE_WORDS) if (known(at)) this.starts[words[at + column]! + 2]!++;
     for (let symbol = 2; symbol < symbols + 2; symbol++) this.starts[symbol]! += this.starts[symbol - 1]!;
     this.places = new Uint32Array(this.starts[symbols + 1]!);
-    for (let at = column; at < words.length; at += USE_WORDS) if (words[at]! < symbols) this.places[this.starts[words[at]! + 1]!++] = at - column;
+    for (let at = 0; at < words.length; at += USE_WORDS) if (known(at)) this.places[this.starts[words[at + column]! + 1]!++] = at;
   }
 
   row(symbol: number): Uint32Array {
