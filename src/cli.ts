@@ -37,7 +37,11 @@ export const COMMANDS: Record<string, Command.Class> = {
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */
 export async function start(argv: string[]): Promise<void> {
   const workers = threadsFor(argv);
-  if (workers !== undefined) (require('./pipeline/pool') as typeof import('./pipeline/pool')).startEarly(workers);
+  if (workers !== undefined) {
+    (require('./pipeline/pool') as typeof import('./pipeline/pool')).startEarly(workers);
+    // What a thread prints goes through listeners to this process's streams: with ten of them Node warns of the next listener, a command's own.
+    for (const stream of [process.stdout, process.stderr]) stream.setMaxListeners(0);
+  }
   try {
     // Not oclif's flush after it, which gives up on a reader that pauses for ten seconds. Node ends when all is written.
     await run(argv, { root: resolve(__dirname, '..'), pjson: pjson as unknown as Interfaces.PJSON });
@@ -57,10 +61,10 @@ function threadsFor([command = '', ...argv]: string[]): number | undefined {
   if (!THREADED.has(command) || argv.length < 2 || argv.some((word) => word === '--help' || word.startsWith('--memory'))) return undefined;
   const flag = argv.findIndex((word) => word.startsWith('--workers'));
   const workers = flag < 0 ? availableParallelism() : Number(argv[flag] === '--workers' ? argv[flag + 1] : argv[flag]!.slice('--workers='.length));
-  return Number.isInteger(workers) && workers > 0 && workers <= MOST_EARLY ? workers : undefined;
+  return Number.isInteger(workers) && workers > 0 && workers <= Math.min(MOST_EARLY, availableParallelism()) ? workers : undefined;
 }
 
-/** Threads that nobody asked for yet. */
+/** Threads that nobody asked for yet. A process ends when all of them have started: with more than cores an error of usage takes seconds. */
 const MOST_EARLY = 64;
 
 /** The command that was not found, in the words that were typed, and the nearest one there is. */

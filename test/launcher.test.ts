@@ -1,10 +1,13 @@
 /** The built command line as a person meets it before any command does its work. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import pjson from '../package.json';
+import type { DiffResult } from '../src/index';
+import { smallPair } from './support/small-pair';
+import { tempFolder } from './support/temp-folder';
 
 const root = join(__dirname, '..');
 
@@ -63,4 +66,40 @@ test('an installation without its code cache or its addon still answers', () => 
   } finally {
     rmSync(copy, { recursive: true });
   }
+});
+
+describe('threads that start while the command line is read', () => {
+  const folder = tempFolder();
+  let pair: [string, string];
+  beforeAll(async () => {
+    const { orig, patched } = await smallPair(join(folder, 'pair'));
+    pair = [orig, patched];
+  });
+
+  /** Runs a command line as on a machine with so many cores, and counts the threads that it starts. */
+  const onCores = (cores: number, argv: string[]) => {
+    const [preload, count] = [join(folder, 'preload.cjs'), join(folder, 'threads')];
+    writeFileSync(preload, `const threads = require('node:worker_threads');
+      if (threads.isMainThread) {
+        let started = 0;
+        require('node:os').availableParallelism = () => ${cores};
+        threads.Worker = class extends threads.Worker { constructor(...given) { super(...given); started++; } };
+        process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(count)}, String(started)));
+      }`);
+    const ran = klpflow([...argv, '--run-dir', join(folder, 'run'), '--progress', 'none'], { env: { NODE_OPTIONS: `--require ${preload}` } });
+    return { ...ran, threads: Number(readFileSync(count, 'utf8')) };
+  };
+
+  test('say nothing, however many they are', () => {
+    // Each pipes its output into the process's, and Node took the command's own listener for a leak from ten threads on.
+    const { status, stdout, stderr, threads } = onCores(12, ['diff', ...pair, '--fresh', '--json']);
+    expect({ status, stderr, threads }).toEqual({ status: 0, stderr: '', threads: 12 });
+    expect((JSON.parse(stdout) as DiffResult).run.workers).toBe(12);
+    expect(onCores(2, ['diff', ...pair, '--fresh', '--workers', '12'])).toMatchObject({ status: 0, stderr: '', threads: 12 });
+  });
+
+  test('are no more than cores: an error of usage has to wait for them', () => {
+    expect(onCores(2, ['diff', ...pair, '--workers', '2', '--frobnicate'])).toMatchObject({ status: 1, threads: 2 });
+    expect(onCores(2, ['diff', ...pair, '--workers', '64', '--frobnicate'])).toMatchObject({ status: 1, threads: 0 });
+  });
 });
