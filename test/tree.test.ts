@@ -54,6 +54,23 @@ describe('two folders', () => {
     expect(next.events.some(({ stage, reused }) => stage === 'compare' && reused)).toBe(true);
   });
 
+  test('--ftrace holds for every unit: what the kernel cannot trace is carried by its caller, or refused', async () => {
+    // The list was once read for a pair of objects only; a folder then promised to redirect what nothing can.
+    const listing = (without: readonly string[]): string => {
+      const path = at(`traced-${without.length}`);
+      write(path, `${UNITS.flatMap((name) => [`${name}_get`, `${name}_use`]).filter((name) => !without.includes(name)).join('\n')}\n`);
+      return path;
+    };
+    const asked = async (without: readonly string[]) => resultOf(await running(diff('--run-dir', at('run'), '--ftrace', listing(without))));
+    expect((await asked([])).objects.flatMap(({ functions }) => functions.carried)).toEqual([]);
+    const carried = await asked(['unit17_get']);
+    expect(carried).toMatchObject({ verdict: 'patchable' });
+    expect(carried.objects.flatMap(({ functions }) => functions.carried.map(({ name, via }) => [name, via]))).toEqual([['unit17_use', ['unit17_get']]]);
+    const refused = await asked(['unit17_get', 'unit17_use']);
+    expect(refused.verdict).toBe('refused');
+    expect(refused.diagnostics.map(({ code, where }) => [code, where.object])).toContainEqual(['not-traceable', 'dir3/unit17.o']);
+  });
+
   test('a folder compared with itself: nothing changed', async () => {
     expect(await running(['diff', at('orig'), at('orig'), '--run-dir', at('run')])).toMatchObject({ status: 3, stdout: expect.stringMatching(/^UNCHANGED {2}0 objects differ/) });
   });

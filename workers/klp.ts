@@ -14,8 +14,8 @@ import type { Reader } from './kpatch';
 import type { AnswerOf, TaskOf, UnitResult } from '../src/pipeline/types';
 
 /** One unit of a folder, from scan to assess. */
-export function unitForKlp(orig: ElfObject, patched: ElfObject, objectName: string, facts: PairFacts): { answer: UnitResult; made: null } {
-  const { compared, assessment: { object, diagnostics, included } } = diffInline(orig, patched, { objectName, ...facts });
+export function unitForKlp(orig: ElfObject, patched: ElfObject, objectName: string, facts: PairFacts, traceable: ReadonlySet<string> | undefined): { answer: UnitResult; made: null } {
+  const { compared, assessment: { object, diagnostics, included } } = diffInline(orig, patched, { objectName, traceable, ...facts });
   return { answer: { object: { ...object, klpSymbols: [] }, profile: profileEvidence(compared), diagnostics, changes: included.length > 0, made: false }, made: null };
 }
 

@@ -1,7 +1,6 @@
 /** What the pool's threads do of dialect kpatch. */
 import { readFileSync } from 'node:fs';
 import { MappedFile, type ElfObject } from '../src/elf';
-import { traceableNames } from '../src/livepatch/ftrace-list';
 import { ParentExports, ParentSymbols, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
 import { KernelListing, isReadelf, readProc } from '../src/livepatch/listing';
 import { profileEvidence, type IncludedFunction } from '../src/stages/assess';
@@ -41,10 +40,8 @@ export function extractForKpatch({ plan, undecided, symvers, kernel, ...input }:
 }
 
 /** One unit of a folder, from scan to extract; its report is in the unit's name. Refused or not, it is extracted: all reasons are told at once. */
-export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string, facts: PairFacts, request: UnitRequest, read: Reader): { answer: UnitResult; made: AnswerOf<'extract'> | null } {
-  const { parentName: objectName, symvers, kernel, ftrace, klpArch } = request;
+export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string, facts: PairFacts, { symvers, kernel, klpArch }: UnitRequest, objectName: string, traceable: ReadonlySet<string> | undefined, read: Reader): { answer: UnitResult; made: AnswerOf<'extract'> | null } {
   const { compared } = compareObjects(orig, patched, facts);
-  const traceable = ftrace === null ? undefined : read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), objectName, path));
   const { assessment, changes, plan } = judgeKpatch({ ...compared, objectName, traceable });
   const { pairing, orig: a, patched: b } = compared;
   const { included, undecided } = assessment;

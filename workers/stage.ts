@@ -129,7 +129,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: unitNames(ElfObject.open(input.copy ?? input.path, input.path)) };
   },
 
-  unit({ orig, patched, name, place, fresh, structSizes, unitHashes, constants, livepatch }) {
+  unit({ orig, patched, name, place, fresh, structSizes, unitHashes, constants, parentName, ftrace, livepatch }) {
     const found = recorded(place, 'outcome', fresh, (messages) => {
       const known = decodeOutcome(messages[0])?.outcome as AnswerOf<'unit'> | undefined;
       const whole = livepatch === null || known?.made !== true || typeof readRecords(livepatch.place.file, 'livepatch', livepatch.place.key) !== 'string';
@@ -143,7 +143,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       return object;
     }) as [ElfObject, ElfObject];
     const facts = { structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) };
-    const { answer, made } = livepatch === null ? unitForKlp(a, b, name, facts) : unitForKpatch(a, b, name, facts, livepatch, read);
+    const traceable = traceableIn(ftrace, parentName);
+    const { answer, made } = livepatch === null ? unitForKlp(a, b, name, facts, traceable) : unitForKpatch(a, b, name, facts, livepatch, parentName, traceable, read);
     mustBe(fileIdentity(patched.path), patched);
     // The object first: who finds the outcome relies on it.
     if (livepatch !== null && made !== null) keep(orig, livepatch.place, 'livepatch', [encodeLivepatch(made)]);
@@ -170,8 +171,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
 
   assess({ pair, ftrace, dialect, ...input }) {
     const { orig, patched, pairing } = sidesOf(pair);
-    const traceable = ftrace === null ? undefined : read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), input.objectName, path));
-    const compared = { ...input, traceable, pairing, orig, patched };
+    const compared = { ...input, traceable: traceableIn(ftrace, input.objectName), pairing, orig, patched };
     if (dialect === 'kpatch') return { answer: judgeKpatch(compared) };
     const assessment = assess(compared);
     return { answer: { assessment, changes: assessment.included.length > 0, plan: null } };
@@ -263,6 +263,16 @@ function read<T>(input: Input, reader: (path: string) => T): T {
   } catch (cause) {
     throw fileError(input.path, cause, 'read');
   }
+}
+
+let listed: { key: string; names: ReadonlySet<string> } | undefined;
+
+/** What a list of the running kernel says can be traced of an object; kept for the units of a folder. */
+function traceableIn(ftrace: InputFile | null, objectName: string): ReadonlySet<string> | undefined {
+  if (ftrace === null) return undefined;
+  const key = JSON.stringify([ftrace, objectName]);
+  if (listed?.key !== key) listed = { key, names: read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), objectName, path)) };
+  return listed.names;
 }
 
 function mustBe(now: FileIdentity, { path, identity }: Input): void {

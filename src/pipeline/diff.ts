@@ -16,7 +16,7 @@ import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
 import { compareCandidates, correlateBoth, identifyBoth, scanBoth, type BothScanned, type PairRequest } from './pair';
 import { report, withFlow } from './run';
-import { diffTrees, type TreeLivepatch } from './tree';
+import { diffTrees } from './tree';
 import { isFolder } from './tree-files';
 import { checkOutputFolder, writeUnits } from './tree-output';
 import type { Dialect, InputFile, Judgement, PairRef, RunReport } from './types';
@@ -94,9 +94,11 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
   if (wanted !== undefined && wanted.format !== 'kpatch') throw new KlpflowError('usage', `-o ${wanted.path}: a livepatch of format ${wanted.format} is made of two objects, not of folders; --format kpatch makes an object of each unit`);
   if (wanted !== undefined) checkOutputFolder(wanted.path, [orig, patched]);
   return withFlow(request, async (flow) => {
-    const files = wanted === undefined ? [] : inputFiles(wanted.symvers, wanted.vmlinux, request.ftrace);
-    const { inputs, livepatches, ...found } = await diffTrees(flow, request, optionsOf(request), wanted === undefined ? null : livepatchOf(request, wanted));
-    checkUnchanged(...inputs);
+    const ftrace = request.ftrace === undefined ? null : inputFile(request.ftrace);
+    const livepatch = wanted === undefined ? null : { symvers: inputFile(wanted.symvers), kernel: inputFile(wanted.vmlinux), klpArch: wanted.klpArch ?? false };
+    const { inputs, livepatches, ...found } = await diffTrees(flow, { orig, patched, parentName: request.module ?? 'vmlinux', ftrace }, optionsOf(request), livepatch);
+    const files = [ftrace, livepatch?.symvers, livepatch?.kernel].filter((file) => file != null);
+    checkUnchanged(...inputs, ...files);
     const findings = { ...found, diagnostics: found.diagnostics.map((entry) => allowed(entry, request.allow ?? [])) };
     if (wanted === undefined || livepatches.length === 0 || isRefused(findings)) return finish(flow, findings);
 
@@ -106,11 +108,6 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
     flow.progress.step('link', null, false, null, { items: livepatches.length, bytes: written.bytes });
     return finish(flow, findings, written);
   });
-}
-
-/** What each unit's object is made from. */
-function livepatchOf({ module: parentName = 'vmlinux', ftrace }: DiffRequest, { symvers, vmlinux, klpArch = false }: OutputRequest & { format: 'kpatch' }): TreeLivepatch {
-  return { parentName, symvers: inputFile(symvers), kernel: inputFile(vmlinux), ftrace: ftrace === undefined ? null : inputFile(ftrace), klpArch };
 }
 
 /** Judges all changes together. */

@@ -12,13 +12,16 @@ import { neededForPairs, neededMemory, type Load } from './memory';
 import { identify$, inputOf, type Identified } from './scan';
 import { treeFiles, type TreeFiles } from './tree-files';
 import type { UnitLivepatch } from './tree-output';
-import type { UnitRequest, UnitResult } from './types';
+import type { InputFile, UnitRequest, UnitResult } from './types';
 import { pairByNames } from './file-pairs';
 import type { UnitNames } from '../stages/unit-names';
 
 export interface TreeRequest {
   orig: string;
   patched: string;
+  /** The object that all units are linked into. */
+  parentName: string;
+  ftrace: InputFile | null;
 }
 
 /** What the objects of all units are made from. */
@@ -61,7 +64,7 @@ export async function diffTrees(flow: Flow, request: TreeRequest, options: objec
   const { pairs, removed, added, ...link } = await pairFiles(flow, orig, patched);
 
   // What changed in each?
-  const found = await compareAll(flow, pairs, link, options, livepatch);
+  const found = await compareAll(flow, pairs, request, link, options, livepatch);
   // Of a build that gathers profiles every object is one.
   let counting = 0;
   const diagnostics = found.flatMap((unit) => unit.diagnostics).filter(({ code }) => code !== 'instrumented-build' || counting++ === 0);
@@ -117,7 +120,7 @@ async function namesOf(flow: Flow, files: ReadonlyMap<string, Identified>, names
 
 type Compared = UnitResult & { livepatch: UnitLivepatch | null };
 
-async function compareAll(flow: Flow, pairs: readonly FilePair[], link: Pick<PairedFiles, 'unitHashes' | 'constants'>, options: object, livepatch: TreeLivepatch | null): Promise<Compared[]> {
+async function compareAll(flow: Flow, pairs: readonly FilePair[], { parentName, ftrace }: TreeRequest, link: Pick<PairedFiles, 'unitHashes' | 'constants'>, options: object, livepatch: TreeLivepatch | null): Promise<Compared[]> {
   for (const { orig, patched } of pairs) {
     if (orig.machine !== patched.machine || orig.little !== patched.little) throw new KlpflowError('machine-mismatch', `${orig.path} and ${patched.path} are for different processors or byte orders`, { object: patched.path });
   }
@@ -129,7 +132,7 @@ async function compareAll(flow: Flow, pairs: readonly FilePair[], link: Pick<Pai
       const key = JSON.stringify({ ...options, unit: name, ...link, ...(livepatch === null ? {} : madeFrom(livepatch)) });
       const place = flow.runDir.outcome(orig.digest, patched.digest, key);
       const made = livepatch === null ? null : { ...livepatch, place: flow.runDir.livepatch(orig.digest, patched.digest, key) };
-      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes, ...link, livepatch: made }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
+      return flow.task('compare', null, 'unit', { orig, patched, name, place, fresh: flow.fresh, structSizes: flow.structSizes, ...link, parentName, ftrace, livepatch: made }, () => ({ items: 1, bytes: orig.identity.size + patched.identity.size }))
         .pipe(map((unit) => ({ i, unit: { ...unit, livepatch: made === null ? null : { name, place: made.place } } })));
     }, flow.pool.inFlight),
     toArray(),
@@ -138,8 +141,8 @@ async function compareAll(flow: Flow, pairs: readonly FilePair[], link: Pick<Pai
 }
 
 /** What tells one set of files and options from another. */
-function madeFrom({ parentName, symvers, kernel, ftrace, klpArch }: TreeLivepatch): object {
-  return { parentName, klpArch, symvers: symvers.identity, kernel: kernel.identity, ftrace: ftrace?.identity ?? null };
+function madeFrom({ symvers, kernel, klpArch }: TreeLivepatch): object {
+  return { klpArch, symvers: symvers.identity, kernel: kernel.identity };
 }
 
 function skippedFiles(root: string, { skipped }: TreeFiles): Diagnostic[] {

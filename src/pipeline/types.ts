@@ -76,12 +76,9 @@ export interface Judgement {
 
 /** What a unit's livepatch object, of dialect kpatch, is made from besides the pair. */
 export interface UnitRequest {
-  /** The object that the unit is linked into: `vmlinux`, or a module's name. */
-  parentName: string;
   symvers: InputFile;
   /** What lists the parent's symbols. */
   kernel: InputFile;
-  ftrace: InputFile | null;
   klpArch: boolean;
   /** Where the object is recorded. */
   place: RecordPlace;
@@ -127,6 +124,9 @@ export interface Tasks {
       unitHashes: Array<[string, string]>;
       /** Digests of promoted constants of both links, by full name. */
       constants: Array<[string, string]>;
+      /** The object that the unit is linked into (`vmlinux`, or a module's name), and what can be traced of it. */
+      parentName: string;
+      ftrace: InputFile | null;
       /** The livepatch object to make of it; null for a report only. */
       livepatch: UnitRequest | null;
     };
