@@ -9,6 +9,7 @@ import { measure, type Measurement } from '../bench/measure';
 import { STT_OBJECT } from '../src/elf/constants';
 import { KlpflowError, type Diagnostic } from '../src/diagnostics';
 import { memoryLeft, neededForPairs, neededMemory, threadsWithin } from '../src/pipeline/memory';
+import { readAhead } from '../src/pipeline/scan';
 import type { DiffResult } from '../src/index';
 import { grade, type Manifest } from '../src/synth';
 import { object } from './support/elf-builder';
@@ -90,6 +91,18 @@ describe('the memory that a run takes', () => {
     expect(asked(neededMemory(objects, 1) + 1)).toThrow(/--memory 3\d\d\dM makes it work with one thread/);
     // What was asked for does not help where it is not there.
     expect(asked(2e9, 8e9)).toThrow(/2000M of memory are left/);
+  });
+
+  test('is not taken for a table that is read before it is known to be there', () => {
+    const asked: string[] = [];
+    const flow = { pool: { workers: 2, run: (name: string) => (asked.push(name), Promise.reject(new Error('no thread'))) } } as unknown as Parameters<typeof readAhead>[0];
+    // 10 million symbols fit into 240 MB of file, and their columns take 850 MB.
+    const input = { path: 'a.o', copy: null, identity: { device: '', inode: '', size: 240e6, mtimeNs: '', ctimeNs: '' } };
+    expect(neededMemory([{ symbols: 10e6, sections: 5, relas: 0 }], 0)).toBeGreaterThan(850e6);
+    expect(readAhead(flow, input, 900e6)).toBeUndefined();
+    expect(asked).toEqual([]);
+    expect(readAhead(flow, input, 1e9)).toBeInstanceOf(Promise);
+    expect(asked).toEqual(['readTable']);
   });
 
   test('that is left is known, and no more than the machine has', () => {

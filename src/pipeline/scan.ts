@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
 import { LARGEST_MAP, fileIdentity, type FileIdentity } from '../elf';
 import type { Flow } from './flow';
-import type { Load } from './memory';
+import { memoryLeft, type Load } from './memory';
 import type { RecordPlace } from '../records';
 import type { AnswerOf, InputRef, ObjectRef, TaskOf } from './types';
 
@@ -47,13 +47,15 @@ export function identify$(flow: Flow, { path, identity, copy, place }: Input, wh
 
 /** Larger ones wait until it is clear that there is memory for them, and what waiting costs is little to theirs. */
 const LARGEST_AHEAD = 256e6;
+/** Bytes of columns for each byte of a file, and some more: one that holds nothing but symbols has 85 for each 24. */
+const MOST_COLUMNS = 4;
 
 /**
  * Begins to read an input's table while another thread digests its content: a patched object is new in most runs, while the original
  * is known and leaves its thread idle. What was read is recorded when the digest says of which content it is.
  */
-export function readAhead(flow: Flow, { path, identity, copy }: Input): Promise<AnswerOf<'readTable'>> | undefined {
-  if (flow.pool.workers < 2 || identity.size > LARGEST_AHEAD) return undefined;
+export function readAhead(flow: Pick<Flow, 'pool'>, { path, identity, copy }: InputRef, left = memoryLeft()): Promise<AnswerOf<'readTable'>> | undefined {
+  if (flow.pool.workers < 2 || identity.size > LARGEST_AHEAD || identity.size * MOST_COLUMNS > left) return undefined;
   const reading = flow.pool.run('readTable', { input: { path, identity, copy }, place: null, fresh: true }).then(({ answer }) => answer);
   // Whoever waits for the table is told what is wrong with it; if nobody does, something else was wrong before.
   reading.catch(() => undefined);
