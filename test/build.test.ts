@@ -43,6 +43,13 @@ test('V8 takes the code cache that the build wrote, and is not given one of anot
   }
 });
 
+test.each(['cli', 'stage'])('%s.cache names no folder of the machine that built it', (name) => {
+  // V8 takes a script's name from the cache: traces of every installation said where the package was built.
+  const cache = readFileSync(join(root, `dist/${name}.cache`));
+  expect(cache.includes(`${name}.js`)).toBe(true);
+  expect(cache.includes(root)).toBe(false);
+});
+
 test('a lazy require runs once, at the first use', () => {
   const source = lazyRequires(['const a_1 = require("a");', 'exports.twice = () => (0, a_1.f)() + new a_1.C().x;', 'const b_1 = require("b");'].join('\n'));
   const asked: string[] = [];

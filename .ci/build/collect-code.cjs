@@ -1,5 +1,6 @@
 /** Loaded before klpflow in the main thread and in each other: saves the code that V8 has compiled by the end as NAME.cache beside NAME.js. */
 const fs = require('node:fs');
+const path = require('node:path');
 const vm = require('node:vm');
 const { isMainThread, MessagePort } = require('node:worker_threads');
 
@@ -7,8 +8,9 @@ const scripts = [];
 
 vm.Script = class extends vm.Script {
   constructor(source, options) {
-    // A cache of an earlier build would hide what is compiled now.
-    super(source, { ...options, cachedData: undefined });
+    // A cache of an earlier build would hide what is compiled now. V8 keeps the name in the cache and takes it for the file's wherever
+    // that is installed: a trace would name a folder of the machine that built it.
+    super(source, { ...options, filename: `dist/${path.basename(options.filename)}`, cachedData: undefined });
     scripts.push({ script: this, file: options.filename, digest: source.match(/\/\/([0-9a-f]{16})\n/)[1] });
   }
 };
