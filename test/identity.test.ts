@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { R_X86_64_PC32 } from '../src/elf/constants';
+import { R_X86_64_PC32, STT_FUNC } from '../src/elf/constants';
 import { NOTHING, body, call, diffObjects, inc, lea, movEax, near, opened, scan, BODY } from './support/diff-objects';
 import { abs32s, code, disp32, hex, object, ptr64, ref32, ref64, relocated, u32, type ObjectBuilder } from './support/elf-builder';
 
@@ -464,4 +464,15 @@ describe('values of 4 GiB and more', () => {
     bytes.writeBigUInt64LE(0x100000000n, at);
     expect(() => scan(bytes)).toThrow(expect.objectContaining({ code: 'malformed-elf', message: expect.stringMatching(/symbol 2 \(huge\) has an offset or a size of 4 GiB or more/) as string }));
   });
+});
+
+test('a function in SHN_COMMON is refused', () => {
+  // It has a size and no bytes: whoever decoded it read the headers of section 0xfffffff2.
+  const builder = object().file('x.c').func('f', body()).common('shared', 16);
+  const bytes = builder.bytes();
+  const elf = opened(builder);
+  const symbol = [...Array(elf.symbolCount).keys()].find((number) => elf.symbolName(number) === 'shared')!;
+  expect(() => scan(bytes)).not.toThrow();
+  bytes.writeUInt8((1 << 4) | STT_FUNC, elf.offset(elf.symtabSection) + 24 * symbol + 4);
+  expect(() => scan(bytes)).toThrow(expect.objectContaining({ code: 'malformed-elf', message: expect.stringContaining('(shared) is a function in SHN_COMMON') as string }));
 });

@@ -23,9 +23,10 @@ export class Side {
     return this.object.symbolName(symbol);
   }
 
-  /** Bytes of a symbol where they lie; empty for NOBITS. */
+  /** Bytes of a symbol where they lie; empty for NOBITS, and for COMMON, which is no section. */
   bytes(symbol: number): Uint8Array {
     const section = this.table.section[symbol]!;
+    if (section >= this.table.sections) return new Uint8Array(0);
     const start = this.table.value[symbol]!;
     return this.object.content(section).subarray(start, start + this.table.size[symbol]!);
   }

@@ -72,6 +72,7 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
     symbolSection: (symbol, section) => object.malformed(symbolOffset(symbol!), `symbol ${symbol} is in section ${section! >>> 0} of ${object.sectionCount}`),
     symbolExtent: (symbol, section, end) =>
       object.malformed(symbolOffset(symbol!), `symbol ${symbol} (${object.symbolName(symbol!)}) ends at ${end} of section ${section}, which has ${object.size(section!)} bytes`),
+    functionNowhere: (symbol) => object.malformed(symbolOffset(symbol!), `symbol ${symbol} (${object.symbolName(symbol!)}) is a function in SHN_COMMON, where only data can be`),
     symbolWide: (symbol) => object.malformed(symbolOffset(symbol!), `symbol ${symbol} (${object.symbolName(symbol!)}) has an offset or a size of 4 GiB or more`),
     relaOutside: (relaSection, index, offset, section) =>
       object.malformed(relaOffset(relaSection!, index!), `a rela applies to offset ${offset} of section ${section}, which has ${object.size(section!)} bytes`),

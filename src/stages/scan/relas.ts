@@ -25,8 +25,10 @@ export class RelaReader {
   select(section: number, start: number, end: number): this {
     const { object } = this;
     const { relaSection: relaSections, coverStart } = this.table;
-    const relaSection = relaSections[section]!;
     this.at = this.stop = 0;
+    // COMMON is no section.
+    if (section >= relaSections.length) return this;
+    const relaSection = relaSections[section]!;
     if (relaSection === 0) return this;
     const offset = object.offset(relaSection);
     const count = (object.size(relaSection) / (RELA_WORDS * 4)) | 0;

@@ -29,6 +29,7 @@ export declare function symbolNameLong(symbol: u32, bytes: u32): void;
 export declare function symbolIndexMissing(symbol: u32): void;
 export declare function symbolSection(symbol: u32, section: u32): void;
 export declare function symbolExtent(symbol: u32, section: u32, end: f64): void;
+export declare function functionNowhere(symbol: u32): void;
 export declare function symbolWide(symbol: u32): void;
 export declare function relaOutside(relaSection: u32, index: u32, offset: f64, section: u32): void;
 export declare function relaSymbol(relaSection: u32, index: u32, symbol: u32): void;

@@ -9,7 +9,7 @@ import {
   SECTION_ABS, SECTION_COMMON, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, STB_LOCAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION, STT_TLS,
   TRAIT_COLD, TRAIT_CONTENT, TRAIT_CORRELATABLE, TRAIT_EXIT, TRAIT_FUNC, TRAIT_INIT, TRAIT_NUMBERED, TRAIT_OBJECT, TRAIT_PREFIX, TRAIT_PROMOTED, TRAIT_UNIT_LOCAL, TRAIT_WRITABLE,
 } from '../generated/constants';
-import { nameRules, symbolExtent, symbolIndexMissing, symbolNameLong, symbolNameOutside, symbolSection, symbolWide } from './host';
+import { functionNowhere, nameRules, symbolExtent, symbolIndexMissing, symbolNameLong, symbolNameOutside, symbolSection, symbolWide } from './host';
 import * as base from './names';
 
 const SYMBOL: u32 = 24;
@@ -55,6 +55,7 @@ export function readSymbols(from: u32, to: u32): void {
       store<u32>(symbolCell(value, symbol, 2), <u32>start);
       store<u32>(symbolCell(size, symbol, 2), <u32>bytes);
       if (place < sections && place != SHN_UNDEF && <f64>start + <f64>bytes > <f64>sectionSize(place)) symbolExtent(symbol, place, <f64>start + <f64>bytes);
+      if (type == STT_FUNC && place == SECTION_COMMON) functionNowhere(symbol);
       // The columns hold 32 bits. An absolute value may have more; whoever needs it reads it in the file.
       if ((start | bytes) >> 32 != 0 && place != SHN_UNDEF && place != SECTION_ABS) symbolWide(symbol);
       if (type == STT_SECTION) {
