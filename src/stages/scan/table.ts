@@ -74,7 +74,7 @@ export interface Shape {
 
 type Place = readonly [offset: number, length: number];
 
-/** Where each column lies, 8-aligned, and how many bytes all take. */
+/** Where each column lies, 8-aligned, and how many bytes all take. `around` and `refersTo` are derived, and the WebAssembly's alone: see wasm/derive.ts. */
 function layout({ symbols: n, sections: m }: Shape) {
   let bytes = PAGE;
   const column = (width: number, length: number): Place => {
