@@ -75,14 +75,16 @@ describe('the disk is full', () => {
   });
 
   test('at every single write', async () => {
-    // 27 writes of the main thread and the others; each of them the first that fails, and then every one after it.
+    // Some twenty writes of the main thread and the others; each of them the first that fails, and then every one after it.
     for (const [error, code, writes] of [['ENOSPC', 'no-space', [1, 2, 3, 5, 8, 13]], ['EIO', 'write-failed', [1, 4]]] as const) {
       for (const nth of writes) {
         const runDir = at(`${error} ${nth}`);
         const faulty = preload('faulty.cjs', `
           let left = ${nth};
-          const write = fs.writeSync;
-          fs.writeSync = (fd, ...rest) => { if (fd > 2 && --left <= 0) throw Object.assign(new Error('injected'), { code: '${error}', syscall: 'write' }); return write(fd, ...rest); };`);
+          for (const name of ['writeSync', 'writevSync']) {
+            const write = fs[name];
+            fs[name] = (fd, ...rest) => { if (fd > 2 && --left <= 0) throw Object.assign(new Error('injected'), { code: '${error}', syscall: 'write' }); return write(fd, ...rest); };
+          }`);
         const ran = await running(command(runDir), faulty);
         // The marker is the first thing that is written: without it there is no run directory.
         if (nth === 1) expect(errorOf(ran).code).toBe(error === 'EIO' ? 'run-dir-unusable' : code);
@@ -94,7 +96,11 @@ describe('the disk is full', () => {
 
   test('writes that are cut short are continued', async () => {
     const runDir = at('short writes');
-    const short = preload('short.cjs', `const write = fs.writeSync; fs.writeSync = (fd, bytes, at, ...rest) => fd > 2 && typeof bytes !== 'string' ? write(fd, bytes, at ?? 0, Math.min(1000, bytes.length - (at ?? 0))) : write(fd, bytes, at, ...rest);`);
+    const short = preload('short.cjs', `
+      const write = fs.writeSync;
+      fs.writeSync = (fd, bytes, at, ...rest) => fd > 2 && typeof bytes !== 'string' ? write(fd, bytes, at ?? 0, Math.min(1000, bytes.length - (at ?? 0))) : write(fd, bytes, at, ...rest);
+      const writev = fs.writevSync;
+      fs.writevSync = (fd, [first, second, ...more]) => second === undefined ? write(fd, first, 0, Math.min(1000, first.length)) : writev(fd, [first, second.subarray(0, 1000)]);`);
     expect(withoutRun(await running(command(runDir), short))).toBe(answer);
     const next = await running(command(runDir));
     expect(next.events.map(({ miss }) => miss)).toEqual([null, null, null]);
@@ -163,9 +169,11 @@ describe('a thread ends', () => {
   ])('%s: an error, not a wait', async (name, end) => {
     const runDir = at(`thread ${name}`);
     const broken = preload('broken.cjs', `
-      const write = fs.writeSync;
       let left = 3;
-      if (!isMainThread) fs.writeSync = (fd, ...rest) => { if (fd > 2 && --left === 0) { ${end} } return write(fd, ...rest); };`);
+      for (const name of isMainThread ? [] : ['writeSync', 'writevSync']) {
+        const write = fs[name];
+        fs[name] = (fd, ...rest) => { if (fd > 2 && --left === 0) { ${end} } return write(fd, ...rest); };
+      }`);
     broken.env['NODE_OPTIONS'] += ' --max-old-space-size=100';
     const ran = await running(command(runDir), broken);
     if (name.startsWith('by an error') && ran.status === 0) expect(withoutRun(ran)).toBe(answer);
