@@ -75,7 +75,7 @@ describe('the disk is full', () => {
   });
 
   test('at every single write', async () => {
-    // Some twenty writes of the main thread and the others; each of them the first that fails, and then every one after it.
+    // Some thirty writes of the main thread and the others; each of them the first that fails, and then every one after it.
     for (const [error, code, writes] of [['ENOSPC', 'no-space', [1, 2, 3, 5, 8, 13]], ['EIO', 'write-failed', [1, 4]]] as const) {
       for (const nth of writes) {
         const runDir = at(`${error} ${nth}`);
