@@ -126,9 +126,12 @@ describe('the disk is full', () => {
   const full = (name: string, error: string): Record<string, string> => preload(`full-${name}-${error}.cjs`, `
     const fail = (path) => { if (String(path).includes(${JSON.stringify(name)})) throw Object.assign(new Error('injected'), { code: '${error}', syscall: 'write' }); };
     const paths = new Map();
-    const { openSync, writeSync } = fs;
+    const { openSync } = fs;
     fs.openSync = (path, ...rest) => { const fd = openSync(path, ...rest); paths.set(fd, path); return fd; };
-    fs.writeSync = (fd, ...rest) => { fail(paths.get(fd) ?? ''); return writeSync(fd, ...rest); };
+    for (const name of ['writeSync', 'writevSync']) {
+      const write = fs[name];
+      fs[name] = (fd, ...rest) => { fail(paths.get(fd) ?? ''); return write(fd, ...rest); };
+    }
     const { open } = promises;
     promises.open = async (path, ...rest) => {
       const handle = await open(path, ...rest);
