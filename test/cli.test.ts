@@ -3,7 +3,7 @@
  * that reads progress as a result, or gets half of one; and a person who is told nothing useful.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { closeSync, copyFileSync, openSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Explanation, RunListing, StatusResult } from '../src/index';
@@ -218,7 +218,34 @@ describe('flags', () => {
     for (const { ts, dur } of traceEvents) expect(Math.min(ts, dur)).toBeGreaterThanOrEqual(0);
     const ran = await running(diff('--json', '--trace-out', at('nowhere/trace.json')));
     expect(ran.status).toBe(1);
-    expect(errorOf(ran)).toMatchObject({ code: 'write-failed', message: expect.stringContaining('no such file or directory') });
+    expect(errorOf(ran)).toMatchObject({ code: 'write-failed', message: expect.stringContaining('no such folder') });
+  });
+
+  // Guards against ORIG replaced by a trace, and, for root, /dev/null by a file.
+  test('--trace-out replaces no input and nothing but a file', async () => {
+    const before = readFileSync(pair.orig);
+    expect(errorOf(await running(diff('--json', '--trace-out', pair.orig)))).toMatchObject({ code: 'usage' });
+    expect(readFileSync(pair.orig).equals(before)).toBe(true);
+    execFileSync('mkfifo', [at('trace.pipe')]);
+    expect(errorOf(await running(diff('--json', '--trace-out', at('trace.pipe'))))).toMatchObject({ code: 'write-failed' });
+    expect(statSync(at('trace.pipe')).isFIFO()).toBe(true);
+  });
+
+  // Guards against a thread that waits in a pipe: no Ctrl-C ends it.
+  test.each(['klp', 'kpatch'])('lists that never end are refused, with --format %s', async (format) => {
+    const [symvers, listing, pipe] = [at('Module.symvers'), at('symtab'), at(`${format}.pipe`)];
+    writeFileSync(symvers, '');
+    writeFileSync(listing, execFileSync('readelf', ['-sW', pair.orig]));
+    execFileSync('mkfifo', [pipe]);
+    const made = (...files: string[]): string[] => diff('--json', '--format', format, '-o', at('listed.o'), ...(format === 'kpatch' ? ['--vmlinux', listing] : []), ...files);
+    if (format === 'kpatch') expect(await running(made('--symvers', symvers))).toMatchObject({ status: 0 });
+    for (const path of [pipe, '/dev/zero']) {
+      for (const files of [['--symvers', path], ['--symvers', symvers, '--ftrace', path]]) {
+        const ran = await running(made(...files));
+        expect(ran.status).toBe(1);
+        expect(errorOf(ran)).toMatchObject({ code: 'not-regular-file', where: { object: path } });
+      }
+    }
   });
 
   test('--btf says what is wrong with the file', async () => {

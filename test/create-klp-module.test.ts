@@ -2,7 +2,8 @@
  * The tail of kpatch's flow: objects of create-diff-object linked with a hook, then `create-klp-module`, read back with
  * binutils. Units and hook are compiled here; other processors' objects come from kpatch's unit tests.
  */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createDiffObject, createKlpModule } from '../src/index';
@@ -129,6 +130,20 @@ describe('units compiled here', () => {
     const ran = await running(['create-klp-module', '-n', damaged, join(folder, 'never.ko')]);
     expect(ran).toMatchObject({ status: 1, stdout: '' });
     expect((await running(['create-klp-module', damaged])).status).toBe(64);
+  });
+
+  // Guards against a linked module that is gone, and, for root, against a file in place of /dev/null.
+  test('the output replaces no input and nothing but a file', async () => {
+    const [linked, pipe] = [join(folder, 'linked.ko'), join(folder, 'pipe.ko')];
+    copyFileSync(linkWithHook(folder, [first]), linked);
+    const before = readFileSync(linked);
+    expect(await running(['create-klp-module', '-n', linked, linked])).toMatchObject({ status: 1, stderr: expect.stringContaining('may not replace an input') });
+    expect(readFileSync(linked).equals(before)).toBe(true);
+    execFileSync('mkfifo', [pipe]);
+    expect(await running(['create-klp-module', '-n', linked, pipe])).toMatchObject({ status: 1, stderr: expect.stringContaining('not a regular file') });
+    expect(statSync(pipe).isFIFO()).toBe(true);
+    expect(await running(['create-klp-module', '-n', linked, '/dev/nothing.ko'])).toMatchObject({ status: 1, stderr: expect.stringContaining('no place for files') });
+    expect(await running(['create-klp-module', '-n', linked, join(folder, 'finished.ko')])).toMatchObject({ status: 0, stderr: '' });
   });
 });
 

@@ -1,6 +1,5 @@
 /** What the pool's threads do of dialect klp. */
-import { readFileSync } from 'node:fs';
-import type { ElfObject } from '../src/elf';
+import { readText, type ElfObject } from '../src/elf';
 import { platformFacts } from '../src/livepatch/facts';
 import { writeKlpObject } from '../src/livepatch/klp';
 import { KernelListing } from '../src/livepatch/listing';
@@ -26,7 +25,7 @@ export function extractForKlp({ undecided, objectName, provenance, symvers, kern
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
   const positions = new SymbolPositions(orig, objectName, listing);
   const { object, klpSymbols, replaced, references, diagnostics } = extract({
-    ...sides, undecided: new Set(undecided), provenance, facts: platformFacts(orig.object), symvers: read(symvers, (path) => Symvers.parse(readFileSync(path, 'utf8'), path)), positions,
+    ...sides, undecided: new Set(undecided), provenance, facts: platformFacts(orig.object), symvers: read(symvers, (path) => Symvers.parse(readText(path), path)), positions,
   });
   // With the running kernel at hand it is proven that ORIG is that kernel's code.
   if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));

@@ -1,6 +1,5 @@
 /** What the pool's threads do of dialect kpatch. */
-import { readFileSync } from 'node:fs';
-import { MappedFile, type ElfObject } from '../src/elf';
+import { MappedFile, readWhole, type ElfObject } from '../src/elf';
 import { ParentExports, ParentSymbols, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
 import { KernelListing, isReadelf, readProc } from '../src/livepatch/listing';
 import { profileEvidence, type IncludedFunction } from '../src/stages/assess';
@@ -29,7 +28,7 @@ export interface KpatchExtractTask extends Omit<Parameters<typeof extractKpatch>
 export function extractForKpatch({ plan, undecided, symvers, kernel, ...input }: KpatchExtractTask, read: Reader): AnswerOf<'extract'> {
   const { kpatch, klpSymbols, replaced, references, diagnostics } = extractKpatch({
     ...input, ...plan, undecided: new Set(undecided),
-    exports: read(symvers, (path) => new ParentExports(readFileSync(path), path)),
+    exports: read(symvers, (path) => new ParentExports(readWhole(path), path)),
     parent: read(kernel, (path) => parentOf(path, kernel, input.objectName)),
   });
   // A unit is not the kernel, and what readelf prints of its parent is taken on trust, as create-diff-object does.

@@ -4,11 +4,10 @@
  * Objects and tables stay open between tasks of a run, keyed by path and identity; a file that changed meanwhile is an
  * error here, not a surprise later.
  */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { threadId, workerData } from 'node:worker_threads';
 import { diagnosticOf, fileError, KlpflowError } from '../src/diagnostics';
-import { ElfObject, RELA_SIZE, SHF_ALLOC, SHT_RELA, fileIdentity, sameIdentity, type FileIdentity } from '../src/elf';
+import { ElfObject, RELA_SIZE, SHF_ALLOC, SHT_RELA, fileIdentity, readText, sameIdentity, type FileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs, writeRecords,
@@ -271,7 +270,7 @@ let listed: { key: string; names: ReadonlySet<string> } | undefined;
 function traceableIn(ftrace: InputFile | null, objectName: string): ReadonlySet<string> | undefined {
   if (ftrace === null) return undefined;
   const key = JSON.stringify([ftrace, objectName]);
-  if (listed?.key !== key) listed = { key, names: read(ftrace, (path) => traceableNames(readFileSync(path, 'utf8'), objectName, path)) };
+  if (listed?.key !== key) listed = { key, names: read(ftrace, (path) => traceableNames(readText(path), objectName, path)) };
   return listed.names;
 }
 

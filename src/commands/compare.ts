@@ -18,7 +18,7 @@ export default class Compare extends RunCommand {
 
   async run(): Promise<CompareResult> {
     const { args, flags } = await this.parse(Compare);
-    const result = await this.running(flags, (options) => diff({ ...options, ...args }));
+    const result = await this.running({ ...args, ...flags }, (options) => diff({ ...options, ...args }));
     const symbols: CompareResult['symbols'] = [];
     for (const { functions, data } of result.objects) {
       for (const entry of functions.changed) symbols.push({ name: entry.name, kind: 'function', status: 'changed', class: entry.class, first: entry.first });

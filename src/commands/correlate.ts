@@ -11,7 +11,7 @@ export default class Correlate extends RunCommand {
 
   async run(): Promise<CorrelateResult> {
     const { args, flags } = await this.parse(Correlate);
-    const result = await this.running(flags, (options) => correlateObjects({ ...options, ...args }));
+    const result = await this.running({ ...args, ...flags }, (options) => correlateObjects({ ...options, ...args }));
     for (const [rule, count] of Object.entries(result.paired)) this.log(`${String(count).padStart(9)}  paired by ${rule}`);
     this.log(`${String(result.ambiguous).padStart(9)}  groups that nothing tells apart`);
     this.log(`${String(result.candidates).padStart(9)}  pairs that may differ`);

@@ -16,7 +16,7 @@ export default class Explain extends RunCommand {
 
   async run(): Promise<Explanation & { schema: 'klpflow/explain@1' }> {
     const { args, flags } = await this.parse(Explain);
-    const explanation = await this.running(flags, (options) => explain({ ...options, ...args, context: flags.context }));
+    const explanation = await this.running({ ...args, ...flags }, (options) => explain({ ...options, ...args, context: flags.context }));
     this.log(renderExplanation(explanation));
     return { schema: 'klpflow/explain@1', ...explanation };
   }

@@ -13,7 +13,7 @@ export default class Scan extends RunCommand {
 
   async run(): Promise<ScanResult> {
     const { args, flags } = await this.parse(Scan);
-    const result = await this.running(flags, (options) => scanObject({ ...options, object: args.object }));
+    const result = await this.running({ ...args, ...flags }, (options) => scanObject({ ...options, object: args.object }));
     const { object } = result;
     this.log(`${object.path}: ${object.symbols} symbols, ${object.sections} sections, ${object.bytes} bytes`);
     this.log(`content ${object.digest}`);

@@ -211,7 +211,7 @@ export const CATALOGUE = {
   },
   'not-regular-file': {
     severity: 'error',
-    hint: 'Pass an object file, not a directory, device or pipe.',
+    hint: 'Pass a file, not a directory, device or pipe.',
   },
   'not-relocatable': {
     severity: 'error',

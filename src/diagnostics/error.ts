@@ -53,6 +53,7 @@ const ERRNO_TEXT: Record<string, string> = {
   ENOSPC: 'no space left on device',
   ENOTDIR: 'part of the path is not a directory',
   ENXIO: 'no such device',
+  ERR_FS_FILE_TOO_LARGE: 'it is larger than 2 GiB',
   EPERM: 'operation not permitted',
   EROFS: 'read-only file system',
 };

@@ -2,9 +2,9 @@
  * The flow of kpatch's create-diff-object: the same stages as `diff`, called one after the other on this thread. It runs a
  * thousand times in a build, mostly on small units, for which threads and records would take longer than the work.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { fileError, type Diagnostic, type DiagnosticCode } from '../diagnostics';
-import { ElfObject } from '../elf';
+import { ElfObject, readWhole } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { Messages, ParentExports, ParentSymbols, writeKpatchObject, type Remarks } from '../livepatch/kpatch';
 import { profileEvidence, tellProfiles } from '../stages/assess';
@@ -92,7 +92,9 @@ function exitOf(diagnostics: readonly Diagnostic[]): 1 | 2 {
   return diagnostics.filter(({ severity }) => severity === 'refusal').every(({ code }) => ERRORS.has(code)) ? 1 : 2;
 }
 
+/** Also what a shell makes of `<(readelf ...)`: this thread may wait, for no thread does but this one, and Ctrl-C ends it. */
 function read(path: string): Buffer {
+  if (statSync(path, { throwIfNoEntry: false })?.isFIFO() !== true) return readWhole(path);
   try {
     return readFileSync(path);
   } catch (cause) {

@@ -1,6 +1,7 @@
 import { ElfObject } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { klpModule, structSizesFrom } from '../livepatch/kpatch';
+import { checkOutput } from './files';
 
 export interface CreateKlpModuleRequest {
   input: string;
@@ -16,6 +17,7 @@ export interface CreateKlpModuleRequest {
  * @throws KlpflowError for files that cannot be read, are no such module, or cannot be written
  */
 export async function createKlpModule({ input, output, archSections, environment }: CreateKlpModuleRequest): Promise<void> {
+  checkOutput(output, [input]);
   const { PARA_STRUCT_SIZE } = environment;
   const { paravirt_patch_site: paraSize } = structSizesFrom({ PARA_STRUCT_SIZE });
   await writeAtomically(output, klpModule(ElfObject.open(input), { archSections, paraSize }).chunks());

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { version } from '../../package.json';
-import { KlpflowError, fileError, type Diagnostic } from '../diagnostics';
-import { ElfObject } from '../elf';
+import { KlpflowError, type Diagnostic } from '../diagnostics';
+import { ElfObject, readText } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { readKlpObject } from '../livepatch/klp';
 import { moduleNameOf, readKernelStructs, readTemplate, runtimeModuleName, writeModule, type KlpState } from '../livepatch/ko';
@@ -100,11 +99,7 @@ function moduleName({ path, name }: ModuleRequest): string {
 }
 
 function readSymvers(path: string): Symvers {
-  try {
-    return Symvers.parse(readFileSync(path, 'utf8'), path);
-  } catch (cause) {
-    throw fileError(path, cause, 'read');
-  }
+  return Symvers.parse(readText(path), path);
 }
 
 function* hashed(chunks: Iterable<Uint8Array>, hash: ReturnType<typeof createHash>): Generator<Uint8Array> {

@@ -1,5 +1,5 @@
 import { KlpflowError } from '../diagnostics';
-import { readWhole } from './read-file';
+import { readWhole } from '../elf';
 
 export interface ExportedSymbol {
   crc: number;

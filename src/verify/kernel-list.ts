@@ -1,6 +1,6 @@
 import { KlpflowError } from '../diagnostics';
+import { readWhole } from '../elf';
 import type { KernelSymbol } from './kernel';
-import { readWhole } from './read-file';
 
 /** `address type name [module]`: /proc/kallsyms and System.map. */
 const LISTED = /^([0-9a-f]{8,16}) ([A-Za-z?]) (\S+)(?:\s+\[(\S+)\])?$/;

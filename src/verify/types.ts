@@ -1,7 +1,6 @@
 import { KlpflowError } from '../diagnostics';
-import { ET_REL, ElfImage, ElfObject, MappedFile } from '../elf';
+import { ET_REL, ElfImage, ElfObject, MappedFile, readWhole } from '../elf';
 import { isElf } from './addresses';
-import { readWhole } from './read-file';
 
 export interface StructLayout {
   /** Bytes. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { CATALOGUE, KlpflowError, isAllowable, readStructSizes, type RunOptions, type TaskRecord } from '../../index';
 import { writeAtomically } from '../../elf/output-file';
+import { checkOutput } from '../../pipeline/files';
 import { progressView, type ProgressMode } from '../../report/progress';
 import { chromeTrace } from '../../report/trace';
 import { BaseCommand } from './base-command';
@@ -71,8 +72,10 @@ export abstract class RunCommand extends BaseCommand {
     return flag ?? join(this.config.cacheDir, 'runs');
   }
 
-  /** Calls `work` with the options that flags say; the first Ctrl-C lets it drain, the second ends the process. */
+  /** Calls `work` with the options that flags and arguments say; the first Ctrl-C lets it drain, the second ends the process. */
   protected async running<T>(flags: RunFlags, work: (options: RunOptions) => Promise<T>): Promise<T> {
+    const { 'trace-out': traceFile, ...others } = flags;
+    if (traceFile !== undefined) checkOutput(traceFile, Object.values(others).filter((value) => typeof value === 'string'));
     const stop = new AbortController();
     const view = progressView(flags.progress as ProgressMode, process.stderr);
     const interrupt = (): void => {
@@ -95,7 +98,7 @@ export abstract class RunCommand extends BaseCommand {
         progress: (event) => view.show(event),
         trace: (tasks) => (traced = tasks),
       });
-      if (flags['trace-out'] !== undefined) await writeAtomically(flags['trace-out'], [Buffer.from(chromeTrace(traced))]);
+      if (traceFile !== undefined) await writeAtomically(traceFile, [Buffer.from(chromeTrace(traced))]);
       return result;
     } finally {
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
