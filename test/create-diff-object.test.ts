@@ -2,14 +2,15 @@
  * `create-diff-object` in place of kpatch's C program, on kpatch's public unit-test objects of five processors. Exit codes,
  * lines and text symbols must be the C program's; where sizes of sections differ, the reason stands here.
  */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createDiffObject, createKlpModule, verify } from '../src/index';
 import { kernelFiles, skipWithout, unavailable, unlike, unpack } from './support/corpus';
 import { PAIRS, contentSections, folderOf, parentSymtab, relasOf, runUnit, textSymbols, unitsOf, type Processor } from './support/kpatch-units';
 import { readelf, readelfComplaints } from './support/readelf';
-import { running } from './support/run-klpflow';
+import { MAIN, running } from './support/run-klpflow';
 import { tempFolder } from './support/temp-folder';
 
 const folder = tempFolder();
@@ -135,6 +136,19 @@ describe('the command line', () => {
     expect((await run('new-function', ['--nonsense'])).status).toBe(64);
     expect((await run('new-function', ['one-more'])).status).toBe(64);
     expect((await running(['create-diff-object', '-?'])).status).toBe(0);
+  });
+
+  // Guards against a log that lacks a changed function, and against a crash that leaves the output half-written.
+  test('a full disk behind stdout is an error', (context) => {
+    context.skip(!existsSync('/dev/full'), 'no /dev/full');
+    const symtab = parentSymtab(unit('new-function.ORIG.o'), join(folder, 'full.symtab'));
+    const folderOfOutput = mkdtempSync(join(folder, 'full-'));
+    const argv = ['create-diff-object', unit('new-function.ORIG.o'), unit('new-function.PATCHED.o'), 'vmlinux', symtab, '/dev/null', 'patch', join(folderOfOutput, 'full.o')];
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...argv], { encoding: 'utf8', stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^ERROR: cannot write to standard output: .*\n +no-space: .*\n$/) });
+    expect(readdirSync(folderOfOutput).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
   // Guards against a size of 0, which made the C program run for ever.

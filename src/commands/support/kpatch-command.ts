@@ -1,5 +1,5 @@
 import { Command } from '@oclif/core';
-import { diagnosticOf, type Diagnostic } from '../../diagnostics';
+import { diagnostic, diagnosticOf, type Diagnostic } from '../../diagnostics';
 
 /** EX_USAGE of sysexits.h, with which GNU argp ends a program. */
 const USAGE_EXIT = 64;
@@ -23,6 +23,8 @@ export abstract class KpatchCommand extends Command {
   /** How it is called, behind its name. */
   protected abstract readonly usage: string;
   protected abstract readonly positionalCount: number;
+  /** Whether a line of standard output could not be written. */
+  private lost = false;
 
   /** Does the work; the exit code. */
   protected abstract execute(line: ArgpLine): Promise<number>;
@@ -30,7 +32,13 @@ export abstract class KpatchCommand extends Command {
   async run(): Promise<void> {
     // oclif warns of a command that does not ask it to read the command line.
     this.parsed = true;
-    process.stdout.prependListener('error', () => undefined);
+    // In place of oclif's own listener, which throws whatever it does not know: the output would stay half-written beside its name.
+    process.stdout.removeAllListeners('error').on('error', ({ code, message }: NodeJS.ErrnoException) => {
+      if (code === 'EPIPE' || this.lost) return;
+      this.lost = true;
+      this.tell([diagnostic(code === 'ENOSPC' ? 'no-space' : 'write-failed', `cannot write to standard output: ${message}`)], false);
+      process.exitCode = 1;
+    });
     process.stderr.on('error', () => undefined);
     const line = readLine(this.argv, this.letters, this.positionalCount);
     if (typeof line === 'string') {
@@ -40,7 +48,8 @@ export abstract class KpatchCommand extends Command {
       process.exitCode = line === '' ? 0 : USAGE_EXIT;
       return;
     }
-    process.exitCode = await this.execute(line);
+    const exit = await this.execute(line);
+    process.exitCode = this.lost ? 1 : exit;
   }
 
   protected override async catch(error: Error): Promise<void> {
