@@ -66,6 +66,7 @@ describe('usage errors', () => {
     [['diff', 'a.o', 'b.o', '--allow', 'constructor'], /there is no diagnostic constructor/],
     [['diff', 'a.o', 'b.o', '--allow', 'changed-data:jiffies'], /--allow changed-data:jiffies: changed-data cannot be allowed/],
     [['diff', 'a.o', 'b.o', '--run-dir', ''], /--run-dir: the name is empty/],
+    [['diff', 'a.o', 'b.o', '-o', '-', '--symvers', 'symvers'], /-o -: standard output is the report's; .* \.\/-/],
     [['scan'], /missing OBJECT/],
     [['explain', 'a.o', 'b.o'], /missing SYMBOL/],
     [['explain', 'a.o', 'b.o', 'f', '--context', '-1'], /--context: .*-1/],

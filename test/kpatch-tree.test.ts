@@ -188,7 +188,7 @@ promises.rename = async (from, to) => { if (String(to).endsWith('.o') && ++renam
     write(at('file'), 'text');
     mkdirSync(at('empty'));
     for (const [output, code, why] of [
-      [at('full'), 'write-failed', 'not empty'], [at('file'), 'write-failed', 'not a folder'], [at('nowhere', 'out'), 'write-failed', 'no such folder'], [at('orig', 'out'), 'usage', 'lies in'], [at('patched'), 'usage', 'lies in'],
+      [at('full'), 'write-failed', 'not empty'], [at('file'), 'write-failed', 'not a folder'], [at('nowhere', 'out'), 'write-failed', 'no such folder'], ['/dev/klpflow-out', 'write-failed', 'no place for files'], [at('orig', 'out'), 'usage', 'lies in'], [at('patched'), 'usage', 'lies in'],
     ] as const) {
       const ran = await running(diff('run', output));
       expect([ran.status, errorOf(ran).code, errorOf(ran).message]).toEqual([1, code, expect.stringContaining(why)]);

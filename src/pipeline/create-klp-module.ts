@@ -17,7 +17,8 @@ export interface CreateKlpModuleRequest {
  * @throws KlpflowError for files that cannot be read, are no such module, or cannot be written
  */
 export async function createKlpModule({ input, output, archSections, environment }: CreateKlpModuleRequest): Promise<void> {
-  checkOutput(output, [input]);
+  // In place is fine: the input is mapped, and its file is replaced when all is written.
+  checkOutput(output, []);
   const { PARA_STRUCT_SIZE } = environment;
   const { paravirt_patch_site: paraSize } = structSizesFrom({ PARA_STRUCT_SIZE });
   await writeAtomically(output, klpModule(ElfObject.open(input), { archSections, paraSize }).chunks());

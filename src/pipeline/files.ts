@@ -24,6 +24,11 @@ export function checkUnchanged(...inputs: readonly InputFile[]): void {
   }
 }
 
+/** Whether a folder, by its real path, is the kernel's and not a disk's. */
+export function holdsDevices(folder: string): boolean {
+  return /^\/(dev|proc|sys)(\/|$)/.test(folder) && !/^\/dev\/shm(\/|$)/.test(folder);
+}
+
 /**
  * Whether an output can be written, before any work: its folder is there, and what it would replace is a regular file and no input.
  * @throws KlpflowError `usage` for an input, `write-failed`
@@ -36,7 +41,7 @@ export function checkOutput(path: string, inputs: ReadonlyArray<string | undefin
   if (!existsSync(folder)) refuse('there is no such folder');
   if (!statSync(folder).isDirectory()) refuse('part of the path is not a directory');
   // As root, /dev/stdout itself would be replaced: a file is written beside its name first.
-  if (/^\/(dev|proc|sys)(\/|$)/.test(realpathSync(folder)) && !/^\/dev\/shm(\/|$)/.test(realpathSync(folder))) refuse('that is no place for files');
+  if (holdsDevices(realpathSync(folder))) refuse('that is no place for files');
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;

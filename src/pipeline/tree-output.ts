@@ -5,6 +5,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import { removeAbandoned, writeAtomically } from '../elf/output-file';
 import { decodeLivepatch, loadHash, makeFolder, readRecords, type RecordPlace } from '../records';
+import { holdsDevices } from './files';
 import type { OutputFormat, OutputReport } from './output';
 
 /** A unit's livepatch object as it was recorded. */
@@ -25,6 +26,7 @@ export function checkOutputFolder(path: string, inputs: readonly string[]): void
   };
   const parent = dirname(resolve(path));
   if (!existsSync(parent) || !statSync(parent).isDirectory()) refuse('there is no such folder to make it in');
+  if (holdsDevices(realpathSync(parent))) refuse('that is no place for files');
   const place = join(realpathSync(parent), basename(resolve(path)));
   for (const input of inputs) {
     const way = relative(realpathSync(input), place);

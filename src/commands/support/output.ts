@@ -18,6 +18,7 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
     return {};
   }
   if (path === '') throw new KlpflowError('usage', '-o: the name is empty');
+  if (path === '-') throw new KlpflowError('usage', '-o -: standard output is the report\'s; for a file of this name say ./-');
   if (symvers === undefined) throw new KlpflowError('usage', `-o ${path}: --symvers FILE is needed, the Module.symvers of the original build: it says what the kernel exports to modules`);
   if (format === 'ko' && btf === undefined && flags.template === undefined) {
     throw new KlpflowError('usage', `-o ${path}: --btf FILE (/sys/kernel/btf/vmlinux) or --template FILE.ko (any module of the kernel) is needed: it says how the kernel lays out its structs`);
