@@ -9,7 +9,7 @@ export { listRuns, statusOf, type RunListing, type StatusResult } from './pipeli
 export { STAGES, type Explanation, type ProgressEvent, type RunReport, type StageReport } from './pipeline/types';
 export type { RunOptions } from './pipeline/flow';
 export type { TaskRecord } from './pipeline/pool';
-export type { OutputReport, OutputRequest } from './pipeline/output';
+export type { OutputFormat, OutputReport, OutputRequest } from './pipeline/output';
 export { CATALOGUE, KlpflowError, diagnosticOf, isAllowable, type Diagnostic, type DiagnosticCode } from './diagnostics';
 export { readStructSizes } from './pipeline/btf-file';
 export { addChecksums, type ChecksumRequest } from './pipeline/klp-checksum';

@@ -67,6 +67,11 @@ describe('usage errors', () => {
     [['diff', 'a.o', 'b.o', '--allow', 'changed-data:jiffies'], /--allow changed-data:jiffies: changed-data cannot be allowed/],
     [['diff', 'a.o', 'b.o', '--run-dir', ''], /--run-dir: the name is empty/],
     [['diff', 'a.o', 'b.o', '-o', '-', '--symvers', 'symvers'], /-o -: standard output is the report's; .* \.\/-/],
+    // A livepatch that replaces the others although it was told not to.
+    [['diff', 'a.o', 'b.o', '-o', 'x.o', '--symvers', 'symvers', '--no-replace'], /--no-replace belongs to a finished module \(-o FILE\.ko\)/],
+    [['diff', 'a.o', 'b.o', '-o', 'x', '--format', 'kpatch', '--symvers', 'symvers', '--vmlinux', 'v', '--state', '5:1'], /--state belongs to a finished module/],
+    [['diff', 'a.o', 'b.o', '--klp-arch'], /--klp-arch belongs to --format kpatch -o FILE/],
+    [['diff', 'a.o', 'b.o', '-o', 'x.ko', '--symvers', 'symvers', '--btf', 'b', '--klp-arch'], /--klp-arch belongs to --format kpatch/],
     [['scan'], /missing OBJECT/],
     [['explain', 'a.o', 'b.o'], /missing SYMBOL/],
     [['explain', 'a.o', 'b.o', 'f', '--context', '-1'], /--context: .*-1/],

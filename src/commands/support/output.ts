@@ -1,4 +1,4 @@
-import { KlpflowError, type OutputRequest } from '../../index';
+import { KlpflowError, type OutputFormat, type OutputRequest } from '../../index';
 import { moduleOptions, type ModuleFlags } from './module-flags';
 
 interface OutputFlags extends ModuleFlags {
@@ -13,6 +13,11 @@ interface OutputFlags extends ModuleFlags {
 /** The livepatch that flags ask for; nothing where they ask for a report only. @throws KlpflowError `usage` */
 export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
   const { output: path, format = path?.endsWith('.ko') ? 'ko' : 'klp', symvers, vmlinux, btf } = flags;
+  const own = path === undefined ? undefined : format;
+  for (const [flag, given, of] of belonging(flags)) {
+    // Left aside in silence, a livepatch would be another than was asked for.
+    if (given && of !== own) throw new KlpflowError('usage', `--${flag} belongs to ${of === 'ko' ? 'a finished module (-o FILE.ko)' : `--format ${of} -o FILE`}`);
+  }
   if (path === undefined) {
     if (flags.format !== undefined) throw new KlpflowError('usage', `--format ${flags.format}: say with -o FILE where the livepatch goes`);
     return {};
@@ -27,6 +32,14 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
     if (vmlinux === undefined) throw new KlpflowError('usage', `-o ${path}: --vmlinux FILE is needed, what \`readelf -sW\` prints of the patched kernel or module: format kpatch says where its functions are`);
     return { output: { path, format, symvers, vmlinux, klpArch: flags['klp-arch'] ?? false } };
   }
-  if (flags['klp-arch'] === true) throw new KlpflowError('usage', '--klp-arch belongs to --format kpatch');
   return { output: { path, symvers, vmlinux, ...(format === 'ko' ? { format, btf, ...moduleOptions(flags) } : { format: 'klp' }) } };
+}
+
+/** Flags that only one format has, whether they are given, and which format that is. */
+function belonging(flags: OutputFlags): Array<[flag: string, given: boolean, format: OutputFormat]> {
+  const { template, name, description, state } = flags;
+  return [
+    ['template', template !== undefined, 'ko'], ['name', name !== undefined, 'ko'], ['description', description !== undefined, 'ko'],
+    ['no-replace', flags['no-replace'], 'ko'], ['state', state !== undefined, 'ko'], ['klp-arch', flags['klp-arch'] === true, 'kpatch'],
+  ];
 }
