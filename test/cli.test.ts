@@ -71,7 +71,7 @@ describe('usage errors', () => {
     [['diff', 'a.o', 'b.o', '-o', 'x.o', '--symvers', 'symvers', '--no-replace'], /--no-replace belongs to a finished module \(-o FILE\.ko\)/],
     [['diff', 'a.o', 'b.o', '-o', 'x', '--format', 'kpatch', '--symvers', 'symvers', '--vmlinux', 'v', '--state', '5:1'], /--state belongs to a finished module/],
     [['diff', 'a.o', 'b.o', '--klp-arch'], /--klp-arch belongs to --format kpatch -o FILE/],
-    [['diff', 'a.o', 'b.o', '-o', 'x.ko', '--symvers', 'symvers', '--btf', 'b', '--klp-arch'], /--klp-arch belongs to --format kpatch/],
+    [['diff', 'a.o', 'b.o', '-o', 'x.ko', '--symvers', 'symvers', '--template', 't.ko', '--klp-arch'], /--klp-arch belongs to --format kpatch/],
     [['scan'], /missing OBJECT/],
     [['explain', 'a.o', 'b.o'], /missing SYMBOL/],
     [['explain', 'a.o', 'b.o', 'f', '--context', '-1'], /--context: .*-1/],
