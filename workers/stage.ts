@@ -1,30 +1,26 @@
 /**
- * The pool's thread: maps the inputs, calls a stage function, keeps the result in the run directory.
- *
- * Objects and tables stay open between tasks of a run, keyed by path and identity; a file that changed meanwhile is an
- * error here, not a surprise later.
+ * The pool's thread: maps the inputs (`inputs.ts`), calls a stage function, keeps the result in the run directory (`recorded.ts`).
  */
 import { resolve } from 'node:path';
 import { threadId, workerData } from 'node:worker_threads';
-import { diagnosticOf, fileError, KlpflowError } from '../src/diagnostics';
-import { ElfObject, RELA_SIZE, SHF_ALLOC, SHT_RELA, fileIdentity, readText, sameIdentity, type FileIdentity } from '../src/elf';
+import { diagnosticOf, KlpflowError } from '../src/diagnostics';
+import { ElfObject, RELA_SIZE, SHF_ALLOC, SHT_RELA, fileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
-  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs, writeRecords,
-  type Miss, type RecordPlace, type SpecialRecord,
+  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs,
 } from '../src/records';
 import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
-import { Pairing } from '../src/stages/correlate';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess, profileEvidence } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
-import { traceableNames } from '../src/livepatch/ftrace-list';
+import { keptTable, mustBe, open, read, sidesOf, tableOf, traceableIn } from './inputs';
 import { extractForKlp, unitForKlp } from './klp';
 import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
 import { makeCopy } from './large-input';
-import type { AnswerOf, Cost, InputFile, InputRef, ObjectRef, PairRef, Reply, TaskName, TaskOf } from '../src/pipeline/types';
+import { keep, recorded, specialRecord } from './recorded';
+import type { AnswerOf, Cost, InputFile, Reply, TaskName, TaskOf } from '../src/pipeline/types';
 
 type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
 
@@ -48,7 +44,7 @@ export default async function run<N extends TaskName>({ name, task }: { name: N;
 
 /** The likely cause of an error: a file that is being written looks damaged, too. */
 function changedInput(task: TaskOf<TaskName>): unknown {
-  const inputs: readonly Input[] = 'pair' in task ? [task.pair.orig, task.pair.patched] : 'object' in task ? [task.object] : 'input' in task ? [task.input] : [];
+  const inputs: readonly InputFile[] = 'pair' in task ? [task.pair.orig, task.pair.patched] : 'object' in task ? [task.object] : 'input' in task ? [task.input] : [];
   try {
     for (const input of inputs) mustBe(fileIdentity(input.path), input);
     return undefined;
@@ -82,8 +78,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       table = readTable(object);
       if (place !== null) keep(input, place, 'table', encodeTable(table, object.machine, object.little));
     }
-    const id = `${process.pid}:${threadId}:${++tablesMade}`;
-    kept(id, table);
+    const id = keptTable(table);
     const answer = { table: { id, shape: table.shape, memory: table.memory }, bounds: shardBounds(table), bytes: input.identity.size };
     return { answer, reused: found.value !== undefined, miss: found.miss };
   },
@@ -202,115 +197,4 @@ function loadOf(object: ElfObject): { symbols: number; sections: number; relas: 
     if (object.type(section) === SHT_RELA && (object.sectionFlags(object.info(section)) & SHF_ALLOC) !== 0) relas += object.size(section) / RELA_SIZE;
   }
   return { symbols: object.symbolCount, sections: object.sectionCount, relas };
-}
-
-/** What the special sections left in the columns, as it is recorded: only the symbols that have something. */
-function specialRecord(table: ScanTable): Omit<SpecialRecord, 'uses' | 'unknown' | 'traceKnown'> {
-  const owners: number[] = [];
-  const traceable: number[] = [];
-  const sealed: number[] = [];
-  const lineOwners: number[] = [];
-  const { listed, listedCount, special, traits, lines } = table;
-  for (let i = 0; i < listedCount; i++) {
-    const symbol = listed[i]!;
-    if (special[symbol * 2] !== 0 || special[symbol * 2 + 1] !== 0) owners.push(symbol);
-    if ((traits[symbol]! & Trait.TRACEABLE) !== 0) traceable.push(symbol);
-    if ((traits[symbol]! & Trait.SEALED) !== 0) sealed.push(symbol);
-    if (lines[symbol] !== 0) lineOwners.push(symbol);
-  }
-  return {
-    owners: Uint32Array.from(owners),
-    digest: Int32Array.from(owners.flatMap((owner) => [special[owner * 2]!, special[owner * 2 + 1]!])),
-    traceable: Uint32Array.from(traceable),
-    sealed: Uint32Array.from(sealed),
-    lineOwners: Uint32Array.from(lineOwners),
-    lines: Int32Array.from(lineOwners, (owner) => lines[owner]!),
-  };
-}
-
-function recorded<T, M extends Iterable<Uint8Array> = Uint8Array[]>(
-  place: RecordPlace, kind: string, fresh: boolean, decode: (messages: M) => T | undefined, read = readRecords as (file: string, kind: string, key: string) => M | Miss,
-): { value?: T; miss: string | null } {
-  if (fresh) return { miss: 'fresh' };
-  const messages = read(place.file, kind, place.key);
-  if (typeof messages === 'string') return { miss: messages };
-  try {
-    const value = decode(messages);
-    return value === undefined ? { miss: 'damaged' } : { value, miss: null };
-  } catch {
-    return { miss: 'damaged' };
-  }
-}
-
-/** An input as it was identified. */
-type Input = InputFile;
-
-/**
- * Records what was computed from an input, unless its file changed meanwhile: the key says of which content it is.
- * @throws KlpflowError `input-changed`, `no-space`, `write-failed`
- */
-function keep(input: Input, place: RecordPlace, kind: string, messages: Iterable<Uint8Array | readonly Uint8Array[]>): void {
-  mustBe(fileIdentity(input.path), input);
-  writeRecords(place, kind, messages);
-}
-
-/** Reads a file that is no part of the pair. @throws KlpflowError `input-changed`, `unreadable`, the reader's own */
-function read<T>(input: Input, reader: (path: string) => T): T {
-  mustBe(fileIdentity(input.path), input);
-  try {
-    return reader(input.path);
-  } catch (cause) {
-    throw fileError(input.path, cause, 'read');
-  }
-}
-
-let listed: { key: string; names: ReadonlySet<string> } | undefined;
-
-/** What a list of the running kernel says can be traced of an object; kept for the units of a folder. */
-function traceableIn(ftrace: InputFile | null, objectName: string): ReadonlySet<string> | undefined {
-  if (ftrace === null) return undefined;
-  const key = JSON.stringify([ftrace, objectName]);
-  if (listed?.key !== key) listed = { key, names: read(ftrace, (path) => traceableNames(readText(path), objectName, path)) };
-  return listed.names;
-}
-
-function mustBe(now: FileIdentity, { path, identity }: Input): void {
-  if (!sameIdentity(now, identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
-}
-
-const objects = new Map<string, ElfObject>();
-
-/** @throws KlpflowError `input-changed` when the file is no longer the one that was identified */
-function open(input: InputRef): ElfObject {
-  let object = objects.get(input.path);
-  if (object === undefined) objects.set(input.path, (object = ElfObject.open(input.copy ?? input.path, input.path)));
-  mustBe(input.copy === null ? object.file.identity : fileIdentity(input.path), input);
-  return object;
-}
-
-let tablesMade = 0;
-const tables = new Map<string, ScanTable>();
-
-function tableOf({ table: { id, shape, memory } }: ObjectRef): ScanTable {
-  return tables.get(id) ?? kept(id, new ScanTable(shape, memory));
-}
-
-/** Two objects make a run; older tables would only hold memory. */
-function kept(id: string, table: ScanTable): ScanTable {
-  if (tables.size >= 2) tables.delete(tables.keys().next().value!);
-  tables.set(id, table);
-  return table;
-}
-
-let current: { id: string; sides: { orig: Side; patched: Side; pairing: Pairing } } | undefined;
-
-/** Both sides with their readers, kept for the tasks of one pair. */
-function sidesOf(pair: PairRef): { orig: Side; patched: Side; pairing: Pairing } {
-  if (current?.id !== pair.id) {
-    const side = (ref: ObjectRef): Side => new Side(open(ref), tableOf(ref), pair.structSizes);
-    const orig = side(pair.orig);
-    const patched = side(pair.patched);
-    current = { id: pair.id, sides: { orig, patched, pairing: new Pairing(orig.table, patched.table, pair) } };
-  }
-  return current.sides;
 }

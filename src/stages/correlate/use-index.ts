@@ -51,6 +51,11 @@ export class UseIndex {
   }
 }
 
+export interface BothUses {
+  orig: UseIndex;
+  patched: UseIndex;
+}
+
 /** Word numbers of uses, grouped by the symbol that stands in one of their words. */
 class Rows {
   /** By symbol: where its row begins; it ends where the next one's begins. */
