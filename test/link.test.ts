@@ -198,7 +198,7 @@ describe('the command', () => {
       [[object, '-o', 'x.ko', '--symvers', symvers, '--template', symvers], 'not-elf'],
       [[object, '-o', 'x.ko', '--symvers', symvers, '--btf', symvers], 'malformed-elf'],
       [[object, '-o', 'x.ko', '--symvers', object, '--template', at('template.ko')], 'malformed-symvers'],
-      [[object, '-o', 'x.ko', '--symvers', folderPath, '--template', at('template.ko')], 'unreadable'],
+      [[object, '-o', 'x.ko', '--symvers', folderPath, '--template', at('template.ko')], 'not-regular-file'],
       [[object, '-o', join('absent', 'x.ko'), ...files], 'write-failed'],
     ] as const) {
       const ran = await running(['link', ...argv, '--json'], { cwd: folder });
