@@ -415,3 +415,8 @@ export function diagnostic(code: DiagnosticCode, message: string, where: Where =
 export function isAllowable(code: string): boolean {
   return Object.hasOwn(CATALOGUE, code) && (CATALOGUE as Record<string, Entry>)[code]!.allowable === true;
 }
+
+/** Whether any of them keeps a livepatch from being made. */
+export function isRefused(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some(({ severity }) => severity === 'refusal');
+}

@@ -3,7 +3,7 @@
  * thousand times in a build, mostly on small units, for which threads and records would take longer than the work.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { fileError, type Diagnostic, type DiagnosticCode } from '../diagnostics';
+import { fileError, isRefused, type Diagnostic, type DiagnosticCode } from '../diagnostics';
 import { ElfObject, readWhole } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { Messages, ParentExports, ParentSymbols, writeKpatchObject, type Remarks } from '../livepatch/kpatch';
@@ -82,10 +82,6 @@ function tell(messages: Messages, remarks: Remarks, functions: readonly Reported
     else if (origin === 0) messages.newFunction(name);
     else messages.changedFunction(name);
   }
-}
-
-function isRefused(diagnostics: readonly Diagnostic[]): boolean {
-  return diagnostics.some(({ severity }) => severity === 'refusal');
 }
 
 function exitOf(diagnostics: readonly Diagnostic[]): 1 | 2 {

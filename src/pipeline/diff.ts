@@ -3,7 +3,7 @@
  * waits for both, everything before it runs side by side.
  */
 import { forkJoin, lastValueFrom } from 'rxjs';
-import { KlpflowError, diagnostic, isAllowable, type Diagnostic } from '../diagnostics';
+import { KlpflowError, diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
 import { fileIdentity } from '../elf';
 import { tellProfiles, type ObjectResult } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
@@ -94,13 +94,13 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
   if (wanted !== undefined && wanted.format !== 'kpatch') throw new KlpflowError('usage', `-o ${wanted.path}: a livepatch of format ${wanted.format} is made of two objects, not of folders; --format kpatch makes an object of each unit`);
   if (wanted !== undefined) checkOutputFolder(wanted.path, [orig, patched]);
   return withFlow(request, async (flow) => {
+    const files = inputFiles(request.ftrace, wanted?.symvers, wanted?.vmlinux);
     const ftrace = request.ftrace === undefined ? null : inputFile(request.ftrace);
     const livepatch = wanted === undefined ? null : { symvers: inputFile(wanted.symvers), kernel: inputFile(wanted.vmlinux), klpArch: wanted.klpArch ?? false };
     const { inputs, livepatches, ...found } = await diffTrees(flow, { orig, patched, parentName: request.module ?? 'vmlinux', ftrace }, optionsOf(request), livepatch);
-    const files = [ftrace, livepatch?.symvers, livepatch?.kernel].filter((file) => file != null);
-    checkUnchanged(...inputs, ...files);
+    checkUnchanged(...inputs);
     const findings = { ...found, diagnostics: found.diagnostics.map((entry) => allowed(entry, request.allow ?? [])) };
-    if (wanted === undefined || livepatches.length === 0 || isRefused(findings)) return finish(flow, findings);
+    if (wanted === undefined || livepatches.length === 0 || isRefused(findings.diagnostics)) return finish(flow, findings);
 
     // Nothing is refused: all of them are written, or none.
     flow.checkStopped();
@@ -143,18 +143,14 @@ async function output(flow: Flow, request: DiffRequest, known: Findings, made: E
     objects: known.objects.map((object) => ({ ...object, klpSymbols: made.findings.klpSymbols })),
     diagnostics: [...known.diagnostics, ...made.findings.diagnostics.map((entry) => allowed(entry, request.allow ?? []))],
   };
-  if (isRefused(findings)) return finish(flow, findings);
+  if (isRefused(findings.diagnostics)) return finish(flow, findings);
   flow.checkStopped();
   const written = await writeLivepatch(flow, request.output, made.object, () => checkUnchanged(...inputs));
   const all = { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] };
   // Nothing was written and nothing refused: then a file that says how the kernel is made was missing or wrong.
   const error = written.diagnostics.find(({ severity }) => severity === 'error');
-  if (error !== undefined && written.output === null && !isRefused(all)) throw new KlpflowError(error.code, error.message, error.where);
+  if (error !== undefined && written.output === null && !isRefused(all.diagnostics)) throw new KlpflowError(error.code, error.message, error.where);
   return finish(flow, all, written.output);
-}
-
-function isRefused({ diagnostics }: Pick<Findings, 'diagnostics'>): boolean {
-  return diagnostics.some(({ severity }) => severity === 'refusal');
 }
 
 /** Turns a refusal that the user allowed by name into a warning. */
@@ -174,7 +170,7 @@ function unchanged({ module: name = 'vmlinux' }: DiffRequest): Findings {
 
 function finish(flow: Flow, findings: Findings, written: OutputReport | null = null): DiffResult {
   const { objects, diagnostics, changes } = findings;
-  const verdict = isRefused(findings) ? 'refused' : changes ? 'patchable' : 'unchanged';
+  const verdict = isRefused(findings.diagnostics) ? 'refused' : changes ? 'patchable' : 'unchanged';
   return { schema: 'klpflow/diff@1', verdict, objects, diagnostics, output: written, run: report(flow) };
 }
 
