@@ -22,14 +22,20 @@ export function read<T>(input: InputFile, reader: (path: string) => T): T {
   }
 }
 
-let listed: { key: string; names: ReadonlySet<string> } | undefined;
+/** `read`, of which the last value is kept for the units of a folder: a kernel's list has 20 MB. */
+export function keptReader<T>(reader: (path: string, objectName: string) => T): (input: InputFile, objectName: string) => T {
+  let last: { key: string; value: T } | undefined;
+  return (input, objectName) => {
+    const key = JSON.stringify([input, objectName]);
+    return read(input, (path) => (last?.key === key ? last : (last = { key, value: reader(path, objectName) })).value);
+  };
+}
 
-/** What a list of the running kernel says can be traced of an object; kept for the units of a folder. */
+/** What a list of the running kernel says can be traced of an object. */
+const traceableOf = keptReader((path, objectName) => traceableNames(readText(path), objectName, path));
+
 export function traceableIn(ftrace: InputFile | null, objectName: string): ReadonlySet<string> | undefined {
-  if (ftrace === null) return undefined;
-  const key = JSON.stringify([ftrace, objectName]);
-  if (listed?.key !== key) listed = { key, names: read(ftrace, (path) => traceableNames(readText(path), objectName, path)) };
-  return listed.names;
+  return ftrace === null ? undefined : traceableOf(ftrace, objectName);
 }
 
 const objects = new Map<string, ElfObject>();

@@ -1,5 +1,6 @@
 /** What the pool's threads do of dialect klp. */
 import { readText, type ElfObject } from '../src/elf';
+import { wholeOf } from '../src/elf/writer';
 import { platformFacts } from '../src/livepatch/facts';
 import { writeKlpObject } from '../src/livepatch/klp';
 import { KernelListing } from '../src/livepatch/listing';
@@ -9,7 +10,7 @@ import { extract, type ExtractInput } from '../src/stages/extract';
 import { diffInline, type PairFacts } from '../src/stages/inline';
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions } from '../src/stages/sympos';
-import type { Reader } from './kpatch';
+import { read } from './inputs';
 import type { AnswerOf, TaskOf, UnitResult } from '../src/pipeline/types';
 
 /** One unit of a folder, from scan to assess. */
@@ -20,7 +21,7 @@ export function unitForKlp(orig: ElfObject, patched: ElfObject, objectName: stri
 
 type Sides = Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>;
 
-export function extractForKlp({ undecided, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>, sides: Sides, read: Reader): AnswerOf<'extract'> {
+export function extractForKlp({ undecided, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>, sides: Sides): AnswerOf<'extract'> {
   const { orig } = sides;
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
   const positions = new SymbolPositions(orig, objectName, listing);
@@ -29,5 +30,5 @@ export function extractForKlp({ undecided, objectName, provenance, symvers, kern
   });
   // With the running kernel at hand it is proven that ORIG is that kernel's code.
   if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
-  return { object: Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk))), findings: { klpSymbols, diagnostics } };
+  return { object: wholeOf(writeKlpObject(object).chunks()), findings: { klpSymbols, diagnostics } };
 }

@@ -1,16 +1,15 @@
 /** What the pool's threads do of dialect kpatch. */
 import { MappedFile, readWhole, type ElfObject } from '../src/elf';
-import { ParentExports, ParentSymbols, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
+import { wholeOf } from '../src/elf/writer';
+import { ParentExports, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
 import { KernelListing, isReadelf, readProc } from '../src/livepatch/listing';
 import { profileEvidence, type IncludedFunction } from '../src/stages/assess';
 import { compareObjects, type PairFacts } from '../src/stages/inline';
 import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../src/stages/kpatch';
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions } from '../src/stages/sympos';
+import { keptReader, read } from './inputs';
 import type { AnswerOf, InputFile, Judgement, UnitRequest, UnitResult } from '../src/pipeline/types';
-
-/** Reads a file that is no part of the pair, as it was when the run began. */
-export type Reader = <T>(input: InputFile, reader: (path: string) => T) => T;
 
 export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgement & { plan: KpatchPlan } {
   const { assessment, plan, empty, remarks } = assessKpatch(input);
@@ -25,26 +24,24 @@ export interface KpatchExtractTask extends Omit<Parameters<typeof extractKpatch>
   kernel: InputFile;
 }
 
-export function extractForKpatch({ plan, undecided, symvers, kernel, ...input }: KpatchExtractTask, read: Reader): AnswerOf<'extract'> {
+export function extractForKpatch({ plan, undecided, symvers, kernel, ...input }: KpatchExtractTask): AnswerOf<'extract'> {
   const { kpatch, klpSymbols, replaced, references, diagnostics } = extractKpatch({
     ...input, ...plan, undecided: new Set(undecided),
-    exports: read(symvers, (path) => new ParentExports(readWhole(path), path)),
-    parent: read(kernel, (path) => parentOf(path, kernel, input.objectName)),
+    exports: exportsOf(symvers, input.objectName), parent: parentOf(kernel, input.objectName),
   });
   // A unit is not the kernel, and what readelf prints of its parent is taken on trust, as create-diff-object does.
   const listing = plan.debug || input.objectName !== 'vmlinux' ? null : read(kernel, listingOf);
   if (listing !== null) diagnostics.push(...checkRunningKernel({ orig: input.orig, listing, positions: new SymbolPositions(input.orig, input.objectName, listing), functions: replaced, references }));
-  const object = Buffer.concat([...writeKpatchObject(kpatch).chunks()].map((chunk) => Buffer.from(chunk)));
-  return { object, findings: { klpSymbols, diagnostics } };
+  return { object: wholeOf(writeKpatchObject(kpatch).chunks()), findings: { klpSymbols, diagnostics } };
 }
 
 /** One unit of a folder, from scan to extract; its report is in the unit's name. Refused or not, it is extracted: all reasons are told at once. */
-export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string, facts: PairFacts, { symvers, kernel, klpArch }: UnitRequest, objectName: string, traceable: ReadonlySet<string> | undefined, read: Reader): { answer: UnitResult; made: AnswerOf<'extract'> | null } {
+export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string, facts: PairFacts, { symvers, kernel, klpArch }: UnitRequest, objectName: string, traceable: ReadonlySet<string> | undefined): { answer: UnitResult; made: AnswerOf<'extract'> | null } {
   const { compared } = compareObjects(orig, patched, facts);
   const { assessment, changes, plan } = judgeKpatch({ ...compared, objectName, traceable });
   const { pairing, orig: a, patched: b } = compared;
   const { included, undecided } = assessment;
-  const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, plan, klpArch, symvers, kernel }, read) : null;
+  const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, plan, klpArch, symvers, kernel }) : null;
   const diagnostics = [...assessment.diagnostics, ...(made?.findings.diagnostics ?? [])].map((entry) => (entry.where.object === objectName ? { ...entry, where: { ...entry.where, object: name } } : entry));
   return { answer: { object: { ...assessment.object, name, klpSymbols: made?.findings.klpSymbols ?? [] }, profile: profileEvidence(compared), diagnostics, changes, made: made !== null }, made };
 }
@@ -55,11 +52,5 @@ function listingOf(path: string): KernelListing | null {
   return isReadelf(text) ? null : KernelListing.open(path);
 }
 
-let known: { key: string; parent: ParentSymbols } | undefined;
-
-/** Kept for the units of a folder: a kernel's list has 20 MB. */
-function parentOf(path: string, { identity }: InputFile, objectName: string): ParentSymbols {
-  const key = JSON.stringify([path, identity, objectName]);
-  if (known?.key !== key) known = { key, parent: openParent(path, objectName) };
-  return known.parent;
-}
+const parentOf = keptReader(openParent);
+const exportsOf = keptReader((path) => new ParentExports(readWhole(path), path));

@@ -15,7 +15,7 @@ import { assess, profileEvidence } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
-import { keptTable, mustBe, open, read, sidesOf, tableOf, traceableIn } from './inputs';
+import { keptTable, mustBe, open, sidesOf, tableOf, traceableIn } from './inputs';
 import { extractForKlp, unitForKlp } from './klp';
 import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
 import { makeCopy } from './large-input';
@@ -138,7 +138,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     }) as [ElfObject, ElfObject];
     const facts = { structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) };
     const traceable = traceableIn(ftrace, parentName);
-    const { answer, made } = livepatch === null ? unitForKlp(a, b, name, facts, traceable) : unitForKpatch(a, b, name, facts, livepatch, parentName, traceable, read);
+    const { answer, made } = livepatch === null ? unitForKlp(a, b, name, facts, traceable) : unitForKpatch(a, b, name, facts, livepatch, parentName, traceable);
     mustBe(fileIdentity(patched.path), patched);
     // The object first: who finds the outcome relies on it.
     if (livepatch !== null && made !== null) keep(orig, livepatch.place, 'livepatch', [encodeLivepatch(made)]);
@@ -178,7 +178,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   extract({ pair, place, ...task }) {
     const sides = { ...sidesOf(pair), objectName: task.objectName, included: task.included };
     const { plan, kernel } = task;
-    const answer = plan !== null && kernel !== null ? extractForKpatch({ ...task, ...sides, plan, kernel }, read) : extractForKlp(task, sides, read);
+    const answer = plan !== null && kernel !== null ? extractForKpatch({ ...task, ...sides, plan, kernel }) : extractForKlp(task, sides);
     mustBe(fileIdentity(pair.patched.path), pair.patched);
     keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
     return { answer };
@@ -191,7 +191,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
 };
 
 /** What decides on the memory that an object's columns take. */
-function loadOf(object: ElfObject): { symbols: number; sections: number; relas: number } {
+function loadOf(object: ElfObject): AnswerOf<'identify'>['load'] {
   let relas = 0;
   for (let section = 1; section < object.sectionCount; section++) {
     if (object.type(section) === SHT_RELA && (object.sectionFlags(object.info(section)) & SHF_ALLOC) !== 0) relas += object.size(section) / RELA_SIZE;

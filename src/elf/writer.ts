@@ -221,6 +221,11 @@ export class ElfWriter {
   }
 }
 
+/** What chunks make together. Each is copied: its producer may use it again for the next. */
+export function wholeOf(chunks: Iterable<Uint8Array>): Buffer {
+  return Buffer.concat(Array.from(chunks, (chunk) => Buffer.from(chunk)));
+}
+
 function wrapped<T extends object>(known: Map<object, PlannedContent>, producer: T, make: (producer: T) => PlannedContent): PlannedContent {
   let content = known.get(producer);
   if (content === undefined) known.set(producer, (content = make(producer)));
