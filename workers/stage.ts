@@ -4,7 +4,7 @@
 import { resolve } from 'node:path';
 import { threadId, workerData } from 'node:worker_threads';
 import { diagnosticOf, KlpflowError } from '../src/diagnostics';
-import { ElfObject, RELA_SIZE, SHF_ALLOC, SHT_RELA, fileIdentity } from '../src/elf';
+import { ElfObject, fileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs,
@@ -62,7 +62,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     archOf(object.machine, path);
     const digest = found.value?.digest ?? contentDigest(object.bytes);
     if (found.value === undefined) keep(input, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
-    return { answer: { digest, machine: object.machine, little: object.little, load: loadOf(object) }, reused: found.value !== undefined, miss: found.miss };
+    return { answer: { digest, machine: object.machine, little: object.little, load: { symbols: object.symbolCount, sections: object.sectionCount, relas: object.loadedRelas } }, reused: found.value !== undefined, miss: found.miss };
   },
 
   readTable({ input, place, fresh }) {
@@ -189,12 +189,3 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: explainSymbol(pairing, orig, patched, symbol, context) };
   },
 };
-
-/** What decides on the memory that an object's columns take. */
-function loadOf(object: ElfObject): AnswerOf<'identify'>['load'] {
-  let relas = 0;
-  for (let section = 1; section < object.sectionCount; section++) {
-    if (object.type(section) === SHT_RELA && (object.sectionFlags(object.info(section)) & SHF_ALLOC) !== 0) relas += object.size(section) / RELA_SIZE;
-  }
-  return { symbols: object.symbolCount, sections: object.sectionCount, relas };
-}

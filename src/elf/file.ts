@@ -1,6 +1,6 @@
 import { KlpflowError, type DiagnosticCode } from '../diagnostics';
 import {
-  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, EV_CURRENT, SHDR_SIZE, SHF_COMPRESSED, SHN_XINDEX, SHT_NOBITS, SHT_REL,
+  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, EV_CURRENT, RELA_SIZE, SHDR_SIZE, SHF_ALLOC, SHF_COMPRESSED, SHN_XINDEX, SHT_NOBITS, SHT_REL,
   SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SYM_SIZE,
 } from './constants';
 import type { MappedFile } from './mapped-file';
@@ -41,6 +41,8 @@ export abstract class ElfFile {
   /** File range of the symbols' string table. */
   readonly strings: { start: number; end: number };
   readonly symtabSection: number;
+  /** Relocations with addends of all loaded sections. */
+  readonly loadedRelas: number;
   /** File range of the sections' names. */
   readonly sectionNames: { start: number; end: number };
 
@@ -70,7 +72,8 @@ export abstract class ElfFile {
     const shstrndx = header.getUint16(62, this.little);
     const namesSection = shstrndx === SHN_XINDEX ? first[SH_LINK]! : shstrndx;
 
-    const { symtab, extended } = this.checkSections(table);
+    const { symtab, extended, loadedRelas } = this.checkSections(table);
+    this.loadedRelas = loadedRelas;
     this.sectionNames = this.stringTable(namesSection, 62);
     this.symtabSection = symtab;
     if (symtab === 0) {
@@ -195,11 +198,12 @@ export abstract class ElfFile {
     return bytes[5] === ELFDATA2LSB;
   }
 
-  /** One pass over the section table; finds the symbol table and its extended index on the way. */
-  private checkSections(table: number): { symtab: number; extended: number } {
+  /** One pass over the section table; finds the symbol table and its extended index on the way, and counts relocations. */
+  private checkSections(table: number): { symtab: number; extended: number; loadedRelas: number } {
     const { headers, sectionCount, bytes } = this;
     let symtab = 0;
     let extended = 0;
+    let loadedRelas = 0;
     for (let i = 1, at = SHDR_WORDS; i < sectionCount; i++, at += SHDR_WORDS) {
       const type = headers[at + SH_TYPE]!;
       const where = table + i * SHDR_SIZE;
@@ -215,12 +219,16 @@ export abstract class ElfFile {
         if (u64(headers, at + SH_ENTSIZE) !== SYM_SIZE || size % SYM_SIZE !== 0) this.malformed(where, `symbol table ${i} does not hold ${SYM_SIZE}-byte records`);
         symtab = i;
       } else if (type === SHT_SYMTAB_SHNDX) extended = i;
-      else if (type === SHT_RELA || type === SHT_REL) this.checkRelocations(i, where);
+      else if (type === SHT_RELA || type === SHT_REL) {
+        this.checkRelocations(i, where);
+        const target = headers[at + SH_INFO]!;
+        if (type === SHT_RELA && target < sectionCount && (headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0) loadedRelas += size / RELA_SIZE;
+      }
       if ((headers[at + SH_FLAGS]! & SHF_COMPRESSED) !== 0 && (headers[at + SH_FLAGS]! & 0x2) !== 0) {
         this.fail('compressed-section', where, `${this.path}: loaded section ${i} is compressed`);
       }
     }
-    return { symtab, extended };
+    return { symtab, extended, loadedRelas };
   }
 
   /** @throws KlpflowError for an e_type that the class does not read */
