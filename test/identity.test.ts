@@ -283,6 +283,20 @@ describe('data', () => {
     expect(diffObjects(build(1), build(2)).changed).toEqual({ f: 'table' });
   });
 
+  test('strings of an entsize above every size are whole sections', () => {
+    // As a signed number it is -1: the end was looked for backwards, out of the file; of 2^63 the search stood still for ever.
+    const build = (text: string): Buffer => {
+      const bytes = Buffer.from(object().file('x.c').func('f', body(lea({ string: text }))).bytes());
+      const built = opened(bytes);
+      const strings = Array.from({ length: built.sectionCount }, (_, section) => section).filter((section) => (built.sectionFlags(section) & 0x20) !== 0);
+      expect(strings).toHaveLength(1);
+      bytes.writeBigUInt64LE(2n ** 64n - 1n, built.headersOffset + strings[0]! * 64 + 56);
+      return bytes;
+    };
+    expect(diffObjects(build('one'), build('one'))).toMatchObject(NOTHING);
+    expect(diffObjects(build('one'), build('two')).changed).toEqual({ f: 'reference' });
+  });
+
   test('anonymous .rodata extends to the next place that is referred to', () => {
     // 12,297 bytes of .rodata have no symbol; without an extent the edit of one table changes all users of the section.
     const build = (one: number, two: number): ObjectBuilder => object().file('x.c').section('.rodata', { body: [u32(one), u32(5), u32(two), u32(6)] })

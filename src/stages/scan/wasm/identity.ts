@@ -271,9 +271,9 @@ function mixString(digest: usize, section: u32, offset: i64): void {
   bytes(digest, start, stringEnd(start, sectionOffset(section) + <u32>size, unit));
 }
 
-/** End of the string at `start`: the first all-zero unit, or `limit`. File offsets. */
+/** End of the string at `start`: the first all-zero unit, or `limit`. File offsets. The unit is any number that a header may state. */
 function stringEnd(start: u32, limit: u32, unit: i64): u32 {
-  for (let at = start; <i64>(limit - at) >= unit; at += <u32>unit) {
+  for (let at = start; <u64>(limit - at) >= <u64>unit; at += <u32>unit) {
     let zero = true;
     for (let i: u32 = 0; i < <u32>unit && zero; i++) zero = byteAt(at + i) == 0;
     if (zero) return at;
