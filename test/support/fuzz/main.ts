@@ -16,7 +16,7 @@ import { largeSubject } from './large';
 import { linkSubject, moduleSubject, verifySubject } from './livepatches';
 import { outcomeOf, type Subject } from './outcome';
 import { recordSubject } from './records';
-import { exportsOf, smallKernel, unitsIn, type SmallKernel, type Unit } from './small-kernel';
+import { exportsOf, ppc64Unit, smallKernel, unitsIn, type SmallKernel, type Unit } from './small-kernel';
 import { kpatchSubject, objectSubject, parentOf, unitSubject } from './units';
 
 /** A mutant that takes longer hangs, even on a machine that others use. */
@@ -26,7 +26,7 @@ async function subjectOf(name: string, folder: string, corpus: string): Promise<
   if (name === 'large') return largeSubject(corpus);
   const kernel = await smallKernel(join(folder, 'kernel'), 24);
   const synthetic: Unit = { name: 'synthetic', orig: readFileSync(kernel.orig), patched: readFileSync(kernel.patched) };
-  const units = [synthetic, ...unitsIn(corpus)];
+  const units = [synthetic, ppc64Unit(), ...unitsIn(corpus)];
   switch (name) {
     case 'unit': return unitSubject(units, folder);
     case 'kpatch': return kpatchSubject(units, folder);

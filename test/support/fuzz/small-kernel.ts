@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ElfObject } from '../../../src/elf';
+import { EM_PPC64 } from '../../../src/elf/constants';
 import type { Changes } from '../../../src/synth';
+import { code, object, relocated, u32 } from '../elf-builder';
 import { btf } from '../livepatch-module';
 import { STRUCTS, SYMVERS, templateOf } from '../target-kernel';
 import { smallPair, type SmallPair } from '../small-pair';
@@ -51,6 +53,16 @@ export interface Unit {
   name: string;
   orig: Buffer;
   patched: Buffer;
+}
+
+/** One of another processor, whose extract ends before a module is made; kpatch's corpus has more. */
+export function ppc64Unit(): Unit {
+  const [rel24, addr64] = [10, 38];
+  const build = (value: number): Buffer => Buffer.from(object({ machine: EM_PPC64 }).file('x.c')
+    .section('.toc', { align: 8, body: [relocated(8, addr64, 'state')] }).data('state', [u32(1)], { bind: 'global' })
+    .func('get', code(u32(0x38600000 + value), u32(0x4e800020)), { bind: 'global' })
+    .func('use', code(relocated(4, rel24, 'get', 0, 0x48000001), relocated(4, rel24, 'outside', 0, 0x48000001), u32(0x4e800020)), { bind: 'global' }).undef('outside').bytes());
+  return { name: 'ppc64', orig: build(1), patched: build(2) };
 }
 
 const LARGEST_UNIT = 64 * 1024;
