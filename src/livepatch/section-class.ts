@@ -35,6 +35,9 @@ export const SectionClass = {
   PERCPU: 0x8000,
   /** ppc64's table of contents: an entry stands for what its relocation refers to. */
   TOC: 0x10000,
+  /** Where compilers put functions that a profile says run often (`.text.hot`) or hardly ever (`.text.unlikely`). */
+  HOT: 0x20000,
+  UNLIKELY: 0x40000,
 } as const;
 
 /** Loaded tables that objtool or the compiler writes about code; a patch module gets its own. */

@@ -67,10 +67,14 @@ export const Role = {
   /** `__mcount_loc`: ftrace sites. */ FTRACE_SITES: 200,
   /** `.ibt_endbr_seal`: functions whose ENDBR boot code removes. */ SEALS: 201,
   /** `.discard.annotate_data`: where entries of other tables start (6.19 on). */ ENTRY_ANNOTATIONS: 202,
+  /** `.llvm.call-graph-profile`: how often functions call each other. */ CALL_COUNTS: 203,
+  /** `__llvm_prf_cnts`: where Clang's -fprofile-generate counts. GCC's counters are ordinary variables. */ PROFILE_COUNTERS: 204,
+  /** `.orc_unwind_ip`: what objtool writes about any function on x86-64 and loongarch64. */ LAYOUTS: 205,
 } as const;
 
 const ROLES = new Map<string, number>([
   ['__mcount_loc', Role.FTRACE_SITES], ['.ibt_endbr_seal', Role.SEALS], ['.discard.annotate_data', Role.ENTRY_ANNOTATIONS],
+  ['.llvm.call-graph-profile', Role.CALL_COUNTS], ['__llvm_prf_cnts', Role.PROFILE_COUNTERS], ['.orc_unwind_ip', Role.LAYOUTS],
 ]);
 
 /** Number of the special section or role of this name, 0 for none. */

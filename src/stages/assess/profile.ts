@@ -1,5 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SHT_REL } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
+import { Role } from '../../livepatch/special-sections';
 import { promotedName, type Side, type Verdict } from '../compare';
 import { Trait } from '../scan';
 import type { AssessInput } from './types';
@@ -24,7 +26,6 @@ const SHARE = 20;
 export function profileEvidence({ pairing, orig, patched, verdicts }: Pick<AssessInput, 'pairing' | 'orig' | 'patched'> & { verdicts: ReadonlyArray<Pick<Verdict, 'status' | 'orig'>> }): ProfileEvidence {
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ orig: symbol }) => symbol));
   const [ours, theirs] = [countedCalls(orig), countedCalls(patched)];
-  const [bytesA, bytesB] = [orig.object.bytes, patched.object.bytes];
   const evidence: ProfileEvidence = { functions: 0, differing: 0 };
   const { listed, listedCount } = orig.table;
   for (let i = 0; i < listedCount; i++) {
@@ -32,7 +33,7 @@ export function profileEvidence({ pairing, orig, patched, verdicts }: Pick<Asses
     const b = pairing.twin[a]!;
     if (b === 0 || !orig.table.has(a, Trait.FUNC) || orig.table.has(a, Trait.COLD) || orig.table.canonical[a] !== a || changed.has(a)) continue;
     const [callsA, callsB] = [ours.get(a) ?? '', theirs.get(patched.table.canonical[b]!) ?? ''];
-    const [warmthA, warmthB] = [warmth(orig, bytesA, a), warmth(patched, bytesB, b)];
+    const [warmthA, warmthB] = [warmth(orig, a), warmth(patched, b)];
     if (callsA === '' && callsB === '' && warmthA === 0 && warmthB === 0) continue;
     evidence.functions++;
     if (callsA !== callsB || warmthA !== warmthB) evidence.differing++;
@@ -48,21 +49,12 @@ export function tellProfiles(evidence: readonly ProfileEvidence[], object: strin
   return [diagnostic('different-profiles', `of ${functions} unchanged functions that show a profile ${differing} were counted otherwise or moved between hot and unlikely code: the builds used different profiles`, { object })];
 }
 
-/** Where compilers put a function by how often it runs: 1 `.text.hot`, 2 `.text.unlikely`, 0 elsewhere. By bytes: a kernel has 50,000. */
-function warmth({ object, table }: Side, bytes: Uint8Array, symbol: number): number {
+/** Where the compiler put a function by how often it runs: among hot code, unlikely code, or 0 for neither. */
+function warmth({ table }: Side, symbol: number): number {
   const section = table.section[symbol]!;
-  if (section >= table.sections) return 0;
-  const at = object.nameOffset(section);
-  // The letter behind `.text.`.
-  const letter = bytes[at + 6];
-  if (letter !== 0x68 && letter !== 0x75) return 0;
-  const place = PLACE.exec(object.name(section))?.[1];
-  return place === 'hot' ? 1 : place === 'unlikely' ? 2 : 0;
+  return section < table.sections ? table.sectionClass[section]! & (SectionClass.HOT | SectionClass.UNLIKELY) : 0;
 }
 
-const PLACE = /^\.text\.(hot|unlikely)(?:\.|$)/;
-
-const PROFILE = '.llvm.call-graph-profile';
 /** An entry is a count; its two relocations (SHT_REL) name caller and callee. */
 const ENTRY = 8;
 const REL = 16;
@@ -70,15 +62,15 @@ const REL = 16;
 /** Counted calls of each function of one object: callees with their counts, as text. Clang before 13 wrote another form, which is passed over. */
 function countedCalls({ object, table }: Side): Map<number, string> {
   const calls = new Map<number, string[]>();
-  for (let rel = 1; rel < object.sectionCount; rel++) {
-    if (object.type(rel) !== SHT_REL) continue;
+  const counted = new Set(table.ofRole(Role.CALL_COUNTS).filter((section) => object.entsize(section) === ENTRY));
+  for (let rel = 1; counted.size > 0 && rel < object.sectionCount; rel++) {
     const section = object.info(rel);
-    if (section === 0 || section >= object.sectionCount || object.name(section) !== PROFILE || object.entsize(section) !== ENTRY) continue;
+    if (object.type(rel) !== SHT_REL || !counted.has(section)) continue;
     const counts = viewOf(object.content(section));
     const records = viewOf(object.content(rel));
     const symbolAt = (at: number): number => {
       const symbol = records.getUint32(at + (object.little ? 12 : 8), object.little);
-      if (symbol >= table.symbols) object.malformed(object.offset(rel), `a relocation of ${PROFILE} names symbol ${symbol} of ${table.symbols}`);
+      if (symbol >= table.symbols) object.malformed(object.offset(rel), `a relocation of ${object.name(section)} names symbol ${symbol} of ${table.symbols}`);
       return symbol;
     };
     for (let at = 0, entry = 0; at + 2 * REL <= records.byteLength && entry + ENTRY <= counts.byteLength; at += 2 * REL, entry += ENTRY) {

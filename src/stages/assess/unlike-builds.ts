@@ -1,10 +1,9 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { Role } from '../../livepatch/special-sections';
 import type { Side } from '../compare';
 import type { AssessInput } from './types';
 
-/** Where Clang's -fprofile-generate counts. GCC's counters are ordinary variables. */
 const COUNTERS = '__llvm_prf_cnts';
-/** What objtool writes about any function on x86-64 and loongarch64. */
 const LAYOUTS = '.orc_unwind_ip';
 
 /**
@@ -23,16 +22,7 @@ export function refuseUnlikeBuilds({ orig, patched, objectName: object }: Pick<A
   return found;
 }
 
-function sectionsOf({ object }: Side): { counters: boolean; layouts: boolean } {
-  const { bytes } = object;
-  const found = { counters: false, layouts: false };
-  for (let section = 1; section < object.sectionCount; section++) {
-    // The third letter spares the text of 200,000 names.
-    const letter = bytes[object.nameOffset(section) + 2];
-    if ((letter !== 0x6c && letter !== 0x72) || object.size(section) === 0) continue;
-    const name = object.name(section);
-    found.counters ||= name === COUNTERS;
-    found.layouts ||= name === LAYOUTS;
-  }
-  return found;
+function sectionsOf({ object, table }: Side): { counters: boolean; layouts: boolean } {
+  const has = (role: number): boolean => table.ofRole(role).some((section) => object.size(section) > 0);
+  return { counters: has(Role.PROFILE_COUNTERS), layouts: has(Role.LAYOUTS) };
 }

@@ -39,9 +39,6 @@ function fits({ code }: Identity, section: number, size: number, special: Specia
 /** Linux 6.19 on: type-1 entries of .discard.annotate_data mark where an entry starts. Returns their even spacing, or 0. */
 function annotatedSize({ table, code }: Identity, section: number): number {
   let size = 0;
-  for (let i = 0; i < table.roleCount; i++) {
-    const annotations = table.roles[i]!;
-    if (table.sectionSpecial[annotations] === Role.ENTRY_ANNOTATIONS) size ||= code.annotatedSize(section, annotations);
-  }
+  for (const annotations of table.ofRole(Role.ENTRY_ANNOTATIONS)) size ||= code.annotatedSize(section, annotations);
   return size;
 }

@@ -51,7 +51,7 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
 
     classOfName(section, flags) {
       const name = object.name(section!);
-      const special = (flags! & SHF_ALLOC) !== 0 || name.startsWith('.discard.') ? specialNumber(name) : 0;
+      const special = (flags! & SHF_ALLOC) !== 0 || name.startsWith('.discard.') || name.startsWith('.llvm.') ? specialNumber(name) : 0;
       table.sectionSpecial[section!] = special;
       const bits = classByName(name, special !== 0 && special < FIRST_ROLE);
       // A merged constant without flags is plain read-only data.

@@ -198,6 +198,11 @@ export class ScanTable {
     this.counts[1] = count;
   }
 
+  /** Sections of a role, in order; see Role. */
+  ofRole(role: number): number[] {
+    return Array.from(this.roles.subarray(0, this.roleCount)).filter((section) => this.sectionSpecial[section] === role);
+  }
+
   get coldCount(): number {
     return this.counts[2]!;
   }

@@ -1,8 +1,8 @@
 /** Fills the section columns: class bits, special-section number, the rela section of each section. */
 import { relaSection, relasOf, sectionCell, sectionClass } from './columns';
-import { header, longOf, sectionName, startsWith, wordOf } from './file';
+import { byteAt, header, longOf, sectionName, startsWith, wordOf } from './file';
 import {
-  CLASS_ALLOC, CLASS_DERIVED, CLASS_EXEC, CLASS_NOBITS, CLASS_READONLY, CLASS_STRING, CLASS_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, SHT_RELA,
+  CLASS_ALLOC, CLASS_DERIVED, CLASS_EXEC, CLASS_HOT, CLASS_NOBITS, CLASS_READONLY, CLASS_STRING, CLASS_UNLIKELY, CLASS_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, SHT_RELA,
 } from '../generated/constants';
 import { classOfName, twoRelas } from './host';
 
@@ -31,10 +31,19 @@ export function classifySections(from: u32, to: u32): void {
     if ((flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) == SHF_ALLOC) bits |= CLASS_READONLY;
 
     const name = sectionName(section);
+    if (isNamed(name, '.text.hot')) bits |= CLASS_HOT;
+    if (isNamed(name, '.text.unlikely')) bits |= CLASS_UNLIKELY;
     if (startsWith(name, '__patchable_function_entries')) bits |= CLASS_DERIVED;
     else if (!isPlain(name) && ((flags & SHF_ALLOC) != 0 || startsWith(name, '.'))) bits |= classOfName(section, flags);
     store<u32>(sectionCell(sectionClass, section, 2), bits);
   }
+}
+
+/** Whether the name is `text` or begins with it and a dot. */
+function isNamed(name: u32, text: string): bool {
+  if (!startsWith(name, text)) return false;
+  const next = byteAt(name + text.length);
+  return next == 0 || next == 0x2e;
 }
 
 /** Whether the name is of a kind whose flags say it all: `.text.X`, `.bss.X`, `.data.X`, `.rodata.X`. */
