@@ -150,13 +150,11 @@ function addNearCallers(side: Side, target: number, add: (target: number, user: 
 function addAlternativeCallers(side: Side, targets: ReadonlySet<number>, add: (target: number, user: User) => void): void {
   for (const special of specialTables(side.identity, side.structSizes, [])) {
     if (special.rules.replacement === undefined) continue;
-    const entries: SpecialEntry[] = [];
-    forEachEntry(side.identity, special, (entry) => entries.push({ ...entry, relas: { ...entry.relas } }));
-    for (const entry of entries) {
+    forEachEntry(side.identity, special, (entry) => {
       for (const { symbol, branch } of replacementReferences(side, special, entry)) {
         if (targets.has(symbol)) add(symbol, { symbol: entry.owner, section: side.table.section[entry.owner]!, branch });
       }
-    }
+    });
   }
 }
 

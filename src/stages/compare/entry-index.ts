@@ -1,8 +1,6 @@
 import type { Identity } from '../scan';
-import { forEachEntry, type SpecialEntry, type SpecialTable } from '../scan/entries';
+import { ENTRY_NUMBERS, entryOf, nextEntries, openTable, type SpecialEntry, type SpecialTable } from '../scan/entries';
 
-/** Numbers of one entry: that of its table, site, start, and the words of its first and behind its last rela, from where the section's begin. */
-const NUMBERS = 5;
 /** Above every number of entries: a rela each, of 24 bytes, in a file of less than 2 GiB. */
 const ENTRIES = 2 ** 27;
 
@@ -11,38 +9,43 @@ const ENTRIES = 2 ** 27;
  * took 100 MB, and a pass over the sections for each of 32 functions 3 s.
  */
 export class EntryIndex {
-  private numbers = new Float64Array(NUMBERS * 1024);
+  /** ENTRY_NUMBERS of each. */
+  private readonly numbers: Float64Array;
+  /** Number of each table's first entry. */
+  private readonly firsts: number[] = [];
   /** Owner * ENTRIES + number of the entry, in order. */
   private readonly keys: Float64Array;
 
   constructor(private readonly identity: Identity, private readonly tables: readonly SpecialTable[]) {
-    let keys = new Float64Array(1024);
-    let count = 0;
-    tables.forEach((table, number) => {
-      const { at } = this.relasOf(table);
-      forEachEntry(identity, table, ({ owner, site, start, relas }) => {
-        if (count === keys.length) {
-          const [more, wider] = [new Float64Array(count * 2), new Float64Array(count * 2 * NUMBERS)];
-          more.set(keys);
-          wider.set(this.numbers);
-          [keys, this.numbers] = [more, wider];
-        }
-        keys[count] = owner * ENTRIES + count;
-        this.numbers.set([number, site, start, relas.at - at, relas.stop - at], count * NUMBERS);
-        count++;
-      });
-    });
-    this.keys = keys.subarray(0, count).sort();
+    const parts: Float64Array[] = [];
+    let length = 0;
+    for (const table of tables) {
+      this.firsts.push(length / ENTRY_NUMBERS);
+      openTable(identity, table);
+      for (let found = nextEntries(identity); found.length > 0; found = nextEntries(identity)) {
+        parts.push(found);
+        length += found.length;
+      }
+    }
+    this.numbers = new Float64Array(length);
+    let at = 0;
+    for (const part of parts) {
+      this.numbers.set(part, at);
+      at += part.length;
+    }
+    this.keys = new Float64Array(length / ENTRY_NUMBERS);
+    for (let i = 0; i < this.keys.length; i++) this.keys[i] = this.numbers[i * ENTRY_NUMBERS]! * ENTRIES + i;
+    this.keys.sort();
   }
 
   /** Those of a function, in table and file order. */
   of(owner: number): Array<{ table: SpecialTable; entry: SpecialEntry }> {
     const found: Array<{ table: SpecialTable; entry: SpecialEntry }> = [];
     for (let i = this.firstOf(owner); i < this.keys.length && this.keys[i]! < (owner + 1) * ENTRIES; i++) {
-      const [number, site, start, first, stop] = this.numbers.subarray((this.keys[i]! % ENTRIES) * NUMBERS) as unknown as [number, number, number, number, number];
-      const table = this.tables[number]!;
-      const { words, at } = this.relasOf(table);
-      found.push({ table, entry: { owner, site, start, relas: { words, at: at + first, stop: at + stop } } });
+      const number = this.keys[i]! % ENTRIES;
+      const table = this.tables[this.firsts.findLastIndex((first) => first <= number)]!;
+      const { words, at } = this.identity.relas.select(table.section, 0, this.identity.object.size(table.section));
+      found.push({ table, entry: entryOf(this.numbers, number * ENTRY_NUMBERS, words, at) });
     }
     return found;
   }
@@ -56,11 +59,5 @@ export class EntryIndex {
       else high = middle;
     }
     return low;
-  }
-
-  /** The words of a table's relas; the reader is used for other sections in between. */
-  private relasOf({ section }: SpecialTable): { words: Uint32Array; at: number } {
-    const { words, at } = this.identity.relas.select(section, 0, this.identity.object.size(section));
-    return { words, at };
   }
 }

@@ -55,29 +55,32 @@ export function openTable({ rules: words, code }: Identity, { section, special, 
   code.openTable();
 }
 
-/**
- * Calls `visit` for every entry whose site lies in a known function, in section order. The entry is one object
- * that the next call overwrites.
- */
+/** Calls `visit` for every entry whose site lies in a known function, in section order. `visit` opens no other table. */
 export function forEachEntry(identity: Identity, special: SpecialTable, visit: (entry: SpecialEntry) => void): void {
   openTable(identity, special);
   const { words, at } = identity.relas.select(special.section, 0, identity.object.size(special.section));
-  const entry: SpecialEntry = { owner: 0, site: 0, start: 0, relas: { words, at: 0, stop: 0 } };
-  while (identity.code.nextEntry() !== 0) {
-    const [owner, site, start, first, last] = identity.entry as unknown as [number, number, number, number, number];
-    entry.owner = owner;
-    entry.site = site;
-    entry.start = start;
-    entry.relas.at = at + first * RELA_WORDS;
-    entry.relas.stop = at + last * RELA_WORDS;
-    visit(entry);
+  for (let found = nextEntries(identity); found.length > 0; found = nextEntries(identity)) {
+    for (let i = 0; i < found.length; i += ENTRY_NUMBERS) visit(entryOf(found, i, words, at));
   }
+}
+
+/** How many numbers say what an entry is: owner, site, start, and the numbers of its first rela and of the one behind its last. */
+export const ENTRY_NUMBERS = 5;
+
+/** The numbers of the open table's next entries, ENTRY_NUMBERS each; empty at the end. */
+export function nextEntries({ code, entries }: Identity): Float64Array {
+  return entries.slice(0, code.nextEntries() * ENTRY_NUMBERS);
+}
+
+/** The entry whose numbers stand at `i`, in a table whose relas begin at word `at`. */
+export function entryOf(numbers: Float64Array, i: number, words: Uint32Array, at: number): SpecialEntry {
+  return { owner: numbers[i]!, site: numbers[i + 1]!, start: numbers[i + 2]!, relas: { words, at: at + numbers[i + 3]! * RELA_WORDS, stop: at + numbers[i + 4]! * RELA_WORDS } };
 }
 
 /** The digest of an entry's meaning: where it applies, what it refers to, its deciding bytes, never its line. */
 export function entryDigest(identity: Identity, special: SpecialTable, { owner, site, start, relas }: SpecialEntry): Int32Array {
   openTable(identity, special);
   const { at } = identity.relas.select(special.section, 0, identity.object.size(special.section));
-  identity.entry.set([owner, site, start, (relas.at - at) / RELA_WORDS, (relas.stop - at) / RELA_WORDS]);
+  identity.entries.set([owner, site, start, (relas.at - at) / RELA_WORDS, (relas.stop - at) / RELA_WORDS]);
   return identity.digestAt(identity.code.digestEntry());
 }

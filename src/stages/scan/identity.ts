@@ -28,7 +28,7 @@ export interface Code {
   fits(section: number, size: number, site: number, known: number): number;
   annotatedSize(section: number, annotations: number): number;
   openTable(): void;
-  nextEntry(): number;
+  nextEntries(): number;
   digestEntry(): number;
   digestEntries(): void;
   markTargets(section: number, trait: number): void;
@@ -51,9 +51,9 @@ const known = new WeakMap<ScanTable, Identity>();
 export class Identity {
   readonly relas: RelaReader;
   readonly code: Code;
-  /** Rules of the open special table, and the numbers of an entry of it; see wasm/entries.ts. */
+  /** Rules of the open special table, and numbers of entries of it; see wasm/entries.ts. */
   readonly rules: Int32Array;
-  readonly entry: Float64Array;
+  readonly entries: Float64Array;
   private readonly words: Int32Array;
   private readonly uses = new Uses();
 
@@ -95,7 +95,8 @@ export class Identity {
     give('digests', (constant('LEVELS') + 1) * constant('DIGEST'));
     give('longName', constant('LONGEST'));
     give('rules', constant('RULES') * 4);
-    give('entry', 5 * 8);
+    const numbers = constant('ENTRIES') * constant('ENTRY_NUMBERS');
+    give('entry', numbers * 8);
     const start = table.grow(length);
 
     const set = (name: string, value: number): void => {
@@ -118,7 +119,7 @@ export class Identity {
     set('tails', arch.tails.reduce((bits, tail) => bits | (1 << tail), 0));
     this.words = new Int32Array(memory.buffer);
     this.rules = new Int32Array(memory.buffer, start + own.get('rules')!, constant('RULES'));
-    this.entry = new Float64Array(memory.buffer, start + own.get('entry')!, 5);
+    this.entries = new Float64Array(memory.buffer, start + own.get('entry')!, numbers);
   }
 
   /** The uses that were noted since the last call, USE_WORDS words each. */

@@ -43,8 +43,11 @@ export { again, checkOverlaps } from './overlaps';
 export { clearSlots, markAmbiguous } from './ambiguity';
 export { deriveSections, deriveSymbols } from './derive';
 
-/** Five numbers for the caller: the entry that `nextEntry` found. */
+/** Entries for the caller, of five numbers each. */
 export let entry: usize = 0;
+export const ENTRY_NUMBERS: u32 = 5;
+/** Most that `nextEntries` finds. */
+export const ENTRIES: u32 = 1024;
 
 /** Forgets what a call that failed left. Every call that digests begins with it. */
 function begin(): void {
@@ -85,18 +88,22 @@ export function digestTarget(symbol: u32, section: u32, offset: f64, type: u32, 
   return digest;
 }
 
-/** Goes to the next entry of the open table and leaves its numbers in `entry`; false at the end. */
-export function nextEntry(): bool {
-  if (!entries.nextEntry()) return false;
-  store<f64>(entry, entries.owner);
-  store<f64>(entry, <f64>entries.site, 8);
-  store<f64>(entry, <f64>entries.start, 16);
-  store<f64>(entry, entries.first, 24);
-  store<f64>(entry, entries.last, 32);
-  return true;
+/** Goes on through the open table's entries and leaves the numbers of some in `entry`; returns how many, 0 at the end. */
+export function nextEntries(): u32 {
+  let found: u32 = 0;
+  while (found < ENTRIES && entries.nextEntry()) {
+    const at = entry + found * ENTRY_NUMBERS * 8;
+    store<f64>(at, entries.owner);
+    store<f64>(at, <f64>entries.site, 8);
+    store<f64>(at, <f64>entries.start, 16);
+    store<f64>(at, entries.first, 24);
+    store<f64>(at, entries.last, 32);
+    found++;
+  }
+  return found;
 }
 
-/** Pointer to the digest of the entry of the open table whose numbers stand in `entry`. It keeps no account of uses. */
+/** Pointer to the digest of the entry of the open table whose numbers stand first in `entry`. It keeps no account of uses. */
 export function digestEntry(): usize {
   begin();
   return entries.digestEntry(<u32>load<f64>(entry), <i64>load<f64>(entry, 8), <i64>load<f64>(entry, 16), <u32>load<f64>(entry, 24), <u32>load<f64>(entry, 32), 0);
