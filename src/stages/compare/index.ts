@@ -63,15 +63,14 @@ export function namesakesLeft({ pairing, unpaired, ambiguous }: Pick<Correlation
 
 /** Whether both make the same uses in the same order, of twins: the common case, without a list for each. */
 function usesAgree({ twin, patched }: Pairing, uses: Correlation['uses'], a: number, b: number): boolean {
-  const ours = uses.orig.wordsOf(a);
-  const theirs = uses.patched.wordsOf(b);
-  if (ours.length !== theirs.length) return false;
-  for (let i = 0; i < ours.length; i++) {
-    const target = uses.orig.words[ours[i]! + 2]!;
-    if (uses.orig.words[ours[i]! + 1] !== uses.patched.words[theirs[i]! + 1]) return false;
-    if (twin[target] === 0 || patched.canonical[twin[target]!] !== uses.patched.words[theirs[i]! + 2]) return false;
+  const { orig: ours, patched: theirs } = uses;
+  let x = ours.firstOf(a);
+  let y = theirs.firstOf(b);
+  for (; x !== 0 && y !== 0; x = ours.after(x), y = theirs.after(y)) {
+    const other = twin[ours.target(x)]!;
+    if (ours.slot(x) !== theirs.slot(y) || other === 0 || patched.canonical[other] !== theirs.target(y)) return false;
   }
-  return true;
+  return x === y;
 }
 
 /** Whether some slot refers to a symbol of an ambiguous name that is not the twin: equal digests do not see that. */

@@ -66,7 +66,7 @@ function byContent(pairing: Pairing, group: Group, uses: BothUses): Group[] {
 
 /** The twins of what a symbol refers to by ambiguous names, as part of its content; unique while one of them has no twin. */
 function usesKey({ twin, patched }: Pairing, uses: BothUses, symbol: number, side: 'orig' | 'patched'): string {
-  if (uses[side].wordsOf(symbol).length === 0) return '';
+  if (uses[side].firstOf(symbol) === 0) return '';
   return uses[side].of(symbol).map(([slot, target]) => {
     if (target === symbol) return `${slot}:self;`;
     if (side === 'patched') return `${slot}:${target};`;
