@@ -29,26 +29,39 @@ export function keep(input: InputFile, place: RecordPlace, kind: string, message
   writeRecords(place, kind, messages);
 }
 
-/** What the special sections left in the columns, as it is recorded: only the symbols that have something. */
-export function specialRecord(table: ScanTable): Omit<SpecialRecord, 'uses' | 'unknown' | 'traceKnown'> {
-  const owners: number[] = [];
-  const traceable: number[] = [];
-  const sealed: number[] = [];
-  const lineOwners: number[] = [];
-  const { listed, listedCount, special, traits, lines } = table;
-  for (let i = 0; i < listedCount; i++) {
-    const symbol = listed[i]!;
-    if (special[symbol * 2] !== 0 || special[symbol * 2 + 1] !== 0) owners.push(symbol);
-    if ((traits[symbol]! & Trait.TRACEABLE) !== 0) traceable.push(symbol);
-    if ((traits[symbol]! & Trait.SEALED) !== 0) sealed.push(symbol);
-    if (lines[symbol] !== 0) lineOwners.push(symbol);
+/** What special sections leave in the columns, as it is recorded. */
+type SpecialColumns = Omit<SpecialRecord, 'uses' | 'unknown' | 'traceKnown'>;
+
+/** Gathers it: only the symbols that have something. */
+export function specialRecord({ listed, listedCount, special, traits, lines }: ScanTable): SpecialColumns {
+  const having = (has: (symbol: number) => boolean): Uint32Array => {
+    const found = new Uint32Array(listedCount);
+    let count = 0;
+    for (let i = 0; i < listedCount; i++) if (has(listed[i]!)) found[count++] = listed[i]!;
+    return found.slice(0, count);
+  };
+  const owners = having((symbol) => special[symbol * 2] !== 0 || special[symbol * 2 + 1] !== 0);
+  const lineOwners = having((symbol) => lines[symbol] !== 0);
+  const digest = new Int32Array(owners.length * 2);
+  for (let i = 0; i < owners.length; i++) {
+    digest[i * 2] = special[owners[i]! * 2]!;
+    digest[i * 2 + 1] = special[owners[i]! * 2 + 1]!;
   }
   return {
-    owners: Uint32Array.from(owners),
-    digest: Int32Array.from(owners.flatMap((owner) => [special[owner * 2]!, special[owner * 2 + 1]!])),
-    traceable: Uint32Array.from(traceable),
-    sealed: Uint32Array.from(sealed),
-    lineOwners: Uint32Array.from(lineOwners),
-    lines: Int32Array.from(lineOwners, (owner) => lines[owner]!),
+    owners, digest, lineOwners, lines: Int32Array.from(lineOwners, (owner) => lines[owner]!),
+    traceable: having((symbol) => (traits[symbol]! & Trait.TRACEABLE) !== 0), sealed: having((symbol) => (traits[symbol]! & Trait.SEALED) !== 0),
   };
+}
+
+/** Puts it back; false, and nothing done, where it is not of this table. */
+export function restoreSpecial({ symbols, special, traits, lines: lineColumn }: ScanTable, { owners, digest, traceable, sealed, lineOwners, lines }: SpecialColumns): boolean {
+  for (const column of [owners, traceable, sealed, lineOwners]) for (let i = 0; i < column.length; i++) if (column[i]! >= symbols) return false;
+  for (let i = 0; i < owners.length; i++) {
+    special[owners[i]! * 2] = digest[i * 2]!;
+    special[owners[i]! * 2 + 1] = digest[i * 2 + 1]!;
+  }
+  for (let i = 0; i < lineOwners.length; i++) lineColumn[lineOwners[i]!] = lines[i]!;
+  for (let i = 0; i < traceable.length; i++) traits[traceable[i]!]! |= Trait.TRACEABLE;
+  for (let i = 0; i < sealed.length; i++) traits[sealed[i]!]! |= Trait.SEALED;
+  return true;
 }

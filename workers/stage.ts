@@ -9,7 +9,7 @@ import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs,
 } from '../src/records';
-import { ScanTable, Trait, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
+import { ScanTable, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess, profileEvidence } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
@@ -19,7 +19,7 @@ import { keptTable, mustBe, open, sidesOf, tableOf, traceableIn } from './inputs
 import { extractForKlp, unitForKlp } from './klp';
 import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
 import { makeCopy } from './large-input';
-import { keep, recorded, specialRecord } from './recorded';
+import { keep, recorded, restoreSpecial, specialRecord } from './recorded';
 import type { AnswerOf, Cost, InputFile, Reply, TaskName, TaskOf } from '../src/pipeline/types';
 
 type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
@@ -104,15 +104,9 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   special({ object, place, fresh, structSizes }) {
     const table = tableOf(object);
     const found = recorded(place, 'special', fresh, (messages) => decodeSpecial(messages[0]));
-    if (found.value !== undefined) {
-      const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown, traceKnown } = found.value;
-      if ([owners, traceable, sealed, lineOwners].every((symbols) => symbols.every((symbol) => symbol < table.symbols))) {
-        owners.forEach((owner, i) => table.special.set(digest.subarray(i * 2, i * 2 + 2), owner * 2));
-        lineOwners.forEach((owner, i) => (table.lines[owner] = lines[i]!));
-        for (const symbol of traceable) table.traits[symbol]! |= Trait.TRACEABLE;
-        for (const symbol of sealed) table.traits[symbol]! |= Trait.SEALED;
-        return { answer: { uses, unknown, traceKnown }, reused: true };
-      }
+    if (found.value !== undefined && restoreSpecial(table, found.value)) {
+      const { uses, unknown, traceKnown } = found.value;
+      return { answer: { uses, unknown, traceKnown }, reused: true };
     }
     const { uses, unknown, traceKnown } = digestSpecials(open(object), table, structSizes);
     keep(object, place, 'special', [encodeSpecial({ ...specialRecord(table), uses, unknown, traceKnown })]);

@@ -69,7 +69,10 @@ export function shardBounds({ symbols, covers, size }: ScanTable): number[] {
 
 /** The symbols among covers [from, to) that have a digest of their own. */
 export function contentSymbols({ traits, covers }: ScanTable, from: number, to: number): Uint32Array {
-  return covers.subarray(from, to).filter((symbol) => (traits[symbol]! & (Trait.CONTENT | Trait.ALIAS)) === Trait.CONTENT);
+  const found = new Uint32Array(to - from);
+  let count = 0;
+  for (let i = from; i < to; i++) if ((traits[covers[i]!]! & (Trait.CONTENT | Trait.ALIAS)) === Trait.CONTENT) found[count++] = covers[i]!;
+  return found.subarray(0, count);
 }
 
 /** Digests the content symbols among covers [from, to), which is the order of the file; returns the uses of ambiguous names, USE_WORDS words each. */
