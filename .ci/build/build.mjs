@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { bundle, root } from './bundle.mjs';
+import { DECODING, bundle, root } from './bundle.mjs';
 import { generateRecords } from './records.mjs';
 import { generateWasm } from './wasm.mjs';
 
@@ -23,7 +23,7 @@ try {
   await generateRecords();
   await generateWasm();
   const there = Object.entries(ENTRIES).filter(([, source]) => fs.existsSync(path.join(root, source)));
-  await Promise.all(there.map(([name, source]) => bundle(source, path.join(root, 'dist', name))));
+  await Promise.all(there.map(([name, source]) => bundle(source, path.join(root, 'dist', name), name === 'stage.js' ? DECODING : {})));
   execFileSync(process.execPath, [path.join(root, '.ci/build/code-cache.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
   // Not before here: it loads the bundle.
   const { committedManifest, manifest } = await import('./manifest.mjs');

@@ -19,20 +19,23 @@ const PATCHES = [
   ['@oclif/core/lib/config/plugin.js', 'a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : 1)'],
   // Starts its threads from a `worker.js` beside itself; in dist/ that name is ours.
   ['piscina/dist/index.js', "(__dirname, 'worker.js')", "(__dirname, 'pool-worker.js')"],
+  // Lies in its package, not in dist/.
+  ['iced-x86/iced_x86.js', "require('path').join(__dirname, 'iced_x86_bg.wasm')", "require.resolve('iced-x86/iced_x86_bg.wasm')"],
 ];
 
-/** Applies the patches, and lets @oclif/core load each of its modules at its first use instead of all at the first import. */
+/** Applies the patches, and lets packages make at its first use what they make at the first import. */
 const packages = {
   name: 'packages',
   setup(build) {
-    build.onLoad({ filter: /node_modules\/(@oclif\/core\/lib|piscina\/dist)\/.*\.js$/ }, ({ path: file }) => {
+    build.onLoad({ filter: /node_modules\/(@oclif\/core\/lib|piscina\/dist|iced-x86)\/.*\.js$/ }, ({ path: file }) => {
       let source = fs.readFileSync(file, 'utf8');
       for (const [name, from, to] of PATCHES) {
         if (!file.endsWith(`/node_modules/${name}`)) continue;
         if (!source.includes(from)) throw new Error(`${name} changed: it no longer says ${from.trim()}`);
         source = source.replace(from, to);
       }
-      return { contents: file.includes('/piscina/') ? source : lazyRequires(source), loader: 'js' };
+      const lazy = file.includes('/@oclif/') ? lazyRequires : file.includes('/iced-x86/') ? lazyEnums : (unchanged) => unchanged;
+      return { contents: lazy(source), loader: 'js' };
     });
   },
 };
@@ -49,6 +52,17 @@ export function lazyRequires(source) {
       `Object.defineProperty(exports, "${name}", { enumerable: true, get: function () { return ${load}; } });`);
   if (names.length === 0) return lazy;
   return lazy.replace(new RegExp(`\\b(${names.join('|')})\\b(?!\\$)`, 'g'), (name) => `(${name}$$())`);
+}
+
+/** Rewrites the enums of iced-x86, 41 tables of names and numbers that take longer than its WebAssembly: each is made when it is first asked for. */
+export function lazyEnums(source) {
+  const lazy = source.replace(/^module\.exports\.(\w+) = (Object\.freeze\(\{[^]*?\}\));$/gm, (_, name, table) => `lazyEnum("${name}", function () { return ${table}; });`);
+  if (lazy === source) throw new Error('iced-x86 changed: it has no enums of the known form');
+  return `function lazyEnum(name, make) { Object.defineProperty(module.exports, name, { enumerable: true, configurable: true, get: function () {
+    const value = make();
+    Object.defineProperty(module.exports, name, { enumerable: true, value });
+    return value;
+  } }); }\n${lazy}`;
 }
 
 const standIn = (name) => path.join(root, `.ci/build/stand-ins/${name}.cjs`);
@@ -69,12 +83,15 @@ export const options = {
     debug: standIn('debug'),
     'wsl-utils': standIn('wsl-utils'),
   },
-  // iced-x86 is WebAssembly and loaded by those who decode; piscina loads @napi-rs/nice, and oclif typescript, only when asked to.
+  // iced-x86 is loaded by those who decode, the threads' bundle has it within (`DECODING`); piscina loads @napi-rs/nice, and oclif typescript, only when asked to.
   external: ['iced-x86', '@napi-rs/nice', 'typescript', '#worker', 'mmap-io/package.json'],
   // By this a record of the run directory knows the code that made it; see src/records/file.ts.
   define: { KLPFLOW_PRODUCER: JSON.stringify(`${JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version} ${sourceDigest()}`) },
   plugins: [packages],
 };
+
+/** What differs for a bundle that nearly every run decodes with: it has iced-x86 within, so that V8's code cache holds that, too. */
+export const DECODING = { external: options.external.map((name) => (name === 'iced-x86' ? 'iced-x86/iced_x86_bg.wasm' : name)) };
 
 /** Digest of all that decides what a run computes: the sources, and the versions of the packages they use. */
 function sourceDigest() {

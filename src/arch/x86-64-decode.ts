@@ -4,7 +4,7 @@ type Iced = typeof import('iced-x86');
 
 /**
  * x86-64 by iced-x86 (WebAssembly, 0.8 MB): loaded by the first function whose bytes differ, since most runs of a
- * worker never need it and it costs some 20 ms.
+ * worker never need it and it costs some 10 ms.
  */
 export function x86Disassembler(): Disassembler {
   const iced = require('iced-x86') as Iced;
