@@ -1,8 +1,9 @@
 /** The stages of one pair of objects, each for the flow that needs it. */
+import { setImmediate } from 'node:timers/promises';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError } from '../diagnostics';
 import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
-import { correlate, pairByName, type Correlation, type NamePairs } from '../stages/correlate';
+import { correlate, nameSteps, type Correlation, type NamePairs } from '../stages/correlate';
 import { ScanTable } from '../stages/scan';
 import type { Flow, RunOptions } from './flow';
 import { checkHeap, neededMemory } from './memory';
@@ -26,9 +27,10 @@ async function both<T>(promises: Array<Promise<T>>): Promise<T[]> {
 /** Opens, checks and recognises both inputs. @throws KlpflowError what is wrong with one, and `machine-mismatch` */
 export async function identifyBoth(flow: Flow, { orig, patched }: PairRequest): Promise<[Identified, Identified]> {
   const inputs = await both([inputOf(flow, orig), inputOf(flow, patched)]);
-  const identified = inputs.map((input) => lastValueFrom(identify$(flow, input)));
   const [fresh, ...others] = inputs.filter(({ known }) => !known);
+  // First of all: everything else waits for this table.
   const reading = fresh !== undefined && others.length === 0 ? readAhead(flow, fresh) : undefined;
+  const identified = inputs.map((input) => lastValueFrom(identify$(flow, input)));
   const [a, b] = (await both(identified)).map((one, i) => (inputs[i] === fresh ? { ...one, reading } : one)) as [Identified, Identified];
   if (a.machine !== b.machine || a.little !== b.little) {
     const what = a.machine !== b.machine ? `processors ${a.machine} and ${b.machine}` : 'different byte orders';
@@ -47,19 +49,26 @@ export interface BothScanned {
 export async function scanBoth(flow: Flow, orig: Identified, patched: Identified): Promise<BothScanned> {
   flow.reserve((threads) => neededMemory([orig.load, patched.load], threads));
   const tables: { orig?: ScanTable; patched?: ScanTable } = {};
-  let named: NamePairs | undefined;
+  let naming: Promise<NamePairs | undefined> | undefined;
   const tableDone = (side: 'orig' | 'patched') => ({ table }: ObjectRef): void => {
     tables[side] = new ScanTable(table.shape, table.memory);
     const { orig: a, patched: b } = tables;
-    if (a === undefined || b === undefined) return;
-    try {
-      named = flow.progress.onMain('correlate', () => pairByName(a, b));
-    } catch {
-      // Nobody waits for this: `correlate` does it itself, and meets the same error where it is told.
-    }
+    if (a !== undefined && b !== undefined) naming = pairNames(flow, a, b);
   };
   const [a, b] = await lastValueFrom(forkJoin([scan$(flow, orig, tableDone('orig')), scan$(flow, patched, tableDone('patched'))]));
-  return { orig: a, patched: b, named };
+  return { orig: a, patched: b, named: await naming };
+}
+
+/** Step by step, for between two this thread hands out work. Undefined where it fails: `correlate` then does it itself, and meets the error where it is told. */
+async function pairNames(flow: Flow, orig: ScanTable, patched: ScanTable): Promise<NamePairs | undefined> {
+  try {
+    for (const steps = nameSteps(orig, patched); ; await setImmediate()) {
+      const { done, value } = flow.progress.onMain('correlate', () => steps.next());
+      if (done) return value;
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 /** Pairs the symbols. Needs both tables whole, and little time: it runs on this thread. */

@@ -39,13 +39,13 @@ export class Pool {
   private working = 0;
   private readonly waiting: Array<() => void> = [];
 
-  /** `atOnce`: starts all threads now, not when there is work for them. */
+  /** `atOnce`: starts threads now, not when there is work for them; all but one, since this thread has things to do until then, too. */
   constructor(private readonly threads: number, atOnce = true) {
     this.workers = threads;
     limitInlining();
     this.piscina = new Piscina({
       filename: require.resolve('#worker'),
-      minThreads: atOnce ? threads : 1,
+      minThreads: atOnce ? Math.max(1, threads - 1) : 1,
       maxThreads: threads,
       idleTimeout: Infinity,
       // Results arrive by message; a thread that blocked in Atomics.wait could not be told to stop.
@@ -53,6 +53,8 @@ export class Pool {
       // V8 would let each thread's young objects grow to 48 MB; nothing is faster for it.
       resourceLimits: { maxYoungGenerationSizeMb: 4 },
       recordTiming: false,
+      // Else a task that finds no thread goes behind those that came after it.
+      stricterFIFO: true,
       workerData: this.closing,
     });
     // An idle thread that fails is replaced; the task that finds none tells.

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { forkJoin, from, map, mergeMap, toArray, type Observable } from 'rxjs';
+import { forkJoin, from, map, mergeMap, of, toArray, type Observable } from 'rxjs';
 import { LARGEST_MAP, fileIdentity, type FileIdentity } from '../elf';
 import type { Flow } from './flow';
 import { memoryLeft, type Load } from './memory';
@@ -83,14 +83,16 @@ export function scan$(flow: Flow, { path, identity, copy, digest, reading }: Ide
   const place = runDir.table(digest);
   const read = reading === undefined
     ? flow.task('scan', path, 'readTable', { input, place, fresh }, ({ table, bytes }) => ({ items: table.shape.symbols, bytes }))
-    : from(reading).pipe(mergeMap((answer) => flow.task('scan', path, 'keepTable', { object: { ...input, table: answer.table }, place }, () => ({ items: answer.table.shape.symbols, bytes: answer.bytes })).pipe(map(() => answer))));
+    : from(reading);
   return read.pipe(
-    mergeMap(({ table, bounds }) => {
+    mergeMap(({ table, bounds, bytes }) => {
       const ref: ObjectRef = { ...input, table };
+      // What was read ahead has not been recorded yet. Special sections wait for that, for they set traits; digests need not.
+      const kept = reading === undefined ? of({}) : flow.task('scan', path, 'keepTable', { object: ref, place }, () => ({ items: table.shape.symbols, bytes }));
       const shards: Array<TaskOf<'digest'>> = bounds.slice(1).map((to, i) => ({ object: ref, from: bounds[i]!, to, place: runDir.digests(digest, bounds[i]!, to), fresh }));
       flow.progress.expect('digest', path, shards.length + 1);
       // Special sections first: one task that nothing can split, so it should not be the last to start.
-      const special = flow.task('digest', path, 'special', { object: ref, place: runDir.special(digest, JSON.stringify(structSizes)), fresh, structSizes }, () => ({ items: 1, bytes: 0 }));
+      const special = kept.pipe(mergeMap(() => flow.task('digest', path, 'special', { object: ref, place: runDir.special(digest, JSON.stringify(structSizes)), fresh, structSizes }, () => ({ items: 1, bytes: 0 }))));
       const digests = from(shards).pipe(
         mergeMap((shard, i) => flow.task('digest', path, 'digest', shard, ({ bytes }) => ({ items: shard.to - shard.from, bytes })).pipe(map(({ uses }) => ({ i, uses }))), flow.pool.inFlight),
         toArray(),

@@ -63,13 +63,25 @@ export interface NamePairs {
  * the units can only be told by content; `correlate` then does it all.
  */
 export function pairByName(orig: ScanTable, patched: ScanTable, contents = false): NamePairs | undefined {
+  const steps = nameSteps(orig, patched, contents);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** `pairByName` a step at a time, for a thread that others ask for work meanwhile. */
+export function* nameSteps(orig: ScanTable, patched: ScanTable, contents = false): Generator<void, NamePairs | undefined> {
   const pairing = new Pairing(orig, patched);
   const units = pairUnits(pairing, contents);
   if (units === undefined) return undefined;
+  yield;
   // Most names stand alone, and in the same order.
   joinInOrder(pairing);
+  yield;
   // Names within their scope come next: they leave few symbols for the costly rules.
   const scoped = joinByScope(pairing);
+  yield;
   // Unit hashes are learnt from pairs, so this needs the names to be done.
   pairBySuffix(pairing);
   return { pairing, units, scoped };
