@@ -72,10 +72,21 @@ it('grading sees what is missing, what is made up, and what is wrongly refused',
   expect(grade({ ...manifest, data: { changed: ['jiffies_data'], new: [], ambiguous: [] } }, answer)).toContain('no diagnostic changed-data');
 });
 
+it('makes functions shorter or longer for as many relocations as are asked for', async () => {
+  for (const [name, relas, ...flags] of [['few', 24_000, '--single-text'], ['many', 80_000]] as Array<[string, number, ...string[]]>) {
+    const { manifest, answer, orig } = await graded(name, '--relas', String(relas), ...flags);
+    const found = readelf(orig, '-SW').flatMap((line) => / RELA +\S+ \S+ (\S+)/.exec(line)?.[1] ?? []).reduce((sum, size) => sum + parseInt(size, 16) / 24, 0);
+    expect(found).toBe(manifest.orig.relas);
+    expect(Math.abs(found - relas)).toBeLessThan(0.1 * relas);
+    expect(grade(manifest, answer)).toEqual([]);
+  }
+});
+
 it('refuses sizes that no such object has', async () => {
   const run = async (...flags: string[]): Promise<string> => (await klpflow(['synth', '-o', join(folder, 'none'), '--functions', '500', ...flags])).stderr;
   expect(await run('--size', '100k')).toContain('fewer functions or more bytes');
   expect(await run('--sections', '1000000')).toContain('functions of this shape have');
+  expect(await run('--relas', '1000')).toMatch(/functions of this shape have \d+ relocations at least/);
   expect(await run('--size', 'big')).toContain('--size big');
   expect(await run('--shape', '/dev/null')).toContain('--shape /dev/null');
 });

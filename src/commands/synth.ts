@@ -26,6 +26,7 @@ export default class Synth extends BaseCommand {
     seed: Flags.integer({ description: 'decides everything that flags do not', helpValue: 'S', min: 0, max: 0xffffffff, default: 1 }),
     size: Flags.string({ description: 'bytes of ORIG (500M, 4G), by as much debug information as that takes', helpValue: 'BYTES' }),
     debug: Flags.boolean({ description: 'debug information, as much as kernels have', exclusive: ['size'] }),
+    relas: Flags.integer({ description: 'about this many relocations without debug information, by shorter or longer functions', helpValue: 'N', min: 1 }),
     sections: Flags.integer({ description: 'about this many sections: functions share those of their unit', helpValue: 'N', min: 1 }),
     'single-text': Flags.boolean({ description: 'all functions in one .text', exclusive: ['sections'] }),
     shape: Flags.string({ description: `${Object.keys(SHAPES).join(', ')}, or a file from klpflow shape`, helpValue: 'NAME|FILE', default: DEFAULT_SHAPE }),
@@ -52,7 +53,7 @@ export default class Synth extends BaseCommand {
       throw fileError(flags.output, cause, 'write');
     }
     const options = {
-      functions: flags.functions, seed: flags.seed, shape: shapeOf(flags.shape), sections: flags.sections, singleText: flags['single-text'],
+      functions: flags.functions, seed: flags.seed, shape: shapeOf(flags.shape), sections: flags.sections, relas: flags.relas, singleText: flags['single-text'],
       debug: bytes === undefined ? flags.debug : { bytes },
       changes: {
         immediates: flags.immediates, callTargets: flags['call-targets'], strings: flags.strings, instructions: flags.instructions, staticLocals: flags['static-locals'],

@@ -7,6 +7,7 @@ import { debugPlan } from './debug-plan';
 import { kernelImage } from './image';
 import { emptyManifest, record, type Manifest, type ManifestFile } from './manifest';
 import { KernelPlan } from './plan';
+import { scaledShape } from './shape/scaled';
 import type { Shape } from './shape/types';
 import { LINUX_7_2_THINLTO } from './shape/linux-7.2-thinlto';
 import { makeUnit, outlineOf } from './unit';
@@ -33,6 +34,8 @@ export interface PairOptions {
   /** About this many sections, by letting functions share their unit's. */
   sections?: number | undefined;
   singleText?: boolean;
+  /** About this many relocations without those of debug information, by longer or shorter functions. */
+  relas?: number | undefined;
   /** Debug information as the shape has it, or so much that ORIG has about this many bytes. */
   debug?: boolean | { bytes: number };
 }
@@ -44,21 +47,18 @@ export interface PairOptions {
  *   KlpflowError as `writeAtomically`
  */
 export async function writePair(options: PairOptions, origPath: string, patchedPath: string, manifestPath?: string): Promise<Manifest> {
-  const { shape = LINUX_7_2_THINLTO, changes, seed, functions, singleText = false } = options;
+  const { changes, seed, functions, singleText = false } = options;
+  const shape = fittedShape(options);
   const plan = new KernelPlan({ seed, functions, shape, singleText, mergedUnits: mergedUnits(options, shape) });
   const edits = new Map<number, Edit[]>();
   for (const edit of chooseEdits(plan, changes)) {
     const unit = 'at' in edit ? edit.at.unit : edit.unit;
     edits.set(unit, [...(edits.get(unit) ?? []), edit]);
   }
-  const origUnits = new UnitCache((number) => makeUnit(plan, number));
   const editedUnits = new UnitCache((number) => applyEdits(makeUnit(plan, number), edits.get(number)!));
-  const joinedEntries = shape.entrySections < JOINED;
-  const orig: Build = {
-    seed, singleText, joinedEntries, units: plan.units, unit: (number) => origUnits.get(number), names: (number) => outlineOf(plan, number).names, newStrings: [],
-  };
+  const orig = originalBuild(plan);
   const patched: Build = {
-    ...orig, unit: (number) => (edits.has(number) ? editedUnits : origUnits).get(number), newStrings: newStrings(orig, edits),
+    ...orig, unit: (number) => (edits.has(number) ? editedUnits.get(number) : orig.unit(number)), newStrings: newStrings(orig, edits),
     names: (number) => (edits.has(number) ? editedUnits.get(number).unit.functions.map((fn) => fn?.name ?? '') : orig.names(number)),
   };
   const manifest = emptyManifest(seed, functions);
@@ -74,6 +74,33 @@ export async function writePair(options: PairOptions, origPath: string, patchedP
   manifest.patched = await write(patched, patchedPath);
   if (manifestPath !== undefined) await writeAtomically(manifestPath, [new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`)]);
   return manifest;
+}
+
+/** The build that nothing was changed in. */
+function originalBuild(plan: KernelPlan): Build {
+  const units = new UnitCache((number) => makeUnit(plan, number));
+  return {
+    seed: plan.seed, singleText: plan.singleText, joinedEntries: plan.shape.entrySections < JOINED, units: plan.units, unit: (number) => units.get(number),
+    names: (number) => outlineOf(plan, number).names, newStrings: [],
+  };
+}
+
+/** Functions of the kernels that are made to see how many relocations a function takes. */
+const SAMPLE = 4000;
+/** Shorter functions have no room for what each of them has. */
+const SHORTEST = 0.2;
+
+/** The shape, or the one that so many functions of have as many relocations as are asked for. */
+function fittedShape(options: PairOptions): Shape {
+  const { shape = LINUX_7_2_THINLTO, seed, functions, singleText = false, relas } = options;
+  if (relas === undefined) return shape;
+  const merged = mergedUnits(options, shape);
+  // Some belong to the function and not to its length, so two lengths are tried.
+  const of = (factor: number): number => kernelImage(originalBuild(new KernelPlan({ seed, functions: SAMPLE, shape: scaledShape(shape, factor), singleText, mergedUnits: merged }))).writer.counts().relas / SAMPLE;
+  const [half, whole] = [of(0.5), of(1)];
+  const factor = 0.5 + (relas / functions - half) / (2 * (whole - half));
+  if (!(factor >= SHORTEST)) throw new RangeError(`${functions} functions of this shape have ${Math.ceil((half + 2 * (whole - half) * (SHORTEST - 0.5)) * functions)} relocations at least`);
+  return scaledShape(shape, factor);
 }
 
 async function written(writer: ElfWriter, path: string): Promise<ManifestFile> {
