@@ -438,6 +438,18 @@ describe('what a file or a record may claim', () => {
     expect(pairing.counts()).toEqual({ name: 1 });
   });
 
+  test('uses stand in the order of the scan, by slot', () => {
+    // Two builds are compared use by use: another order of equal slots would pair other symbols.
+    const words = Uint32Array.of(1, 24, 4, 2, 8, 3, 1, 8, 4, 1, 24, 3, 1, 8, 2);
+    const uses = new UseIndex(words, 5);
+    expect(uses.of(1)).toEqual([[8, 4], [8, 2], [24, 4], [24, 3]]);
+    const chain: number[] = [];
+    for (let use = uses.firstOf(1); use !== 0; use = uses.after(use)) chain.push(uses.slot(use), uses.target(use));
+    expect(chain).toEqual([24, 4, 8, 4, 24, 3, 8, 2]);
+    expect([uses.firstOf(3), uses.firstOf(4)]).toEqual([0, 0]);
+    expect([...uses.usersOf(4)]).toEqual([1]);
+  });
+
   test('uses by or of symbols that the object has not are nobody\'s', () => {
     // Where a column ends it says `undefined`, which is equal to itself: such a user looked unchanged, and its targets paired.
     const uses = new UseIndex(Uint32Array.of(1, 8, 2, 77, 8, 2, 3, 8, 99, 3, 16, 2), 5);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KlpflowError } from '../src/diagnostics';
 import { EM_S390, ElfObject, SHDR_WORDS } from '../src/elf';
+import { SectionClass } from '../src/livepatch/section-class';
 import { digestShard, digestSpecials, readTable } from '../src/stages/scan';
 import { diffObjects, opened, scan, symbolsOf } from './support/diff-objects';
 import { code, hex, object, ptr64, relocated, u32, type ObjectBuilder } from './support/elf-builder';
@@ -49,6 +50,12 @@ function header(bytes: Buffer, section: number, field: number): number {
 function sectionOf(bytes: Buffer, type: number): number {
   for (let section = 1; section < bytes.readUInt16LE(60); section++) if (bytes.readUInt32LE(header(bytes, section, 4)) === type) return section;
   throw new Error(`no section of type ${type}`);
+}
+
+function lastSectionOf(bytes: Buffer, type: number): number {
+  let last = sectionOf(bytes, type);
+  for (let section = last; section < bytes.readUInt16LE(60); section++) if (bytes.readUInt32LE(header(bytes, section, 4)) === type) last = section;
+  return last;
 }
 
 describe('byte order', () => {
@@ -106,6 +113,19 @@ describe('size', () => {
     const diff = diffObjects(build(1), build(2));
     expect(diff.changed).toEqual({ f69000: 'code' });
     expect(diff.told).toEqual([]);
+  });
+
+  test('hot and unlikely code is told by the whole word of its section\'s name', () => {
+    // `hotplug_online` in a section of its own is no hot code: it would make two builds of one profile look like builds of two.
+    const names = { '.text.hot': 'HOT', '.text.hot.f1': 'HOT', '.text.hot.': 'HOT', '.text.hotplug_online': '', '.text.unlikely': 'UNLIKELY', '.text.unlikely.f5': 'UNLIKELY', '.text.unlikely_path': '', '.text': '' };
+    const builder = object().file('x.c');
+    Object.keys(names).forEach((section, i) => builder.func(`f${i}`, hex('c3'), { section }));
+    const { object: elf, table } = scan(builder);
+    const found = Object.keys(names).map((name) => {
+      const section = Array.from({ length: elf.sectionCount }, (_, i) => i).find((i) => elf.name(i) === name)!;
+      return (['HOT', 'UNLIKELY'] as const).filter((bit) => (table.sectionClass[section]! & SectionClass[bit]) !== 0).join();
+    });
+    expect(found).toEqual(Object.values(names));
   });
 
   test('however scan is cut into shards, the columns are the same', () => {
@@ -171,6 +191,23 @@ describe('damage', () => {
       expect(diagnostic.where).toMatchObject({ object: path, offset: expect.any(Number) });
     });
   }
+
+  test('every rela section is looked at, not only the first', () => {
+    // What all of them are linked to is looked up once: the others' own faults must show all the same.
+    const last = lastSectionOf(bytes, 4);
+    expect(last).not.toBe(sectionOf(bytes, 4));
+    for (const [edit, expected] of [
+      [(b) => b.writeUInt32LE(1, header(b, last, 40)), /not linked to a symbol table/],
+      [(b) => b.writeUInt32LE(0xffffff, header(b, last, 40)), /not linked to a symbol table/],
+      [(b) => b.writeUInt32LE(0, header(b, last, 44)), /applies to section 0/],
+      [(b) => b.writeUInt32LE(9999, header(b, last, 44)), /applies to section 9999/],
+      [(b) => b.writeBigUInt64LE(16n, header(b, last, 56)), /24-byte records/],
+      [(b) => b.writeUInt32LE(1, header(b, last, 60)), /24-byte records/],
+      [(b) => b.writeBigUInt64LE(20n, header(b, last, 32)), /24-byte records/],
+      [(b) => b.writeUInt32LE(1, header(b, last, 36)), /past the end of the file/],
+      [(b) => b.writeUInt32LE(1, header(b, last, 28)), /past the end of the file/],
+    ] as Array<[(b: Buffer) => void, RegExp]>) expect(thrown(() => read(spoilt(bytes, edit))).message).toMatch(expected);
+  });
 
   test('a file cut anywhere is a typed error', () => {
     // A build that is still writing.

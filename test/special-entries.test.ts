@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { SHF_ALLOC } from '../src/elf/constants';
-import { BODY, NOTHING, body, call, diffObjects, inc, movEax, scan } from './support/diff-objects';
+import { Side } from '../src/stages/compare';
+import { entriesOf } from '../src/stages/compare/entries';
+import { BODY, NOTHING, body, call, diffObjects, inc, movEax, scan, symbolsOf } from './support/diff-objects';
 import { code, hex, object, plt32, ref32, ref64, u16, u32, u64, type Body, type Field, type ObjectBuilder, type Target } from './support/elf-builder';
 
 type Entry = Array<number | Uint8Array | Field>;
@@ -13,6 +15,24 @@ const base = (shift = 0): ObjectBuilder => {
     .func('f', body(movEax(1), hex('90 90 90 90 90'), movEax(2)), { section: '.text' }).func('g', body(movEax(3)), { section: '.text' });
 };
 const jump = (builder: ObjectBuilder, key = 'key', bits = 0, at = BODY + 5): ObjectBuilder => builder.special('__jump_table', ref32('f', at), ref32('f', at + 5), ref64(key, bits));
+
+describe('many entries', () => {
+  test('each is found by its function, also where the WebAssembly hands out the next thousand', () => {
+    // It leaves 1,024 at a time: one lost between two times is a fixup that the livepatch lacks.
+    const COUNT = 2500;
+    const builder = object().file('x.c').data('key', [u64(0), u64(0)]);
+    for (let i = 0; i < COUNT; i++) builder.func(`f${i}`, body(movEax(i)));
+    // The first function has the last entry, too, and another table follows.
+    for (let i = 0; i <= COUNT; i++) builder.special('__jump_table', ref32(`f${i % COUNT}`, BODY), ref32(`f${i % COUNT}`, BODY + 5), ref64('key'));
+    builder.special('__ex_table', ref32('f1024', BODY), ref32('f1024', BODY + 5), u32(3));
+    const { object: elf, table } = scan(builder);
+    const side = new Side(elf, table);
+    const found = Array.from({ length: COUNT }, (_, i) => entriesOf(side, symbolsOf({ table, object: elf }, `f${i}`)[0]!).map((entry) => `${entry.table.rules.name} ${entry.start}`));
+    expect(found).toEqual(Array.from({ length: COUNT }, (_, i) => [
+      `__jump_table ${i * 16}`, ...(i === 0 ? [`__jump_table ${COUNT * 16}`] : []), ...(i === 1024 ? ['__ex_table 0'] : []),
+    ]));
+  });
+});
 
 describe('meaning of entries', () => {
   test('the same entries in other places of other tables mean the same', () => {
