@@ -22,6 +22,7 @@ export const CASES: readonly ScaleCase[] = [
   { name: 'sections', text: '1,000,000 sections', flags: ['--functions', '245000', ...CHANGED], gigabytes: 2 },
   { name: 'merged', text: '110,000 functions in 100,000 sections', flags: ['--functions', '110000', '--sections', '100000', ...CHANGED], gigabytes: 1 },
   // Functions half as long as a kernel's: whole ones would have 3.7 GB, of which no more than 2 GiB can be mapped.
+  // Of the sections that are asked for, functions have some; data and tables of functions have the others.
   { name: '2m', text: '2,000,000 functions, 30 million relocations, 1.8 million sections', flags: ['--functions', '2000000', '--relas', '30000000', '--sections', '1500000', ...CHANGED], gigabytes: 8 },
   // As many functions of this shape as 2 GiB without debug information hold, give or take a tenth: more cannot be mapped.
   { name: '4gb', text: '4 GB, half of it debug information, 1,000,000 functions', flags: ['--functions', '1000000', '--size', '4G', ...CHANGED], gigabytes: 18 },

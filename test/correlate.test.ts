@@ -456,5 +456,8 @@ describe('what a file or a record may claim', () => {
     expect([...uses.usersOf(2)]).toEqual([1, 3]);
     expect(uses.of(3)).toEqual([[16, 2]]);
     expect([1, 2, 3, 4].filter((symbol) => uses.isUsed(symbol))).toEqual([2]);
+    // Nor is a use that a record cut off, and who asks for a symbol that there is not gets an answer.
+    const cut = new UseIndex(Uint32Array.of(1, 8, 2, 3, 16, 2, 4), 5);
+    expect([cut.of(1), cut.of(3), cut.of(4), cut.of(9), [...cut.usersOf(2)], [...cut.usersOf(77)]]).toEqual([[[8, 2]], [[16, 2]], [], [], [1, 3], []]);
   });
 });

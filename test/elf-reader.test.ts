@@ -164,6 +164,7 @@ describe('damage', () => {
     ['half a symbol', 'malformed-elf', (b) => b.writeBigUInt64LE(b.readBigUInt64LE(header(b, sectionOf(b, 2), 32)) - 8n, header(b, sectionOf(b, 2), 32)), /24-byte records/],
     ['a rela section for no section', 'malformed-elf', (b) => b.writeUInt32LE(9999, header(b, sectionOf(b, 4), 44)), /applies to section 9999/],
     ['a rela section linked to nothing', 'malformed-elf', (b) => b.writeUInt32LE(1, header(b, sectionOf(b, 4), 40)), /not linked to a symbol table/],
+    ['a rela section linked to section 0', 'malformed-elf', (b) => b.writeUInt32LE(0, header(b, sectionOf(b, 4), 40)), /not linked to a symbol table/],
     ['half a rela', 'malformed-elf', (b) => b.writeBigUInt64LE(20n, header(b, sectionOf(b, 4), 32)), /24-byte records/],
     ['a rela of a symbol that is not there', 'malformed-elf', (b) => b.writeUInt32LE(99_999, Number(b.readBigUInt64LE(header(b, sectionOf(b, 4), 24))) + 12), /symbol 99999/],
     ['a symbol in a section that is not there', 'malformed-elf', (b) => b.writeUInt16LE(999, symbol(b, 'foo') + 6), /section 999/],

@@ -32,7 +32,7 @@ export function keep(input: InputFile, place: RecordPlace, kind: string, message
 /** What special sections leave in the columns, as it is recorded. */
 type SpecialColumns = Omit<SpecialRecord, 'uses' | 'unknown' | 'traceKnown'>;
 
-/** Gathers it: only the symbols that have something. */
+/** What special sections left in the columns: only the symbols that have something. */
 export function specialRecord({ listed, listedCount, special, traits, lines }: ScanTable): SpecialColumns {
   const having = (has: (symbol: number) => boolean): Uint32Array => {
     const found = new Uint32Array(listedCount);
@@ -53,7 +53,7 @@ export function specialRecord({ listed, listedCount, special, traits, lines }: S
   };
 }
 
-/** Puts it back; false, and nothing done, where it is not of this table. */
+/** Puts what `specialRecord` gathered back into the columns; false, and nothing done, where it is not of this table. */
 export function restoreSpecial({ symbols, special, traits, lines: lineColumn }: ScanTable, { owners, digest, traceable, sealed, lineOwners, lines }: SpecialColumns): boolean {
   for (const column of [owners, traceable, sealed, lineOwners]) for (let i = 0; i < column.length; i++) if (column[i]! >= symbols) return false;
   for (let i = 0; i < owners.length; i++) {

@@ -3,8 +3,8 @@ import type { Disassembler, Instruction } from './instructions';
 type Iced = typeof import('iced-x86');
 
 /**
- * x86-64 by iced-x86 (WebAssembly, 0.8 MB): loaded by the first function whose bytes differ, since most runs of a
- * worker never need it and it costs some 10 ms.
+ * x86-64 by iced-x86 (WebAssembly, 0.8 MB): loaded when something is to be decoded, for it costs some 10 ms, and
+ * three times that where it is not in a bundle with V8's code cache.
  */
 export function x86Disassembler(): Disassembler {
   const iced = require('iced-x86') as Iced;

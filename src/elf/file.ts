@@ -205,8 +205,8 @@ export abstract class ElfFile {
     let extended = 0;
     let loadedRelas = 0;
     const { length } = bytes;
-    // What rela sections are linked to: all to the same, so it is looked at once.
-    let linked = 0;
+    // What rela sections are linked to: all to the same, so it is looked at once. None yet.
+    let linked = -1;
     for (let i = 1, at = SHDR_WORDS; i < sectionCount; i++, at += SHDR_WORDS) {
       const type = headers[at + SH_TYPE]!;
       const where = table + i * SHDR_SIZE;

@@ -63,6 +63,7 @@ export async function scanBoth(flow: Flow, orig: Identified, patched: Identified
 async function pairNames(flow: Flow, orig: ScanTable, patched: ScanTable): Promise<NamePairs | undefined> {
   try {
     for (const steps = nameSteps(orig, patched); ; await setImmediate()) {
+      flow.checkStopped();
       const { done, value } = flow.progress.onMain('correlate', () => steps.next());
       if (done) return value;
     }

@@ -30,6 +30,8 @@ export class Pool {
   /** Its only word is 1 when threads shall begin no task more. */
   private readonly closing = new Int32Array(new SharedArrayBuffer(4));
   private readonly pending = new Set<Promise<unknown>>();
+  /** Fails when there is no thread for a task any more. */
+  private readonly noThreads: Promise<never>;
   readonly done: TaskRecord[] = [];
   peakAnonBytes = 0;
   private readonly sampler: NodeJS.Timeout;
@@ -59,6 +61,13 @@ export class Pool {
     });
     // An idle thread that fails is replaced; the task that finds none tells.
     this.piscina.on('error', () => undefined);
+    this.noThreads = new Promise<never>((_, reject) => {
+      // A thread that ends before it is ready has no task that could fail, and piscina starts no other: what is queued would wait for ever.
+      this.piscina.on('workerDestroy', () => setImmediate(() => {
+        if (this.piscina.threads.length === 0 && this.piscina.queueSize > 0) reject(new Error('none is left, and those that were started ended at once'));
+      }));
+    });
+    this.noThreads.catch(() => undefined);
     // 20 ms: a table of a kernel lives for some hundred.
     this.sampler = setInterval(() => this.sample(), 20).unref();
   }
@@ -87,8 +96,10 @@ export class Pool {
   }
 
   private async posted<N extends TaskName>(message: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
-    const reply = this.turn().then(() => this.piscina.run(message) as Promise<Reply<N>>);
+    const reply = this.turn().then(() => Promise.race([this.piscina.run(message) as Promise<Reply<N>>, this.noThreads]));
     this.pending.add(reply);
+    // A thread that is still starting keeps no process alive: it ended in silence, with exit code 0, when no other was busy.
+    this.sampler.ref();
     try {
       return await reply;
     } catch (cause) {
@@ -96,6 +107,7 @@ export class Pool {
       throw new KlpflowError('thread-lost', `a thread ended during the task ${message.name}: ${(cause as Error).message}`, {}, cause);
     } finally {
       this.pending.delete(reply);
+      if (this.pending.size === 0) this.sampler.unref();
       this.working--;
       this.waiting.shift()?.();
     }
@@ -111,7 +123,7 @@ export class Pool {
     return Atomics.load(this.closing, 0) === 1;
   }
 
-  /** Lets every thread load the instruction decoder, 45 ms of WebAssembly, while this thread is busy. Nobody waits for it. */
+  /** Lets every thread load the instruction decoder, 10 ms, while this thread is busy. Nobody waits for it. */
   warm(): void {
     for (let i = 0; i < this.workers; i++) void this.piscina.run({ name: 'warm', task: {} }).catch(() => undefined);
   }

@@ -91,7 +91,7 @@ export function scan$(flow: Flow, { path, identity, copy, digest, reading }: Ide
       const kept = reading === undefined ? of({}) : flow.task('scan', path, 'keepTable', { object: ref, place }, () => ({ items: table.shape.symbols, bytes }));
       const shards: Array<TaskOf<'digest'>> = bounds.slice(1).map((to, i) => ({ object: ref, from: bounds[i]!, to, place: runDir.digests(digest, bounds[i]!, to), fresh }));
       flow.progress.expect('digest', path, shards.length + 1);
-      // Special sections first: one task that nothing can split, so it should not be the last to start.
+      // Special sections first, as far as they need not wait: one task that nothing can split, so it should not be the last to start.
       const special = kept.pipe(mergeMap(() => flow.task('digest', path, 'special', { object: ref, place: runDir.special(digest, JSON.stringify(structSizes)), fresh, structSizes }, () => ({ items: 1, bytes: 0 }))));
       const digests = from(shards).pipe(
         mergeMap((shard, i) => flow.task('digest', path, 'digest', shard, ({ bytes }) => ({ items: shard.to - shard.from, bytes })).pipe(map(({ uses }) => ({ i, uses }))), flow.pool.inFlight),

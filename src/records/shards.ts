@@ -1,6 +1,9 @@
 import { klpflow } from './generated/schema';
 import { bytesOf, words } from './table';
 
+/** User, slot and target of a use. */
+const USE_BYTES = 12;
+
 export interface DigestRecord {
   from: number;
   to: number;
@@ -10,9 +13,7 @@ export interface DigestRecord {
 /** One shard's uses, and the digests of `symbols`, all in [from, to). */
 export function encodeDigests({ from, to, uses }: DigestRecord, symbols: Uint32Array, column: Int32Array): Uint8Array {
   const digest = new Int32Array(symbols.length * 4);
-  symbols.forEach((symbol, i) => {
-    for (let word = 0; word < 4; word++) digest[i * 4 + word] = column[symbol * 4 + word]!;
-  });
+  for (let at = 0; at < digest.length; at++) digest[at] = column[symbols[at >>> 2]! * 4 + (at & 3)]!;
   return klpflow.DigestShard.encode({ from, to, digest: bytesOf(digest), uses: bytesOf(uses) } as klpflow.DigestShard).finish();
 }
 
@@ -20,11 +21,9 @@ export function encodeDigests({ from, to, uses }: DigestRecord, symbols: Uint32A
 export function decodeDigests(message: Uint8Array | undefined, symbols: Uint32Array, column: Int32Array): DigestRecord | undefined {
   if (message === undefined) return undefined;
   const shard = klpflow.DigestShard.decode(message);
-  if (shard.digest.length !== symbols.length * 16) return undefined;
+  if (shard.digest.length !== symbols.length * 16 || shard.uses.length % USE_BYTES !== 0) return undefined;
   const digest = words(shard.digest);
-  symbols.forEach((symbol, i) => {
-    for (let word = 0; word < 4; word++) column[symbol * 4 + word] = digest[i * 4 + word]!;
-  });
+  for (let at = 0; at < digest.length; at++) column[symbols[at >>> 2]! * 4 + (at & 3)] = digest[at]!;
   return { from: shard.from, to: shard.to, uses: words(shard.uses) };
 }
 
@@ -53,7 +52,7 @@ export function decodeSpecial(message: Uint8Array | undefined): SpecialRecord | 
   if (message === undefined) return undefined;
   const record = klpflow.SpecialEntries.decode(message);
   const digest = words(record.digest);
-  if (digest.length !== record.owners.length / 2 || record.lines.length !== record.lineOwners.length) return undefined;
+  if (digest.length !== record.owners.length / 2 || record.lines.length !== record.lineOwners.length || record.uses.length % USE_BYTES !== 0) return undefined;
   return {
     owners: words(record.owners), digest: new Int32Array(digest.buffer), traceable: words(record.traceable), sealed: words(record.sealed), uses: words(record.uses),
     traceKnown: record.traceKnown, lineOwners: words(record.lineOwners), lines: new Int32Array(words(record.lines).buffer),

@@ -87,19 +87,24 @@ function originalBuild(plan: KernelPlan): Build {
 
 /** Functions of the kernels that are made to see how many relocations a function takes. */
 const SAMPLE = 4000;
-/** Shorter functions have no room for what each of them has. */
+/** Shorter functions have no room for what each of them has, and no compiler writes longer ones. */
 const SHORTEST = 0.2;
+const LONGEST = 10;
 
 /** The shape, or the one that so many functions of have as many relocations as are asked for. */
 function fittedShape(options: PairOptions): Shape {
   const { shape = LINUX_7_2_THINLTO, seed, functions, singleText = false, relas } = options;
   if (relas === undefined) return shape;
   const merged = mergedUnits(options, shape);
+  const perFunction = (factor: number): number => {
+    const plan = new KernelPlan({ seed, functions: SAMPLE, shape: scaledShape(shape, factor), singleText, mergedUnits: merged });
+    return kernelImage(originalBuild(plan)).writer.counts().relas / SAMPLE;
+  };
   // Some belong to the function and not to its length, so two lengths are tried.
-  const of = (factor: number): number => kernelImage(originalBuild(new KernelPlan({ seed, functions: SAMPLE, shape: scaledShape(shape, factor), singleText, mergedUnits: merged }))).writer.counts().relas / SAMPLE;
-  const [half, whole] = [of(0.5), of(1)];
+  const [half, whole] = [perFunction(0.5), perFunction(1)];
+  const relasAt = (factor: number): number => Math.ceil((half + 2 * (whole - half) * (factor - 0.5)) * functions);
   const factor = 0.5 + (relas / functions - half) / (2 * (whole - half));
-  if (!(factor >= SHORTEST)) throw new RangeError(`${functions} functions of this shape have ${Math.ceil((half + 2 * (whole - half) * (SHORTEST - 0.5)) * functions)} relocations at least`);
+  if (!(factor >= SHORTEST && factor <= LONGEST)) throw new RangeError(`${functions} functions of this shape have ${relasAt(SHORTEST)} to ${relasAt(LONGEST)} relocations`);
   return scaledShape(shape, factor);
 }
 

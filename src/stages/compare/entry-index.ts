@@ -2,7 +2,7 @@ import type { Identity } from '../scan';
 import { ENTRY_NUMBERS, entryOf, nextEntries, openTable, type SpecialEntry, type SpecialTable } from '../scan/entries';
 
 /** Above every number of entries: a rela each, of 24 bytes, in a file of less than 2 GiB. */
-const ENTRIES = 2 ** 27;
+const MOST_ENTRIES = 2 ** 27;
 
 /**
  * The entries of special sections by the function that they describe. A kernel has 30,000. As objects those of a 1 GB object
@@ -13,7 +13,7 @@ export class EntryIndex {
   private readonly numbers: Float64Array;
   /** Number of each table's first entry. */
   private readonly firsts: number[] = [];
-  /** Owner * ENTRIES + number of the entry, in order. */
+  /** Owner * MOST_ENTRIES + number of the entry, in order. */
   private readonly keys: Float64Array;
 
   constructor(private readonly identity: Identity, private readonly tables: readonly SpecialTable[]) {
@@ -34,15 +34,15 @@ export class EntryIndex {
       at += part.length;
     }
     this.keys = new Float64Array(length / ENTRY_NUMBERS);
-    for (let i = 0; i < this.keys.length; i++) this.keys[i] = this.numbers[i * ENTRY_NUMBERS]! * ENTRIES + i;
+    for (let i = 0; i < this.keys.length; i++) this.keys[i] = this.numbers[i * ENTRY_NUMBERS]! * MOST_ENTRIES + i;
     this.keys.sort();
   }
 
   /** Those of a function, in table and file order. */
   of(owner: number): Array<{ table: SpecialTable; entry: SpecialEntry }> {
     const found: Array<{ table: SpecialTable; entry: SpecialEntry }> = [];
-    for (let i = this.firstOf(owner); i < this.keys.length && this.keys[i]! < (owner + 1) * ENTRIES; i++) {
-      const number = this.keys[i]! % ENTRIES;
+    for (let i = this.firstOf(owner); i < this.keys.length && this.keys[i]! < (owner + 1) * MOST_ENTRIES; i++) {
+      const number = this.keys[i]! % MOST_ENTRIES;
       const table = this.tables[this.firsts.findLastIndex((first) => first <= number)]!;
       const { words, at } = this.identity.relas.select(table.section, 0, this.identity.object.size(table.section));
       found.push({ table, entry: entryOf(this.numbers, number * ENTRY_NUMBERS, words, at) });
@@ -55,7 +55,7 @@ export class EntryIndex {
     let high = this.keys.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.keys[middle]! < owner * ENTRIES) low = middle + 1;
+      if (this.keys[middle]! < owner * MOST_ENTRIES) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -9,7 +9,7 @@ const TARGET = 2;
 
 /**
  * Uses of one object, found by user and by target. A kernel has 40,000 by 20,000 users: they stay words of one column, and a
- * list is made only for whom somebody asks.
+ * list is made only for whom somebody asks. They are numbered from 1 on, in scan order.
  */
 export class UseIndex {
   private readonly byUser: Chains;
@@ -23,36 +23,35 @@ export class UseIndex {
 
   /** The distinct users of a target. */
   usersOf(target: number): ReadonlySet<number> {
-    let users = this.users.get(target);
-    if (users === undefined) {
-      const { targets } = this;
-      users = targets.first[target] === 0 ? NOBODY : new Set();
-      for (let use = targets.first[target]!; use !== 0; use = targets.next[use]!) (users as Set<number>).add(this.words[use * USE_WORDS - USE_WORDS + USER]!);
-      this.users.set(target, users);
-    }
+    const known = this.users.get(target);
+    if (known !== undefined) return known;
+    if (!this.isUsed(target)) return NOBODY;
+    const users = new Set<number>();
+    for (let use = this.targets.first(target); use !== 0; use = this.targets.after(use)) users.add(wordOf(this.words, use, USER));
+    this.users.set(target, users);
     return users;
   }
 
   isUsed(target: number): boolean {
-    return this.targets.first[target] !== 0;
+    return this.targets.first(target) !== 0;
   }
 
-  /** Number of the first use that a user makes, in scan order; 0 for none. */
+  /** Number of the first use that a user makes; 0 for none. */
   firstOf(user: number): number {
-    return this.byUser.first[user]!;
+    return this.byUser.first(user);
   }
 
   /** Number of the same user's next use; 0 behind the last. */
   after(use: number): number {
-    return this.byUser.next[use]!;
+    return this.byUser.after(use);
   }
 
   slot(use: number): number {
-    return this.words[use * USE_WORDS - USE_WORDS + SLOT]!;
+    return wordOf(this.words, use, SLOT);
   }
 
   target(use: number): number {
-    return this.words[use * USE_WORDS - USE_WORDS + TARGET]!;
+    return wordOf(this.words, use, TARGET);
   }
 
   /** [slot, target] of every use a user makes, by slot; several of one slot keep scan order. */
@@ -72,24 +71,38 @@ export interface BothUses {
   patched: UseIndex;
 }
 
-/** Numbers of uses, from 1 on, in chains by the symbol that stands in one of their words. Only the uses are gone through, not the symbols. */
+function wordOf(words: Uint32Array, use: number, column: number): number {
+  return words[(use - 1) * USE_WORDS + column]!;
+}
+
+/** Uses in chains by the symbol that stands in one of their words. Only the uses are gone through, not the symbols. */
 class Chains {
-  /** By symbol: its first use, 0 for none. */
-  readonly first: Uint32Array;
-  /** By use: the same symbol's next one, 0 for none. */
-  readonly next: Uint32Array;
+  /** By symbol. */
+  private readonly firsts: Uint32Array;
+  /** By use: the same symbol's next one. */
+  private readonly next: Uint32Array;
 
   constructor(words: Uint32Array, column: number, symbols: number) {
-    const first = new Uint32Array(symbols);
-    const next = new Uint32Array(words.length / USE_WORDS + 1);
+    const count = Math.floor(words.length / USE_WORDS);
+    const firsts = new Uint32Array(symbols);
+    const next = new Uint32Array(count + 1);
     // From the last on, so that chains are in scan order.
-    for (let use = next.length - 1, at = words.length - USE_WORDS; use > 0; use--, at -= USE_WORDS) {
-      if (words[at + USER]! >= symbols || words[at + TARGET]! >= symbols) continue;
-      const symbol = words[at + column]!;
-      next[use] = first[symbol]!;
-      first[symbol] = use;
+    for (let use = count; use > 0; use--) {
+      if (wordOf(words, use, USER) >= symbols || wordOf(words, use, TARGET) >= symbols) continue;
+      const symbol = wordOf(words, use, column);
+      next[use] = firsts[symbol]!;
+      firsts[symbol] = use;
     }
-    this.first = first;
+    this.firsts = firsts;
     this.next = next;
+  }
+
+  /** 0 for none, and for a symbol that there is not. */
+  first(symbol: number): number {
+    return this.firsts[symbol] ?? 0;
+  }
+
+  after(use: number): number {
+    return this.next[use]!;
   }
 }

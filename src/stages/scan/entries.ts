@@ -1,5 +1,5 @@
 import { RELA_WORDS } from '../../elf';
-import { FIRST_ROLE, RUNTIME_SPECIAL, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
+import { FIRST_ROLE, RUNTIME_SPECIAL, Role, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
 
@@ -33,12 +33,13 @@ export interface UnknownEntrySize {
 export function specialTables(identity: Identity, sizes: StructSizes, unknown: UnknownEntrySize[]): SpecialTable[] {
   const { object, table } = identity;
   const tables: SpecialTable[] = [];
+  const annotations = table.ofRole(Role.ENTRY_ANNOTATIONS);
   for (let i = 0; i < table.roleCount; i++) {
     const section = table.roles[i]!;
     const special = table.sectionSpecial[section]!;
     if (special === 0 || special >= FIRST_ROLE) continue;
     const rules = special === RUNTIME_SPECIAL ? runtimeSection(object.name(section)) : SPECIAL_SECTIONS[special - 1]!;
-    const size = entrySize(identity, section, rules, sizes);
+    const size = entrySize(identity, section, rules, sizes, annotations);
     if (size > 0) tables.push({ section, special, rules, size, meaning: rules.meaning(size), references: rules.references(size) });
     else unknown.push({ section: object.name(section), bytes: object.size(section) });
   }
@@ -55,7 +56,7 @@ export function openTable({ rules: words, code }: Identity, { section, special, 
   code.openTable();
 }
 
-/** Calls `visit` for every entry whose site lies in a known function, in section order. `visit` opens no other table. */
+/** Calls `visit` for every entry whose site lies in a known function, in section order. `visit` opens no other table, nor asks for an entry's digest: the WebAssembly would go on in that one. */
 export function forEachEntry(identity: Identity, special: SpecialTable, visit: (entry: SpecialEntry) => void): void {
   openTable(identity, special);
   const { words, at } = identity.relas.select(special.section, 0, identity.object.size(special.section));

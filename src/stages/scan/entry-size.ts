@@ -1,4 +1,4 @@
-import { Role, type SpecialSection } from '../../livepatch/special-sections';
+import type { SpecialSection } from '../../livepatch/special-sections';
 import type { Identity } from './identity';
 
 /** No entry is longer. */
@@ -13,12 +13,14 @@ export type StructSizes = Readonly<Record<string, number>>;
  * Candidates in order of trust: the spacing of entry annotations, sh_entsize, BTF, the sizes of known releases. Each must
  * divide the section's size and leave exactly one code relocation per entry at the site field: 12-byte `__bug_table`
  * entries of 6.12 read as 16-byte ones of 7.2 would pair lines with flags.
+ *
+ * @param annotations sections of Role.ENTRY_ANNOTATIONS
  */
-export function entrySize(identity: Identity, section: number, special: SpecialSection, sizes: StructSizes): number {
+export function entrySize(identity: Identity, section: number, special: SpecialSection, sizes: StructSizes, annotations: readonly number[]): number {
   const { object } = identity;
   const total = object.size(section);
   if (total === 0) return special.sizes[0]!;
-  const candidates = [annotatedSize(identity, section), object.entsize(section), sizes[special.struct] ?? 0, ...special.sizes];
+  const candidates = [annotatedSize(identity, section, annotations), object.entsize(section), sizes[special.struct] ?? 0, ...special.sizes];
   for (const size of candidates) {
     if (size < 4 || size > LARGEST) continue;
     const rest = total % size;
@@ -37,8 +39,8 @@ function fits({ code }: Identity, section: number, size: number, special: Specia
 }
 
 /** Linux 6.19 on: type-1 entries of .discard.annotate_data mark where an entry starts. Returns their even spacing, or 0. */
-function annotatedSize({ table, code }: Identity, section: number): number {
+function annotatedSize({ code }: Identity, section: number, annotations: readonly number[]): number {
   let size = 0;
-  for (const annotations of table.ofRole(Role.ENTRY_ANNOTATIONS)) size ||= code.annotatedSize(section, annotations);
+  for (const one of annotations) size ||= code.annotatedSize(section, one);
   return size;
 }

@@ -51,6 +51,7 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
 
     classOfName(section, flags) {
       const name = object.name(section!);
+      // `.discard.annotate_data` and `.llvm.call-graph-profile` are not loaded and looked for all the same.
       const special = (flags! & SHF_ALLOC) !== 0 || name.startsWith('.discard.') || name.startsWith('.llvm.') ? specialNumber(name) : 0;
       table.sectionSpecial[section!] = special;
       const bits = classByName(name, special !== 0 && special < FIRST_ROLE);

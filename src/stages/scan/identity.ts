@@ -51,7 +51,7 @@ const known = new WeakMap<ScanTable, Identity>();
 export class Identity {
   readonly relas: RelaReader;
   readonly code: Code;
-  /** Rules of the open special table, and numbers of entries of it; see wasm/entries.ts. */
+  /** Rules of the open special table (wasm/entries.ts), and numbers of entries of it (wasm/index.ts). */
   readonly rules: Int32Array;
   readonly entries: Float64Array;
   private readonly words: Int32Array;
@@ -95,8 +95,8 @@ export class Identity {
     give('digests', (constant('LEVELS') + 1) * constant('DIGEST'));
     give('longName', constant('LONGEST'));
     give('rules', constant('RULES') * 4);
-    const numbers = constant('ENTRIES') * constant('ENTRY_NUMBERS');
-    give('entry', numbers * 8);
+    const numbers = constant('BATCH_ENTRIES') * constant('ENTRY_NUMBERS');
+    give('entryBatch', numbers * 8);
     const start = table.grow(length);
 
     const set = (name: string, value: number): void => {
@@ -119,7 +119,7 @@ export class Identity {
     set('tails', arch.tails.reduce((bits, tail) => bits | (1 << tail), 0));
     this.words = new Int32Array(memory.buffer);
     this.rules = new Int32Array(memory.buffer, start + own.get('rules')!, constant('RULES'));
-    this.entries = new Float64Array(memory.buffer, start + own.get('entry')!, numbers);
+    this.entries = new Float64Array(memory.buffer, start + own.get('entryBatch')!, numbers);
   }
 
   /** The uses that were noted since the last call, USE_WORDS words each. */

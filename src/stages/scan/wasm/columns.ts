@@ -1,5 +1,5 @@
 /**
- * The columns of a ScanTable: what each holds is said in ../table.ts, and `Scanner` (../scanner.ts) says where they lie before the first call.
+ * The columns of a ScanTable: what each holds is said in ../table.ts, and `Identity` (../identity.ts) says where they lie before the first call.
  * Every access compares its index with the shape: memory beyond a column is another column, and reading it would be a silent error. What
  * comes from the file is checked where it is read and answered with a diagnostic; a trap here is a bug.
  */

@@ -9,7 +9,7 @@ import { LEVELS, digests, mixReferences, mixTarget } from './identity';
 import { lineBits, lineIn } from './records';
 import * as relas from './relas';
 
-/** The rules of one table as i32 words; ../special-rules.ts writes them. */
+/** The rules of one table as i32 words; `openTable` of ../entries.ts writes them. */
 export let rules: usize = 0;
 const SECTION = 0;
 const NUMBER = 1;

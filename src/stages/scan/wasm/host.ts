@@ -1,4 +1,4 @@
-/** What the thread does for this code; see ../scanner.ts. Those that report an error do not return. */
+/** What the thread does for this code; see ../host.ts. Those that report an error do not return. */
 
 /** Copies `length` bytes of the file from `offset` on to `frame`. */
 export declare function fetch(offset: u32, length: u32, frame: usize): void;

@@ -43,11 +43,11 @@ export { again, checkOverlaps } from './overlaps';
 export { clearSlots, markAmbiguous } from './ambiguity';
 export { deriveSections, deriveSymbols } from './derive';
 
-/** Entries for the caller, of five numbers each. */
-export let entry: usize = 0;
+/** Entries for the caller, ENTRY_NUMBERS each, as ../entries.ts reads them. */
+export let entryBatch: usize = 0;
 export const ENTRY_NUMBERS: u32 = 5;
 /** Most that `nextEntries` finds. */
-export const ENTRIES: u32 = 1024;
+export const BATCH_ENTRIES: u32 = 1024;
 
 /** Forgets what a call that failed left. Every call that digests begins with it. */
 function begin(): void {
@@ -88,11 +88,11 @@ export function digestTarget(symbol: u32, section: u32, offset: f64, type: u32, 
   return digest;
 }
 
-/** Goes on through the open table's entries and leaves the numbers of some in `entry`; returns how many, 0 at the end. */
+/** Goes on through the open table's entries and leaves the numbers of some in `entryBatch`; returns how many, 0 at the end. */
 export function nextEntries(): u32 {
   let found: u32 = 0;
-  while (found < ENTRIES && entries.nextEntry()) {
-    const at = entry + found * ENTRY_NUMBERS * 8;
+  while (found < BATCH_ENTRIES && entries.nextEntry()) {
+    const at = entryBatch + found * ENTRY_NUMBERS * 8;
     store<f64>(at, entries.owner);
     store<f64>(at, <f64>entries.site, 8);
     store<f64>(at, <f64>entries.start, 16);
@@ -103,10 +103,10 @@ export function nextEntries(): u32 {
   return found;
 }
 
-/** Pointer to the digest of the entry of the open table whose numbers stand first in `entry`. It keeps no account of uses. */
+/** Pointer to the digest of the entry of the open table whose numbers stand first in `entryBatch`. It keeps no account of uses. */
 export function digestEntry(): usize {
   begin();
-  return entries.digestEntry(<u32>load<f64>(entry), <i64>load<f64>(entry, 8), <i64>load<f64>(entry, 16), <u32>load<f64>(entry, 24), <u32>load<f64>(entry, 32), 0);
+  return entries.digestEntry(<u32>load<f64>(entryBatch), <i64>load<f64>(entryBatch, 8), <i64>load<f64>(entryBatch, 16), <u32>load<f64>(entryBatch, 24), <u32>load<f64>(entryBatch, 32), 0);
 }
 
 export function coverAt(section: u32, offset: f64): u32 {
