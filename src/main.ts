@@ -2,13 +2,13 @@
 /** The launcher: answers `--version` by itself, else loads the bundle beside it. */
 import { name, version } from '../package.json';
 import { loadBundle } from './launch';
-import { limitInlining } from './v8-flags';
+import { compileLess } from './v8-flags';
 
 type Cli = typeof import('./cli');
 
 /** Loads `cli.js`. */
 export function load(): { cli: Cli; script: ReturnType<typeof loadBundle>['script'] } {
-  limitInlining();
+  compileLess();
   const { exports: cli, script } = loadBundle<Cli>('cli');
   return { cli, script };
 }

@@ -1,6 +1,6 @@
 import Piscina from 'piscina';
 import { KlpflowError } from '../diagnostics';
-import { limitInlining } from '../v8-flags';
+import { compileLess } from '../v8-flags';
 import { memoryNow } from './memory';
 import type { AnswerOf, Cost, Reply, TaskName, TaskOf } from './types';
 
@@ -44,7 +44,7 @@ export class Pool {
   /** `atOnce`: starts threads now, not when there is work for them; all but one, since this thread has things to do until then, too. */
   constructor(private readonly threads: number, atOnce = true) {
     this.workers = threads;
-    limitInlining();
+    compileLess();
     this.piscina = new Piscina({
       filename: require.resolve('#worker'),
       minThreads: atOnce ? Math.max(1, threads - 1) : 1,
