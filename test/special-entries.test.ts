@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { SHF_ALLOC } from '../src/elf/constants';
 import { Side } from '../src/stages/compare';
 import { entriesOf } from '../src/stages/compare/entries';
-import { BODY, NOTHING, body, call, diffObjects, inc, movEax, scan, symbolsOf } from './support/diff-objects';
+import { SPECIAL_TRAITS, Trait, readTable, type ScanTable } from '../src/stages/scan';
+import { encodeTable } from '../src/records';
+import { BODY, NOTHING, body, call, diffObjects, inc, movEax, opened, scan, symbolsOf, traced } from './support/diff-objects';
 import { code, hex, object, plt32, ref32, ref64, u16, u32, u64, type Body, type Field, type ObjectBuilder, type Target } from './support/elf-builder';
 
 type Entry = Array<number | Uint8Array | Field>;
@@ -15,6 +17,17 @@ const base = (shift = 0): ObjectBuilder => {
     .func('f', body(movEax(1), hex('90 90 90 90 90'), movEax(2)), { section: '.text' }).func('g', body(movEax(3)), { section: '.text' });
 };
 const jump = (builder: ObjectBuilder, key = 'key', bits = 0, at = BODY + 5): ObjectBuilder => builder.special('__jump_table', ref32('f', at), ref32('f', at + 5), ref64(key, bits));
+
+test('a table is recorded the same whether its special sections were read before or not', () => {
+  // Both happen at the same time, on two threads: else the record would depend on which was faster.
+  const builder = traced(base(), 'f', 'g');
+  const before = readTable(opened(builder));
+  const { object: elf, table } = scan(builder);
+  const [f] = symbolsOf({ table, object: elf }, 'f');
+  expect([table.has(f!, Trait.TRACEABLE), before.has(f!, Trait.TRACEABLE)]).toEqual([true, false]);
+  const recorded = (columns: ScanTable): string => Buffer.concat([...encodeTable(columns, elf.machine, elf.little, SPECIAL_TRAITS)].flat()).toString('hex');
+  expect(recorded(table)).toBe(recorded(before));
+});
 
 describe('many entries', () => {
   test('each is found by its function, also where the WebAssembly hands out the next thousand', () => {

@@ -4,12 +4,12 @@
 import { resolve } from 'node:path';
 import { threadId, workerData } from 'node:worker_threads';
 import { diagnosticOf, KlpflowError } from '../src/diagnostics';
-import { ElfObject, fileIdentity } from '../src/elf';
+import { EM_X86_64, ElfObject, fileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs,
 } from '../src/records';
-import { ScanTable, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
+import { SPECIAL_TRAITS, ScanTable, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess, profileEvidence } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
@@ -53,6 +53,9 @@ function changedInput(task: TaskOf<TaskName>): unknown {
   }
 }
 
+/** A call, a load relative to %rip, a conditional jump: what they need of the decoder is compiled when it is first used. */
+const SOME_CODE = Uint8Array.of(0xe8, 0, 0, 0, 0, 0x48, 0x8b, 0x05, 0, 0, 0, 0, 0x74, 0xf2);
+
 const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   identify({ input, place, fresh }) {
     const { path, identity, copy } = input;
@@ -76,7 +79,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     let table = found.value;
     if (table === undefined) {
       table = readTable(object);
-      if (place !== null) keep(input, place, 'table', encodeTable(table, object.machine, object.little));
+      if (place !== null) keep(input, place, 'table', encodeTable(table, object.machine, object.little, SPECIAL_TRAITS));
     }
     const id = keptTable(table);
     const answer = { table: { id, shape: table.shape, memory: table.memory }, bounds: shardBounds(table), bytes: input.identity.size };
@@ -85,7 +88,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
 
   keepTable({ object, place }) {
     const { machine, little } = open(object);
-    keep(object, place, 'table', encodeTable(tableOf(object), machine, little));
+    keep(object, place, 'table', encodeTable(tableOf(object), machine, little, SPECIAL_TRAITS));
     return { answer: {}, miss: 'absent' };
   },
 
@@ -148,7 +151,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   },
 
   warm() {
-    archOf(62, '').disassembler();
+    const disassembler = archOf(EM_X86_64, '').disassembler();
+    for (const { offset } of disassembler.decode(SOME_CODE)) disassembler.format(SOME_CODE, offset);
     return { answer: {} };
   },
 

@@ -87,12 +87,12 @@ export function scan$(flow: Flow, { path, identity, copy, digest, reading }: Ide
   return read.pipe(
     mergeMap(({ table, bounds, bytes }) => {
       const ref: ObjectRef = { ...input, table };
-      // What was read ahead has not been recorded yet. Special sections wait for that, for they set traits; digests need not.
+      // What was read ahead has not been recorded yet. Nothing waits for that.
       const kept = reading === undefined ? of({}) : flow.task('scan', path, 'keepTable', { object: ref, place }, () => ({ items: table.shape.symbols, bytes }));
       const shards: Array<TaskOf<'digest'>> = bounds.slice(1).map((to, i) => ({ object: ref, from: bounds[i]!, to, place: runDir.digests(digest, bounds[i]!, to), fresh }));
       flow.progress.expect('digest', path, shards.length + 1);
-      // Special sections first, as far as they need not wait: one task that nothing can split, so it should not be the last to start.
-      const special = kept.pipe(mergeMap(() => flow.task('digest', path, 'special', { object: ref, place: runDir.special(digest, JSON.stringify(structSizes)), fresh, structSizes }, () => ({ items: 1, bytes: 0 }))));
+      // Special sections first: one task that nothing can split, so it should not be the last to start.
+      const special = flow.task('digest', path, 'special', { object: ref, place: runDir.special(digest, JSON.stringify(structSizes)), fresh, structSizes }, () => ({ items: 1, bytes: 0 }));
       const digests = from(shards).pipe(
         mergeMap((shard, i) => flow.task('digest', path, 'digest', shard, ({ bytes }) => ({ items: shard.to - shard.from, bytes })).pipe(map(({ uses }) => ({ i, uses }))), flow.pool.inFlight),
         toArray(),
@@ -100,7 +100,7 @@ export function scan$(flow: Flow, { path, identity, copy, digest, reading }: Ide
         map((done) => done.sort((a, b) => a.i - b.i).map(({ uses }) => uses)),
       );
       setImmediate(tableDone, ref);
-      return forkJoin({ special, digests }).pipe(
+      return forkJoin({ special, kept, digests }).pipe(
         map(({ special: entries, digests: uses }) => ({ ref, uses: joined([...uses, entries.uses]), unknownSizes: entries.unknown, traceKnown: entries.traceKnown })),
       );
     }),

@@ -43,8 +43,8 @@ const SECTION_FIELDS = [['class', 'sectionClass'], ['special', 'sectionSpecial']
 /** 65,536 symbols make 4 MiB of columns: big enough to be cheap, small enough to be read whole. */
 const BATCH = 1 << 16;
 
-/** A Table message, then batches that cover it, each as its parts. */
-export function* encodeTable(table: TableColumns, machine: number, littleEndian: boolean): Generator<Uint8Array | Uint8Array[]> {
+/** A Table message, then batches that cover it, each as its parts. `later` are traits that are left out: others may be setting them meanwhile. */
+export function* encodeTable(table: TableColumns, machine: number, littleEndian: boolean, later: number): Generator<Uint8Array | Uint8Array[]> {
   yield klpflow.Table.encode({ symbols: table.symbols, sections: table.sections, machine, littleEndian } as klpflow.Table).finish();
   for (let first = 0; first < table.sections; first += BATCH) {
     const count = Math.min(BATCH, table.sections - first);
@@ -56,6 +56,9 @@ export function* encodeTable(table: TableColumns, machine: number, littleEndian:
     const count = Math.min(BATCH, table.symbols - first);
     const batch: Record<string, number | Uint8Array> = { first, count };
     for (const [field, column, width] of SYMBOL_FIELDS) batch[field] = bytesOf(table[column], first * width, count * width);
+    const traits = table.traits.slice(first, first + count);
+    for (let i = 0; i < count; i++) traits[i]! &= ~later;
+    batch['traits'] = bytesOf(traits);
     yield partsOf(klpflow.SymbolBatch, batch);
   }
 }

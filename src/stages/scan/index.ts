@@ -13,7 +13,7 @@ import type { StructSizes } from './entry-size';
 import { Identity, inSlices } from './identity';
 import { ScanTable, Trait, fitsMemory } from './table';
 
-export { Kind, SECTION_ABS, SECTION_COMMON, ScanTable, Trait, tableBytes, type Shape, type SharedMemory } from './table';
+export { Kind, SPECIAL_TRAITS, SECTION_ABS, SECTION_COMMON, ScanTable, Trait, tableBytes, type Shape, type SharedMemory } from './table';
 export { Identity } from './identity';
 export { USE_WORDS } from './uses';
 

@@ -58,6 +58,9 @@ export const Trait = {
   HAS_USES: 0x10000,
 } as const;
 
+/** Traits that special sections tell: a table is recorded without them, they are recorded with what those sections say. */
+export const SPECIAL_TRAITS = Trait.TRACEABLE | Trait.SEALED;
+
 /** Bits of `refersTo`: the target's kind, whether its name proves nothing, and whether another symbol stands for it. */
 export const REFERS_KIND = 0xf;
 export const REFERS_AMBIGUOUS = 0x10;
