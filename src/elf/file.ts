@@ -1,6 +1,6 @@
 import { KlpflowError, type DiagnosticCode } from '../diagnostics';
 import {
-  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, EV_CURRENT, RELA_SIZE, SHDR_SIZE, SHF_ALLOC, SHF_COMPRESSED, SHN_XINDEX, SHT_NOBITS, SHT_REL,
+  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, EV_CURRENT, RELA_SIZE, SHDR_SIZE, SHF_ALLOC, SHF_COMPRESSED, SHN_XINDEX, SHT_NOBITS, SHT_PROGBITS, SHT_REL,
   SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SYM_SIZE,
 } from './constants';
 import type { MappedFile } from './mapped-file';
@@ -201,42 +201,60 @@ export abstract class ElfFile {
   /** One pass over the section table; finds the symbol table and its extended index on the way, and counts relocations. */
   private checkSections(table: number): { symtab: number; extended: number; loadedRelas: number } {
     const { headers, sectionCount, bytes } = this;
-    let symtab = 0;
-    let extended = 0;
-    let loadedRelas = 0;
-    const { length } = bytes;
+    const found = { symtab: 0, extended: 0, loadedRelas: 0 };
     // What rela sections are linked to: all to the same, so it is looked at once. None yet.
     let linked = -1;
-    for (let i = 1, at = SHDR_WORDS; i < sectionCount; i++, at += SHDR_WORDS) {
+    for (let i = 1; (i = this.nextUncommon(i, linked, found)) < sectionCount; i++) {
+      const at = i * SHDR_WORDS;
       const type = headers[at + SH_TYPE]!;
       const where = table + i * SHDR_SIZE;
-      // Every thread does this for 200,000 sections, most of the time before V8 has compiled it: no calls for those that are in order.
-      const size = headers[at + SH_SIZE]! + headers[at + SH_SIZE + 1]! * 0x100000000;
+      const size = u64(headers, at + SH_SIZE);
       if (type === SHT_NOBITS) {
         if (size > 2 ** 47) this.malformed(where, `section ${i} has ${size} bytes`);
         continue;
       }
-      const end = headers[at + SH_OFFSET]! + headers[at + SH_OFFSET + 1]! * 0x100000000 + size;
-      if (end > length) this.malformed(where, `section ${i} ends at ${end}, past the end of the file (${length} bytes)`);
-      const target = headers[at + SH_INFO]!;
-      if (type === SHT_RELA) {
-        const whole = headers[at + SH_ENTSIZE] === RELA_SIZE && headers[at + SH_ENTSIZE + 1] === 0 && size % RELA_SIZE === 0;
-        if (!whole || target === 0 || target >= sectionCount || headers[at + SH_LINK] !== linked) {
-          this.checkRelocations(i, where);
-          linked = headers[at + SH_LINK]!;
-        }
-        if (target < sectionCount && (headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0) loadedRelas += size / RELA_SIZE;
-      } else if (type === SHT_REL) this.checkRelocations(i, where);
-      else if (type === SHT_SYMTAB) {
-        if (symtab !== 0) this.malformed(where, `sections ${symtab} and ${i} are both symbol tables`);
+      const end = u64(headers, at + SH_OFFSET) + size;
+      if (end > bytes.length) this.malformed(where, `section ${i} ends at ${end}, past the end of the file (${bytes.length} bytes)`);
+      if (type === SHT_SYMTAB) {
+        if (found.symtab !== 0) this.malformed(where, `sections ${found.symtab} and ${i} are both symbol tables`);
         if (u64(headers, at + SH_ENTSIZE) !== SYM_SIZE || size % SYM_SIZE !== 0) this.malformed(where, `symbol table ${i} does not hold ${SYM_SIZE}-byte records`);
-        symtab = i;
-      } else if (type === SHT_SYMTAB_SHNDX) extended = i;
+        found.symtab = i;
+      } else if (type === SHT_SYMTAB_SHNDX) found.extended = i;
+      else if (type === SHT_RELA || type === SHT_REL) {
+        this.checkRelocations(i, where);
+        const target = headers[at + SH_INFO]!;
+        if (type === SHT_RELA) linked = headers[at + SH_LINK]!;
+        if (type === SHT_RELA && target < sectionCount && (headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0) found.loadedRelas += size / RELA_SIZE;
+      }
       if ((headers[at + SH_FLAGS]! & SHF_COMPRESSED) !== 0 && (headers[at + SH_FLAGS]! & SHF_ALLOC) !== 0) {
         this.fail('compressed-section', where, `${this.path}: loaded section ${i} is compressed`);
       }
     }
-    return { symtab, extended, loadedRelas };
+    return found;
+  }
+
+  /**
+   * The first section from `i` on that is not in order or not of a common type; those before it are done. Every thread goes through
+   * 200,000 sections, most of them before V8 has compiled this: no calls, and no branches for what is rare, or V8 compiles it anew.
+   */
+  private nextUncommon(i: number, linked: number, found: { loadedRelas: number }): number {
+    const { headers, sectionCount, bytes: { length } } = this;
+    let relaBytes = 0;
+    for (let at = i * SHDR_WORDS; i < sectionCount; i++, at += SHDR_WORDS) {
+      const size = headers[at + SH_SIZE]!;
+      const type = headers[at + SH_TYPE]!;
+      if (type !== SHT_PROGBITS && type !== SHT_RELA && type !== SHT_NOBITS) break;
+      if (headers[at + SH_OFFSET + 1] !== 0 || headers[at + SH_SIZE + 1] !== 0 || (headers[at + SH_FLAGS]! & SHF_COMPRESSED) !== 0) break;
+      if (type !== SHT_NOBITS && headers[at + SH_OFFSET]! + size > length) break;
+      if (type === SHT_RELA) {
+        const target = headers[at + SH_INFO]!;
+        if (target === 0 || target >= sectionCount || headers[at + SH_LINK] !== linked) break;
+        if (headers[at + SH_ENTSIZE] !== RELA_SIZE || headers[at + SH_ENTSIZE + 1] !== 0 || size % RELA_SIZE !== 0) break;
+        if ((headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0) relaBytes += size;
+      }
+    }
+    found.loadedRelas += relaBytes / RELA_SIZE;
+    return i;
   }
 
   /** @throws KlpflowError for an e_type that the class does not read */

@@ -56,11 +56,14 @@ export function* encodeTable(table: TableColumns, machine: number, littleEndian:
     const count = Math.min(BATCH, table.symbols - first);
     const batch: Record<string, number | Uint8Array> = { first, count };
     for (const [field, column, width] of SYMBOL_FIELDS) batch[field] = bytesOf(table[column], first * width, count * width);
-    const traits = table.traits.slice(first, first + count);
-    for (let i = 0; i < count; i++) traits[i]! &= ~later;
-    batch['traits'] = bytesOf(traits);
+    batch['traits'] = bytesOf(without(table.traits.slice(first, first + count), later));
     yield partsOf(klpflow.SymbolBatch, batch);
   }
+}
+
+function without(traits: Uint32Array, later: number): Uint32Array {
+  for (let i = 0; i < traits.length; i++) traits[i]! &= ~later;
+  return traits;
 }
 
 /** The shape that a Table message states. */
