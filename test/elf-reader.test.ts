@@ -5,11 +5,12 @@ import { KlpflowError } from '../src/diagnostics';
 import { EM_S390, ElfObject, SHDR_WORDS } from '../src/elf';
 import { SectionClass } from '../src/livepatch/section-class';
 import { digestShard, digestSpecials, readTable } from '../src/stages/scan';
-import { diffObjects, opened, scan, symbolsOf } from './support/diff-objects';
+import { diffObjects, opened, scan, symbolsOf, type ScanOfObject } from './support/diff-objects';
 import { code, hex, object, ptr64, relocated, u32, type ObjectBuilder } from './support/elf-builder';
 import { tempFolder } from './support/temp-folder';
 
 const folder = tempFolder();
+const LOCAL = { bind: 'local' } as const;
 let serial = 0;
 
 function spoilt(bytes: Buffer, edit: (bytes: Buffer) => void): string {
@@ -126,6 +127,28 @@ describe('size', () => {
       return (['HOT', 'UNLIKELY'] as const).filter((bit) => (table.sectionClass[section]! & SectionClass[bit]) !== 0).join();
     });
     expect(found).toEqual(Object.values(names));
+  });
+
+  test('base names are told apart by all of their bytes, wherever they stand in memory', () => {
+    // They are read eight bytes at a time: a last word that takes in what follows gives one name two hashes, one that leaves something out gives two names one.
+    const lengths = Array.from({ length: 41 }, (_, i) => i + 1);
+    const build = (suffix: string, pad: number): ScanOfObject => {
+      const builder = object().file('x'.repeat(pad + 1));
+      for (const length of lengths) builder.data(`${'v'.repeat(length)}${suffix}`, [u32(1)], LOCAL).data(`${'v'.repeat(length - 1)}w${suffix}`, [u32(1)], LOCAL).data(`w${'v'.repeat(length)}${suffix}`, [u32(1)], LOCAL);
+      return scan(builder);
+    };
+    const hashes = ({ object: elf, table }: ScanOfObject, suffix: string): string[] => lengths.flatMap((length) => ['v'.repeat(length), `${'v'.repeat(length - 1)}w`, `w${'v'.repeat(length)}`].map((name) => {
+      const [symbol] = symbolsOf({ table, object: elf }, name + suffix);
+      return `${table.hash[symbol! * 2]}:${table.hash[symbol! * 2 + 1]}`;
+    }));
+    const plain = hashes(build('', 0), '');
+    expect(new Set(plain).size).toBe(lengths.length * 3);
+    for (let pad = 1; pad < 9; pad++) expect(hashes(build('', pad), '')).toEqual(plain);
+    // Without the number that the compiler added; and with a part of its own, which counts.
+    expect(hashes(build('.7', 3), '.7')).toEqual(plain);
+    const parts = hashes(build('.0.cold', 5), '.0.cold');
+    expect(parts).toEqual(hashes(build('.12.cold', 2), '.12.cold'));
+    expect(new Set([...plain, ...parts]).size).toBe(lengths.length * 6);
   });
 
   test('however scan is cut into shards, the columns are the same', () => {
