@@ -187,8 +187,12 @@ describe('a thread ends', () => {
     expect(halfWritten(runDir)).toEqual([]);
   });
 
-  test('before its first task, every time', async () => {
-    const ran = await running(command(at('no threads')), preload('none.cjs', `if (!isMainThread) process.exit(9);`));
+  test.each([
+    ['at once', ''],
+    // While others start nothing else keeps the process alive: it ended with exit code 0 and without a word.
+    ['those that replace the first after a while', `if (threadId > 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);`],
+  ])('before its first task, every time, %s', async (name, wait) => {
+    const ran = await running(command(at(`no threads ${name}`)), preload('none.cjs', `if (!isMainThread) { ${wait} process.exit(9); }`));
     expect(ran.status).toBe(1);
     expect(errorOf(ran).code).toBe('thread-lost');
   });
