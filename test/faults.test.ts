@@ -189,7 +189,7 @@ describe('a thread ends', () => {
 
   test.each([
     ['at once', ''],
-    // While others start nothing else keeps the process alive: it ended with exit code 0 and without a word.
+    // Nothing was left that could fail: the process ended with exit code 0 and without a word.
     ['those that replace the first after a while', `if (threadId > 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);`],
   ])('before its first task, every time, %s', async (name, wait) => {
     const ran = await running(command(at(`no threads ${name}`)), preload('none.cjs', `if (!isMainThread) { ${wait} process.exit(9); }`));

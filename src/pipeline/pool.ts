@@ -62,7 +62,8 @@ export class Pool {
     // An idle thread that fails is replaced; the task that finds none tells.
     this.piscina.on('error', () => undefined);
     this.noThreads = new Promise<never>((_, reject) => {
-      // A thread that ends before it is ready has no task that could fail, and piscina starts no other: what is queued would wait for ever.
+      // A thread that ends before it is ready has no task that could fail, and piscina starts no other: what is queued would wait for ever, and
+      // a process with nothing else to do ended in silence, with exit code 0.
       this.piscina.on('workerDestroy', () => setImmediate(() => {
         if (this.piscina.threads.length === 0 && this.piscina.queueSize > 0) reject(new Error('none is left, and those that were started ended at once'));
       }));
@@ -98,8 +99,6 @@ export class Pool {
   private async posted<N extends TaskName>(message: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
     const reply = this.turn().then(() => Promise.race([this.piscina.run(message) as Promise<Reply<N>>, this.noThreads]));
     this.pending.add(reply);
-    // A thread that is still starting keeps no process alive: it ended in silence, with exit code 0, when no other was busy.
-    this.sampler.ref();
     try {
       return await reply;
     } catch (cause) {
@@ -107,7 +106,6 @@ export class Pool {
       throw new KlpflowError('thread-lost', `a thread ended during the task ${message.name}: ${(cause as Error).message}`, {}, cause);
     } finally {
       this.pending.delete(reply);
-      if (this.pending.size === 0) this.sampler.unref();
       this.working--;
       this.waiting.shift()?.();
     }
