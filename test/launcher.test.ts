@@ -98,8 +98,9 @@ describe('threads that start while the command line is read', () => {
     expect(onCores(2, ['diff', ...pair, '--fresh', '--workers', '12'])).toMatchObject({ status: 0, stderr: '', threads: 12 });
   });
 
-  test('are no more than cores: an error of usage has to wait for them', () => {
-    expect(onCores(2, ['diff', ...pair, '--workers', '2', '--frobnicate'])).toMatchObject({ status: 1, threads: 2 });
+  test('leave a core to the thread that reads it, and are no more than cores: an error of usage has to wait for them', () => {
+    expect(onCores(2, ['diff', ...pair, '--workers', '2', '--frobnicate'])).toMatchObject({ status: 1, threads: 1 });
+    expect(onCores(4, ['diff', ...pair, '--workers', '4', '--frobnicate'])).toMatchObject({ status: 1, threads: 3 });
     expect(onCores(2, ['diff', ...pair, '--workers', '64', '--frobnicate'])).toMatchObject({ status: 1, threads: 0 });
   });
 });
