@@ -220,11 +220,12 @@ export abstract class ElfFile {
         if (u64(headers, at + SH_ENTSIZE) !== SYM_SIZE || size % SYM_SIZE !== 0) this.malformed(where, `symbol table ${i} does not hold ${SYM_SIZE}-byte records`);
         found.symtab = i;
       } else if (type === SHT_SYMTAB_SHNDX) found.extended = i;
-      else if (type === SHT_RELA || type === SHT_REL) {
+      else if (type === SHT_REL) this.checkRelocations(i, where);
+      else if (type === SHT_RELA) {
         this.checkRelocations(i, where);
+        linked = headers[at + SH_LINK]!;
         const target = headers[at + SH_INFO]!;
-        if (type === SHT_RELA) linked = headers[at + SH_LINK]!;
-        if (type === SHT_RELA && target < sectionCount && (headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0) found.loadedRelas += size / RELA_SIZE;
+        if (target < sectionCount && (headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0) found.loadedRelas += size / RELA_SIZE;
       }
       if ((headers[at + SH_FLAGS]! & SHF_COMPRESSED) !== 0 && (headers[at + SH_FLAGS]! & SHF_ALLOC) !== 0) {
         this.fail('compressed-section', where, `${this.path}: loaded section ${i} is compressed`);
