@@ -2,13 +2,11 @@
 /** The launcher: answers `--version` by itself, else loads the bundle beside it. */
 import { name, version } from '../package.json';
 import { loadBundle } from './launch';
-import { compileLess } from './v8-flags';
 
 type Cli = typeof import('./cli');
 
 /** Loads `cli.js`. */
 export function load(): { cli: Cli; script: ReturnType<typeof loadBundle>['script'] } {
-  compileLess();
   const { exports: cli, script } = loadBundle<Cli>('cli');
   return { cli, script };
 }

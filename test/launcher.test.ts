@@ -98,6 +98,27 @@ describe('threads that start while the command line is read', () => {
     expect(onCores(2, ['diff', ...pair, '--fresh', '--workers', '12'])).toMatchObject({ status: 0, stderr: '', threads: 12 });
   });
 
+  test('each takes the code cache that the build wrote', () => {
+    // V8 takes one only under the flags that it was made with: those that make it compile less were set first, and nobody saw that every
+    // thread compiled Node's own modules anew.
+    const [preload, log] = [join(folder, 'cached.cjs'), join(folder, 'cached')];
+    writeFileSync(log, '');
+    writeFileSync(preload, `const vm = require('node:vm');
+      vm.Script = class extends vm.Script {
+        constructor(source, options) {
+          super(source, options);
+          const { basename } = require('node:path');
+          require('node:fs').appendFileSync(${JSON.stringify(log)}, basename(options.filename) + ' ' + this.cachedDataRejected + '\\n');
+        }
+      };`);
+    const { status } = klpflow(['diff', ...pair, '--fresh', '--workers', '3', '--run-dir', join(folder, 'run'), '--progress', 'none'], { env: { NODE_OPTIONS: `--require ${preload}` } });
+    expect(status).toBe(0);
+    const loaded = readFileSync(log, 'utf8').trimEnd().split('\n').sort();
+    expect(loaded).toEqual(['cli.js false', ...Array<string>(loaded.length - 1).fill('stage.js false')]);
+    // A pair as small as this may be done before the last has started.
+    expect(loaded.length).toBeGreaterThan(2);
+  });
+
   test('leave a core to the thread that reads it, and are no more than cores: an error of usage has to wait for them', () => {
     expect(onCores(2, ['diff', ...pair, '--workers', '2', '--frobnicate'])).toMatchObject({ status: 1, threads: 1 });
     expect(onCores(4, ['diff', ...pair, '--workers', '4', '--frobnicate'])).toMatchObject({ status: 1, threads: 3 });

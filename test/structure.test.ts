@@ -30,14 +30,14 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   kbuild: { values: below.pipeline },
   stages: { values: below.stages },
   livepatch: { values: below.livepatch },
-  arch: { values: below.arch },
+  arch: { values: ['v8-flags', ...below.arch] },
   elf: { values: below.elf },
   diagnostics: { values: [] },
   records: { values: ['elf', 'diagnostics'] },
   report: { values: ['diagnostics'], types: ['index', 'pipeline', 'stages'] },
   verify: { values: ['elf', 'diagnostics'] },
   synth: { values: ['elf', 'diagnostics'] },
-  workers: { values: ['launch', 'stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'], types: ['pipeline'] },
+  workers: { values: ['launch', 'v8-flags', 'stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'], types: ['pipeline'] },
 };
 
 /** Packages that belong to one room. */

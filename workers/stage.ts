@@ -20,19 +20,19 @@ import { extractForKlp, unitForKlp } from './klp';
 import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
 import { makeCopy } from './large-input';
 import { keep, recorded, restoreSpecial, specialRecord } from './recorded';
-import type { AnswerOf, Cost, InputFile, Reply, TaskName, TaskOf } from '../src/pipeline/types';
+import type { AnswerOf, Cost, InputFile, Reply, SharedWithThreads, TaskName, TaskOf } from '../src/pipeline/types';
 
 type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
 
-/** Its only word is 1 when the run is over. Null outside of a thread. */
-const closing = workerData as Int32Array | null;
+/** Null outside of a thread. */
+const shared = workerData as SharedWithThreads | null;
 
 /** Runs one task. Never throws: what goes wrong is an answer. */
 export default async function run<N extends TaskName>({ name, task }: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
   const start = performance.timeOrigin + performance.now();
   const cpuBefore = threadCpuMs();
   try {
-    if (closing !== null && Atomics.load(closing, 0) === 1) throw new KlpflowError('interrupted', 'the run is over');
+    if (shared !== null && Atomics.load(shared.closing, 0) === 1) throw new KlpflowError('interrupted', 'the run is over');
     await loadHash();
     const { answer, reused = false, miss = null } = HANDLERS[name](task) as Outcome<N>;
     const cost: Cost = { start, end: performance.timeOrigin + performance.now(), cpu: threadCpuMs() - cpuBefore, thread: threadId, reused, miss };

@@ -1,8 +1,12 @@
 /** Loaded before klpflow in the main thread and in each other: saves the code that V8 has compiled by the end as NAME.cache beside NAME.js. */
 const fs = require('node:fs');
 const path = require('node:path');
+const v8 = require('node:v8');
 const vm = require('node:vm');
 const { isMainThread, MessagePort } = require('node:worker_threads');
+
+// V8 takes a cache only under the flags that it was made with; a run changes them when all threads have loaded theirs.
+v8.setFlagsFromString = () => {};
 
 const scripts = [];
 

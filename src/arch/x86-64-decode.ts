@@ -1,3 +1,4 @@
+import { loadForLittleUse } from '../v8-flags';
 import type { Disassembler, Instruction } from './instructions';
 
 type Iced = typeof import('iced-x86');
@@ -7,7 +8,7 @@ type Iced = typeof import('iced-x86');
  * three times that where it is not in a bundle with V8's code cache.
  */
 export function x86Disassembler(): Disassembler {
-  const iced = require('iced-x86') as Iced;
+  const iced = loadForLittleUse(() => require('iced-x86') as Iced);
   const formatter = new iced.Formatter(iced.FormatterSyntax.Gas);
   return {
     decode(bytes) {

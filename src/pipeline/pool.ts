@@ -1,8 +1,7 @@
 import Piscina from 'piscina';
 import { KlpflowError } from '../diagnostics';
-import { compileLess } from '../v8-flags';
 import { memoryNow } from './memory';
-import type { AnswerOf, Cost, Reply, TaskName, TaskOf } from './types';
+import type { AnswerOf, Cost, Reply, SharedWithThreads, TaskName, TaskOf } from './types';
 
 /** A finished task, for reports and traces. */
 export interface TaskRecord {
@@ -27,8 +26,7 @@ export class Pool {
   }
 
   private readonly piscina: Piscina;
-  /** Its only word is 1 when threads shall begin no task more. */
-  private readonly closing = new Int32Array(new SharedArrayBuffer(4));
+  private readonly shared: SharedWithThreads = { closing: new Int32Array(new SharedArrayBuffer(4)), starting: new Int32Array(new SharedArrayBuffer(4)) };
   private readonly pending = new Set<Promise<unknown>>();
   /** Fails when there is no thread for a task any more. */
   private readonly noThreads: Promise<never>;
@@ -44,7 +42,7 @@ export class Pool {
   /** `atOnce`: starts threads now, not when there is work for them; all but one, since this thread has things to do until then, too. */
   constructor(private readonly threads: number, atOnce = true) {
     this.workers = threads;
-    compileLess();
+    this.shared.starting[0] = threads;
     this.piscina = new Piscina({
       filename: require.resolve('#worker'),
       minThreads: atOnce ? Math.max(1, threads - 1) : 1,
@@ -57,7 +55,7 @@ export class Pool {
       recordTiming: false,
       // Else a task that finds no thread goes behind those that came after it.
       stricterFIFO: true,
-      workerData: this.closing,
+      workerData: this.shared,
     });
     // An idle thread that fails is replaced; the task that finds none tells.
     this.piscina.on('error', () => undefined);
@@ -118,7 +116,7 @@ export class Pool {
   }
 
   private get isClosing(): boolean {
-    return Atomics.load(this.closing, 0) === 1;
+    return Atomics.load(this.shared.closing, 0) === 1;
   }
 
   /** Lets every thread load the instruction decoder, 10 ms, while this thread is busy. Nobody waits for it. */
@@ -128,7 +126,7 @@ export class Pool {
 
   /** Lets the tasks under way finish and record, drops those that wait, then ends the threads. */
   async close(): Promise<void> {
-    Atomics.store(this.closing, 0, 1);
+    Atomics.store(this.shared.closing, 0, 1);
     for (const next of this.waiting.splice(0)) next();
     await Promise.allSettled(this.pending);
     clearInterval(this.sampler);

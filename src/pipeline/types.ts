@@ -160,6 +160,14 @@ export type AnswerOf<N extends TaskName> = Tasks[N]['answer'];
 /** What a thread sends back: a result with its cost, or the diagnostic of what it threw. */
 export type Reply<N extends TaskName> = { answer: AnswerOf<N>; cost: Cost } | { failed: Diagnostic };
 
+/** Words that the pool and its threads share, one each. */
+export interface SharedWithThreads {
+  /** 1 when threads shall begin no task more. */
+  closing: Int32Array;
+  /** How many threads have yet to load their code. */
+  starting: Int32Array;
+}
+
 /** The stages in the order in which they run. */
 export const STAGES = ['identify', 'scan', 'digest', 'correlate', 'compare', 'assess', 'extract', 'link'] as const;
 export type StageName = (typeof STAGES)[number];
