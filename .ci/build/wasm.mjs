@@ -40,7 +40,7 @@ async function compiled() {
 /** Constants of the sources around it as AssemblyScript: `Kind.NAMED` is KIND_NAMED, and so on. */
 async function sharedConstants() {
   const contents = `
-    import { Kind, Trait, SECTION_ABS, SECTION_COMMON, REFERS_KIND, REFERS_AMBIGUOUS, REFERS_ALIAS } from './src/stages/scan/table';
+    import { Kind, Trait, SECTION_ABS, SECTION_COMMON, REFERS_KIND, REFERS_AMBIGUOUS, REFERS_ALIAS } from './src/stages/scan/traits';
     import { SectionClass } from './src/livepatch/section-class';
     import * as elf from './src/elf/constants';
     const prefixed = (prefix, object) => Object.entries(object).map(([name, value]) => [prefix + name, value]);

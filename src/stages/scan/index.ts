@@ -11,9 +11,11 @@ import { Role } from '../../livepatch/special-sections';
 import { openTable, specialTables, type UnknownEntrySize } from './entries';
 import type { StructSizes } from './entry-size';
 import { Identity, inSlices } from './identity';
-import { ScanTable, Trait, fitsMemory } from './table';
+import { ScanTable, fitsMemory } from './table';
+import { Trait } from './traits';
 
-export { Kind, SPECIAL_TRAITS, SECTION_ABS, SECTION_COMMON, ScanTable, Trait, tableBytes, type Shape, type SharedMemory } from './table';
+export { ScanTable, tableBytes, type Shape, type SharedMemory } from './table';
+export { Kind, SPECIAL_TRAITS, SECTION_ABS, SECTION_COMMON, Trait } from './traits';
 export { Identity } from './identity';
 export { USE_WORDS } from './uses';
 

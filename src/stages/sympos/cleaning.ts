@@ -1,7 +1,7 @@
 import type { NameCleaning } from '../../livepatch/listing';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Side } from '../compare/side';
-import { Trait } from '../scan/table';
+import { Trait } from '../scan/traits';
 
 const LITERAL = Buffer.from('\0.llvm.\0', 'latin1');
 const CLEANER = 'cleanup_symbol_name';
