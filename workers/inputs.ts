@@ -69,14 +69,22 @@ function kept(id: string, table: ScanTable): ScanTable {
   return table;
 }
 
+const sides = new WeakMap<ScanTable, Side>();
+
+/** An object with its readers, kept as long as its table. */
+export function sideOf(ref: ObjectRef, structSizes: Record<string, number>): Side {
+  const table = tableOf(ref);
+  let side = sides.get(table);
+  if (side === undefined) sides.set(table, (side = new Side(open(ref), table, structSizes)));
+  return side;
+}
+
 let current: { id: string; sides: { orig: Side; patched: Side; pairing: Pairing } } | undefined;
 
-/** Both sides with their readers, kept for the tasks of one pair. */
+/** Both sides, kept for the tasks of one pair. */
 export function sidesOf(pair: PairRef): { orig: Side; patched: Side; pairing: Pairing } {
   if (current?.id !== pair.id) {
-    const side = (ref: ObjectRef): Side => new Side(open(ref), tableOf(ref), pair.structSizes);
-    const orig = side(pair.orig);
-    const patched = side(pair.patched);
+    const [orig, patched] = [sideOf(pair.orig, pair.structSizes), sideOf(pair.patched, pair.structSizes)];
     current = { id: pair.id, sides: { orig, patched, pairing: new Pairing(orig.table, patched.table, pair) } };
   }
   return current.sides;

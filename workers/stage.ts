@@ -15,7 +15,7 @@ import { assess, profileEvidence } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
-import { keptTable, mustBe, open, sidesOf, tableOf, traceableIn } from './inputs';
+import { keptTable, mustBe, open, sideOf, sidesOf, tableOf, traceableIn } from './inputs';
 import { extractForKlp, unitForKlp } from './klp';
 import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
 import { makeCopy } from './large-input';
@@ -150,7 +150,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: { users: [...users].sort((a, b) => a - b) } };
   },
 
-  warm() {
+  warm({ objects, structSizes }) {
+    for (const object of objects) sideOf(object, structSizes);
     const disassembler = archOf(EM_X86_64, '').disassembler();
     for (const { offset } of disassembler.decode(SOME_CODE)) disassembler.format(SOME_CODE, offset);
     return { answer: {} };

@@ -75,7 +75,7 @@ async function pairNames(flow: Flow, orig: ScanTable, patched: ScanTable): Promi
 /** Pairs the symbols. Needs both tables whole, and little time: it runs on this thread. */
 export function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): { correlation: Correlation; pair: PairRef } {
   flow.checkStopped();
-  flow.pool.warm();
+  flow.pool.warm({ objects: [orig.ref, patched.ref], structSizes: flow.structSizes });
   const correlation = flow.progress.onMain('correlate', () => correlate(
     { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
     { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory), uses: patched.uses },

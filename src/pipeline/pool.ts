@@ -119,9 +119,9 @@ export class Pool {
     return Atomics.load(this.shared.closing, 0) === 1;
   }
 
-  /** Lets every thread load the instruction decoder, 10 ms, while this thread is busy. Nobody waits for it. */
-  warm(): void {
-    for (let i = 0; i < this.workers; i++) void this.piscina.run({ name: 'warm', task: {} }).catch(() => undefined);
+  /** Lets every thread open both objects and load the instruction decoder, 20 ms, while this thread is busy. Nobody waits for it. */
+  warm(task: TaskOf<'warm'>): void {
+    for (let i = 0; i < this.workers; i++) void this.piscina.run({ name: 'warm', task }).catch(() => undefined);
   }
 
   /** Lets the tasks under way finish and record, drops those that wait, then ends the threads. */

@@ -133,7 +133,7 @@ export interface Tasks {
     answer: UnitResult;
   };
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
-  warm: { task: Record<string, never>; answer: Record<string, never> };
+  warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
   profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };
   assess: {

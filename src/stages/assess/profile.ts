@@ -14,6 +14,9 @@ export interface ProfileEvidence {
   differing: number;
 }
 
+/** Where the compiler put a function by how often it runs; neither for most, nor for what lies in no section. */
+const WARMTH = SectionClass.HOT | SectionClass.UNLIKELY;
+
 /** An edit changes the counts of what is inlined elsewhere: a few functions are not yet another profile ... */
 const FEWEST = 3;
 /** ... and of many one in so many has to differ. */
@@ -27,14 +30,21 @@ export function profileEvidence({ pairing, orig, patched, verdicts }: Pick<Asses
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ orig: symbol }) => symbol));
   const [ours, theirs] = [countedCalls(orig), countedCalls(patched)];
   const evidence: ProfileEvidence = { functions: 0, differing: 0 };
-  const { listed, listedCount } = orig.table;
+  const { twin } = pairing;
+  const { listed, listedCount, traits, canonical, section: sectionA, sectionClass: classA } = orig.table;
+  const { section: sectionB, sectionClass: classB } = patched.table;
+  const counted = ours.size + theirs.size > 0;
   for (let i = 0; i < listedCount; i++) {
     const a = listed[i]!;
-    const b = pairing.twin[a]!;
-    if (b === 0 || !orig.table.has(a, Trait.FUNC) || orig.table.has(a, Trait.COLD) || orig.table.canonical[a] !== a || changed.has(a)) continue;
-    const [callsA, callsB] = [ours.get(a) ?? '', theirs.get(patched.table.canonical[b]!) ?? ''];
-    const [warmthA, warmthB] = [warmth(orig, a), warmth(patched, b)];
-    if (callsA === '' && callsB === '' && warmthA === 0 && warmthB === 0) continue;
+    const b = twin[a]!;
+    // Of 200,000 functions few show a profile; the others are passed over without a call, most of them before V8 has compiled this.
+    if (b === 0 || (traits[a]! & (Trait.FUNC | Trait.COLD)) !== Trait.FUNC || canonical[a] !== a) continue;
+    const warmthA = classA[sectionA[a]!]! & WARMTH;
+    const warmthB = classB[sectionB[b]!]! & WARMTH;
+    if (warmthA === 0 && warmthB === 0 && !counted) continue;
+    const callsA = ours.get(a);
+    const callsB = theirs.get(patched.table.canonical[b]!);
+    if ((warmthA === 0 && warmthB === 0 && callsA === undefined && callsB === undefined) || changed.has(a)) continue;
     evidence.functions++;
     if (callsA !== callsB || warmthA !== warmthB) evidence.differing++;
   }
@@ -47,12 +57,6 @@ export function tellProfiles(evidence: readonly ProfileEvidence[], object: strin
   const differing = evidence.reduce((sum, each) => sum + each.differing, 0);
   if (differing < FEWEST || differing * SHARE < functions) return [];
   return [diagnostic('different-profiles', `of ${functions} unchanged functions that show a profile ${differing} were counted otherwise or moved between hot and unlikely code: the builds used different profiles`, { object })];
-}
-
-/** Where the compiler put a function by how often it runs: among hot code, unlikely code, or 0 for neither. */
-function warmth({ table }: Side, symbol: number): number {
-  const section = table.section[symbol]!;
-  return section < table.sections ? table.sectionClass[section]! & (SectionClass.HOT | SectionClass.UNLIKELY) : 0;
 }
 
 /** An entry is a count; its two relocations (SHT_REL) name caller and callee. */
