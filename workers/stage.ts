@@ -9,7 +9,7 @@ import { archOf } from '../src/arch';
 import {
   contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs,
 } from '../src/records';
-import { SPECIAL_TRAITS, ScanTable, contentSymbols, deriveColumns, digestShard, digestSpecials, readTable, shardBounds } from '../src/stages/scan';
+import { SPECIAL_TRAITS, ScanTable, contentSymbols, digestShard, digestSpecials, readTable, restoreColumns, shardBounds } from '../src/stages/scan';
 import { Side, comparePairs } from '../src/stages/compare';
 import { assess, profileEvidence } from '../src/stages/assess';
 import { usersOf } from '../src/stages/assess/references';
@@ -73,7 +73,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const found = place === null ? { miss: 'absent' } : recorded(place, 'table', fresh, (messages: Iterable<Uint8Array>) => {
       const recordedTable = decodeTable(messages, (shape) => new ScanTable(shape));
       // Columns that fit together only in part trap in the WebAssembly: a record that is damaged, whatever its trailer says.
-      if (recordedTable !== undefined) deriveColumns(object, recordedTable);
+      if (recordedTable !== undefined) restoreColumns(object, recordedTable);
       return recordedTable;
     }, openRecords);
     let table = found.value;

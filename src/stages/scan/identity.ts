@@ -12,6 +12,7 @@ import { Uses } from './uses';
  */
 export interface Code {
   classifySections(from: number, to: number): void;
+  placeSections(from: number, to: number): void;
   readSymbols(from: number, to: number): void;
   countCovers(from: number, to: number): void;
   startCovers(from: number, to: number): void;

@@ -40,8 +40,14 @@ export function readTable(object: ElfObject): ScanTable {
   return table;
 }
 
-/** Fills the columns that follow from the others and are not recorded. Kinds, aliases and ambiguity must be known. */
-export function deriveColumns(object: ElfObject, table: ScanTable): void {
+/** Fills the columns that are not recorded, of a table that was. */
+export function restoreColumns(object: ElfObject, table: ScanTable): void {
+  inSlices(1, table.sections, Identity.of(object, table).code.placeSections);
+  deriveColumns(object, table);
+}
+
+/** Fills the columns that follow from the others. Kinds, aliases and ambiguity must be known. */
+function deriveColumns(object: ElfObject, table: ScanTable): void {
   const { code } = Identity.of(object, table);
   inSlices(1, table.symbols, code.deriveSymbols);
   inSlices(1, table.sections, code.deriveSections);

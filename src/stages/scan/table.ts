@@ -13,7 +13,10 @@ export interface Shape {
 
 type Place = readonly [offset: number, length: number];
 
-/** Where each column lies, 8-aligned, and how many bytes all take. `around` and `refersTo` are derived, and the WebAssembly's alone: see wasm/derive.ts. */
+/**
+ * Where each column lies, 8-aligned, and how many bytes all take. `around` and `refersTo` are derived, and the WebAssembly's alone: see
+ * wasm/derive.ts; so are `sectionStart` and `sectionLength`, see wasm/sections.ts.
+ */
 function layout({ symbols: n, sections: m }: Shape) {
   let bytes = PAGE;
   const column = (width: number, length: number): Place => {
@@ -25,7 +28,7 @@ function layout({ symbols: n, sections: m }: Shape) {
     digest: column(4, n * 4), special: column(4, n * 2),
     hash: column(4, n * 2), value: column(4, n), size: column(4, n), name: column(4, n), section: column(4, n), file: column(4, n), canonical: column(4, n), suffix: column(4, n), traits: column(4, n),
     lines: column(4, n), covers: column(4, n), around: column(4, n), listed: column(4, n), nameLength: column(2, n), info: column(1, n), kind: column(1, n), refersTo: column(1, n),
-    sectionClass: column(4, m), relaSection: column(4, m), coverStart: column(4, m + 1), sole: column(4, m), roles: column(4, m), sectionSpecial: column(1, m), counts: column(4, 4),
+    sectionClass: column(4, m), relaSection: column(4, m), sectionStart: column(4, m), sectionLength: column(4, m), coverStart: column(4, m + 1), sole: column(4, m), roles: column(4, m), sectionSpecial: column(1, m), counts: column(4, 4),
   };
   return { columns, bytes };
 }

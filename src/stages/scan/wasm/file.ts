@@ -3,6 +3,7 @@
  * the oldest goes. A frame holds the beginning of the next page, too: what is shorter than NEXT never ends at a page's border. A pointer
  * into a frame is good until the next read.
  */
+import { sectionCell, sectionLength, sectionStart } from './columns';
 import { fetch, nameOutside, readOutside } from './host';
 
 export const PAGE_BITS: u32 = 13;
@@ -91,12 +92,29 @@ export function sectionType(section: u32): u32 {
   return wordOf(header(section) + 4);
 }
 
-export function sectionOffset(section: u32): u32 {
-  return <u32>longOf(header(section) + 24);
+/** A size that does not fit its column; of `.bss` alone, for no file is as large. */
+const LONG: u32 = 0xffffffff;
+
+/** Puts where a section lies into columns: functions ask for their sections' again and again, out of 12 MB of headers. */
+// @ts-ignore: decorator
+@inline
+export function keepPlace(section: u32, header: usize): void {
+  store<u32>(sectionCell(sectionStart, section, 2), <u32>longOf(header + 24));
+  const size = <u64>longOf(header + 32);
+  store<u32>(sectionCell(sectionLength, section, 2), size < LONG ? <u32>size : LONG);
 }
 
+// @ts-ignore: decorator
+@inline
+export function sectionOffset(section: u32): u32 {
+  return load<u32>(sectionCell(sectionStart, section, 2));
+}
+
+// @ts-ignore: decorator
+@inline
 export function sectionSize(section: u32): i64 {
-  return longOf(header(section) + 32);
+  const size = load<u32>(sectionCell(sectionLength, section, 2));
+  return size == LONG ? longOf(header(section) + 32) : <i64>size;
 }
 
 export function entrySize(section: u32): i64 {

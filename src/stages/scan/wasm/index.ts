@@ -36,7 +36,7 @@ export { markTargets, openTable, rules } from './entries';
 export { annotatedSize, fits } from './entry-size';
 
 // The table, in this order.
-export { classifySections } from './sections';
+export { classifySections, placeSections } from './sections';
 export { readSymbols } from './symbols';
 export { countCovers, orderCovers, placeCovers, startCovers } from './order';
 export { again, checkOverlaps } from './overlaps';

@@ -1,6 +1,6 @@
-/** Fills the section columns: class bits, special-section number, the rela section of each section. */
+/** Fills the section columns: places, class bits, special-section number, the rela section of each section. */
 import { relaSection, relasOf, sectionCell, sectionClass } from './columns';
-import { byteAt, header, longOf, sectionName, startsWith, wordOf } from './file';
+import { byteAt, header, keepPlace, longOf, sectionName, startsWith, wordOf } from './file';
 import {
   CLASS_ALLOC, CLASS_DERIVED, CLASS_EXEC, CLASS_HOT, CLASS_NOBITS, CLASS_READONLY, CLASS_STRING, CLASS_UNLIKELY, CLASS_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, SHT_RELA,
 } from '../generated/constants';
@@ -13,6 +13,7 @@ import { classOfName, twoRelas } from './host';
 export function classifySections(from: u32, to: u32): void {
   for (let section = from; section < to; section++) {
     const at = header(section);
+    keepPlace(section, at);
     const type = wordOf(at + 4);
     const flags = <u32>longOf(at + 8);
     if (type == SHT_RELA) {
@@ -37,6 +38,11 @@ export function classifySections(from: u32, to: u32): void {
     else if (!isPlain(name) && ((flags & SHF_ALLOC) != 0 || startsWith(name, '.'))) bits |= classOfName(section, flags);
     store<u32>(sectionCell(sectionClass, section, 2), bits);
   }
+}
+
+/** Fills the places alone, of a table that was recorded. */
+export function placeSections(from: u32, to: u32): void {
+  for (let section = from; section < to; section++) keepPlace(section, header(section));
 }
 
 /** Whether the name is `text` or begins with it and a dot. */
