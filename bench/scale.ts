@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { grade, type Answer, type Manifest } from '../src/synth';
+import type { TaskName } from '../src/pipeline/types';
 import { measure, type Measurement } from './measure';
 import { CASES, DEFAULT_CASES, type ScaleCase } from './scale-cases';
 import { growthTable, runsTable, scalingTable, type ScaleRun } from './scale-table';
@@ -68,8 +69,9 @@ async function runCase({ name, flags, gigabytes }: ScaleCase, folder: string, wo
     const { bytes, symbols, relas, sections } = manifest.orig;
     console.log(`${name}: ${(bytes / 1e6).toFixed(0)} MB, ${manifest.functions.total} functions, ${sections} sections, ${symbols} symbols, ${relas} relocations an object, written in ${made.seconds.toFixed(1)} s with ${(made.peakAnonBytes / 1e6).toFixed(0)} MB`);
     let wrong = 0;
-    for (const count of workers) {
-      for (let time = 0; time < times; time++) {
+    // In turn: a machine that slows down or warms up does so for all of them.
+    for (let time = 0; time < times; time++) {
+      for (const count of workers) {
         const [run, trace] = [join(folder, 'run'), join(folder, 'trace.json')];
         rmSync(trace, { force: true });
         const asked = await measure([process.execPath, MAIN, 'diff', join(folder, 'orig.o'), join(folder, 'patched.o'), '--run-dir', run, '--workers', String(count), '--json', '--progress', 'none', '--trace-out', trace]);
@@ -106,11 +108,14 @@ async function writtenPair(name: string, flags: readonly string[], gigabytes: nu
   return made;
 }
 
-/** Tasks of the stages that run on all threads, from a run's trace; a run that failed has none. */
+/** Tasks of scan and digest, which run on all threads. */
+const PARALLEL = new Set<string>(['readTable', 'keepTable', 'digest', 'special'] satisfies TaskName[]);
+
+/** What those tasks took, from a run's trace; a run that failed has none. */
 function parallelTasks(trace: string): ScaleRun['parallel'] {
   if (!existsSync(trace)) return { cpuSeconds: 0, seconds: 0 };
   const { traceEvents } = JSON.parse(readFileSync(trace, 'utf8')) as { traceEvents: Array<{ name: string; ts: number; dur: number; tdur: number }> };
-  const tasks = traceEvents.filter(({ name }) => name === 'readTable' || name === 'digest' || name === 'special');
+  const tasks = traceEvents.filter(({ name }) => PARALLEL.has(name));
   const end = Math.max(...tasks.map(({ ts, dur }) => ts + dur));
   return { cpuSeconds: tasks.reduce((sum, { tdur }) => sum + tdur, 0) / 1e6, seconds: (end - Math.min(...tasks.map(({ ts }) => ts))) / 1e6 };
 }
