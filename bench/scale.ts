@@ -108,8 +108,8 @@ async function writtenPair(name: string, flags: readonly string[], gigabytes: nu
   return made;
 }
 
-/** Tasks of scan and digest, which run on all threads. */
-const PARALLEL = new Set<string>(['readTable', 'keepTable', 'digest', 'special'] satisfies TaskName[]);
+/** Tasks of scan and digest, which run on all threads, of two objects that were never seen. */
+const PARALLEL = new Set<string>(['readTable', 'digest', 'special'] satisfies TaskName[]);
 
 /** What those tasks took, from a run's trace; a run that failed has none. */
 function parallelTasks(trace: string): ScaleRun['parallel'] {

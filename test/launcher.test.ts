@@ -98,25 +98,43 @@ describe('threads that start while the command line is read', () => {
     expect(onCores(2, ['diff', ...pair, '--fresh', '--workers', '12'])).toMatchObject({ status: 0, stderr: '', threads: 12 });
   });
 
-  test('each takes the code cache that the build wrote', () => {
-    // V8 takes one only under the flags that it was made with: those that make it compile less were set first, and nobody saw that every
-    // thread compiled Node's own modules anew.
+  /** Runs a program of Node's, and says of each script that it or its threads loaded through a code cache: what was rejected, and how many of Node's own modules came with and without one. */
+  const loadedBy = (...program: string[]) => {
     const [preload, log] = [join(folder, 'cached.cjs'), join(folder, 'cached')];
     writeFileSync(log, '');
     writeFileSync(preload, `const vm = require('node:vm');
+      const { internalBinding } = require('internal/test/binding');
       vm.Script = class extends vm.Script {
         constructor(source, options) {
           super(source, options);
-          const { basename } = require('node:path');
-          require('node:fs').appendFileSync(${JSON.stringify(log)}, basename(options.filename) + ' ' + this.cachedDataRejected + '\\n');
+          const { compiledWithCache, compiledWithoutCache } = internalBinding('builtins').getCacheUsage();
+          const seen = { name: require('node:path').basename(options.filename), rejected: this.cachedDataRejected, cached: compiledWithCache.size, without: compiledWithoutCache.size };
+          require('node:fs').appendFileSync(${JSON.stringify(log)}, JSON.stringify(seen) + '\\n');
         }
       };`);
-    const { status } = klpflow(['diff', ...pair, '--fresh', '--workers', '3', '--run-dir', join(folder, 'run'), '--progress', 'none'], { env: { NODE_OPTIONS: `--require ${preload}` } });
-    expect(status).toBe(0);
-    const loaded = readFileSync(log, 'utf8').trimEnd().split('\n').sort();
-    expect(loaded).toEqual(['cli.js false', ...Array<string>(loaded.length - 1).fill('stage.js false')]);
+    expect(spawnSync(process.execPath, ['--expose-internals', '--require', preload, ...program], { cwd: root }).status).toBe(0);
+    const scripts = readFileSync(log, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { name: string; rejected: boolean; cached: number; without: number });
+    // The premise: Node has caches, and this counts them.
+    expect(Math.max(...scripts.map(({ cached }) => cached))).toBeGreaterThan(50);
+    return scripts;
+  };
+
+  test('each takes the code caches that there are: ours, and Node\'s for its own modules', () => {
+    // V8 takes one only under the flags that it was made with: those that make it compile less were set first, and nobody saw that every
+    // thread compiled Node's own modules anew.
+    const scripts = loadedBy('dist/main.js', 'diff', ...pair, '--fresh', '--workers', '3', '--run-dir', join(folder, 'run'), '--progress', 'none');
+    expect(scripts.map(({ name }) => name).sort()).toEqual(['cli.js', ...Array<string>(scripts.length - 1).fill('stage.js')]);
     // A pair as small as this may be done before the last has started.
-    expect(loaded.length).toBeGreaterThan(2);
+    expect(scripts.length).toBeGreaterThan(1);
+    for (const { rejected, without } of scripts) expect({ rejected, without }).toEqual({ rejected: false, without: 0 });
+  });
+
+  test('those of a second run in one process do so, too', () => {
+    // The flags are the process's; after the first run they were still set.
+    const run = JSON.stringify({ orig: pair[0], patched: pair[1], runDir: join(folder, 'run'), workers: 2, fresh: true });
+    const scripts = loadedBy('-e', `(async () => { for (let i = 0; i < 4; i++) await require('./dist/index.js').diff(${run}); })();`);
+    expect(scripts.length).toBeGreaterThan(4);
+    expect(scripts.filter(({ rejected }) => rejected)).toEqual([]);
   });
 
   test('leave a core to the thread that reads it, and are no more than cores: an error of usage has to wait for them', () => {

@@ -2,18 +2,19 @@ import { loadForLittleUse } from '../v8-flags';
 import type { Disassembler, Instruction } from './instructions';
 
 type Iced = typeof import('iced-x86');
+let iced: Iced | undefined;
 
 /**
  * x86-64 by iced-x86 (WebAssembly, 0.8 MB): loaded when something is to be decoded, for it costs some 10 ms, and
  * three times that where it is not in a bundle with V8's code cache.
  */
 export function x86Disassembler(): Disassembler {
-  const iced = loadForLittleUse(() => require('iced-x86') as Iced);
-  const formatter = new iced.Formatter(iced.FormatterSyntax.Gas);
+  const { Decoder, DecoderOptions, FlowControl, Formatter, FormatterSyntax, Instruction: Decoded, Mnemonic } = (iced ??= loadForLittleUse(() => require('iced-x86') as Iced));
+  const formatter = new Formatter(FormatterSyntax.Gas);
   return {
     decode(bytes) {
-      const decoder = new iced.Decoder(64, bytes, iced.DecoderOptions.None);
-      const instruction = new iced.Instruction();
+      const decoder = new Decoder(64, bytes, DecoderOptions.None);
+      const instruction = new Decoded();
       const list: Instruction[] = [];
       while (decoder.canDecode) {
         const offset = decoder.position;
@@ -26,9 +27,9 @@ export function x86Disassembler(): Disassembler {
           target: branch ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) : undefined,
           memory: instruction.isIpRelMemoryOperand ? Number(BigInt.asIntN(64, instruction.ipRelMemoryAddress)) : undefined,
           opcodeLength: constants.hasImmediate ? constants.immediateOffset : instruction.length,
-          flow: instruction.flowControl !== iced.FlowControl.Next,
-          runsOn: instruction.flowControl === iced.FlowControl.Next || instruction.flowControl === iced.FlowControl.ConditionalBranch,
-          padding: instruction.mnemonic === iced.Mnemonic.Nop || instruction.mnemonic === iced.Mnemonic.Int3,
+          flow: instruction.flowControl !== FlowControl.Next,
+          runsOn: instruction.flowControl === FlowControl.Next || instruction.flowControl === FlowControl.ConditionalBranch,
+          padding: instruction.mnemonic === Mnemonic.Nop || instruction.mnemonic === Mnemonic.Int3,
           invalid: instruction.isInvalid,
         });
         constants.free();
@@ -38,7 +39,7 @@ export function x86Disassembler(): Disassembler {
       return list;
     },
     format(bytes, offset) {
-      const decoder = new iced.Decoder(64, bytes.subarray(offset), iced.DecoderOptions.None);
+      const decoder = new Decoder(64, bytes.subarray(offset), DecoderOptions.None);
       decoder.ip = BigInt(offset);
       const instruction = decoder.decode();
       const text = formatter.format(instruction);

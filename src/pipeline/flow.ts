@@ -44,9 +44,8 @@ export class Flow {
     this.runDir = RunDir.open(runDir, fresh);
     this.progress = new Progress(startedAt);
     if (progress !== undefined) this.progress.events.subscribe(progress);
+    // With a limit one thread says first what the objects need; then there may be more.
     this.pool = Pool.of(workers, memory === undefined);
-    // One thread says what the objects need; then there may be more.
-    if (memory !== undefined) this.pool.limit(1);
     this.workers = workers;
     this.memory = memory;
     this.fresh = fresh;

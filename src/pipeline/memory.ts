@@ -4,7 +4,7 @@ import { KlpflowError } from '../diagnostics';
 import { tableBytes } from '../stages/scan';
 
 let statusFile: number | undefined;
-/** Longer than all lines but that of the groups, which has room for a thousand. */
+/** Room for all of it, but for a process that belongs to a thousand groups. */
 const statusText = Buffer.alloc(16384);
 
 /**
@@ -16,8 +16,7 @@ export function memoryNow(): number {
     // Asked fifty times a second: opening it takes longer than reading it.
     statusFile ??= openSync('/proc/self/status', 'r');
     const status = statusText.toString('latin1', 0, readSync(statusFile, statusText, 0, statusText.length, 0));
-    const bytes = (kilobytes(status, 'RssAnon') + kilobytes(status, 'RssShmem')) * 1024;
-    if (bytes > 0) return bytes;
+    if (status.includes('\nRssShmem:')) return (kilobytes(status, 'RssAnon') + kilobytes(status, 'RssShmem')) * 1024;
   } catch {
     // Not Linux.
   }

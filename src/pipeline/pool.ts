@@ -1,5 +1,6 @@
 import Piscina from 'piscina';
 import { KlpflowError } from '../diagnostics';
+import { compileAsUsual, compileLess } from '../v8-flags';
 import { memoryNow } from './memory';
 import type { AnswerOf, Cost, Reply, SharedWithThreads, TaskName, TaskOf } from './types';
 
@@ -26,7 +27,7 @@ export class Pool {
   }
 
   private readonly piscina: Piscina;
-  private readonly shared: SharedWithThreads = { closing: new Int32Array(new SharedArrayBuffer(4)), starting: new Int32Array(new SharedArrayBuffer(4)) };
+  private readonly shared: SharedWithThreads = { closing: new Int32Array(new SharedArrayBuffer(4)), loaded: new Int32Array(new SharedArrayBuffer(4)) };
   private readonly pending = new Set<Promise<unknown>>();
   /** Fails when there is no thread for a task any more. */
   private readonly noThreads: Promise<never>;
@@ -34,15 +35,17 @@ export class Pool {
   peakAnonBytes = 0;
   private readonly sampler: NodeJS.Timeout;
 
-  /** How many threads work: all, unless `limit` has said otherwise. */
+  /** How many threads work: all, or one until `limit` says how many. */
   workers: number;
+  private settled: boolean;
+  private compilesLess = false;
   private working = 0;
   private readonly waiting: Array<() => void> = [];
 
-  /** `atOnce`: starts threads now, not when there is work for them; all but one, since this thread has things to do until then, too. */
+  /** `atOnce`: starts threads now, not when `limit` has said how many; all but one, since this thread has things to do until then, too. */
   constructor(private readonly threads: number, atOnce = true) {
-    this.workers = threads;
-    this.shared.starting[0] = threads;
+    this.workers = atOnce ? threads : 1;
+    this.settled = atOnce;
     this.piscina = new Piscina({
       filename: require.resolve('#worker'),
       minThreads: atOnce ? Math.max(1, threads - 1) : 1,
@@ -79,6 +82,7 @@ export class Pool {
   /** From now on no more than so many threads work; others that have not begun yet never start. */
   limit(workers: number): void {
     this.workers = Math.min(workers, this.threads);
+    this.settled = true;
     for (const next of this.waiting.splice(0)) next();
   }
 
@@ -86,6 +90,10 @@ export class Pool {
   async run<N extends TaskName>(name: N, task: TaskOf<N>): Promise<{ answer: AnswerOf<N>; cost: Cost }> {
     const reply = await this.posted<N>({ name, task });
     this.sample();
+    if (!this.compilesLess && this.settled && Atomics.load(this.shared.loaded, 0) >= this.workers) {
+      this.compilesLess = true;
+      compileLess();
+    }
     if ('failed' in reply) {
       const { code, message, where } = reply.failed;
       throw new KlpflowError(code, message, where);
@@ -132,6 +140,7 @@ export class Pool {
     clearInterval(this.sampler);
     this.sample();
     await this.piscina.destroy();
+    if (this.compilesLess) compileAsUsual();
   }
 
   private sample(): void {

@@ -164,8 +164,8 @@ export type Reply<N extends TaskName> = { answer: AnswerOf<N>; cost: Cost } | { 
 export interface SharedWithThreads {
   /** 1 when threads shall begin no task more. */
   closing: Int32Array;
-  /** How many threads have yet to load their code. */
-  starting: Int32Array;
+  /** How many threads have loaded their code. */
+  loaded: Int32Array;
 }
 
 /** The stages in the order in which they run. */

@@ -124,8 +124,8 @@ export function readRecords(path: string, kind: string, key: string | undefined)
 }
 
 /**
- * As `readRecords`, a message at a time, each good until the next is asked for, unless `space` gives it memory of its own: a table of 6 million
- * symbols has 400 MB. Must be gone through, or ended by `return`, for the file to be closed.
+ * As `readRecords`, a message at a time: a table of 6 million symbols has 400 MB. Each is good until the next is asked for, unless `space`
+ * gives memory of its own. Must be gone through, or ended by `return`, for the file to be closed.
  * @throws where the file is damaged all the same, or cannot be read any more
  */
 export function openRecords(path: string, kind: string, key: string | undefined, space = oneSpace()): Generator<Uint8Array, void> | Miss {

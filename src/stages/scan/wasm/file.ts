@@ -95,12 +95,12 @@ export function sectionType(section: u32): u32 {
 /** A size that does not fit its column; of `.bss` alone, for no file is as large. */
 const LONG: u32 = 0xffffffff;
 
-/** Puts where a section lies into columns: functions ask for their sections' again and again, out of 12 MB of headers. */
+/** Puts where a section with the header at `at` lies into columns: functions ask for their sections' again and again, out of 12 MB of headers. */
 // @ts-ignore: decorator
 @inline
-export function keepPlace(section: u32, header: usize): void {
-  store<u32>(sectionCell(sectionStart, section, 2), <u32>longOf(header + 24));
-  const size = <u64>longOf(header + 32);
+export function keepPlace(section: u32, at: usize): void {
+  store<u32>(sectionCell(sectionStart, section, 2), <u32>longOf(at + 24));
+  const size = <u64>longOf(at + 32);
   store<u32>(sectionCell(sectionLength, section, 2), size < LONG ? <u32>size : LONG);
 }
 
