@@ -44,7 +44,7 @@ const RELA = 1;
 
 /**
  * The most anonymous memory that a run on these objects takes, in bytes: the columns (85 bytes a symbol, 29 a section), what pairing adds, and
- * something for each thread. Debug information does not count. Peaks that were measured are 8 to 30 % less, most so for small objects.
+ * something for each thread. Debug information does not count. Peaks that were measured are 2 to 30 % less, most so for small objects.
  */
 export function neededMemory(objects: readonly Load[], threads: number): number {
   return BASE + threads * THREAD + objects.reduce((sum, load) => sum + tableBytes(load) + load.symbols * (PAIRING + JOIN) + load.relas * RELA, 0);
