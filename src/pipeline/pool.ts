@@ -37,6 +37,7 @@ export class Pool {
 
   /** How many threads work: all, or one until `limit` says how many. */
   workers: number;
+  /** Whether that is the last word. */
   private settled: boolean;
   private compilesLess = false;
   private working = 0;
