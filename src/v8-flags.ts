@@ -9,7 +9,7 @@ const KNOWN = process.versions.v8.startsWith('11.3.');
  * and the code is hardly slower.
  *
  * To be called when all threads have started: V8 takes a code cache, that of Node's own modules too, only under the flags that it was
- * made with. A thread that starts later compiles everything anew, 7 ms for Node and 30 for klpflow.
+ * made with. A thread that starts later compiles everything anew, 7 ms for Node and 17 for klpflow.
  */
 export function compileLess(): void {
   setFlagsFromString('--max-inlined-bytecode-size-cumulative=100');

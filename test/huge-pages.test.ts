@@ -12,7 +12,7 @@ function advised(): number {
 }
 
 test.runIf(HERE)('the advice reaches the kernel, for the memory behind `start` only', () => {
-  // It is only an advice, so nothing fails where it is lost: runs got slower by a tenth of their processor time, and that was all.
+  // It is only an advice, so nothing fails where it is lost: runs would take 4 % more processor time, and that would be all.
   const memory = new WebAssembly.Memory({ initial: 160, maximum: 160, shared: true });
   const before = advised();
   useHugePages(memory.buffer, 32 * 65536);
