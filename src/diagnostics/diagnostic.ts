@@ -314,6 +314,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'The kernel would rewrite or look up the wrong bytes when it loads the module: take the entries from the object that the code is from.',
   },
+  'verify-function-address': {
+    severity: 'refusal',
+    hint: 'Refer to the original through a klp relocation: ftrace redirects whoever calls it, and its address stays valid.',
+  },
   'verify-import': {
     severity: 'refusal',
     hint: 'The loader cannot resolve this symbol: reach it through a klp relocation, or export it with its namespace declared.',
@@ -362,6 +366,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'The module is not made from this object, or was damaged: write it again.',
   },
+  'verify-placement': {
+    severity: 'refusal',
+    hint: 'The running kernel has this variable in another kind of memory than the new code needs: keep new values in a new variable.',
+  },
   'verify-prefix': {
     severity: 'refusal',
     hint: 'The kernel writes into the padding before a function: keep it, as NOPs, and the function\'s alignment.',
@@ -385,6 +393,10 @@ export const CATALOGUE = {
   'verify-target-range': {
     severity: 'warning',
     hint: 'Compilers do this for the end of a loop; compare with the object that the code is from (--object).',
+  },
+  'verify-type-hash': {
+    severity: 'refusal',
+    hint: 'Callers of the original through a pointer would trap: keep the function\'s type, and give new arguments to a new function.',
   },
   'verify-unresolved': {
     severity: 'refusal',

@@ -1,4 +1,4 @@
-import type { ConstantOffsets, Instruction as IcedInstruction } from 'iced-x86';
+import type { ConstantOffsets, Instruction as IcedInstruction, InstructionInfoFactory } from 'iced-x86';
 import { KlpflowError } from '../diagnostics';
 import { isExecutable, type Module, type ModuleSection } from './module';
 
@@ -26,6 +26,8 @@ export interface Instruction {
   accessSize: number;
   /** The memory operand adds a register (an index, a base) to its displacement. */
   indexed: boolean;
+  /** Stores to its memory operand, always or on a condition. */
+  writes: boolean;
   lock: boolean;
 }
 
@@ -86,22 +88,24 @@ function decode(iced: Iced, bytes: Uint8Array, start: number, end: number, list:
   // A copy: the decoder's memory is WebAssembly's own, and it stops at the end of what it is given.
   const decoder = new iced.Decoder(64, bytes.subarray(start, end), iced.DecoderOptions.None);
   const found = new iced.Instruction();
+  const accesses = new iced.InstructionInfoFactory();
   try {
     while (decoder.canDecode) {
       const offset = start + decoder.position;
       decoder.decodeOut(found);
       const constants = decoder.getConstantOffsets(found);
-      list.push(describe(iced, found, constants, offset));
+      list.push(describe(iced, found, constants, offset, accesses));
       constants.free();
       if (found.length === 0) throw new KlpflowError('internal', `no instruction at ${offset}`);
     }
   } finally {
+    accesses.free();
     found.free();
     decoder.free();
   }
 }
 
-function describe(iced: Iced, found: IcedInstruction, constants: ConstantOffsets, offset: number): Instruction {
+function describe(iced: Iced, found: IcedInstruction, constants: ConstantOffsets, offset: number, accesses: InstructionInfoFactory): Instruction {
   const { FlowControl, Mnemonic, Register } = iced;
   const branch = found.isJmpShortOrNear || found.isJccShortOrNear || found.isCallNear || found.isLoop || found.isJcxShort;
   const fields: OperandField[] = [];
@@ -121,6 +125,7 @@ function describe(iced: Iced, found: IcedInstruction, constants: ConstantOffsets
     fixedAccess: addressed && !registers && accessSize > 0,
     accessSize,
     indexed: registers,
+    writes: addressed && storesToMemory(iced, found, accesses),
     lock: found.hasLockPrefix,
   };
 
@@ -135,4 +140,16 @@ function describe(iced: Iced, found: IcedInstruction, constants: ConstantOffsets
     if (found.flowControl === FlowControl.ConditionalBranch) return 'conditional';
     return 'other';
   }
+}
+
+/** Whether a memory operand is written. A bit test-and-set names its word as read and written, a conditional exchange as read and perhaps written. */
+function storesToMemory({ OpAccess, OpKind }: Iced, found: IcedInstruction, accesses: InstructionInfoFactory): boolean {
+  const info = accesses.info(found);
+  let stores = false;
+  for (let i = 0; i < found.opCount; i++) {
+    const access = info.opAccess(i);
+    if (found.opKind(i) === OpKind.Memory) stores ||= access === OpAccess.Write || access === OpAccess.CondWrite || access === OpAccess.ReadWrite || access === OpAccess.ReadCondWrite;
+  }
+  info.free();
+  return stores;
 }

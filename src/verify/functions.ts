@@ -3,23 +3,17 @@ import { isExecutable, isFunction, type ModuleSection } from './module';
 import { isRelative, targetInCode, targetInData, type Target } from './references';
 import { isReplacement } from './special';
 import { prefixBytes } from './template';
+import { PREAMBLE, isPreamble } from './type-hash';
 
-/** What a runtime constant holds in the kernel's file, before boot code writes the value: 0x0123456789abcdef. */
-const PLACEHOLDER = Buffer.from('efcdab8967452301', 'hex');
-const MOV_EAX = 0xb8;
 const NOP = 0x90;
 
-/** What holds for code whatever it refers to: instructions that exist, padding before functions, no placeholder. */
+/** What holds for code whatever it refers to: instructions that exist, padding before functions. */
 export function checkFunctions(context: Context): void {
   const { module, code, findings, template } = context;
   const prefix = Math.max(prefixBytes(module), template?.prefix ?? 0);
   const entered = prefix > 0 ? enteredFunctions(context) : new Set<string>();
   for (const section of module.sections) {
     if (!isExecutable(section)) continue;
-    const bytes = Buffer.from(section.bytes.buffer, section.bytes.byteOffset, section.bytes.length);
-    for (let at = bytes.indexOf(PLACEHOLDER); at >= 0; at = bytes.indexOf(PLACEHOLDER, at + 1)) {
-      findings.add('verify-runtime-constant', { section, offset: at }, 'the placeholder 0x0123456789abcdef is in the code');
-    }
     const invalid = code.of(section).filter(({ kind }) => kind === 'invalid').map(({ offset }) => offset);
     for (const symbol of module.functionsIn(section)) {
       const { value, size, name } = symbol;
@@ -29,7 +23,6 @@ export function checkFunctions(context: Context): void {
       if (prefix > 0 && section.name !== '.static_call.text' && isFunction(symbol) && size > 0 && entered.has(`${section.index}:${value}`)) checkPrefix(context, section, value, name, prefix);
     }
   }
-  for (const section of module.sections) if (/^runtime_(ptr|shift)_/.test(section.name)) findings.add('verify-runtime-constant', { section }, 'the kernel does not read this table from modules');
 }
 
 /** Functions that are called or traced, by section and offset. Pieces of assembly that are neither (kvm's `setcc`) have no padding. */
@@ -66,7 +59,7 @@ function checkPrefix({ module, findings }: Context, section: ModuleSection, valu
     return;
   }
   const before = section.bytes.subarray(value - prefix, value);
-  const hash = before[0] === MOV_EAX ? 5 : 0;
+  const hash = isPreamble(before[0]) ? PREAMBLE : 0;
   if (!before.subarray(hash).every((byte) => byte === NOP)) add(`has not ${prefix} bytes of NOP (0x90) before it`);
   const overlapping = module.covering(section, value - 1).find(isFunction) ?? module.covering(section, value - prefix).find(isFunction);
   if (overlapping !== undefined) add(`has its padding in ${overlapping.name}`);

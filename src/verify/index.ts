@@ -20,9 +20,13 @@ import { checkRelocations } from './relocations';
 import { checkEntries } from './special';
 import { STRUCTS, Sites } from './tables';
 import { checkTargets } from './targets';
+import { checkPlaceholders } from './placeholders';
+import { checkStores } from './placement';
+import { checkReplacements } from './replacements';
 import { readTemplate } from './template';
 import { checkThisModule } from './this-module';
 import { readTypes } from './types';
+import { checkTypeHashes } from './type-hash';
 import { checkUnwind } from './unwind';
 
 export type { PatchedFunction, PatchedObject } from './klp-patch';
@@ -83,6 +87,7 @@ export function verify(request: VerifyRequest): VerifyResult {
     types,
     template: request.template === undefined ? null : readTemplate(request.template),
     replacementPointers: new Set(),
+    replacements: new Map(),
     compared: request.objects !== undefined && request.objects.length > 0,
   };
   checkElfForm(context);
@@ -96,6 +101,10 @@ export function verify(request: VerifyRequest): VerifyResult {
     context.findings.add('verify-not-checked', undefined, `whether ftrace can redirect the patched functions: ${context.kernel.path} has no __mcount_loc, pass a linked vmlinux`);
   }
   checkFunctions(context);
+  checkPlaceholders(context);
+  checkReplacements(context);
+  checkTypeHashes(context);
+  checkStores(context);
   checkRelocations(context);
   checkTargets(context);
   const sites = new Sites();

@@ -12,8 +12,8 @@ export interface SymbolList {
   modules: Map<string, Map<string, KernelSymbol[]>>;
 }
 
-/** Symbols of the wanted names in a text listing. @throws KlpflowError `unreadable`, `malformed-symbol-list` */
-export function readList(path: string, wanted: ReadonlySet<string>): SymbolList {
+/** Symbols of the wanted names in a text listing, of all names for null. @throws KlpflowError `unreadable`, `malformed-symbol-list` */
+export function readList(path: string, wanted: ReadonlySet<string> | null): SymbolList {
   const list: SymbolList = { symbols: new Map(), modules: new Map() };
   const text = readWhole(path).toString('latin1');
   let understood = 0;
@@ -29,14 +29,14 @@ export function readList(path: string, wanted: ReadonlySet<string>): SymbolList 
       // Addresses of the kernel's own helpers ([bpf], [__builtin__ftrace]) count for no position.
       if (module !== undefined && (module === 'bpf' || module.startsWith('__builtin__'))) continue;
       if (module !== undefined && !list.modules.has(module)) list.modules.set(module, new Map());
-      if (wanted.has(name)) add(module === undefined ? list.symbols : list.modules.get(module)!, name, { address: parse(address), size: null, kind: kindOfLetter(letter) });
+      if (wanted === null || wanted.has(name)) add(module === undefined ? list.symbols : list.modules.get(module)!, name, { address: parse(address), size: null, kind: kindOfLetter(letter) });
       continue;
     }
     const row = ROW.exec(last);
     if (row !== null) {
       understood++;
       const [, address = '', size = '', type = '', binding = '', section = '', name = ''] = row;
-      if (!wanted.has(name) || section === 'UND' || type === 'SECTION' || type === 'FILE' || (section === 'ABS' && binding === 'LOCAL')) continue;
+      if ((wanted !== null && !wanted.has(name)) || section === 'UND' || type === 'SECTION' || type === 'FILE' || (section === 'ABS' && binding === 'LOCAL')) continue;
       add(list.symbols, name, { address: parse(address), size: Number(size) || null, kind: type === 'FUNC' ? 'code' : type === 'OBJECT' ? 'data' : 'unknown' });
       continue;
     }

@@ -20,7 +20,7 @@ const UNLISTED = /^(\.L|\$|__kcfi_typeid_|__crc_|__kstrtab|__mod_device_table__|
 /** Symbols that say what else the kernel has. */
 const MARKS = [
   '_stext', '__init_begin', '__init_end', '__per_cpu_start', '__per_cpu_end', '__start_mcount_loc', '__stop_mcount_loc', '__return_sites', '__return_sites_end', '__retpoline_sites',
-  '__retpoline_sites_end', '__call_sites', '__call_sites_end', '__start_static_call_sites', '__stop_static_call_sites',
+  '__retpoline_sites_end', '__call_sites', '__call_sites_end', '__start_static_call_sites', '__stop_static_call_sites', '__start_rodata', '__end_rodata',
 ];
 
 /** The kernel that the module is for: where its symbols are, as its kallsyms would list them. */
@@ -29,6 +29,8 @@ export class Kernel {
   private sites: Float64Array | null = null;
   /** Functions whose endbr64 boot code overwrites (`.ibt_endbr_seal`). */
   private readonly sealed = new Set<number>();
+  /** The linked file; null where the source is text. */
+  private image: ElfImage | null = null;
 
   private constructor(
     readonly path: string,
@@ -80,6 +82,7 @@ export class Kernel {
     const kernel = new Kernel(image.path, 'image', symbols, new Map());
     kernel.sites = kernel.readSites(image);
     kernel.readSeals(image);
+    kernel.image = image;
     return kernel;
   }
 
@@ -117,12 +120,51 @@ export class Kernel {
 
   /** Whether an address is of memory that is given back after boot. Per-CPU symbols address a template there, which stays in use. */
   isDiscarded(address: number): boolean {
-    const within = (from: string, to: string): boolean => {
-      const start = this.mark(from);
-      const end = this.mark(to);
-      return start !== undefined && end !== undefined && start !== end && byAddress(address, start) >= 0 && byAddress(address, end) < 0;
+    return this.within(address, '__init_begin', '__init_end') && !this.within(address, '__per_cpu_start', '__per_cpu_end');
+  }
+
+  /** Whether an address is of memory that is read-only once the kernel has booted; what is `__ro_after_init` lies between the same marks. */
+  isReadOnly(address: number): boolean {
+    return this.within(address, '__start_rodata', '__end_rodata');
+  }
+
+  /** All names of vmlinux at each of some addresses, as kallsyms would list them. */
+  namesAt(addresses: ReadonlySet<number>): Map<number, string[]> {
+    const found = new Map<number, string[]>();
+    const add = (name: string, address: number): void => {
+      if (!addresses.has(address) || UNLISTED.test(name)) return;
+      const list = found.get(address);
+      if (list === undefined) found.set(address, [name]);
+      else list.push(name);
     };
-    return within('__init_begin', '__init_end') && !within('__per_cpu_start', '__per_cpu_end');
+    if (addresses.size === 0) return found;
+    if (this.image === null) {
+      for (const [name, list] of readList(this.path, null).symbols) for (const { address } of list) add(name, address);
+      return found;
+    }
+    const { symbols: words, symbolCount } = this.image;
+    for (let index = 1, at = SYM_WORDS; index < symbolCount; index++, at += SYM_WORDS) {
+      const type = words[at + ST_INFO]! & 0xf;
+      if (type !== STT_SECTION && type !== STT_FILE && words[at + ST_INFO]! >>> 16 !== SHN_UNDEF) add(this.image.symbolName(index), address64(words, at + ST_VALUE));
+    }
+    return found;
+  }
+
+  /** Bytes at an address as the file has them; undefined where the source is text, or has none there. */
+  bytesAt(address: number, length: number): Uint8Array | undefined {
+    const { image } = this;
+    for (let section = 1; image !== null && section < image.sectionCount; section++) {
+      const start = address64(image.headers, section * SHDR_WORDS + SH_ADDR);
+      const at = address - start;
+      if (start !== 0 && image.type(section) !== SHT_NOBITS && at >= 0 && at + length <= image.size(section)) return image.content(section).subarray(at, at + length);
+    }
+    return undefined;
+  }
+
+  private within(address: number, from: string, to: string): boolean {
+    const start = this.mark(from);
+    const end = this.mark(to);
+    return start !== undefined && end !== undefined && start !== end && byAddress(address, start) >= 0 && byAddress(address, end) < 0;
   }
 
   /** Whether the kernel was linked with a table that these symbols enclose and that is not empty. */

@@ -1,5 +1,5 @@
 import type { Context } from './context';
-import { checkOld, type PatchedFunction, type PatchedObject } from './klp-func';
+import { checkOld, noteReplacement, type PatchedFunction, type PatchedObject } from './klp-func';
 import { functionAt, pointerAt, stringAt, type Spot } from './klp-structs';
 import type { ModuleSection } from './module';
 
@@ -43,6 +43,9 @@ function checkFunc(context: Context, object: string, { section, offset }: Spot):
   context.replacementPointers.add(`${section.index}:${offset + FUNC.newFunc}`);
   if (replacement === undefined) context.findings.add('verify-klp-func', { section, offset: offset + FUNC.newFunc }, `the replacement of ${name ?? '?'} is not the start of a sized function of this module`);
   if (name === undefined || name === '') context.findings.add('verify-klp-struct', { section, offset }, 'old_name points at no name');
-  else checkOld(context, object, name, sympos, { section, offset });
+  else {
+    noteReplacement(context, replacement, { object, name, sympos, place: { section, offset } });
+    checkOld(context, object, name, sympos, { section, offset });
+  }
   return { name: name ?? '', sympos, replacement: replacement?.name ?? null };
 }

@@ -1,5 +1,5 @@
-import type { Context } from './context';
-import type { Spot } from './klp-structs';
+import type { Context, Replacement } from './context';
+import type { functionAt, Spot } from './klp-structs';
 
 export interface PatchedFunction {
   name: string;
@@ -12,6 +12,11 @@ export interface PatchedObject {
   /** `vmlinux` or a module. */
   name: string;
   functions: PatchedFunction[];
+}
+
+/** Notes which function of the module takes another's place. */
+export function noteReplacement({ replacements }: Context, replacement: ReturnType<typeof functionAt>, replaced: Replacement): void {
+  if (replacement !== undefined) replacements.set(`${replacement.section.index}:${replacement.value}`, replaced);
 }
 
 /** The function to patch is there, at its position, and ftrace can redirect it. */

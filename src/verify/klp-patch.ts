@@ -2,7 +2,7 @@ import { SHF_ALLOC, SHF_WRITE } from '../elf';
 import type { Context } from './context';
 import { functionAt, isBlank, isBlankBut, layoutOf, pointerAt, stringAt, strideOf, type Spot } from './klp-structs';
 import { DESCRIPTORS, checkDescriptors } from './klp-descriptors';
-import { checkOld, type PatchedFunction, type PatchedObject } from './klp-func';
+import { checkOld, noteReplacement, type PatchedFunction, type PatchedObject } from './klp-func';
 import { KPATCH_FUNCS, checkKpatchFuncs } from './kpatch-funcs';
 import { nameOf, targetInCode } from './references';
 
@@ -149,7 +149,10 @@ function checkFuncs(context: Context, object: string, array: Spot): PatchedFunct
     if (high !== 0 || module.relaAt(section, offset + at.old_sympos) !== undefined) findings.add('verify-klp-struct', moved(func, at.old_sympos), 'klp_func.old_sympos is no position');
     if (!isBlankBut(context, func, stride, [[at.old_name, 8], [at.new_func, 8], [at.old_sympos, 8]])) findings.add('verify-klp-struct', func, 'members of klp_func are set that the kernel fills in');
     if (found.some((other) => other.name === name && (other.sympos || 1) === (sympos || 1))) findings.add('verify-klp-func', func, `${name}, position ${sympos}, is there twice`);
-    if (name !== undefined) checkOld(context, object, name, sympos, func);
+    if (name !== undefined) {
+      noteReplacement(context, replacement, { object, name, sympos, place: func });
+      checkOld(context, object, name, sympos, func);
+    }
     found.push({ name: name ?? '', sympos, replacement: replacement?.name ?? null });
   }
   return found;

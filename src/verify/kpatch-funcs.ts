@@ -1,5 +1,5 @@
 import type { Context } from './context';
-import { checkOld, type PatchedFunction, type PatchedObject } from './klp-func';
+import { checkOld, noteReplacement, type PatchedFunction, type PatchedObject } from './klp-func';
 import { functionAt, pointerAt, stringAt, type Spot } from './klp-structs';
 import type { ModuleSection } from './module';
 
@@ -45,7 +45,10 @@ function checkRecord(context: Context, object: string, { section, offset }: Spot
   const sympos = bytes.readUInt32LE(FUNC.position);
   if (bytes.readUInt32LE(FUNC.position + 4) !== 0 || module.relaAt(section, offset + FUNC.position) !== undefined) findings.add('verify-klp-struct', { section, offset: offset + FUNC.position }, 'sympos is no position');
   if (name === '' || name.length >= 512) findings.add('verify-klp-struct', { section, offset: offset + FUNC.oldName }, 'the record names no function');
-  else checkOld(context, object, name, sympos, { section, offset });
+  else {
+    noteReplacement(context, replacement, { object, name, sympos, place: { section, offset } });
+    checkOld(context, object, name, sympos, { section, offset });
+  }
   return { name, sympos, replacement: replacement?.name ?? null };
 }
 

@@ -4,6 +4,7 @@ import { entriesOf, opcode, type Entry } from './entries';
 import { isExecutable, isFunction, type ModuleSection } from './module';
 import { covering, describe, fieldOf, isRelative, nameOf, sameFunction, targetInCode, targetInData } from './references';
 import { TABLES, isTable, type Site, type Sites, type TableKind } from './tables';
+import { isPreamble } from './type-hash';
 
 type Check = (context: Context, entry: Entry, site: Site) => void;
 
@@ -41,7 +42,7 @@ const CHECKS: Partial<Record<TableKind, Check>> = {
   },
   cfi({ module }, entry, site) {
     const preamble = module.symbolsAt(site.section, site.offset).some(({ name }) => name.startsWith('__cfi_'));
-    if (!preamble || opcode(site.section, site.instruction) !== 0xb8) entry.add(`it points at ${entry.name(site)}, which is not a preamble __cfi_* that begins with mov $hash,%eax`);
+    if (!preamble || !isPreamble(opcode(site.section, site.instruction))) entry.add(`it points at ${entry.name(site)}, which is not a preamble __cfi_* that begins with mov $hash into a register`);
   },
   traps(_, entry, site) {
     if (site.instruction.kind !== 'undefined') entry.add(`it points at ${entry.name(site)}, which is not ud2`);

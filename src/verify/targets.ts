@@ -1,4 +1,4 @@
-import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS, STT_OBJECT } from '../elf';
+import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS, STT_FUNC, STT_OBJECT } from '../elf';
 import type { Instruction, OperandField } from './code';
 import type { Context } from './context';
 import { signed } from './findings';
@@ -73,10 +73,11 @@ function checkForeign({ module, findings, kernel }: Context, rela: ModuleRela, t
     else if (offset !== 0) add(`a ${use.kind} to ${what}: only the start of a function of another object can be entered`);
     return;
   }
-  if (symbol?.kind === 'code') {
+  // Without the kernel the symbol's own type tells: PATCHED's is kept.
+  if (symbol?.kind === 'code' || (symbol === null && rela.symbol.type === STT_FUNC)) {
     if (use.kind === 'access' && !DATA_IN_TEXT.has(nameIn(target))) add(`data is read or written at ${what}, which is code in the kernel`);
     else if (use.kind !== 'access' && offset !== 0) add(`the address ${what} is inside a function`);
-    else if (use.kind !== 'access' && kernel?.isSealed(symbol.address) === true) findings.add('verify-sealed-target', place, `the address of ${what} is taken, whose ENDBR the kernel removed`);
+    else if (use.kind !== 'access' && symbol !== null && kernel?.isSealed(symbol.address) === true) findings.add('verify-sealed-target', place, `the address of ${what} is taken, whose ENDBR the kernel removed`);
     return;
   }
   const size = symbol?.size ?? null;

@@ -19,6 +19,8 @@ interface Placed {
 const SECTIONS = {
   '.text': SHF_ALLOC | SHF_EXECINSTR,
   '.data': SHF_ALLOC | SHF_WRITE,
+  // Writable by its flags, as that of a linked kernel with data that is read-only after boot.
+  '.rodata': SHF_ALLOC | SHF_WRITE,
   '.init.text': SHF_ALLOC | SHF_EXECINSTR,
   '__mcount_loc': SHF_ALLOC,
   '.ibt_endbr_seal': SHF_ALLOC,
@@ -29,21 +31,30 @@ const NAMES = Object.keys(SECTIONS) as Array<keyof typeof SECTIONS>;
 export class LinkedKernel {
   private readonly placed: Placed[] = [];
   private readonly sites: Array<{ section: keyof typeof SECTIONS; offset: number }> = [];
+  /** Preambles `mov $hash,%eax`. */
+  private readonly hashes: Array<{ section: keyof typeof SECTIONS; offset: number; hash: number }> = [];
   private readonly seals: Array<{ section: keyof typeof SECTIONS; offset: number }> = [];
-  private readonly used: Record<keyof typeof SECTIONS, number> = { '.text': 16, '.data': 16, '.init.text': 16, '__mcount_loc': 0, '.ibt_endbr_seal': 0 };
+  private readonly used: Record<keyof typeof SECTIONS, number> = { '.text': 16, '.data': 16, '.rodata': 16, '.init.text': 16, '__mcount_loc': 0, '.ibt_endbr_seal': 0 };
 
-  func(name: string, options: { size?: number; site?: boolean; init?: boolean; local?: boolean; sealed?: boolean } = {}): this {
-    const { size = 64, site = true, init = false, local = false, sealed = false } = options;
+  func(name: string, options: { size?: number; site?: boolean; init?: boolean; local?: boolean; sealed?: boolean; hash?: number } = {}): this {
+    const { size = 64, site = true, init = false, local = false, sealed = false, hash } = options;
     const section = init ? '.init.text' : '.text';
-    const offset = this.place(section, size);
+    const offset = this.place(section, size + (hash === undefined ? 0 : 16)) + (hash === undefined ? 0 : 16);
+    if (hash !== undefined) this.hashes.push({ section, offset: offset - 16, hash });
     this.placed.push({ name, section, offset, size, type: STT_FUNC, binding: local ? STB_LOCAL : STB_GLOBAL });
     if (sealed) this.seals.push({ section, offset });
     if (site) this.sites.push({ section, offset: offset + 4 });
     return this;
   }
 
-  data(name: string, size: number, local = false): this {
-    this.placed.push({ name, section: '.data', offset: this.place('.data', Math.max(size, 8)), size, type: STT_OBJECT, binding: local ? STB_LOCAL : STB_GLOBAL });
+  data(name: string, size: number, local = false, section: '.data' | '.rodata' = '.data'): this {
+    this.placed.push({ name, section, offset: this.place(section, Math.max(size, 8)), size, type: STT_OBJECT, binding: local ? STB_LOCAL : STB_GLOBAL });
+    return this;
+  }
+
+  /** One more name for the function before. */
+  alias(name: string): this {
+    this.placed.push({ ...this.placed.at(-1)!, name });
     return this;
   }
 
@@ -54,10 +65,12 @@ export class LinkedKernel {
     this.sites.forEach(({ section, offset }, i) => mcount.writeBigUInt64LE(this.address(section) + BigInt(offset), i * 8));
     const seal = Buffer.alloc(this.seals.length * 4);
     this.seals.forEach(({ section, offset }, i) => seal.writeInt32LE(Number(this.address(section) + BigInt(offset) - this.address('.ibt_endbr_seal')) - i * 4, i * 4));
-    for (const name of NAMES) numbers.set(name, writer.section({ name, flags: SECTIONS[name], align: 16, content: name === '__mcount_loc' ? mcount : name === '.ibt_endbr_seal' ? seal : new Uint8Array(this.used[name] + 64) }));
+    for (const name of NAMES) numbers.set(name, writer.section({ name, flags: SECTIONS[name], align: 16, content: name === '__mcount_loc' ? mcount : name === '.ibt_endbr_seal' ? seal : this.content(name) }));
     const symbol = (name: string, section: keyof typeof SECTIONS, offset: number, size = 0, type = STT_NOTYPE, binding = STB_GLOBAL): unknown =>
       writer.symbol({ name, type, binding, section: numbers.get(section)!, value: this.address(section) + BigInt(offset), size });
     symbol('_stext', '.text', 0);
+    symbol('__start_rodata', '.rodata', 0);
+    symbol('__end_rodata', '.rodata', this.used['.rodata'] + 64);
     symbol('__init_begin', '.init.text', 0);
     symbol('__init_end', '.init.text', this.used['.init.text']);
     symbol('__start_mcount_loc', '__mcount_loc', 0);
@@ -81,6 +94,16 @@ export class LinkedKernel {
     });
     lines.push({ address: BASE, text: 'T _stext' });
     return lines.sort((a, b) => (a.address < b.address ? -1 : 1)).map(({ address, text }) => `${address.toString(16)} ${text}\n`).join('');
+  }
+
+  private content(section: keyof typeof SECTIONS): Uint8Array {
+    const bytes = Buffer.alloc(this.used[section] + 64);
+    for (const { section: own, offset, hash } of this.hashes) {
+      if (own !== section) continue;
+      bytes[offset] = 0xb8;
+      bytes.writeUInt32LE(hash, offset + 1);
+    }
+    return bytes;
   }
 
   private address(section: keyof typeof SECTIONS): bigint {

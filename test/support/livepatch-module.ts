@@ -163,9 +163,9 @@ export function kernelFiles(folder: string): KernelFiles {
 }
 
 /** The kernel of the fixture: `state` twice, `dark` without an ftrace site, `early` in memory that is given back. */
-export function testKernel(): LinkedKernel {
-  return new LinkedKernel()
-    .func('alpha').func('helper').func('assist', { sealed: true }).func('dark', { site: false }).func('early', { init: true })
+export function testKernel(first: (kernel: LinkedKernel) => LinkedKernel = (kernel) => kernel.func('alpha')): LinkedKernel {
+  return first(new LinkedKernel())
+    .func('helper').func('assist', { sealed: true }).func('dark', { site: false }).func('early', { init: true })
     .func('_printk').func('net_secret').func('klp_enable_patch').func('__x86_return_thunk', { site: false }).func('__x86_indirect_thunk_rax', { site: false }).func('__SCT__thing', { site: false, size: 8 })
     .data('counter', 4).data('state', 4, true).data('state', 4, true).data('key', 16).data('__SCK__thing', 16);
 }

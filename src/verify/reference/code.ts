@@ -3,6 +3,7 @@ import type { Context } from '../context';
 import { signed } from '../findings';
 import type { ModuleSection, ModuleSymbol } from '../module';
 import { WIDTHS, isRelative, targetInCode, type Target } from '../references';
+import { loadInstead, type RuntimeConstant } from './constants';
 import { identityInModule, identityInObject, sameIdentity, withoutNumbers } from './identity';
 import type { ReferenceObject, ReferenceRela, ReferenceSymbol } from './object';
 
@@ -14,8 +15,8 @@ export interface Pair {
   original: ReferenceSymbol;
   /** Relocations of the original by their offset in the function, those that do nothing left out. */
   relas: ReadonlyMap<number, ReferenceRela>;
-  /** The variable whose value the kernel writes over a placeholder, by the placeholder's offset in the function. */
-  constants: ReadonlyMap<number, string>;
+  /** What the kernel writes over a placeholder, by the placeholder's offset in the function. */
+  constants: ReadonlyMap<number, RuntimeConstant>;
 }
 
 export interface Difference {
@@ -23,9 +24,6 @@ export interface Difference {
   offset: number;
   message: string;
 }
-
-/** `movabs $0x0123456789abcdef,%reg` is 10 bytes, and so is what takes its place: mov X(%rip),%reg and a 3-byte NOP. */
-const CONSTANT = 10;
 
 /** Where the module's function is not the object's: bytes outside of relocated fields, and what each field refers to. */
 export function compareCode(context: Context, pair: Pair): Difference[] {
@@ -37,13 +35,15 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
   const ours = section.bytes.subarray(symbol.value, symbol.value + symbol.size);
   const masked = new Uint8Array(symbol.size);
   const mine = new Map(module.relasIn(section, symbol.value, symbol.value + symbol.size).map((rela) => [rela.offset - symbol.value, rela]));
-  for (const [at, name] of pair.constants) {
-    masked.fill(1, at - 2, at - 2 + CONSTANT);
-    const rela = mine.get(at + 1);
-    mine.delete(at + 1);
+  for (const [at, { kind, variable }] of pair.constants) {
+    const load = loadInstead(kind, theirs, at);
+    masked.fill(1, load.start, load.start + load.bytes.length);
+    const rela = mine.get(load.field);
+    mine.delete(load.field);
     const instruction = rela && context.code.covering(section, rela.offset);
     const target = rela && instruction && targetInCode(module, rela, instruction);
-    if (target === undefined || !readsInstead(theirs, ours, at - 2) || nameOfVariable(target) !== name) differences.push({ offset: at - 2, message: `the runtime constant ${name} is not read from the variable into the same register` });
+    const same = load.bytes.length > 0 && load.bytes.every((byte, i) => byte === null || ours[load.start + i] === byte);
+    if (target === undefined || !same || nameOfVariable(target) !== variable) differences.push({ offset: load.start, message: `the runtime constant ${variable} is not read from the variable into the same register` });
   }
   for (const [at, { type }] of [...relas, ...mine]) masked.fill(1, at, at + (WIDTHS[type] ?? 4));
   for (let at = 0; at < symbol.size; at++) {
@@ -70,14 +70,6 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
   }
   for (const at of mine.keys()) differences.push({ offset: at, message: `a relocation at ${signed(at)} that the object does not have` });
   return differences;
-}
-
-function readsInstead(theirs: Uint8Array, ours: Uint8Array, at: number): boolean {
-  if (at < 0 || at + CONSTANT > theirs.length) return false;
-  const register = theirs[at + 1]! & 7;
-  const high = theirs[at] === 0x49;
-  const expected = [high ? 0x4c : 0x48, 0x8b, 0x05 | (register << 3)];
-  return expected.every((byte, i) => ours[at + i] === byte) && ours[at + 7] === 0x0f && ours[at + 8] === 0x1f && ours[at + 9] === 0x00;
 }
 
 function nameOfVariable(target: Target): string | undefined {

@@ -34,6 +34,9 @@ export function compareData(context: Context, section: ModuleSection, symbol: Mo
 function difference({ module }: Context, section: ModuleSection, symbol: ModuleSymbol, { object, original, relas }: DataCandidate): { at: number; message: string } | undefined {
   const { value, size } = symbol;
   if (size !== original.size) return { at: 0, message: `it has ${size} bytes, in the object ${original.size}` };
+  // Code may count on the low bits of the address (`buf | 5`).
+  const align = object.elf.align(original.section) || 1;
+  if (section.align % align !== 0 || value % align !== original.value % align) return { at: 0, message: `it is not aligned as in the object, whose section is aligned to ${align} bytes` };
   const mine = new Map(module.relasIn(section, value, value + size).map((rela) => [rela.offset - value, rela]));
   for (const at of new Set([...relas.keys(), ...mine.keys()])) {
     const [rela, theirs] = [mine.get(at), relas.get(at)];

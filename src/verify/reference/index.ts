@@ -1,17 +1,21 @@
 import { R_X86_64_NONE, STT_FUNC } from '../../elf';
 import type { Context } from '../context';
 import { isExecutable, isFunction, type ModuleSection, type ModuleSymbol } from '../module';
+import { checkAliases } from './aliases';
 import { compareCode, type Difference, type Pair } from './code';
+import type { RuntimeConstant } from './constants';
 import { compareData, namedData, type DataCandidate } from './data';
 import { withoutNumbers } from './identity';
+import { checkLiterals } from './literals';
 import { ReferenceObject, type ReferenceRela, type ReferenceSymbol } from './object';
+import { checkForeignTables } from './pieces';
 import { TABLE_NAMES, compareTables } from './tables';
 
 type Candidate = Omit<Pair, 'section' | 'symbol'>;
 
 /** Made by hand for every livepatch, so that no object has them. */
 const OWN = new Set(['init_module', 'cleanup_module']);
-const CONSTANTS = 'runtime_ptr_';
+const CONSTANTS = 'runtime_';
 
 /**
  * Compares every function of the module, its entries in the tables and named data with the objects that it was made from. This sees
@@ -31,8 +35,10 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
   const dataNames = new Set(data.map(({ symbol }) => symbol.name));
   const candidates = new Map<string, Candidate[]>();
   const sameData = new Map<string, DataCandidate[]>();
+  const objects: ReferenceObject[] = [];
   for (const path of paths) {
     const object = new ReferenceObject(path, new Set(TABLE_NAMES), CONSTANTS);
+    objects.push(object);
     const sections = new Set<number>();
     for (const original of object.named((type, name) => (type === STT_FUNC ? exact.has(name) || bare.has(withoutNumbers(name)) : dataNames.has(name)))) {
       const relas = relasOf(object, original);
@@ -63,6 +69,9 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
     for (const { offset, message } of best.differences) findings.add('verify-object-differs', { section, offset: symbol.value + offset }, message);
   }
   compareTables(context, pairs);
+  checkLiterals(context, pairs);
+  checkForeignTables(context, objects);
+  checkAliases(context, objects);
 }
 
 function put<T>(found: Map<string, T[]>, name: string, value: T): void {
@@ -76,14 +85,14 @@ function relasOf(object: ReferenceObject, { section, value, size }: ReferenceSym
   return new Map(relas.map((rela) => [rela.offset - value, rela]));
 }
 
-/** Places of a function that boot code fills in, and with which variable's value: entries of `runtime_ptr_X`. */
-function constantsOf(object: ReferenceObject, original: ReferenceSymbol): Map<number, string> {
-  const found = new Map<number, string>();
+/** Places of a function that boot code fills in, and with what: entries of `runtime_KIND_X`. */
+function constantsOf(object: ReferenceObject, original: ReferenceSymbol): Map<number, RuntimeConstant> {
+  const found = new Map<number, RuntimeConstant>();
   for (const section of object.sections(CONSTANTS)) {
-    const variable = object.elf.name(section).slice(CONSTANTS.length);
+    const [, kind = '', variable = ''] = /^runtime_([^_]+)_(.+)$/.exec(object.elf.name(section)) ?? [];
     for (const rela of object.relas(section, (_, symbol) => object.sectionOf(symbol) === original.section)) {
       const at = object.symbol(rela.symbol).value + rela.addend - original.value;
-      if (at >= 0 && at < original.size) found.set(at, variable);
+      if (at >= 0 && at < original.size) found.set(at, { kind, variable });
     }
   }
   return found;
