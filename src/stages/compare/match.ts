@@ -25,7 +25,7 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
     if (!tables || ta.delta !== tb.delta) return 'different';
     return sameButHashes(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'table';
   }
-  if (ta.text !== undefined && tb.text !== undefined) return sameDigests ? 'same' : differsInLine(ta.text, tb.text, units) ? 'line' : 'different';
+  if (ta.text !== undefined && tb.text !== undefined) return sameDigests ? 'same' : ta.delta === tb.delta && differsInLine(ta.text, tb.text, units) ? 'line' : 'different';
   if (ta.symbol !== 0 || tb.symbol !== 0 || ta.place === undefined || tb.place === undefined) return sameDigests ? 'same' : 'different';
   if (sameDigests && sameInnerOfPlaces(pairing, a, b, ta.place, tb.place)) return 'same';
   if (sameExtent(pairing, a, b, ta.place, tb.place, depth)) return 'same';

@@ -1,6 +1,7 @@
-import { R_ADDEND, R_SYM, R_TYPE, s64, stringEnd } from '../../elf';
+import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind } from '../scan';
+import { literalAt } from './literal';
 import type { Rela } from './range';
 import type { Side } from './side';
 
@@ -9,11 +10,11 @@ export interface Target {
   type: number;
   /** The symbol reached, canonical; 0 for strings, constants and anonymous data. */
   symbol: number;
-  /** Distance from that symbol. */
+  /** Distance from that symbol, or from the label of a literal. */
   delta: number;
   /** Digest of what counts about it. */
   digest: Int32Array;
-  /** Set for strings: the text, for telling line numbers from changes. */
+  /** Set for strings: the literal's text, for telling line numbers from changes. */
   text: string | undefined;
   /** Section and offset reached, for anonymous data. */
   place: Place | undefined;
@@ -48,7 +49,10 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
     const entry = (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, reached) : -1;
     // ppc64 reaches everything through its TOC: what counts is what the entry refers to.
     if (entry >= 0) return { ...resolveTarget(side, { words: identity.relas.words, at: entry, offset: reached }, place, 0), type };
-    if (table.sectionClass[place]! & SectionClass.STRING) target.text = stringAt(side, place, reached);
+    if (table.sectionClass[place]! & SectionClass.STRING) {
+      if (kind === Kind.STRING) target.delta = distance;
+      target.text = textAt(side, place, reached - target.delta);
+    }
     else {
       target.symbol = identity.objectAt(place, reached);
       target.delta = target.symbol === 0 ? 0 : reached - table.value[target.symbol]!;
@@ -58,22 +62,19 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
   return target;
 }
 
-function stringAt(side: Side, section: number, offset: number): string {
-  const { object } = side;
-  if (offset < 0 || offset >= object.size(section)) return '';
-  const start = object.offset(section) + offset;
-  const unit = object.entsize(section) || 1;
-  const end = stringEnd(object.bytes, start, object.offset(section) + object.size(section), unit);
-  return Buffer.from(object.bytes.subarray(start, end)).toString(unit === 2 ? 'utf16le' : 'latin1');
+function textAt({ object }: Side, section: number, offset: number): string {
+  const literal = literalAt(object, section, offset);
+  if (literal === undefined) return '';
+  return Buffer.from(object.content(section).subarray(offset, literal.end - literal.unit)).toString(literal.unit === 2 ? 'utf16le' : 'latin1');
 }
 
 /** A target in words: `printk`, `jiffies+0x8`, `"text"`, `.rodata+0x40`. */
 export function describeTarget(side: Side, target: Target): string {
-  if (target.text !== undefined) return JSON.stringify(target.text);
   const { table } = side;
   // A site that boot code rewrites (`__fentry__`) refers to nothing any more; its distance would only confuse.
   if (target.type === side.arch.none && target.symbol !== 0) return `${side.name(target.symbol)} (site)`;
   const distance = (delta: number): string => (delta === 0 ? '' : delta < 0 ? `-0x${(-delta).toString(16)}` : `+0x${delta.toString(16)}`);
+  if (target.text !== undefined) return JSON.stringify(target.text) + distance(target.delta);
   if (target.symbol !== 0) {
     const name = side.name(target.symbol);
     return (name || side.sectionName(target.symbol)) + distance(target.delta);

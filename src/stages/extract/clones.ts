@@ -1,9 +1,10 @@
 import {
-  SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, stringEnd,
+  SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
 } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '../../livepatch/object';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
+import { literalAt } from '../compare/literal';
 import { Trait } from '../scan';
 import { bodyName, type Dialect } from './dialect';
 
@@ -48,7 +49,7 @@ export class Clones {
   readonly code: CodeRange[] = [];
   private readonly symbols = new Map<number, OutputSymbol>();
   private readonly places = new Map<string, OutputPlace>();
-  /** Where strings went, by section and offset. */
+  /** Where literals went, by section and start. */
   private readonly strings = new Map<string, { section: OutputSection; offset: number }>();
   private prefixes: Map<number, number[]> | undefined;
   /** Copies by section of PATCHED, of the first `counted` ones. */
@@ -75,7 +76,13 @@ export class Clones {
     }
     const all = this.copies.get(section);
     const copy = all?.find(({ range }) => offset >= range.start && offset < range.end) ?? all?.find(({ range }) => offset === range.end);
-    return copy === undefined ? this.strings.get(`${section}:${offset}`) : { section: copy.section, offset: copy.start + offset - copy.range.start };
+    return copy === undefined ? this.locateString(section, offset) : { section: copy.section, offset: copy.start + offset - copy.range.start };
+  }
+
+  private locateString(section: number, offset: number): { section: OutputSection; offset: number } | undefined {
+    const literal = (this.patched.table.sectionClass[section]! & SectionClass.STRING) === 0 ? undefined : literalAt(this.patched.object, section, offset);
+    const copy = literal === undefined ? undefined : this.strings.get(`${section}:${literal.start}`);
+    return copy === undefined ? undefined : { section: copy.section, offset: copy.offset + offset - literal!.start };
   }
 
   /** A function with its names and the padding before it, which boot code writes to (call depth tracking, FineIBT). */
@@ -104,22 +111,20 @@ export class Clones {
   }
 
   /**
-   * The string at an offset of a string section, terminator included, in units of sh_entsize; each text once.
-   * Undefined where the offset lies within a unit, or nothing ends the string.
+   * A place in a section of strings: its literal is copied whole, each text once. `label` is the symbol that a distance counts from, 0 for the
+   * section's own: who links the livepatch may merge its strings, too, so a distance needs a label there as well.
    */
-  string(section: number, offset: number): OutputPlace | undefined {
+  string(section: number, offset: number, label: number): OutputPlace | undefined {
     const { object } = this.patched;
-    const size = object.size(section);
-    const unit = object.entsize(section) || 1;
-    if (offset < 0 || offset >= size || offset % unit !== 0) return undefined;
-    const from = object.offset(section);
-    const end = stringEnd(object.bytes, from + offset, from + size, unit);
-    if (end + unit > from + size) return undefined;
-    const text = object.bytes.subarray(from + offset, end + unit);
+    const literal = literalAt(object, section, offset);
+    if (literal === undefined) return undefined;
+    const text = object.content(section).subarray(literal.start, literal.end);
     const target = this.sectionLike(section);
-    const place = this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({ symbol: this.output.sectionSymbol(target), offset: target.append(text, this.alignOf(section)) }));
-    this.strings.set(`${section}:${offset}`, { section: target, offset: place.offset });
-    return place;
+    const copy = this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({ symbol: this.output.sectionSymbol(target), offset: target.append(text, this.alignOf(section)) }));
+    this.strings.set(`${section}:${literal.start}`, { section: target, offset: copy.offset });
+    const value = copy.offset + offset - literal.start;
+    if (label === 0) return { symbol: copy.symbol, offset: value };
+    return this.once(`${this.output.sections.indexOf(target)}:${value}:label`, () => ({ symbol: this.output.define({ ...bodyName(this.patched, label), section: target, value, size: 0 }), offset: 0 }));
   }
 
   /** An extent of data that no symbol covers. */

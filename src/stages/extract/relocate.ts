@@ -83,7 +83,7 @@ export class Relocator {
         this.refuse('unresolved-reference', copy, at, patched.name(reference.symbol), `${copy.name} refers to ${patched.name(reference.symbol)}, a common symbol: a module has none (build with -fno-common)`);
         return;
       case 'string': {
-        const place = this.clones.string(reference.section, reference.offset);
+        const place = this.clones.string(reference.section, reference.offset, reference.label);
         if (place !== undefined) this.toPlace(copy, reference, at, place, 0);
         else this.refuseReach(copy, at, reference.section, reference.offset, 'where no string begins and ends');
         return;

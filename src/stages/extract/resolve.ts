@@ -14,8 +14,10 @@ export type Reference = { field: number; type: number; addend: number } & (
   /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0. */
   | { kind: 'symbol'; symbol: number; named: number; inside: number }
   | { kind: 'undefined' | 'absolute' | 'common'; symbol: number }
-  /** A place in a section that no symbol covers, or a string; `foreign`: one that only a static variable of another unit covers. */
-  | { kind: 'place' | 'string' | 'foreign'; section: number; offset: number }
+  /** A literal, by any place of it; `label` is the symbol that the distance `addend` counts from, 0 where its start is meant. */
+  | { kind: 'string'; section: number; offset: number; label: number }
+  /** A place in a section that no symbol covers; `foreign`: one that only a static variable of another unit covers. */
+  | { kind: 'place' | 'foreign'; section: number; offset: number }
 );
 
 /** The references from a range, in offset order. Relocations of type NONE refer to nothing: boot code rewrote their sites. */
@@ -52,7 +54,10 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   }
   const bias = biasOf(side, range, field, type);
   const offset = value + addend + bias;
-  if (table.sectionClass[section]! & SectionClass.STRING) return { ...common, kind: 'string', section, offset, addend: -bias };
+  if (table.sectionClass[section]! & SectionClass.STRING) {
+    const labelled = kind === Kind.STRING && offset !== value;
+    return { ...common, kind: 'string', section, offset: labelled ? value : offset, label: labelled ? symbol : 0, addend: labelled ? addend : -bias };
+  }
   const owner = ownerOf(side, range, section, offset, () => placesFrom(side, range));
   if (owner === 0 || owner === 'foreign') return { ...common, kind: owner === 0 ? 'place' : 'foreign', section, offset, addend: -bias };
   return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: offset - table.value[owner]! - bias };

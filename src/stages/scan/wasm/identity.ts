@@ -41,6 +41,7 @@ const TAG_REPLACEMENT: u32 = 10;
 const TAG_RECORD: u32 = 11;
 const TAG_OUTSIDE: u32 = 12;
 const TAG_BRANCH: u32 = 13;
+const TAG_WITHIN: u32 = 14;
 
 /** Anonymous data may refer to anonymous data; real kernels go two deep. */
 const DEEPEST: u32 = 32;
@@ -150,17 +151,15 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
   const kind = kindOf(symbol);
   if (kind == KIND_NAMED) mixNamed(digest, symbol, addend, user, slot);
   else if (kind == KIND_STRING || kind == KIND_PLACE) {
-    const place = startOf(symbol) + addend;
-    const target = sectionOf(symbol);
     const relative = (classOf(section) & CLASS_EXEC) != 0 ? bias(type) : NOT_RELATIVE;
     if (relative == NOT_RELATIVE) {
-      mixPlace(digest, target, place, user, slot);
+      mixNear(digest, symbol, kind, addend, user, slot);
       return;
     }
     const from = sectionOffset(section);
     const tail = knownTail >= 0 ? knownTail : tailOf(from, from + offset);
-    if (tail >= 0) mixPlace(digest, target, place + relative + tail, user, slot);
-    else for (let i = 0; tails >> i != 0; i++) if (((tails >> i) & 1) != 0) mixPlace(digest, target, place + relative + i, user, slot);
+    if (tail >= 0) mixNear(digest, symbol, kind, addend + relative + tail, user, slot);
+    else for (let i = 0; tails >> i != 0; i++) if (((tails >> i) & 1) != 0) mixNear(digest, symbol, kind, addend + relative + i, user, slot);
   } else if (kind == KIND_CONTENT) {
     words(digest, TAG_CONTENT, <u32>addend, <u32>(addend >> 32), 0);
     mixContent(digest, canonicalOf(symbol), user, slot);
@@ -171,6 +170,15 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
     const place = valueInFile(symbol) + addend;
     words(digest, TAG_ABSOLUTE, <u32>place, <u32>(place >> 32), 0);
   } else words(digest, TAG_ABSOLUTE, <u32>addend, <u32>(addend >> 32), 1);
+}
+
+/** Mixes what lies at a distance from a section's start or a label. From a literal's label on it is that literal's, whole, even where another one begins. */
+function mixNear(digest: usize, symbol: u32, kind: u32, distance: i64, user: u32, slot: u32): void {
+  if (kind == KIND_PLACE || distance == 0) mixPlace(digest, sectionOf(symbol), startOf(symbol) + distance, user, slot);
+  else {
+    words(digest, TAG_WITHIN, <u32>distance, <u32>(distance >> 32), 0);
+    mixString(digest, sectionOf(symbol), startOf(symbol));
+  }
 }
 
 /** Mixes whatever lies at `offset` of a section. */
