@@ -44,11 +44,8 @@ describe('ppc64', () => {
     return ppc64({ string: text }).func('f', code(body, u32(0x38000000 + register * 0x200000 + line), [relocated(4, R_PPC64_REL24, callee, 0, 0x48000001)], u32(BLR)), { relas });
   };
 
-  test.each([
-    ['__might_sleep(file, line)', 4, '__might_sleep', 'x.c'],
-    ['__warn_printk(format, file, line)', 5, '__warn_printk', 'net/x.c'],
-  ])('the line of %s does not count', (_, register, callee, text) => {
-    const diff = diffObjects(reporting(10, register, callee, text), reporting(11, register, callee, text));
+  test('the line of __might_sleep(file, line) does not count', () => {
+    const diff = diffObjects(reporting(10, 4, '__might_sleep', 'x.c'), reporting(11, 4, '__might_sleep', 'x.c'));
     expect(diff).toMatchObject({ changed: {}, ignored: { f: 'line' } });
   });
 
@@ -56,6 +53,8 @@ describe('ppc64', () => {
     ['another function\'s argument', 4, 'usleep', 'x.c'],
     ['another argument of it', 6, '__might_sleep', 'x.c'],
     ['a printed value without the file name', 5, '__warn_printk', 'other.c'],
+    // Which register holds the format is not known here, so nothing proves a line.
+    ['a printed value behind the file name', 5, '__warn_printk', 'net/x.c'],
   ])('%s counts', (_, register, callee, text) => {
     expect(diffObjects(reporting(10, register, callee, text), reporting(11, register, callee, text)).changed).toEqual({ f: 'code' });
   });

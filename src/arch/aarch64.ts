@@ -1,5 +1,6 @@
 import { EM_AARCH64 } from '../elf';
 import type { Arch } from './arch';
+import { Filling } from './filling';
 import { PLAIN, plainDisassembler, wordAt } from './plain';
 
 const NOP = 0xd503201f;
@@ -20,9 +21,13 @@ export const aarch64: Arch = {
   machine: EM_AARCH64,
   name: 'aarch64',
   address64: ABS64,
+  filling: new Filling([[0x1f, 0x20, 0x03, 0xd5]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
-  // `mov w2, #line`.
-  disassembler: () => plainDisassembler(() => 4, (a, b) => ((a[0]! & 0x1f) === 2 && (b[0]! & 0x1f) === 2 && a[3] === 0x52 && b[3] === 0x52 ? 3 : 0)),
+  // `mov w2, #line`, not shifted: w0 to w7 are arguments.
+  disassembler: () => plainDisassembler(() => 4, (bytes) => {
+    const word = wordAt(bytes, 0);
+    return (word >>> 21) === 0x294 && (word & 0x1f) < 8 ? { argument: (word & 0x1f) + 1, value: (word >>> 5) & 0xffff } : undefined;
+  }),
   leadIn: padding,
 
   // ftrace is told where the padding begins; without padding, the first of two NOPs, behind `bti c`.

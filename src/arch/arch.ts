@@ -1,3 +1,4 @@
+import type { Filling } from './filling';
 import type { Disassembler } from './instructions';
 
 /** A relocation within a function's code. */
@@ -58,6 +59,8 @@ export interface Arch {
   leadIn(content: Uint8Array, start: number): number;
   /** What fills a gap before a function. */
   readonly gapByte: number;
+  /** What fills gaps between functions. */
+  readonly filling: Filling;
   /** Offset in its section of the place that ftrace rewrites, undefined where the function has none. */
   ftraceSite(code: FunctionCode): number | undefined;
   /** Bytes from a function's symbol to where callers of its own module enter, by st_other; 0 but on ppc64. */

@@ -7,8 +7,10 @@ import { s390 } from './s390';
 import { x86_64 } from './x86-64';
 
 export type { Arch, CodeRela, FunctionCode } from './arch';
+export { ZEROS, type Filling } from './filling';
+export { lineArgument, printsValues } from './line-arguments';
 export { wordAt } from './plain';
-export { lineArgument, printsValues, type Disassembler, type Instruction } from './instructions';
+export type { ConstantArgument, Disassembler, Instruction } from './instructions';
 
 const ALL: readonly Arch[] = [x86_64, aarch64, ppc64, s390, loongarch64];
 

@@ -17,27 +17,19 @@ export interface Instruction {
   invalid: boolean;
 }
 
+/** Arguments count from 1. */
+export interface ConstantArgument {
+  argument: number;
+  value: number;
+}
+
 /** Decodes machine code of one processor. Loading it may be costly, so it is made only where bytes differ. */
 export interface Disassembler {
   decode(bytes: Uint8Array): Instruction[];
   /** One instruction in the kernel's usual syntax, without symbol names. */
   format(bytes: Uint8Array, offset: number): string;
-  /** The argument (2 or 3) that two encodings load with different constants and nothing else (`mov $line,%esi`), 0 if they do not. */
-  loadedArgument(a: Uint8Array, b: Uint8Array): number;
-}
-
-/** Functions that take a source line, and as which argument. Never one that takes any value there, like printk. */
-const LINE_ARGUMENTS: Readonly<Record<string, number>> = {
-  __might_sleep: 2, ___might_sleep: 2, __might_fault: 2, lockdep_rcu_suspicious: 2,
-  __btrfs_abort_transaction: 3, __btrfs_handle_fs_error: 3, __btrfs_panic: 3,
-};
-
-/** Which argument of `callee` is a source line; 0 if none. `warn_slowpath_fmt(file, line, ...)` and its kin take it second. */
-export function lineArgument(callee: string): number {
-  return LINE_ARGUMENTS[callee] ?? (callee.startsWith('warn_slowpath_') ? 2 : 0);
-}
-
-/** Functions that take a format and any values behind it. */
-export function printsValues(callee: string): boolean {
-  return callee === '__warn_printk' || callee === 'printk' || callee === '_printk';
+  /** Which argument of a call an instruction loads with a constant (`mov $line,%esi`), and the constant; undefined for others. */
+  constantArgument(instruction: Uint8Array): ConstantArgument | undefined;
+  /** Which argument an instruction loads with an address or a constant (`mov $format,%rdi`, `lea format(%rip),%rdi`); 0 where it loads none or that is not known. */
+  filledArgument(instruction: Uint8Array): number;
 }

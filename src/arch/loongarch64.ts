@@ -1,5 +1,6 @@
 import { EM_LOONGARCH } from '../elf';
 import type { Arch } from './arch';
+import { Filling } from './filling';
 import { PLAIN, plainDisassembler, wordAt } from './plain';
 
 /** `andi $zero, $zero, 0`. */
@@ -12,7 +13,8 @@ export const loongarch64: Arch = {
   machine: EM_LOONGARCH,
   name: 'loongarch64',
   address64: ADDR64,
+  filling: new Filling([[0x00, 0x00, 0x40, 0x03]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
-  disassembler: () => plainDisassembler(() => 4, () => 0),
+  disassembler: () => plainDisassembler(() => 4, () => undefined),
   ftraceSite: ({ content, start, patchable }) => (patchable === true && wordAt(content, start) === NOP && wordAt(content, start + 4) === NOP ? start : undefined),
 };

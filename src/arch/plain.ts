@@ -1,4 +1,5 @@
 import type { Arch } from './arch';
+import { ZEROS } from './filling';
 import type { Disassembler, Instruction } from './instructions';
 
 /**
@@ -7,7 +8,7 @@ import type { Disassembler, Instruction } from './instructions';
  * two of them.
  */
 export const PLAIN = {
-  none: 0, tails: [0], gapByte: 0, linked: () => [-3, 8], forEachPossibleBranch: () => undefined, isPcRelative: () => false, bias: () => 0, tail: () => 0,
+  none: 0, tails: [0], gapByte: 0, filling: ZEROS, linked: () => [-3, 8], forEachPossibleBranch: () => undefined, isPcRelative: () => false, bias: () => 0, tail: () => 0,
   relocationName: (type) => `type ${type}`, leadIn: () => 0, localEntry: () => 0, isFunctionPointer: () => false, isLoadersOwn: () => false,
 } as const satisfies Partial<Arch>;
 
@@ -15,7 +16,7 @@ export const PLAIN = {
  * Decodes where instruction lengths follow from the first byte: enough to say which instruction differs, in hex. Branches within
  * a section keep their displacement in the bytes, so moved code counts as changed.
  */
-export function plainDisassembler(lengthAt: (bytes: Uint8Array, offset: number) => number, loadedArgument: Disassembler['loadedArgument']): Disassembler {
+export function plainDisassembler(lengthAt: (bytes: Uint8Array, offset: number) => number, constantArgument: Disassembler['constantArgument']): Disassembler {
   return {
     decode(bytes) {
       const list: Instruction[] = [];
@@ -27,7 +28,8 @@ export function plainDisassembler(lengthAt: (bytes: Uint8Array, offset: number) 
       return list;
     },
     format: (bytes, offset) => `.inst ${Buffer.from(bytes.subarray(offset, offset + lengthAt(bytes, offset))).toString('hex')}`,
-    loadedArgument,
+    constantArgument,
+    filledArgument: () => 0,
   };
 }
 

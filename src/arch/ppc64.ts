@@ -1,5 +1,6 @@
 import { EM_PPC64 } from '../elf';
 import type { Arch } from './arch';
+import { Filling } from './filling';
 import { PLAIN, plainDisassembler, wordAt } from './plain';
 
 const NOP = 0x60000000;
@@ -20,9 +21,13 @@ export const ppc64: Arch = {
   machine: EM_PPC64,
   name: 'ppc64',
   address64: ADDR64,
+  filling: new Filling([[0x00, 0x00, 0x00, 0x60], [0x60, 0x00, 0x00, 0x00]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
-  // `li r4, line` and `li r5, line`.
-  disassembler: () => plainDisassembler(() => 4, (a, b) => (a[3] !== 0x38 || b[3] !== 0x38 || a[2] !== b[2] ? 0 : a[2] === 0x80 ? 2 : a[2] === 0xa0 ? 3 : 0)),
+  // `li r4, line`: r3 to r10 are arguments.
+  disassembler: () => plainDisassembler(() => 4, (bytes) => {
+    const register = bytes[2]! >>> 5 | (bytes[3]! & 3) << 3;
+    return (bytes[3]! & 0xfc) === 0x38 && (bytes[2]! & 0x1f) === 0 && register >= 3 && register <= 10 ? { argument: register - 2, value: bytes[0]! | (bytes[1]! << 8) } : undefined;
+  }),
   leadIn: (_content, start) => (start === TOC_WORD ? TOC_WORD : 0),
   localEntry,
   isFunctionPointer: (type, inToc) => inToc && type === ADDR64,

@@ -1,5 +1,6 @@
 import { EM_S390 } from '../elf';
 import type { Arch } from './arch';
+import { Filling } from './filling';
 import { PLAIN, plainDisassembler } from './plain';
 
 const PC32DBL = 19;
@@ -18,6 +19,7 @@ export const s390: Arch = {
   machine: EM_S390,
   name: 's390',
   address64: ADDR64,
+  filling: new Filling([[0x07, 0x07], [0x07, 0x00], ENTRY_NOP]),
   isPcRelative: (type) => PC_RELATIVE.has(type),
   bias: (type) => (HALFWORDS.has(type) ? -2 : 0),
   // `larl` takes an address with the type that older compilers also call with: c0x0 against brasl c0x5, brcl c0x4.
@@ -26,10 +28,10 @@ export const s390: Arch = {
     const low = field - 2 >= start && bytes[field - 2] === 0xc0 ? bytes[field - 1]! & 0xf : 0;
     return low === 4 || low === 5;
   },
-  // The two top bits of the first byte give 2, 4, 4 or 6 bytes. `lghi r3, line` and `lghi r4, line`.
+  // The two top bits of the first byte give 2, 4, 4 or 6 bytes. `lghi r3, line`: r2 to r6 are arguments.
   disassembler: () => plainDisassembler(
     (bytes, offset) => [2, 4, 4, 6][bytes[offset]! >>> 6]!,
-    (a, b) => (a[0] !== 0xa7 || b[0] !== 0xa7 || a[1] !== b[1] ? 0 : a[1] === 0x39 ? 2 : a[1] === 0x49 ? 3 : 0),
+    (bytes) => (bytes[0] === 0xa7 && bytes[1]! >= 0x29 && bytes[1]! <= 0x69 && (bytes[1]! & 0xf) === 9 ? { argument: (bytes[1]! >>> 4) - 1, value: (bytes[2]! << 8) | bytes[3]! } : undefined),
   ),
   isFunctionPointer: (type) => type === GOTENT,
   ftraceSite: ({ content, start }) => (ENTRY_NOP.every((byte, i) => content[start + i] === byte) ? start : undefined),

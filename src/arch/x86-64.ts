@@ -2,9 +2,11 @@ import {
   EM_X86_64, R_X86_64_16, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
 } from '../elf';
 import type { Arch } from './arch';
+import { Filling } from './filling';
 import { x86Disassembler } from './x86-64-decode';
 
 const NOP = 0x90;
+const INT3 = 0xcc;
 const PC8 = 15;
 const PC16 = 13;
 const GOTPCREL = 9;
@@ -67,6 +69,8 @@ export const x86_64: Arch = {
   disassembler: x86Disassembler,
   address64: R_X86_64_64,
   gapByte: NOP,
+  // NOPs of any length as GAS and LLVM write them, with prefixes before them, and INT3.
+  filling: new Filling([[NOP], [INT3], [0x0f, 0x1f, 0], [0x0f, 0x1f, 0x40, 0], [0x0f, 0x1f, 0x44, 0, 0], [0x0f, 0x1f, 0x80, 0, 0, 0, 0], [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]], [0x66, 0x2e]),
   localEntry: () => 0,
   isLoadersOwn: () => false,
   isFunctionPointer: (type) => type === R_X86_64_32S,

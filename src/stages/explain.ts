@@ -4,7 +4,8 @@
 import { KlpflowError } from '../diagnostics';
 import { EVIDENCE, RULES, originOf, twinOf, type Pairing } from './correlate';
 import { comparePairs, type Side, type Verdict } from './compare';
-import { decodeFunction, describe, type Decoded } from './compare/functions';
+import { decodeFunction, type Decoded } from './compare/decoded';
+import { describe } from './compare/functions';
 import { unitOf } from './assess/names';
 import { Trait } from './scan';
 

@@ -105,6 +105,14 @@ export function referencesOf({ relas: { words, at, stop }, start, table }: Pick<
   return found;
 }
 
+/** The source line that an entry holds; undefined for entries without one. */
+export function lineOf({ object }: Side, { table, start }: OwnedEntry): number | undefined {
+  const line = table.rules.line?.(table.size);
+  if (line === undefined) return undefined;
+  const [low, high] = object.content(table.section).subarray(start + line[0], start + line[1]);
+  return object.little ? low! | (high! << 8) : (low! << 8) | high!;
+}
+
 /** The code that an alternatives entry puts in its site's place; undefined for other entries and for none. */
 export function replacementOf(side: Side, table: SpecialTable, { relas: { words, at, stop }, start }: SpecialEntry): Range | undefined {
   const { replacement } = table.rules;

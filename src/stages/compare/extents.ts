@@ -41,6 +41,12 @@ export class AnonymousExtents {
     return { section, start: offset, end: next < count ? value[covers[first + next]!]! : size };
   }
 
+  /** The first place of a range that anything loaded refers to; its end where there is none. */
+  firstPlaceIn({ section, start, end }: Range): number {
+    const places = (this.places ??= this.collect()).get(section) ?? [];
+    return Math.min(end, places[above(places.length, (i) => places[i]!, start - 1)] ?? Infinity);
+  }
+
   /** Places that anything loaded refers to, by section, in order. */
   private collect(): Map<number, number[]> {
     const { object, table, arch } = this;
@@ -74,7 +80,7 @@ export class AnonymousExtents {
 }
 
 /** Index of the first of `count` ascending values that is greater than `limit`. */
-function above(count: number, value: (index: number) => number, limit: number): number {
+export function above(count: number, value: (index: number) => number, limit: number): number {
   let low = 0;
   let high = count;
   while (low < high) {

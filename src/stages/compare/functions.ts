@@ -6,57 +6,40 @@
  * an instruction without a relocation is equal when its opcode bytes and its branch target (as function + offset) are,
  * any other when its bytes and all its targets are.
  */
-import { R_TYPE } from '../../elf';
-import { lineArgument, printsValues, type Disassembler, type Instruction } from '../../arch';
+import type { Disassembler, Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
+import { sameBehind } from './behind';
+import { bytesOf, decodeFunction, type Decoded } from './decoded';
 import { firstEntryDifference } from './entries';
 import { unitNames } from './line';
+import { isMovedLine } from './line-argument';
+import { firstMovedLine } from './line-moves';
 import { matchTargets } from './match';
 import { sameSymbol } from './same-symbol';
 import type { Side } from './side';
-import { describeTarget, resolveTarget, type Target } from './target';
+import { describeTarget } from './target';
 import type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
-/** One function of one side, decoded, with its relocations by instruction. */
-export interface Decoded {
-  side: Side;
-  symbol: number;
-  bytes: Uint8Array;
-  instructions: Instruction[];
-  /** Targets of instruction i, in offset order, with their offsets in the instruction. */
-  targets: Array<Array<{ at: number; target: Target; branch: boolean }>>;
-}
-
-export function decodeFunction(side: Side, symbol: number, disassembler: Disassembler): Decoded {
-  const bytes = side.bytes(symbol);
-  const instructions = disassembler.decode(bytes);
-  const targets: Decoded['targets'] = instructions.map(() => []);
-  const range = side.rangeOf(symbol);
-  const content = side.object.offset(range.section);
-  let index = 0;
-  for (const rela of side.relasIn(range)) {
-    const offset = rela.offset - range.start;
-    while (index < instructions.length && offset >= instructions[index]!.offset + instructions[index]!.length) index++;
-    const instruction = instructions[index];
-    if (instruction === undefined) break;
-    const type = rela.words[rela.at + R_TYPE]!;
-    const tail = side.arch.tails.length > 1 ? Math.max(0, instruction.offset + instruction.length - offset - side.arch.bias(type)) : 0;
-    const branch = side.arch.isBranch(side.object.bytes, content + range.start, content + rela.offset, type);
-    targets[index]!.push({ at: offset - instruction.offset, target: resolveTarget(side, rela, range.section, tail), branch });
-  }
-  return { side, symbol, bytes, instructions, targets };
-}
-
 export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number, disassembler: Disassembler): Verdict {
-  const verdict = (status: Verdict['status'], kind: ChangeClass | IgnoredClass | 'same', first: Difference | null): Verdict =>
-    ({ orig: symbolA, patched: symbolB, status, class: kind, first });
-  const da = decodeFunction(a, symbolA, disassembler);
-  const db = decodeFunction(b, symbolB, disassembler);
-  const units = unitNames(a, symbolA);
+  const code = compareCode(pairing, decodeFunction(a, symbolA, disassembler), decodeFunction(b, symbolB, disassembler), unitNames(a, symbolA), disassembler);
+  const verdict = (rest: CodeVerdict): Verdict => ({ orig: symbolA, patched: symbolB, ...rest });
+  if (code.status === 'changed') return verdict(code);
+  const entry = firstEntryDifference(pairing, a, b, symbolA, symbolB);
+  if (entry !== undefined) return verdict({ status: 'changed', class: 'special-entry', first: entry });
+  const line = code.class === 'line' || code.class === 'padding' ? null : firstMovedLine(a, b, symbolA, symbolB);
+  return verdict(line === null ? code : { status: 'ignored', class: 'line', first: line });
+}
 
+type CodeVerdict = Pick<Verdict, 'status' | 'class' | 'first'>;
+
+/** Compares instructions, functions' or others. */
+export function compareCode(pairing: Pairing, da: Decoded, db: Decoded, units: ReadonlySet<string>, disassembler: Disassembler): CodeVerdict {
+  const { side: a } = da;
+  const { side: b } = db;
+  const verdict = (status: Verdict['status'], kind: ChangeClass | IgnoredClass | 'same', first: Difference | null): CodeVerdict => ({ status, class: kind, first });
   let line: Difference | null = null;
   let moved: Difference | null = null;
-  let bytesDiffer = false;
+  let layout: Difference | null = null;
   for (let i = 0; i < Math.max(da.instructions.length, db.instructions.length); i++) {
     const ia = da.instructions[i];
     const ib = db.instructions[i];
@@ -69,8 +52,8 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
       }
       return verdict('changed', 'code', difference());
     }
-    const bytesA = da.bytes.subarray(ia.offset, ia.offset + ia.length);
-    const bytesB = db.bytes.subarray(ib.offset, ib.offset + ib.length);
+    const bytesA = bytesOf(da, i);
+    const bytesB = bytesOf(db, i);
     const sameBytes = equalBytes(bytesA, bytesB);
     const ta = da.targets[i]!;
     const tb = db.targets[i]!;
@@ -82,17 +65,19 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
         continue;
       }
       if (ia.length !== ib.length || !equalBytes(bytesA.subarray(0, ia.opcodeLength), bytesB.subarray(0, ib.opcodeLength))) return verdict('changed', 'code', difference());
-      if (!sameBranch(pairing, da, ia, db, ib)) return verdict('changed', 'code', difference());
-      bytesDiffer ||= !sameBytes;
+      if (!sameReach(pairing, da, ia.target, db, ib.target, sameBytes)) return verdict('changed', 'code', difference());
+      if (!sameBytes) layout ??= difference();
+      continue;
+    }
+    if (ta.length === 0 && ia.memory !== undefined && ib.memory !== undefined && equalBut(bytesA, bytesB, ia.opcodeLength - DISPLACEMENT)) {
+      if (!sameReach(pairing, da, ia.memory, db, ib.memory, sameBytes)) return verdict('changed', 'reference', difference());
+      if (!sameBytes) layout ??= difference();
       continue;
     }
     if (!sameBytes) {
-      const argument = ta.length > 0 ? 0 : disassembler.loadedArgument(bytesA, bytesB);
-      if (argument !== 0 && reportedAs(da, i, units) === argument && reportedAs(db, i, units) === argument) {
-        line ??= difference();
-        continue;
-      }
-      return verdict('changed', 'code', difference());
+      if (!isMovedLine(pairing, da, db, i, units)) return verdict('changed', 'code', difference());
+      line ??= difference();
+      continue;
     }
     for (let k = 0; k < ta.length; k++) {
       const match = matchTargets(pairing, a, b, ta[k]!.target, tb[k]!.target, units);
@@ -102,10 +87,8 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
     }
   }
   if (moved !== null) return verdict('changed', 'code', moved);
-  const entry = firstEntryDifference(pairing, a, b, symbolA, symbolB);
-  if (entry !== undefined) return verdict('changed', 'special-entry', entry);
   if (line !== null) return verdict('ignored', 'line', line);
-  return bytesDiffer ? verdict('ignored', 'layout', null) : verdict('same', 'same', null);
+  return layout !== null ? verdict('ignored', 'layout', layout) : verdict('same', 'same', null);
 }
 
 function insideBoth(a: Decoded, ia: Instruction, b: Decoded, ib: Instruction): boolean {
@@ -116,45 +99,34 @@ function mnemonic({ bytes }: Decoded, instruction: Instruction, disassembler: Di
   return disassembler.format(bytes, instruction.offset).split(' ', 1)[0]!;
 }
 
-/** Direct branches go to the same place: within the function by offset, else by function and offset. */
-function sameBranch(pairing: Pairing, a: Decoded, ia: Instruction, b: Decoded, ib: Instruction): boolean {
-  const insideA = ia.target! >= 0 && ia.target! < a.bytes.length;
-  const insideB = ib.target! >= 0 && ib.target! < b.bytes.length;
-  if (insideA !== insideB) return false;
-  if (insideA) return ia.target === ib.target;
-  const ownerA = branchOwner(a, ia);
-  const ownerB = branchOwner(b, ib);
-  if (ownerA.symbol === 0 || ownerB.symbol === 0) return ownerA.symbol === ownerB.symbol;
-  return ownerA.delta === ownerB.delta && sameSymbol(pairing, ownerA.symbol, ownerB.symbol);
-}
-
-function branchOwner({ side, symbol }: Decoded, instruction: Instruction): { symbol: number; delta: number } {
-  const section = side.table.section[symbol]!;
-  const place = side.table.value[symbol]! + instruction.target!;
-  const owner = side.identity.coverAt(section, place);
-  return { symbol: owner, delta: owner === 0 ? 0 : place - side.table.value[owner]! };
-}
-
-/** How far before a reporting call its arguments are loaded. */
-const ARGUMENTS_WITHIN = 4;
-
 /**
- * Which argument of the call that follows instruction `index` is a source line; 0 if none, or if control may go elsewhere
- * first. A printing function takes any values: its third argument is a line where one before it is the unit's own file name
- * (ASSERT_RTNL: "RTNL: assertion failed at %s (%d)", __FILE__, __LINE__).
+ * Whether what two instructions without a relocation reach is the same: within the function by offset, else by symbol and distance, and
+ * where none is, by what lies there. Data between instructions can look like a branch to anywhere: then its bytes count.
  */
-function reportedAs({ side, targets, instructions }: Decoded, index: number, units: ReadonlySet<string>): number {
-  for (let i = index + 1; i < targets.length; i++) {
-    const list = targets[i]!;
-    if (!instructions[i]!.flow && !list.some(({ branch }) => branch)) continue;
-    const callee = list[0]?.target.symbol ?? 0;
-    if (callee === 0) return 0;
-    const name = side.name(callee);
-    if (!printsValues(name)) return lineArgument(name);
-    const near = targets.slice(Math.max(0, index - ARGUMENTS_WITHIN), i).flat();
-    return near.some(({ target }) => target.text !== undefined && units.has(target.text.slice(target.text.lastIndexOf('/') + 1))) ? 3 : 0;
-  }
-  return 0;
+function sameReach(pairing: Pairing, a: Decoded, targetA: number, b: Decoded, targetB: number, sameBytes: boolean): boolean {
+  const insideA = targetA >= 0 && targetA < a.bytes.length;
+  const insideB = targetB >= 0 && targetB < b.bytes.length;
+  if (insideA !== insideB) return false;
+  if (insideA) return targetA === targetB;
+  const [x, y] = [reached(a, targetA), reached(b, targetB)];
+  if (x.outside || y.outside) return x.outside === y.outside && sameBytes;
+  if (x.symbol === 0 && y.symbol === 0) return sameBehind(pairing, a.side, b.side, x.place, y.place);
+  return x.symbol !== 0 && y.symbol !== 0 && x.delta === y.delta && sameSymbol(pairing, x.symbol, y.symbol);
+}
+
+/** What `target`, counted from the start of the code, is: a symbol and the distance from it, or a place that none covers. */
+function reached({ side, range: { section, start } }: Decoded, target: number): { symbol: number; delta: number; place: { section: number; offset: number }; outside: boolean } {
+  const offset = start + target;
+  const symbol = side.identity.coverAt(section, offset);
+  return { symbol, delta: symbol === 0 ? 0 : offset - side.table.value[symbol]!, place: { section, offset }, outside: offset < 0 || offset >= side.object.size(section) };
+}
+
+/** Bytes of an operand relative to the instruction, which stands before the immediate. */
+const DISPLACEMENT = 4;
+
+/** Whether two encodings are equal but for the displacement at `at`. */
+function equalBut(a: Uint8Array, b: Uint8Array, at: number): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i] || (i >= at && i < at + DISPLACEMENT));
 }
 
 function isPadding({ instructions, targets }: Decoded, from: number): boolean {
@@ -177,7 +149,7 @@ export function describe(decoded: Decoded, index: number, disassembler: Disassem
 /** Where a branch without a relocation goes: an offset in the function, or another function. */
 function describeBranch(decoded: Decoded, instruction: Instruction): string {
   const inside = instruction.target! >= 0 && instruction.target! < decoded.bytes.length;
-  const { symbol, delta } = inside ? { symbol: 0, delta: instruction.target! } : branchOwner(decoded, instruction);
+  const { symbol, delta } = inside ? { symbol: 0, delta: instruction.target! } : reached(decoded, instruction.target!);
   const distance = delta < 0 ? `-0x${(-delta).toString(16)}` : `+0x${delta.toString(16)}`;
   if (symbol === 0) return inside ? distance : 'outside';
   return delta === 0 ? decoded.side.name(symbol) : decoded.side.name(symbol) + distance;

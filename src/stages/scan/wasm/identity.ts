@@ -81,7 +81,7 @@ export function ofRange(section: u32, start: i64, end: i64, user: u32, outerSlot
     else bytes(digest, from + <u32>start, from + <u32>end);
   }
   if (relasOf(section) != 0) mixReferences(digest, section, start, end, user, start, outerSlot);
-  if ((bits & CLASS_EXEC) != 0 && lastCover(section) - firstCover(section) > 1) mixBranches(digest, section, start, end);
+  if ((bits & (CLASS_EXEC | CLASS_NOBITS)) == CLASS_EXEC && lastCover(section) - firstCover(section) > 1) mixBranches(digest, section, start, end);
   finish(digest);
   return digest;
 }
@@ -117,6 +117,9 @@ export function mixReferences(digest: usize, section: u32, start: i64, end: i64,
   }
 }
 
+/** Bytes at a branch target without a symbol that stand for it. */
+const TAIL: i64 = 8;
+
 let branchDigest: usize = 0;
 let branchSection: u32 = 0;
 let branchStart: i64 = 0;
@@ -140,7 +143,12 @@ export function branch(target: f64): void {
   const place = <i64>target - <i64>sectionOffset(branchSection);
   if ((place >= branchStart && place < branchEnd) || place < 0 || place >= sectionSize(branchSection)) return;
   const owner = coverAt(branchSection, place);
-  words(branchDigest, TAG_BRANCH, lowHash(owner), highHash(owner), owner == 0 ? 0 : <u32>(place - startOf(owner)));
+  if (owner != 0) words(branchDigest, TAG_BRANCH, lowHash(owner), highHash(owner), <u32>(place - startOf(owner)));
+  // Two tails behind functions' sizes are not the same because neither has a name.
+  else {
+    const at = sectionOffset(branchSection) + <u32>place;
+    bytes(branchDigest, at, at + <u32>min(TAIL, sectionSize(branchSection) - place));
+  }
 }
 
 /**

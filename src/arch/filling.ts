@@ -1,0 +1,48 @@
+/**
+ * What assemblers, compilers and linkers fill gaps with: zeros, and in code the processor's NOPs. It is nobody's code or data, so its
+ * bytes and its length never count.
+ */
+export class Filling {
+  private readonly patterns: readonly Uint8Array[];
+  /** By byte: whether it fills a gap by itself. Most filling is runs of one. */
+  private readonly alone = new Uint8Array(256);
+
+  /** @param prefixes bytes that make a pattern longer when they stand before it */
+  constructor(nops: ReadonlyArray<readonly number[]>, private readonly prefixes: readonly number[] = []) {
+    // The longest first: the short ones end in the same zeros as others.
+    this.patterns = [...nops, [0]].sort((a, b) => b.length - a.length).map((bytes) => Uint8Array.from(bytes));
+    for (const [byte, ...rest] of this.patterns) if (rest.length === 0) this.alone[byte!] = 1;
+  }
+
+  /** Where the filling ends that begins at `start`, `stop` at most. */
+  endFrom(bytes: Uint8Array, start: number, stop: number): number {
+    for (let at = start; ; ) {
+      while (at < stop && this.alone[bytes[at]!] === 1) at++;
+      if (at === stop) return stop;
+      let from = at;
+      while (from < stop && this.prefixes.includes(bytes[from]!)) from++;
+      const pattern = this.patterns.find((one) => matches(bytes, from, one, stop));
+      if (pattern === undefined) return at;
+      at = from + pattern.length;
+    }
+  }
+
+  /** Where the filling begins that ends at `stop`, `start` at least. */
+  startFrom(bytes: Uint8Array, start: number, stop: number): number {
+    for (let at = stop; ; ) {
+      const pattern = this.patterns.find((one) => at - one.length >= start && matches(bytes, at - one.length, one, at));
+      if (pattern === undefined) return at;
+      at -= pattern.length;
+      if (pattern.length > 1 || pattern[0] !== 0) while (at > start && this.prefixes.includes(bytes[at - 1]!)) at--;
+    }
+  }
+}
+
+function matches(bytes: Uint8Array, at: number, pattern: Uint8Array, stop: number): boolean {
+  if (at + pattern.length > stop) return false;
+  for (let i = 0; i < pattern.length; i++) if (bytes[at + i] !== pattern[i]) return false;
+  return true;
+}
+
+/** What fills gaps between data. */
+export const ZEROS = new Filling([]);

@@ -1,0 +1,61 @@
+import { ZEROS } from '../../arch';
+import { SectionClass } from '../../livepatch/section-class';
+import type { Pairing } from '../correlate';
+import type { Range } from './range';
+import { sameSymbol } from './same-symbol';
+import type { Side } from './side';
+import type { Place } from './target';
+
+/**
+ * Whether two places that no symbol covers are the same: in sections of one name, with equal bytes and references up to the next
+ * symbol. Assembly has code behind a function's `.size`, and data in `.text`; two tails are not the same because neither has a name.
+ */
+export function sameBehind(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place): boolean {
+  if (unnumbered(a, pa.section) !== unnumbered(b, pb.section) || !isInside(a, pa) || !isInside(b, pb)) return false;
+  const [x, y] = [restOf(a, pa), restOf(b, pb)];
+  if (x.end - x.start !== y.end - y.start) return false;
+  if (x.end > x.start) {
+    const [ours, theirs] = [a.identity.ofRange(x.section, x.start, x.end), b.identity.ofRange(y.section, y.start, y.end)];
+    return ours.every((word, i) => word === theirs[i]);
+  }
+  // Nothing but filling: what counts is who stands behind it.
+  const [next, other] = [coverBehind(a, pa), coverBehind(b, pb)];
+  return next === 0 || other === 0 ? next === other : sameSymbol(pairing, next, other);
+}
+
+/** A section's name without the number that a compiler gave it. */
+export function unnumbered({ object }: Side, section: number): string {
+  return object.name(section).replace(/[0-9._]+$/, '');
+}
+
+function isInside({ object, table }: Side, { section, offset }: Place): boolean {
+  return section < table.sections && offset >= 0 && offset < object.size(section);
+}
+
+/** From a place to the next symbol, without the filling before that. */
+function restOf(side: Side, { section, offset }: Place): Range {
+  const { end } = side.extents.widestAt(section, offset);
+  return { section, start: offset, end: withoutFilling(side, { section, start: offset, end }).end };
+}
+
+function coverBehind(side: Side, { section, offset }: Place): number {
+  return side.identity.coverAt(section, side.extents.widestAt(section, offset).end);
+}
+
+/** A range that no symbol covers without what fills it up at both ends. Fields of relocations are no filling, though zeros stand in them. */
+export function withoutFilling(side: Side, { section, start, end }: Range): Range {
+  const { object, table, arch } = side;
+  if ((table.sectionClass[section]! & SectionClass.NOBITS) !== 0) return { section, start, end: start };
+  const content = object.content(section);
+  const filling = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 ? arch.filling : ZEROS;
+  let [first, last] = [end, start];
+  for (const { offset } of side.relasIn({ section, start, end })) {
+    first = Math.min(first, offset);
+    last = Math.min(end, offset + FIELD);
+  }
+  const from = filling.endFrom(content, start, first);
+  return { section, start: from, end: from === end ? end : filling.startFrom(content, Math.max(from, last), end) };
+}
+
+/** Bytes of a relocated field, at least. */
+const FIELD = 4;
