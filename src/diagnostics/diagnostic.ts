@@ -89,6 +89,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Strip debug information from both objects (strip --strip-debug) and try again.',
   },
+  'inside-function': {
+    severity: 'refusal',
+    hint: 'Nothing may lead from a livepatch into the middle of the kernel\'s code: have the patch change that function, too, so that it goes along.',
+  },
   'instrumented-build': {
     severity: 'refusal',
     hint: 'Build both objects as the running kernel is built: without -fprofile-generate, with -fprofile-use=FILE where it has a profile.',
@@ -112,6 +116,10 @@ export const CATALOGUE = {
   'kpatch-marker': {
     severity: 'refusal',
     hint: 'Check the KPATCH_IGNORE_SECTION and KPATCH_IGNORE_FUNCTION lines of the patch: they must name sections and functions of this unit.',
+  },
+  'label-table': {
+    severity: 'refusal',
+    hint: 'Addresses of labels mean one body of their function only: keep the table const and in that function, and let nothing else read it.',
   },
   'late-key': {
     severity: 'refusal',

@@ -10,6 +10,7 @@ import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../cor
 import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
 import { carryCallers, hasFtraceSite } from './carry';
+import { foldLabelTables, refuseSharedTables } from './label-tables';
 import { checkReach } from './reach';
 import { ColdParts, plain, unitOf } from './names';
 import type { AssessInput, Assessment, ChangedFunction, ObjectResult } from './types';
@@ -34,7 +35,7 @@ export function assess(input: AssessInput): Assessment {
   };
 
   // A cold part changes with its function, whichever of the two differs.
-  const verdicts = foldColdParts(input);
+  const verdicts = foldColdParts({ ...input, verdicts: foldLabelTables(input) });
   /** Changed functions by PATCHED symbol. */
   const changed = new Map<number, Verdict>();
   for (const verdict of verdicts) {
@@ -88,6 +89,7 @@ export function assess(input: AssessInput): Assessment {
   const redirected = new Set([...included].filter((symbol) => !newcomers.has(symbol)));
   for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
   checkReach(input, included, undecided, discarded, diagnostics);
+  refuseSharedTables(input, included, discarded, diagnostics);
   if (included.size > 0) {
     diagnostics.push(...refuseUnlikeBuilds(input));
     for (const { section, bytes } of input.unknownSizes) {

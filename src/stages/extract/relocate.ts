@@ -4,6 +4,7 @@ import type { Range } from '../compare';
 import { specialTables, type SpecialTable } from '../scan/entries';
 import type { OutputPlace, Clones, Copy } from './clones';
 import { codePieceAt } from './code-pieces';
+import { LabelTables } from './label-tables';
 import type { Links } from './linkage';
 import type { Refusals } from './refusals';
 import { nearReferences } from './near';
@@ -23,8 +24,10 @@ const EXACT = Number.MAX_SAFE_INTEGER;
 /** Makes the references of copies, and with them further copies of what they reach. */
 export class Relocator {
   private readonly tables: ReadonlyMap<number, SpecialTable>;
+  private readonly labels: LabelTables;
 
   constructor(private readonly input: CopyInput, private readonly clones: Clones, private readonly linkage: Links, private readonly refusals: Refusals) {
+    this.labels = new LabelTables(input, clones, refusals);
     this.tables = new Map(specialTables(input.patched.identity, input.patched.structSizes, []).map((table) => [table.section, table]));
   }
 
@@ -104,9 +107,10 @@ export class Relocator {
     return { ...reference, symbol: inside, named: inside, addend: addend + table.value[symbol]! - table.value[inside]! };
   }
 
-  private toSymbol(copy: Copy, { symbol, named, type, addend }: Reference & { symbol: number; named: number }, at: number): void {
+  private toSymbol(copy: Copy, { symbol, named, field, type, addend }: Reference & { symbol: number; named: number }, at: number): void {
     const { output } = this.clones;
-    const link = this.linkage.of(symbol, named, copy, at, { type, addend });
+    const link = this.labels.linkTo(symbol, copy, at) ?? this.linkage.of(symbol, named, copy, at, { type, addend });
+    if ((link.kind === 'klp' || link.kind === 'import') && this.labels.refuseInside(symbol, { field, type, addend }, copy, at)) return;
     const offset = copy.start + at;
     if (link.kind === 'clone') copy.section.relas.push({ offset, type, symbol: this.clones.of(symbol) ?? this.clones.object(symbol), addend });
     else if (link.kind === 'import') copy.section.relas.push({ offset, type, symbol: output.reference(link.name, this.input.patched.table.info[named]!), addend });

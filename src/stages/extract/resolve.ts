@@ -73,7 +73,7 @@ function* placesFrom(side: Side, range: Range): Generator<readonly [section: num
 }
 
 /** What the processor adds to a field: only an instruction counts from its own end, a PC-relative word of a table means what it says. */
-function biasOf(side: Side, range: Range, field: number, type: number): number {
+export function biasOf(side: Side, range: Range, field: number, type: number): number {
   const { table, arch } = side;
   return inCode(table.sectionClass[range.section]!) && arch.isPcRelative(type) ? arch.bias(type) + tailAt(side, range, field) : 0;
 }

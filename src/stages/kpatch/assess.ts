@@ -4,6 +4,7 @@
 import type { Diagnostic } from '../../diagnostics';
 import type { Remarks } from '../../livepatch/kpatch/messages';
 import { assess, type AssessInput, type Assessment } from '../assess';
+import { foldLabelTables } from '../assess/label-tables';
 import { plain } from '../assess/names';
 import { newGlobalsOf } from './extract';
 import { FtraceSites } from './ftrace-sites';
@@ -44,7 +45,7 @@ export function assessKpatch(input: AssessInput): KpatchAssessment {
   // Only of a whole kernel all callers of a function are known.
   const whole = isWholeKernel(orig);
   const sites = whole && (input.traceKnown || traceable !== undefined) ? undefined : new FtraceSites(orig);
-  const own = verdictsThatCount(patched, input.verdicts, markers);
+  const own = verdictsThatCount(patched, foldLabelTables(input), markers);
   const { verdicts, parts } = sites === undefined ? { verdicts: own, parts: new Set<number>() } : raiseParents(pairing, patched, sites, own);
   const constants = changedConstants(patched, verdicts);
   const copied = new Set(constants.map(({ patched: symbol }) => symbol));
