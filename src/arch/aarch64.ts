@@ -2,6 +2,7 @@ import { EM_AARCH64 } from '../elf';
 import type { Arch } from './arch';
 import { Filling } from './filling';
 import { PLAIN, plainDisassembler, wordAt } from './plain';
+import { relocationNames } from './relocation-names';
 
 const NOP = 0xd503201f;
 /** `bti c`, which comes before the NOPs of an entry where branch targets are protected. */
@@ -20,6 +21,7 @@ export const aarch64: Arch = {
   ...PLAIN,
   machine: EM_AARCH64,
   name: 'aarch64',
+  relocationName: relocationNames('R_AARCH64_'),
   address64: ABS64,
   filling: new Filling([[0x1f, 0x20, 0x03, 0xd5]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),

@@ -53,6 +53,8 @@ export interface Arch {
    */
   forEachPossibleBranch(bytes: Uint8Array, start: number, end: number, visit: (target: number) => void): void;
   relocationName(type: number): string;
+  /** Whether a relocation of this type refers to nothing and changes nothing: advice to a linker, which may be left out. */
+  isHint(type: number): boolean;
   /** The relocation that stores a 64-bit address. */
   readonly address64: number;
   /** How many of the bytes before a function's symbol, the first one of its section, belong to the function: NOPs, or the distance to its TOC. */

@@ -2,12 +2,15 @@ import { EM_PPC64 } from '../elf';
 import type { Arch } from './arch';
 import { Filling } from './filling';
 import { PLAIN, plainDisassembler, wordAt } from './plain';
+import { relocationNames } from './relocation-names';
 
 const NOP = 0x60000000;
 const ADDR64 = 38;
 const BRANCHES = new Set([10, 11, 116]); // REL24, REL14, REL24_NOTOC
 /** REL64, ENTRY, REL16_LO, REL16_HA: how a function finds its TOC. */
 const TOC_DISTANCES = new Set([44, 118, 250, 252]);
+/** Ties a load of a GOT entry to the access that uses it, for a linker to join (POWER10); its symbol is none, its addend a distance. */
+const PCREL_OPT = 123;
 /** -mcmodel=large puts the TOC's distance into the 8 bytes before a function. */
 const TOC_WORD = 8;
 
@@ -20,6 +23,8 @@ export const ppc64: Arch = {
   ...PLAIN,
   machine: EM_PPC64,
   name: 'ppc64',
+  isHint: (type) => type === PCREL_OPT,
+  relocationName: relocationNames('R_PPC64_'),
   address64: ADDR64,
   filling: new Filling([[0x00, 0x00, 0x00, 0x60], [0x60, 0x00, 0x00, 0x00]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),

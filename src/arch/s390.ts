@@ -2,6 +2,7 @@ import { EM_S390 } from '../elf';
 import type { Arch } from './arch';
 import { Filling } from './filling';
 import { PLAIN, plainDisassembler } from './plain';
+import { relocationNames } from './relocation-names';
 
 const PC32DBL = 19;
 const ADDR64 = 22;
@@ -18,6 +19,7 @@ export const s390: Arch = {
   ...PLAIN,
   machine: EM_S390,
   name: 's390',
+  relocationName: relocationNames('R_390_'),
   address64: ADDR64,
   filling: new Filling([[0x07, 0x07], [0x07, 0x00], ENTRY_NOP]),
   isPcRelative: (type) => PC_RELATIVE.has(type),

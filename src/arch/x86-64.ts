@@ -1,8 +1,9 @@
 import {
-  EM_X86_64, R_X86_64_16, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
+  EM_X86_64, R_X86_64_16, R_X86_64_32S, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
 } from '../elf';
 import type { Arch } from './arch';
 import { Filling } from './filling';
+import { relocationNames } from './relocation-names';
 import { x86Disassembler } from './x86-64-decode';
 
 const NOP = 0x90;
@@ -19,11 +20,6 @@ const PC_RELATIVE = new Set<number>([R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_PC6
 const LINKED: Record<number, readonly [number, number]> = {
   [R_X86_64_NONE]: [0, 0], [R_X86_64_64]: [0, 8], [R_X86_64_PC64]: [0, 8], [R_X86_64_16]: [0, 2], [PC16]: [0, 2], [R_X86_64_8]: [0, 1], [PC8]: [0, 1],
   [GOTPCRELX]: [-2, 4], [REX_GOTPCRELX]: [-3, 4],
-};
-
-const NAMES: Record<number, string> = {
-  [R_X86_64_NONE]: 'R_X86_64_NONE', [R_X86_64_64]: 'R_X86_64_64', [R_X86_64_PC32]: 'R_X86_64_PC32', [R_X86_64_PLT32]: 'R_X86_64_PLT32',
-  [R_X86_64_32]: 'R_X86_64_32', [R_X86_64_32S]: 'R_X86_64_32S', [R_X86_64_PC64]: 'R_X86_64_PC64',
 };
 
 /** One-byte opcodes with a ModRM byte and an 8-bit immediate: imul, group 1, shifts, mov. */
@@ -65,7 +61,8 @@ export const x86_64: Arch = {
   bias: (type) => (type === PC8 ? 1 : type === PC16 ? 2 : type === R_X86_64_PC64 ? 8 : 4),
   linked: (type) => LINKED[type] ?? [0, 4],
   tails: [0, 1, 2, 4],
-  relocationName: (type) => NAMES[type] ?? `R_X86_64_${type}`,
+  relocationName: relocationNames('R_X86_64_'),
+  isHint: () => false,
   disassembler: x86Disassembler,
   address64: R_X86_64_64,
   gapByte: NOP,

@@ -294,6 +294,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'klpflow reads ELF64 objects of x86-64, ppc64le, s390x, aarch64 and loongarch64.',
   },
+  'unsupported-section': {
+    severity: 'error',
+    hint: 'Build both objects without it: for compact relocations without -Wa,--crel and without --crel; other types are a newer compiler\'s, please report them.',
+  },
   'unusable-listing': {
     severity: 'error',
     hint: 'Pass the linked vmlinux with its symbol table, or a copy of /proc/kallsyms that root made.',

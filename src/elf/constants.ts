@@ -67,6 +67,12 @@ export const SHT_PREINIT_ARRAY = 16;
 export const SHT_GROUP = 17;
 export const SHT_SYMTAB_SHNDX = 18;
 export const SHT_RELR = 19;
+export const SHT_CREL = 20;
+/** What LLVM calls its compact relocations before the number was assigned (-Wa,--crel,--allow-experimental-crel). */
+export const SHT_LLVM_CREL = 0x40000014;
+export const SHT_ANDROID_REL = 0x60000001;
+export const SHT_ANDROID_RELA = 0x60000002;
+export const SHT_ANDROID_RELR = 0x6fffff00;
 export const SHT_LLVM_ADDRSIG = 0x6fff4c03;
 export const SHT_X86_64_UNWIND = 0x70000001;
 

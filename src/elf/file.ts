@@ -72,9 +72,11 @@ export abstract class ElfFile {
     const shstrndx = header.getUint16(62, this.little);
     const namesSection = shstrndx === SHN_XINDEX ? first[SH_LINK]! : shstrndx;
 
-    const { symtab, extended, loadedRelas } = this.checkSections(table);
+    const { symtab, extended, loadedRelas, unusual } = this.checkSections(table);
     this.loadedRelas = loadedRelas;
     this.sectionNames = this.stringTable(namesSection, 62);
+    // Not before sections have names to be called by.
+    for (const section of unusual) this.checkSection(section, table + section * SHDR_SIZE);
     this.symtabSection = symtab;
     if (symtab === 0) {
       this.symbols = new Uint32Array(0);
@@ -199,9 +201,10 @@ export abstract class ElfFile {
   }
 
   /** One pass over the section table; finds the symbol table and its extended index on the way, and counts relocations. */
-  private checkSections(table: number): { symtab: number; extended: number; loadedRelas: number } {
+  private checkSections(table: number): { symtab: number; extended: number; loadedRelas: number; unusual: number[] } {
     const { headers, sectionCount, bytes } = this;
-    const found = { symtab: 0, extended: 0, loadedRelas: 0 };
+    const found = { symtab: 0, extended: 0, loadedRelas: 0, unusual: [] as number[] };
+    const { unusual } = found;
     // What rela sections are linked to: all to the same, so it is looked at once. None yet.
     let linked = -1;
     for (let i = 1; (i = this.nextUncommon(i, linked, found)) < sectionCount; i++) {
@@ -221,6 +224,7 @@ export abstract class ElfFile {
         found.symtab = i;
       } else if (type === SHT_SYMTAB_SHNDX) found.extended = i;
       else if (type === SHT_REL) this.checkRelocations(i, where);
+      else if (type !== SHT_RELA && type !== SHT_PROGBITS) unusual.push(i);
       else if (type === SHT_RELA) {
         this.checkRelocations(i, where);
         linked = headers[at + SH_LINK]!;
@@ -260,6 +264,9 @@ export abstract class ElfFile {
 
   /** @throws KlpflowError for an e_type that the class does not read */
   protected abstract checkType(type: number): void;
+
+  /** Checks a section that is neither plain content nor one of the tables that are read; `where` is its header's file offset. */
+  protected abstract checkSection(section: number, where: number): void;
 
   /** Checks the header of a relocation section; `where` is that header's file offset. */
   protected abstract checkRelocations(section: number, where: number): void;

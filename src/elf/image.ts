@@ -42,6 +42,8 @@ export class ElfImage extends ElfFile {
     this.fail('not-linked', 16, `${this.path} is ${type === ET_REL ? 'a relocatable object' : `of ELF type ${type}`}, not a linked image`);
   }
 
-  /** Relocations of an image (`--emit-relocs`) have been applied: nothing reads them. */
+  /** Relocations of an image (`--emit-relocs`) have been applied: nothing reads them, in whatever form. */
   protected checkRelocations(): void {}
+
+  protected checkSection(): void {}
 }

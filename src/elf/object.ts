@@ -1,5 +1,6 @@
 import { ET_DYN, ET_EXEC, ET_REL, RELA_SIZE, SHF_ALLOC, SHT_REL, SHT_SYMTAB } from './constants';
 import { ElfFile } from './file';
+import { unreadSection } from './section-types';
 import { MappedFile } from './mapped-file';
 import { RELA_FIELDS } from './words';
 
@@ -26,12 +27,17 @@ export class ElfObject extends ElfFile {
     this.fail('not-relocatable', 16, `${this.path} is ${kind}, not a relocatable object`);
   }
 
+  protected checkSection(section: number, where: number): void {
+    const what = unreadSection(this, section);
+    if (what !== undefined) this.fail('unsupported-section', where, `${this.path}: section ${section} (${this.name(section)}) ${what}`);
+  }
+
   protected checkRelocations(section: number, where: number): void {
     if (this.type(section) === SHT_REL) {
       // What is not loaded may have it: Clang 13 and newer write .rel.llvm.call-graph-profile for profiles.
       const target = this.info(section);
       const loaded = target === 0 || target >= this.sectionCount || (this.sectionFlags(target) & SHF_ALLOC) !== 0;
-      if (loaded && (this.sectionFlags(section) & SHF_ALLOC) === 0) this.malformed(where, `section ${section} is of type SHT_REL; these processors' objects use SHT_RELA`);
+      if (loaded) this.malformed(where, `section ${section} is of type SHT_REL; these processors' objects use SHT_RELA`);
       return;
     }
     const target = this.info(section);

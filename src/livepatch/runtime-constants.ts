@@ -1,24 +1,62 @@
 /**
  * Runtime constants (Linux 6.11, "runtime constants: add default dummy infrastructure"): immediates that boot code
- * overwrites, in the kernel's own text only. A copy in a module would keep the placeholder.
+ * overwrites, in the kernel's own text only. A copy in a module would keep the placeholder, so where the instruction has room
+ * it reads the variable instead.
  */
-const PLACEHOLDER = [0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01];
-
-export type RuntimeConstant = { kind: 'ptr' | 'shift'; variable: string };
-
-/** What a section `runtime_ptr_X` or `runtime_shift_X` lists. */
-export function runtimeConstantOf(section: string): RuntimeConstant | undefined {
-  const match = /^runtime_(ptr|shift)_(.+)$/.exec(section);
-  return match === null ? undefined : { kind: match[1] as 'ptr' | 'shift', variable: match[2]! };
+export interface RuntimeConstant {
+  /** `ptr`, `shift`, `mask`, or what a later kernel has. */
+  kind: string;
+  variable: string;
 }
 
+/** What a section `runtime_<kind>_X` lists. */
+export function runtimeConstantOf(section: string): RuntimeConstant | undefined {
+  const match = /^runtime_([^_]+)_(.+)$/.exec(section);
+  return match === null ? undefined : { kind: match[1]!, variable: match[2]! };
+}
+
+/** What an instruction that holds the constant becomes, byte for byte as long. */
+export interface LoadInstead {
+  bytes: readonly number[];
+  /** Where in them the 4-byte displacement to the variable stands. */
+  field: number;
+  /** Bytes of the variable. */
+  size: number;
+}
+
+/** How an x86-64 instruction becomes one that reads the variable: its bytes, and where in them the immediate stands. Undefined where it cannot. */
+type Rewrite = (code: Uint8Array, at: number) => LoadInstead | undefined;
+
+const REWRITES: Readonly<Record<string, Rewrite>> = { ptr: loadPointer, mask: andVariable };
+
+/** The instruction that reads the variable in place of `code`, an instruction whose immediate at `at` is a constant of this kind; undefined where there is none. */
+export function loadInstead(kind: string, code: Uint8Array, at: number): LoadInstead | undefined {
+  return Object.hasOwn(REWRITES, kind) ? REWRITES[kind]!(code, at) : undefined;
+}
+
+const POINTER = [0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01];
+const NOP3 = [0x0f, 0x1f, 0x00];
+
+/** `mov $placeholder, %r` is `REX B8+r imm64`: 10 bytes, as `mov X(%rip), %r` and a nop are. */
+function loadPointer(code: Uint8Array, at: number): LoadInstead | undefined {
+  const [rex, opcode = 0] = code;
+  if (at !== 2 || code.length !== 10 || (rex !== 0x48 && rex !== 0x49) || (opcode & 0xf8) !== 0xb8 || !holds(code, at, POINTER)) return undefined;
+  return { bytes: [rex === 0x49 ? 0x4c : 0x48, 0x8b, 0x05 | ((opcode & 7) << 3), 0, 0, 0, 0, ...NOP3], field: 3, size: 8 };
+}
+
+const MASK = [0x78, 0x56, 0x34, 0x12];
+
 /**
- * Whether the 8-byte immediate at `at` is one that can be rewritten to a load of the variable in place:
- * `REX B8+r imm64` with REX 48 or 49 and the placeholder, 10 bytes that become `mov X(%rip), %r` and a nop.
+ * `and $placeholder, %r32` is `[41] 81 /4 imm32`, as long as `and X(%rip), %r32`, `[44] 23 /r disp32`; flags and what becomes of the upper half are
+ * the same. The short form for %eax, `25 imm32`, has no room.
  */
-export function isRewritablePointer(code: Uint8Array, at: number): boolean {
-  if (at < 2 || at + 8 > code.length) return false;
-  const rex = code[at - 2]!;
-  const opcode = code[at - 1]!;
-  return (rex === 0x48 || rex === 0x49) && (opcode & 0xf8) === 0xb8 && PLACEHOLDER.every((byte, i) => code[at + i] === byte);
+function andVariable(code: Uint8Array, at: number): LoadInstead | undefined {
+  const extended = code[0] === 0x41;
+  const [opcode, modrm = 0] = code.subarray(extended ? 1 : 0);
+  if (at !== (extended ? 3 : 2) || code.length !== at + 4 || opcode !== 0x81 || (modrm & 0xf8) !== 0xe0 || !holds(code, at, MASK)) return undefined;
+  return { bytes: [...(extended ? [0x44] : []), 0x23, 0x05 | ((modrm & 7) << 3), 0, 0, 0, 0], field: at, size: 4 };
+}
+
+function holds(code: Uint8Array, at: number, placeholder: readonly number[]): boolean {
+  return placeholder.every((byte, i) => code[at + i] === byte);
 }

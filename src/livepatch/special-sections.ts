@@ -23,6 +23,8 @@ export interface SpecialSection {
   code?: readonly number[];
   /** Bytes that the last entry has at least: the assembler pads those before it only. */
   shortest?: number;
+  /** Bytes at an entry's site that the kernel writes at most; alternatives say their own (see `replacement`), other entries make it write nothing. */
+  writes?: number;
   /** Offset of a reference whose target's code is part of the meaning, with the offset of its u8 length; the site's stands right before that. */
   replacement?: { field: number; length: (size: number) => number };
 }
@@ -44,17 +46,21 @@ export const SPECIAL_SECTIONS: readonly SpecialSection[] = [
     line: (size) => (size === 24 ? [16, 18] : size === 16 ? [12, 14] : size === 12 ? [8, 10] : undefined),
   },
   // Before 4.19 ("jump_label: Implement generic support for relative references") three pointers.
-  { name: '__jump_table', struct: 'jump_entry', sizes: [16, 24], site: 0, meaning: () => [], references: (size) => (size === 24 ? [8, 16] : [4, 8]) },
+  { name: '__jump_table', struct: 'jump_entry', sizes: [16, 24], site: 0, meaning: () => [], references: (size) => (size === 24 ? [8, 16] : [4, 8]), writes: 5 },
   { name: '__ex_table', struct: 'exception_table_entry', sizes: [12, 8], site: 0, meaning: (size) => (size === 12 ? [[8, 12]] : []), references: () => [4] },
-  { name: '.static_call_sites', struct: 'static_call_site', sizes: [8], site: 0, meaning: () => [], references: () => [4] },
+  // The longest site is a conditional tail call, `jcc rel32`.
+  { name: '.static_call_sites', struct: 'static_call_site', sizes: [8], site: 0, meaning: () => [], references: () => [4], writes: 6 },
   { name: '.parainstructions', struct: 'paravirt_patch_site', sizes: [16], site: 0, meaning: () => [[8, 10]], references: () => [], shortest: 10 },
   // ppc64: code that depends on what the processor and the firmware can do; mask and value, then start, end and what comes in its place.
   ...['__ftr_fixup', '__mmu_ftr_fixup', '__fw_ftr_fixup'].map((name): SpecialSection => (
     { name, struct: 'fixup_entry', sizes: [48], site: 16, meaning: () => [[0, 16]], references: () => [], code: [24, 32, 40] })),
 ];
 
-/** `runtime_ptr_X` and `runtime_shift_X` (6.11 on): one s32 per immediate that boot code overwrites with X. */
-export const RUNTIME_CONSTANT = /^runtime_(ptr|shift)_/;
+/**
+ * `runtime_ptr_X`, `runtime_shift_X` (6.11 on), `runtime_mask_X` (7.3 on): one s32 per immediate that boot code overwrites with X. Any other kind counts, too:
+ * who does not know it copies a placeholder.
+ */
+const RUNTIME_CONSTANT = /^runtime_[^_]+_./;
 
 const INDEX = new Map(SPECIAL_SECTIONS.map((section, index) => [section.name, index + 1]));
 
@@ -69,6 +75,7 @@ export const Role = {
   /** `.discard.annotate_data`: where entries of other tables start (6.19 on). */ ENTRY_ANNOTATIONS: 202,
   /** `.llvm.call-graph-profile`: how often functions call each other. */ CALL_COUNTS: 203,
   /** `__llvm_prf_cnts`: where Clang's -fprofile-generate counts. GCC's counters are ordinary variables. */ PROFILE_COUNTERS: 204,
+  /** `.gnu.lto_*`: GCC's program before code generation. */ LTO: 206,
   /** `.orc_unwind_ip`: what objtool writes about any function on x86-64 and loongarch64. */ LAYOUTS: 205,
 } as const;
 
@@ -79,7 +86,7 @@ const ROLES = new Map<string, number>([
 
 /** Number of the special section or role of this name, 0 for none. */
 export function specialNumber(name: string): number {
-  return INDEX.get(name) ?? ROLES.get(name) ?? (RUNTIME_CONSTANT.test(name) ? RUNTIME_SPECIAL : 0);
+  return INDEX.get(name) ?? ROLES.get(name) ?? (RUNTIME_CONSTANT.test(name) ? RUNTIME_SPECIAL : name.startsWith('.gnu.lto_') ? Role.LTO : 0);
 }
 
 /** A runtime-constant section as a special section: the site is the entry's only field. */

@@ -1,9 +1,9 @@
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
 import { SectionClass } from '../../livepatch/section-class';
-import { isRewritablePointer, runtimeConstantOf } from '../../livepatch/runtime-constants';
 import { RUNTIME_SPECIAL } from '../../livepatch/special-sections';
 import { entriesOf } from '../compare/entries';
 import { originOf } from '../correlate';
+import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Kind, Trait } from '../scan';
 import { entryReferences, referencesFrom, replacementReferences, type Reference } from './references';
 import type { AssessInput } from './types';
@@ -114,28 +114,12 @@ function discardedClass(discarded: number): number {
   return (discarded & Trait.INIT ? SectionClass.INIT : 0) | (discarded & Trait.EXIT ? SectionClass.EXIT : 0);
 }
 
-/** Constants that boot code fills in: a pointer can be turned into a load where nothing else writes there, a shift cannot. */
-function checkRuntimeConstant({ patched }: AssessInput, from: Included, entry: FunctionEntry, others: readonly FunctionEntry[], refuse: Refuse): void {
-  const constant = runtimeConstantOf(patched.object.name(entry.table.section))!;
-  const { name, symbol } = from;
-  if (constant.kind === 'shift') {
-    refuse('runtime-constant', from, entry.site, name, `${name} shifts by ${constant.variable}, a count that the kernel writes into its own code at boot`);
-    return;
-  }
-  // `REX B8+r imm64`, the entry points at the immediate.
-  const start = entry.site - 2;
-  const end = entry.site + 8;
-  const written = others.some((other) => other !== entry && other.site < end && other.site + writtenBytes(patched, other) > start)
-    || referencesFrom(patched, from.section, from.start + start, from.start + end).length > 0;
-  if (written || !isRewritablePointer(patched.bytes(symbol), entry.site)) {
-    refuse('runtime-constant', from, entry.site, name, `${name} holds ${constant.variable} in an instruction that cannot be turned into a load`);
-  }
-}
-
-type FunctionEntry = ReturnType<typeof entriesOf>[number];
-
-/** How many bytes at its site an entry makes the kernel rewrite: an alternative's length, 5 for a jump or call, none for others. */
-function writtenBytes({ object }: AssessInput['patched'], { table, start }: FunctionEntry): number {
-  if (table.rules.replacement !== undefined) return object.content(table.section)[start + table.rules.replacement.length(table.size) - 1]!;
-  return table.rules.name === '__jump_table' || table.rules.name === '.static_call_sites' ? 5 : 0;
+/** Constants that boot code fills in: some can be read from their variable instead, others cannot, and of a kind that nobody knows nothing is known. */
+function checkRuntimeConstant({ patched }: AssessInput, from: Included, entry: FunctionEntry, entries: readonly FunctionEntry[], refuse: Refuse): void {
+  const { constant: { kind, variable }, load } = runtimeSite(patched, from.symbol, entry, entries);
+  if (load !== undefined) return;
+  const { name } = from;
+  const table = patched.object.name(entry.table.section);
+  const why = kind === 'shift' ? `shifts by ${variable}, a count` : kind === 'ptr' || kind === 'mask' ? `holds ${variable} in an instruction that cannot be turned into a load, a constant` : `has an entry in ${table}, a table of constants`;
+  refuse('runtime-constant', from, entry.site, name, `${name} ${why} that the kernel writes into its own code at boot`);
 }

@@ -26,7 +26,7 @@ export function referencesFrom(side: Side, section: number, start: number, end: 
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET);
     const type = words[i + R_TYPE]!;
-    if (field < start || field >= end || type === arch.none || (wanted !== undefined && !wanted(words[i + R_SYM]!))) continue;
+    if (field < start || field >= end || type === arch.none || arch.isHint(type) || (wanted !== undefined && !wanted(words[i + R_SYM]!))) continue;
     const from = object.offset(section);
     const branch = executable && arch.isBranch(object.bytes, from, from + field, type);
     found.push({ ...reached(side, section, words, i), at: field - start, branch });

@@ -26,7 +26,7 @@ export function referencesIn(side: Side, range: Range): Reference[] {
   const { words, at, stop } = side.identity.relas.select(range.section, range.start, range.end);
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET);
-    if (field < range.start || field >= range.end || words[i + R_TYPE] === side.arch.none) continue;
+    if (field < range.start || field >= range.end || words[i + R_TYPE] === side.arch.none || side.arch.isHint(words[i + R_TYPE]!)) continue;
     found.push(resolve(side, range, words, i, field));
   }
   return found;

@@ -1,6 +1,6 @@
 import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
 import type { Side } from '../compare/side';
-import { forEachEntry, specialTables } from '../scan/entries';
+import { forEachEntry, specialTables, writtenBytes } from '../scan/entries';
 
 /** Code that boot rewrites: bytes [start, end) of a section of ORIG. */
 export interface BootSite {
@@ -14,9 +14,6 @@ const ADDRESS_TABLES: Readonly<Record<string, number>> = {
   // `jmp __x86_return_thunk` becomes `ret; int3...`; a conditional indirect jump has six bytes.
   '.return_sites': 5, '.retpoline_sites': 6, '.call_sites': 5, __mcount_loc: 5, '.ibt_endbr_seal': 4,
 };
-
-/** Tables of entries whose first field is the address. Lengths: the longest jump, a conditional tail call; alternatives say theirs. */
-const ENTRY_TABLES: Readonly<Record<string, number>> = { __jump_table: 5, '.static_call_sites': 6 };
 
 /** The boot-rewritten sites within some functions of ORIG, read from its tables in one pass each. */
 export function bootSites(orig: Side, functions: readonly number[]): BootSite[] {
@@ -37,13 +34,12 @@ export function bootSites(orig: Side, functions: readonly number[]): BootSite[] 
     }
   }
   for (const special of specialTables(identity, orig.structSizes, [])) {
-    const { name, replacement } = special.rules;
-    if (name !== '.altinstructions' && ENTRY_TABLES[name] === undefined) continue;
-    const content = object.content(special.section);
+    const { replacement, writes } = special.rules;
+    if (replacement === undefined && writes === undefined) continue;
     forEachEntry(identity, special, ({ owner, site, start }) => {
       if (!sections.has(table.section[owner]!)) return;
       const from = table.value[owner]! + site;
-      sites.push({ section: table.section[owner]!, start: from, end: from + (ENTRY_TABLES[name] ?? content[start + replacement!.length(special.size) - 1]!) });
+      sites.push({ section: table.section[owner]!, start: from, end: from + writtenBytes(object, special, start) });
     });
   }
   return sites;

@@ -1,4 +1,4 @@
-import { RELA_WORDS } from '../../elf';
+import { RELA_WORDS, type ElfObject } from '../../elf';
 import { FIRST_ROLE, RUNTIME_SPECIAL, Role, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
@@ -63,6 +63,12 @@ export function forEachEntry(identity: Identity, special: SpecialTable, visit: (
   for (let found = nextEntries(identity); found.length > 0; found = nextEntries(identity)) {
     for (let i = 0; i < found.length; i += ENTRY_NUMBERS) visit(entryOf(found, i, words, at));
   }
+}
+
+/** How many bytes at its site an entry makes the kernel write at most; an alternative's length, which the entry says, of others a constant. */
+export function writtenBytes(object: ElfObject, { section, rules, size }: SpecialTable, start: number): number {
+  if (rules.replacement === undefined) return rules.writes ?? 0;
+  return object.content(section)[start + rules.replacement.length(size) - 1] ?? 0;
 }
 
 /** How many numbers say what an entry is: owner, site, start, and the numbers of its first rela and of the one behind its last. */

@@ -51,8 +51,8 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
 
     classOfName(section, flags) {
       const name = object.name(section!);
-      // `.discard.annotate_data` and `.llvm.call-graph-profile` are not loaded and looked for all the same.
-      const special = (flags! & SHF_ALLOC) !== 0 || name.startsWith('.discard.') || name.startsWith('.llvm.') ? specialNumber(name) : 0;
+      // `.discard.annotate_data`, `.llvm.call-graph-profile` and `.gnu.lto_*` are not loaded and looked for all the same.
+      const special = (flags! & SHF_ALLOC) !== 0 || name.startsWith('.discard.') || name.startsWith('.llvm.') || name.startsWith('.gnu.lto_') ? specialNumber(name) : 0;
       table.sectionSpecial[section!] = special;
       const bits = classByName(name, special !== 0 && special < FIRST_ROLE);
       // A merged constant without flags is plain read-only data.

@@ -8,6 +8,7 @@ import { archOf } from '../../arch';
 import { KlpflowError } from '../../diagnostics';
 import type { ElfObject } from '../../elf';
 import { Role } from '../../livepatch/special-sections';
+import { refuseUngenerated } from './ungenerated';
 import { openTable, specialTables, type UnknownEntrySize } from './entries';
 import type { StructSizes } from './entry-size';
 import { Identity, inSlices } from './identity';
@@ -37,6 +38,7 @@ export function readTable(object: ElfObject): ScanTable {
   inSlices(1, symbols, code.markAmbiguous);
   code.clearSlots();
   deriveColumns(object, table);
+  refuseUngenerated(object, table);
   return table;
 }
 
