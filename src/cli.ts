@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { Errors, handle, run, settings, type Command, type Hook, type Interfaces } from '@oclif/core';
 import pjson from '../package.json';
+import { ownProcess } from './v8-flags';
 
 // The sources are never run in place of the bundle, whatever NODE_ENV says.
 settings.enableAutoTranspile = false;
@@ -36,6 +37,7 @@ export const COMMANDS: Record<string, Command.Class> = {
 
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */
 export async function start(argv: string[]): Promise<void> {
+  ownProcess();
   const workers = threadsFor(argv);
   if (workers !== undefined) {
     (require('./pipeline/pool') as typeof import('./pipeline/pool')).startEarly(workers);

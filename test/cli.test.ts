@@ -113,7 +113,7 @@ describe('streams', () => {
     const told = stderr.trim().split('\n').map((line) => line.replace(/^\[ *[\d.]+ s\] /, '').replaceAll(folder, '')).sort();
     const [good, bad] = table.includes((await digestOf(pair.orig))!) ? ['/patched.o', '/orig.o'] : ['/orig.o', '/patched.o'];
     expect(told).toEqual([
-      'assess 2/2', 'compare', 'correlate', 'digest /orig.o 2/2, reused', 'digest /patched.o 2/2, reused', 'identify /orig.o, reused', 'identify /patched.o, reused',
+      'assess 2/2', 'compare', 'correlate', 'extract', 'digest /orig.o 2/2, reused', 'digest /patched.o 2/2, reused', 'identify /orig.o, reused', 'identify /patched.o, reused',
       `scan ${good}, reused`, `scan ${bad}, not reused: damaged`,
     ].sort());
   });

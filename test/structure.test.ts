@@ -21,7 +21,7 @@ const below = {
 };
 
 const ALLOWED: Record<string, { values: readonly string[]; types?: readonly string[] }> = {
-  cli: { values: ['commands', 'pipeline', 'diagnostics', 'launch', 'package.json'] },
+  cli: { values: ['commands', 'pipeline', 'diagnostics', 'launch', 'v8-flags', 'package.json'] },
   'v8-flags': { values: [] },
   launch: { values: [] },
   commands: { values: ['index', ...below.index, 'report', 'verify', 'synth'] },
@@ -37,7 +37,7 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   report: { values: ['diagnostics'], types: ['index', 'pipeline', 'stages'] },
   verify: { values: ['elf', 'diagnostics'] },
   synth: { values: ['elf', 'diagnostics'] },
-  workers: { values: ['launch', 'stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'], types: ['pipeline'] },
+  workers: { values: ['launch', 'v8-flags', 'stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'], types: ['pipeline'] },
 };
 
 /** Packages that belong to one room. */

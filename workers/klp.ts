@@ -1,4 +1,5 @@
 /** What the pool's threads do of dialect klp. */
+import { isRefused, type Diagnostic } from '../src/diagnostics';
 import { readText, type ElfObject } from '../src/elf';
 import { wholeOf } from '../src/elf/writer';
 import { platformFacts } from '../src/livepatch/facts';
@@ -6,17 +7,36 @@ import { writeKlpObject } from '../src/livepatch/klp';
 import { KernelListing } from '../src/livepatch/listing';
 import { Symvers } from '../src/livepatch/symvers';
 import { profileEvidence } from '../src/stages/assess';
-import { extract, type ExtractInput } from '../src/stages/extract';
+import { extract, rehearse, type ExtractInput } from '../src/stages/extract';
 import { diffInline, type PairFacts } from '../src/stages/inline';
 import { checkRunningKernel } from '../src/stages/running-kernel';
-import { SymbolPositions } from '../src/stages/sympos';
+import { SymbolPositions, TrustedPositions } from '../src/stages/sympos';
 import { read } from './inputs';
-import type { AnswerOf, TaskOf, UnitResult } from '../src/pipeline/types';
+import type { AnswerOf, RehearsalAnswer, TaskOf, UnitResult } from '../src/pipeline/types';
 
-/** One unit of a folder, from scan to assess. */
-export function unitForKlp(orig: ElfObject, patched: ElfObject, objectName: string, facts: PairFacts, traceable: ReadonlySet<string> | undefined): { answer: UnitResult; made: null } {
-  const { compared, assessment: { object, diagnostics, included } } = diffInline(orig, patched, { objectName, traceable, ...facts });
-  return { answer: { object: { ...object, klpSymbols: [] }, profile: profileEvidence(compared), diagnostics, changes: included.length > 0, made: false }, made: null };
+/** One unit of a folder, from scan to what writing it would find; its report is in the unit's name. */
+export function unitForKlp(orig: ElfObject, patched: ElfObject, name: string, facts: PairFacts, objectName: string, traceable: ReadonlySet<string> | undefined): { answer: UnitResult; made: null } {
+  const { compared, assessment } = diffInline(orig, patched, { objectName, traceable, ...facts });
+  const { object, included, undecided } = assessment;
+  const changes = included.length > 0;
+  const rehearsed = changes && !isRefused(assessment.diagnostics) ? rehearseForKlp({ undecided, objectName, symvers: null, kernel: null }, { ...compared, objectName, included }) : null;
+  const diagnostics = inNameOf(name, objectName, [...assessment.diagnostics, ...(rehearsed?.diagnostics ?? [])]);
+  return { answer: { object: { ...object, name, klpSymbols: [] }, profile: profileEvidence(compared), diagnostics, changes, made: false, unchecked: rehearsed }, made: null };
+}
+
+/** Diagnostics of a unit, which speak of the object that it is linked into. */
+export function inNameOf(unit: string, objectName: string, diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  return diagnostics.map((entry) => (entry.where.object === objectName ? { ...entry, where: { ...entry.where, object: unit } } : entry));
+}
+
+/** What extract would find, with the files that there are. */
+export function rehearseForKlp({ undecided, objectName, symvers, kernel }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>, sides: Sides): RehearsalAnswer {
+  const listing = kernel === null ? null : read(kernel, KernelListing.open);
+  // Where a module has its symbols its own table tells.
+  const positions = listing === null && objectName === 'vmlinux' ? new TrustedPositions(sides.orig) : new SymbolPositions(sides.orig, objectName, listing);
+  const found = rehearse({ ...sides, undecided: new Set(undecided), symvers: symvers === null ? Symvers.UNKNOWN : read(symvers, (path) => Symvers.parse(readText(path), path)), positions });
+  if (found === undefined) return { diagnostics: [], imports: [], lookups: 0, unwritable: true };
+  return { ...found, lookups: listing === null ? found.lookups : 0, unwritable: false };
 }
 
 type Sides = Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>;

@@ -9,6 +9,7 @@ import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../sr
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions } from '../src/stages/sympos';
 import { keptReader, read } from './inputs';
+import { inNameOf } from './klp';
 import type { AnswerOf, InputFile, Judgement, UnitRequest, UnitResult } from '../src/pipeline/types';
 
 export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgement & { plan: KpatchPlan } {
@@ -42,8 +43,8 @@ export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string,
   const { pairing, orig: a, patched: b } = compared;
   const { included, undecided } = assessment;
   const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, plan, klpArch, symvers, kernel }) : null;
-  const diagnostics = [...assessment.diagnostics, ...(made?.findings.diagnostics ?? [])].map((entry) => (entry.where.object === objectName ? { ...entry, where: { ...entry.where, object: name } } : entry));
-  return { answer: { object: { ...assessment.object, name, klpSymbols: made?.findings.klpSymbols ?? [] }, profile: profileEvidence(compared), diagnostics, changes, made: made !== null }, made };
+  const diagnostics = inNameOf(name, objectName, [...assessment.diagnostics, ...(made?.findings.diagnostics ?? [])]);
+  return { answer: { object: { ...assessment.object, name, klpSymbols: made?.findings.klpSymbols ?? [] }, profile: profileEvidence(compared), diagnostics, changes, made: made !== null, unchecked: null }, made };
 }
 
 /** What proves that ORIG is the running kernel: that kernel, or its own list of names. */

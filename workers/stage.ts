@@ -6,6 +6,7 @@ import { threadId, workerData } from 'node:worker_threads';
 import { diagnosticOf, KlpflowError } from '../src/diagnostics';
 import { EM_X86_64, ElfObject, fileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
+import { moduleInfo } from '../src/livepatch/modinfo';
 import {
   contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs,
 } from '../src/records';
@@ -16,16 +17,18 @@ import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
 import { keptTable, mustBe, open, sideOf, sidesOf, tableOf, traceableIn } from './inputs';
-import { extractForKlp, unitForKlp } from './klp';
+import { extractForKlp, rehearseForKlp, unitForKlp } from './klp';
 import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
 import { makeCopy } from './large-input';
 import { keep, recorded, restoreSpecial, specialRecord } from './recorded';
+import { ownProcess } from '../src/v8-flags';
 import type { AnswerOf, Cost, InputFile, Reply, SharedWithThreads, TaskName, TaskOf } from '../src/pipeline/types';
 
 type Outcome<N extends TaskName> = { answer: AnswerOf<N>; reused?: boolean; miss?: string | null };
 
 /** Null outside of a thread. */
 const shared = workerData as SharedWithThreads | null;
+if (shared?.ownProcess === true) ownProcess();
 
 /** Runs one task. Never throws: what goes wrong is an answer. */
 export default async function run<N extends TaskName>({ name, task }: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
@@ -65,7 +68,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     archOf(object.machine, path);
     const digest = found.value?.digest ?? contentDigest(object.bytes);
     if (found.value === undefined) keep(input, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
-    return { answer: { digest, machine: object.machine, little: object.little, load: { symbols: object.symbolCount, sections: object.sectionCount, relas: object.loadedRelas } }, reused: found.value !== undefined, miss: found.miss };
+    return { answer: { digest, machine: object.machine, little: object.little, load: { symbols: object.symbolCount, sections: object.sectionCount, relas: object.loadedRelas }, module: moduleInfo(object) }, reused: found.value !== undefined, miss: found.miss };
   },
 
   readTable({ input, place, fresh }) {
@@ -135,7 +138,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     }) as [ElfObject, ElfObject];
     const facts = { structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) };
     const traceable = traceableIn(ftrace, parentName);
-    const { answer, made } = livepatch === null ? unitForKlp(a, b, name, facts, traceable) : unitForKpatch(a, b, name, facts, livepatch, parentName, traceable);
+    const { answer, made } = livepatch === null ? unitForKlp(a, b, name, facts, parentName, traceable) : unitForKpatch(a, b, name, facts, livepatch, parentName, traceable);
     mustBe(fileIdentity(patched.path), patched);
     // The object first: who finds the outcome relies on it.
     if (livepatch !== null && made !== null) keep(orig, livepatch.place, 'livepatch', [encodeLivepatch(made)]);
@@ -181,6 +184,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     mustBe(fileIdentity(pair.patched.path), pair.patched);
     keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
     return { answer };
+  },
+
+  rehearse({ pair, included, ...task }) {
+    return { answer: rehearseForKlp(task, { ...sidesOf(pair), objectName: task.objectName, included }) };
   },
 
   explain({ pair, symbol, context }) {

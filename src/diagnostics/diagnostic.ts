@@ -165,6 +165,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'The kernel has no room for a longer name (55 characters for a module, 511 for a symbol): use a shorter one.',
   },
+  'nameless-module': {
+    severity: 'warning',
+    hint: 'Name it with --module NAME, or say --module vmlinux if it is built in: under another name the livepatch core never finds its functions.',
+  },
   'new-static-local': {
     severity: 'warning',
     hint: 'If the patch adds no such variable, the compiler renamed or split one: initialise it in a callback, or keep the function out of the patch.',
@@ -196,6 +200,10 @@ export const CATALOGUE = {
   'not-a-module': {
     severity: 'error',
     hint: 'Pass any module of the running kernel, uncompressed and as its build left it (modprobe can say where: modinfo -n NAME).',
+  },
+  'not-checked': {
+    severity: 'note',
+    hint: 'Pass what is missing to have this checked, too; with -o FILE it is needed anyway.',
   },
   'not-elf': {
     severity: 'error',

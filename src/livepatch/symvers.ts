@@ -20,9 +20,12 @@ export function runtimeName(path: string): string {
 
 /** Module.symvers: what vmlinux and its modules export. */
 export class Symvers {
-  private constructor(private readonly exports: ReadonlyMap<string, Export>) {}
+  /** `known`: whether a name that is not in it is no export. */
+  private constructor(private readonly exports: ReadonlyMap<string, Export>, readonly known = true) {}
 
   static readonly EMPTY = new Symvers(new Map());
+  /** Where no file was given: any name may be an export. */
+  static readonly UNKNOWN = new Symvers(new Map(), false);
 
   /**
    * Lines of five fields separated by tabs: crc, symbol, owner, type, namespace. The last one may be empty, and kernels

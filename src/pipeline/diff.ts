@@ -4,32 +4,37 @@
  */
 import { forkJoin, lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
-import { fileIdentity } from '../elf';
 import { tellProfiles, type ObjectResult } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
 import type { Correlation } from '../stages/correlate';
 import type { KlpSymbolReport } from '../stages/extract';
+import { dialectOf, optionsOf, requestFiles, type RequestFiles } from './diff-options';
 import { Extract, type Extracted } from './extract';
-import { checkOutput, checkUnchanged, inputFile, inputFiles } from './files';
+import { checkOutput, checkUnchanged, inputFile, inputFiles, watched } from './files';
 import type { Flow } from './flow';
+import { givenName, objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
 import { compareCandidates, correlateBoth, identifyBoth, scanBoth, type BothScanned, type PairRequest } from './pair';
+import { rehearse } from './rehearsal';
 import { report, withFlow } from './run';
 import { diffTrees } from './tree';
 import { isFolder } from './tree-files';
 import { checkOutputFolder, writeUnits } from './tree-output';
-import type { Dialect, InputFile, Judgement, PairRef, RunReport } from './types';
+import type { InputFile, Judgement, PairRef, RunReport } from './types';
 
 export interface DiffRequest extends PairRequest {
-  /** Name of the patched object; default `vmlinux`. */
-  module?: string;
+  /** Name of the patched object; default: what its `.modinfo` says, else `vmlinux`. */
+  module?: string | undefined;
   /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */
   allow?: readonly string[];
   /** The running kernel's list of functions that can be traced (`available_filter_functions`); default: what ORIG says. */
   ftrace?: string | undefined;
   /** The livepatch to write; without it there is only the report. */
   output?: OutputRequest;
+  /** Without `output`: what a livepatch would be checked with, as in KernelFiles. */
+  symvers?: string | undefined;
+  vmlinux?: string | undefined;
 }
 
 export interface DiffResult {
@@ -50,15 +55,18 @@ type Findings = Pick<DiffResult, 'objects' | 'diagnostics'> & {
 /** Compares two objects. @throws KlpflowError what ends a run: unreadable or malformed input, no space, an interruption */
 export async function diff(request: DiffRequest): Promise<DiffResult> {
   if (isFolder(request.orig) && isFolder(request.patched)) return diffFolders(request);
-  const files = filesOf(request);
+  const read = requestFiles(request);
+  const files = [...filesOf(request), ...watched(read.ftrace, read.symvers, read.kernel)];
   return withFlow(request, async (flow) => {
     // Both inputs first: most errors of a command line show here, before any work.
     const [orig, patched] = await identifyBoth(flow, request);
-    if (orig.digest === patched.digest) return finish(flow, unchanged(request));
+    const object = objectName(request.module, orig);
+    if (orig.digest === patched.digest) return finish(flow, unchanged(object.name));
 
     // A pair that was compared before, whatever its files are called now, is read back, and so is a livepatch that was made of it.
-    const extract = request.output === undefined ? undefined : new Extract(flow, orig, patched, request.output, optionsOf(request));
-    const known = await reuseOutcome<Findings>(flow, orig, patched, optionsOf(request));
+    const options = optionsOf(request, read, object.name);
+    const extract = request.output === undefined ? undefined : new Extract(flow, orig, patched, request.output, options);
+    const known = await reuseOutcome<Findings>(flow, orig, patched, options);
     if (known !== undefined) {
       const made = await extract?.reuse();
       if (extract === undefined || made !== undefined || !known.changes) return output(flow, request, known, made, [...files, orig, patched]);
@@ -75,9 +83,11 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const { verdicts, lineOnly } = await compareCandidates(flow, correlation, pair);
 
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
-    const { judgement, findings } = await assessAll(flow, request, scans, correlation, pair, verdicts, lineOnly);
-    checkUnchanged(orig, patched);
-    await recordOutcome(flow, orig, patched, optionsOf(request), findings);
+    const { judgement, findings } = await assessAll(flow, request, read, object, scans, correlation, pair, verdicts, lineOnly);
+    // A report tells what writing would find, too.
+    if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics)) findings.diagnostics.push(...await rehearsed(flow, request, pair, judgement, read));
+    checkUnchanged(orig, patched, ...files);
+    await recordOutcome(flow, orig, patched, options, findings);
 
     // What must go in? Only where a livepatch is asked for; it collects its own refusals.
     const made = judgement.changes ? await extract?.make(pair, judgement) : undefined;
@@ -94,11 +104,12 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
   if (wanted !== undefined && wanted.format !== 'kpatch') throw new KlpflowError('usage', `-o ${wanted.path}: a livepatch of format ${wanted.format} is made of two objects, not of folders; --format kpatch makes an object of each unit`);
   if (wanted !== undefined) checkOutputFolder(wanted.path, [orig, patched]);
   return withFlow(request, async (flow) => {
-    const files = inputFiles(request.ftrace, wanted?.symvers, wanted?.vmlinux);
-    const ftrace = request.ftrace === undefined ? null : inputFile(request.ftrace);
+    const read = requestFiles(request);
     const livepatch = wanted === undefined ? null : { symvers: inputFile(wanted.symvers), kernel: inputFile(wanted.vmlinux), klpArch: wanted.klpArch ?? false };
-    const { inputs, livepatches, ...found } = await diffTrees(flow, { orig, patched, parentName: request.module ?? 'vmlinux', ftrace }, optionsOf(request), livepatch);
-    checkUnchanged(...inputs);
+    const files = watched(read.ftrace, livepatch?.symvers ?? null, livepatch?.kernel ?? null);
+    const parentName = givenName(request.module ?? 'vmlinux');
+    const { inputs, livepatches, ...found } = await diffTrees(flow, { orig, patched, parentName, ftrace: read.ftrace }, optionsOf(request, read, parentName), livepatch);
+    checkUnchanged(...files, ...inputs);
     const findings = { ...found, diagnostics: found.diagnostics.map((entry) => allowed(entry, request.allow ?? [])) };
     if (wanted === undefined || livepatches.length === 0 || isRefused(findings.diagnostics)) return finish(flow, findings);
 
@@ -111,19 +122,24 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
 }
 
 /** Judges all changes together. */
-async function assessAll(flow: Flow, request: DiffRequest, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ judgement: Judgement; findings: Findings }> {
+async function assessAll(flow: Flow, request: DiffRequest, { ftrace }: RequestFiles, { name, diagnostics: said }: ObjectName, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ judgement: Judgement; findings: Findings }> {
   flow.progress.expect('assess', null, 2);
   const [judgement, profile] = await lastValueFrom(forkJoin([
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace: request.ftrace === undefined ? null : inputFile(request.ftrace), objectName: request.module ?? 'vmlinux', unknownSizes: scans.patched.unknownSizes, dialect: dialectOf(request) }, () => ({ items: verdicts.length, bytes: 0 })),
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace, objectName: name, unknownSizes: scans.patched.unknownSizes, dialect: dialectOf(request) }, () => ({ items: verdicts.length, bytes: 0 })),
     // Looks at all functions, not only at those that changed, so another thread does it.
     flow.task('assess', null, 'profile', { pair, verdicts: verdicts.map(({ status, orig }) => ({ status, orig })) }, () => ({ items: 0, bytes: 0 })),
   ]));
   const { object, diagnostics } = judgement.assessment;
-  const all = [...diagnostics, ...tellProfiles([profile], object.name)];
+  const all = [...said, ...diagnostics, ...tellProfiles([profile], object.name)];
   if (units.removed.length + units.added.length > 0) {
     all.push(diagnostic('unit-mismatch', `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`, { object: object.name }));
   }
   return { judgement, findings: { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])), changes: judgement.changes } };
+}
+
+/** What extract would refuse, as far as it is not allowed. */
+async function rehearsed(flow: Flow, { allow = [] }: DiffRequest, pair: PairRef, judgement: Judgement, read: RequestFiles): Promise<Diagnostic[]> {
+  return (await rehearse(flow, pair, judgement, read)).map((entry) => allowed(entry, allow));
 }
 
 /** What an output is made from besides the pair, as it is now. @throws KlpflowError `unreadable`, and `usage` or `write-failed` for an output that cannot be written */
@@ -132,7 +148,7 @@ function filesOf({ orig, patched, ftrace, output: wanted }: DiffRequest): InputF
   const { symvers, vmlinux } = wanted;
   const { btf, template } = wanted.format === 'ko' ? wanted : {};
   checkOutput(wanted.path, [orig, patched, symvers, vmlinux, btf, template, ftrace]);
-  return inputFiles(symvers, vmlinux, btf, template, ftrace);
+  return inputFiles(symvers, vmlinux, btf, template);
 }
 
 /** Adds what extract found to the report, and writes the livepatch if nothing is refused. */
@@ -159,7 +175,7 @@ function allowed(entry: Diagnostic, allow: readonly string[]): Diagnostic {
   return named && entry.severity === 'refusal' && isAllowable(entry.code) ? { ...entry, severity: 'warning' } : entry;
 }
 
-function unchanged({ module: name = 'vmlinux' }: DiffRequest): Findings {
+function unchanged(name: string): Findings {
   const none = { changed: [], new: [], removed: [], ignored: [] };
   return {
     objects: [{ name, functions: { ...none, carried: [] }, data: { ...none }, ambiguous: [], klpSymbols: [] }],
@@ -172,15 +188,4 @@ function finish(flow: Flow, findings: Findings, written: OutputReport | null = n
   const { objects, diagnostics, changes } = findings;
   const verdict = isRefused(findings.diagnostics) ? 'refused' : changes ? 'patchable' : 'unchanged';
   return { schema: 'klpflow/diff@1', verdict, objects, diagnostics, output: written, run: report(flow) };
-}
-
-/** The format to be written decides what counts; a report is klp's. */
-function dialectOf({ output: wanted }: DiffRequest): Dialect {
-  return wanted?.format === 'kpatch' ? 'kpatch' : 'klp';
-}
-
-/** What an outcome depends on besides the two contents. */
-function optionsOf(request: DiffRequest): object {
-  const { module = 'vmlinux', allow = [], structSizes = {}, ftrace } = request;
-  return { dialect: dialectOf(request), module, allow: [...new Set(allow)].sort(), structSizes, ...(ftrace === undefined ? {} : { ftrace: fileIdentity(ftrace) }) };
 }

@@ -14,7 +14,12 @@ const KERNEL_FILES: ReadonlySet<number> = new Set([0x9fa0, 0x62656572]);
 
 /** The files that were given, as they are now; those of /proc and sysfs do not change. @throws KlpflowError `unreadable` */
 export function inputFiles(...paths: ReadonlyArray<string | undefined>): InputFile[] {
-  return paths.flatMap((path) => (path === undefined ? [] : [inputFile(path)])).filter(({ path }) => !KERNEL_FILES.has(statfsSync(path).type));
+  return watched(...paths.map((path) => (path === undefined ? null : inputFile(path))));
+}
+
+/** Those of some files whose change can be seen. */
+export function watched(...files: ReadonlyArray<InputFile | null>): InputFile[] {
+  return files.filter((file) => file !== null && !KERNEL_FILES.has(statfsSync(file.path).type)) as InputFile[];
 }
 
 /** @throws KlpflowError `input-changed`, `unreadable` */

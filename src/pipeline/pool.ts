@@ -1,6 +1,6 @@
 import Piscina from 'piscina';
 import { KlpflowError } from '../diagnostics';
-import { compileAsUsual, compileLess } from '../v8-flags';
+import { compileAsUsual, compileLess, isOwnProcess } from '../v8-flags';
 import { memoryNow } from './memory';
 import type { AnswerOf, Cost, Reply, SharedWithThreads, TaskName, TaskOf } from './types';
 
@@ -27,7 +27,7 @@ export class Pool {
   }
 
   private readonly piscina: Piscina;
-  private readonly shared: SharedWithThreads = { closing: new Int32Array(new SharedArrayBuffer(4)), loaded: new Int32Array(new SharedArrayBuffer(4)) };
+  private readonly shared: SharedWithThreads = { closing: new Int32Array(new SharedArrayBuffer(4)), loaded: new Int32Array(new SharedArrayBuffer(4)), ownProcess: isOwnProcess() };
   private readonly pending = new Set<Promise<unknown>>();
   /** Fails when there is no thread for a task any more. */
   private readonly noThreads: Promise<never>;

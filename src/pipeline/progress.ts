@@ -5,7 +5,7 @@ import { STAGES, type Cost, type ProgressEvent, type StageName, type StageReport
 
 /** Which stage a task belongs to. */
 const STAGE_OF: Record<TaskName, StageName | undefined> = {
-  identify: 'identify', readTable: 'scan', keepTable: 'scan', digest: 'digest', special: 'digest', users: 'compare', compare: 'compare', assess: 'assess', profile: 'assess', explain: 'assess', extract: 'extract', unitNames: 'correlate', unit: 'compare', warm: undefined,
+  identify: 'identify', readTable: 'scan', keepTable: 'scan', digest: 'digest', special: 'digest', users: 'compare', compare: 'compare', assess: 'assess', profile: 'assess', explain: 'assess', extract: 'extract', rehearse: 'extract', unitNames: 'correlate', unit: 'compare', warm: undefined,
 };
 
 type Span = Pick<Cost, 'start' | 'end' | 'cpu'>;

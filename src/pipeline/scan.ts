@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { forkJoin, from, map, mergeMap, of, toArray, type Observable } from 'rxjs';
+import type { ModuleInfo } from '../livepatch/modinfo';
 import { LARGEST_MAP, fileIdentity, type FileIdentity } from '../elf';
 import type { Flow } from './flow';
 import { memoryLeft, type Load } from './memory';
@@ -13,6 +14,8 @@ export interface Identified extends InputRef {
   machine: number;
   little: boolean;
   load: Load;
+  /** What its `.modinfo` says. */
+  module: ModuleInfo;
   /** Its table, where reading that began before the content was known. */
   reading?: Promise<AnswerOf<'readTable'>> | undefined;
 }

@@ -9,6 +9,7 @@ import { tellProfiles } from '../stages/assess';
 import { learnHashes } from '../stages/compare';
 import type { Flow } from './flow';
 import { neededForPairs, neededMemory, type Load } from './memory';
+import { tellUnchecked } from './rehearsal';
 import { identify$, inputOf, type Identified } from './scan';
 import { treeFiles, type TreeFiles } from './tree-files';
 import type { UnitLivepatch } from './tree-output';
@@ -71,6 +72,7 @@ export async function diffTrees(flow: Flow, request: TreeRequest, options: objec
   for (const [names, what] of [[removed, 'ORIG'], [added, 'PATCHED']] as const) {
     if (names.length > 0) diagnostics.push(diagnostic('unit-mismatch', `${names.length} objects exist in ${what} only: ${listed(names)}`, { object: what === 'ORIG' ? request.orig : request.patched }));
   }
+  diagnostics.push(...tellUnchecked(found.flatMap(({ unchecked }) => (unchecked === null ? [] : [unchecked])), request.patched));
   if (livepatch !== null && added.length > 0) diagnostics.push(diagnostic('added-unit', `${added.length} objects exist in PATCHED only, and nothing is made of them: ${listed(added)}`, { object: request.patched }));
   diagnostics.push(...tellProfiles(found.map(({ profile }) => profile), request.patched));
   diagnostics.push(...skippedFiles(request.patched, trees.patched));

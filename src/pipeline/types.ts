@@ -7,6 +7,7 @@ import type { FileIdentity } from '../elf';
 import type { Load } from './memory';
 import type { RecordPlace } from '../records';
 import type { AmbiguousGroup } from '../stages/correlate';
+import type { ModuleInfo } from '../livepatch/modinfo';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
 import type { Verdict } from '../stages/compare';
@@ -62,6 +63,17 @@ export interface ExtractFindings {
   diagnostics: Diagnostic[];
 }
 
+/** What writing would find of a pair or a unit, and what only files that were not given could tell. */
+export interface RehearsalAnswer {
+  diagnostics: Diagnostic[];
+  /** Names that are taken for exports, for want of Module.symvers. */
+  imports: string[];
+  /** Symbols that are taken for the running kernel's, for want of its list. */
+  lookups: number;
+  /** No object of dialect klp is written for this processor. */
+  unwritable: boolean;
+}
+
 /** What decides which changes count and how they are carried: that of klp-build (formats klp and ko), or kpatch-build's. */
 export type Dialect = 'klp' | 'kpatch';
 
@@ -92,6 +104,8 @@ export interface UnitResult {
   /** Whether a livepatch would hold anything of it, and whether an object was recorded. */
   changes: boolean;
   made: boolean;
+  /** Of a report what could not be checked; null where an object was made, or nothing would be. */
+  unchecked: Omit<RehearsalAnswer, 'diagnostics'> | null;
 }
 
 /** Entry of every answer: what the task cost, and whether a record spared the work (else why it did not). */
@@ -107,7 +121,7 @@ export interface Cost {
 }
 
 export interface Tasks {
-  identify: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean; load: Load } };
+  identify: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean; load: Load; module: ModuleInfo } };
   /** `place`: where it is recorded; null where that is still to be told, to `keepTable`. */
   readTable: { task: { input: InputRef; place: RecordPlace | null; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
   keepTable: { task: { object: ObjectRef; place: RecordPlace }; answer: Record<string, never> };
@@ -150,6 +164,8 @@ export interface Tasks {
     };
     answer: { object: Uint8Array; findings: ExtractFindings };
   };
+  /** What extract would find; nothing is made. Null for files that were not given. */
+  rehearse: { task: { pair: PairRef; included: IncludedFunction[]; undecided: number[]; objectName: string; symvers: InputFile | null; kernel: InputFile | null }; answer: RehearsalAnswer };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
 }
 
@@ -166,6 +182,8 @@ export interface SharedWithThreads {
   closing: Int32Array;
   /** How many threads have loaded their code. */
   loaded: Int32Array;
+  /** Whether the process is klpflow's own; see src/v8-flags.ts. */
+  ownProcess: boolean;
 }
 
 /** The stages in the order in which they run. */

@@ -15,7 +15,7 @@ import { mutate } from './mutate';
 const AHEAD = 8;
 
 /** What a damaged file may be called. */
-const EXPECTED = new Set(['malformed-elf', 'not-elf', 'not-relocatable', 'unsupported-object', 'compressed-section', 'bitcode', 'machine-mismatch']);
+const EXPECTED = new Set(['malformed-elf', 'not-elf', 'not-relocatable', 'unsupported-object', 'compressed-section', 'unsupported-section', 'bitcode', 'machine-mismatch']);
 
 async function main([folder = '', object = '', first = '', count = '']: string[]): Promise<void> {
   const original = readFileSync(object);

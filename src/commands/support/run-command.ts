@@ -48,7 +48,7 @@ export const OUTPUT_FLAGS = {
 export const DIFF_FLAGS = {
   ...RUN_FLAGS,
   ftrace: Flags.string({ description: 'available_filter_functions of the running kernel (default: what ORIG says)', helpValue: 'FILE' }),
-  module: Flags.string({ description: 'name of the patched object, if it is a module', helpValue: 'NAME', default: 'vmlinux' }),
+  module: Flags.string({ description: 'name of the patched object, if it is a module (default: what its .modinfo says, else vmlinux)', helpValue: 'NAME' }),
   allow: Flags.string({ description: 'turn a refusal into a warning, if its code allows it', helpValue: 'CODE[:SYMBOL]', multiple: true, multipleNonGreedy: true }),
 };
 

@@ -1,4 +1,4 @@
-export { LivepatchObject, type PlatformFacts, type Provenance } from './object';
+export { LivepatchObject, NO_FACTS, type PlatformFacts, type Provenance } from './object';
 export { OutputSection, type OutputRela, type SectionAttributes, type SectionUse } from './section';
 export { CALLBACKS, type Callback, type KlpFunc, type KlpRela, type KlpSymbol, type OutputSymbol } from './symbol';
 export { OutputSymbols } from './symbols';

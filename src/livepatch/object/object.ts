@@ -24,6 +24,11 @@ export interface PlatformFacts {
   kobjectRelease: boolean;
 }
 
+/** Of an object that says nothing of its kernel. */
+export const NO_FACTS: PlatformFacts = {
+  vermagic: null, prefixBytes: 0, functionAlign: 1, ibt: false, returns: 'ret', kcfi: null, orcAtStart: null, retpoline: false, kobjectRelease: false,
+};
+
 /** Where a livepatch object comes from: content digests, for its `.modinfo`. */
 export interface Provenance {
   orig: string;

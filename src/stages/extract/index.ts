@@ -19,6 +19,7 @@ import { Refusals } from './refusals';
 import { referencesIn } from './resolve';
 import type { ExtractInput, Extraction } from './types';
 
+export { rehearse, type Rehearsal } from './rehearse';
 export type { ExtractInput, Extraction, KlpSymbolReport } from './types';
 
 export function extract(input: ExtractInput): Extraction {

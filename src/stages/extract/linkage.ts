@@ -114,6 +114,7 @@ export class Linkage implements Links {
     const bounds = /^__(start|stop)_/.test(name);
     const exported = bounds ? undefined : this.input.symvers.get(name);
     if (exported !== undefined) return this.exports.dependsOn(exported.owner) ? exportLink(exported, name, patched.table.info[symbol]!) : this.refuseDependency(exported.owner, name, from, at);
+    if (!bounds && !this.input.symvers.known) return { kind: 'import', name };
     // A name that ThinLTO promoted is another partition's of the same object, and the running kernel has it under ORIG's hash.
     const promoted = promotedName(name) !== undefined;
     const namesake = this.globalNamed(name, symbol) || (promoted ? PromotedNames.of(pairing, orig, patched).originOf(symbol)?.symbol ?? 0 : 0);

@@ -21,7 +21,7 @@ export interface CopyInput {
 
 export interface ExtractInput extends CopyInput {
   symvers: Symvers;
-  positions: SymbolPositions;
+  positions: Pick<SymbolPositions, 'positionOf'>;
   facts: PlatformFacts;
   provenance: Provenance;
 }

@@ -4,7 +4,7 @@
 import type { Diagnostic } from '../../diagnostics';
 import { wordAt } from '../../arch';
 import { EM_PPC64, SHF_ALLOC, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_FILE } from '../../elf';
-import { LivepatchObject, type KlpFunc, type OutputSection, type PlatformFacts } from '../../livepatch/object';
+import { LivepatchObject, NO_FACTS, type KlpFunc, type OutputSection } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { FORCE, MARKERS } from '../../livepatch/kpatch/layout';
 import type { KpatchObject } from '../../livepatch/kpatch/object';
@@ -33,11 +33,6 @@ export interface KpatchInput extends CopyInput, KpatchPlan {
   klpArch: boolean;
 }
 
-/** An object for the differ's output says nothing of its kernel: what follows it has the kernel's build at hand. */
-const NO_FACTS: PlatformFacts = {
-  vermagic: null, prefixBytes: 0, functionAlign: 1, ibt: false, returns: 'ret', kcfi: null, orcAtStart: null, retpoline: false, kobjectRelease: false,
-};
-
 export interface KpatchExtraction {
   kpatch: KpatchObject;
   klpSymbols: KlpSymbolReport[];
@@ -49,6 +44,7 @@ export interface KpatchExtraction {
 
 export function extractKpatch(input: KpatchInput): KpatchExtraction {
   const { patched, objectName, markers, klpArch } = input;
+  // What follows the differ's output has the kernel's build at hand.
   const object = new LivepatchObject(objectName, patched.object.machine, NO_FACTS, { orig: '', patched: '' });
   const refusals = new Refusals(objectName);
   const links = new KpatchLinks(input, input.parent, input.exports, refusals, new Set(input.constants));
