@@ -117,7 +117,7 @@ describe('sealed ENDBR', () => {
 describe('functions without an ftrace site', () => {
   /** inline_copy (no site) <- middle (no site) <- top (site). */
   const chain = (value: number, extra: (builder: ObjectBuilder) => ObjectBuilder = (b) => b): ObjectBuilder => traced(extra(object().file('x.c')
-    .func('inline_copy', code(ENDBR, movEax(value), RETURN), LOCAL).func('middle', code(ENDBR, call('inline_copy'), RETURN)).func('top', body(call('middle'))).func('bystander', body())), 'top', 'bystander');
+    .func('inline_copy', code(ENDBR, movEax(value), RETURN), LOCAL).func('middle', code(ENDBR, call('inline_copy'), RETURN), LOCAL).func('top', body(call('middle'))).func('bystander', body())), 'top', 'bystander');
 
   test('callers are taken along until each has a site', () => {
     // klp_enable_patch fails with "failed to find location" and nothing is patched; 5,041 out-of-line copies have no site.
@@ -259,13 +259,20 @@ describe('what included code reaches', () => {
 describe('functions without an ftrace site that cannot be left behind', () => {
   const build = (value: number, extra: (builder: ObjectBuilder) => ObjectBuilder): ObjectBuilder => traced(extra(object().file('x.c')
     .func('inline_copy', code(ENDBR, movEax(value), RETURN)).func('top', body(call('inline_copy'))).func('other', body())), 'top', 'other');
+  const KERNEL = (b: ObjectBuilder): ObjectBuilder => b.data('init_task', [u64(1)]).rodata('linux_banner', [u64(1)]);
 
   test('an exported one is refused', () => {
     // Modules call it by its export and go on with the old body, whoever is carried along in vmlinux.
     const exported = (b: ObjectBuilder): ObjectBuilder => b.section('.export_symbol', { body: [ptr64('inline_copy')], flags: 0 });
     expect(diffObjects(build(1, exported), build(2, exported)).told).toEqual(['not-traceable inline_copy']);
-    // Premise: the same without the export is carried.
-    expect(diffObjects(build(1, (b) => b), build(2, (b) => b))).toMatchObject({ told: [], carried: { top: ['inline_copy'] } });
+    // Premise: the same without the export is carried, where all callers are known.
+    expect(diffObjects(build(1, KERNEL), build(2, KERNEL))).toMatchObject({ told: [], carried: { top: ['inline_copy'] } });
+    expect(diffObjects(build(1, (b) => b), build(2, (b) => b), { objectName: 'ext4' })).toMatchObject({ told: [], carried: { top: ['inline_copy'] } });
+  });
+
+  test('a global one of a single unit is refused', () => {
+    // Other units of the kernel call it, too, and nobody sees them.
+    expect(diffObjects(build(1, (b) => b), build(2, (b) => b)).told).toEqual(['not-traceable inline_copy']);
   });
 
   test('one that only init code calls is refused', () => {

@@ -1,7 +1,7 @@
 /** Copies of functions: padding, names, cold parts, and what the assembler resolved within a section. */
 import { describe, expect, test } from 'vitest';
 import { body, call, lea, movEax, near, traced } from './support/diff-objects';
-import { ENDBR, FTRACE_NOP, RETURN, code, hex, object, plt32, u32, type ObjectBuilder } from './support/elf-builder';
+import { ENDBR, FENTRY_SITE, RETURN, code, hex, object, plt32, u32, type ObjectBuilder } from './support/elf-builder';
 import { extractObjects } from './support/extract-objects';
 
 const LOCAL = { bind: 'local' } as const;
@@ -107,7 +107,7 @@ describe('parts', () => {
 describe('what the assembler resolved within a section', () => {
   /** `.noinstr.text` holds f and a local helper 0x40 behind it; f ends with `branch`, `f` itself is 17 bytes up to there. */
   const build = (value: number, branch: ReturnType<typeof near>, extra: ReturnType<typeof near> = []): ObjectBuilder => object().file('entry.c')
-    .func('f', code(ENDBR, FTRACE_NOP, movEax(value), branch, extra, hex('c3')), { section: '.noinstr.text', at: 0 }).func('helper', code(ENDBR, hex('c3')), { section: '.noinstr.text', at: 0x40, ...LOCAL });
+    .func('f', code(ENDBR, FENTRY_SITE, movEax(value), branch, extra, hex('c3')), { section: '.noinstr.text', at: 0 }).func('helper', code(ENDBR, hex('c3')), { section: '.noinstr.text', at: 0x40, ...LOCAL });
 
   test('a call of a neighbour gets a relocation', () => {
     // The bytes hold a distance within ORIG's section: copied, the call lands in the middle of whatever is there.
@@ -118,7 +118,7 @@ describe('what the assembler resolved within a section', () => {
   });
 
   test('... to the copy where the neighbour is one', () => {
-    const both = (value: number): ObjectBuilder => object().file('entry.c').func('f', code(ENDBR, FTRACE_NOP, movEax(value), near(0xe9, 0x48 - 19)), { section: '.noinstr.text', at: 0 })
+    const both = (value: number): ObjectBuilder => object().file('entry.c').func('f', code(ENDBR, FENTRY_SITE, movEax(value), near(0xe9, 0x48 - 19)), { section: '.noinstr.text', at: 0 })
       .func('helper', code(ENDBR, movEax(value), hex('c3')), { section: '.noinstr.text', at: 0x40, ...LOCAL });
     expect(extractObjects(both(1), both(2), EXPORTS).relas('f')).toEqual(['+0xf PLT32 helper+4']);
   });
@@ -148,7 +148,7 @@ describe('what the assembler resolved within a section', () => {
 
   test('code that runs on into the next function is refused', () => {
     // `SYM_FUNC_START(a) ... SYM_FUNC_START(b)` without a return between them: the copy would run into what lies behind it.
-    const falls = (value: number, end: string): ObjectBuilder => object().file('entry.S').func('a', code(ENDBR, FTRACE_NOP, movEax(value), hex(end)), { section: '.entry.text', at: 0, align: 1 }).func('b', code(ENDBR, hex('c3')), { section: '.entry.text', at: 0x20 });
+    const falls = (value: number, end: string): ObjectBuilder => object().file('entry.S').func('a', code(ENDBR, FENTRY_SITE, movEax(value), hex(end)), { section: '.entry.text', at: 0, align: 1 }).func('b', code(ENDBR, hex('c3')), { section: '.entry.text', at: 0x20 });
     expect(extractObjects(falls(1, '90'), falls(2, '90'), EXPORTS).told).toEqual(['unresolved-reference .entry.text+0x20']);
     // Premise: the same with a return.
     expect(extractObjects(falls(1, 'c3'), falls(2, 'c3'), EXPORTS).told).toEqual([]);

@@ -217,7 +217,7 @@ describe('strings', () => {
     // 118 of 123 such names hold no strings: cut at the first zero, `stream_id_fops` has one byte of hundreds.
     const made = gains(lea('stream_id_fops'), (b) => b.rodata('stream_id_fops', [ptr64('f'), u64(0), u64(7)], { section: '.rodata.str.stream_id_fops', ...LOCAL }));
     expect(made.sections['.rodata.str.stream_id_fops']).toBe(24);
-    expect(made.relas('stream_id_fops')).toEqual(['+0x0 64 f']);
+    expect(made.relas('stream_id_fops')).toEqual(['+0x0 klp 64 vmlinux.f,0']);
   });
 
   test('a reference into a character, or to text without an end, is refused', () => {
@@ -254,7 +254,7 @@ describe('anonymous read-only data', () => {
     const made = changed(code(lea({ section: literal }, 8), lea({ section: literal })), (b) => b.section(literal, { body: [u64(1), ptr64('f')] }));
     expect(made.sections[literal]).toBe(16);
     expect(made.relas('f').slice(0, 2)).toEqual([`${at(3)} PC32 ${literal}+4`, `${at(10)} PC32 ${literal}-4`]);
-    expect(made.relas(literal)).toEqual(['+0x8 64 f']);
+    expect(made.relas(literal)).toEqual(['+0x8 klp 64 vmlinux.f,0']);
   });
 
   test('an extent that cuts a pointer in two is refused', () => {

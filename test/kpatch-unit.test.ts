@@ -54,6 +54,12 @@ const REFUSED: Record<string, { why: string; pairs: string[] }> = {
       'ppc64le/meminfo-init2', 'x86_64/meminfo-init', 'x86_64/meminfo-init2',
     ],
   },
+  'not-traceable': {
+    why: 'blk_trace_remove has no ftrace site; KPATCH_IGNORE_FUNCTION belongs to the kpatch dialect',
+    pairs: [
+      'x86_64/ignore-missing-ftracehook-issue-1091',
+    ],
+  },
   'changed-data': {
     why: 'KPATCH_IGNORE_SECTION belongs to the kpatch dialect',
     pairs: [

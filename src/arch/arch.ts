@@ -67,7 +67,7 @@ export interface Arch {
   ftraceSite(code: FunctionCode): number | undefined;
   /** Bytes from a function's symbol to where callers of its own module enter, by st_other; 0 but on ppc64. */
   localEntry(other: number): number;
-  /** Whether a relocation of this type stores the address of a function to be called through it; `inToc`: it is one of .toc's. */
+  /** Whether a relocation of this type may store the address of a function to be called through it (where it is no branch's); `inToc`: it is one of .toc's. */
   isFunctionPointer(type: number, inToc: boolean): boolean;
   /** Whether a relocation of this type is the module loader's business whatever it names (distances to the TOC). */
   isLoadersOwn(type: number): boolean;

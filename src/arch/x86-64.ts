@@ -16,6 +16,9 @@ const GOTPCRELX = 41;
 const REX_GOTPCRELX = 42;
 const PC_RELATIVE = new Set<number>([R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_PC64, PC8, PC16, GOTPCREL, GOTPC32, GOTPCRELX, REX_GOTPCRELX]);
 
+/** Relocations that address something: `mov $f, reg`, `lea f(%rip), reg`, a pointer in data. */
+const POINTERS = new Set<number>([R_X86_64_32S, R_X86_64_32, R_X86_64_64, R_X86_64_PC32]);
+
 /** What is not the four bytes of the field. The linker turns `mov x@GOTPCREL(%rip), reg` into `lea`: the opcode, with a REX prefix before it, stands before the field. */
 const LINKED: Record<number, readonly [number, number]> = {
   [R_X86_64_NONE]: [0, 0], [R_X86_64_64]: [0, 8], [R_X86_64_PC64]: [0, 8], [R_X86_64_16]: [0, 2], [PC16]: [0, 2], [R_X86_64_8]: [0, 1], [PC8]: [0, 1],
@@ -70,7 +73,7 @@ export const x86_64: Arch = {
   filling: new Filling([[NOP], [INT3], [0x0f, 0x1f, 0], [0x0f, 0x1f, 0x40, 0], [0x0f, 0x1f, 0x44, 0, 0], [0x0f, 0x1f, 0x80, 0, 0, 0, 0], [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]], [0x66, 0x2e]),
   localEntry: () => 0,
   isLoadersOwn: () => false,
-  isFunctionPointer: (type) => type === R_X86_64_32S,
+  isFunctionPointer: (type) => POINTERS.has(type),
 
   // Call depth tracking and FineIBT write to the padding: before objtool has named it (__pfx_), it is what fills the section before the function.
   leadIn: (content, start) => (content.subarray(0, start).every((byte) => byte === NOP) ? start : 0),

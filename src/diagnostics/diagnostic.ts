@@ -57,6 +57,11 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'A livepatch cannot change a variable that is already in use: set the new value in a pre-patch callback, or use a shadow variable.',
   },
+  'changed-type': {
+    severity: 'refusal',
+    allowable: true,
+    hint: 'The kernel checks types at indirect calls (kCFI): keep the function\'s type, or add a function of the new type beside it; pass --allow changed-type:SYMBOL if it is never called through a pointer.',
+  },
   'compressed-section': {
     severity: 'error',
     hint: 'Decompress it first: objcopy --decompress-debug-sections FILE.',
@@ -237,6 +242,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'The kernel can only redirect functions that have an ftrace site: change a traceable caller instead.',
   },
+  'nothing-redirected': {
+    severity: 'warning',
+    hint: 'Loading it changes nothing by itself: change a function that runs, or pass all objects of the patch where another one calls the new functions.',
+  },
   'orig-not-running-kernel': {
     severity: 'refusal',
     hint: 'ORIG was not built from the running kernel\'s source, configuration and compiler: rebuild it, or pass the listing of the kernel that it belongs to.',
@@ -257,6 +266,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     allowable: true,
     hint: 'The kernel removed this function\'s ENDBR at boot, an indirect call would fault: call it directly, or pass --allow sealed-endbr:SYMBOL if it is never called through the pointer.',
+  },
+  'shared-address': {
+    severity: 'refusal',
+    hint: 'One address cannot be redirected to two functions: change both names alike, or let the callers of the one call a new function of another name.',
   },
   'sibling-call': {
     severity: 'refusal',

@@ -20,10 +20,24 @@ export function isPrintkIndexEntry(name: string): boolean {
   return /(?:^|\.)_entry(?:_ptr)?(?:$|\.)/.test(name);
 }
 
-/** The function whose cold part this is: the text before `.cold`, or undefined. */
+/** The function whose cold part this is, as objtool sees it: the text before `.cold`, or undefined. */
 export function coldParent(name: string): string | undefined {
   const at = name.indexOf('.cold');
   return at > 0 && !name.startsWith('.klp.sym') ? name.slice(0, at) : undefined;
+}
+
+/** Where a name says that its code is a piece of a function: `f.cold`, `f.cold.3`, `f.llvm.12.cold`, `f.__part.1` of -fbasic-block-sections. */
+const PIECE = /\.(?:cold|__part\.\d+)(?=\.|$)/;
+
+/** The function that code of this name is a piece of, which jumps into it and is jumped back into: the text before the suffix, or undefined. */
+export function pieceParent(name: string): string | undefined {
+  const at = name.search(PIECE);
+  return at > 0 && !name.startsWith('.klp.sym') ? name.slice(0, at) : undefined;
+}
+
+/** Padding before a function. Which of the names of an address it is called after proves nothing: see Prefixes. */
+export function isPrefixName(name: string): boolean {
+  return /^(?:__pi_)?__(?:pfx|cfi)_/.test(name);
 }
 
 const COMPILER_CONSTANT = /^(?:\.L|\.str|__const\.|switch\.table\.|__compound_literal\.|\.compoundliteral)/;

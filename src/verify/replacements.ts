@@ -1,5 +1,5 @@
-import type { Context } from './context';
-import { isExecutable } from './module';
+import type { Context, Replacement } from './context';
+import { isExecutable, type ModuleSection } from './module';
 import { describe, fieldOf, targetInCode, targetInData } from './references';
 import { isTable } from './tables';
 
@@ -16,9 +16,21 @@ export function checkReplacements(context: Context): void {
     const instruction = isExecutable(section) ? code.covering(section, offset) : undefined;
     if (instruction !== undefined && fieldOf(instruction, rela)?.kind === 'branch') continue;
     const target = instruction === undefined ? targetInData(module, rela) : targetInCode(module, rela, instruction);
-    const replaced = target.in === 'module' ? replacements.get(`${target.section.index}:${target.offset}`) : undefined;
-    if (replaced !== undefined) findings.add('verify-function-address', { section, offset }, `the address of ${describe(module, target)} is kept, which takes the place of ${replaced.name}: the original's is meant`);
+    if (target.in !== 'module') continue;
+    const replaced = replacements.get(`${target.section.index}:${target.offset}`);
+    if (replaced !== undefined && isIndirectTarget(context, replaced, target)) findings.add('verify-function-address', { section, offset }, `the address of ${describe(module, target)} is kept, which takes the place of ${replaced.name}: the original's is meant`);
   }
+}
+
+const ENDBR = [0xf3, 0x0f, 0x1e, 0xfa];
+
+/** Whether the original can be called indirectly, as far as the kernel tells: without ENDBR it cannot, and nobody has its address. */
+function isIndirectTarget({ kernel }: Context, { object, name, sympos }: Replacement, { section, offset }: { section: ModuleSection; offset: number }): boolean {
+  const old = kernel?.at(object, name, sympos);
+  if (old === undefined || old === null || typeof old === 'string') return true;
+  if (kernel!.isSealed(old.address)) return false;
+  const before = kernel!.bytesAt(old.address, ENDBR.length);
+  return before === undefined || !ENDBR.every((byte, i) => section.bytes[offset + i] === byte) || ENDBR.every((byte, i) => before[i] === byte);
 }
 
 /** Two klp_func of one address, under two names that stand there: the core registers both, and which body runs is chance. */

@@ -7,7 +7,7 @@ import { Side, type Difference, type Verdict } from '../../src/stages/compare';
 import { compareInline } from '../../src/stages/inline';
 import { RULES, correlate, type Correlation } from '../../src/stages/correlate';
 import { Trait, digestShard, digestSpecials, readTable, type ScanTable } from '../../src/stages/scan';
-import { ENDBR, FTRACE_NOP, RETURN, code, disp32, plt32, ptr64, ObjectBuilder, type Body, type Field, type Target } from './elf-builder';
+import { ENDBR, FENTRY_SITE, RETURN, code, disp32, plt32, ptr64, ObjectBuilder, type Body, type Field, type Target } from './elf-builder';
 import { tempFolder } from './temp-folder';
 
 const folder = tempFolder();
@@ -109,7 +109,7 @@ export function symbolsOf({ table, object }: { table: ScanTable; object: ElfObje
 export const NOTHING = { changed: {}, added: [], removed: [], carried: {}, ignored: {}, told: [] };
 
 /** A function's usual frame: ENDBR, ftrace site, the parts, return. */
-export const body = (...parts: Array<Body | number | Field>): Body => code(ENDBR, FTRACE_NOP, ...parts, RETURN);
+export const body = (...parts: Array<Body | number | Field>): Body => code(ENDBR, FENTRY_SITE, ...parts, RETURN);
 /** Offset of the first part within `body`. */
 export const BODY = 9;
 export const call = (target: Target): Body => [0xe8, plt32(target)];

@@ -9,12 +9,18 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
 import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
-import { carryCallers, hasFtraceSite } from './carry';
+import { Bodies } from './bodies';
+import { carryCallers } from './carry';
 import { foldLabelTables, refuseSharedTables } from './label-tables';
+import { plain, unitOf } from './names';
+import { Pieces, foldPieces } from './pieces';
 import { checkReach } from './reach';
-import { ColdParts, plain, unitOf } from './names';
-import type { AssessInput, Assessment, ChangedFunction, ObjectResult } from './types';
+import { tellNothingRedirected } from './redirects';
+import { reachedUnseen } from './references';
+import { refuseChangedTypes } from './type-hashes';
+import type { AssessInput, Assessment, ChangedFunction, IncludedFunction, ObjectResult } from './types';
 import { refuseUnlikeBuilds } from './unlike-builds';
+import { isUnit } from './whole-kernel';
 
 export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';
 export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, IncludedFunction, ObjectResult, PlainSymbol } from './types';
@@ -34,17 +40,16 @@ export function assess(input: AssessInput): Assessment {
     ambiguous: input.ambiguous.filter(({ used }) => used).map((group) => ({ orig: group.orig.map((s) => orig.name(s)), patched: group.patched.map((s) => patched.name(s)) })),
   };
 
-  // A cold part changes with its function, whichever of the two differs.
-  const verdicts = foldColdParts({ ...input, verdicts: foldLabelTables(input) });
-  /** Changed functions by PATCHED symbol. */
-  const changed = new Map<number, Verdict>();
+  const verdicts = foldPieces({ ...input, verdicts: foldLabelTables(input) });
+  /** Pairs of functions that changed. */
+  const changed: Verdict[] = [];
   for (const verdict of verdicts) {
     const { orig: a, patched: b, first } = verdict;
     const isFunction = !orig.table.has(a, Trait.OBJECT);
     if (verdict.status === 'ignored') {
       (isFunction ? result.functions : result.data).ignored.push({ name: orig.name(a), class: verdict.class as never });
     } else if (verdict.status === 'changed' && isFunction) {
-      changed.set(b, verdict);
+      changed.push(verdict);
       result.functions.changed.push(changedFunction(pairing, orig, patched, verdict));
       if (orig.table.has(a, discarded) || patched.table.has(b, discarded)) {
         refuse('init-change', `${orig.name(a)} changed, but its section ${orig.sectionName(a)} is gone from the running kernel`, orig, a, first?.offset);
@@ -70,7 +75,8 @@ export function assess(input: AssessInput): Assessment {
 
   for (const group of input.ambiguous) {
     // Ambiguous data matters only where included code reaches it.
-    if (patched.table.has(group.patched[0]!, Trait.OBJECT)) continue;
+    // A piece is told by its function.
+    if (patched.table.has(group.patched[0]!, Trait.OBJECT | Trait.COLD)) continue;
     const symbol = group.patched[0]!;
     refuse('ambiguous-twin', `${group.orig.length} functions in ORIG and ${group.patched.length} in PATCHED share the name ${patched.name(symbol)}, at least one changed, and nothing tells which`, patched, symbol);
   }
@@ -80,29 +86,29 @@ export function assess(input: AssessInput): Assessment {
     refuse(code, `functions that are otherwise unchanged disagree about which ${orig.name(symbol)} is which: at least one refers to another than before`, orig, symbol);
   }
 
-  const included = new Set([...changed.keys(), ...fresh]);
-  const cold = new ColdParts(patched);
-  carryCallers(input, changed, included, cold, discarded, result, diagnostics);
+  const bodies = new Bodies(pairing, changed, (symbol) => reachedUnseen(patched, new Set([symbol]), isUnit(input)).size > 0);
+  const included = new Set([...changed.map(({ patched: symbol }) => symbol), ...fresh]);
+  const pieces = new Pieces(patched);
+  const { origins, spared } = carryCallers(input, changed, bodies, included, pieces, discarded, result, diagnostics);
+  for (const symbol of spared) included.delete(symbol);
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
-  const newcomers = new Set(fresh);
-  const redirected = new Set([...included].filter((symbol) => !newcomers.has(symbol)));
-  for (const symbol of [...included]) for (const part of cold.of(symbol)) included.add(part);
+  for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
   checkReach(input, included, undecided, discarded, diagnostics);
   refuseSharedTables(input, included, discarded, diagnostics);
   if (included.size > 0) {
-    diagnostics.push(...refuseUnlikeBuilds(input));
+    diagnostics.push(...refuseUnlikeBuilds(input), ...refuseChangedTypes(input, included));
     for (const { section, bytes } of input.unknownSizes) {
       diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
     }
   }
-  return { object: result, included: [...included].sort((a, b) => a - b).map((symbol) => ({ symbol, origin: redirected.has(symbol) ? redirectedOrigin(input, symbol) : 0 })), undecided: [...undecided], diagnostics };
+  const functions = [...included].sort((a, b) => a - b).map((symbol) => includedFunction(symbol, origins.get(symbol)));
+  diagnostics.push(...tellNothingRedirected(input, functions, diagnostics.some(({ severity }) => severity === 'refusal')));
+  return { object: result, included: functions, undecided: [...undecided], diagnostics };
 }
 
-/** The function that calls to `symbol`'s twin can be redirected from; 0 where it has no ftrace site, and callers were taken along instead. */
-function redirectedOrigin(input: AssessInput, symbol: number): number {
-  const twin = originOf(input.pairing, symbol);
-  return twin !== 0 && hasFtraceSite(input, twin) ? twin : 0;
+function includedFunction(symbol: number, [origin = 0, ...further]: readonly number[] = []): IncludedFunction {
+  return { symbol, origin, ...(further.length === 0 ? {} : { further }) };
 }
 
 function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: Verdict): ChangedFunction {
@@ -128,27 +134,6 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
     first: verdict.first,
     pairedBy: { rule, evidence: EVIDENCE[rule] },
   };
-}
-
-function foldColdParts({ orig, patched, verdicts }: AssessInput): Verdict[] {
-  const origCold = new ColdParts(orig);
-  const patchedCold = new ColdParts(patched);
-  const changedBodies = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ patched: body }) => body));
-  const folded: Verdict[] = [];
-  const raised = new Map<number, Verdict>();
-  for (const verdict of verdicts) {
-    if (!orig.table.has(verdict.orig, Trait.COLD)) {
-      folded.push(verdict);
-      continue;
-    }
-    if (verdict.status !== 'changed') continue;
-    const a = origCold.parentOf(verdict.orig);
-    const b = patchedCold.parentOf(verdict.patched);
-    if (a === 0 || b === 0) folded.push(verdict);
-    else if (!changedBodies.has(b)) raised.set(b, { ...verdict, orig: a, patched: b });
-  }
-  // A function that is otherwise the same, or differs in nothing that counts, changes with its cold part.
-  return [...folded.filter((verdict) => !raised.has(verdict.patched)), ...raised.values()];
 }
 
 /** Patched functions without a twin: not a cold part, not one more name of a paired body. */

@@ -1,8 +1,9 @@
-import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, s64, R_ADDEND, SHT_RELA, u64 } from '../../elf';
+import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, s64, R_ADDEND, SHT_RELA, STB_LOCAL, u64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import type { Side } from '../compare';
+import { namesOf } from '../correlate';
 
 /** One reference out of a range of bytes, resolved to the symbol or place it reaches. */
 export interface Reference {
@@ -15,6 +16,8 @@ export interface Reference {
   at: number;
   /** The displacement of a direct call or jump, not an address that is kept. */
   branch: boolean;
+  /** Bytes from the start of a function that is reached: 0 for its entry, others for labels within it. 0 for data. */
+  inside: number;
 }
 
 /** All references from [start, end) of a section, or those by relocations of `wanted` symbols. Relocations of type NONE refer to nothing. */
@@ -35,21 +38,24 @@ export function referencesFrom(side: Side, section: number, start: number, end: 
 }
 
 /** The symbol or place that the rela at word `i` reaches, by the bytes around its field (see Arch.tail). */
-function reached(side: Side, section: number, words: Uint32Array, i: number): { symbol: number; section: number; offset: number } {
+function reached(side: Side, section: number, words: Uint32Array, i: number): Omit<Reference, 'at' | 'branch'> {
   const { table, object, arch, identity } = side;
   const symbol = words[i + R_SYM]!;
   if (symbol >= table.symbols) object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
   const kind = table.kind[symbol]!;
-  if (kind !== Kind.PLACE && kind !== Kind.STRING) return { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]! };
+  const isPlace = kind === Kind.PLACE || kind === Kind.STRING;
+  if (!isPlace && !table.has(symbol, Trait.FUNC)) return { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]!, inside: 0 };
   let offset = table.value[symbol]! + s64(words, i + R_ADDEND);
   if ((table.sectionClass[section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(words[i + R_TYPE]!)) {
     offset += arch.bias(words[i + R_TYPE]!) + exactTail(side, section, u64(words, i + R_OFFSET));
   }
+  if (!isPlace) return { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]!, inside: offset - table.value[symbol]! };
   const place = table.section[symbol]!;
   const entry = place < table.sections && (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, offset) : -1;
   if (entry >= 0) return reached(side, place, identity.relas.words, entry);
-  if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0) return { symbol: 0, section: place, offset };
-  return { symbol: identity.objectAt(place, offset), section: place, offset };
+  if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0) return { symbol: 0, section: place, offset, inside: 0 };
+  const owner = identity.objectAt(place, offset);
+  return { symbol: owner, section: place, offset, inside: table.has(owner, Trait.FUNC | Trait.COLD) ? offset - table.value[owner]! : 0 };
 }
 
 /** Instruction bytes behind the field at `field` of a section; where the bytes before it do not tell, the function is decoded. */
@@ -70,6 +76,8 @@ export interface User {
   symbol: number;
   section: number;
   branch: boolean;
+  /** See Reference. */
+  inside: number;
 }
 
 /** Everything in loaded code and data that refers to one of `targets`: a pass over all relas, made only when asked for. */
@@ -90,10 +98,10 @@ export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, U
     const section = object.info(relaSection);
     const bits = table.sectionClass[section]!;
     if ((bits & SectionClass.ALLOC) === 0 || (bits & (SectionClass.DERIVED | SectionClass.SPECIAL)) !== 0) continue;
-    for (const { symbol, at, branch } of referencesFrom(side, section, 0, object.size(section), mayReach)) {
+    for (const { symbol, at, branch, inside } of referencesFrom(side, section, 0, object.size(section), mayReach)) {
       if (symbol === 0 || !targets.has(symbol)) continue;
       const list = users.get(symbol) ?? [];
-      list.push({ symbol: side.identity.coverAt(section, at), section, branch });
+      list.push({ symbol: side.identity.coverAt(section, at), section, branch, inside });
       users.set(symbol, list);
     }
   }
@@ -119,6 +127,18 @@ export function exportedOf(side: Side, targets: ReadonlySet<number>): Set<number
   return exported;
 }
 
+/** Those of some functions that somebody may call who cannot be taken along: modules, other units, or whoever has its address. */
+export function reachedUnseen(side: Side, targets: ReadonlySet<number>, unit: boolean): Set<number> {
+  const { table } = side;
+  const found = exportedOf(side, targets);
+  const users = usersOf(side, targets);
+  for (const target of targets) {
+    const isGlobal = namesOf(table, target).some((name) => table.info[name]! >>> 4 !== STB_LOCAL);
+    if ((unit && isGlobal) || (users.get(target) ?? []).some(({ branch, inside }) => !branch && inside === 0)) found.add(target);
+  }
+  return found;
+}
+
 /** Callers in the target's own section, whose calls the assembler resolved: `.noinstr.text` has no others. */
 function addNearCallers(side: Side, target: number, add: (target: number, user: User) => void): void {
   const { table } = side;
@@ -141,7 +161,7 @@ function addNearCallers(side: Side, target: number, add: (target: number, user: 
     for (const { offset, length, target: to } of side.disassembler.decode(side.bytes(caller))) {
       if (to === undefined || side.identity.coverAt(section, start + to) !== target) continue;
       const relocated = [...Array(length).keys()].some((byte) => fields.has(offset + byte));
-      if (!relocated) add(target, { symbol: caller, section, branch: true });
+      if (!relocated) add(target, { symbol: caller, section, branch: true, inside: start + to - first });
     }
   }
 }
@@ -151,8 +171,8 @@ function addAlternativeCallers(side: Side, targets: ReadonlySet<number>, add: (t
   for (const special of specialTables(side.identity, side.structSizes, [])) {
     if (special.rules.replacement === undefined) continue;
     forEachEntry(side.identity, special, (entry) => {
-      for (const { symbol, branch } of replacementReferences(side, special, entry)) {
-        if (targets.has(symbol)) add(symbol, { symbol: entry.owner, section: side.table.section[entry.owner]!, branch });
+      for (const { symbol, branch, inside } of replacementReferences(side, special, entry)) {
+        if (targets.has(symbol)) add(symbol, { symbol: entry.owner, section: side.table.section[entry.owner]!, branch, inside });
       }
     });
   }

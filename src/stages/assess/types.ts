@@ -17,6 +17,10 @@ export interface AssessInput {
   traceKnown: boolean;
   /** The running kernel's own list of them, by name, where it was given: it decides instead. */
   traceable?: ReadonlySet<string> | undefined;
+  /** Who asks refuses functions without a site itself, so that none counts as one here. */
+  assumeSites?: boolean;
+  /** The object is one of several that make up the patched one: others may use its globals. Without it, any but a whole kernel or a module is taken for such. */
+  unit?: boolean;
   orig: Side;
   patched: Side;
   verdicts: Verdict[];
@@ -76,8 +80,10 @@ export interface ObjectResult {
 /** A function of PATCHED that goes into the livepatch, canonical. */
 export interface IncludedFunction {
   symbol: number;
-  /** ORIG's canonical function that it takes the place of; 0 where nothing is redirected: new ones, cold parts, those without an ftrace site. */
+  /** ORIG's canonical function that it takes the place of; 0 where nothing is redirected: new ones, pieces, those whose callers were taken along instead. */
   origin: number;
+  /** Further ones, where several bodies of ORIG became this one. */
+  further?: readonly number[];
 }
 
 export interface Assessment {
@@ -87,4 +93,9 @@ export interface Assessment {
   /** PATCHED symbols that nothing pairs. */
   undecided: number[];
   diagnostics: Diagnostic[];
+}
+
+/** An included function with each body of ORIG whose place it takes. */
+export function replacements({ symbol, origin, further = [] }: IncludedFunction): Array<{ symbol: number; origin: number }> {
+  return [origin, ...further].map((body) => ({ symbol, origin: body }));
 }

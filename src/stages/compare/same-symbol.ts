@@ -14,7 +14,9 @@ export function sameSymbol(pairing: Pairing, a: number, b: number): boolean {
 }
 
 function isTwin({ orig, patched, twin }: Pairing, a: number, b: number): boolean {
-  if (twin[a] !== 0) return patched.canonical[twin[a]!] === b;
+  // One function under several names may be several in the other build: which of them a reference means no relocation tells, and
+  // whoever has to call another one than the address leads to is taken along (see assess/bodies).
+  if (twin[a] !== 0 && (patched.canonical[twin[a]!] === b || !orig.has(a, Trait.FUNC))) return patched.canonical[twin[a]!] === b;
   // The canonical name may be gone while the body's other names are paired.
   return namesOf(orig, a).some((alias) => twin[alias] !== 0 && patched.canonical[twin[alias]!] === b);
 }

@@ -1,4 +1,5 @@
 import type { ScanTable } from '../scan';
+import { sameContent } from './evidence';
 import type { Pairing } from './pairing';
 
 /** All names of a canonical symbol's body, itself first, the others in symbol-table order. */
@@ -35,7 +36,14 @@ export function originOf({ orig, patched, origin }: Pairing, symbol: number): nu
 }
 
 function throughNames(table: ScanTable, symbol: number, paired: Uint32Array, other: ScanTable): number {
-  // The canonical name may be gone while the body's other names are paired.
-  const name = paired[symbol] !== 0 ? symbol : namesOf(table, symbol).find((alias) => paired[alias] !== 0);
-  return name === undefined ? 0 : other.canonical[paired[name]!]!;
+  let found = 0;
+  // The canonical name may be gone while the body's other names are paired, and they may lead to several bodies: an alias that has
+  // another target now. The equal one is meant; a name alone is no more than where somebody once pointed.
+  for (const name of namesOf(table, symbol)) {
+    if (paired[name] === 0) continue;
+    const twin = other.canonical[paired[name]!]!;
+    if (found === 0) found = twin;
+    else if (twin !== found && sameContent(table, symbol, other, twin) && !sameContent(table, symbol, other, found)) found = twin;
+  }
+  return found;
 }

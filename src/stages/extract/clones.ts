@@ -5,7 +5,7 @@ import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '.
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
 import { literalAt } from '../compare/literal';
-import { Trait } from '../scan';
+import { Prefixes } from '../compare/prefixes';
 import { bodyName, type Dialect } from './dialect';
 
 /** A range of PATCHED that was copied, and where its bytes went. Its references are still to be made. */
@@ -51,7 +51,6 @@ export class Clones {
   private readonly places = new Map<string, OutputPlace>();
   /** Where literals went, by section and start. */
   private readonly strings = new Map<string, { section: OutputSection; offset: number }>();
-  private prefixes: Map<number, number[]> | undefined;
   /** Copies by section of PATCHED, of the first `counted` ones. */
   private copies: Map<number, Copy[]> | undefined;
   private counted = 0;
@@ -89,7 +88,7 @@ export class Clones {
   function(symbol: number): OutputSymbol {
     const { table, object } = this.patched;
     const { section, start, end } = this.patched.rangeOf(symbol);
-    const prefixes = this.prefixesOf(section).filter((prefix) => table.value[prefix]! < start && table.value[prefix]! + table.size[prefix]! === start);
+    const prefixes = Prefixes.of(this.patched).before(symbol);
     const from = Math.min(start - this.namelessPadding(symbol), ...prefixes.map((prefix) => table.value[prefix]!));
     const range = { section, start: from, end };
     const target = this.sectionLike(section, 'both', object.entsize(section), this.dialect.sectionName(this.patched, symbol));
@@ -210,20 +209,6 @@ export class Clones {
     this.symbols.set(symbol, clone);
     for (const alias of aliases) this.output.define({ ...alias, section, value, size: this.patched.table.size[symbol]! });
     return clone;
-  }
-
-  private prefixesOf(section: number): readonly number[] {
-    if (this.prefixes === undefined) {
-      this.prefixes = new Map();
-      const { table } = this.patched;
-      for (let symbol = 1; symbol < table.symbols; symbol++) {
-        if ((table.traits[symbol]! & Trait.PREFIX) === 0) continue;
-        const list = this.prefixes.get(table.section[symbol]!);
-        if (list === undefined) this.prefixes.set(table.section[symbol]!, [symbol]);
-        else list.push(symbol);
-      }
-    }
-    return this.prefixes.get(section) ?? [];
   }
 
   /** What belongs to a function before its symbol without a symbol of its own: only where it is the first one of its section. */

@@ -9,6 +9,7 @@
 import { CALLBACKS, LivepatchObject } from '../../livepatch/object';
 import type { Side } from '../compare';
 import { namesOf } from '../correlate';
+import { replacements } from '../assess/types';
 import type { Clones } from './clones';
 import { copyReached } from './copy';
 import { KLP_DIALECT } from './dialect';
@@ -38,7 +39,7 @@ export function extract(input: ExtractInput): Extraction {
 /** One entry for each body that takes another's place, by a name that the running kernel lists. @returns the ORIG symbols of these names */
 function namePatchedFunctions({ included, orig, positions }: ExtractInput, clones: Clones, output: LivepatchObject, refusals: Refusals): number[] {
   const replaced: number[] = [];
-  for (const { symbol, origin } of included) {
+  for (const { symbol, origin } of included.flatMap(replacements)) {
     if (origin === 0) continue;
     const names = namesOf(orig.table, origin).filter((name) => !orig.name(name).startsWith('.L'));
     const own = names.findIndex((name) => orig.sectionName(origin).endsWith(`.${orig.name(name)}`));

@@ -7,6 +7,7 @@ import { Kind, Trait } from '../scan';
 import type { Refusals } from './refusals';
 import type { Copy } from './clones';
 import { Exports, exportLink } from './exports';
+import { isIndirectTarget, takesAddress } from './function-address';
 import type { ExtractInput } from './types';
 
 /** How a reference to a symbol is made in a livepatch. */
@@ -27,6 +28,13 @@ export interface Use {
   addend: number;
 }
 
+/** A symbol's link, made when it is first asked for. */
+export function remembered(links: Map<number, Link>, symbol: number, make: () => Link): Link {
+  let link = links.get(symbol);
+  if (link === undefined) links.set(symbol, (link = make()));
+  return link;
+}
+
 /** Decides how references leave a livepatch. */
 export interface Links {
   /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks. */
@@ -38,20 +46,25 @@ export class Linkage implements Links {
   /** ORIG's symbols that klp relocations reach. */
   readonly references = new Set<number>();
   private readonly links = new Map<number, Link>();
-  private readonly included: ReadonlySet<number>;
+  private readonly pointers = new Map<number, Link>();
+  /** Included functions, with the bodies of ORIG whose place they take. */
+  private readonly included: ReadonlyMap<number, readonly number[]>;
   private readonly exports: Exports;
   private globals: Map<string, number> | undefined;
 
   constructor(private readonly input: ExtractInput, private readonly refusals: Refusals) {
-    this.included = new Set(input.included.map(({ symbol }) => symbol));
+    this.included = new Map(input.included.map(({ symbol, origin, further = [] }) => [symbol, origin === 0 ? [] : [origin, ...further]]));
     this.exports = new Exports(input);
   }
 
   /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks first. */
-  of(symbol: number, named: number, from: Copy, at: number): Link {
-    let link = this.links.get(named);
-    if (link === undefined) this.links.set(named, (link = this.decide(symbol, named, from, at)));
-    return link;
+  of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link {
+    const { orig, patched } = this.input;
+    const replaced = this.included.get(symbol) ?? [];
+    if (replaced.length > 0 && use !== undefined && takesAddress(patched, symbol, use, from, at) && isIndirectTarget(orig, replaced[0]!, patched, symbol)) {
+      return remembered(this.pointers, named, () => this.klpLink(replaced.flatMap((body) => namesOf(orig.table, body)), named, from, at));
+    }
+    return remembered(this.links, named, () => this.decide(symbol, named, from, at));
   }
 
   private decide(symbol: number, named: number, from: Copy, at: number): Link {

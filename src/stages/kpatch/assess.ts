@@ -6,10 +6,11 @@ import type { Remarks } from '../../livepatch/kpatch/messages';
 import { assess, type AssessInput, type Assessment } from '../assess';
 import { foldLabelTables } from '../assess/label-tables';
 import { plain } from '../assess/names';
+import { isWholeKernel } from '../assess/whole-kernel';
 import { newGlobalsOf } from './extract';
-import { FtraceSites } from './ftrace-sites';
+import { FtraceSites } from '../assess/ftrace-sites';
 import { changedConstants, raiseParents, reportedFunctions, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
-import { isWholeKernel, tellUnlikeMake } from './make';
+import { tellUnlikeMake } from './make';
 import { readMarkers, type Markers } from './markers';
 import { remarksOf } from './remarks';
 
@@ -44,13 +45,13 @@ export function assessKpatch(input: AssessInput): KpatchAssessment {
 
   // Only of a whole kernel all callers of a function are known.
   const whole = isWholeKernel(orig);
-  const sites = whole && (input.traceKnown || traceable !== undefined) ? undefined : new FtraceSites(orig);
+  const sites = whole && (input.traceKnown || traceable !== undefined) ? undefined : FtraceSites.of(orig);
   const own = verdictsThatCount(patched, foldLabelTables(input), markers);
   const { verdicts, parts } = sites === undefined ? { verdicts: own, parts: new Set<number>() } : raiseParents(pairing, patched, sites, own);
   const constants = changedConstants(patched, verdicts);
   const copied = new Set(constants.map(({ patched: symbol }) => symbol));
   const { object, included, ...rest } = assess({
-    ...input, verdicts: verdicts.filter(({ patched: symbol }) => !copied.has(symbol)), traceKnown: whole && input.traceKnown, traceable: whole ? traceable : undefined,
+    ...input, verdicts: verdicts.filter(({ patched: symbol }) => !copied.has(symbol)), assumeSites: sites !== undefined, unit: !whole,
   });
   object.data.changed.push(...constants.map(({ orig: symbol, first }) => ({ ...plain(orig, symbol), first })));
 

@@ -4,7 +4,7 @@ import type { LivepatchObject, OutputSection } from '../../livepatch/object';
 import type { Side } from '../compare';
 import type { Clones } from '../extract/clones';
 import { Frames } from './frames';
-import { relasOf } from './side-relas';
+import { relasOf } from '../assess/side-relas';
 
 const KEPT_FLAGS = SHF_ALLOC | SHF_MERGE | SHF_STRINGS | SHF_COMPRESSED;
 

@@ -11,6 +11,7 @@ import type { KpatchObject } from '../../livepatch/kpatch/object';
 import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Side } from '../compare';
+import { replacements } from '../assess/types';
 import { namesOf } from '../correlate';
 import type { Clones } from '../extract/clones';
 import { copyReached } from '../extract/copy';
@@ -125,7 +126,7 @@ function markForced({ patched, markers }: KpatchInput, clones: Clones, object: L
 function patchedFunctions({ included, orig }: KpatchInput, clones: Clones, object: LivepatchObject, links: KpatchLinks): { functions: KpatchObject['functions']; replaced: number[] } {
   const functions = new Map<KlpFunc, { address: bigint; size: number }>();
   const replaced: number[] = [];
-  for (const { symbol, origin } of included) {
+  for (const { symbol, origin } of included.flatMap(replacements)) {
     const found = origin === 0 ? undefined : links.replaced(origin);
     if (found === undefined) continue;
     const { name, symbol: { address, size, sympos } } = found;

@@ -6,7 +6,7 @@ import type { Assessment } from '../assess';
 import type { Side, Verdict } from '../compare';
 import { namesOf, originOf, type Pairing } from '../correlate';
 import { Trait } from '../scan';
-import type { FtraceSites } from './ftrace-sites';
+import type { FtraceSites } from '../assess/ftrace-sites';
 import type { Markers } from './markers';
 
 /** A function that the report names: its symbol of PATCHED, and the name that the running kernel has for it. */

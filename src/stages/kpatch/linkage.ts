@@ -2,13 +2,13 @@ import { EM_PPC64, EM_S390, STB_LOCAL } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { CORE_FUNCTIONS } from '../../livepatch/kpatch/layout';
-import { parentName } from '../../livepatch/kpatch/names';
 import type { ParentSymbol, ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
 import { SectionClass } from '../../livepatch/section-class';
 import { PromotedNames, promotedName } from '../compare';
 import { namesOf, originOf } from '../correlate';
 import type { Copy } from '../extract/clones';
-import type { Link, Links, Use } from '../extract/linkage';
+import { isIndirectTarget, takesAddress } from '../extract/function-address';
+import { remembered, type Link, type Links, type Use } from '../extract/linkage';
 import type { Refusals } from '../extract/refusals';
 import type { CopyInput } from '../extract/types';
 import { Kind, Trait } from '../scan';
@@ -48,7 +48,7 @@ export class KpatchLinks implements Links {
   of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link {
     const origin = this.origins.get(symbol);
     if (origin !== undefined) {
-      if (origin === 0 || use === undefined || !this.isPointer(symbol, use, from)) return { kind: 'clone' };
+      if (origin === 0 || use === undefined || !this.isPointer(symbol, origin, use, from, at)) return { kind: 'clone' };
       return remembered(this.pointers, named, () => this.existing(symbol, named, origin, from, at));
     }
     const { patched } = this.input;
@@ -74,12 +74,10 @@ export class KpatchLinks implements Links {
     return `the symbol table of ${objectName}${parent.namesUnits ? '' : ', a list without units (what readelf -sW prints has them),'} does not tell which of its symbols that is`;
   }
 
-  /** A pointer to a function must outlive the patch module: it is the old function's, which ftrace redirects. */
-  private isPointer(symbol: number, { type, addend }: Use, from: Copy): boolean {
-    const { patched } = this.input;
-    const inToc = (patched.table.sectionClass[from.range.section]! & SectionClass.TOC) !== 0;
-    const name = patched.name(symbol);
-    return patched.arch.isFunctionPointer(type, inToc) && addend + patched.arch.bias(type) * Number(patched.arch.isPcRelative(type)) === 0 && parentName(name) === undefined && !name.includes('.');
+  /** A pointer to a function that is replaced is the old one's, but where the differ itself left it for who reads the object. */
+  private isPointer(symbol: number, origin: number, use: Use, from: Copy, at: number): boolean {
+    const { orig, patched } = this.input;
+    return !from.section.name.startsWith('.kpatch.') && takesAddress(patched, symbol, use, from, at) && isIndirectTarget(orig, origin, patched, symbol);
   }
 
   private decide(symbol: number, named: number, from: Copy, at: number): Link {
@@ -182,10 +180,4 @@ export class KpatchLinks implements Links {
     const rank = (name: number): number => (name === wanted ? 0 : section.endsWith(`.${orig.name(name)}`) ? 1 : 2);
     return namesOf(orig.table, symbol).filter((name) => !orig.name(name).startsWith('.L')).sort((a, b) => rank(a) - rank(b) || a - b);
   }
-}
-
-function remembered(links: Map<number, Link>, symbol: number, make: () => Link): Link {
-  let link = links.get(symbol);
-  if (link === undefined) links.set(symbol, (link = make()));
-  return link;
 }

@@ -1,6 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { ElfObject } from '../../elf';
-import type { Side } from '../compare';
 
 /** Objects of different make (ELF headers but for the place and number of sections) cannot be compared; nor can a linked one. */
 export function tellUnlikeMake(orig: ElfObject, patched: ElfObject): Diagnostic[] {
@@ -8,17 +7,4 @@ export function tellUnlikeMake(orig: ElfObject, patched: ElfObject): Diagnostic[
   const segments = [orig, patched].find(({ bytes }) => bytes[56] !== 0 || bytes[57] !== 0);
   if (segments !== undefined) return [diagnostic('header-mismatch', `${segments.path} has program headers, which no compiler writes into an object`, { object: segments.path })];
   return a!.equals(b!) ? [] : [diagnostic('header-mismatch', `the ELF headers of ${orig.path} and ${patched.path} differ: they are not of one make`, { object: patched.path })];
-}
-
-/** vmlinux.o: no unit defines both the first task and the version's banner. */
-export function isWholeKernel({ object, table }: Side): boolean {
-  let found = 0;
-  for (let i = 0; i < table.listedCount && found < 2; i++) {
-    const symbol = table.listed[i]!;
-    // Nine and twelve letters: nearly all other names need no string.
-    if (table.nameLength[symbol] !== 9 && table.nameLength[symbol] !== 12) continue;
-    const name = object.symbolName(symbol);
-    if (name === 'init_task' || name === 'linux_banner') found++;
-  }
-  return found === 2;
 }

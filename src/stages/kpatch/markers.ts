@@ -2,7 +2,7 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { CALLBACK, CALLBACK_SECTIONS, FORCE, IGNORE_FUNCTIONS, IGNORE_SECTIONS } from '../../livepatch/kpatch/layout';
 import type { Side } from '../compare';
 import { Trait } from '../scan';
-import { relasOf, sectionsNamed, sectionsStarting } from './side-relas';
+import { relasOf, sectionsNamed, sectionsStarting } from '../assess/side-relas';
 
 /** A callback that the patch's author set: the section of its record, and its function. */
 export interface CallbackRecord {

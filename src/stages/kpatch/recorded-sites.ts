@@ -4,14 +4,14 @@ import type { Side } from '../compare';
 import type { Clones } from '../extract/clones';
 import type { CopyInput } from '../extract/types';
 import { Trait } from '../scan';
-import { FtraceSites } from './ftrace-sites';
+import { FtraceSites } from '../assess/ftrace-sites';
 
 const CALL = [0xe8, 0, 0, 0, 0];
 const NOP = 0x0f;
 
 /** Where ftrace takes hold of the included functions. */
 export function recordSites({ patched, included }: CopyInput, clones: Clones): Pick<KpatchObject, 'sites' | 'patchable'> {
-  const found = new FtraceSites(patched);
+  const found = FtraceSites.of(patched);
   const sites: Array<KpatchObject['sites'][number]> = [];
   for (const { symbol } of included) {
     const site = patched.table.has(symbol, Trait.COLD) ? undefined : found.siteOf(symbol);

@@ -7,7 +7,7 @@ import { referencesIn } from '../extract/resolve';
 import { Trait } from '../scan';
 import { ownName } from './judge';
 import type { Markers } from './markers';
-import { refersTo } from './side-relas';
+import { refersTo } from '../assess/side-relas';
 
 /** What is worth a line besides the functions. `unpaired` are symbols that only PATCHED has. */
 export function remarksOf(patched: Side, unpaired: readonly number[], verdicts: readonly Verdict[], { ignoredNames, ignoredFunctions, callbacks, forced }: Markers): Remarks {

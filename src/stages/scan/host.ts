@@ -1,7 +1,7 @@
 import { RELA_SIZE, SHF_ALLOC, SHF_MERGE, SYM_SIZE } from '../../elf';
 import { SectionClass, classByName, recordLine } from '../../livepatch/section-class';
 import { FIRST_ROLE, specialNumber } from '../../livepatch/special-sections';
-import { coldParent, isCompilerConstant, isPrintkIndexEntry, isUncorrelatedStaticLocal } from '../../livepatch/symbol-rules';
+import { isCompilerConstant, isPrintkIndexEntry, isUncorrelatedStaticLocal, pieceParent } from '../../livepatch/symbol-rules';
 import type { Identity } from './identity';
 
 /** What `bias` says of a type that is not relative to its place. */
@@ -61,7 +61,7 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
     nameRules(symbol, length) {
       const start = table.name[symbol!]!;
       const name = object.text(start, start + length!);
-      return (coldParent(name) !== undefined ? 1 : 0) | (isUncorrelatedStaticLocal(name) ? 2 : 0) | (isCompilerConstant(name) ? 4 : 0) | (isPrintkIndexEntry(name) ? 8 : 0);
+      return (pieceParent(name) !== undefined ? 1 : 0) | (isUncorrelatedStaticLocal(name) ? 2 : 0) | (isCompilerConstant(name) ? 4 : 0) | (isPrintkIndexEntry(name) ? 8 : 0);
     },
 
     // Errors do not return.

@@ -33,7 +33,7 @@ export const Trait = {
   AMBIGUOUS: 0x10,
   /** Padding before a function (`__pfx_f`). */
   PREFIX: 0x20,
-  /** A function's cold part. */
+  /** A piece of a function: its cold part, or blocks in a section of their own (`f.__part.1`). Never called, never redirected. */
   COLD: 0x40,
   /** Has a digest: sized content of a loaded section. */
   CONTENT: 0x80,

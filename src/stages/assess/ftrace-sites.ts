@@ -1,19 +1,29 @@
 import { EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHF_LINK_ORDER, u64 } from '../../elf';
 import type { CodeRela } from '../../arch';
 import type { Side } from '../compare';
+import { namesOf } from '../correlate';
+import { Trait } from '../scan';
 import { relasOf, sectionsNamed } from './side-relas';
+import type { AssessInput } from './types';
 
 const PATCHABLE = '__patchable_function_entries';
 const MCOUNT = '__mcount_loc';
 
 /** Where ftrace takes hold of the functions of one object: by its own tables, else by what the compiler put at their start. */
 export class FtraceSites {
+  private static readonly known = new WeakMap<Side, FtraceSites>();
   /** Null where sites stand in `__mcount_loc`, not in a section `__patchable_function_entries` a function. x86-64 uses the latter for padding only. */
   readonly patchable: { linkOrder: boolean } | null;
   private readonly patchablePlaces: ReadonlyMap<number, number[]>;
   private readonly listed: ReadonlyMap<number, number[]>;
 
-  constructor(private readonly side: Side) {
+  static of(side: Side): FtraceSites {
+    let sites = FtraceSites.known.get(side);
+    if (sites === undefined) FtraceSites.known.set(side, (sites = new FtraceSites(side)));
+    return sites;
+  }
+
+  private constructor(private readonly side: Side) {
     const entries = side.object.machine === EM_X86_64 ? [] : sectionsNamed(side, PATCHABLE);
     this.patchable = entries.length === 0 ? null : { linkOrder: (side.object.sectionFlags(entries[0]!) & SHF_LINK_ORDER) !== 0 };
     this.patchablePlaces = placesOf(side, entries);
@@ -47,6 +57,18 @@ export class FtraceSites {
     }
     return relas;
   }
+}
+
+/**
+ * Whether calls to an ORIG function can be redirected: by the running kernel's own list; else by ORIG's `__mcount_loc`; else, in an object
+ * without one (a unit before objtool), by what the compiler put at the function's start. Padding is no site: units compiled without ftrace
+ * (lib/xarray.c, lib/maple_tree.c) have that, too, and their livepatch fails to load ("failed to find location for function").
+ */
+export function hasFtraceSite({ orig, traceKnown, traceable, assumeSites }: AssessInput, symbol: number): boolean {
+  if (orig.table.has(symbol, Trait.COLD)) return false;
+  if (assumeSites === true) return true;
+  if (traceable !== undefined) return namesOf(orig.table, symbol).some((name) => traceable.has(orig.name(name)));
+  return traceKnown ? orig.table.has(symbol, Trait.TRACEABLE) : FtraceSites.of(orig).siteOf(symbol) !== undefined;
 }
 
 /** By section: the places in it that tables of addresses name. */

@@ -1,0 +1,52 @@
+import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { EM_X86_64 } from '../../elf';
+import type { Side } from '../compare';
+import { Prefixes } from '../compare/prefixes';
+import { twinOf } from '../correlate';
+import { reachedUnseen } from './references';
+import type { AssessInput } from './types';
+import { isUnit } from './whole-kernel';
+
+/** How an indirect call says which type it wants: `mov $-hash, %r10d`. */
+const CHECK = [0x41, 0xba];
+const NAMED = 3;
+
+/**
+ * Refuses functions whose type changed (kCFI) while pointers to them are in use: the running kernel's function has the old type's hash before
+ * it, redirected or not, and a new call through such a pointer checks for the new one and traps.
+ */
+export function refuseChangedTypes(input: AssessInput, included: Iterable<number>): Diagnostic[] {
+  const { pairing, orig, patched, objectName } = input;
+  if (orig.arch.machine !== EM_X86_64) return [];
+  const [ours, theirs] = [Prefixes.of(orig), Prefixes.of(patched)];
+  const differing = new Map<number, { before: number; now: number }>();
+  for (const symbol of ours.functions()) {
+    const before = ours.typeHash(symbol);
+    // A kernel without kCFI has 50,000 prefixes that hold no type.
+    if (before === undefined && differing.size === 0 && !hasTypes(orig)) return [];
+    const twin = before === undefined ? 0 : twinOf(pairing, symbol);
+    const now = twin === 0 ? undefined : theirs.typeHash(twin);
+    if (before !== undefined && now !== undefined && before !== now) differing.set(symbol, { before, now });
+  }
+  if (differing.size === 0) return [];
+  const taken = reachedUnseen(orig, new Set(differing.keys()), isUnit(input));
+  const bodies = [...included];
+  return [...differing].filter(([symbol]) => taken.has(symbol)).map(([symbol, { before, now }]) => {
+    const name = orig.name(symbol);
+    const callers = bodies.filter((body) => checksFor(patched, body, now)).map((body) => patched.name(body));
+    const who = callers.length === 0 ? 'calls of the new type' : `${callers.slice(0, NAMED).join(', ')}${callers.length > NAMED ? ' and others' : ''}`;
+    return diagnostic('changed-type', `the type of ${name} changed, and pointers to it may be in use: ${who} would look for 0x${now.toString(16)} before it, where the running kernel has 0x${before.toString(16)}`, { object: objectName, section: orig.sectionName(symbol), symbol: name });
+  });
+}
+
+function hasTypes({ object, table }: Side): boolean {
+  for (let section = 1; section < table.sections; section++) if (/^(?:\.|__)kcfi_traps$/.test(object.name(section))) return true;
+  return false;
+}
+
+function checksFor(side: Side, symbol: number, hash: number): boolean {
+  const wanted = Buffer.from([...CHECK, 0, 0, 0, 0]);
+  wanted.writeUInt32LE(-hash >>> 0, CHECK.length);
+  const bytes = side.bytes(symbol);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(wanted);
+}

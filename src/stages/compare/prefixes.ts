@@ -1,0 +1,87 @@
+import { Trait } from '../scan';
+import type { Side } from './side';
+
+const MOV_EAX = 0xb8;
+const MOV_BYTES = 5;
+
+/**
+ * What stands before functions and belongs to them: padding that boot code writes to (`__pfx_f`), and with kCFI the function's type
+ * (`__cfi_f`). By place alone: of several names at one address objtool gives any one a `__pfx_` symbol, another one in the next build
+ * (`__pfx___do_sys_getpid`, `__pfx___x64_sys_getpid`), and compilers leave NOPs behind a preamble of five bytes that have no name at all.
+ */
+export class Prefixes {
+  private static readonly known = new WeakMap<Side, Prefixes>();
+  /** In order of their places. */
+  private readonly bySection = new Map<number, number[]>();
+
+  static of(side: Side): Prefixes {
+    let prefixes = Prefixes.known.get(side);
+    if (prefixes === undefined) Prefixes.known.set(side, (prefixes = new Prefixes(side)));
+    return prefixes;
+  }
+
+  private constructor(private readonly side: Side) {
+    const { table } = side;
+    for (let symbol = 1; symbol < table.symbols; symbol++) {
+      if ((table.traits[symbol]! & Trait.PREFIX) === 0 || table.section[symbol]! >= table.sections) continue;
+      const list = this.bySection.get(table.section[symbol]!);
+      if (list === undefined) this.bySection.set(table.section[symbol]!, [symbol]);
+      else list.push(symbol);
+    }
+    for (const list of this.bySection.values()) list.sort((a, b) => table.value[a]! - table.value[b]!);
+  }
+
+  /** The prefix symbols of a function: those between it and whatever stands before it. */
+  before(symbol: number): number[] {
+    const { table, identity, extents } = this.side;
+    const { section, start } = this.side.rangeOf(symbol);
+    const list = this.bySection.get(section) ?? [];
+    const found: number[] = [];
+    // A .text that units share has 50,000.
+    for (let i = firstFrom(list, table.value, start) - 1; i >= 0; i--) {
+      const place = table.value[list[i]!]!;
+      if (extents.widestAt(section, place).end !== start || identity.coverAt(section, place) !== 0) break;
+      if (place + table.size[list[i]!]! <= start) found.push(list[i]!);
+    }
+    return found;
+  }
+
+  /** The hash of a function's type that indirect calls look for before it: `mov $hash, %eax`, or another register for the number of arguments. */
+  typeHash(symbol: number): number | undefined {
+    const { table, object } = this.side;
+    for (const prefix of this.before(symbol)) {
+      const bytes = object.content(table.section[prefix]!).subarray(table.value[prefix]!, table.value[prefix]! + table.size[prefix]!);
+      // Clang aligns what is before the NOPs of -fpatchable-function-entry: then the instruction is the last one.
+      const at = [0, bytes.length - MOV_BYTES].find((place) => place >= 0 && place + MOV_BYTES <= bytes.length && (bytes[place]! & 0xf8) === MOV_EAX);
+      if (at !== undefined) return new DataView(bytes.buffer, bytes.byteOffset + at + 1, 4).getUint32(0, object.little);
+    }
+    return undefined;
+  }
+
+  /** Functions that a prefix stands before, canonical; each once. */
+  *functions(): Generator<number> {
+    const { table, identity, extents } = this.side;
+    const seen = new Set<number>();
+    for (const [section, prefixes] of this.bySection) {
+      for (const prefix of prefixes) {
+        const next = extents.widestAt(section, table.value[prefix]!).end;
+        const symbol = identity.coverAt(section, next);
+        if (symbol === 0 || table.value[symbol] !== next || seen.has(symbol)) continue;
+        seen.add(symbol);
+        yield symbol;
+      }
+    }
+  }
+}
+
+/** Index of the first symbol of an ordered list that lies at `place` or behind it. */
+function firstFrom(list: readonly number[], value: Uint32Array, place: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (value[list[middle]!]! < place) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

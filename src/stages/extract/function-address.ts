@@ -1,0 +1,38 @@
+import { EM_X86_64 } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
+import type { Side } from '../compare';
+import { Prefixes } from '../compare/prefixes';
+import { Trait } from '../scan';
+import type { Copy } from './clones';
+import type { Use } from './linkage';
+
+/**
+ * Whether a reference of a copy takes the address of a function, as whoever calls it later does: ORIG's has to be taken then, which leads to
+ * the new code while the livepatch is there. A copy's address is not equal to the one that the rest of the kernel has (`ops->fn == f`), and
+ * dangles once the livepatch is gone. Not so for direct branches, labels within the function, and tables about code.
+ */
+export function takesAddress(patched: Side, symbol: number, use: Use, from: Copy, at: number): boolean {
+  const { table, arch, object } = patched;
+  if (!table.has(symbol, Trait.FUNC)) return false;
+  const bits = table.sectionClass[from.range.section]!;
+  if ((bits & (SectionClass.SPECIAL | SectionClass.DERIVED)) !== 0 || !arch.isFunctionPointer(use.type, (bits & SectionClass.TOC) !== 0)) return false;
+  const inCode = (bits & SectionClass.EXEC) !== 0;
+  if (inCode && arch.isBranch(object.bytes, object.offset(from.range.section), object.offset(from.range.section) + from.range.start + at, use.type)) return false;
+  const counted = arch.isPcRelative(use.type) && (inCode || arch.machine !== EM_X86_64) ? arch.bias(use.type) : 0;
+  return use.addend + counted === 0;
+}
+
+/** Bytes of `endbr64`. */
+const ENDBR = [0xf3, 0x0f, 0x1e, 0xfa];
+
+/**
+ * Whether ORIG's function may be called indirectly as PATCHED's may. One whose address nothing took has no `endbr64`, or boot code removed it:
+ * such a call would fault, and as nobody in the running kernel has its address, the copy's does. The same with kCFI for one without a type, or of another.
+ */
+export function isIndirectTarget(orig: Side, origin: number, patched: Side, symbol: number): boolean {
+  if (patched.arch.machine !== EM_X86_64) return true;
+  const begins = (side: Side, body: number): boolean => ENDBR.every((byte, i) => side.bytes(body)[i] === byte);
+  const [ours, theirs] = [Prefixes.of(orig).typeHash(origin), Prefixes.of(patched).typeHash(symbol)];
+  if (theirs !== undefined && ours !== theirs) return false;
+  return begins(orig, origin) ? !orig.table.has(origin, Trait.SEALED) : !begins(patched, symbol);
+}
