@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { ENDBR } from './fields';
 import { ElfWriter } from '../../src/elf/writer';
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, STB_GLOBAL, STB_LOCAL, STT_FUNC, STT_NOTYPE, STT_OBJECT } from '../../src/elf/constants';
 import { headerAt } from './module-draft';
@@ -98,6 +99,7 @@ export class LinkedKernel {
 
   private content(section: keyof typeof SECTIONS): Uint8Array {
     const bytes = Buffer.alloc(this.used[section] + 64);
+    for (const { section: own, offset, type } of this.placed) if (own === section && type === STT_FUNC) bytes.set(ENDBR, offset);
     for (const { section: own, offset, hash } of this.hashes) {
       if (own !== section) continue;
       bytes[offset] = 0xb8;
