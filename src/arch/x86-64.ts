@@ -1,5 +1,5 @@
 import {
-  EM_X86_64, R_X86_64_16, R_X86_64_32S, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
+  EM_X86_64, R_X86_64_16, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
 } from '../elf';
 import type { Arch } from './arch';
 import { Filling } from './filling';

@@ -5,8 +5,9 @@ import { Trait } from '../scan';
 import type { Bodies } from './bodies';
 import { hasFtraceSite } from './ftrace-sites';
 import type { Pieces } from './pieces';
-import { exportedOf, usersOf, type User } from './references';
+import { usersOf, type User } from './references';
 import type { AssessInput, ObjectResult } from './types';
+import { exportedOf } from './unseen';
 import { isUnit } from './whole-kernel';
 
 /** A body of PATCHED that does not get all the addresses that it had in ORIG: whoever calls one of the others is taken along. */

@@ -16,10 +16,10 @@ import { plain, unitOf } from './names';
 import { Pieces, foldPieces } from './pieces';
 import { checkReach } from './reach';
 import { tellNothingRedirected } from './redirects';
-import { reachedUnseen } from './references';
 import { refuseChangedTypes } from './type-hashes';
 import type { AssessInput, Assessment, ChangedFunction, IncludedFunction, ObjectResult } from './types';
 import { refuseUnlikeBuilds } from './unlike-builds';
+import { reachedUnseen } from './unseen';
 import { isUnit } from './whole-kernel';
 
 export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';

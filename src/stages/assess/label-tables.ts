@@ -4,7 +4,7 @@ import type { Side, Verdict } from '../compare';
 import { functionsPointedInto, tablesInto } from '../compare/labels';
 import { originOf } from '../correlate';
 import { Trait } from '../scan';
-import { ColdParts } from './names';
+import { Pieces } from './pieces';
 import { usersOf } from './references';
 import type { AssessInput } from './types';
 
@@ -20,12 +20,12 @@ export function foldLabelTables({ pairing, patched, verdicts }: Pick<AssessInput
     if (functions.length > 0) tables.set(verdict, functions);
   }
   if (tables.size === 0) return verdicts;
-  const cold = new ColdParts(patched);
+  const pieces = new Pieces(patched);
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ patched: symbol }) => symbol));
   const raised = new Map<number, Verdict>();
   for (const [verdict, functions] of tables) {
     for (const part of functions) {
-      const symbol = cold.parentOf(part) || part;
+      const symbol = pieces.parentOf(part) || part;
       const origin = originOf(pairing, symbol);
       if (origin !== 0 && !changed.has(symbol)) raised.set(symbol, { ...verdict, orig: origin, patched: symbol, class: 'table' });
     }

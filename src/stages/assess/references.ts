@@ -1,9 +1,8 @@
-import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, s64, R_ADDEND, SHT_RELA, STB_LOCAL, u64 } from '../../elf';
+import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, s64, R_ADDEND, SHT_RELA, u64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import type { Side } from '../compare';
-import { namesOf } from '../correlate';
 
 /** One reference out of a range of bytes, resolved to the symbol or place it reaches. */
 export interface Reference {
@@ -113,30 +112,6 @@ export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, U
   for (const target of targets) addNearCallers(side, target, add);
   addAlternativeCallers(side, targets, add);
   return users;
-}
-
-/** Those of `targets` that an export table names: `__ksymtab*` (a section an export until 6.4), `.export_symbol` since. */
-export function exportedOf(side: Side, targets: ReadonlySet<number>): Set<number> {
-  const { table, object } = side;
-  const exported = new Set<number>();
-  for (let section = 1; section < table.sections; section++) {
-    if (table.relaSection[section] === 0 || (table.sectionClass[section]! & SectionClass.EXEC) !== 0) continue;
-    if (!/^_*ksymtab|^\.export_symbol/.test(object.name(section))) continue;
-    for (const { symbol } of referencesFrom(side, section, 0, object.size(section))) if (targets.has(symbol)) exported.add(symbol);
-  }
-  return exported;
-}
-
-/** Those of some functions that somebody may call who cannot be taken along: modules, other units, or whoever has its address. */
-export function reachedUnseen(side: Side, targets: ReadonlySet<number>, unit: boolean): Set<number> {
-  const { table } = side;
-  const found = exportedOf(side, targets);
-  const users = usersOf(side, targets);
-  for (const target of targets) {
-    const isGlobal = namesOf(table, target).some((name) => table.info[name]! >>> 4 !== STB_LOCAL);
-    if ((unit && isGlobal) || (users.get(target) ?? []).some(({ branch, inside }) => !branch && inside === 0)) found.add(target);
-  }
-  return found;
 }
 
 /** Callers in the target's own section, whose calls the assembler resolved: `.noinstr.text` has no others. */

@@ -3,8 +3,8 @@ import { EM_X86_64 } from '../../elf';
 import type { Side } from '../compare';
 import { Prefixes } from '../compare/prefixes';
 import { twinOf } from '../correlate';
-import { reachedUnseen } from './references';
 import type { AssessInput } from './types';
+import { reachedUnseen } from './unseen';
 import { isUnit } from './whole-kernel';
 
 /** How an indirect call says which type it wants: `mov $-hash, %r10d`. */
