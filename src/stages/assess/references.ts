@@ -3,6 +3,7 @@ import { SectionClass } from '../../livepatch/section-class';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import type { Side } from '../compare';
+import { labelOf } from '../compare/labels';
 
 /** One reference out of a range of bytes, resolved to the symbol or place it reaches. */
 export interface Reference {
@@ -47,7 +48,7 @@ function reached(side: Side, section: number, words: Uint32Array, i: number): Om
   let offset = table.value[symbol]! + s64(words, i + R_ADDEND);
   if ((table.sectionClass[section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(words[i + R_TYPE]!)) {
     offset += arch.bias(words[i + R_TYPE]!) + exactTail(side, section, u64(words, i + R_OFFSET));
-  }
+  } else offset = labelOf(side, section, u64(words, i + R_OFFSET), words[i + R_TYPE]!, table.section[symbol]!, offset);
   if (!isPlace) return { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]!, inside: offset - table.value[symbol]! };
   const place = table.section[symbol]!;
   const entry = place < table.sections && (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, offset) : -1;

@@ -21,20 +21,20 @@ export function functionsPointedInto(side: Side, range: Range): number[] {
   for (const { words, at, offset } of side.relasIn(range)) {
     const symbol = words[at + R_SYM]!;
     if (symbol >= table.symbols || isEntry(side, symbol)) continue;
-    const owner = functionAround(side, table.section[symbol]!, labelOf(side, range, offset, words[at + R_TYPE]!, table.section[symbol]!, table.value[symbol]! + s64(words, at + R_ADDEND)));
+    const owner = functionAround(side, table.section[symbol]!, labelOf(side, range.section, offset, words[at + R_TYPE]!, table.section[symbol]!, table.value[symbol]! + s64(words, at + R_ADDEND)));
     if (owner !== 0) found.add(owner);
   }
   return [...found];
 }
 
 /**
- * Where a field of data means to lead that names `place`. The words of a relative table count from where that begins, so relocations of the later
+ * Where a field of section `data` means to lead that names `place` of section `section`. The words of a relative table count from where that begins, so relocations of the later
  * ones name places further on, behind the function even. A word that names a function's start is a relative pointer, and counts from itself.
  */
-export function labelOf(side: Side, data: Range, field: number, type: number, section: number, place: number): number {
-  if (!side.arch.isPcRelative(type) || !isCode(side, section)) return place;
+export function labelOf(side: Side, data: number, field: number, type: number, section: number, place: number): number {
+  if (!side.arch.isPcRelative(type) || !isCode(side, section) || isAboutCode(side, data)) return place;
   const owner = side.identity.coverAt(section, place);
-  return owner !== 0 && side.table.value[owner] === place ? place : place - (field - data.start);
+  return owner !== 0 && side.table.value[owner] === place ? place : place - (field - side.extents.baseOf(data, field));
 }
 
 /** Whether a symbol without a size is a way into the code around it for others: assembler code makes such labels global. */

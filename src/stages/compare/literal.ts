@@ -1,17 +1,24 @@
-import { stringEnd, type ElfObject } from '../../elf';
+import { STT_SECTION, stringEnd, type ElfObject } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
+import type { Side } from './side';
 
-/**
- * A literal of a section of merged strings, terminator included: all that a reference to it may mean.
- *
- * Assemblers name such a literal by its place in the section where its start is meant, and by its label for any other distance
- * (`.LC51+0x20`, where the loop of `btf_show_end_aggr_type` ends), for a linker that merges would move one without the other. So a label says whose
- * distance it is: one behind the NUL is no neighbour's start, and the NUL no empty string.
- */
+/** A literal of a section of merged strings, terminator included: all that a reference to it may mean. */
 export interface Literal {
   start: number;
   end: number;
   /** Bytes of a unit: 1, or those of a wide character. */
   unit: number;
+}
+
+/**
+ * Whether a distance from a symbol is one in its literal, or its merged constant.
+ *
+ * Assemblers name one by its place in the section where its start is meant, and by its label for any other distance
+ * (`.LC51+0x20`, where the loop of `btf_show_end_aggr_type` ends), for a linker that merges would move one without the other. So a label says whose
+ * distance it is: one behind the NUL is no neighbour's start, and the NUL no empty string.
+ */
+export function isOwnLabel({ table }: Side, symbol: number): boolean {
+  return (table.sectionClass[table.section[symbol]!]! & (SectionClass.STRING | SectionClass.CONSTANT)) !== 0 && (table.info[symbol]! & 0xf) !== STT_SECTION;
 }
 
 /** The literal around an offset of a string section; undefined where that lies within a unit, or nothing ends the literal. */

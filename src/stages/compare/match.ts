@@ -23,12 +23,12 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
     if (elsewhere && !sameDigests) return ta.delta === tb.delta && PromotedNames.of(pairing, a, b).same(ta.symbol, tb.symbol) ? 'same' : 'different';
     if (sameDigests) return !tables || sameInner(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol)) ? 'same' : 'table';
     if (!tables || ta.delta !== tb.delta) return 'different';
-    return sameButHashes(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'table';
+    return sameFields(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'table';
   }
   if (ta.text !== undefined && tb.text !== undefined) return sameDigests ? 'same' : ta.delta === tb.delta && differsInLine(ta.text, tb.text, units) ? 'line' : 'different';
   if (ta.symbol !== 0 || tb.symbol !== 0 || ta.place === undefined || tb.place === undefined) return sameDigests ? 'same' : 'different';
   if (sameDigests && sameInnerOfPlaces(pairing, a, b, ta.place, tb.place)) return 'same';
-  if (sameExtent(pairing, a, b, ta.place, tb.place, depth)) return 'same';
+  if (ta.delta === tb.delta && sameExtent(pairing, a, b, ta.place, tb.place, depth)) return 'same';
   return a.table.sectionClass[ta.place.section]! & SectionClass.READONLY ? 'table' : 'different';
 }
 
@@ -90,7 +90,7 @@ function sameExtent(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place, de
   if (extents === undefined) return false;
   const [x, y] = extents;
   const digest = a.identity.ofRange(x.section, x.start, x.end);
-  if (!sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end))) return countsByContent(a, pa) && countsByContent(b, pb) && sameButHashes(pairing, a, b, x, y, depth);
+  if (!sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end))) return countsByContent(a, pa) && countsByContent(b, pb) && sameFields(pairing, a, b, x, y, depth);
   return !countsByContent(a, pa) || sameInner(pairing, a, b, x, y);
 }
 
@@ -98,9 +98,12 @@ function sameExtent(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place, de
 const DEEPEST = 8;
 const NO_UNITS: ReadonlySet<string> = new Set();
 
-/** Whether two ranges of different digests differ in nothing but hashes of names that other partitions define. */
-function sameButHashes(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, depth: number): boolean {
-  if (depth >= DEEPEST || !PromotedNames.of(pairing, a, b).renamed) return false;
+/**
+ * Whether two ranges of different digests hold the same, field by field: a digest knows the names that other partitions define by their hashes, and of
+ * the words of a relative table how far they are from the table, which moves.
+ */
+function sameFields(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, depth: number): boolean {
+  if (depth >= DEEPEST) return false;
   const bytes = ({ object }: Side, { section, start, end }: Range): Uint8Array => object.content(section).subarray(start, end);
   if (x.end - x.start !== y.end - y.start || Buffer.compare(bytes(a, x), bytes(b, y)) !== 0) return false;
   const ours = targetsIn(a, x);
@@ -121,9 +124,9 @@ function extentsOf(a: Side, b: Side, pa: Place, pb: Place): [Range, Range] | und
   if (objects && sizeA === sizeB) return pa.offset === pb.offset ? [a.extents.at(pa.section, pa.offset), b.extents.at(pb.section, pb.offset)] : undefined;
   // `ld -r` joins equally named sections of two units: in 7.2 a 5-byte object follows the "i686" that override_release copies,
   // so where sizes differ the shorter one is the object. Elsewhere, where the builds disagree, the longer extent is compared.
-  const length = objects ? Math.min(sizeA - pa.offset, sizeB - pb.offset)
-    : Math.max(a.extents.at(pa.section, pa.offset).end - pa.offset, b.extents.at(pb.section, pb.offset).end - pb.offset);
-  if (length <= 0 || pa.offset + length > sizeA || pb.offset + length > sizeB) return undefined;
+  const length = objects ? Math.min(sizeA - pa.offset, sizeB - pb.offset) : lengthOf(a, b, pa, pb);
+  if (length === 0) return wholeExtents(a, b, pa, pb);
+  if (length < 0 || pa.offset + length > sizeA || pb.offset + length > sizeB) return undefined;
   const range = ({ section, offset }: Place): Range => ({ section, start: offset, end: offset + length });
   return [range(pa), range(pb)];
 }
@@ -134,4 +137,18 @@ function unnumbered(side: Side, { section }: Place): string {
 
 function sameDigest(a: Int32Array, b: Int32Array): boolean {
   return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
+}
+
+/** How far behind two places the builds have to agree: to the end of the longer extent, unless that goes on with something that is referred to. */
+function lengthOf(a: Side, b: Side, pa: Place, pb: Place): number {
+  const [ours, theirs] = [a.extents.at(pa.section, pa.offset).end - pa.offset, b.extents.at(pb.section, pb.offset).end - pb.offset];
+  const [longer, place] = ours > theirs ? [a, pa] : [b, pb];
+  const shorter = Math.min(ours, theirs);
+  return ours !== theirs && longer.extents.isPlace(place.section, place.offset + shorter) ? shorter : Math.max(ours, theirs);
+}
+
+/** What lies before two ends, where loops come from. */
+function wholeExtents(a: Side, b: Side, pa: Place, pb: Place): [Range, Range] | undefined {
+  const [x, y] = [a.extents.at(pa.section, pa.offset), b.extents.at(pb.section, pb.offset)];
+  return x.end - x.start === y.end - y.start ? [x, y] : undefined;
 }

@@ -46,12 +46,6 @@ export class PromotedNames {
     this.origins = new Map([...this.hashes].map(([from, to]) => [to, from]));
   }
 
-  /** Whether any unit has another hash than before. */
-  get renamed(): boolean {
-    for (const [from, to] of this.hashes) if (from !== to) return true;
-    return false;
-  }
-
   /** Whether two undefined symbols are one promoted name, under the hash of each build. */
   same(a: number, b: number): boolean {
     const ours = promotedName(this.orig.name(a));

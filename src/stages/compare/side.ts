@@ -16,7 +16,7 @@ export class Side {
   constructor(readonly object: ElfObject, readonly table: ScanTable, readonly structSizes: StructSizes = {}) {
     this.arch = archOf(object.machine, object.path);
     this.identity = Identity.of(object, table);
-    this.extents = new AnonymousExtents(object, table, this.arch);
+    this.extents = new AnonymousExtents(object, table, this.arch, this.identity);
   }
 
   name(symbol: number): string {

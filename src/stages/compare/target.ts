@@ -1,7 +1,8 @@
 import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind } from '../scan';
-import { literalAt } from './literal';
+import { labelOf } from './labels';
+import { isOwnLabel, literalAt } from './literal';
 import type { Rela } from './range';
 import type { Side } from './side';
 
@@ -10,7 +11,7 @@ export interface Target {
   type: number;
   /** The symbol reached, canonical; 0 for strings, constants and anonymous data. */
   symbol: number;
-  /** Distance from that symbol, or from the label of a literal. */
+  /** Distance from that symbol, or from the label of a literal or constant. */
   delta: number;
   /** Digest of what counts about it. */
   digest: Int32Array;
@@ -49,14 +50,16 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
     const entry = (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, reached) : -1;
     // ppc64 reaches everything through its TOC: what counts is what the entry refers to.
     if (entry >= 0) return { ...resolveTarget(side, { words: identity.relas.words, at: entry, offset: reached }, place, 0), type };
+    const own = isOwnLabel(side, symbol) ? distance : 0;
     if (table.sectionClass[place]! & SectionClass.STRING) {
-      if (kind === Kind.STRING) target.delta = distance;
-      target.text = textAt(side, place, reached - target.delta);
+      target.delta = own;
+      target.text = textAt(side, place, reached - own);
     }
     else {
-      target.symbol = identity.objectAt(place, reached);
-      target.delta = target.symbol === 0 ? 0 : reached - table.value[target.symbol]!;
-      target.place = { section: place, offset: reached };
+      const meant = labelOf(side, section, offset, type, place, reached);
+      target.symbol = identity.objectAt(place, meant);
+      target.delta = target.symbol === 0 ? own : meant - table.value[target.symbol]!;
+      target.place = { section: place, offset: meant - (target.symbol === 0 ? own : 0) };
     }
   }
   return target;

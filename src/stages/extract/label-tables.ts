@@ -1,5 +1,4 @@
 import { functionAround, functionsPointedInto, isEntry, labelOf } from '../compare/labels';
-import { SectionClass } from '../../livepatch/section-class';
 import { Trait } from '../scan';
 import type { Clones, Copy } from './clones';
 import type { Link } from './linkage';
@@ -39,8 +38,7 @@ export class LabelTables {
     const section = table.section[symbol]!;
     if (section >= table.sections || isEntry(patched, symbol)) return false;
     const named = table.value[symbol]! + addend + biasOf(patched, from.range, field, type);
-    const inData = (table.sectionClass[from.range.section]! & (SectionClass.EXEC | SectionClass.SPECIAL)) === 0;
-    const place = inData ? labelOf(patched, from.range, field, type, section, named) : named;
+    const place = labelOf(patched, from.range.section, field, type, section, named);
     const owner = functionAround(patched, section, place);
     if (owner === 0 || place - table.value[owner]! === arch.localEntry(patched.object.symbolOther(owner)) || this.clones.of(owner) !== undefined) return false;
     const about = `${patched.name(owner)}+0x${(place - table.value[owner]!).toString(16)}`;

@@ -173,10 +173,11 @@ export class Relocator {
       if (start < 0 || start + unit > size) this.refuseReach(copy, at, section, offset, 'outside of it');
       else this.toPlace(copy, reference, at, this.clones.extent({ section, start, end: start + unit }), offset - start);
     } else if ((bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0) this.refuseReach(copy, at, section, offset, 'writable data without a symbol');
-    else if (offset < 0 || (offset >= size && !extents.isObject(section))) this.refuseReach(copy, at, section, offset, 'outside of it');
+    else if (offset < 0 || (offset > size && !extents.isObject(section))) this.refuseReach(copy, at, section, offset, 'outside of it');
     else {
       const extent = extents.at(section, offset);
-      if (this.cutsReference(extent)) this.refuseReach(copy, at, section, offset, 'whose ends would cut a reference in two');
+      if (extent.start === extent.end) this.refuseReach(copy, at, section, offset, 'outside of it');
+      else if (this.cutsReference(extent)) this.refuseReach(copy, at, section, offset, 'whose ends would cut a reference in two');
       else this.toPlace(copy, reference, at, this.clones.extent(extent), offset - extent.start);
     }
   }

@@ -1,6 +1,8 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
+import { labelOf } from '../compare/labels';
+import { isOwnLabel } from '../compare/literal';
 import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
 import { ownerOf } from './owner';
 
@@ -54,12 +56,14 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   }
   const bias = biasOf(side, range, field, type);
   const offset = value + addend + bias;
+  const labelled = offset !== value && isOwnLabel(side, symbol);
   if (table.sectionClass[section]! & SectionClass.STRING) {
-    const labelled = kind === Kind.STRING && offset !== value;
-    return { ...common, kind: 'string', section, offset: labelled ? value : offset, label: labelled ? symbol : 0, addend: labelled ? addend : -bias };
+    return labelled ? { ...common, kind: 'string', section, offset: value, label: symbol } : { ...common, kind: 'string', section, offset, label: 0, addend: -bias };
   }
-  const owner = ownerOf(side, range, section, offset, () => placesFrom(side, range));
-  if (owner === 0 || owner === 'foreign') return { ...common, kind: owner === 0 ? 'place' : 'foreign', section, offset, addend: -bias };
+  if (labelled && object.entsize(section) > 0) return { ...common, kind: 'place', section, offset: value };
+  const meant = labelOf(side, range.section, field, type, section, offset);
+  const owner = ownerOf(side, range, section, meant, () => placesFrom(side, range));
+  if (owner === 0 || owner === 'foreign') return { ...common, kind: owner === 0 ? 'place' : 'foreign', section, offset: meant, addend: offset - meant - bias };
   return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: offset - table.value[owner]! - bias };
 }
 

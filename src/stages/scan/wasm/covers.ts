@@ -48,3 +48,19 @@ export function nextCover(section: u32, offset: i64, size: i64): i64 {
   }
   return low < stop ? startOf(cover(low)) : size;
 }
+
+/** Where the last symbol before `offset`, which none covers, ends; or 0. */
+export function lastCovered(section: u32, offset: i64): i64 {
+  const from = firstCover(section);
+  let low = from;
+  let high = lastCover(section);
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (startOf(cover(middle)) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  let end: i64 = 0;
+  // One around the last one ends later.
+  for (let i = low; i > from; i = aroundCover(i - 1)) end = max(end, startOf(cover(i - 1)) + sizeOf(cover(i - 1)));
+  return end;
+}

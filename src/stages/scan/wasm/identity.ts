@@ -11,14 +11,14 @@
  * one does. So equal digests mean equal contents, and unequal ones are settled by `compare`, which decodes.
  */
 import {
-  canonicalOf, classOf, firstCover, highHash, kindOf, lastCover, lowHash, refersTo, relasOf, sectionOf, sections, sizeOf, startOf, symbolCell, symbols, traitsOf,
+  canonicalOf, classOf, firstCover, highHash, info, kindOf, lastCover, lowHash, refersTo, relasOf, sectionOf, sections, sizeOf, startOf, symbolCell, symbols, traitsOf,
 } from './columns';
-import { coverAt, nextCover, objectAt } from './covers';
+import { coverAt, lastCovered, nextCover, objectAt } from './covers';
 import { DIGEST, bytes, finish, reset, words } from './digest';
 import { byteAt, entrySize, sectionName, sectionOffset, sectionSize, sectionType, startsWith, textEnd } from './file';
 import {
   CLASS_ANONYMOUS, CLASS_CONSTANT, CLASS_EXEC, CLASS_NOBITS, CLASS_PERCPU, CLASS_READONLY, CLASS_RECORD, CLASS_REPLACEMENT, CLASS_STRING, CLASS_TOC, CLASS_WRITE,
-  KIND_ABSOLUTE, KIND_CONTENT, KIND_NAMED, KIND_PLACE, KIND_PRIVATE, KIND_STRING, KIND_UNDEFINED, REFERS_ALIAS, REFERS_AMBIGUOUS, REFERS_KIND, SECTION_ABS, SHT_NOBITS, TRAIT_AMBIGUOUS,
+  KIND_ABSOLUTE, KIND_CONTENT, KIND_NAMED, KIND_PLACE, KIND_PRIVATE, KIND_STRING, KIND_UNDEFINED, REFERS_ALIAS, REFERS_AMBIGUOUS, REFERS_KIND, SECTION_ABS, SHT_NOBITS, STT_SECTION, TRAIT_AMBIGUOUS,
 } from '../generated/constants';
 import { NOT_RELATIVE, bias, endless, forEachBranch, relaOutside, relaSymbol, tail as tailOf } from './host';
 import { mixRecordBytes } from './records';
@@ -161,13 +161,13 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
   else if (kind == KIND_STRING || kind == KIND_PLACE) {
     const relative = (classOf(section) & CLASS_EXEC) != 0 ? bias(type) : NOT_RELATIVE;
     if (relative == NOT_RELATIVE) {
-      mixNear(digest, symbol, kind, addend, user, slot);
+      mixNear(digest, symbol, addend, user, slot);
       return;
     }
     const from = sectionOffset(section);
     const tail = knownTail >= 0 ? knownTail : tailOf(from, from + offset);
-    if (tail >= 0) mixNear(digest, symbol, kind, addend + relative + tail, user, slot);
-    else for (let i = 0; tails >> i != 0; i++) if (((tails >> i) & 1) != 0) mixNear(digest, symbol, kind, addend + relative + i, user, slot);
+    if (tail >= 0) mixNear(digest, symbol, addend + relative + tail, user, slot);
+    else for (let i = 0; tails >> i != 0; i++) if (((tails >> i) & 1) != 0) mixNear(digest, symbol, addend + relative + i, user, slot);
   } else if (kind == KIND_CONTENT) {
     words(digest, TAG_CONTENT, <u32>addend, <u32>(addend >> 32), 0);
     mixContent(digest, canonicalOf(symbol), user, slot);
@@ -180,13 +180,18 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
   } else words(digest, TAG_ABSOLUTE, <u32>addend, <u32>(addend >> 32), 1);
 }
 
-/** Mixes what lies at a distance from a section's start or a label. From a literal's label on it is that literal's, whole, even where another one begins. */
-function mixNear(digest: usize, symbol: u32, kind: u32, distance: i64, user: u32, slot: u32): void {
-  if (kind == KIND_PLACE || distance == 0) mixPlace(digest, sectionOf(symbol), startOf(symbol) + distance, user, slot);
-  else {
-    words(digest, TAG_WITHIN, <u32>distance, <u32>(distance >> 32), 0);
-    mixString(digest, sectionOf(symbol), startOf(symbol));
+/**
+ * Mixes what lies at a distance from a section's start or a label. From the label of a literal or merged constant on it is that one's, whole, even
+ * where another one begins.
+ */
+function mixNear(digest: usize, symbol: u32, distance: i64, user: u32, slot: u32): void {
+  const section = sectionOf(symbol);
+  if (distance == 0 || section >= sections || (classOf(section) & (CLASS_STRING | CLASS_CONSTANT)) == 0 || (load<u8>(symbolCell(info, symbol, 0)) & 0xf) == STT_SECTION) {
+    mixPlace(digest, section, startOf(symbol) + distance, user, slot);
+    return;
   }
+  words(digest, TAG_WITHIN, <u32>distance, <u32>(distance >> 32), 0);
+  mixPlace(digest, section, startOf(symbol), user, slot);
 }
 
 /** Mixes whatever lies at `offset` of a section. */
@@ -271,6 +276,7 @@ function open(section: u32): void {
   opened = depth == 0 ? 1 : opened + 1;
   if (opened > MOST_CONTENTS) endless(section, MOST_CONTENTS);
   depth++;
+  store<u32>(digests + depth * DIGEST, 0, OF_SECTION);
 }
 
 /** The string's units up to the first all-zero one; bytes of it, never its place. */
@@ -301,7 +307,8 @@ function stringEnd(start: u32, limit: u32, unit: i64): u32 {
 function mixAnonymous(digest: usize, section: u32, offset: i64, user: u32, slot: u32): void {
   const bits = classOf(section);
   const size = sectionSize(section);
-  const inside = offset >= 0 && offset < size;
+  // The end of what has no symbol may be all that a loop names of it.
+  const inside = offset >= 0 && offset <= size;
   const name = sectionName(section);
   // Clang's unnamed constants of writable kind count by content; UBSAN's locations carry lines and do not.
   const unnamed = (bits & (CLASS_ANONYMOUS | CLASS_NOBITS)) == CLASS_ANONYMOUS && !startsWith(name, '.data..Lubsan');
@@ -315,7 +322,8 @@ function mixAnonymous(digest: usize, section: u32, offset: i64, user: u32, slot:
     return;
   }
   const whole = firstCover(section) == lastCover(section) && holdsLabel(name);
-  mixExtent(digest, TAG_ANONYMOUS, section, whole ? 0 : offset, whole ? size : nextCover(section, offset, size), offset, user, slot);
+  // Where the object begins and ends nobody knows: all that no symbol covers there.
+  mixExtent(digest, TAG_ANONYMOUS, section, whole ? 0 : lastCovered(section, offset), whole ? size : nextCover(section, offset, size), offset, user, slot);
 }
 
 /** Digits, dots and underscores. */
@@ -329,16 +337,51 @@ function holdsLabel(name: u32): bool {
   return false;
 }
 
+/** The anonymous extent that a function or variable referred to last: 977 references of Debian's 6.12 lead into one of 155,667 bytes. */
+let lastSection: u32 = 0;
+let lastStart: i64 = 0;
+let lastLow: u64 = 0;
+let lastHigh: u64 = 0;
+
+/** Where a level's digest has room for what it is of: section and start of an extent, 0 for a symbol. */
+const OF_SECTION: usize = 20;
+const OF_START: usize = 24;
+
 function mixExtent(digest: usize, tag: u32, section: u32, start: i64, end: i64, offset: i64, user: u32, slot: u32): void {
   if (start < 0 || end > sectionSize(section) || depth >= DEEPEST) {
     words(digest, TAG_OUTSIDE, <u32>offset, <u32>(offset >> 32), tag);
     return;
   }
-  open(section);
-  const content = ofRange(section, start, end, user, nonZero(slot));
   words(digest, tag, <u32>(offset - start), 0, 0);
+  // All that has no symbol may refer to itself: where in it says enough, its content is under way.
+  if (isOpen(section, start)) return;
+  if (depth == 0 && section == lastSection && start == lastStart) {
+    words(digest, <u32>lastLow, <u32>(lastLow >> 32), <u32>lastHigh, <u32>(lastHigh >> 32));
+    return;
+  }
+  const before = met;
+  open(section);
+  const level = digests + depth * DIGEST;
+  store<u32>(level, section, OF_SECTION);
+  store<u32>(level, <u32>start, OF_START);
+  const content = ofRange(section, start, end, user, nonZero(slot));
   mixDigest(digest, content);
   depth--;
+  // What refers to a name that proves nothing must note it for every user.
+  if (depth != 0 || tag != TAG_ANONYMOUS || met != before) return;
+  lastSection = section;
+  lastStart = start;
+  lastLow = load<u64>(content);
+  lastHigh = load<u64>(content, 8);
+}
+
+/** Whether an extent is being digested, at whatever level. */
+function isOpen(section: u32, start: i64): bool {
+  for (let i: u32 = 1; i <= depth; i++) {
+    const level = digests + i * DIGEST;
+    if (load<u32>(level, OF_SECTION) == section && load<u32>(level, OF_START) == <u32>start) return true;
+  }
+  return false;
 }
 
 /** A record that a line number stands in: its references and all bytes but the line's. */
