@@ -13,6 +13,7 @@ import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions, TrustedPositions } from '../src/stages/sympos';
 import { read } from './inputs';
 import type { AnswerOf, RehearsalAnswer, TaskOf, UnitResult } from '../src/pipeline/types';
+import { append } from '../src/lists';
 
 /** One unit of a folder, from scan to what writing it would find; its report is in the unit's name. */
 export function unitForKlp(orig: ElfObject, patched: ElfObject, name: string, facts: PairFacts, objectName: string, traceable: ReadonlySet<string> | undefined): { answer: UnitResult; made: null } {
@@ -49,6 +50,6 @@ export function extractForKlp({ undecided, objectName, provenance, symvers, kern
     ...sides, undecided: new Set(undecided), provenance, facts: platformFacts(orig.object), symvers: read(symvers, (path) => Symvers.parse(readText(path), path)), positions,
   });
   // With the running kernel at hand it is proven that ORIG is that kernel's code.
-  if (listing !== null && objectName === 'vmlinux') diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
+  if (listing !== null && objectName === 'vmlinux') append(diagnostics, checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
   return { object: wholeOf(writeKlpObject(object).chunks()), findings: { klpSymbols, diagnostics } };
 }

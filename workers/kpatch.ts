@@ -11,6 +11,7 @@ import { SymbolPositions } from '../src/stages/sympos';
 import { keptReader, read } from './inputs';
 import { inNameOf } from './klp';
 import type { AnswerOf, InputFile, Judgement, UnitRequest, UnitResult } from '../src/pipeline/types';
+import { append } from '../src/lists';
 
 export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgement & { plan: KpatchPlan } {
   const { assessment, plan, empty, remarks } = assessKpatch(input);
@@ -32,7 +33,7 @@ export function extractForKpatch({ plan, undecided, symvers, kernel, ...input }:
   });
   // A unit is not the kernel, and what readelf prints of its parent is taken on trust, as create-diff-object does.
   const listing = plan.debug || input.objectName !== 'vmlinux' ? null : read(kernel, listingOf);
-  if (listing !== null) diagnostics.push(...checkRunningKernel({ orig: input.orig, listing, positions: new SymbolPositions(input.orig, input.objectName, listing), functions: replaced, references }));
+  if (listing !== null) append(diagnostics, checkRunningKernel({ orig: input.orig, listing, positions: new SymbolPositions(input.orig, input.objectName, listing), functions: replaced, references }));
   return { object: wholeOf(writeKpatchObject(kpatch).chunks()), findings: { klpSymbols, diagnostics } };
 }
 

@@ -20,7 +20,7 @@ export async function correlateObjects(request: PairRequest): Promise<CorrelateR
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);
     const { correlation } = correlateBoth(flow, scans);
-    checkUnchanged(orig, patched);
+    checkUnchanged([orig, patched]);
     const { pairing, ambiguous, units } = correlation;
     return {
       schema: 'klpflow/correlate@1',

@@ -12,6 +12,7 @@ import { compareObjects } from '../stages/inline';
 import { assessKpatch, extractKpatch, tellUnlikeMake, type ReportedFunction } from '../stages/kpatch';
 import { checkOutput } from './files';
 import { ownStructSizes } from './own-struct-sizes';
+import { append } from '../lists';
 
 export interface CreateDiffObjectRequest {
   orig: string;
@@ -66,7 +67,7 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   const { included, undecided } = assessment;
   const { pairing, orig: a, patched: b } = compared;
   const made = extractKpatch({ ...plan, pairing, orig: a, patched: b, objectName: parentName, included, undecided: new Set(undecided), parent, exports, klpArch });
-  diagnostics.push(...made.diagnostics);
+  append(diagnostics, made.diagnostics);
   if (isRefused(diagnostics)) return { exit: exitOf(diagnostics), diagnostics };
   await writeAtomically(request.output, writeKpatchObject(made.kpatch).chunks());
   return { exit: 0, diagnostics };

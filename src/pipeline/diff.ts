@@ -22,6 +22,7 @@ import { diffTrees } from './tree';
 import { isFolder } from './tree-files';
 import { checkOutputFolder, writeUnits } from './tree-output';
 import type { InputFile, Judgement, PairRef, RunReport } from './types';
+import { append } from '../lists';
 
 export interface DiffRequest extends PairRequest {
   /** Name of the patched object; default: what its `.modinfo` says, else `vmlinux`. */
@@ -56,7 +57,7 @@ type Findings = Pick<DiffResult, 'objects' | 'diagnostics'> & {
 export async function diff(request: DiffRequest): Promise<DiffResult> {
   if (isFolder(request.orig) && isFolder(request.patched)) return diffFolders(request);
   const read = requestFiles(request);
-  const files = [...filesOf(request), ...watched(read.ftrace, read.symvers, read.kernel)];
+  const files = [...filesOf(request), ...watched([read.ftrace, read.symvers, read.kernel])];
   return withFlow(request, async (flow) => {
     // Both inputs first: most errors of a command line show here, before any work.
     const [orig, patched] = await identifyBoth(flow, request);
@@ -74,7 +75,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
 
     // What is in each object? ORIG's scan is kept for every later patch.
     const scans = await scanBoth(flow, orig, patched);
-    checkUnchanged(orig, patched);
+    checkUnchanged([orig, patched]);
 
     // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
     const { correlation, pair } = correlateBoth(flow, scans);
@@ -85,13 +86,13 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
     const { judgement, findings } = await assessAll(flow, request, read, object, scans, correlation, pair, verdicts, lineOnly);
     // A report tells what writing would find, too.
-    if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics)) findings.diagnostics.push(...await rehearsed(flow, request, pair, judgement, read));
-    checkUnchanged(orig, patched, ...files);
+    if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics)) append(findings.diagnostics, await rehearsed(flow, request, pair, judgement, read));
+    checkUnchanged([orig, patched, ...files]);
     await recordOutcome(flow, orig, patched, options, findings);
 
     // What must go in? Only where a livepatch is asked for; it collects its own refusals.
     const made = judgement.changes ? await extract?.make(pair, judgement) : undefined;
-    checkUnchanged(orig, patched);
+    checkUnchanged([orig, patched]);
 
     // Nothing is refused: the object is written, or linked into a module.
     return output(flow, request, findings, made, [...files, orig, patched]);
@@ -106,16 +107,16 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
   return withFlow(request, async (flow) => {
     const read = requestFiles(request);
     const livepatch = wanted === undefined ? null : { symvers: inputFile(wanted.symvers), kernel: inputFile(wanted.vmlinux), klpArch: wanted.klpArch ?? false };
-    const files = watched(read.ftrace, livepatch?.symvers ?? null, livepatch?.kernel ?? null);
+    const files = watched([read.ftrace, livepatch?.symvers ?? null, livepatch?.kernel ?? null]);
     const parentName = givenName(request.module ?? 'vmlinux');
     const { inputs, livepatches, ...found } = await diffTrees(flow, { orig, patched, parentName, ftrace: read.ftrace }, optionsOf(request, read, parentName), livepatch);
-    checkUnchanged(...files, ...inputs);
+    checkUnchanged([...files, ...inputs]);
     const findings = { ...found, diagnostics: found.diagnostics.map((entry) => allowed(entry, request.allow ?? [])) };
     if (wanted === undefined || livepatches.length === 0 || isRefused(findings.diagnostics)) return finish(flow, findings);
 
     // Nothing is refused: all of them are written, or none.
     flow.checkStopped();
-    const written = await flow.progress.onMain('link', () => writeUnits(wanted.path, wanted.format, livepatches, () => checkUnchanged(...files, ...inputs)));
+    const written = await flow.progress.onMain('link', () => writeUnits(wanted.path, wanted.format, livepatches, () => checkUnchanged([...files, ...inputs])));
     flow.progress.step('link', null, false, null, { items: livepatches.length, bytes: written.bytes });
     return finish(flow, findings, written);
   });
@@ -148,7 +149,7 @@ function filesOf({ orig, patched, ftrace, output: wanted }: DiffRequest): InputF
   const { symvers, vmlinux } = wanted;
   const { btf, template } = wanted.format === 'ko' ? wanted : {};
   checkOutput(wanted.path, [orig, patched, symvers, vmlinux, btf, template, ftrace]);
-  return inputFiles(symvers, vmlinux, btf, template);
+  return inputFiles([symvers, vmlinux, btf, template]);
 }
 
 /** Adds what extract found to the report, and writes the livepatch if nothing is refused. */
@@ -161,7 +162,7 @@ async function output(flow: Flow, request: DiffRequest, known: Findings, made: E
   };
   if (isRefused(findings.diagnostics)) return finish(flow, findings);
   flow.checkStopped();
-  const written = await writeLivepatch(flow, request.output, made.object, () => checkUnchanged(...inputs));
+  const written = await writeLivepatch(flow, request.output, made.object, () => checkUnchanged(inputs));
   const all = { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] };
   // Nothing was written and nothing refused: then a file that says how the kernel is made was missing or wrong.
   const error = written.diagnostics.find(({ severity }) => severity === 'error');

@@ -13,7 +13,7 @@ export async function explain(request: PairRequest & { symbol: string; context: 
     const explanation = await lastValueFrom(
       flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({ items: 1, bytes: 0 })),
     );
-    checkUnchanged(orig, patched);
+    checkUnchanged([orig, patched]);
     return explanation;
   });
 }

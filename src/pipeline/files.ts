@@ -13,17 +13,17 @@ export function inputFile(path: string): InputFile {
 const KERNEL_FILES: ReadonlySet<number> = new Set([0x9fa0, 0x62656572]);
 
 /** The files that were given, as they are now; those of /proc and sysfs do not change. @throws KlpflowError `unreadable` */
-export function inputFiles(...paths: ReadonlyArray<string | undefined>): InputFile[] {
-  return watched(...paths.map((path) => (path === undefined ? null : inputFile(path))));
+export function inputFiles(paths: ReadonlyArray<string | undefined>): InputFile[] {
+  return watched(paths.map((path) => (path === undefined ? null : inputFile(path))));
 }
 
 /** Those of some files whose change can be seen. */
-export function watched(...files: ReadonlyArray<InputFile | null>): InputFile[] {
+export function watched(files: ReadonlyArray<InputFile | null>): InputFile[] {
   return files.filter((file) => file !== null && !KERNEL_FILES.has(statfsSync(file.path).type)) as InputFile[];
 }
 
 /** @throws KlpflowError `input-changed`, `unreadable` */
-export function checkUnchanged(...inputs: readonly InputFile[]): void {
+export function checkUnchanged(inputs: readonly InputFile[]): void {
   for (const { path, identity } of inputs) {
     if (!sameIdentity(fileIdentity(path), identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
   }

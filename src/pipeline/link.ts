@@ -57,9 +57,9 @@ export async function link(request: LinkRequest): Promise<LinkResult> {
   const module = moduleName(request);
   const files = [...request.objects, request.symvers, request.btf, request.template];
   checkOutput(request.path, files);
-  const inputs = inputFiles(...files);
+  const inputs = inputFiles(files);
   const objects = request.objects.map((path) => readKlpObject(ElfObject.open(path)));
-  const { output, diagnostics } = await linkModule(objects, request, () => checkUnchanged(...inputs));
+  const { output, diagnostics } = await linkModule(objects, request, () => checkUnchanged(inputs));
   return {
     schema: 'klpflow/link@1', verdict: output === null ? 'refused' : 'patchable', module,
     objects: objects.map(({ name, funcs, klpRelas }, i) => ({ path: request.objects[i]!, name, functions: funcs.length, klpRelocations: klpRelas.length })),

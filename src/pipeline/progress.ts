@@ -2,6 +2,7 @@ import { Subject } from 'rxjs';
 import { threadCpuMs } from '../records';
 import type { TaskRecord } from './pool';
 import { STAGES, type Cost, type ProgressEvent, type StageName, type StageReport, type TaskName } from './types';
+import { largest, smallest } from '../lists';
 
 /** Which stage a task belongs to. */
 const STAGE_OF: Record<TaskName, StageName | undefined> = {
@@ -66,7 +67,7 @@ export class Progress {
       if (costs.length === 0 && main.length === 0) continue;
       const cpuSeconds = [...costs, ...main].reduce((sum, { cpu }) => sum + cpu, 0) / 1000;
       // A stage on this thread runs in pieces, with other stages in between.
-      const seconds = costs.length === 0 ? main.reduce((sum, { start, end }) => sum + end - start, 0) / 1000 : (Math.max(...costs.map(({ end }) => end)) - Math.min(...costs.map(({ start }) => start))) / 1000;
+      const seconds = costs.length === 0 ? main.reduce((sum, { start, end }) => sum + end - start, 0) / 1000 : (largest(costs.map(({ end }) => end)) - smallest(costs.map(({ start }) => start))) / 1000;
       const { items = 0, bytes = 0 } = this.items.get(stage) ?? {};
       reports.push({ name: stage, seconds, cpuSeconds, items, bytes, reused: costs.filter(({ reused }) => reused).length });
     }

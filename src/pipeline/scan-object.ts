@@ -23,7 +23,7 @@ export async function scanObject(request: RunOptions & { object: string }): Prom
     const identified = await lastValueFrom(identify$(flow, await inputOf(flow, path)));
     flow.reserve((threads) => neededMemory([identified.load], threads));
     const scanned = await lastValueFrom(scan$(flow, identified));
-    checkUnchanged(identified);
+    checkUnchanged([identified]);
     return {
       schema: 'klpflow/scan@1',
       object: {

@@ -16,6 +16,7 @@ import type { UnitLivepatch } from './tree-output';
 import type { InputFile, UnitRequest, UnitResult } from './types';
 import { pairByNames } from './file-pairs';
 import type { UnitNames } from '../stages/unit-names';
+import { append } from '../lists';
 
 export interface TreeRequest {
   orig: string;
@@ -72,10 +73,10 @@ export async function diffTrees(flow: Flow, request: TreeRequest, options: objec
   for (const [names, what] of [[removed, 'ORIG'], [added, 'PATCHED']] as const) {
     if (names.length > 0) diagnostics.push(diagnostic('unit-mismatch', `${names.length} objects exist in ${what} only: ${listed(names)}`, { object: what === 'ORIG' ? request.orig : request.patched }));
   }
-  diagnostics.push(...tellUnchecked(found.flatMap(({ unchecked }) => (unchecked === null ? [] : [unchecked])), request.patched));
+  append(diagnostics, tellUnchecked(found.flatMap(({ unchecked }) => (unchecked === null ? [] : [unchecked])), request.patched));
   if (livepatch !== null && added.length > 0) diagnostics.push(diagnostic('added-unit', `${added.length} objects exist in PATCHED only, and nothing is made of them: ${listed(added)}`, { object: request.patched }));
-  diagnostics.push(...tellProfiles(found.map(({ profile }) => profile), request.patched));
-  diagnostics.push(...skippedFiles(request.patched, trees.patched));
+  append(diagnostics, tellProfiles(found.map(({ profile }) => profile), request.patched));
+  append(diagnostics, skippedFiles(request.patched, trees.patched));
   return {
     objects: found.map(({ object }) => object), diagnostics, inputs: [...orig.values(), ...patched.values()],
     changes: found.some(({ changes }) => changes), livepatches: found.flatMap(({ made, livepatch: unit }) => (made && unit !== null ? [unit] : [])),

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../diagnostics';
 import type { DiffResult, Explanation, LinkResult, RunReport } from '../index';
+import { append, largest } from '../lists';
 
 const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHANGED' } as const;
 
@@ -17,7 +18,7 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     const sum = (count: (object: DiffResult['objects'][number]) => number): number => result.objects.reduce((all, object) => all + count(object), 0);
     const differing = result.objects.filter(hasFindings).length;
     lines.push(`${VERDICTS[result.verdict]}  ${differing} objects differ; functions ${sum(({ functions }) => functions.changed.length)} changed, ${sum(({ functions }) => functions.new.length)} new, ${sum(({ functions }) => functions.removed.length)} removed; data ${sum(({ data }) => data.changed.length)} changed, ${sum(({ data }) => data.new.length)} new`);
-    if (refusals.length > 0) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
+    if (refusals.length > 0) append(lines, renderReasons(refusals));
   }
   for (const object of result.objects) {
     const { functions, data } = object;
@@ -30,7 +31,7 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     const ignored = [...functions.ignored, ...data.ignored];
     lines.push(`${several ? '' : `${VERDICTS[result.verdict]}  `}${object.name}: functions ${counts.join(', ')}; data ${data.changed.length} changed, ${data.new.length} new${ignored.length === 0 ? '' : `; ${ignored.length} ignored`}`);
     // Why not comes before what: it is what a person has to act on.
-    if (refusals.length > 0 && !several) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
+    if (refusals.length > 0 && !several) append(lines, renderReasons(refusals));
     section(lines, 'changed functions', functions.changed, (entry) => {
       const where = entry.file === null ? entry.section : `${entry.file} ${entry.section}`;
       const first = entry.first === null ? '' : `\n      +0x${entry.first.offset.toString(16)}  ${entry.first.orig}\n      ${' '.repeat(entry.first.offset.toString(16).length + 3)}  ${entry.first.patched}`;
@@ -45,7 +46,7 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     if (object.ambiguous.length > 0) lines.push('', `${object.ambiguous.length} groups of symbols cannot be told apart; none is refused unless a livepatch needs it (--json lists them)`);
   }
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
-  if (others.length > 0) lines.push('', ...others.flatMap(renderDiagnostic));
+  if (others.length > 0) append(lines, ['', ...others.flatMap(renderDiagnostic)]);
   if (result.output !== null) {
     const { path, format, bytes, sha256, files } = result.output;
     const looked = result.objects.reduce((sum, { klpSymbols }) => sum + klpSymbols.length, 0);
@@ -67,7 +68,7 @@ function hasFindings({ functions, data }: DiffResult['objects'][number]): boolea
 
 function section<T>(lines: string[], title: string, entries: readonly T[], render: (entry: T) => string, most = LONGEST): void {
   if (entries.length === 0) return;
-  lines.push('', `${title} (${entries.length}):`, ...entries.slice(0, most).map((entry) => `  ${render(entry)}`));
+  append(lines, ['', `${title} (${entries.length}):`, ...entries.slice(0, most).map((entry) => `  ${render(entry)}`)]);
   if (entries.length > most) lines.push(`  ... and ${entries.length - most} more`);
 }
 
@@ -75,8 +76,8 @@ function section<T>(lines: string[], title: string, entries: readonly T[], rende
 export function renderLink({ module, objects, diagnostics, output }: LinkResult): string {
   const lines = objects.map(({ path, name, functions, klpRelocations }) => `${path}: ${name}, ${functions} functions, ${klpRelocations} klp relocations`);
   const refusals = diagnostics.filter(({ severity }) => severity === 'refusal' || severity === 'error');
-  if (refusals.length > 0) lines.push('', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic));
-  lines.push(...diagnostics.filter((found) => !refusals.includes(found)).flatMap(renderDiagnostic));
+  if (refusals.length > 0) append(lines, renderReasons(refusals));
+  append(lines, diagnostics.filter((found) => !refusals.includes(found)).flatMap(renderDiagnostic));
   if (output !== null) lines.push(`${output.path}: module ${module}, ${output.bytes} bytes, sha256 ${output.sha256}`);
   return lines.join('\n');
 }
@@ -84,6 +85,10 @@ export function renderLink({ module, objects, diagnostics, output }: LinkResult)
 /** What ended a run: code, what happened, what to do. The message names the place. */
 export function renderError({ code, message, hint }: Diagnostic): string {
   return `error ${code}: ${message}\n      ${hint}\n`;
+}
+
+function renderReasons(refusals: readonly Diagnostic[]): string[] {
+  return ['', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic)];
 }
 
 function renderDiagnostic({ code, severity, message, where, hint }: Diagnostic): string[] {
@@ -107,7 +112,7 @@ export function renderExplanation(explanation: Explanation): string {
   if (explanation.rows.length === 0 && verdict?.first) lines.push(`  ORIG     ${verdict.first.orig}`, `  PATCHED  ${verdict.first.patched}`);
   if (explanation.rows.length > 0) {
     const cell = (side: Explanation['rows'][number]['orig']): string => (side === null ? '' : `${side.offset.toString(16).padStart(5)}  ${side.text}`);
-    const width = Math.min(70, Math.max(...explanation.rows.map(({ orig }) => cell(orig).length), 8));
+    const width = Math.min(70, Math.max(largest(explanation.rows.map(({ orig }) => cell(orig).length)), 8));
     lines.push('', `    ${'ORIG'.padEnd(width)}   PATCHED`);
     for (const { orig, patched, same } of explanation.rows) {
       const left = cell(orig);

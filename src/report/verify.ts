@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../diagnostics';
 import type { VerifyResult } from '../index';
+import { append } from '../lists';
 
 /** A verification for people: the answer, what the module patches, findings by severity with one remedy a kind. */
 export function renderVerification({ ok, module, diagnostics }: VerifyResult): string {
@@ -16,7 +17,8 @@ export function renderVerification({ ok, module, diagnostics }: VerifyResult): s
     lines.push('', `${title} (${list.length}):`);
     for (const code of new Set(list.map((diagnostic) => diagnostic.code))) {
       const same = list.filter((diagnostic) => diagnostic.code === code);
-      lines.push(...same.map(({ message, where }) => `  ${code}: ${message}${place(where)}`), `      ${same[0]!.hint}`);
+      append(lines, same.map(({ message, where }) => `  ${code}: ${message}${place(where)}`));
+      lines.push(`      ${same[0]!.hint}`);
     }
   }
   return lines.join('\n');

@@ -3,6 +3,7 @@ import { uniqueName } from './names';
 import type { KernelPlan } from './plan';
 import { Random } from './random';
 import { makeUnit } from './unit';
+import { append, smallest } from '../lists';
 
 /** How many of each change the patched build gets. Every one is made to another function. */
 export interface Changes {
@@ -124,7 +125,7 @@ function fits(unit: Unit, fn: SynthFunction, kind: Edit['kind'] | 'callee'): boo
 /** The unit as the patched build has it: `unit` is changed in place. */
 export function applyEdits(unit: Unit, edits: readonly Edit[]): Unit {
   unit.edited = true;
-  const first = Math.min(...edits.map((edit) => ('at' in edit ? edit.at.ordinal : 0)));
+  const first = smallest(edits.map((edit) => ('at' in edit ? edit.at.ordinal : 0)));
   // Two lines were inserted into the first edited function: everything behind moves, in the tables that hold lines.
   for (const fn of unit.functions.slice(first + 1)) if (fn !== null) fn.line += 2;
   for (const edit of edits) {
@@ -177,7 +178,8 @@ function move(order: number[], ordinal: number): void {
 /** Leaves nothing of the body but what uses the variables, so that no code around tells which is which. */
 function rewrite(unit: Unit, fn: SynthFunction, serial: number): void {
   const use = fn.ops.filter((op) => op.kind === 'load' && isSplit(unit.objects[op.object.index]!));
-  fn.ops.splice(0, fn.ops.length, { kind: 'immediate', value: 0x4000 + serial }, { kind: 'plain', bytes: [0x31, 0xc0] }, ...use); // xor %eax,%eax
+  fn.ops.length = 0;
+  append(fn.ops, [{ kind: 'immediate', value: 0x4000 + serial }, { kind: 'plain', bytes: [0x31, 0xc0] }, ...use]); // xor %eax,%eax
 }
 
 export function editedText(text: string, serial: number): string {

@@ -1,4 +1,5 @@
 import type { Manifest, ManifestFunction } from './manifest';
+import { append } from '../lists';
 
 /** What grading reads of `diff --json`. */
 export interface Answer {
@@ -25,7 +26,8 @@ export function grade(manifest: Manifest, answer: Answer): string[] {
   const found = (kind: 'changed' | 'new' | 'removed'): string[] => answer.objects.flatMap((object) => object.functions[kind].map(bothNames));
   const wrong = (['changed', 'new', 'removed'] as const).flatMap((kind) => differences(`functions ${kind}`, manifest.functions[kind].map(bothNames), found(kind)));
   const data = (kind: 'changed' | 'new'): string[] => answer.objects.flatMap((object) => object.data[kind].map(({ name }) => name));
-  wrong.push(...differences('data changed', manifest.data.changed, data('changed')), ...differences('data new', manifest.data.new, data('new')));
+  append(wrong, differences('data changed', manifest.data.changed, data('changed')));
+  append(wrong, differences('data new', manifest.data.new, data('new')));
   const errors = new Set(answer.diagnostics.filter(({ severity }) => severity === 'error' || severity === 'refusal').map(({ code }) => code));
   for (const [code, wanted] of REFUSALS) {
     if (wanted(manifest) && !errors.delete(code)) wrong.push(`no diagnostic ${code}`);

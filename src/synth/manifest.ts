@@ -1,6 +1,7 @@
 import { isSplit, type Edit, type EditKind } from './changes';
 import type { SynthFunction, Unit } from './model';
 import { promotedSuffix } from './names';
+import { append } from '../lists';
 
 export interface ManifestFunction {
   /** Full ELF name in ORIG, of new ones in PATCHED. */
@@ -80,7 +81,7 @@ export function record(manifest: Manifest, seed: number, orig: Unit, patched: Un
     if (before === undefined || before === null) functions.new.push(described(seed, patched, fn));
     else if (fn.line !== before.line && fn.ops.some((op) => op.kind === 'bug')) functions.lineOnly.push(described(seed, orig, before));
   });
-  if (edits.some(({ kind }) => kind === 'ambiguity')) data.ambiguous.push(...orig.objects.filter(isSplit).slice(0, 2).map(({ name, number }) => `${name}.${number}`));
+  if (edits.some(({ kind }) => kind === 'ambiguity')) append(data.ambiguous, orig.objects.filter(isSplit).slice(0, 2).map(({ name, number }) => `${name}.${number}`));
   for (const object of patched.objects.slice(orig.objects.length)) data.new.push(object.number === null ? object.name : `${object.name}.${object.number}`);
 }
 

@@ -4,6 +4,7 @@ import { fileName, sharedStaticName, sourcePath, uniqueName } from './names';
 import { staticLocal, unitObjects } from './objects';
 import type { KernelPlan } from './plan';
 import { Random } from './random';
+import { append } from '../lists';
 
 /** Of 100 functions: those whose address a table or code takes, and global ones that nothing refers to. */
 const ADDRESS_TAKEN = 25;
@@ -88,7 +89,7 @@ export function makeUnit(plan: KernelPlan, number: number): Unit {
       alias: own.scope === 'global' && !own.unused && random.chance1000((per1000.aliased * 1000) / Math.max(per1000.global, 1)) ? `__se_${name}` : null,
     });
   });
-  choice.push(...objects);
+  append(choice, objects);
   return { number, file: fileName(plan.seed, number), source: sourcePath(plan.seed, number), functions, order: functions.map((_, ordinal) => ordinal), objects, edited: false };
 }
 

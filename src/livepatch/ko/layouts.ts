@@ -1,6 +1,7 @@
 import { diagnostic, KlpflowError, type Diagnostic } from '../../diagnostics';
 import { structLayouts, type StructLayout } from '../btf';
 import { NAME_OFFSET, NAME_ROOM, type ModuleTemplate } from './template';
+import { append } from '../../lists';
 
 /** Members that a livepatch fills in, with the bytes of each. */
 const MEMBERS = {
@@ -60,7 +61,7 @@ const PLAIN: Omit<KernelStructs, 'module'> = {
  */
 export function chooseStructs(structs: KernelStructs | undefined, template: ModuleTemplate | undefined, kobjectRelease: boolean, found: Diagnostic[]): KernelStructs | undefined {
   if (structs !== undefined) {
-    if (template !== undefined) found.push(...disagreements(structs, template));
+    if (template !== undefined) append(found, disagreements(structs, template));
     return structs;
   }
   if (template === undefined) {

@@ -1,6 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { LivepatchObject, PlatformFacts } from '../object';
 import type { ModuleTemplate } from './template';
+import { largest } from '../../lists';
 
 /** Facts that hold for the whole module, and the vermagic it gets. */
 export interface Platform extends PlatformFacts {
@@ -26,8 +27,8 @@ export function choosePlatform(objects: readonly LivepatchObject[], template: Mo
   return {
     vermagic: vermagic ?? '',
     modversions: (vermagic ?? '').split(' ').includes('modversions'),
-    prefixBytes: Math.max(...all.map((facts) => facts.prefixBytes)),
-    functionAlign: Math.max(...all.map((facts) => facts.functionAlign)),
+    prefixBytes: largest(all.map((facts) => facts.prefixBytes)),
+    functionAlign: largest(all.map((facts) => facts.functionAlign)),
     ibt: all.some((facts) => facts.ibt !== false),
     returns: all.some((facts) => facts.returns === 'thunk') ? 'thunk' : all.some((facts) => facts.returns === 'ret-int3') ? 'ret-int3' : 'ret',
     kcfi: kcfi ?? (all.some((facts) => facts.kcfi === 'no-donor') ? 'no-donor' : null),

@@ -4,6 +4,7 @@ import {
 } from '../../elf';
 import type { OutputSection } from '../object';
 import type { ModuleImage } from './image';
+import { append } from '../../lists';
 
 /** Bytes of the field that a relocation fills in: the types that the module loader of x86-64 knows. */
 const WIDTH: Readonly<Record<number, number>> = {
@@ -23,7 +24,8 @@ export function settleRelocations(image: ModuleImage, found: Diagnostic[]): void
   }
   for (const section of image.sections) {
     const relas = section.relas.filter(({ type }) => type !== R_X86_64_NONE).sort((a, b) => a.offset - b.offset);
-    section.relas.splice(0, Infinity, ...relas);
+    section.relas.length = 0;
+    append(section.relas, relas);
     const own = relas.map(({ offset, type, symbol, addend }) => ({ offset, type, name: symbol.name, addend, absolute: symbol.section === 'absolute' }));
     checkFields(section, [...own, ...(late.get(section) ?? [])].sort((a, b) => a.offset - b.offset), found);
   }

@@ -6,6 +6,7 @@ import {
 import { ElfWriter, type Rela } from '../../elf/writer';
 import { ARCH, LATE_SECTIONS, LONGEST_KLP_SYMBOL, RELOCATIONS, SYMBOLS, klpArchName, klpRelaName, klpSymbolName } from './layout';
 import { LinkedModule, relasOf } from './linked-module';
+import { append } from '../../lists';
 
 export interface KlpModuleOptions {
   /** Make `.klp.arch` sections, for kernels before 5.8. */
@@ -141,7 +142,7 @@ class KlpModuleFile {
         to.size += gap;
       }
       const relas = this.linked.relaSections.get(section);
-      if (relas !== undefined) to.relas.push(...relasOf(this.elf, relas, (symbol) => this.handleOf(symbol), to.size));
+      if (relas !== undefined) append(to.relas, relasOf(this.elf, relas, (symbol) => this.handleOf(symbol), to.size));
       to.parts.push(this.elf.content(section));
       to.size += this.elf.content(section).length;
     }

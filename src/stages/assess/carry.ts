@@ -1,3 +1,4 @@
+import { append } from '../../lists';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { STB_LOCAL } from '../../elf';
 import { namesOf, twinOf } from '../correlate';
@@ -64,7 +65,7 @@ export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: 
   for (const [symbol, differing] of byPatched) {
     const unreached = settle(symbol, differing);
     if (bodies.hasEqual(symbol) && origins.get(symbol)!.length === 0) spared.add(symbol);
-    if (!patched.table.has(symbol, discarded)) open.push(...unreached);
+    if (!patched.table.has(symbol, discarded)) append(open, unreached);
     via.set(symbol, []);
   }
   while (open.length > 0) {
@@ -99,7 +100,7 @@ export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: 
         const chain = [patched.name(callee), ...via.get(callee)!];
         via.set(symbol, chain);
         result.functions.carried.push({ name: patched.name(symbol), via: chain });
-        next.push(...settle(symbol, bodies.originsOf(symbol)));
+        append(next, settle(symbol, bodies.originsOf(symbol)));
       }
       const elsewhere = left.flatMap((body) => bodies.twinsOf(body)).filter((twin) => twin !== callee).flatMap((twin) => users.get(twin) ?? []);
       const keeper = before.find((user) => takesAddress(user) && !left.includes(user.symbol) && !elsewhere.some(({ branch, symbol }) => !branch && symbol === twinOf(pairing, user.symbol)));

@@ -5,7 +5,7 @@
  * of functions that cannot be redirected, follows what included code reaches, and refuses whatever would load but not
  * work. Every reason is collected; none ends the run.
  */
-import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { diagnostic, isRefused, type Diagnostic } from '../../diagnostics';
 import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
 import type { Side, Verdict } from '../compare';
 import { Trait } from '../scan';
@@ -21,6 +21,7 @@ import type { AssessInput, Assessment, ChangedFunction, IncludedFunction, Object
 import { refuseUnlikeBuilds } from './unlike-builds';
 import { reachedUnseen } from './unseen';
 import { isUnit } from './whole-kernel';
+import { append, moveToFront } from '../../lists';
 
 export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';
 export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, IncludedFunction, ObjectResult, PlainSymbol } from './types';
@@ -97,13 +98,13 @@ export function assess(input: AssessInput): Assessment {
   checkReach(input, included, undecided, discarded, diagnostics);
   refuseSharedTables(input, included, discarded, diagnostics);
   if (included.size > 0) {
-    diagnostics.push(...refuseUnlikeBuilds(input), ...refuseChangedTypes(input, included));
+    append(diagnostics, [...refuseUnlikeBuilds(input), ...refuseChangedTypes(input, included)]);
     for (const { section, bytes } of input.unknownSizes) {
       diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
     }
   }
   const functions = [...included].sort((a, b) => a - b).map((symbol) => includedFunction(symbol, origins.get(symbol)));
-  diagnostics.push(...tellNothingRedirected(input, functions, diagnostics.some(({ severity }) => severity === 'refusal')));
+  append(diagnostics, tellNothingRedirected(input, functions, isRefused(diagnostics)));
   return { object: result, included: functions, undecided: [...undecided], diagnostics };
 }
 
@@ -118,7 +119,7 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
   const names = namesOf(orig.table, a).filter((symbol) => pairing.twin[symbol] !== 0 && patched.table.canonical[pairing.twin[symbol]!] === b);
   // The compiler named the section after the function that it wrote (`.text.__se_sys_newuname`); the others are aliases.
   const own = names.findIndex((symbol) => section.endsWith(`.${orig.name(symbol)}`));
-  if (own > 0) names.unshift(...names.splice(own, 1));
+  if (own > 0) moveToFront(names, own);
   const paired = names[0] ?? a;
   const name = orig.name(paired);
   const patchedName = names.length === 0 ? patched.name(b) : patched.name(pairing.twin[paired]!);

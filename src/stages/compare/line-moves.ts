@@ -1,3 +1,4 @@
+import { append } from '../../lists';
 import { STT_FILE } from '../../elf';
 import type { Pairing } from '../correlate';
 import { Trait } from '../scan';
@@ -77,7 +78,8 @@ export class LineMoves {
       const a = listed[i]!;
       if (twin[a] === 0 || canonical[a] !== a || !orig.table.has(a, Trait.CONTENT) || orig.table.has(a, Trait.OBJECT) || !belongs(a)) continue;
       const b = patched.table.canonical[twin[a]!]!;
-      found.push(...this.inFunction(a, b), ...this.inCalls(a, b));
+      append(found, this.inFunction(a, b));
+      append(found, this.inCalls(a, b));
     }
     return found;
   }

@@ -2,6 +2,7 @@ import { STB_LOCAL, STT_FILE } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
 import { sameContent } from './evidence';
 import type { Pairing } from './pairing';
+import { append } from '../../lists';
 
 /** Whether an object is of one unit, and LTO promoted nothing in it under another unit's hash. */
 function isSole({ listed, listedCount, suffix }: ScanTable, units: ReadonlyMap<unknown, readonly unknown[]>): boolean {
@@ -53,10 +54,10 @@ export function pairUnits(pairing: Pairing, contents: boolean): { removed: numbe
       rest.delete(unit);
       restOthers.delete(other);
     }
-    left.push(...rest);
-    leftOthers.push(...restOthers);
+    append(left, rest);
+    append(leftOthers, restOthers);
   }
-  for (const group of patchedUnits.values()) leftOthers.push(...group);
+  for (const group of patchedUnits.values()) append(leftOthers, group);
   if (!contents && left.length > 0 && leftOthers.length > 0) return undefined;
   // A unit that was renamed keeps most of its locals.
   const removed = new Set(left);

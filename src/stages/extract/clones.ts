@@ -7,6 +7,7 @@ import type { Range, Side } from '../compare';
 import { literalAt } from '../compare/literal';
 import { Prefixes } from '../compare/prefixes';
 import { bodyName, type Dialect } from './dialect';
+import { smallest } from '../../lists';
 
 /** A range of PATCHED that was copied, and where its bytes went. Its references are still to be made. */
 export interface Copy {
@@ -89,7 +90,7 @@ export class Clones {
     const { table, object } = this.patched;
     const { section, start, end } = this.patched.rangeOf(symbol);
     const prefixes = Prefixes.of(this.patched).before(symbol);
-    const from = Math.min(start - this.namelessPadding(symbol), ...prefixes.map((prefix) => table.value[prefix]!));
+    const from = smallest([start - this.namelessPadding(symbol), ...prefixes.map((prefix) => table.value[prefix]!)]);
     const range = { section, start: from, end };
     const target = this.sectionLike(section, 'both', object.entsize(section), this.dialect.sectionName(this.patched, symbol));
     const placed = this.copy(range, target, this.patched.name(symbol), this.alignOf(section), this.patched.arch.gapByte);

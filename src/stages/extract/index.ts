@@ -19,6 +19,7 @@ import { Linkage } from './linkage';
 import { Refusals } from './refusals';
 import { referencesIn } from './resolve';
 import type { ExtractInput, Extraction } from './types';
+import { append, moveToFront } from '../../lists';
 
 export { rehearse, type Rehearsal } from './rehearse';
 export type { ExtractInput, Extraction, KlpSymbolReport } from './types';
@@ -43,7 +44,7 @@ function namePatchedFunctions({ included, orig, positions }: ExtractInput, clone
     if (origin === 0) continue;
     const names = namesOf(orig.table, origin).filter((name) => !orig.name(name).startsWith('.L'));
     const own = names.findIndex((name) => orig.sectionName(origin).endsWith(`.${orig.name(name)}`));
-    if (own > 0) names.unshift(...names.splice(own, 1));
+    if (own > 0) moveToFront(names, own);
     let why = '';
     let code: 'position-unknown' | 'not-in-kernel' = 'position-unknown';
     const found = names.some((name) => {
@@ -80,5 +81,5 @@ function findCallbacks(patched: Side, objectName: string, clones: Clones, output
 /** The module loader lets a symbol of a namespace in only where the module says that it imports it. */
 function importNamespaces({ symvers }: ExtractInput, output: LivepatchObject): void {
   const namespaces = new Set(output.symbols.filter(({ section }) => section === 'undefined').map(({ name }) => symvers.get(name)?.namespace ?? ''));
-  output.importNs.push(...[...namespaces].filter((namespace) => namespace !== '').sort());
+  append(output.importNs, [...namespaces].filter((namespace) => namespace !== '').sort());
 }

@@ -13,6 +13,7 @@ import { changedConstants, raiseParents, reportedFunctions, untraceable, verdict
 import { tellUnlikeMake } from './make';
 import { readMarkers, type Markers } from './markers';
 import { remarksOf } from './remarks';
+import { append } from '../../lists';
 
 /** What a patch object holds besides the included functions; may cross threads. Symbols are PATCHED's, canonical. */
 export interface KpatchPlan {
@@ -53,7 +54,7 @@ export function assessKpatch(input: AssessInput): KpatchAssessment {
   const { object, included, ...rest } = assess({
     ...input, verdicts: verdicts.filter(({ patched: symbol }) => !copied.has(symbol)), assumeSites: sites !== undefined, unit: !whole,
   });
-  object.data.changed.push(...constants.map(({ orig: symbol, first }) => ({ ...plain(orig, symbol), first })));
+  append(object.data.changed, constants.map(({ orig: symbol, first }) => ({ ...plain(orig, symbol), first })));
 
   const reported = reportedFunctions(pairing, orig, patched, { included, object });
   const newGlobals = newGlobalsOf(patched, unpaired.patched);
