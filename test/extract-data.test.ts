@@ -299,7 +299,7 @@ describe('anonymous read-only data', () => {
   test('IDs that the build fills in after linking are refused', () => {
     // resolve_btfids writes them into vmlinux: a copy of .BTF_ids holds zeros, and every type check fails or passes.
     const ids: Rest = (b) => b.data('__BTF_ID__struct__sock__7', [u32(0)], { section: '.BTF_ids', ...LOCAL }).section('.BTF_ids', { flags: 2 });
-    expect(changed([0x8b, 0x05, disp32({ section: '.BTF_ids' })], ids).told).toEqual(['unresolved-reference __BTF_ID__struct__sock__7']);
+    expect(changed([0x8b, 0x05, disp32({ section: '.BTF_ids' })], ids).told).toEqual(['btf-ids __BTF_ID__struct__sock__7']);
   });
 
   test('the end of a constant is reached from its copy', () => {

@@ -39,6 +39,8 @@ export function remembered(links: Map<number, Link>, symbol: number, make: () =>
 export interface Links {
   /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks. */
   of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link;
+  /** How the running kernel's own is reached that ORIG calls `name` and PATCHED `named`; undefined where its position is not known. */
+  original(name: number, named: number): KlpSymbol | undefined;
 }
 
 /** Decides how references leave the livepatch. Each symbol is decided once. */
@@ -143,9 +145,17 @@ export class Linkage implements Links {
     return { kind: 'refused' };
   }
 
+  original(name: number, named: number): KlpSymbol | undefined {
+    const { patched, objectName, positions } = this.input;
+    const position = positions.positionOf(name);
+    if (!('sympos' in position)) return undefined;
+    this.references.add(name);
+    return { module: objectName, name: position.name, sympos: position.sympos, evidence: position.evidence, patchedName: patched.name(named), info: patched.table.info[named]! };
+  }
+
   /** One of several names of a thing in ORIG, by the first whose position is known; without any a copy where one does as well. */
   private klpLink(names: readonly number[], symbol: number, from: Copy, at: number, copyable = false): Link {
-    const { orig, patched, objectName, positions } = this.input;
+    const { orig, patched, positions } = this.input;
     const patchedName = patched.name(symbol);
     const ordered = [...names].sort((a, b) => Number(orig.name(b) === patchedName) - Number(orig.name(a) === patchedName) || a - b);
     let why: { code: 'position-unknown' | 'not-in-kernel'; message: string } | undefined;
@@ -154,8 +164,7 @@ export class Linkage implements Links {
       if (text === '' || text.startsWith('.L')) continue;
       const position = positions.positionOf(name);
       if ('sympos' in position) {
-        this.references.add(name);
-        return { kind: 'klp', target: { module: objectName, name: position.name, sympos: position.sympos, evidence: position.evidence, patchedName, info: patched.table.info[symbol]! } };
+        return { kind: 'klp', target: this.original(name, symbol)! };
       }
       why ??= { code: position.code, message: position.refused };
     }

@@ -2,6 +2,7 @@ import { EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range } from '../compare';
 import { specialTables, type SpecialTable } from '../scan/entries';
+import { BtfReferences } from './btf-references';
 import type { OutputPlace, Clones, Copy } from './clones';
 import { codePieceAt } from './code-pieces';
 import { LabelTables } from './label-tables';
@@ -25,10 +26,12 @@ const EXACT = Number.MAX_SAFE_INTEGER;
 export class Relocator {
   private readonly tables: ReadonlyMap<number, SpecialTable>;
   private readonly labels: LabelTables;
+  private readonly btf: BtfReferences;
 
   constructor(private readonly input: CopyInput, private readonly clones: Clones, private readonly linkage: Links, private readonly refusals: Refusals) {
     this.labels = new LabelTables(input, clones, refusals);
     this.tables = new Map(specialTables(input.patched.identity, input.patched.structSizes, []).map((table) => [table.section, table]));
+    this.btf = new BtfReferences(input, clones, linkage, refusals);
   }
 
   /** Makes every reference of a copy. */
@@ -72,6 +75,7 @@ export class Relocator {
     }
     // The loader wants zeros where it writes.
     if (copy.section.bytes.length > 0) copy.section.bytes.fill(0, copy.start + at, copy.start + at + width);
+    if (this.btf.made(copy, reference, at)) return;
     switch (reference.kind) {
       case 'symbol':
         this.toSymbol(copy, this.withFunction(reference), at);

@@ -56,17 +56,33 @@ export class KpatchLinks implements Links {
     return remembered(this.links, named, () => this.decide(symbol, named, from, at));
   }
 
+  original(name: number, named: number): KlpSymbol | undefined {
+    const { orig } = this.input;
+    const found = this.lookUp(orig.name(name), name);
+    // The loader finds exports by itself, and a list of ids is none.
+    const link = found === undefined ? undefined : this.linkTo({ ...found, exported: false }, orig.name(name), named, 0);
+    if (link?.kind !== 'klp') return undefined;
+    this.references.add(name);
+    return link.target;
+  }
+
   /** The parent's entry for a function of ORIG that is replaced, and the one of its names that it has there; undefined where it has none, which is told. */
   replaced(origin: number): { name: number; symbol: ParentSymbol } | undefined {
     const { orig } = this.input;
     const [name] = this.origNames(origin, 0);
     const found = name === undefined ? undefined : this.lookUp(orig.name(name), name);
     if (found === undefined || found.object !== this.input.objectName) {
-      this.refusals.add('not-in-kernel', orig.name(origin), orig.sectionName(origin), undefined, `${orig.name(origin)} changed, and ${this.untold}`);
+      this.refusals.add(this.codeFor(origin), orig.name(origin), orig.sectionName(origin), undefined, `${orig.name(origin)} changed, and ${this.untold}`);
       return undefined;
     }
     // kallsyms has no sizes; a link leaves them as they are.
     return { name: name!, symbol: found.symbol.size === 0 ? { ...found.symbol, size: orig.table.size[origin]! } : found.symbol };
+  }
+
+  /** Whether the parent has nothing of these names, or more than one of a name: two units `dir.c` that both have a static `fill_dir`. */
+  private codeFor(origin: number): 'not-in-kernel' | 'position-unknown' {
+    const { parent, input: { orig } } = this;
+    return this.origNames(origin, 0).some((name) => parent.locals(orig.name(name)).length + parent.globals(orig.name(name)).length > 0) ? 'position-unknown' : 'not-in-kernel';
   }
 
   private get untold(): string {
@@ -108,7 +124,7 @@ export class KpatchLinks implements Links {
       return link;
     }
     const about = orig.name(twin);
-    this.refusals.add('not-in-kernel', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}, and ${this.untold}`);
+    this.refusals.add(this.codeFor(twin), about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}, and ${this.untold}`);
     return { kind: 'refused' };
   }
 
