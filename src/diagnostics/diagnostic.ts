@@ -53,6 +53,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module\'s .o after `ld -r`) of each build.',
   },
+  'btf-ids': {
+    severity: 'refusal',
+    hint: 'The build of the kernel fills such lists in: use one that the running kernel has, or look the id up at run time (bpf_find_btf_id, btf_find_by_name_kind).',
+  },
   'changed-data': {
     severity: 'refusal',
     hint: 'A livepatch cannot change a variable that is already in use: set the new value in a pre-patch callback, or use a shadow variable.',
@@ -77,6 +81,10 @@ export const CATALOGUE = {
   'duplicate-definition': {
     severity: 'refusal',
     hint: 'Rename one of them, or make both static.',
+  },
+  'export-version': {
+    severity: 'warning',
+    hint: 'Modules go on using the types that they were built with: check that no struct which they share with the changed functions has another layout.',
   },
   'header-mismatch': {
     severity: 'refusal',
@@ -230,6 +238,14 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Pass the linked vmlinux, which lies beside vmlinux.o; or a copy of /proc/kallsyms, read as root.',
   },
+  'not-one-kernel': {
+    severity: 'refusal',
+    hint: 'Build both from one source, configuration and compiler, PATCHED with the fix alone.',
+  },
+  'not-registered': {
+    severity: 'warning',
+    hint: 'Where the patch needs it, register it in a pre-patch callback, or carry it in a module of its own.',
+  },
   'not-regular-file': {
     severity: 'error',
     hint: 'Pass a file, not a directory, device or pipe.',
@@ -249,6 +265,10 @@ export const CATALOGUE = {
   'orig-not-running-kernel': {
     severity: 'refusal',
     hint: 'ORIG was not built from the running kernel\'s source, configuration and compiler: rebuild it, or pass the listing of the kernel that it belongs to.',
+  },
+  'other-compiler': {
+    severity: 'warning',
+    hint: 'Build both with the compiler of the running kernel: functions differ that nobody edited.',
   },
   'position-unknown': {
     severity: 'refusal',
@@ -271,17 +291,13 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'One address cannot be redirected to two functions: change both names alike, or let the callers of the one call a new function of another name.',
   },
-  'sibling-call': {
-    severity: 'refusal',
-    hint: 'A tail call would leave the TOC pointer of the module behind: build with -fno-optimize-sibling-calls, or change the function so that it calls.',
-  },
   'shared-input': {
     severity: 'note',
     hint: 'ORIG and PATCHED are the same file: there is nothing to compare.',
   },
-  'special-klp-reference': {
+  'sibling-call': {
     severity: 'refusal',
-    hint: 'The kernel reads these entries before the livepatch core relocates them: patch code that does not need one here.',
+    hint: 'A tail call would leave the TOC pointer of the module behind: build with -fno-optimize-sibling-calls, or change the function so that it calls.',
   },
   'skipped-files': {
     severity: 'note',
@@ -290,6 +306,10 @@ export const CATALOGUE = {
   'special-entry-size': {
     severity: 'refusal',
     hint: 'Pass the kernel\'s types with --btf FILE (/sys/kernel/btf/vmlinux, or a vmlinux with .BTF).',
+  },
+  'special-klp-reference': {
+    severity: 'refusal',
+    hint: 'The kernel reads these entries before the livepatch core relocates them: patch code that does not need one here.',
   },
   'symbol-not-found': {
     severity: 'error',
@@ -311,9 +331,17 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Check the path and its permissions.',
   },
+  'unresolved-reference': {
+    severity: 'refusal',
+    hint: 'Nothing tells what this reference should reach in a module; patch a caller instead, and report the case.',
+  },
   'unsupported-object': {
     severity: 'error',
     hint: 'klpflow reads ELF64 objects of x86-64, ppc64le, s390x, aarch64 and loongarch64.',
+  },
+  'unsupported-relocation': {
+    severity: 'refusal',
+    hint: 'Build both objects with the kernel\'s own flags (no PIC, -mcmodel=kernel).',
   },
   'unsupported-section': {
     severity: 'error',
@@ -326,14 +354,6 @@ export const CATALOGUE = {
   'usage': {
     severity: 'error',
     hint: 'See --help.',
-  },
-  'unresolved-reference': {
-    severity: 'refusal',
-    hint: 'Nothing tells what this reference should reach in a module; patch a caller instead, and report the case.',
-  },
-  'unsupported-relocation': {
-    severity: 'refusal',
-    hint: 'Build both objects with the kernel\'s own flags (no PIC, -mcmodel=kernel).',
   },
   'verify-discarded-target': {
     severity: 'refusal',

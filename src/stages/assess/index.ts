@@ -12,8 +12,10 @@ import { Trait } from '../scan';
 import { Bodies } from './bodies';
 import { carryCallers } from './carry';
 import { foldLabelTables, refuseSharedTables } from './label-tables';
+import { tellLosses } from './losses';
 import { plain, unitOf } from './names';
 import { Pieces, foldPieces } from './pieces';
+import { tellOtherKernel } from './one-kernel';
 import { checkReach } from './reach';
 import { tellNothingRedirected } from './redirects';
 import { refuseChangedTypes } from './type-hashes';
@@ -73,6 +75,8 @@ export function assess(input: AssessInput): Assessment {
     if (patched.table.has(symbol, discarded)) refuse('init-change', `new function ${patched.name(symbol)} lies in ${patched.sectionName(symbol)}, which the running kernel no longer executes`, patched, symbol);
   }
   listUnpaired(input, result, undecided, undecidedOrig);
+  const otherKernel = tellOtherKernel(input, result);
+  if (otherKernel !== undefined) return { object: result, included: [], undecided: [...undecided], diagnostics: [otherKernel, ...tellLosses(input)] };
 
   for (const group of input.ambiguous) {
     // Ambiguous data matters only where included code reaches it.
@@ -102,6 +106,7 @@ export function assess(input: AssessInput): Assessment {
     for (const { section, bytes } of input.unknownSizes) {
       diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
     }
+    append(diagnostics, tellLosses(input));
   }
   const functions = [...included].sort((a, b) => a - b).map((symbol) => includedFunction(symbol, origins.get(symbol)));
   append(diagnostics, tellNothingRedirected(input, functions, isRefused(diagnostics)));
