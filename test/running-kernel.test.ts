@@ -105,6 +105,15 @@ describe('a list of names', () => {
     expect(check(build(), listed('helper', 'f', 'state'))).toEqual(['kallsyms lacks 1 of ORIG\'s 3 functions, the first of them other: ORIG is not the running kernel']);
   });
 
+  test('a prefix of another name is no missing function', () => {
+    // Of the names at one address objtool gives any one a prefix: __pfx___do_sys_getpid in one build, __pfx___x64_sys_getpid in the next.
+    const prefixed = build(F, 2, (b) => b.padded('__do_sys_getpid', code(MOV, RETURN)).alias('__x64_sys_getpid', '__do_sys_getpid'));
+    const names = ['helper', 'f', 'state', 'other', '__do_sys_getpid', '__x64_sys_getpid'];
+    expect(check(prefixed, listed(...names, '__pfx___x64_sys_getpid'))).toEqual([]);
+    // Premise: a function that is missing is told.
+    expect(check(prefixed, listed(...names.slice(0, -1)))).toEqual([expect.stringContaining('__x64_sys_getpid')]);
+  });
+
   test('need not have what no kernel lists', () => {
     // Discarded sections, and exit code of built-in drivers.
     const extra = (builder: ObjectBuilder): ObjectBuilder => builder.section('.discard.text', { flags: 6 }).func('gone', code(RETURN), { section: '.discard.text' }).func('leave', code(RETURN), { section: '.exit.text' });
