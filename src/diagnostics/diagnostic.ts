@@ -270,6 +270,10 @@ export const CATALOGUE = {
     severity: 'warning',
     hint: 'Build both with the compiler of the running kernel: functions differ that nobody edited.',
   },
+  'other-release': {
+    severity: 'warning',
+    hint: 'Pin what the build calls itself, or code that goes in shows another release: the same CONFIG_LOCALVERSION and .scmversion (or LOCALVERSION=), KBUILD_BUILD_VERSION, KBUILD_BUILD_TIMESTAMP, KBUILD_BUILD_USER and KBUILD_BUILD_HOST.',
+  },
   'position-unknown': {
     severity: 'refusal',
     hint: 'Several symbols have this name and nothing tells which one is meant: pass the linked vmlinux with --vmlinux FILE.',

@@ -18,6 +18,7 @@ import { Pieces, foldPieces } from './pieces';
 import { tellOtherKernel } from './one-kernel';
 import { checkReach } from './reach';
 import { tellNothingRedirected } from './redirects';
+import { tellRelease } from './release';
 import { refuseChangedTypes } from './type-hashes';
 import type { AssessInput, Assessment, ChangedFunction, IncludedFunction, ObjectResult } from './types';
 import { refuseUnlikeBuilds } from './unlike-builds';
@@ -75,6 +76,7 @@ export function assess(input: AssessInput): Assessment {
     if (patched.table.has(symbol, discarded)) refuse('init-change', `new function ${patched.name(symbol)} lies in ${patched.sectionName(symbol)}, which the running kernel no longer executes`, patched, symbol);
   }
   listUnpaired(input, result, undecided, undecidedOrig);
+  append(diagnostics, tellRelease(input));
   const otherKernel = tellOtherKernel(input, result);
   if (otherKernel !== undefined) return { object: result, included: [], undecided: [...undecided], diagnostics: [otherKernel, ...tellLosses(input)] };
 

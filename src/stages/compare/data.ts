@@ -1,5 +1,6 @@
 import { SectionClass, recordLine, type RecordLine } from '../../livepatch/section-class';
 import type { Pairing } from '../correlate';
+import { buildBytes, textDiffersInBuild } from './build-names';
 import { unitNames } from './line';
 import { matchTargets, targetsIn } from './match';
 import type { Side } from './side';
@@ -11,6 +12,7 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
   const make = (status: Verdict['status'], kind: Verdict['class'], first: Difference | null): Verdict => ({ orig: symbolA, patched: symbolB, status, class: kind, first });
   const sizeA = a.table.size[symbolA]!;
   const sizeB = b.table.size[symbolB]!;
+  if (textDiffersInBuild(a, symbolA, b, symbolB)) return make('ignored', 'release', { offset: 0, orig: a.name(symbolA), patched: b.name(symbolB) });
   if (sizeA !== sizeB) return make('changed', 'data', { offset: Math.min(sizeA, sizeB), orig: `${sizeA} bytes`, patched: `${sizeB} bytes` });
   const bytesA = a.bytes(symbolA);
   const bytesB = b.bytes(symbolB);
@@ -22,10 +24,16 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
   const record = (classOf(a, symbolA) & SectionClass.RECORD) !== 0 ? recordLine(a.sectionName(symbolA), a.object.little) : undefined;
   let first: Difference | null = null;
   let onlyLine = record !== undefined;
+  const named = bytesA.length > 0 ? buildBytes(a, b, bytesA, bytesB) : undefined;
+  let release: Difference | null = null;
   for (let at = 0; at < bytesA.length; at++) {
     if (bytesA[at] === bytesB[at]) continue;
     const from = at & ~7;
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(from, from + 8)).toString('hex').replace(/(..)(?=.)/g, '$1 ');
+    if (named?.[at] === 1) {
+      release ??= { offset: at, orig: hex(bytesA), patched: hex(bytesB) };
+      continue;
+    }
     first ??= { offset: at, orig: hex(bytesA), patched: hex(bytesB) };
     if (record !== undefined && !isLineByte(record, a.object.little, at, bytesA[at]! ^ bytesB[at]!)) onlyLine = false;
   }
@@ -47,7 +55,7 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
     const text = (side: Side, entry: typeof x): string => (entry === undefined ? 'no reference' : describeTarget(side, entry.target));
     return make('changed', 'data', first !== null && !onlyLine ? first : { offset: Math.min(x?.at ?? Infinity, y?.at ?? Infinity), orig: text(a, x), patched: text(b, y) });
   }
-  if (first === null) return make('same', 'same', null);
+  if (first === null) return release === null ? make('same', 'same', null) : make('ignored', 'release', release);
   return onlyLine ? make('ignored', 'line', first) : make('changed', 'data', first);
 }
 

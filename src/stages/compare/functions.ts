@@ -26,7 +26,7 @@ export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: nu
   if (code.status === 'changed') return verdict(code);
   const entry = firstEntryDifference(pairing, a, b, symbolA, symbolB);
   if (entry !== undefined) return verdict({ status: 'changed', class: 'special-entry', first: entry });
-  const line = code.class === 'line' || code.class === 'padding' ? null : firstMovedLine(a, b, symbolA, symbolB);
+  const line = code.class === 'line' || code.class === 'padding' || code.class === 'release' ? null : firstMovedLine(a, b, symbolA, symbolB);
   return verdict(line === null ? code : { status: 'ignored', class: 'line', first: line });
 }
 
@@ -38,6 +38,7 @@ export function compareCode(pairing: Pairing, da: Decoded, db: Decoded, units: R
   const { side: b } = db;
   const verdict = (status: Verdict['status'], kind: ChangeClass | IgnoredClass | 'same', first: Difference | null): CodeVerdict => ({ status, class: kind, first });
   let line: Difference | null = null;
+  let release: Difference | null = null;
   let moved: Difference | null = null;
   let layout: Difference | null = null;
   for (let i = 0; i < Math.max(da.instructions.length, db.instructions.length); i++) {
@@ -82,11 +83,13 @@ export function compareCode(pairing: Pairing, da: Decoded, db: Decoded, units: R
     for (let k = 0; k < ta.length; k++) {
       const match = matchTargets(pairing, a, b, ta[k]!.target, tb[k]!.target, units);
       if (match === 'line') line ??= difference();
+      else if (match === 'release') release ??= difference();
       else if (match === 'table') return verdict('changed', 'table', difference());
       else if (match === 'different') return verdict('changed', k === 0 ? 'reference' : 'second-reference', difference());
     }
   }
   if (moved !== null) return verdict('changed', 'code', moved);
+  if (release !== null) return verdict('ignored', 'release', release);
   if (line !== null) return verdict('ignored', 'line', line);
   return layout !== null ? verdict('ignored', 'layout', layout) : verdict('same', 'same', null);
 }

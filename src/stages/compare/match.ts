@@ -1,6 +1,7 @@
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind } from '../scan';
 import type { Pairing } from '../correlate';
+import { differsInBuild } from './build-names';
 import { differsInLine } from './line';
 import { PromotedNames } from './promoted';
 import { sameSymbol } from './same-symbol';
@@ -8,8 +9,8 @@ import type { Range } from './range';
 import type { Side } from './side';
 import { resolveTarget, type Place, type Target } from './target';
 
-/** How two targets relate: the same thing, the same but for a source line, or different (in content of a table or not). */
-export type TargetMatch = 'same' | 'line' | 'table' | 'different';
+/** How two targets relate: the same thing, the same but for a source line or the build's name, or different (in content of a table or not). */
+export type TargetMatch = 'same' | 'line' | 'release' | 'table' | 'different';
 
 export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, units: ReadonlySet<string>, depth = 0): TargetMatch {
   if (ta.type !== tb.type) return 'different';
@@ -25,7 +26,11 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
     if (!tables || ta.delta !== tb.delta) return 'different';
     return sameFields(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'table';
   }
-  if (ta.text !== undefined && tb.text !== undefined) return sameDigests ? 'same' : ta.delta === tb.delta && differsInLine(ta.text, tb.text, units) ? 'line' : 'different';
+  if (ta.text !== undefined && tb.text !== undefined) {
+    if (sameDigests) return 'same';
+    if (ta.delta !== tb.delta) return 'different';
+    return differsInLine(ta.text, tb.text, units) ? 'line' : differsInBuild(a, b, ta.text, tb.text) ? 'release' : 'different';
+  }
   if (ta.symbol !== 0 || tb.symbol !== 0 || ta.place === undefined || tb.place === undefined) return sameDigests ? 'same' : 'different';
   if (sameDigests && sameInnerOfPlaces(pairing, a, b, ta.place, tb.place)) return 'same';
   if (ta.delta === tb.delta && sameExtent(pairing, a, b, ta.place, tb.place, depth)) return 'same';

@@ -8,8 +8,8 @@
  */
 export type ChangeClass = 'code' | 'reference' | 'second-reference' | 'table' | 'special-entry' | 'data' | 'carried';
 
-/** Differences that do not count: source lines, moved neighbours, bytes behind the last instruction. */
-export type IgnoredClass = 'line' | 'layout' | 'padding';
+/** Differences that do not count: source lines, moved neighbours, bytes behind the last instruction, what a build calls itself. */
+export type IgnoredClass = 'line' | 'layout' | 'padding' | 'release';
 
 export interface Difference {
   /** Bytes from the symbol's start, in ORIG. */
