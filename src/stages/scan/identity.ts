@@ -95,6 +95,8 @@ export class Identity {
     give('uses', constant('USES') * 4);
     give('digests', (constant('LEVELS') + 1) * constant('DIGEST'));
     give('longName', constant('LONGEST'));
+    give('plainName', constant('LONGEST_PLAIN') + 8);
+    give('gaps', constant('GAPS'));
     give('rules', constant('RULES') * 4);
     const numbers = constant('BATCH_ENTRIES') * constant('ENTRY_NUMBERS');
     give('entryBatch', numbers * 8);

@@ -22,6 +22,7 @@ export { USES } from './uses';
 export { DIGEST } from './digest';
 export { LEVELS } from './identity';
 export { LONGEST } from './names';
+export { GAPS, LONGEST_PLAIN } from './rust-names';
 export { RULES } from './entries';
 
 // What it sets first.
@@ -30,6 +31,7 @@ export { orders } from './relas';
 export { memo } from './memo';
 export { uses } from './uses';
 export { longName } from './names';
+export { gaps, plainName } from './rust-names';
 export { extended, stringsEnd, stringsStart, symtab } from './symbols';
 export { branch, digests, tails } from './identity';
 export { markTargets, openTable, rules } from './entries';

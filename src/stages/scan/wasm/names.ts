@@ -2,14 +2,18 @@
  * Base names: a symbol's name without what compilers add and renumber.
  *
  * `counter.3` is `counter`, `foo.isra.0.cold` is `foo.isra.cold`, `__UNIQUE_ID_x_694_695` is `__UNIQUE_ID_x`,
- * `helper.llvm.1234` is `helper`. Pointers into memory: see `nameAt`.
+ * `helper.llvm.1234` is `helper`, `__BTF_ID__struct__file__112` is `__BTF_ID__struct__file`. Pointers into memory: see `nameAt`.
  */
 import { NEXT, byteAt, pointer, room } from './file';
+import { leftOut, plainName, withoutDisambiguators } from './rust-names';
 
 const DOT: u8 = 0x2e;
 const UNDERSCORE: u32 = 0x5f;
 const LLVM = '.llvm.';
 const UNIQUE_ID = '__UNIQUE_ID_';
+/** Ends in `__`, `__COUNTER__` and `__LINE__`. */
+const BTF_ID = '__BTF_ID__';
+const RUST = '_R';
 
 /** MurmurHash64A without the length, which a name without NULs does not need: eight bytes a step, for a kernel's names have 12 MB. */
 const SEED: u64 = 0x9e3779b97f4a7c15;
@@ -103,8 +107,46 @@ export function read(start: usize, strip: bool): void {
     mix(word);
   }
   dotted = dot != 0;
-  if (strip && (dotted || (load<u8>(start) == UNDERSCORE && holds(start, end, UNIQUE_ID)))) stripped(start, end, dotted ? dot : end);
+  if (!strip) finish();
+  else if (load<u8>(start) == UNDERSCORE && end - start > 2) underscored(start, dot);
+  else if (dotted) stripped(start, end, dot);
   else finish();
+}
+
+/** A name that begins with an underscore: what macros paste, and Rust's. */
+function underscored(start: usize, dot: usize): void {
+  if (holds(start, end, RUST)) {
+    const length = withoutDisambiguators(start, end);
+    if (length > 0) {
+      if (dotted) stripped(plainName, plainName + length, plainName + length - (end - dot));
+      else rehash(plainName, plainName + length);
+      numbered = numbered || leftOut;
+      return;
+    }
+  } else if (!dotted && holds(start, end, BTF_ID)) {
+    let last = end;
+    while (isDigit(load<u8>(last - 1))) last--;
+    if (last < end && load<u8>(last - 1) == UNDERSCORE && load<u8>(last - 2) == UNDERSCORE) {
+      numbered = true;
+      rehash(start, last - 2);
+      return;
+    }
+  } else if (holds(start, end, UNIQUE_ID)) {
+    stripped(start, end, dotted ? dot : end);
+    return;
+  }
+  if (dotted) stripped(start, end, dot);
+  else finish();
+}
+
+function rehash(start: usize, stop: usize): void {
+  state = SEED;
+  for (let at = start; at < stop; at += 8) {
+    let word = load<u64>(at);
+    if (stop - at < 8) word &= (1 << (<u64>(stop - at) << 3)) - 1;
+    mix(word);
+  }
+  finish();
 }
 
 /** Leaves out `.llvm.<hash>`, trailing numbers and numbers between dots, and hashes the rest. */
