@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
-import { Pairing, pairByName, type NamePairs } from '../src/stages/correlate';
+import { Pairing, UseIndex, pairByName, type NamePairs } from '../src/stages/correlate';
 import * as inOrder from '../src/stages/correlate/in-order';
 import type { ScanTable } from '../src/stages/scan';
 import { body, movEax, scan } from './support/diff-objects';
@@ -60,9 +60,9 @@ test('pairs in order are those of the join by key, with the same rule and the sa
   let paired = 0;
   fc.assert(fc.property(pairs, ([ours, theirs]) => {
     const [orig, patched] = [tableOf(ours), tableOf(theirs)];
-    const quick = pairByName(orig, patched, true)!;
+    const quick = pairByName(orig, patched, { orig: new UseIndex(new Uint32Array(), orig.symbols), patched: new UseIndex(new Uint32Array(), patched.symbols) })!;
     join.mockImplementationOnce(() => undefined);
-    const plain = pairByName(orig, patched, true)!;
+    const plain = pairByName(orig, patched, { orig: new UseIndex(new Uint32Array(), orig.symbols), patched: new UseIndex(new Uint32Array(), patched.symbols) })!;
     expect(told(quick)).toEqual(told(plain));
     const alone = new Pairing(orig, patched);
     alone.unitTwin.set(plain.pairing.unitTwin);

@@ -12,7 +12,9 @@ import {
 } from '../src/records';
 import { SPECIAL_TRAITS, ScanTable, contentSymbols, digestShard, digestSpecials, readTable, restoreColumns, shardBounds } from '../src/stages/scan';
 import { Side, comparePairs } from '../src/stages/compare';
+import { settleByAlignment } from '../src/stages/align';
 import { assess, profileEvidence } from '../src/stages/assess';
+import { UseIndex } from '../src/stages/correlate';
 import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
@@ -151,6 +153,12 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const users = new Set([...found.values()].flat().map(({ symbol }) => symbol));
     users.delete(0);
     return { answer: { users: [...users].sort((a, b) => a - b) } };
+  },
+
+  align({ pair, uses, groups }) {
+    const { orig, patched, pairing } = sidesOf(pair);
+    const index = { orig: new UseIndex(uses.orig, orig.table.symbols), patched: new UseIndex(uses.patched, patched.table.symbols) };
+    return { answer: { open: settleByAlignment(pairing, orig, patched, index, groups) } };
   },
 
   warm({ objects, structSizes }) {

@@ -6,7 +6,7 @@
  */
 
 /** Static locals of macros: `V.<n>` as GCC writes them, `function.V` or `function.V.<n>` as Clang does. */
-const STATIC_LOCALS = '__already_done|__func__|__key|__warned|_entry|_entry_ptr|_rs|descriptor|CSWTCH';
+const STATIC_LOCALS = '__already_done|__func__|__key|__print_once|__warned|_entry|_entry_ptr|_rs|descriptor|CSWTCH';
 const GCC_STATIC_LOCAL = new RegExp(`^(?:${STATIC_LOCALS})\\.`);
 const CLANG_STATIC_LOCAL = new RegExp(`^[^.]*\\.(?:${STATIC_LOCALS})(?:$|\\.)`);
 

@@ -19,7 +19,7 @@ export async function correlateObjects(request: PairRequest): Promise<CorrelateR
   return withFlow(request, async (flow) => {
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);
-    const { correlation } = correlateBoth(flow, scans);
+    const { correlation } = await correlateBoth(flow, scans);
     checkUnchanged([orig, patched]);
     const { pairing, ambiguous, units } = correlation;
     return {

@@ -78,7 +78,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     checkUnchanged([orig, patched]);
 
     // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
-    const { correlation, pair } = correlateBoth(flow, scans);
+    const { correlation, pair } = await correlateBoth(flow, scans);
 
     // What changed? Only pairs that digests do not prove equal are looked at.
     const { verdicts, lineOnly } = await compareCandidates(flow, correlation, pair);

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError } from '../diagnostics';
 import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
-import { correlate, nameSteps, type Correlation, type NamePairs } from '../stages/correlate';
+import { correlate, nameSteps, withOpen, type Correlation, type NamePairs } from '../stages/correlate';
 import { ScanTable } from '../stages/scan';
 import type { Flow, RunOptions } from './flow';
 import { checkHeap, neededMemory } from './memory';
@@ -72,8 +72,8 @@ async function pairNames(flow: Flow, orig: ScanTable, patched: ScanTable): Promi
   }
 }
 
-/** Pairs the symbols. Needs both tables whole, and little time: it runs on this thread. */
-export function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): { correlation: Correlation; pair: PairRef } {
+/** Pairs the symbols. Needs both tables whole, and little time: it runs on this thread. What only instructions tell is a task. */
+export async function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): Promise<{ correlation: Correlation; pair: PairRef }> {
   flow.checkStopped();
   flow.pool.warm({ objects: [orig.ref, patched.ref], structSizes: flow.structSizes });
   const correlation = flow.progress.onMain('correlate', () => correlate(
@@ -83,12 +83,12 @@ export function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned)
     checkHeap,
   ));
   flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
-  const { twin, origin, rule } = correlation.pairing;
-  const pair: PairRef = {
-    id: `${orig.ref.table.id}+${patched.ref.table.id}`, orig: orig.ref, patched: patched.ref,
-    twin: twin.buffer, origin: origin.buffer, rule: rule.buffer, structSizes: flow.structSizes,
-  };
-  return { correlation, pair };
+  const pair: PairRef = { id: `${orig.ref.table.id}+${patched.ref.table.id}`, orig: orig.ref, patched: patched.ref, ...correlation.pairing.shared, structSizes: flow.structSizes };
+  const groups = correlation.ambiguous.filter(({ used }) => used);
+  if (groups.length === 0) return { correlation, pair };
+  const task = { pair, uses: { orig: orig.uses, patched: patched.uses }, groups };
+  const { open } = await lastValueFrom(flow.task('correlate', null, 'align', task, () => ({ items: groups.length, bytes: 0 })));
+  return { correlation: withOpen(correlation, [...correlation.ambiguous.filter(({ used }) => !used), ...open]), pair };
 }
 
 /** Pairs a task: some milliseconds of decoding, so that a big change spreads over the threads. */

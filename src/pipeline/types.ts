@@ -6,7 +6,7 @@ import type { Diagnostic } from '../diagnostics';
 import type { FileIdentity } from '../elf';
 import type { Load } from './memory';
 import type { RecordPlace } from '../records';
-import type { AmbiguousGroup } from '../stages/correlate';
+import type { AmbiguousGroup, Group, SharedPairing } from '../stages/correlate';
 import type { ModuleInfo } from '../livepatch/modinfo';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
@@ -39,15 +39,11 @@ export interface ObjectRef extends InputRef {
   table: SharedTable;
 }
 
-export interface PairRef {
+export interface PairRef extends SharedPairing {
   /** Tells a thread that it has met the pair before. */
   id: string;
   orig: ObjectRef;
   patched: ObjectRef;
-  /** Twin, origin and rule columns of the pairing. */
-  twin: SharedArrayBuffer;
-  origin: SharedArrayBuffer;
-  rule: SharedArrayBuffer;
   structSizes: Record<string, number>;
 }
 
@@ -147,6 +143,8 @@ export interface Tasks {
     answer: UnitResult;
   };
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
+  /** Pairs in the shared columns what changed functions tell of open groups; answers with what stays open. */
+  align: { task: { pair: PairRef; uses: { orig: Uint32Array; patched: Uint32Array }; groups: Group[] }; answer: { open: Group[] } };
   warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
   profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };

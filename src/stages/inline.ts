@@ -2,7 +2,8 @@ import type { ElfObject } from '../elf';
 import { assess, type AssessInput, type Assessment } from './assess';
 import { usersOf } from './assess/references';
 import { Side, candidates, comparePairs, namesakesLeft, type Verdict } from './compare';
-import { correlate, type Correlation } from './correlate';
+import { settleByAlignment } from './align';
+import { correlate, withOpen, type Correlation } from './correlate';
 import { digestShard, digestSpecials, readTable, type ScanTable } from './scan';
 import type { UnknownEntrySize } from './scan/entries';
 import type { StructSizes } from './scan/entry-size';
@@ -40,7 +41,7 @@ export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, tr
 /** Runs scan to compare; `compared` is what assess takes, in any dialect. @throws KlpflowError for malformed objects */
 export function compareObjects(orig: ElfObject, patched: ElfObject, { structSizes = {}, unitHashes, constants }: PairFacts): { compared: Omit<AssessInput, 'objectName'>; correlation: Correlation } {
   const [a, b] = [scanInline(orig, structSizes), scanInline(patched, structSizes)];
-  const correlation = correlate(a, b);
+  const correlation = correlateInline(a, b);
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
   pairing.unitHashes = unitHashes;
   pairing.constants = constants;
@@ -48,6 +49,15 @@ export function compareObjects(orig: ElfObject, patched: ElfObject, { structSize
     compared: { pairing, ambiguous, contradicted, unpaired, ...compareInline(correlation, a.side, b.side), orig: a.side, patched: b.side, traceKnown: a.traceKnown, unknownSizes: b.unknown },
     correlation,
   };
+}
+
+/** Runs correlate, and on what it leaves open align. */
+export function correlateInline(orig: Pick<ScannedInline, 'table' | 'uses' | 'side'>, patched: Pick<ScannedInline, 'table' | 'uses' | 'side'>): Correlation {
+  const correlation = correlate(orig, patched);
+  const groups = correlation.ambiguous.filter(({ used }) => used);
+  if (groups.length === 0) return correlation;
+  const open = settleByAlignment(correlation.pairing, orig.side, patched.side, correlation.uses, groups);
+  return withOpen(correlation, [...correlation.ambiguous.filter(({ used }) => !used), ...open]);
 }
 
 /** One object with all its digests: what correlate and compare take. */

@@ -4,8 +4,8 @@ import type { Diagnostic } from '../../src/diagnostics';
 import { ElfObject } from '../../src/elf';
 import { assess, type Assessment, type ObjectResult } from '../../src/stages/assess';
 import { Side, type Difference, type Verdict } from '../../src/stages/compare';
-import { compareInline } from '../../src/stages/inline';
-import { RULES, correlate, type Correlation } from '../../src/stages/correlate';
+import { compareInline, correlateInline } from '../../src/stages/inline';
+import { RULES, type Correlation } from '../../src/stages/correlate';
 import { Trait, digestShard, digestSpecials, readTable, type ScanTable } from '../../src/stages/scan';
 import { ENDBR, FENTRY_SITE, RETURN, code, disp32, plt32, ptr64, ObjectBuilder, type Body, type Field, type Target } from './elf-builder';
 import { tempFolder } from './temp-folder';
@@ -71,8 +71,8 @@ export interface ObjectDiff {
 export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder | Buffer, options: { objectName?: string; structSizes?: Record<string, number> } = {}): ObjectDiff {
   const { objectName = 'vmlinux', structSizes = {} } = options;
   const scans = [scan(orig, structSizes), scan(patched, structSizes)] as const;
-  const correlation = correlate(scans[0], scans[1]);
   const [a, b] = scans.map(({ object, table }) => new Side(object, table, structSizes)) as [Side, Side];
+  const correlation = correlateInline({ ...scans[0], side: a }, { ...scans[1], side: b });
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
   const { verdicts, lineOnly } = compareInline(correlation, a, b);
   const { traceKnown } = scans[0];

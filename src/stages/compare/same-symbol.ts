@@ -13,7 +13,8 @@ export function sameSymbol(pairing: Pairing, a: number, b: number): boolean {
   return !orig.has(a, Trait.WRITABLE | Trait.HAS_USES) && !patched.has(b, Trait.WRITABLE | Trait.HAS_USES) && orig.has(a, Trait.CONTENT) && sameContent(orig, a, patched, b);
 }
 
-function isTwin({ orig, patched, twin }: Pairing, a: number, b: number): boolean {
+/** Whether two canonical symbols are twins by any of their names. */
+export function isTwin({ orig, patched, twin }: Pairing, a: number, b: number): boolean {
   // One function under several names may be several in the other build: which of them a reference means no relocation tells, and
   // whoever has to call another one than the address leads to is taken along (see assess/bodies).
   if (twin[a] !== 0 && (patched.canonical[twin[a]!] === b || !orig.has(a, Trait.FUNC))) return patched.canonical[twin[a]!] === b;
@@ -22,8 +23,8 @@ function isTwin({ orig, patched, twin }: Pairing, a: number, b: number): boolean
 }
 
 /** Whether two symbols without twins could be: of paired units, or of none. */
-function sameScope({ orig, patched, unitTwin }: Pairing, a: number, b: number): boolean {
-  const unitA = orig.file[a]!;
-  const unitB = patched.file[b]!;
-  return unitA === 0 || unitB === 0 ? unitA === unitB : unitTwin[unitA] === unitB;
+function sameScope(pairing: Pairing, a: number, b: number): boolean {
+  const unitA = pairing.orig.file[a]!;
+  const unitB = pairing.patched.file[b]!;
+  return unitA === 0 || unitB === 0 ? unitA === unitB : pairing.sameUnit(unitA, unitB);
 }

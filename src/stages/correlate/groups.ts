@@ -14,6 +14,8 @@ export interface Keyed {
 
 /** A unit of ORIG without a twin: above every symbol number, so that its locals meet nobody's. */
 const UNPAIRED_UNIT = 0x8000000;
+/** Above those: units of one name that nothing tells apart, whose locals meet each other. */
+export const UNDECIDED_UNIT = 0xc000000;
 /** Promoted symbols lost their unit; they only meet each other. */
 const PROMOTED_ANYWHERE = -1;
 
@@ -21,9 +23,9 @@ const PROMOTED_ANYWHERE = -1;
  * Keys of all unpaired correlatable symbols: base name, type and scope, mixed into 64 bits. Two of 150,000 symbols share
  * a key by accident with a probability of 10^-9; each hash word is mixed with the same numbers in another way.
  *
- * `units` maps this side's FILE symbols to the other side's, null to take them as they are; undefined leaves scope out.
+ * `units` maps this side's FILE symbols to what stands for the other side's; undefined leaves scope out.
  */
-export function keysOf(table: ScanTable, paired: Uint32Array, units: Uint32Array | null | undefined): Keyed {
+export function keysOf(table: ScanTable, paired: Uint32Array, units: Uint32Array | ((unit: number) => number) | undefined): Keyed {
   const { listed, listedCount, traits, hash, info, file } = table;
   const symbols = new Uint32Array(listedCount);
   const keys = new Uint32Array(listedCount * 2);
@@ -34,7 +36,7 @@ export function keysOf(table: ScanTable, paired: Uint32Array, units: Uint32Array
     if ((bits & Trait.CORRELATABLE) === 0 || paired[symbol] !== 0) continue;
     const unit = file[symbol]!;
     let scope = 0;
-    if (units !== undefined) scope = (bits & Trait.PROMOTED) !== 0 ? PROMOTED_ANYWHERE : unit === 0 || units === null ? unit : units[unit]! || UNPAIRED_UNIT + unit;
+    if (units !== undefined) scope = (bits & Trait.PROMOTED) !== 0 ? PROMOTED_ANYWHERE : unit === 0 ? unit : typeof units === 'function' ? units(unit) : units[unit]! || UNPAIRED_UNIT + unit;
     scope = (Math.imul(scope, 16) + (info[symbol]! & 0xf)) | 0;
     keys[count * 2] = hash[symbol * 2]! ^ Math.imul(scope, 0x9e3779b1);
     keys[count * 2 + 1] = hash[symbol * 2 + 1]! ^ Math.imul(scope + 0x7f4a7c15, 0x85ebca6b);

@@ -18,10 +18,12 @@ import { pairByContent, pairByUse, pairByUser, pairRemaining } from './rules';
 import { pairUnits } from './units';
 import { UseIndex, type BothUses } from './use-index';
 
-export { EVIDENCE, Pairing, RULES, type Rule } from './pairing';
+export { EVIDENCE, Pairing, RULES, type Rule, type SharedPairing } from './pairing';
 export { namesOf, originOf, twinOf } from './bodies';
 export { bySlot, sameContent } from './evidence';
-export { UseIndex } from './use-index';
+export type { Group } from './groups';
+export { mayPair } from './may-pair';
+export { UseIndex, type BothUses } from './use-index';
 
 /** Symbols that share a name and that no evidence tells apart. */
 export interface AmbiguousGroup extends Group {
@@ -62,8 +64,8 @@ export interface NamePairs {
  * The first half of correlation: it needs tables but no digests, so it can run while those are made. Undefined where even
  * the units can only be told by content; `correlate` then does it all.
  */
-export function pairByName(orig: ScanTable, patched: ScanTable, contents = false): NamePairs | undefined {
-  const steps = nameSteps(orig, patched, contents);
+export function pairByName(orig: ScanTable, patched: ScanTable, uses?: BothUses): NamePairs | undefined {
+  const steps = nameSteps(orig, patched, uses);
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
@@ -71,9 +73,9 @@ export function pairByName(orig: ScanTable, patched: ScanTable, contents = false
 }
 
 /** `pairByName` a step at a time, for a thread that others ask for work meanwhile. */
-export function* nameSteps(orig: ScanTable, patched: ScanTable, contents = false): Generator<void, NamePairs | undefined> {
+export function* nameSteps(orig: ScanTable, patched: ScanTable, uses?: BothUses): Generator<void, NamePairs | undefined> {
   const pairing = new Pairing(orig, patched);
-  const units = pairUnits(pairing, contents);
+  const units = pairUnits(pairing, uses);
   if (units === undefined) return undefined;
   yield;
   // Most names stand alone, and in the same order.
@@ -88,9 +90,9 @@ export function* nameSteps(orig: ScanTable, patched: ScanTable, contents = false
 }
 
 /** `mayTake` is asked before groups are told apart, for that takes memory by their members; it throws where there is not enough. */
-export function correlate(orig: ScannedObject, patched: ScannedObject, named: NamePairs = pairByName(orig.table, patched.table, true)!, mayTake: (groups: readonly Group[]) => void = () => undefined): Correlation {
-  const { pairing, units, scoped } = named;
+export function correlate(orig: ScannedObject, patched: ScannedObject, known?: NamePairs, mayTake: (groups: readonly Group[]) => void = () => undefined): Correlation {
   const uses = { orig: new UseIndex(orig.uses, orig.table.symbols), patched: new UseIndex(patched.uses, patched.table.symbols) };
+  const { pairing, units, scoped } = known ?? pairByName(orig.table, patched.table, uses)!;
   markUsers(orig);
   markUsers(patched);
 
@@ -99,11 +101,16 @@ export function correlate(orig: ScannedObject, patched: ScannedObject, named: Na
   // Then names whose scope changed: LTO promotes a static in one build and not in the other.
   const anywhere = joinAnywhere(pairing);
   mayTake(anywhere);
-  const ambiguous = settle(pairing, anywhere, uses);
-  const votes = votesBySlot(pairing, uses.orig, uses.patched, ambiguous);
-  const contradicted = ambiguous.flatMap(({ orig: members }) => members).filter((symbol) => votes.get(symbol) === 0);
-  const isUsed = ({ orig: ours, patched: theirs }: Group): boolean => ours.some((symbol) => uses.orig.isUsed(symbol)) || theirs.some((symbol) => uses.patched.isUsed(symbol));
-  return { pairing, ambiguous: ambiguous.map((group) => ({ ...group, used: isUsed(group) })), contradicted, units, uses, unpaired: { orig: withoutTwin(orig.table, pairing.twin), patched: withoutTwin(patched.table, pairing.origin) } };
+  return withOpen({ pairing, units, uses }, settle(pairing, anywhere, uses));
+}
+
+/** A correlation that leaves these groups open. */
+export function withOpen({ pairing, units, uses }: Pick<Correlation, 'pairing' | 'units' | 'uses'>, open: readonly Group[]): Correlation {
+  const { orig, patched } = pairing;
+  const votes = votesBySlot(pairing, uses.orig, uses.patched, open);
+  const contradicted = open.flatMap(({ orig: members }) => members).filter((symbol) => votes.get(symbol) === 0);
+  const isUsed = ({ orig: ours, patched: theirs }: Group): boolean => ours.some((symbol) => !orig.has(symbol, Trait.AMBIGUOUS) || uses.orig.isUsed(symbol)) || theirs.some((symbol) => !patched.has(symbol, Trait.AMBIGUOUS) || uses.patched.isUsed(symbol));
+  return { pairing, ambiguous: open.map((group) => ({ ...group, used: isUsed(group) })), contradicted, units, uses, unpaired: { orig: withoutTwin(orig, pairing.twin), patched: withoutTwin(patched, pairing.origin) } };
 }
 
 /** Symbols that refer to names which prove nothing: equal digests are not yet equal contents. */
@@ -145,21 +152,20 @@ function withoutTwin({ listed, listedCount, traits }: ScanTable, paired: Uint32A
 function joinByScope(pairing: Pairing): Group[] {
   const { orig, patched, unitTwin } = pairing;
   const doubtful: Group[] = [];
-  const groups = joinByKey(keysOf(orig, pairing.twin, unitTwin), keysOf(patched, pairing.origin, null), (a, b) => {
+  const groups = joinByKey(keysOf(orig, pairing.twin, unitTwin), keysOf(patched, pairing.origin, (unit) => pairing.unitKey(unit)), (a, b) => {
     if (needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
     else pairing.pair(a, b, (orig.traits[a]! & Trait.AMBIGUOUS) !== 0 ? 'unit' : 'name');
   });
   return [...groups, ...doubtful];
 }
 
-/** Groups of all symbols that are left, by name alone. Sole ones pair if their scopes allow it. */
+/** Groups of all symbols that are left, by name alone. Sole ones pair if their scopes allow it; of two units, and of two scopes, they need evidence. */
 function joinAnywhere(pairing: Pairing): Group[] {
   const { orig, patched } = pairing;
   const doubtful: Group[] = [];
   const groups = joinByKey(keysOf(orig, pairing.twin, undefined), keysOf(patched, pairing.origin, undefined), (a, b) => {
-    if (!mayPair(pairing, a, b)) return;
-    if (needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
+    if (!mayPair(pairing, a, b) || needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
     else pairing.pair(a, b, 'promotion');
   });
-  return [...groups.filter((group) => group.orig.some((a) => group.patched.some((b) => mayPair(pairing, a, b)))), ...doubtful];
+  return [...groups, ...doubtful];
 }

@@ -2,20 +2,30 @@ import { Trait, type ScanTable } from '../scan';
 import type { Group } from './groups';
 import type { Pairing } from './pairing';
 
-/** Two locals can be one only if their units are; anything else may have changed its scope. */
-export function mayPair({ orig, patched, unitTwin }: Pairing, a: number, b: number): boolean {
-  const unitA = orig.file[a]!;
-  const unitB = patched.file[b]!;
-  return unitA === 0 || unitB === 0 || unitTwin[unitA] === unitB;
+/** Two locals can be one only if their units are, unless their uses say otherwise; anything else may have changed its scope. */
+export function mayPair(pairing: Pairing, a: number, b: number): boolean {
+  const unitA = pairing.orig.file[a]!;
+  const unitB = pairing.patched.file[b]!;
+  return unitA === 0 || unitB === 0 || pairing.sameUnit(unitA, unitB);
 }
 
 /**
  * Whether a name that is alone on both sides is still no proof: a numbered variable, which may be another function's, and a
- * promoted one of another unit hash, which may be another unit's.
+ * promoted one of another unit hash, which may be another unit's, as may a static that became global, or the reverse: unit a's
+ * `debug` goes and unit b gets a global of that name.
  */
-export function needsEvidence({ orig, patched, soleUnit }: Pairing, a: number, b: number): boolean {
+export function needsEvidence(pairing: Pairing, a: number, b: number): boolean {
+  const { orig, patched, soleUnit } = pairing;
   if (isNumberedVariable(orig, a) || isNumberedVariable(patched, b)) return true;
-  return !soleUnit && (isPromotedVariable(orig, a) || isPromotedVariable(patched, b)) && orig.suffix[a] !== patched.suffix[b];
+  if (soleUnit) return false;
+  if ((isPromotedVariable(orig, a) || isPromotedVariable(patched, b)) && orig.suffix[a] !== patched.suffix[b]) return true;
+  const [unitA, unitB] = [orig.file[a]!, patched.file[b]!];
+  return (orig.has(a, Trait.WRITABLE) || patched.has(b, Trait.WRITABLE)) && (unitA === 0 || unitB === 0 ? unitA !== unitB : !pairing.sameUnit(unitA, unitB) || isUndecided(pairing, unitB));
+}
+
+/** Whether a unit of PATCHED may be several of ORIG's. */
+function isUndecided({ undecidedUnits }: Pairing, unit: number): boolean {
+  return undecidedUnits.has(unit);
 }
 
 function isPromotedVariable(table: ScanTable, symbol: number): boolean {

@@ -17,6 +17,8 @@ export function pairByContent(pairing: Pairing, group: Group, uses: BothUses): b
   let progress = false;
   for (const equal of contents) {
     const sole = equal.orig.length === 1 && equal.patched.length === 1;
+    // An object's address may be what counts about it (a tag, a key): of several equal ones that are used, their uses tell.
+    if (!sole && isUsedObject(pairing, uses, equal)) continue;
     if (!sole && equal.orig.length !== equal.patched.length && contents.length > 1) continue;
     for (let i = 0; i < Math.min(equal.orig.length, equal.patched.length); i++) {
       if (!mayPair(pairing, equal.orig[i]!, equal.patched[i]!)) continue;
@@ -25,6 +27,10 @@ export function pairByContent(pairing: Pairing, group: Group, uses: BothUses): b
     }
   }
   return progress;
+}
+
+function isUsedObject({ orig, patched }: Pairing, uses: BothUses, group: Group): boolean {
+  return group.orig.some((symbol) => orig.has(symbol, Trait.OBJECT) && uses.orig.isUsed(orig.canonical[symbol]!)) || group.patched.some((symbol) => patched.has(symbol, Trait.OBJECT) && uses.patched.isUsed(patched.canonical[symbol]!));
 }
 
 /** Members of equal contents, known by the first of them. */
@@ -79,7 +85,7 @@ export function pairByUse(pairing: Pairing, group: Group, votes: Map<number, num
   const members = new Set(group.patched);
   for (const a of group.orig) {
     const b = votes.get(a) ?? 0;
-    if (b === 0 || pairing.twin[a] !== 0 || pairing.origin[b] !== 0 || !members.has(b) || !mayPair(pairing, a, b)) continue;
+    if (b === 0 || pairing.twin[a] !== 0 || pairing.origin[b] !== 0 || !members.has(b)) continue;
     pairing.pair(a, b, 'use');
     progress = true;
   }
@@ -88,7 +94,8 @@ export function pairByUse(pairing: Pairing, group: Group, votes: Map<number, num
 
 /**
  * Pairs two that share a using function with each other and with nothing else in the group. Only where every user of the
- * group has a twin: a function that was inlined brings its variables to its caller's.
+ * group has a twin: a function that was inlined brings its variables to its caller's. Of several of the name in that function it
+ * may be one that was removed and one that was added; then its instructions have to tell (`align`).
  */
 export function pairByUser(pairing: Pairing, group: Group, uses: BothUses): boolean {
   let progress = false;
@@ -101,7 +108,7 @@ export function pairByUser(pairing: Pairing, group: Group, uses: BothUses): bool
   free.orig.forEach((a, i) => {
     const [b, ...others] = links[i]!;
     if (b === undefined || others.length > 0) return;
-    if (links.some((list, j) => j !== i && list.includes(b))) return;
+    if (links.some((list, j) => j !== i && list.includes(b)) || !isOnlyOne(pairing, uses, a, b)) return;
     pairing.pair(a, b, 'user');
     progress = true;
   });
@@ -115,8 +122,19 @@ export function pairRemaining(pairing: Pairing, group: Group, uses: BothUses): b
   const [a] = free.orig as [number];
   const [b] = free.patched as [number];
   if (!mayPair(pairing, a, b)) return false;
-  const unused = !uses.orig.isUsed(a) && !uses.patched.isUsed(b);
-  if (needsEvidence(pairing, a, b) && !unused && !shareUser(pairing, uses.orig, a, uses.patched, b)) return false;
+  if (needsEvidence(pairing, a, b) && !isUnused(pairing, uses, a, b) && !(shareUser(pairing, uses.orig, a, uses.patched, b) && isOnlyOne(pairing, uses, a, b))) return false;
   pairing.pair(a, b, 'remaining');
   return true;
+}
+
+/** Whether nobody uses either. Uses of a name that is alone are not noted. */
+function isUnused({ orig, patched }: Pairing, uses: BothUses, a: number, b: number): boolean {
+  return orig.has(a, Trait.AMBIGUOUS) && patched.has(b, Trait.AMBIGUOUS) && !uses.orig.isUsed(a) && !uses.patched.isUsed(b);
+}
+
+/** Whether the users of either use no other symbol of its name. */
+function isOnlyOne({ orig, patched }: Pairing, uses: BothUses, a: number, b: number): boolean {
+  const only = (table: ScanTable, index: BothUses['orig'], symbol: number): boolean => !table.has(symbol, Trait.OBJECT)
+    || [...index.usersOf(symbol)].every((user) => index.of(user).every(([, target]) => target === symbol || table.hash[target * 2] !== table.hash[symbol * 2] || table.hash[target * 2 + 1] !== table.hash[symbol * 2 + 1]));
+  return only(orig, uses.orig, a) && only(patched, uses.patched, b);
 }

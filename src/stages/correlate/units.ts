@@ -1,7 +1,9 @@
 import { STB_LOCAL, STT_FILE } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
-import { sameContent } from './evidence';
+import { UNDECIDED_UNIT } from './groups';
 import type { Pairing } from './pairing';
+import { likest } from './unit-likeness';
+import type { BothUses } from './use-index';
 import { append } from '../../lists';
 
 /** Whether an object is of one unit, and LTO promoted nothing in it under another unit's hash. */
@@ -13,14 +15,14 @@ function isSole({ listed, listedCount, suffix }: ScanTable, units: ReadonlyMap<u
 }
 
 /**
- * Pairs compilation units by their FILE symbols: name, ordinal among equal names, and the set of their locals.
+ * Pairs compilation units by their FILE symbols: by name, and by the set of their locals where several have one name.
  *
- * A FILE symbol holds a base name only: `core.c` stands 23 times in one kernel. Ordinals hold as long as no unit was
- * added, removed or moved, so where the sets of local names disagree the most similar unit of the name is taken instead.
- * Contents decide between equally like units; while they are not known (`contents` false) that is left undone, undefined.
- * Units left over are reported, not fatal: their functions are new or removed.
+ * A FILE symbol holds a base name only: `core.c` stands 23 times in one kernel, `probe` and `remove` in most of them. Where names do not
+ * decide, contents and users do (`likest`), which takes `uses`; without, that is left undone, undefined. Never the order: a Makefile edit
+ * changes it. Units of one name that nothing tells apart stay together, and their locals pair one by one if at all. Those
+ * without any counterpart are reported, not fatal: their functions are new or removed.
  */
-export function pairUnits(pairing: Pairing, contents: boolean): { removed: number[]; added: number[] } | undefined {
+export function pairUnits(pairing: Pairing, uses: BothUses | undefined): { removed: number[]; added: number[] } | undefined {
   const { orig, patched } = pairing;
   const origUnits = unitsOf(orig);
   const patchedUnits = unitsOf(patched);
@@ -29,42 +31,39 @@ export function pairUnits(pairing: Pairing, contents: boolean): { removed: numbe
   const leftOthers: Unit[] = [];
   const join = (a: Unit, b: Unit): void => {
     pairing.unitTwin[a.symbol] = b.symbol;
-    pairing.unitOrigin[b.symbol] = a.symbol;
   };
+  let undecided = 0;
   for (const [name, group] of origUnits) {
     const others = patchedUnits.get(name) ?? [];
     patchedUnits.delete(name);
     const rest = new Set(group);
     const restOthers = new Set(others);
-    // First those whose ordinal and locals agree ...
-    if (group.length === others.length) {
-      group.forEach((unit, ordinal) => {
-        const other = others[ordinal]!;
-        if (group.length > 1 && unit.sum !== other.sum) return;
-        join(unit, other);
-        rest.delete(unit);
-        restOthers.delete(other);
-      });
-    }
-    if (!contents && rest.size > 0 && restOthers.size > 0) return undefined;
-    // ... then the likest of all, the next likest, and so on; only equal likeness falls back to the order.
-    for (const [unit, other] of byLikeness(orig, [...rest], patched, [...restOthers])) {
-      if (!rest.has(unit) || !restOthers.has(other)) continue;
-      join(unit, other);
-      rest.delete(unit);
-      restOthers.delete(other);
+    const take = (a: Unit, b: Unit): void => {
+      join(a, b);
+      rest.delete(a);
+      restOthers.delete(b);
+    };
+    if (group.length === 1 && others.length === 1) take(group[0]!, others[0]!);
+    else for (const [a, b] of bySum(group, others)) take(a, b);
+    if (uses === undefined && rest.size > 0 && restOthers.size > 0) return undefined;
+    if (uses !== undefined) for (const [a, b] of likest(pairing, uses, [...rest], [...restOthers])) take(a, b);
+    if (rest.size > 0 && restOthers.size > 0) {
+      // Their locals may be anyone's of the other build.
+      undecided++;
+      for (const unit of rest) pairing.unitTwin[unit.symbol] = UNDECIDED_UNIT + undecided;
+      for (const unit of restOthers) pairing.undecidedUnits.set(unit.symbol, UNDECIDED_UNIT + undecided);
+      continue;
     }
     append(left, rest);
     append(leftOthers, restOthers);
   }
   for (const group of patchedUnits.values()) append(leftOthers, group);
-  if (!contents && left.length > 0 && leftOthers.length > 0) return undefined;
+  if (uses === undefined && left.length > 0 && leftOthers.length > 0) return undefined;
   // A unit that was renamed keeps most of its locals.
   const removed = new Set(left);
   const added = new Set(leftOthers);
-  if (left.length * leftOthers.length <= MOST_COMPARED) {
-    for (const [unit, other, likeness] of byLikeness(orig, left, patched, leftOthers)) {
-      if (!removed.has(unit) || !added.has(other) || likeness * 2 < Math.max(unit.last - unit.first, other.last - other.first)) continue;
+  if (uses !== undefined) {
+    for (const [unit, other] of likest(pairing, uses, left, leftOthers, true)) {
       join(unit, other);
       removed.delete(unit);
       added.delete(other);
@@ -73,24 +72,22 @@ export function pairUnits(pairing: Pairing, contents: boolean): { removed: numbe
   return { removed: [...removed].map(({ symbol }) => symbol), added: [...added].map(({ symbol }) => symbol) };
 }
 
-/** Comparing every unit with every other is for small numbers: a kernel has at most 23 of one name, and few that were renamed. */
-const MOST_COMPARED = 10_000;
-
-/** Pairs of units with a common local, likest first. Likeness counts common names, and once more those of equal content. */
-function byLikeness(orig: ScanTable, units: readonly Unit[], patched: ScanTable, others: readonly Unit[]): Array<[Unit, Unit, number]> {
-  const pairs: Array<[Unit, Unit, number]> = [];
-  if (units.length * others.length > MOST_COMPARED) return pairs;
-  for (const unit of units) {
-    for (const other of others) {
-      const empty = unit.last === unit.first && other.last === other.first;
-      const likeness = commonLocals(orig, unit, patched, other);
-      if (likeness > 0 || (empty && units.length === others.length)) pairs.push([unit, other, likeness]);
-    }
-  }
-  return pairs.sort((a, b) => b[2] - a[2]);
+/** Units of one set of local names that no other of their build has; and those without any, of which nothing is to be told apart. */
+function bySum(units: readonly Unit[], others: readonly Unit[]): Array<[Unit, Unit]> {
+  const sums = (list: readonly Unit[]): Map<number, Unit[]> => {
+    const found = new Map<number, Unit[]>();
+    for (const unit of list) found.set(unit.sum, [...(found.get(unit.sum) ?? []), unit]);
+    return found;
+  };
+  const theirs = sums(others);
+  return [...sums(units)].flatMap(([sum, list]): Array<[Unit, Unit]> => {
+    const same = theirs.get(sum) ?? [];
+    if (sum !== 0) return list.length === 1 && same.length === 1 ? [[list[0]!, same[0]!]] : [];
+    return list.slice(0, same.length).map((unit, i) => [unit, same[i]!]);
+  });
 }
 
-interface Unit {
+export interface Unit {
   symbol: number;
   /** Its locals are [first, last) of the listed symbols. */
   first: number;
@@ -120,18 +117,4 @@ function unitsOf({ listed, listedCount, info, hash, traits }: ScanTable): Map<st
     }
   }
   return units;
-}
-
-function commonLocals(orig: ScanTable, unit: Unit, patched: ScanTable, other: Unit): number {
-  const names = new Map<number, number>();
-  for (let i = unit.first; i < unit.last; i++) names.set(orig.hash[orig.listed[i]! * 2]!, orig.canonical[orig.listed[i]!]!);
-  let common = 0;
-  for (let i = other.first; i < other.last; i++) {
-    const symbol = patched.listed[i]!;
-    const namesake = names.get(patched.hash[symbol * 2]!);
-    if (namesake === undefined) continue;
-    names.delete(patched.hash[symbol * 2]!);
-    common += sameContent(orig, namesake, patched, patched.canonical[symbol]!) ? 2 : 1;
-  }
-  return common;
 }

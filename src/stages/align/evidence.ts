@@ -1,0 +1,118 @@
+import type { Side } from '../compare';
+import type { Group, Pairing } from '../correlate';
+import { Trait } from '../scan';
+import { SAME_KIND, WHOLE, likeness, stepsOf, type OpenMembers, type Step } from './instructions';
+import { Alignment } from './score';
+
+/** Two functions of more instructions than this, multiplied, are aligned piece by piece. */
+const MOST_CELLS = 4_000_000;
+
+/** What functions say of one symbol being another. */
+export interface Reading {
+  /** How much the best alignment in which it is falls short of the best of all. */
+  shortfall: number;
+  /** Every use of either is a whole instruction that the other's is, too: nothing was inlined that brought another of the name. */
+  whole: boolean;
+}
+
+/** By ORIG's and by PATCHED's symbol. */
+export type Readings = Map<number, Map<number, Reading>>;
+
+/**
+ * Aligns functions of both builds and says how well each open symbol that the one uses goes with each that the other does.
+ * Decoded functions are kept: a group may have many members in one.
+ */
+export class AlignedUses {
+  private readonly steps = new Map<string, Step[]>();
+
+  constructor(private readonly pairing: Pairing, private readonly orig: Side, private readonly patched: Side) {}
+
+  /** What two functions say of `group`'s members. */
+  between(user: number, other: number, group: Group): Readings {
+    const members: OpenMembers = { orig: new Set(group.orig.map((symbol) => this.orig.table.canonical[symbol]!)), patched: new Set(group.patched.map((symbol) => this.patched.table.canonical[symbol]!)) };
+    const found: Readings = new Map();
+    for (const [ours, theirs] of pieces(members, this.stepsOf('orig', user), this.stepsOf('patched', other))) {
+      const usesOurs = uses(ours, members.orig);
+      const usesTheirs = uses(theirs, members.patched);
+      if (usesOurs.length === 0 || usesTheirs.length === 0) continue;
+      const alignment = new Alignment(ours.length, theirs.length, (i, j) => likeness(this.pairing, members, ours[i]!, theirs[j]!));
+      for (const a of new Set(usesOurs.map(([, symbol]) => symbol))) {
+        for (const b of new Set(usesTheirs.map(([, symbol]) => symbol))) {
+          const [mine, others] = [usesOurs.filter(([, symbol]) => symbol === a), usesTheirs.filter(([, symbol]) => symbol === b)];
+          let shortfall = Infinity;
+          for (const [i] of mine) for (const [j] of others) if (likeness(this.pairing, members, ours[i]!, theirs[j]!) > 0) shortfall = Math.min(shortfall, alignment.best - alignment.through(i, j));
+          if (shortfall === Infinity) continue;
+          const whole = mine.length === others.length && mine.every(([i], k) => likeness(this.pairing, members, ours[i]!, theirs[others[k]![0]]!) === WHOLE);
+          const row = found.get(a) ?? new Map<number, Reading>();
+          found.set(a, row.set(b, agreed(row.get(b), { shortfall, whole })));
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Whether a function uses another symbol of this one's base name, too. */
+  usesNamesake(name: 'orig' | 'patched', user: number, symbol: number): boolean {
+    const { hash } = this[name].table;
+    return this.stepsOf(name, user).some(({ references }) => references.some(({ symbol: other }) => other !== symbol && hash[other * 2] === hash[symbol * 2] && hash[other * 2 + 1] === hash[symbol * 2 + 1]));
+  }
+
+  private stepsOf(name: 'orig' | 'patched', symbol: number): Step[] {
+    const key = `${name}:${symbol}`;
+    let steps = this.steps.get(key);
+    // Data has no instructions: what lies at one offset of both goes together, and is told without this.
+    if (steps === undefined) this.steps.set(key, (steps = this[name].table.has(symbol, Trait.OBJECT) ? [] : stepsOf(this[name], symbol)));
+    return steps;
+  }
+}
+
+/** [instruction, member] of every use. */
+function uses(steps: readonly Step[], members: ReadonlySet<number>): Array<[number, number]> {
+  return steps.flatMap(({ references }, i) => references.filter(({ symbol }) => members.has(symbol)).map(({ symbol }): [number, number] => [i, symbol]));
+}
+
+/** Two functions in pieces that are small enough, cut at instructions with a reference that each has once. */
+function pieces(members: OpenMembers, ours: Step[], theirs: Step[]): Array<[Step[], Step[]]> {
+  if (ours.length * theirs.length <= MOST_CELLS) return [[ours, theirs]];
+  const sole = (steps: readonly Step[], open: ReadonlySet<number>): Map<string, number> => {
+    const found = new Map<string, number>();
+    steps.forEach(({ text, references }, i) => {
+      if (references.length === 0 || references.some(({ symbol }) => symbol !== 0 || open.has(symbol))) return;
+      const key = `${text} ${references.map(({ what }) => what).join()}`;
+      found.set(key, found.has(key) ? -1 : i);
+    });
+    return found;
+  };
+  const others = sole(theirs, members.patched);
+  const anchors = increasing([...sole(ours, members.orig)].map(([key, i]): [number, number] => [i, others.get(key) ?? -1]).filter(([i, j]) => i >= 0 && j >= 0));
+  const cut: Array<[Step[], Step[]]> = [];
+  let [i, j] = [0, 0];
+  for (const [x, y] of [...anchors, [ours.length, theirs.length] as [number, number]]) {
+    if ((x - i) * (y - j) <= MOST_CELLS) cut.push([ours.slice(i, x), theirs.slice(j, y)]);
+    [i, j] = [x, y];
+  }
+  return cut;
+}
+
+/** The longest chain of pairs, in order of the first, whose second increases. */
+function increasing(pairs: Array<[number, number]>): Array<[number, number]> {
+  const tails: number[] = [];
+  const before: number[] = [];
+  pairs.forEach(([, value], i) => {
+    let at = tails.findIndex((tail) => pairs[tail]![1] >= value);
+    if (at < 0) at = tails.length;
+    before[i] = at === 0 ? -1 : tails[at - 1]!;
+    tails[at] = i;
+  });
+  const chain: Array<[number, number]> = [];
+  for (let i = tails.at(-1) ?? -1; i >= 0; i = before[i]!) chain.unshift(pairs[i]!);
+  return chain;
+}
+
+/** What two functions say together: what one holds against it no other makes good. */
+export function agreed(known: Reading | undefined, more: Reading): Reading {
+  return known === undefined ? more : { shortfall: Math.max(known.shortfall, more.shortfall), whole: known.whole && more.whole };
+}
+
+/** Another reading of the code has to be worse by an instruction at least: by what one of another operand is short of a whole one. */
+export const MARGIN = WHOLE - SAME_KIND;
