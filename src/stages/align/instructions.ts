@@ -1,8 +1,9 @@
-import { decodeFunction } from '../compare/functions';
+import { decodeFunction } from '../compare/decoded';
 import { entriesOf, referencesOf } from '../compare/entries';
 import type { Side } from '../compare';
 import { isTwin } from '../compare/same-symbol';
 import { resolveTarget } from '../compare/target';
+import { append } from '../../lists';
 import type { Pairing } from '../correlate';
 import { Trait } from '../scan';
 
@@ -30,7 +31,7 @@ export function stepsOf(side: Side, symbol: number): Step[] {
   decoded.instructions.forEach(({ offset, length, target, padding }, i) => {
     const references = decoded.targets[i]!.map(({ target: to }): Reference => ({ symbol: to.symbol, what: to.symbol !== 0 ? String(to.delta) : to.text ?? to.digest.join() }));
     // The jump that depends on a key is a NOP in the object.
-    references.push(...keysAt(side, entries, offset, offset + length));
+    append(references, keysAt(side, entries, offset, offset + length));
     if (padding && references.length === 0) return;
     // By itself: a place relative to the instruction is written as one in the function otherwise.
     const text = disassembler.format(decoded.bytes.subarray(offset, offset + length), 0);

@@ -43,7 +43,7 @@ export class Users {
       forEachEntry(side.identity, special, (entry) => {
         for (const { symbol } of entryReferences(side, special, entry)) if (targets.has(symbol)) owners.push([symbol, entry.owner]);
       });
-      for (const [symbol, owner] of owners) found.set(symbol, [...(found.get(symbol) ?? []), { symbol: owner, section: 0, branch: true }]);
+      for (const [symbol, owner] of owners) found.set(symbol, [...(found.get(symbol) ?? []), { symbol: owner, section: 0, branch: true, inside: 0 }]);
     }
     for (const target of targets) {
       const symbols = new Set((found.get(target) ?? []).map(({ symbol }) => symbol));
@@ -85,7 +85,7 @@ export class BothUsers {
         continue;
       }
       const roots = this.callersOf(side, user);
-      list.push(...roots.map((root) => ({ user, root })));
+      for (const root of roots) list.push({ user, root });
       if (roots.length === 0) lost = true;
     }
     return { list, lost };

@@ -66,7 +66,8 @@ export function readSymbols(from: u32, to: u32): void {
     }
     const text = base.nameAt(<u32>nameOffset);
     if (text == 0) symbolNameLong(symbol, base.LONGEST);
-    base.read(text, type == STT_FUNC || type == STT_OBJECT);
+    // Cold parts that Clang 22 splits off are sized symbols without a type: `ip_route_input_rcu.llvm.701...004.cold`.
+    base.read(text, type == STT_FUNC || type == STT_OBJECT || (type == STT_NOTYPE && bytes > 0));
     store<u16>(symbolCell(nameLength, symbol, 1), <u16>(base.end - text));
     const key = symbolCell(hash, symbol, 3);
     store<u32>(key, base.hashLow);
