@@ -40,13 +40,13 @@ async function compiled() {
 /** Constants of the sources around it as AssemblyScript: `Kind.NAMED` is KIND_NAMED, and so on. */
 async function sharedConstants() {
   const contents = `
-    import { Kind, Trait, SECTION_ABS, SECTION_COMMON, REFERS_KIND, REFERS_AMBIGUOUS, REFERS_ALIAS } from './src/stages/scan/traits';
+    import { Kind, Trait, SECTION_ABS, SECTION_COMMON, REFERS_KIND, REFERS_AMBIGUOUS, REFERS_ALIAS, DOUBTFUL_USE, REACH_BEHIND, REACH_BEFORE } from './src/stages/scan/traits';
     import { SectionClass } from './src/livepatch/section-class';
     import * as elf from './src/elf/constants';
     const prefixed = (prefix, object) => Object.entries(object).map(([name, value]) => [prefix + name, value]);
     module.exports = [
       ...Object.entries(elf), ...prefixed('KIND_', Kind), ...prefixed('TRAIT_', Trait), ...prefixed('CLASS_', SectionClass),
-      ...Object.entries({ SECTION_ABS, SECTION_COMMON, REFERS_KIND, REFERS_AMBIGUOUS, REFERS_ALIAS }),
+      ...Object.entries({ SECTION_ABS, SECTION_COMMON, REFERS_KIND, REFERS_AMBIGUOUS, REFERS_ALIAS, DOUBTFUL_USE, REACH_BEHIND, REACH_BEFORE }),
     ];`;
   const result = await esbuild.build({ stdin: { contents, resolveDir: root }, bundle: true, platform: 'node', format: 'cjs', write: false });
   const module = { exports: [] };

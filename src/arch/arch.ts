@@ -43,6 +43,11 @@ export interface Arch {
    * instruction must be decoded from its function's start. [start, end) is the range that may be looked at.
    */
   tail(bytes: Uint8Array, start: number, field: number): number;
+  /**
+   * How the instruction around the field is known to use the place that the field names: 2 it reads or writes memory there, which is in an
+   * object, never at its end; 1 memory that it counts from there, with an index; 0 in another way, or the bytes before the field do not tell.
+   */
+  touches(bytes: Uint8Array, start: number, field: number, type: number): number;
   /** Tails that occur where `tail` cannot tell. */
   readonly tails: readonly number[];
   /** Whether the relocated field at `field` is the displacement of a direct call or jump, not an address somebody keeps. */

@@ -8,6 +8,7 @@ import { x86_64 } from './x86-64';
 
 export type { Arch, CodeRela, FunctionCode } from './arch';
 export { ZEROS, type Filling } from './filling';
+export { FRAME_SLOTS, STACK_SLOTS, type Step, type Term } from './flow';
 export { lineArgument, printsValues } from './line-arguments';
 export { wordAt } from './plain';
 export type { ConstantArgument, Disassembler, Instruction } from './instructions';

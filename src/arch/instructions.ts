@@ -1,3 +1,5 @@
+import type { Step } from './flow';
+
 /** One decoded instruction, as far as comparing needs it. Offsets are within the decoded bytes. */
 export interface Instruction {
   offset: number;
@@ -26,6 +28,8 @@ export interface ConstantArgument {
 /** Decodes machine code of one processor. Loading it may be costly, so it is made only where bytes differ. */
 export interface Disassembler {
   decode(bytes: Uint8Array): Instruction[];
+  /** What the instructions do with pointers; undefined where nothing here knows. */
+  steps?(bytes: Uint8Array): Step[];
   /** One instruction in the kernel's usual syntax, without symbol names. */
   format(bytes: Uint8Array, offset: number): string;
   /** Which argument of a call an instruction loads with a constant (`mov $line,%esi`), and the constant; undefined for others. */

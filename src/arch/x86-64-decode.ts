@@ -1,5 +1,6 @@
 import { loadForLittleUse } from '../v8-flags';
 import type { Disassembler, Instruction } from './instructions';
+import { x86Steps } from './x86-64-flow';
 
 type Iced = typeof import('iced-x86');
 let iced: Iced | undefined;
@@ -12,7 +13,8 @@ const ARGUMENTS = [7, 6, 2, 1, 8, 9];
  * three times that where it is not in a bundle with V8's code cache.
  */
 export function x86Disassembler(): Disassembler {
-  const { Decoder, DecoderOptions, FlowControl, Formatter, FormatterSyntax, Instruction: Decoded, Mnemonic } = (iced ??= loadForLittleUse(() => require('iced-x86') as Iced));
+  const known = (iced ??= loadForLittleUse(() => require('iced-x86') as Iced));
+  const { Decoder, DecoderOptions, FlowControl, Formatter, FormatterSyntax, Instruction: Decoded, Mnemonic } = known;
   const formatter = new Formatter(FormatterSyntax.Gas);
   return {
     decode(bytes) {
@@ -41,6 +43,7 @@ export function x86Disassembler(): Disassembler {
       decoder.free();
       return list;
     },
+    steps: (bytes) => x86Steps(known, bytes),
     format(bytes, offset) {
       const decoder = new Decoder(64, bytes.subarray(offset), DecoderOptions.None);
       decoder.ip = BigInt(offset);

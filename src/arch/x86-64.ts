@@ -8,6 +8,9 @@ import { x86Disassembler } from './x86-64-decode';
 
 const NOP = 0x90;
 const INT3 = 0xcc;
+const LEA = 0x8d;
+/** Usual opcodes with a memory operand: mov, cmp, add, sub, movslq, movzx and movsx. */
+const ACCESSES = new Set([0x88, 0x89, 0x8a, 0x8b, 0x38, 0x39, 0x3a, 0x3b, 0x01, 0x03, 0x29, 0x2b, 0x63, 0xb6, 0xb7, 0xbe, 0xbf]);
 const PC8 = 15;
 const PC16 = 13;
 const GOTPCREL = 9;
@@ -132,5 +135,19 @@ export const x86_64: Arch = {
     // VEX and EVEX prefixes hide the map in their payload.
     if (before(4) === 0xc5 || before(5) === 0xc4 || before(6) === 0x62) agree(-1);
     return tail ?? -1;
+  },
+
+  // A %rip operand of anything but lea (8d), prefetch (0f 0d, 0f 18) and the long NOP (0f 1f); disp32(,%index,scale), disp32(%base) and both.
+  touches(bytes, start, field, type) {
+    if (field - 3 < start) return 0;
+    const last = bytes[field - 1]!;
+    const before = bytes[field - 2]!;
+    if (type === R_X86_64_32S) {
+      const hasSib = (before & 0xc7) === 0x84 || ((before & 0xc7) === 0x04 && (last & 7) === 5);
+      if (hasSib) return bytes[field - 3] === LEA ? 0 : 1;
+      return (last & 0xc0) === 0x80 && (last & 7) !== 4 && ACCESSES.has(before) ? 1 : 0;
+    }
+    if (type !== R_X86_64_PC32 || (last & 0xc7) !== 0x05 || x86_64.tail(bytes, start, field) < 0) return 0;
+    return before !== LEA && (bytes[field - 3] !== 0x0f || (before !== 0x0d && before !== 0x18 && before !== 0x1f)) ? 2 : 0;
   },
 };

@@ -41,6 +41,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Nothing tells which variable is which; give the variables different names, or patch code that does not use them.',
   },
+  'ambiguous-reference': {
+    severity: 'refusal',
+    hint: 'Let the two variables not lie side by side in PATCHED: build both objects with -fdata-sections, or define the new variable elsewhere in its file.',
+  },
   'ambiguous-twin': {
     severity: 'refusal',
     hint: 'Several functions share this name and none of them can be recognised; rename one of them in both builds.',

@@ -8,6 +8,7 @@
 import { diagnostic, isRefused, type Diagnostic } from '../../diagnostics';
 import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
 import type { Side, Verdict } from '../compare';
+import { meet } from '../places';
 import { Trait } from '../scan';
 import { Bodies } from './bodies';
 import { carryCallers } from './carry';
@@ -32,6 +33,7 @@ export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, Include
 export function assess(input: AssessInput): Assessment {
   const { pairing, orig, patched, objectName } = input;
   const diagnostics: Diagnostic[] = [];
+  meet(pairing, orig, patched);
   const refuse = (code: Parameters<typeof diagnostic>[0], message: string, side: Side, symbol: number, offset?: number): void => {
     diagnostics.push(diagnostic(code, message, { object: objectName, section: side.sectionName(symbol), symbol: side.name(symbol), ...(offset === undefined ? {} : { offset }) }));
   };

@@ -43,10 +43,12 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
   // Grows while it is gone through.
   for (const from of queue) {
     const entries = from.symbol !== 0 && !table.has(from.symbol, Trait.OBJECT) ? entriesOf(patched, from.symbol) : [];
-    const references = [
+    const found = [
       ...referencesFrom(patched, from.section, from.start, from.end),
       ...entries.flatMap((entry) => [...entryReferences(patched, entry.table, entry), ...replacementReferences(patched, entry.table, entry)]),
     ];
+    // What may be meant comes along, too.
+    const references = found.flatMap((reference) => [reference, ...reference.others.map((symbol) => ({ ...reference, symbol }))]);
     for (const reference of references) {
       const { symbol, at } = reference;
       if (symbol === 0) {

@@ -1,5 +1,6 @@
-import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, s64, R_ADDEND, SHT_RELA, u64 } from '../../elf';
+import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, u64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
+import { meaningOf, offsetReached } from '../places';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import type { Side } from '../compare';
@@ -9,6 +10,8 @@ import { labelOf } from '../compare/labels';
 export interface Reference {
   /** Canonical symbol reached; 0 for strings, constants and anonymous data. */
   symbol: number;
+  /** Symbols that it may mean as well, where nothing tells. */
+  others: readonly number[];
   /** Section and offset reached, where no symbol is. */
   section: number;
   offset: number;
@@ -44,31 +47,20 @@ function reached(side: Side, section: number, words: Uint32Array, i: number): Om
   if (symbol >= table.symbols) object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
   const kind = table.kind[symbol]!;
   const isPlace = kind === Kind.PLACE || kind === Kind.STRING;
-  if (!isPlace && !table.has(symbol, Trait.FUNC)) return { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]!, inside: 0 };
-  let offset = table.value[symbol]! + s64(words, i + R_ADDEND);
-  if ((table.sectionClass[section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(words[i + R_TYPE]!)) {
-    offset += arch.bias(words[i + R_TYPE]!) + exactTail(side, section, u64(words, i + R_OFFSET));
-  } else offset = labelOf(side, section, u64(words, i + R_OFFSET), words[i + R_TYPE]!, table.section[symbol]!, offset);
-  if (!isPlace) return { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]!, inside: offset - table.value[symbol]! };
+  const own = { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]!, inside: 0, others: [] };
+  if (!isPlace && !table.has(symbol, Trait.FUNC)) return own;
+  const field = u64(words, i + R_OFFSET);
+  const type = words[i + R_TYPE]!;
+  const user = { section, start: field, end: field + 1 };
+  let offset = offsetReached(side, user, words, i);
+  if ((table.sectionClass[section]! & SectionClass.EXEC) === 0 || !arch.isPcRelative(type)) offset = labelOf(side, section, field, type, table.section[symbol]!, offset);
+  if (!isPlace) return { ...own, inside: offset - table.value[symbol]! };
   const place = table.section[symbol]!;
   const entry = place < table.sections && (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, offset) : -1;
   if (entry >= 0) return reached(side, place, identity.relas.words, entry);
-  if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0) return { symbol: 0, section: place, offset, inside: 0 };
-  const owner = identity.objectAt(place, offset);
-  return { symbol: owner, section: place, offset, inside: table.has(owner, Trait.FUNC | Trait.COLD) ? offset - table.value[owner]! : 0 };
-}
-
-/** Instruction bytes behind the field at `field` of a section; where the bytes before it do not tell, the function is decoded. */
-function exactTail(side: Side, section: number, field: number): number {
-  const { object, arch, table } = side;
-  const from = object.offset(section);
-  const tail = arch.tail(object.bytes, from, from + field);
-  if (tail >= 0) return tail;
-  const owner = side.identity.coverAt(section, field);
-  if (owner === 0) return 0;
-  const start = table.value[owner]!;
-  const instruction = side.disassembler.decode(side.bytes(owner)).find(({ offset, length }) => start + offset + length > field);
-  return instruction === undefined ? 0 : Math.max(0, start + instruction.offset + instruction.length - field - 4);
+  if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0) return { symbol: 0, section: place, offset, inside: 0, others: [] };
+  const { symbol: owner, others } = meaningOf(side, user, field, symbol, place, offset);
+  return { symbol: owner, section: place, offset, inside: table.has(owner, Trait.FUNC | Trait.COLD) ? offset - table.value[owner]! : 0, others: others.map((other) => other.symbol) };
 }
 
 export interface User {

@@ -4,6 +4,7 @@
  * `candidates` finds the few pairs that nothing proves equal; `comparePairs` settles each by decoding.
  */
 import { Trait } from '../scan';
+import { meet } from '../places';
 import { bySlot, sameContent, type Correlation, type Pairing } from '../correlate';
 import { compareData } from './data';
 import { compareFunctions } from './functions';
@@ -37,7 +38,8 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
     const b = patched.canonical[twin[symbol]!]!;
     const sameSize = orig.size[a] === patched.size[b];
     if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0 && sameSize) continue;
-    if (sameContent(orig, a, patched, b) && sameSize && (suspects.size === 0 || !suspects.has(a)) && !usesDiffer(pairing, uses, a, b)) {
+    const doubtful = ((orig.traits[a]! | patched.traits[b]!) & Trait.DOUBTFUL) !== 0;
+    if (sameContent(orig, a, patched, b) && sameSize && !doubtful && (suspects.size === 0 || !suspects.has(a)) && !usesDiffer(pairing, uses, a, b)) {
       if (orig.lines[a] !== patched.lines[b] && symbol === a) lineOnly.push(a);
       continue;
     }
@@ -88,6 +90,7 @@ function usesDiffer(pairing: Pairing, uses: Correlation['uses'], a: number, b: n
 /** Verdicts on [orig, patched] pairs, in their order. */
 export function comparePairs(pairing: Pairing, a: Side, b: Side, pairs: Uint32Array): Verdict[] {
   const verdicts: Verdict[] = [];
+  meet(pairing, a, b);
   for (let i = 0; i < pairs.length; i += 2) {
     const x = pairs[i]!;
     const y = pairs[i + 1]!;

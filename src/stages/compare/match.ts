@@ -14,6 +14,8 @@ export type TargetMatch = 'same' | 'line' | 'release' | 'table' | 'different';
 
 export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, units: ReadonlySet<string>, depth = 0): TargetMatch {
   if (ta.type !== tb.type) return 'different';
+  // Of what may mean one thing or another, one that both may mean has not changed.
+  if (ta.others.length + tb.others.length > 0 && mayMeanTheSame(pairing, ta, tb)) return 'same';
   const sameDigests = sameDigest(ta.digest, tb.digest);
   if (ta.symbol !== 0 && tb.symbol !== 0) {
     const kindA = a.table.kind[ta.symbol]!;
@@ -35,6 +37,11 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
   if (sameDigests && sameInnerOfPlaces(pairing, a, b, ta.place, tb.place)) return 'same';
   if (ta.delta === tb.delta && sameExtent(pairing, a, b, ta.place, tb.place, depth)) return 'same';
   return a.table.sectionClass[ta.place.section]! & SectionClass.READONLY ? 'table' : 'different';
+}
+
+function mayMeanTheSame(pairing: Pairing, ta: Target, tb: Target): boolean {
+  const theirs = [tb, ...tb.others];
+  return [ta, ...ta.others].some((x) => x.symbol !== 0 && theirs.some((y) => y.symbol !== 0 && x.delta === y.delta && sameSymbol(pairing, x.symbol, y.symbol)));
 }
 
 /**
@@ -105,7 +112,7 @@ const NO_UNITS: ReadonlySet<string> = new Set();
 
 /**
  * Whether two ranges of different digests hold the same, field by field: a digest knows the names that other partitions define by their hashes, and of
- * the words of a relative table how far they are from the table, which moves.
+ * the words of a relative table how far they are from the table, which moves; and what lies beside what is referred to.
  */
 function sameFields(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, depth: number): boolean {
   if (depth >= DEEPEST) return false;

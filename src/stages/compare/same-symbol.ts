@@ -10,7 +10,7 @@ export function sameSymbol(pairing: Pairing, a: number, b: number): boolean {
   if (pairing.twin[a] === 0 && pairing.origin[b] === 0 && sameScope(pairing, a, b)) return true;
   // Equal functions and equal read-only data of one name are interchangeable, whichever was paired with which, unless they
   // refer to names that prove nothing: then equal digests are not equal contents.
-  return !orig.has(a, Trait.WRITABLE | Trait.HAS_USES) && !patched.has(b, Trait.WRITABLE | Trait.HAS_USES) && orig.has(a, Trait.CONTENT) && sameContent(orig, a, patched, b);
+  return !orig.has(a, Trait.WRITABLE | Trait.HAS_USES | Trait.DOUBTFUL) && !patched.has(b, Trait.WRITABLE | Trait.HAS_USES | Trait.DOUBTFUL) && orig.has(a, Trait.CONTENT) && sameContent(orig, a, patched, b);
 }
 
 /** Whether two canonical symbols are twins by any of their names. */

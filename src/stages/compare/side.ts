@@ -2,6 +2,7 @@ import { RELA_WORDS, R_OFFSET, STT_FILE, u64, type ElfObject } from '../../elf';
 import { archOf, type Arch, type Disassembler } from '../../arch';
 import { Identity, type ScanTable } from '../scan';
 import type { StructSizes } from '../scan/entry-size';
+import type { Counterpart } from '../places';
 import { AnonymousExtents } from './extents';
 import type { Range, Rela } from './range';
 
@@ -10,6 +11,8 @@ export class Side {
   readonly arch: Arch;
   readonly identity: Identity;
   readonly extents: AnonymousExtents;
+  /** The other build, once both are compared: what it refers to is evidence for what this one means. */
+  counterpart: Counterpart | undefined;
   private units: Set<string> | undefined;
   private decoder: Disassembler | undefined;
 

@@ -1,5 +1,6 @@
 import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
+import { meaningOf, type Reading } from '../places';
 import { Kind } from '../scan';
 import { labelOf } from './labels';
 import { isOwnLabel, literalAt } from './literal';
@@ -13,6 +14,8 @@ export interface Target {
   symbol: number;
   /** Distance from that symbol, or from the label of a literal or constant. */
   delta: number;
+  /** What else it may mean, where nothing tells; see places. */
+  others: readonly Reading[];
   /** Digest of what counts about it. */
   digest: Int32Array;
   /** Set for strings: the literal's text, for telling line numbers from changes. */
@@ -36,7 +39,7 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
   const relative = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(type);
   const distance = addend + (relative ? arch.bias(type) + tail : 0);
 
-  const target: Target = { type, symbol: 0, delta: 0, digest: identity.ofTarget(symbol, section, offset, type, addend, tail), text: undefined, place: undefined };
+  const target: Target = { type, symbol: 0, delta: 0, others: [], digest: identity.ofTarget(symbol, section, offset, type, addend, tail), text: undefined, place: undefined };
   const kind = table.kind[symbol]!;
   const place = table.section[symbol]!;
   if (kind === Kind.NAMED || kind === Kind.CONTENT || kind === Kind.PRIVATE) {
@@ -57,9 +60,13 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
     }
     else {
       const meant = labelOf(side, section, offset, type, place, reached);
-      target.symbol = identity.objectAt(place, meant);
-      target.delta = target.symbol === 0 ? own : meant - table.value[target.symbol]!;
-      target.place = { section: place, offset: meant - (target.symbol === 0 ? own : 0) };
+      const meaning = meaningOf(side, { section, start: offset, end: offset + 1 }, offset, symbol, place, meant);
+      target.symbol = meaning.symbol;
+      target.delta = meaning.symbol === 0 ? own : meaning.delta;
+      target.others = meaning.others;
+      target.place = { section: place, offset: meant - (meaning.symbol === 0 ? own : 0) };
+      // What is meant may not be what lies there.
+      if (meaning.symbol !== 0) target.digest = identity.ofTarget(meaning.symbol, section, offset, arch.none, meaning.delta, 0);
     }
   }
   return target;

@@ -7,7 +7,7 @@
  * (which are interchangeable when equal), and writable objects pair by who uses them where. The upstream tool pairs
  * what is left by rank; here it is ambiguous, and refused where a livepatch would depend on it.
  */
-import { Trait, USE_WORDS, type ScanTable } from '../scan';
+import { DOUBTFUL_USE, Trait, USE_WORDS, type ScanTable } from '../scan';
 import { votesBySlot } from './evidence';
 import { joinByKey, keysOf, type Group } from './groups';
 import { joinInOrder } from './in-order';
@@ -115,7 +115,9 @@ export function withOpen({ pairing, units, uses }: Pick<Correlation, 'pairing' |
 
 /** Symbols that refer to names which prove nothing: equal digests are not yet equal contents. */
 function markUsers({ table, uses }: ScannedObject): void {
-  for (let at = 0; at < uses.length; at += USE_WORDS) if (uses[at]! < table.symbols) table.traits[uses[at]!]! |= Trait.HAS_USES;
+  for (let at = 0; at < uses.length; at += USE_WORDS) {
+    if (uses[at]! < table.symbols) table.traits[uses[at]!]! |= uses[at + 2]! >= DOUBTFUL_USE ? Trait.DOUBTFUL : Trait.HAS_USES;
+  }
 }
 
 /** Applies the rules of evidence to groups until none finds anything; returns what is left of them. */

@@ -1,4 +1,4 @@
-import { USE_WORDS } from '../scan';
+import { DOUBTFUL_USE, USE_WORDS } from '../scan';
 
 const NOBODY: ReadonlySet<number> = new Set();
 
@@ -15,6 +15,7 @@ export class UseIndex {
   private readonly byUser: Chains;
   private byTarget: Chains | undefined;
   private readonly users = new Map<number, ReadonlySet<number>>();
+  private maybe: ReadonlySet<number> | undefined;
 
   /** @param symbols how many the object has; what a damaged record says of others, or to them, is passed over */
   constructor(readonly words: Uint32Array, private readonly symbols: number) {
@@ -25,7 +26,7 @@ export class UseIndex {
   usersOf(target: number): ReadonlySet<number> {
     const known = this.users.get(target);
     if (known !== undefined) return known;
-    if (!this.isUsed(target)) return NOBODY;
+    if (this.targets.first(target) === 0) return NOBODY;
     const users = new Set<number>();
     for (let use = this.targets.first(target); use !== 0; use = this.targets.after(use)) users.add(wordOf(this.words, use, USER));
     this.users.set(target, users);
@@ -33,7 +34,17 @@ export class UseIndex {
   }
 
   isUsed(target: number): boolean {
-    return this.targets.first(target) !== 0;
+    return this.targets.first(target) !== 0 || this.doubtful.has(target);
+  }
+
+  /** Targets of uses that may be another's. No chain has them, for they are nobody's evidence; but nobody may count as unused for that. */
+  private get doubtful(): ReadonlySet<number> {
+    if (this.maybe === undefined) {
+      const found = new Set<number>();
+      for (let at = TARGET; at < this.words.length; at += USE_WORDS) if (this.words[at]! >= DOUBTFUL_USE) found.add(this.words[at]! - DOUBTFUL_USE);
+      this.maybe = found;
+    }
+    return this.maybe;
   }
 
   /** Number of the first use that a user makes; 0 for none. */

@@ -1,4 +1,5 @@
 import type { LivepatchObject } from '../../livepatch/object';
+import { meet } from '../places';
 import { Clones } from './clones';
 import { keepPieceEntries } from './code-pieces';
 import { copyCodeTables } from './code-tables';
@@ -12,6 +13,7 @@ import type { CopyInput } from './types';
 /** Copies the included functions, what `roots` adds to them, and all that these reach, into `output`. */
 export function copyReached(input: CopyInput, output: LivepatchObject, dialect: Dialect, links: Links, refusals: Refusals, roots?: (clones: Clones) => void): Clones {
   const { patched } = input;
+  meet(input.pairing, input.orig, patched);
   const clones = new Clones(patched, output, dialect);
 
   // All functions first: code that refers to one of them must find its copy.

@@ -3,7 +3,8 @@ import { Trait } from '../scan';
 import type { Clones, Copy } from './clones';
 import type { Link } from './linkage';
 import type { Refusals } from './refusals';
-import { biasOf, type Reference } from './resolve';
+import { biasOf } from '../places';
+import type { Reference } from './resolve';
 import type { CopyInput } from './types';
 
 /** Keeps references from leading into the middle of a function that stays in the kernel, or to data that leads there. */

@@ -5,8 +5,9 @@ import { specialTables, type SpecialTable } from '../scan/entries';
 import { BtfReferences } from './btf-references';
 import type { OutputPlace, Clones, Copy } from './clones';
 import { codePieceAt } from './code-pieces';
+import { haveOneAddress } from './alternatives';
 import { LabelTables } from './label-tables';
-import type { Links } from './linkage';
+import type { Link, Links } from './linkage';
 import type { Refusals } from './refusals';
 import { nearReferences } from './near';
 import { referencesIn, type Reference } from './resolve';
@@ -78,7 +79,7 @@ export class Relocator {
     if (this.btf.made(copy, reference, at)) return;
     switch (reference.kind) {
       case 'symbol':
-        this.toSymbol(copy, this.withFunction(reference), at);
+        if (this.isDecided(copy, reference, at)) this.toSymbol(copy, this.withFunction(reference), at);
         return;
       case 'undefined':
         this.toSymbol(copy, { ...reference, named: reference.symbol }, at);
@@ -109,6 +110,23 @@ export class Relocator {
     const { table } = this.input.patched;
     if (inside === 0 || (this.clones.of(inside) === undefined && table.info[symbol]! >>> 4 !== STB_LOCAL)) return reference;
     return { ...reference, symbol: inside, named: inside, addend: addend + table.value[symbol]! - table.value[inside]! };
+  }
+
+  /** Whether it does not matter what of several things the reference means, or nothing but one may be meant. Refuses it else. */
+  private isDecided(copy: Copy, { symbol, addend, others = [], type }: Reference & { kind: 'symbol' }, at: number): boolean {
+    const { patched } = this.input;
+    const { table } = patched;
+    const link = (one: number): Link => this.linkage.of(one, one, copy, at, { type, addend });
+    const place = (one: number, delta: number): string => (delta === table.size[one]! ? `the end of ${patched.name(one)}` : `${patched.name(one)}${delta < 0 ? '' : '+'}${delta}`);
+    for (const other of others) {
+      // Both are distances from the place, so that of the first one follows.
+      const own = { symbol, delta: other.delta + table.value[other.symbol]! - table.value[symbol]! };
+      if (haveOneAddress(this.input, own, other, link)) continue;
+      const what = `${place(symbol, own.delta)} or ${place(other.symbol, other.delta)}`;
+      this.refusals.add('ambiguous-reference', `${copy.name}+0x${at.toString(16)}`, patched.object.name(copy.range.section), at, `${copy.name} refers at +0x${at.toString(16)} to ${what}, which lie at one place in PATCHED and not in the livepatch, and nothing tells which is meant`);
+      return false;
+    }
+    return true;
   }
 
   private toSymbol(copy: Copy, { symbol, named, field, type, addend }: Reference & { symbol: number; named: number }, at: number): void {

@@ -3,8 +3,8 @@ import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
 import { labelOf } from '../compare/labels';
 import { isOwnLabel } from '../compare/literal';
+import { biasOf, meaningOf, type Reading } from '../places';
 import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
-import { ownerOf } from './owner';
 
 /**
  * What a relocation of PATCHED refers to, in terms that hold wherever the target is copied.
@@ -13,8 +13,8 @@ import { ownerOf } from './owner';
  * target less the bytes that the processor adds for the rest of the instruction.
  */
 export type Reference = { field: number; type: number; addend: number } & (
-  /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0. */
-  | { kind: 'symbol'; symbol: number; named: number; inside: number }
+  /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0; `others` is what else may be meant. */
+  | { kind: 'symbol'; symbol: number; named: number; inside: number; others?: readonly Reading[] }
   | { kind: 'undefined' | 'absolute' | 'common'; symbol: number }
   /** A literal, by any place of it; `label` is the symbol that the distance `addend` counts from, 0 where its start is meant. */
   | { kind: 'string'; section: number; offset: number; label: number }
@@ -62,38 +62,11 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   }
   if (labelled && object.entsize(section) > 0) return { ...common, kind: 'place', section, offset: value };
   const meant = labelOf(side, range.section, field, type, section, offset);
-  const owner = ownerOf(side, range, section, meant, () => placesFrom(side, range));
-  if (owner === 0 || owner === 'foreign') return { ...common, kind: owner === 0 ? 'place' : 'foreign', section, offset: meant, addend: offset - meant - bias };
-  return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: offset - table.value[owner]! - bias };
-}
-
-/** Where the relocations of a range lead that name a section or a label. */
-function* placesFrom(side: Side, range: Range): Generator<readonly [section: number, offset: number]> {
-  const { table } = side;
-  for (const { words, at, offset } of side.relasIn(range)) {
-    const symbol = words[at + R_SYM]!;
-    if (symbol < table.symbols && table.kind[symbol] === Kind.PLACE) yield [table.section[symbol]!, table.value[symbol]! + s64(words, at + R_ADDEND) + biasOf(side, range, offset, words[at + R_TYPE]!)];
-  }
-}
-
-/** What the processor adds to a field: only an instruction counts from its own end, a PC-relative word of a table means what it says. */
-export function biasOf(side: Side, range: Range, field: number, type: number): number {
-  const { table, arch } = side;
-  return inCode(table.sectionClass[range.section]!) && arch.isPcRelative(type) ? arch.bias(type) + tailAt(side, range, field) : 0;
+  const { symbol: owner, delta, others, foreign } = meaningOf(side, range, field, symbol, section, meant);
+  if (owner === 0) return { ...common, kind: foreign ? 'foreign' : 'place', section, offset: meant, addend: offset - meant - bias };
+  return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: delta + offset - meant - bias, ...(others.length === 0 ? {} : { others }) };
 }
 
 function inCode(sectionClass: number): boolean {
   return (sectionClass & SectionClass.EXEC) !== 0;
-}
-
-/** Instruction bytes behind the field at `field`; where the bytes before it do not tell, the range is decoded. */
-function tailAt(side: Side, { section, start, end }: Range, field: number): number {
-  const { object, arch } = side;
-  const from = object.offset(section);
-  const tail = arch.tail(object.bytes, from, from + field);
-  if (tail >= 0) return tail;
-  const code = object.content(section).subarray(start, end);
-  const instruction = side.disassembler.decode(code).find(({ offset, length }) => start + offset + length > field);
-  // Four bytes are the width of every relocated operand that can have something behind it.
-  return instruction === undefined ? 0 : Math.max(0, start + instruction.offset + instruction.length - field - 4);
 }

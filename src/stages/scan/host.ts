@@ -45,6 +45,7 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
       return bias;
     },
     tail: (from, field) => arch.tail(bytes, from!, field!),
+    touches: (from, field, type) => arch.touches(bytes, from!, field!, type! >>> 0),
     forEachBranch: (from, to) => arch.forEachPossibleBranch(bytes, from!, to!, identity.code.branch),
     lineOffset: (section) => lineOf(section!)?.offset ?? -1,
     lineMask: (section) => lineOf(section!)?.mask ?? 0,

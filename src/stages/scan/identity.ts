@@ -35,6 +35,8 @@ export interface Code {
   markTargets(section: number, trait: number): void;
   coverAt(section: number, offset: number): number;
   objectAt(section: number, offset: number): number;
+  objectBefore(section: number, offset: number): number;
+  objectBehind(section: number, offset: number): number;
   tocRela(section: number, offset: number): number;
   branch(target: number): void;
 }
@@ -152,6 +154,16 @@ export class Identity {
   /** The symbol that a place belongs to; 0 for anonymous data. */
   objectAt(section: number, offset: number): number {
     return this.code.objectAt(section, offset);
+  }
+
+  /** The object that begins last before a place, canonical; 0 if none does. */
+  objectBefore(section: number, offset: number): number {
+    return this.code.objectBefore(section, offset);
+  }
+
+  /** The object that begins first behind a place, canonical; 0 if none does. */
+  objectBehind(section: number, offset: number): number {
+    return this.code.objectBehind(section, offset);
   }
 
   /** Word number, in `relas.words`, of the rela of a TOC entry; -1 for a constant. An entry that refers to the TOC is none. */

@@ -16,7 +16,7 @@ import { ScanTable, fitsMemory } from './table';
 import { Trait } from './traits';
 
 export { ScanTable, tableBytes, type Shape, type SharedMemory } from './table';
-export { Kind, SPECIAL_TRAITS, SECTION_ABS, SECTION_COMMON, Trait } from './traits';
+export { DOUBTFUL_USE, Kind, REACH_BEFORE, REACH_BEHIND, SPECIAL_TRAITS, SECTION_ABS, SECTION_COMMON, Trait } from './traits';
 export { Identity } from './identity';
 export { USE_WORDS } from './uses';
 

@@ -51,6 +51,8 @@ export const Trait = {
   SEALED: 0x8000,
   /** Refers to a symbol whose name proves nothing, so equal digests are not yet equal contents. Set by correlate. */
   HAS_USES: 0x10000,
+  /** Refers to a place between two objects of which one has a name that proves nothing (see wasm/neighbours.ts): equal digests say nothing. Set by correlate. */
+  DOUBTFUL: 0x20000,
 } as const;
 
 /** Traits that special sections tell: a table is recorded without them, they are recorded with what those sections say. */
@@ -64,3 +66,11 @@ export const REFERS_ALIAS = 0x20;
 /** SHN_XINDEX resolved; the reserved indices keep values above every real one. */
 export const SECTION_ABS = 0xfffffff1;
 export const SECTION_COMMON = 0xfffffff2;
+
+/** Set in the target of a use that may be another's: see wasm/neighbours.ts. It is nobody's evidence. No object has as many symbols. */
+export const DOUBTFUL_USE = 0x80000000;
+
+/** How far behind an object a reference to it may lie: less than one element of a table of structs. */
+export const REACH_BEHIND = 64;
+/** How far before it: one element of what is counted down. */
+export const REACH_BEFORE = 16;

@@ -38,15 +38,32 @@ export function objectAt(section: u32, offset: i64): u32 {
 
 /** Where the next symbol after `offset` begins, or `size`. */
 export function nextCover(section: u32, offset: i64, size: i64): i64 {
+  const next = above(section, offset);
+  return next < lastCover(section) ? startOf(cover(next)) : size;
+}
+
+/** The object that begins last before `offset`, canonical; 0 if none does. */
+export function objectBefore(section: u32, offset: i64): u32 {
+  const next = above(section, offset - 1);
+  return next > firstCover(section) ? canonicalOf(cover(next - 1)) : 0;
+}
+
+/** The object that begins first behind `offset`, canonical; 0 if none does. */
+export function objectBehind(section: u32, offset: i64): u32 {
+  const next = above(section, offset);
+  return next < lastCover(section) ? canonicalOf(cover(next)) : 0;
+}
+
+/** Number of the first cover that begins behind `offset`. */
+function above(section: u32, offset: i64): u32 {
   let low = firstCover(section);
-  const stop = lastCover(section);
-  let high = stop;
+  let high = lastCover(section);
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (startOf(cover(middle)) > offset) high = middle;
     else low = middle + 1;
   }
-  return low < stop ? startOf(cover(low)) : size;
+  return low;
 }
 
 /** Where the last symbol before `offset`, which none covers, ends; or 0. */

@@ -12,6 +12,8 @@ export declare function bias(type: u32): i32;
 export const NOT_RELATIVE: i32 = i32.MIN_VALUE;
 /** `Arch.tail`: file offsets. */
 export declare function tail(from: u32, field: u32): i32;
+/** `Arch.touches`: file offsets. */
+export declare function touches(from: u32, field: u32, type: u32): u32;
 /** Calls the export `branch` for every `Arch.forEachPossibleBranch` of [from, to), file offsets. */
 export declare function forEachBranch(from: u32, to: u32): void;
 /** `recordLine` of a section: the offset, -1 for none; and the mask. */

@@ -11,16 +11,17 @@
  * one does. So equal digests mean equal contents, and unequal ones are settled by `compare`, which decodes.
  */
 import {
-  canonicalOf, classOf, firstCover, highHash, info, kindOf, lastCover, lowHash, refersTo, relasOf, sectionOf, sections, sizeOf, startOf, symbolCell, symbols, traitsOf,
+  canonicalOf, classOf, firstCover, highHash, info, kindOf, lastCover, lowHash, refersTo, relasOf, sectionOf, sections, sizeOf, soleOf, startOf, symbolCell, symbols, traitsOf,
 } from './columns';
 import { coverAt, lastCovered, nextCover, objectAt } from './covers';
+import { among, isBetween, mayMeanBefore, mixNeighbours, noteBoth } from './neighbours';
 import { DIGEST, bytes, finish, reset, words } from './digest';
 import { byteAt, entrySize, sectionName, sectionOffset, sectionSize, sectionType, startsWith, textEnd } from './file';
 import {
-  CLASS_ANONYMOUS, CLASS_CONSTANT, CLASS_EXEC, CLASS_NOBITS, CLASS_PERCPU, CLASS_READONLY, CLASS_RECORD, CLASS_REPLACEMENT, CLASS_STRING, CLASS_TOC, CLASS_WRITE,
+  CLASS_ANONYMOUS, CLASS_CONSTANT, CLASS_DERIVED, CLASS_EXEC, CLASS_NOBITS, CLASS_PERCPU, CLASS_READONLY, CLASS_RECORD, CLASS_REPLACEMENT, CLASS_SPECIAL, CLASS_STRING, CLASS_TOC, CLASS_WRITE,
   KIND_ABSOLUTE, KIND_CONTENT, KIND_NAMED, KIND_PLACE, KIND_PRIVATE, KIND_STRING, KIND_UNDEFINED, REFERS_ALIAS, REFERS_AMBIGUOUS, REFERS_KIND, SECTION_ABS, SHT_NOBITS, STT_SECTION, TRAIT_AMBIGUOUS,
 } from '../generated/constants';
-import { NOT_RELATIVE, bias, endless, forEachBranch, relaOutside, relaSymbol, tail as tailOf } from './host';
+import { NOT_RELATIVE, bias, endless, forEachBranch, relaOutside, relaSymbol, tail as tailOf, touches } from './host';
 import { mixRecordBytes } from './records';
 import * as relas from './relas';
 import { valueInFile } from './symbols';
@@ -42,6 +43,7 @@ const TAG_RECORD: u32 = 11;
 const TAG_OUTSIDE: u32 = 12;
 const TAG_BRANCH: u32 = 13;
 const TAG_WITHIN: u32 = 14;
+export const TAG_NEIGHBOUR: u32 = 15;
 
 /** Anonymous data may refer to anonymous data; real kernels go two deep. */
 const DEEPEST: u32 = 32;
@@ -54,6 +56,15 @@ export const LEVELS: u32 = DEEPEST + 1;
 /** Bit n is set where the processor's instructions may have n bytes behind a field. */
 export let tails: u32 = 0;
 
+/** Whether the reference that is being mixed is an operand in memory with an index: it begins what it is of. */
+let indexed: bool = false;
+/** Set while only what lies at the place of one reference is asked for. */
+let alone: bool = false;
+
+export function setAlone(on: bool): void {
+  alone = on;
+}
+
 let depth: u32 = 0;
 /** Contents opened since the outermost one. */
 let opened: u32 = 0;
@@ -61,6 +72,7 @@ let opened: u32 = 0;
 /** Forgets how deep a call that failed was. */
 export function surface(): void {
   depth = 0;
+  alone = false;
 }
 
 /** The digest of a symbol's range. `user` owns the uses found on the way, 0 for none. */
@@ -92,8 +104,9 @@ export function mixReferences(digest: usize, section: u32, start: i64, end: i64,
   // Others will select while these are gone through.
   const base = relas.base;
   const sorted = relas.sorted;
+  const from = relas.from;
   const stop = relas.to;
-  for (let i = relas.from; i < stop; i++) {
+  for (let i = from; i < stop; i++) {
     relas.read(base, sorted, i);
     const offset = <i64>relas.offset;
     if (offset < start || offset >= end) {
@@ -112,6 +125,7 @@ export function mixReferences(digest: usize, section: u32, start: i64, end: i64,
       if ((bits & REFERS_AMBIGUOUS) != 0) note(user, slot, target);
     } else {
       words(digest, <u32>(offset - origin), type, 0, 0);
+      among(base, sorted, from, stop, i);
       mixTarget(digest, symbol, section, <u32>offset, type, relas.addend, user, slot, -1);
     }
   }
@@ -159,15 +173,23 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
   const kind = kindOf(symbol);
   if (kind == KIND_NAMED) mixNamed(digest, symbol, addend, user, slot);
   else if (kind == KIND_STRING || kind == KIND_PLACE) {
+    // Entries of special sections and records name the objects they belong to.
+    let unsure = !(alone && depth == 0) && mayBeUnsure(sectionOf(symbol)) && (classOf(section) & (CLASS_SPECIAL | CLASS_RECORD)) == 0;
     const relative = (classOf(section) & CLASS_EXEC) != 0 ? bias(type) : NOT_RELATIVE;
+    indexed = false;
+    if (unsure && (classOf(section) & CLASS_EXEC) != 0) {
+      const use = touches(sectionOffset(section), sectionOffset(section) + offset, type);
+      unsure = use < 2;
+      indexed = use == 1;
+    }
     if (relative == NOT_RELATIVE) {
-      mixNear(digest, symbol, addend, user, slot);
+      mixNear(digest, symbol, addend, unsure, user, slot);
       return;
     }
     const from = sectionOffset(section);
     const tail = knownTail >= 0 ? knownTail : tailOf(from, from + offset);
-    if (tail >= 0) mixNear(digest, symbol, addend + relative + tail, user, slot);
-    else for (let i = 0; tails >> i != 0; i++) if (((tails >> i) & 1) != 0) mixNear(digest, symbol, addend + relative + i, user, slot);
+    if (tail >= 0) mixNear(digest, symbol, addend + relative + tail, unsure, user, slot);
+    else for (let i = 0; tails >> i != 0; i++) if (((tails >> i) & 1) != 0) mixNear(digest, symbol, addend + relative + i, unsure, user, slot);
   } else if (kind == KIND_CONTENT) {
     words(digest, TAG_CONTENT, <u32>addend, <u32>(addend >> 32), 0);
     mixContent(digest, canonicalOf(symbol), user, slot);
@@ -184,18 +206,18 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
  * Mixes what lies at a distance from a section's start or a label. From the label of a literal or merged constant on it is that one's, whole, even
  * where another one begins.
  */
-function mixNear(digest: usize, symbol: u32, distance: i64, user: u32, slot: u32): void {
+function mixNear(digest: usize, symbol: u32, distance: i64, unsure: bool, user: u32, slot: u32): void {
   const section = sectionOf(symbol);
   if (distance == 0 || section >= sections || (classOf(section) & (CLASS_STRING | CLASS_CONSTANT)) == 0 || (load<u8>(symbolCell(info, symbol, 0)) & 0xf) == STT_SECTION) {
-    mixPlace(digest, section, startOf(symbol) + distance, user, slot);
+    mixPlace(digest, section, startOf(symbol) + distance, unsure, user, slot);
     return;
   }
   words(digest, TAG_WITHIN, <u32>distance, <u32>(distance >> 32), 0);
-  mixPlace(digest, section, startOf(symbol), user, slot);
+  mixPlace(digest, section, startOf(symbol), false, user, slot);
 }
 
-/** Mixes whatever lies at `offset` of a section. */
-function mixPlace(digest: usize, section: u32, offset: i64, user: u32, slot: u32): void {
+/** Mixes whatever lies at `offset` of a section; where it is `unsure` that this is meant, what lies beside it, too. */
+function mixPlace(digest: usize, section: u32, offset: i64, unsure: bool, user: u32, slot: u32): void {
   if (section >= sections) {
     words(digest, TAG_ABSOLUTE, <u32>offset, <u32>(offset >> 32), section == SECTION_ABS ? 0 : 1);
     return;
@@ -211,9 +233,24 @@ function mixPlace(digest: usize, section: u32, offset: i64, user: u32, slot: u32
     mixExtent(digest, TAG_CONSTANT, section, start, start + size, offset, user, slot);
   } else {
     const target = objectAt(section, offset);
-    if (target != 0) mixTargetSymbol(digest, target, offset - startOf(target), user, slot);
+    let owner = user;
+    if (unsure) {
+      // Content is kept for all who refer to it.
+      mixNeighbours(digest, section, offset, target, depth == 0 ? user : 0);
+      // Which of two it is proves nothing about either's twin.
+      if (target != 0 && kindOf(target) == KIND_NAMED && !indexed && isBetween(section, offset, target) && mayMeanBefore(section, target)) {
+        noteBoth(user, slot, section, target);
+        owner = 0;
+      }
+    }
+    if (target != 0) mixTargetSymbol(digest, target, offset - startOf(target), owner, slot);
     else mixAnonymous(digest, section, offset, user, slot);
   }
+}
+
+/** Whether a section has several objects of which a reference to it may mean one or another. */
+function mayBeUnsure(section: u32): bool {
+  return section < sections && soleOf(section) == 0 && lastCover(section) != firstCover(section) && (classOf(section) & (CLASS_EXEC | CLASS_SPECIAL | CLASS_DERIVED | CLASS_RECORD | CLASS_TOC | CLASS_STRING)) == 0;
 }
 
 /** What a CLASS_TOC entry refers to; a constant entry is its eight bytes. */

@@ -7,11 +7,11 @@
  * Functions that take a range are called for a few thousand at a time: V8 puts optimised code in place of its first, quick one between calls.
  */
 import { cover, digest as digestColumn, symbolCell, traitsOf } from './columns';
-import { coverAt as coverOf, objectAt as objectOf } from './covers';
+import { coverAt as coverOf, objectAt as objectOf, objectBefore as beforeOf, objectBehind as behindOf } from './covers';
 import { DIGEST, finish, reset } from './digest';
 import * as entries from './entries';
 import { TRAIT_ALIAS, TRAIT_CONTENT } from '../generated/constants';
-import { LEVELS, digests, findTocRela, mixTarget, ofRange, ofSymbol, surface } from './identity';
+import { LEVELS, digests, findTocRela, mixTarget, ofRange, ofSymbol, setAlone, surface } from './identity';
 import { flush, forget } from './uses';
 
 export * from './columns';
@@ -80,12 +80,14 @@ export function digestRange(section: u32, start: f64, end: f64): usize {
   return ofRange(section, <i64>start, <i64>end, 0, 0);
 }
 
-/** Pointer to the digest of what a rela refers to; see `mixTarget`. */
+/** Pointer to the digest of what lies where a rela refers to, whatever lies beside it; see `mixTarget`. */
 export function digestTarget(symbol: u32, section: u32, offset: f64, type: u32, addend: f64, tail: i32): usize {
   begin();
   const digest = digests + LEVELS * DIGEST;
   reset(digest, 0);
+  setAlone(true);
   mixTarget(digest, symbol, section, <u32><i64>offset, type, <i64>addend, 0, 0, tail);
+  setAlone(false);
   finish(digest);
   return digest;
 }
@@ -117,6 +119,14 @@ export function coverAt(section: u32, offset: f64): u32 {
 
 export function objectAt(section: u32, offset: f64): u32 {
   return objectOf(section, <i64>offset);
+}
+
+export function objectBefore(section: u32, offset: f64): u32 {
+  return beforeOf(section, <i64>offset);
+}
+
+export function objectBehind(section: u32, offset: f64): u32 {
+  return behindOf(section, <i64>offset);
 }
 
 /** Number of the rela of a TOC entry, in offset order; -1 for a constant. */

@@ -1,0 +1,26 @@
+import { originOf, twinOf, type Pairing } from '../correlate';
+import type { Side } from '../compare';
+import { sameSymbol } from '../compare/same-symbol';
+import { forget } from './meanings';
+import type { Reading } from './readings';
+
+/** The other build, as one build sees it. */
+export interface Counterpart {
+  side: Side;
+  pairing: Pairing;
+  /** The other build's twin of a canonical symbol, 0 for none. */
+  twinOf(symbol: number): number;
+  /** Whether a reading of this build and one of the other mean the same place of twins; the end of an object is the same place, however long it is. */
+  same(own: Reading, other: Reading): boolean;
+}
+
+/** Lets each build of a pair be evidence for what the other's references mean. */
+export function meet(pairing: Pairing, orig: Side, patched: Side): void {
+  if (orig.counterpart?.side === patched && orig.counterpart.pairing === pairing) return;
+  const isEnd = ({ table }: Side, { symbol, delta }: Reading): boolean => delta === table.size[symbol]! && delta !== 0;
+  const same = (a: Reading, b: Reading): boolean => (a.delta === b.delta || (isEnd(orig, a) && isEnd(patched, b))) && sameSymbol(pairing, a.symbol, b.symbol);
+  orig.counterpart = { side: patched, pairing, twinOf: (symbol) => twinOf(pairing, symbol), same };
+  patched.counterpart = { side: orig, pairing, twinOf: (symbol) => originOf(pairing, symbol), same: (own, other) => same(other, own) };
+  forget(orig);
+  forget(patched);
+}

@@ -1,0 +1,160 @@
+import { R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, u64 } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
+import { Kind } from '../scan';
+import type { Range, Side } from '../compare';
+import { readingsAccessed, usesIn, type FieldUses } from './evidence';
+import { offsetReached } from './place-of';
+import { readingsAt, type Reading, type Readings } from './readings';
+import { agreeWithTwin } from './twin';
+import { unitOf } from './unit';
+
+/** One reference of a range: what it may mean, and what it does mean once that is decided. */
+export interface Doubt extends Readings {
+  /** Offset of the field in the range. */
+  field: number;
+  decided: Reading | undefined;
+}
+
+/** What the references of one function or object mean, decided together: each is evidence for the others. */
+export class RangeMeanings {
+  private readonly references: Doubt[] = [];
+  private readonly uses: ReadonlyMap<number, FieldUses>;
+  private byField: Map<number, Doubt> | undefined;
+
+  /** @param symbol the canonical symbol of the range, 0 for none */
+  constructor(private readonly side: Side, readonly symbol: number, readonly range: Range) {
+    const relocated = this.collect();
+    const isCode = (side.table.sectionClass[range.section]! & SectionClass.EXEC) !== 0;
+    this.uses = isCode && symbol !== 0 && this.open.length > 0 ? usesIn(side, symbol, (field) => relocated.has(field)) : new Map();
+    this.decide(this.references, false);
+  }
+
+  /** What is decided without the other build, to be evidence for it. */
+  get own(): ReadonlyArray<Readonly<Doubt>> {
+    return this.references;
+  }
+
+  at(field: number): Readonly<Doubt> | undefined {
+    this.byField ??= this.settle();
+    return this.byField.get(field);
+  }
+
+  private get open(): Doubt[] {
+    return this.references.filter(({ decided }) => decided === undefined);
+  }
+
+  /** @returns fields with a relocation */
+  private collect(): ReadonlySet<number> {
+    const { side, range } = this;
+    const { table, arch } = side;
+    const relocated = new Set<number>();
+    let unit: number | undefined;
+    const { words, at: first, stop } = side.identity.relas.select(range.section, range.start, range.end);
+    for (let at = first; at < stop; at += RELA_WORDS) {
+      const offset = u64(words, at + R_OFFSET);
+      if (offset < range.start || offset >= range.end || words[at + R_TYPE] === arch.none) continue;
+      const field = offset - range.start;
+      relocated.add(field);
+      const symbol = words[at + R_SYM]!;
+      if (symbol >= table.symbols || table.section[symbol]! >= table.sections) continue;
+      const kind = table.kind[symbol]!;
+      if (kind === Kind.PLACE) {
+        const readings = readingsAt(side, symbol, table.section[symbol]!, offsetReached(side, range, words, at), () => (unit ??= unitOf(side, range)));
+        if (readings.list.length > 0) this.references.push({ ...readings, field, decided: readings.list.length === 1 && !readings.unusual ? readings.list[0] : undefined });
+      } else if (kind === Kind.NAMED || kind === Kind.CONTENT || kind === Kind.PRIVATE) {
+        const reading = { symbol: table.canonical[symbol]!, delta: offsetReached(side, range, words, at) - table.value[symbol]! };
+        this.references.push({ list: [reading], between: false, unusual: false, foreign: false, field, decided: reading });
+      }
+    }
+    return relocated;
+  }
+
+  private settle(): Map<number, Doubt> {
+    const settled = this.references.map((reference) => ({ ...reference }));
+    const known = new Map(settled.map((reference) => [reference.field, reference]));
+    if (this.open.length === 0) return known;
+    agreeWithTwin(this.side, this, settled);
+    this.decide(settled, false);
+    // What lies in an object and is hardly meant from the one behind it is evidence for what it is compared with.
+    for (const reference of settled) if (reference.decided === undefined && !reference.between && !reference.unusual && reference.list.slice(1).every(({ delta }) => delta < 0)) reference.decided = reference.list[0];
+    this.decide(settled, false);
+    this.decide(settled, true);
+    for (const reference of settled) if (reference.decided === undefined) reference.decided = this.lastGuess(reference, settled);
+    return known;
+  }
+
+  /** Decides by use what use tells, until that tells nothing more: what one reference means is evidence for what it is compared with. */
+  private decide(references: readonly Doubt[], loosely: boolean): void {
+    const decided = new Map(references.flatMap(({ field, decided: reading }) => (reading === undefined ? [] : [[field, reading.symbol] as const])));
+    for (let progress = true; progress; ) {
+      progress = false;
+      for (const reference of references) {
+        if (reference.decided !== undefined) continue;
+        const [only, ...others] = this.readingsUsed(reference, decided, loosely);
+        if (only === undefined || others.length > 0) continue;
+        reference.decided = only;
+        decided.set(reference.field, only.symbol);
+        progress = true;
+      }
+    }
+  }
+
+  /** The readings that some use of the reference speaks for. */
+  private readingsUsed({ field, list }: Doubt, decided: ReadonlyMap<number, number>, loosely: boolean): Reading[] {
+    const uses = this.uses.get(field);
+    if (uses === undefined) return [];
+    const found = new Set<Reading>();
+    for (const distance of uses.accessed) for (const reading of readingsAccessed(this.side, list, distance, loosely)) found.add(reading);
+    for (const others of uses.compared) {
+      // Pointers that are compared point into one object.
+      const objects = new Set(others?.map((other) => decided.get(other) ?? 0) ?? [0]);
+      const [object = 0] = objects;
+      if (objects.size === 1 && object !== 0) for (const reading of list) if (reading.symbol === object) found.add(reading);
+    }
+    return [...found];
+  }
+
+  /**
+   * What is meant as far as nothing speaks against it: what lies at the place. Between two objects that is the one that begins there,
+   * unless the end of the other could be of use: that meets pointers into it, which the range or somebody else must have.
+   */
+  private lastGuess(reference: Doubt, all: readonly Doubt[]): Reading | undefined {
+    const { list, between, unusual, field } = reference;
+    const isMentioned = ({ symbol }: Reading): boolean => all.some((other) => other.field !== field && other.decided?.symbol === symbol);
+    if (unusual) {
+      const mentioned = list.filter(isMentioned);
+      return mentioned.length === 1 ? mentioned[0] : undefined;
+    }
+    if (!between) return list[0];
+    const ending = list[1]!;
+    const uses = this.uses.get(field);
+    // Indexed by who knows what: a table begins there.
+    if (uses !== undefined && uses.accessed.length > 0) return list[0];
+    // Compared with a pointer from elsewhere.
+    if (uses?.compared.some((others) => others === undefined) === true) return undefined;
+    if (!isMentioned(ending)) return list[0];
+    if (uses === undefined) return undefined;
+    const inside = new Set(all.flatMap(({ field: at, decided }) => (decided?.symbol === ending.symbol ? [at] : [])));
+    const mayMeet = uses.returned || uses.handed.some((others) => others.some((other) => inside.has(other))) || (uses.stored && [...inside].some((at) => this.uses.get(at)?.stored === true));
+    return mayMeet ? undefined : list[0];
+  }
+}
+
+const known = new WeakMap<Side, Map<string, RangeMeanings>>();
+
+/** Forgets what was decided, as there is more evidence now. */
+export function forget(side: Side): void {
+  known.delete(side);
+}
+
+/** What the references of the function or object around a place mean; of a range without a symbol, each by itself. */
+export function meaningsOf(side: Side, { section, start, end }: Range, field: number): RangeMeanings {
+  const symbol = side.identity.coverAt(section, field);
+  const range = symbol === 0 ? { section, start, end } : side.rangeOf(symbol);
+  let meanings = known.get(side);
+  if (meanings === undefined) known.set(side, (meanings = new Map()));
+  const key = `${range.section}:${range.start}:${range.end}`;
+  let found = meanings.get(key);
+  if (found === undefined) meanings.set(key, (found = new RangeMeanings(side, symbol, range)));
+  return found;
+}
