@@ -79,7 +79,8 @@ function firstKeyDifference(pairing: Pairing, a: Side, b: Side, symbolA: number,
     if (other === undefined || other.key !== entry.key) continue;
     const x = symbolsOf(a, entry);
     const y = symbolsOf(b, other);
-    if (x.some((target, k) => target !== 0 && y[k] !== undefined && y[k] !== 0 && !sameSymbol(pairing, target, y[k]!))) {
+    // A record (`struct _ddebug`) has no twin: its content is in the key.
+    if (x.some((target, k) => a.table.has(target, Trait.CORRELATABLE) && y[k] !== undefined && y[k] !== 0 && !sameSymbol(pairing, target, y[k]!))) {
       return { offset: entry.site, orig: describeEntry(a, entry), patched: describeEntry(b, other) };
     }
   }
