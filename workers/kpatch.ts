@@ -18,17 +18,18 @@ export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgemen
   return { assessment: { ...assessment, diagnostics: [...assessment.diagnostics, ...tellRemarks(remarks, input.objectName)] }, changes: !empty, plan };
 }
 
-export interface KpatchExtractTask extends Omit<Parameters<typeof extractKpatch>[0], keyof KpatchPlan | 'included' | 'undecided' | 'parent' | 'exports'> {
+export interface KpatchExtractTask extends Omit<Parameters<typeof extractKpatch>[0], keyof KpatchPlan | 'included' | 'undecided' | 'copied' | 'parent' | 'exports'> {
   plan: KpatchPlan;
   included: readonly IncludedFunction[];
   undecided: readonly number[];
+  copied: readonly number[];
   symvers: InputFile;
   kernel: InputFile;
 }
 
-export function extractForKpatch({ plan, undecided, symvers, kernel, ...input }: KpatchExtractTask): AnswerOf<'extract'> {
+export function extractForKpatch({ plan, undecided, copied, symvers, kernel, ...input }: KpatchExtractTask): AnswerOf<'extract'> {
   const { kpatch, klpSymbols, replaced, references, diagnostics } = extractKpatch({
-    ...input, ...plan, undecided: new Set(undecided),
+    ...input, ...plan, undecided: new Set(undecided), copied: new Set(copied),
     exports: exportsOf(symvers, input.objectName), parent: parentOf(kernel, input.objectName),
   });
   // A unit is not the kernel, and what readelf prints of its parent is taken on trust, as create-diff-object does.
@@ -42,8 +43,8 @@ export function unitForKpatch(orig: ElfObject, patched: ElfObject, name: string,
   const { compared } = compareObjects(orig, patched, facts);
   const { assessment, changes, plan } = judgeKpatch({ ...compared, objectName, traceable });
   const { pairing, orig: a, patched: b } = compared;
-  const { included, undecided } = assessment;
-  const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, plan, klpArch, symvers, kernel }) : null;
+  const { included, undecided, copied } = assessment;
+  const made = changes ? extractForKpatch({ pairing, orig: a, patched: b, objectName, included, undecided, copied, plan, klpArch, symvers, kernel }) : null;
   const diagnostics = inNameOf(name, objectName, [...assessment.diagnostics, ...(made?.findings.diagnostics ?? [])]);
   return { answer: { object: { ...assessment.object, name, klpSymbols: made?.findings.klpSymbols ?? [] }, profile: profileEvidence(compared), diagnostics, changes, made: made !== null, unchecked: null }, made };
 }

@@ -12,6 +12,7 @@ export { FRAME_SLOTS, STACK_SLOTS, type Step, type Term } from './flow';
 export { lineArgument, printsValues } from './line-arguments';
 export { wordAt } from './plain';
 export type { ConstantArgument, Disassembler, Instruction } from './instructions';
+export type { Access, Callee, Kept } from './addresses';
 
 const ALL: readonly Arch[] = [x86_64, aarch64, ppc64, s390, loongarch64];
 

@@ -1,3 +1,4 @@
+import type { Access, AddressQuery, Kept } from './addresses';
 import type { Step } from './flow';
 
 /** One decoded instruction, as far as comparing needs it. Offsets are within the decoded bytes. */
@@ -36,4 +37,10 @@ export interface Disassembler {
   constantArgument(instruction: Uint8Array): ConstantArgument | undefined;
   /** Which argument an instruction loads with an address or a constant (`mov $format,%rdi`, `lea format(%rip),%rdi`); 0 where it loads none or that is not known. */
   filledArgument(instruction: Uint8Array): number;
+  /** What an instruction stores in a variable of one byte that it names by itself: a constant, or 0 and 1 where it stores a condition; nothing where that is not known. */
+  storedByte(instruction: Uint8Array): number[];
+  /** What code does with the variable that its field names. */
+  access(code: Uint8Array, field: number): Access;
+  /** Where code leaves addresses that it takes. */
+  kept(code: Uint8Array, query: AddressQuery): Kept[];
 }

@@ -30,6 +30,9 @@ export function plainDisassembler(lengthAt: (bytes: Uint8Array, offset: number) 
     format: (bytes, offset) => `.inst ${Buffer.from(bytes.subarray(offset, offset + lengthAt(bytes, offset))).toString('hex')}`,
     constantArgument,
     filledArgument: () => 0,
+    storedByte: () => [],
+    access: () => 'unknown',
+    kept: () => ['unknown'],
   };
 }
 

@@ -1,5 +1,6 @@
 import { loadForLittleUse } from '../v8-flags';
 import type { Disassembler, Instruction } from './instructions';
+import { accessAt, keptAddresses, storedByte } from './x86-64-addresses';
 import { x86Steps } from './x86-64-flow';
 
 type Iced = typeof import('iced-x86');
@@ -71,5 +72,8 @@ export function x86Disassembler(): Disassembler {
       const plain = (opcode & 0xf8) === 0xb8 ? (opcode & 7) | ((rex & 1) << 3) : undefined;
       return ARGUMENTS.indexOf(low ?? high ?? plain ?? -1) + 1;
     },
+    storedByte,
+    access: (code, field) => accessAt(iced!, code, field),
+    kept: (code, query) => keptAddresses(iced!, code, query),
   };
 }

@@ -65,6 +65,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'A livepatch cannot change a variable that is already in use: set the new value in a pre-patch callback, or use a shadow variable.',
   },
+  'changed-placement': {
+    severity: 'refusal',
+    hint: 'A livepatch cannot move a variable that is in use: give the new one another name, and set it in a pre-patch callback.',
+  },
   'changed-type': {
     severity: 'refusal',
     allowable: true,
@@ -112,7 +116,7 @@ export const CATALOGUE = {
   },
   'instrumented-build': {
     severity: 'refusal',
-    hint: 'Build both objects as the running kernel is built: without -fprofile-generate, with -fprofile-use=FILE where it has a profile.',
+    hint: 'Build both objects as the running kernel is built: without -fprofile-generate and gcov (CONFIG_GCOV_KERNEL), with -fprofile-use=FILE where it has a profile.',
   },
   'internal': {
     severity: 'error',
@@ -282,6 +286,11 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Several symbols have this name and nothing tells which one is meant: pass the linked vmlinux with --vmlinux FILE.',
   },
+  'raised-alignment': {
+    severity: 'refusal',
+    allowable: true,
+    hint: 'A livepatch cannot move a variable: give the new one another name, or pass --allow raised-alignment:SYMBOL if no code relies on its alignment.',
+  },
   'run-dir-unusable': {
     severity: 'error',
     hint: 'Choose another place with --run-dir DIR; --fresh starts over in a run directory that is damaged or of another version.',
@@ -362,6 +371,10 @@ export const CATALOGUE = {
   'usage': {
     severity: 'error',
     hint: 'See --help.',
+  },
+  'value-encoding': {
+    severity: 'warning',
+    hint: 'Clang keeps a variable of two values as a flag: set the variable to what PATCHED calls its value in a pre-patch callback, or give the new one another name.',
   },
   'verify-discarded-target': {
     severity: 'refusal',

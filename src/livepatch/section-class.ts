@@ -38,6 +38,10 @@ export const SectionClass = {
   /** Where compilers put functions that a profile says run often (`.text.hot`) or hardly ever (`.text.unlikely`). */
   HOT: 0x20000,
   UNLIKELY: 0x40000,
+  /** Written by boot code only: the kernel then makes it read-only. */
+  RO_AFTER_INIT: 0x80000,
+  /** Shared with the hypervisor where memory is encrypted. */
+  DECRYPTED: 0x100000,
 } as const;
 
 /** Loaded tables that objtool or the compiler writes about code; a patch module gets its own. */
@@ -47,6 +51,13 @@ const DERIVED = new Set([
   '.llvm_addrsig', '.llvm.call-graph-profile', '.comment', '.modinfo', '.eh_frame', '.klp.symid', '.BTF', '.BTF.ext', '.BTF_ids', '.printk_index',
   '_kprobe_blacklist', '_error_injection_whitelist', '.altinstr_aux', '.altinstr_replacement', '.gnu.build.attributes',
 ]);
+
+/** Pointers to functions that run at boot, or when a module comes or goes; a priority may follow. */
+const CONSTRUCTORS = /^\.(?:init_array|ctors)(?:\.|$)/;
+const DESTRUCTORS = /^\.(?:fini_array|dtors)(?:\.|$)/;
+
+/** GCC's tables of variables for KASAN, which only its constructors hand on (`.data..LASAN0`, `.data..LASANLOC1`), and gcov's (`.data..LPBX0`). */
+const REGISTERED = /^\.data\.(?:rel\.)?(?:local\.|ro\.)*\.L(?:ASAN|PBX)/;
 
 const RECORDS = new Set(['__dyndbg', '__verbose', '__bug_table', 'alloc_tags']);
 
@@ -74,13 +85,15 @@ export function classByName(name: string, special: boolean): number {
   let bits = 0;
   if (special) bits |= SectionClass.SPECIAL;
   if (RECORDS.has(name)) bits |= SectionClass.RECORD;
-  if (DERIVED.has(name) || name.startsWith('.discard.') || name.startsWith('.note.') || name.startsWith('.debug_') || name.startsWith('__llvm_prf_') || name.startsWith('__ksymtab') || name.startsWith('__kcrctab')) {
+  if (DERIVED.has(name) || name.startsWith('.discard.') || name.startsWith('.note.') || name.startsWith('.debug_') || name.startsWith('__llvm_prf_') || name.startsWith('__ksymtab') || name.startsWith('__kcrctab') || REGISTERED.test(name)) {
     bits |= SectionClass.DERIVED;
   }
   if (name === '.altinstr_replacement' || name === '.altinstr_aux') bits |= SectionClass.REPLACEMENT;
-  if (name.startsWith('.init.') || name.startsWith('.initcall') || name.endsWith('.init') || name === '.init_array' || name.startsWith('.meminit')) bits |= SectionClass.INIT;
-  if (name.startsWith('.exit.') || name.startsWith('.exitcall') || name.startsWith('.memexit')) bits |= SectionClass.EXIT;
-  if (name.startsWith('.data.rel.ro') || name.startsWith('.data..ro_after_init')) bits |= name.startsWith('.data.rel.ro') ? SectionClass.READONLY : 0;
+  if (name.startsWith('.init.') || name.startsWith('.initcall') || name.endsWith('.init') || CONSTRUCTORS.test(name) || name.startsWith('.meminit')) bits |= SectionClass.INIT;
+  if (name.startsWith('.exit.') || name.startsWith('.exitcall') || name.startsWith('.memexit') || DESTRUCTORS.test(name)) bits |= SectionClass.EXIT;
+  if (name.startsWith('.data.rel.ro')) bits |= SectionClass.READONLY;
+  if (name.startsWith('.data..ro_after_init') || name.startsWith('.bss..ro_after_init')) bits |= SectionClass.RO_AFTER_INIT;
+  if (/^\.(?:data|bss)\..*\.decrypted/.test(name)) bits |= SectionClass.DECRYPTED;
   if (name.startsWith('.data..Lubsan') || name.startsWith('.data..L__unnamed_') || name.startsWith('.data..Lanon.')) bits |= SectionClass.ANONYMOUS;
   if (name === '.toc') bits |= SectionClass.TOC;
   if (name.startsWith('.data..percpu') || name.startsWith('.data.percpu')) bits |= SectionClass.PERCPU;

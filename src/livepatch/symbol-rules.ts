@@ -46,3 +46,8 @@ const COMPILER_CONSTANT = /^(?:\.L|\.str|__const\.|switch\.table\.|__compound_li
 export function isCompilerConstant(name: string): boolean {
   return COMPILER_CONSTANT.test(name);
 }
+
+/** Counters of gcov and what describes them, one set a function (`__gcov0.f`, `__gcov_.f`): GCC gives them no section of their own. */
+export function isProfileCounter(name: string): boolean {
+  return /^__gcov\d*_?\.|^__llvm_gcov_/.test(name);
+}

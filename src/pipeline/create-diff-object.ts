@@ -64,9 +64,9 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   if (empty) return { exit: 3, diagnostics };
 
   // What must go in?
-  const { included, undecided } = assessment;
+  const { included, undecided, copied } = assessment;
   const { pairing, orig: a, patched: b } = compared;
-  const made = extractKpatch({ ...plan, pairing, orig: a, patched: b, objectName: parentName, included, undecided: new Set(undecided), parent, exports, klpArch });
+  const made = extractKpatch({ ...plan, pairing, orig: a, patched: b, objectName: parentName, included, undecided: new Set(undecided), copied: new Set(copied), parent, exports, klpArch });
   append(diagnostics, made.diagnostics);
   if (isRefused(diagnostics)) return { exit: exitOf(diagnostics), diagnostics };
   await writeAtomically(request.output, writeKpatchObject(made.kpatch).chunks());

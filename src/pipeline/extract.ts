@@ -51,10 +51,10 @@ export class Extract {
   }
 
   /** Makes it anew. @throws KlpflowError for files that cannot be read */
-  async make(pair: PairRef, { assessment: { included, undecided, object: { name } }, plan }: Judgement): Promise<Extracted> {
+  async make(pair: PairRef, { assessment: { included, undecided, copied, object: { name } }, plan }: Judgement): Promise<Extracted> {
     const { symvers, kernel, orig, patched, place, files: { klpArch = false } } = this;
     return lastValueFrom(this.flow.task(
-      'extract', null, 'extract', { pair, included, undecided, objectName: name, symvers, kernel, provenance: { orig: orig.digest, patched: patched.digest }, place, plan, klpArch },
+      'extract', null, 'extract', { pair, included, undecided, copied, objectName: name, symvers, kernel, provenance: { orig: orig.digest, patched: patched.digest }, place, plan, klpArch },
       ({ object }) => ({ items: included.length, bytes: object.length }),
     ));
   }

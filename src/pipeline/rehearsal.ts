@@ -5,8 +5,8 @@ import type { Flow } from './flow';
 import type { Judgement, PairRef, RehearsalAnswer } from './types';
 
 /** What writing a livepatch of the pair would find, and what could not be looked at for want of a file. */
-export async function rehearse(flow: Flow, pair: PairRef, { assessment: { included, undecided, object: { name } } }: Judgement, { symvers, kernel }: RequestFiles): Promise<Diagnostic[]> {
-  const found = await lastValueFrom(flow.task('extract', null, 'rehearse', { pair, included, undecided, objectName: name, symvers, kernel }, () => ({ items: included.length, bytes: 0 })));
+export async function rehearse(flow: Flow, pair: PairRef, { assessment: { included, undecided, copied, object: { name } } }: Judgement, { symvers, kernel }: RequestFiles): Promise<Diagnostic[]> {
+  const found = await lastValueFrom(flow.task('extract', null, 'rehearse', { pair, included, undecided, copied, objectName: name, symvers, kernel }, () => ({ items: included.length, bytes: 0 })));
   // Where it is refused anyway nobody has to look further.
   return isRefused(found.diagnostics) ? found.diagnostics : [...found.diagnostics, ...tellUnchecked([found], name)];
 }

@@ -154,7 +154,7 @@ export interface Tasks {
   };
   extract: {
     task: {
-      pair: PairRef; included: IncludedFunction[]; undecided: number[]; objectName: string; provenance: Provenance;
+      pair: PairRef; included: IncludedFunction[]; undecided: number[]; copied: number[]; objectName: string; provenance: Provenance;
       /** Module.symvers, and what lists the running kernel's symbols; files as they were when the run began. */
       symvers: InputFile; kernel: InputFile | null; place: RecordPlace;
       /** Of dialect kpatch; there `kernel` is given. */
@@ -163,7 +163,7 @@ export interface Tasks {
     answer: { object: Uint8Array; findings: ExtractFindings };
   };
   /** What extract would find; nothing is made. Null for files that were not given. */
-  rehearse: { task: { pair: PairRef; included: IncludedFunction[]; undecided: number[]; objectName: string; symvers: InputFile | null; kernel: InputFile | null }; answer: RehearsalAnswer };
+  rehearse: { task: { pair: PairRef; included: IncludedFunction[]; undecided: number[]; copied: number[]; objectName: string; symvers: InputFile | null; kernel: InputFile | null }; answer: RehearsalAnswer };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
 }
 

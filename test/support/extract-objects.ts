@@ -57,7 +57,7 @@ export function extractObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuil
   const { assessment } = diff;
   const listing = kernel === undefined ? null : KernelListing.parse(Buffer.from(['_stext', ...kernel].map((name, i) => `${(0xffffffff81000000n + BigInt(i) * 16n).toString(16)} T ${name}\n`).join('')), 'kallsyms');
   const { object, diagnostics, ...rest } = extract({
-    pairing: diff.correlation.pairing, orig: diff.orig, patched: diff.patched, objectName, included: assessment.included, undecided: new Set(assessment.undecided),
+    pairing: diff.correlation.pairing, orig: diff.orig, patched: diff.patched, objectName, included: assessment.included, undecided: new Set(assessment.undecided), copied: new Set(assessment.copied),
     symvers: Symvers.parse(exports.map(exportLine).join(''), 'Module.symvers'), positions: new SymbolPositions(diff.orig, objectName, listing),
     facts: platformFacts(diff.orig.object), provenance: { orig: 'o', patched: 'p' },
   });

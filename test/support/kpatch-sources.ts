@@ -20,7 +20,7 @@ static __attribute__((noinline)) int local_helper(int x) { counter += x; return 
 #ifdef PATCHED
 int fresh_global = 5;
 int unreferenced_global = 9;
-const int limits[4] = { 10, 20, 30, 41 };
+static const int limits[4] = { 10, 20, 30, 41 };
 static int before(void *object) { static int calls; return printk("before %d %d\\n", counter, calls++); }
 CALLBACK(pre_patch, before);
 __attribute__((noinline)) int target(int x) { return local_helper(x) + of_vmlinux(table[x & 3]) + limits[x & 3] + fresh_global; }
@@ -30,7 +30,7 @@ FORCE(target);
 IGNORE_FUNCTION(ignored);
 IGNORE_SECTION(".data.tagged", 1);
 #else
-const int limits[4] = { 10, 20, 30, 40 };
+static const int limits[4] = { 10, 20, 30, 40 };
 __attribute__((noinline)) int target(int x) { return local_helper(x) + of_vmlinux(table[x & 3]) + limits[x & 3]; }
 int ignored(int x) { return x + 1; }
 int tagged __attribute__((section(".data.tagged"))) = 1;

@@ -12,14 +12,17 @@ import { meet } from '../places';
 import { Trait } from '../scan';
 import { Bodies } from './bodies';
 import { carryCallers } from './carry';
+import { tellEncodings } from './encoding';
+import { withoutInstrumentation } from './instrumentation';
 import { foldLabelTables, refuseSharedTables } from './label-tables';
 import { tellLosses } from './losses';
-import { plain, unitOf } from './names';
+import { discardedTraits, plain, unitOf } from './names';
 import { Pieces, foldPieces } from './pieces';
 import { tellOtherKernel } from './one-kernel';
 import { checkReach } from './reach';
 import { tellNothingRedirected } from './redirects';
 import { tellRelease } from './release';
+import { changedTables, withReaders } from './tables';
 import { refuseChangedTypes } from './type-hashes';
 import type { AssessInput, Assessment, ChangedFunction, IncludedFunction, ObjectResult } from './types';
 import { refuseUnlikeBuilds } from './unlike-builds';
@@ -30,14 +33,15 @@ import { append, moveToFront } from '../../lists';
 export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';
 export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, IncludedFunction, ObjectResult, PlainSymbol } from './types';
 
-export function assess(input: AssessInput): Assessment {
+export function assess(given: AssessInput): Assessment {
+  const input = withoutInstrumentation(given);
   const { pairing, orig, patched, objectName } = input;
   const diagnostics: Diagnostic[] = [];
   meet(pairing, orig, patched);
   const refuse = (code: Parameters<typeof diagnostic>[0], message: string, side: Side, symbol: number, offset?: number): void => {
     diagnostics.push(diagnostic(code, message, { object: objectName, section: side.sectionName(symbol), symbol: side.name(symbol), ...(offset === undefined ? {} : { offset }) }));
   };
-  const discarded = objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT;
+  const discarded = discardedTraits(objectName);
 
   const result: ObjectResult = {
     name: objectName,
@@ -46,7 +50,9 @@ export function assess(input: AssessInput): Assessment {
     ambiguous: input.ambiguous.filter(({ used }) => used).map((group) => ({ orig: group.orig.map((s) => orig.name(s)), patched: group.patched.map((s) => patched.name(s)) })),
   };
 
-  const verdicts = foldPieces({ ...input, verdicts: foldLabelTables(input) });
+  const counted = foldLabelTables(input);
+  const tables = input.tables ?? changedTables(input, counted, discarded);
+  const verdicts = foldPieces({ ...input, verdicts: withReaders(counted, tables.readers) });
   /** Pairs of functions that changed. */
   const changed: Verdict[] = [];
   for (const verdict of verdicts) {
@@ -62,8 +68,9 @@ export function assess(input: AssessInput): Assessment {
       }
     } else if (verdict.status === 'changed') {
       result.data.changed.push({ ...plain(orig, a), first });
+      const why = tables.refused.get(a);
       if (orig.table.has(a, discarded)) refuse('init-change', `${orig.name(a)} changed, but its section ${orig.sectionName(a)} is gone from the running kernel`, orig, a, first?.offset);
-      else refuse('changed-data', `the initial value of ${orig.name(a)} changed`, orig, a, first?.offset);
+      else if (!tables.copied.has(b)) refuse('changed-data', `the initial value of ${orig.name(a)} changed${why === undefined ? '' : `, and ${why}`}`, orig, a, first?.offset);
     }
   }
 
@@ -80,7 +87,7 @@ export function assess(input: AssessInput): Assessment {
   listUnpaired(input, result, undecided, undecidedOrig);
   append(diagnostics, tellRelease(input));
   const otherKernel = tellOtherKernel(input, result);
-  if (otherKernel !== undefined) return { object: result, included: [], undecided: [...undecided], diagnostics: [otherKernel, ...tellLosses(input)] };
+  if (otherKernel !== undefined) return { object: result, included: [], undecided: [...undecided], copied: [], diagnostics: [otherKernel, ...tellLosses(input)] };
 
   for (const group of input.ambiguous) {
     // Ambiguous data matters only where included code reaches it.
@@ -103,10 +110,10 @@ export function assess(input: AssessInput): Assessment {
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
   for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
-  checkReach(input, included, undecided, discarded, diagnostics);
+  checkReach(input, included, undecided, tables.copied, discarded, diagnostics);
   refuseSharedTables(input, included, discarded, diagnostics);
   if (included.size > 0) {
-    append(diagnostics, [...refuseUnlikeBuilds(input), ...refuseChangedTypes(input, included)]);
+    append(diagnostics, [...refuseUnlikeBuilds(input), ...refuseChangedTypes(input, included), ...tellEncodings(input, included)]);
     for (const { section, bytes } of input.unknownSizes) {
       diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
     }
@@ -114,7 +121,7 @@ export function assess(input: AssessInput): Assessment {
   }
   const functions = [...included].sort((a, b) => a - b).map((symbol) => includedFunction(symbol, origins.get(symbol)));
   append(diagnostics, tellNothingRedirected(input, functions, isRefused(diagnostics)));
-  return { object: result, included: functions, undecided: [...undecided], diagnostics };
+  return { object: result, included: functions, undecided: [...undecided], copied: [...tables.copied].sort((a, b) => a - b), diagnostics };
 }
 
 function includedFunction(symbol: number, [origin = 0, ...further]: readonly number[] = []): IncludedFunction {

@@ -1,4 +1,5 @@
 import type { Side } from '../compare';
+import { Trait } from '../scan';
 import type { PlainSymbol, UnitName } from './types';
 
 /** The unit of a local symbol; globals have none. */
@@ -9,4 +10,9 @@ export function unitOf(side: Side, symbol: number): UnitName {
 
 export function plain(side: Side, symbol: number): PlainSymbol {
   return { name: side.name(symbol), file: unitOf(side, symbol), section: side.sectionName(symbol) };
+}
+
+/** Traits of code and data that the running object no longer has: a module's exit code is still there. */
+export function discardedTraits(objectName: string): number {
+  return objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT;
 }

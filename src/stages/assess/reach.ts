@@ -1,3 +1,4 @@
+import type { Access } from '../../arch';
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
 import { SectionClass } from '../../livepatch/section-class';
 import { RUNTIME_SPECIAL } from '../../livepatch/special-sections';
@@ -5,6 +6,7 @@ import { entriesOf } from '../compare/entries';
 import { originOf } from '../correlate';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Kind, Trait } from '../scan';
+import { misplaced } from './placement';
 import { entryReferences, referencesFrom, replacementReferences, type Reference } from './references';
 import type { AssessInput } from './types';
 
@@ -23,7 +25,7 @@ interface Included {
  *
  * Every problem is reported once, at the first reference that meets it.
  */
-export function checkReach(input: AssessInput, included: ReadonlySet<number>, undecided: ReadonlySet<number>, discarded: number, diagnostics: Diagnostic[]): void {
+export function checkReach(input: AssessInput, included: ReadonlySet<number>, undecided: ReadonlySet<number>, copied: ReadonlySet<number>, discarded: number, diagnostics: Diagnostic[]): void {
   const { pairing, patched, objectName } = input;
   const { table } = patched;
   const told = new Set<string>();
@@ -43,12 +45,10 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
   // Grows while it is gone through.
   for (const from of queue) {
     const entries = from.symbol !== 0 && !table.has(from.symbol, Trait.OBJECT) ? entriesOf(patched, from.symbol) : [];
-    const found = [
-      ...referencesFrom(patched, from.section, from.start, from.end),
-      ...entries.flatMap((entry) => [...entryReferences(patched, entry.table, entry), ...replacementReferences(patched, entry.table, entry)]),
-    ];
     // What may be meant comes along, too.
-    const references = found.flatMap((reference) => [reference, ...reference.others.map((symbol) => ({ ...reference, symbol }))]);
+    const widened = (list: readonly Reference[]): Reference[] => list.flatMap((reference) => [reference, ...reference.others.map((symbol) => ({ ...reference, symbol }))]);
+    const own = new Set(widened(referencesFrom(patched, from.section, from.start, from.end)));
+    const references = [...own, ...widened(entries.flatMap((entry) => [...entryReferences(patched, entry.table, entry), ...replacementReferences(patched, entry.table, entry)]))];
     for (const reference of references) {
       const { symbol, at } = reference;
       if (symbol === 0) {
@@ -67,8 +67,12 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
         refuse(code, from, at, patched.name(symbol), `${from.name} refers to ${patched.name(symbol)}, and nothing tells which one of ORIG that is`);
         continue;
       }
-      const twin = originOf(pairing, symbol);
-      if (twin !== 0) checkExisting(input, from, reference, twin, discarded, refuse);
+      const twin = copied.has(symbol) ? 0 : originOf(pairing, symbol);
+      if (twin !== 0) {
+        checkExisting(input, from, reference, twin, discarded, refuse);
+        const wrong = misplaced(input.orig, patched, twin, symbol, () => accessOf(patched, from, own.has(reference) ? at : -1));
+        if (wrong !== undefined) refuse(wrong.code, from, at, input.orig.name(twin), `${from.name} refers to ${wrong.message}`);
+      }
       else if (isNewData(table.kind[symbol]!, table.traits[symbol]!)) {
         seen.add(symbol);
         if (table.has(symbol, discarded)) refuse('init-change', from, at, patched.name(symbol), `${from.name} refers to ${patched.name(symbol)} in ${patched.sectionName(symbol)}, which is gone once the livepatch is loaded`);
@@ -105,6 +109,12 @@ function checkExisting({ orig, patched }: AssessInput, from: Included, { at, bra
   if (!branch && orig.table.has(twin, Trait.SEALED)) {
     refuse('sealed-endbr', from, at, about, `${from.name} takes the address of ${about}, whose ENDBR the running kernel removed at boot`);
   }
+}
+
+/** What the field at `at` of what goes in does with what it names; -1: a table entry's. Data keeps its address. */
+function accessOf({ table, object, disassembler }: AssessInput['patched'], { section, start, end }: Included, at: number): Access {
+  if (at < 0 || (table.sectionClass[section]! & SectionClass.EXEC) === 0) return 'address';
+  return disassembler.access(object.content(section).subarray(start, end), at);
 }
 
 /** Data that has to come along: it exists in PATCHED only, or is private to each build. */

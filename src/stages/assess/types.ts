@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../diagnostics';
 import type { ChangeClass, Difference, IgnoredClass, Side, Verdict } from '../compare';
 import type { AmbiguousGroup, Pairing } from '../correlate';
 import type { UnknownEntrySize } from '../scan/entries';
+import type { Tables } from './tables';
 
 /** What all earlier stages found. */
 export interface AssessInput {
@@ -27,6 +28,8 @@ export interface AssessInput {
   /** Name of the patched object: `vmlinux` or a module's. */
   objectName: string;
   unknownSizes: UnknownEntrySize[];
+  /** Read-only data that changed, where it is known already. */
+  tables?: Tables;
 }
 
 /** The unit a symbol belongs to: its FILE symbol's name, null where ELF does not say (globals). */
@@ -92,6 +95,8 @@ export interface Assessment {
   included: IncludedFunction[];
   /** PATCHED symbols that nothing pairs. */
   undecided: number[];
+  /** Read-only data of PATCHED that is copied although ORIG has it, canonical: its content changed, or what it leads to. */
+  copied: number[];
   diagnostics: Diagnostic[];
 }
 

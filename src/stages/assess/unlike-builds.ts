@@ -1,9 +1,11 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { Role } from '../../livepatch/special-sections';
 import type { Side } from '../compare';
+import { instrumentationOf } from './instrumentation';
 import type { AssessInput } from './types';
 
 const COUNTERS = '__llvm_prf_cnts';
+const GCOV = '__gcov_init';
 const LAYOUTS = '.orc_unwind_ip';
 
 /**
@@ -15,14 +17,15 @@ export function refuseUnlikeBuilds({ orig, patched, objectName: object }: Pick<A
   const [ours, theirs] = [sectionsOf(orig), sectionsOf(patched)];
   const found: Diagnostic[] = [];
   const counting = [ours.counters ? 'ORIG' : '', theirs.counters ? 'PATCHED' : ''].filter((name) => name !== '');
-  if (counting.length > 0) {
-    found.push(diagnostic('instrumented-build', `${counting.join(' and ')} ${counting.length > 1 ? 'gather profiles' : 'gathers a profile'} (${COUNTERS})`, { object, section: COUNTERS }));
-  }
+  const by = ours.gcov || theirs.gcov ? GCOV : COUNTERS;
+  if (counting.length > 0) found.push(diagnostic('instrumented-build', `${counting.join(' and ')} ${counting.length > 1 ? 'gather profiles' : 'gathers a profile'} (${by})`, { object, ...(by === GCOV ? {} : { section: COUNTERS }) }));
   if (ours.layouts && !theirs.layouts) found.push(diagnostic('before-objtool', `PATCHED has no ${LAYOUTS} and ORIG has: objtool has not run on PATCHED`, { object, section: LAYOUTS }));
   return found;
 }
 
-function sectionsOf({ object, table }: Side): { counters: boolean; layouts: boolean } {
+function sectionsOf(side: Side): { counters: boolean; gcov: boolean; layouts: boolean } {
+  const { object, table } = side;
   const has = (role: number): boolean => table.ofRole(role).some((section) => object.size(section) > 0);
-  return { counters: has(Role.PROFILE_COUNTERS), layouts: has(Role.LAYOUTS) };
+  const gcov = instrumentationOf(side).counts;
+  return { counters: gcov || has(Role.PROFILE_COUNTERS), gcov, layouts: has(Role.LAYOUTS) };
 }

@@ -20,7 +20,6 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
     return make('changed', 'data', { offset: 0, orig: bytesA.length === 0 ? 'all zero (.bss)' : 'initialised', patched: bytesB.length === 0 ? 'all zero (.bss)' : 'initialised' });
   }
   const classOf = (side: Side, symbol: number): number => side.table.sectionClass[side.table.section[symbol]!] ?? 0;
-  if (((classOf(a, symbolA) ^ classOf(b, symbolB)) & SectionClass.PERCPU) !== 0) return make('changed', 'data', { offset: 0, orig: a.sectionName(symbolA), patched: b.sectionName(symbolB) });
   const record = (classOf(a, symbolA) & SectionClass.RECORD) !== 0 ? recordLine(a.sectionName(symbolA), a.object.little) : undefined;
   let first: Difference | null = null;
   let onlyLine = record !== undefined;

@@ -75,6 +75,7 @@ export class Linkage implements Links {
     if (this.included.has(symbol)) return table.size[symbol]! > 0 ? { kind: 'clone' } : this.refuse(symbol, from, at, 'which has no size: nothing tells what to copy');
     if (table.kind[symbol] === Kind.UNDEFINED) return this.undefinedLink(symbol, from, at);
     if (undecided.has(symbol)) return { kind: 'refused' };
+    if (this.input.copied.has(symbol)) return { kind: 'clone' };
     const bits = table.sectionClass[table.section[symbol]!]!;
     const own = table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0;
     if (own && !table.has(symbol, Trait.FUNC)) return { kind: 'clone' };

@@ -17,6 +17,8 @@ export interface CopyInput {
   included: readonly IncludedFunction[];
   /** PATCHED symbols that nothing pairs; references to them are already refused. */
   undecided: ReadonlySet<number>;
+  /** Read-only data of PATCHED whose content changed, or what it leads to: copied although ORIG has it. */
+  copied: ReadonlySet<number>;
 }
 
 export interface ExtractInput extends CopyInput {

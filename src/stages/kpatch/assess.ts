@@ -4,16 +4,17 @@
 import type { Diagnostic } from '../../diagnostics';
 import type { Remarks } from '../../livepatch/kpatch/messages';
 import { assess, type AssessInput, type Assessment } from '../assess';
+import { withoutInstrumentation } from '../assess/instrumentation';
 import { foldLabelTables } from '../assess/label-tables';
-import { plain } from '../assess/names';
+import { discardedTraits } from '../assess/names';
+import { changedTables, withReaders } from '../assess/tables';
 import { isWholeKernel } from '../assess/whole-kernel';
 import { newGlobalsOf } from './extract';
 import { FtraceSites } from '../assess/ftrace-sites';
-import { changedConstants, raiseParents, reportedFunctions, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
+import { raiseParents, reportedFunctions, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
 import { tellUnlikeMake } from './make';
 import { readMarkers, type Markers } from './markers';
 import { remarksOf } from './remarks';
-import { append } from '../../lists';
 
 /** What a patch object holds besides the included functions; may cross threads. Symbols are PATCHED's, canonical. */
 export interface KpatchPlan {
@@ -21,8 +22,6 @@ export interface KpatchPlan {
   reported: readonly ReportedFunction[];
   /** New variables that other objects of the patch may use. */
   newGlobals: readonly number[];
-  /** Read-only variables whose value changed: those that are reached are copied, any other is refused. */
-  constants: readonly number[];
   /** Debug information goes along; not for a whole kernel, whose is never read. */
   debug: boolean;
 }
@@ -40,7 +39,8 @@ export interface KpatchAssessment {
 }
 
 /** Judges what compare found. `traceable` counts for a whole kernel and for the functions of a unit, not for their callers. */
-export function assessKpatch(input: AssessInput): KpatchAssessment {
+export function assessKpatch(given: AssessInput): KpatchAssessment {
+  const input = withoutInstrumentation(given);
   const { pairing, orig, patched, objectName, unpaired, traceable } = input;
   const markers = readMarkers(patched, objectName);
 
@@ -48,13 +48,11 @@ export function assessKpatch(input: AssessInput): KpatchAssessment {
   const whole = isWholeKernel(orig);
   const sites = whole && (input.traceKnown || traceable !== undefined) ? undefined : FtraceSites.of(orig);
   const own = verdictsThatCount(patched, foldLabelTables(input), markers);
-  const { verdicts, parts } = sites === undefined ? { verdicts: own, parts: new Set<number>() } : raiseParents(pairing, patched, sites, own);
-  const constants = changedConstants(patched, verdicts);
-  const copied = new Set(constants.map(({ patched: symbol }) => symbol));
-  const { object, included, ...rest } = assess({
-    ...input, verdicts: verdicts.filter(({ patched: symbol }) => !copied.has(symbol)), assumeSites: sites !== undefined, unit: !whole,
-  });
-  append(object.data.changed, constants.map(({ orig: symbol, first }) => ({ ...plain(orig, symbol), first })));
+  // A part of a function may read a table, too.
+  const tables = changedTables(input, own, discardedTraits(objectName));
+  const all = withReaders(own, tables.readers);
+  const { verdicts, parts } = sites === undefined ? { verdicts: all, parts: new Set<number>() } : raiseParents(pairing, patched, sites, all);
+  const { object, included, ...rest } = assess({ ...input, verdicts, tables, assumeSites: sites !== undefined, unit: !whole });
 
   const reported = reportedFunctions(pairing, orig, patched, { included, object });
   const newGlobals = newGlobalsOf(patched, unpaired.patched);
@@ -65,8 +63,8 @@ export function assessKpatch(input: AssessInput): KpatchAssessment {
       ...rest, object, included: included.map((entry) => (parts.has(entry.symbol) ? { ...entry, origin: 0 } : entry)),
       diagnostics: [...problems, ...rest.diagnostics],
     },
-    plan: { markers, reported, newGlobals, constants: [...copied], debug: !whole },
-    empty: reported.length + newGlobals.length + markers.callbacks.length + constants.length === 0,
+    plan: { markers, reported, newGlobals, debug: !whole },
+    empty: reported.length + newGlobals.length + markers.callbacks.length === 0,
     remarks, problems,
   };
 }

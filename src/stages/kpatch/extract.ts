@@ -48,16 +48,13 @@ export function extractKpatch(input: KpatchInput): KpatchExtraction {
   // What follows the differ's output has the kernel's build at hand.
   const object = new LivepatchObject(objectName, patched.object.machine, NO_FACTS, { orig: '', patched: '' });
   const refusals = new Refusals(objectName);
-  const links = new KpatchLinks(input, input.parent, input.exports, refusals, new Set(input.constants));
+  const links = new KpatchLinks(input, input.parent, input.exports, refusals);
   nameUnits(input, object);
   const callbacks: OutputSection[] = [];
   const clones = copyReached(input, object, new KpatchDialect(input), links, refusals, (copies) => {
     for (const symbol of input.newGlobals) copies.object(symbol);
     for (const { section } of markers.callbacks) callbacks.push(copies.extent({ section, start: 0, end: patched.object.size(section) }).symbol.section as OutputSection);
   });
-  for (const symbol of input.constants) {
-    if (clones.of(symbol) === undefined) refusals.add('changed-data', patched.name(symbol), patched.sectionName(symbol), undefined, `the value of ${patched.name(symbol)} changed, and no function that goes in uses it`);
-  }
   markForced(input, clones, object);
   const { functions, replaced } = patchedFunctions(input, clones, object, links);
   const { sites, patchable } = recordSites(input, clones);

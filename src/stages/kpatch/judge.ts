@@ -1,7 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { STT_FUNC } from '../../elf';
 import { isOwnSection, parentName } from '../../livepatch/kpatch/names';
-import { SectionClass } from '../../livepatch/section-class';
 import type { Assessment } from '../assess';
 import type { Side, Verdict } from '../compare';
 import { namesOf, originOf, type Pairing } from '../correlate';
@@ -33,19 +32,6 @@ export function verdictsThatCount(patched: Side, verdicts: readonly Verdict[], {
     return ignoredFunctions.includes(symbol);
   };
   return verdicts.filter(({ status, class: kind, patched: symbol }) => status !== 'changed' || (kind !== 'special-entry' && !ignoredSections.has(patched.table.section[symbol]!) && !isIgnored(symbol)));
-}
-
-/**
- * Verdicts on read-only variables whose value changed. Code that goes in gets a copy, as create-diff-object's does; unlike
- * with a writable one nobody can tell. One that no such code reaches is a change that would be lost.
- */
-export function changedConstants(patched: Side, verdicts: readonly Verdict[]): Verdict[] {
-  const { table, object } = patched;
-  return verdicts.filter(({ status, patched: symbol }) => {
-    const section = table.section[symbol]!;
-    return status === 'changed' && table.has(symbol, Trait.OBJECT) && section < table.sections && (table.sectionClass[section]! & SectionClass.READONLY) !== 0
-      && object.name(section).startsWith('.rodata.') && !table.has(symbol, Trait.INIT | Trait.EXIT);
-  });
 }
 
 /**

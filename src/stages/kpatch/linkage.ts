@@ -39,8 +39,7 @@ export class KpatchLinks implements Links {
   private readonly origins: ReadonlyMap<number, number>;
   private readonly blocks: FileBlocks;
 
-  /** `copied` are variables of PATCHED that are copied although ORIG has them. */
-  constructor(private readonly input: CopyInput, private readonly parent: ParentSymbols, private readonly exports: ParentExports, private readonly refusals: Refusals, private readonly copied: ReadonlySet<number>) {
+  constructor(private readonly input: CopyInput, private readonly parent: ParentSymbols, private readonly exports: ParentExports, private readonly refusals: Refusals) {
     this.origins = new Map(input.included.map(({ symbol, origin }) => [symbol, origin]));
     this.blocks = new FileBlocks(input.orig, parent);
   }
@@ -101,7 +100,7 @@ export class KpatchLinks implements Links {
     const { table } = patched;
     if (table.kind[symbol] === Kind.UNDEFINED) return this.promoted(symbol, from, at) ?? this.byName(patched.name(symbol), symbol, from, at);
     if (undecided.has(symbol)) return { kind: 'refused' };
-    if (this.copied.has(symbol)) return { kind: 'clone' };
+    if (this.input.copied.has(symbol)) return { kind: 'clone' };
     const bits = table.sectionClass[table.section[symbol]!]!;
     if (table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0) return { kind: 'clone' };
     const twin = originOf(pairing, symbol);

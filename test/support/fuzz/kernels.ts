@@ -133,9 +133,9 @@ export function imageSubject(kernel: SmallKernel, folder: string): Subject {
           writeFileSync(path, bytes);
           const listing = KernelListing.open(path);
           const positions = new SymbolPositions(found.orig, 'vmlinux', listing);
-          const { assessment: { included, undecided }, correlation: { pairing } } = found;
+          const { assessment: { included, undecided, copied }, correlation: { pairing } } = found;
           const { replaced, references, klpSymbols, diagnostics } = extract({
-            pairing, orig: found.orig, patched: found.patched, objectName: 'vmlinux', included, undecided: new Set(undecided), symvers: Symvers.EMPTY, positions, facts: platformFacts(orig), provenance: { orig: 'o', patched: 'p' },
+            pairing, orig: found.orig, patched: found.patched, objectName: 'vmlinux', included, undecided: new Set(undecided), copied: new Set(copied), symvers: Symvers.EMPTY, positions, facts: platformFacts(orig), provenance: { orig: 'o', patched: 'p' },
           });
           diagnostics.push(...checkRunningKernel({ orig: found.orig, positions, listing, functions: replaced, references }));
           checkResult(klpSymbols, diagnostics);

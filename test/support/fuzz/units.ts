@@ -92,7 +92,7 @@ function extracted(base: Base, { orig, patched, correlation, assessment }: Inlin
   const listing = seed % 4 === 0 ? null : base.listing;
   const positions = new SymbolPositions(orig, base.objectName, listing);
   const { object, klpSymbols, replaced, references, diagnostics } = extract({
-    pairing: correlation.pairing, orig, patched, objectName: base.objectName, included: assessment.included, undecided: new Set(assessment.undecided), symvers: base.symvers, positions,
+    pairing: correlation.pairing, orig, patched, objectName: base.objectName, included: assessment.included, undecided: new Set(assessment.undecided), copied: new Set(assessment.copied), symvers: base.symvers, positions,
     // What a unit does not say, and a whole kernel would.
     facts: { ...platformFacts(orig.object), vermagic: PLATFORM.vermagic }, provenance: { orig: 'o', patched: 'p' },
   });

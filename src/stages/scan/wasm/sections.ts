@@ -54,7 +54,8 @@ function isNamed(name: u32, text: string): bool {
 
 /** Whether the name is of a kind whose flags say it all: `.text.X`, `.bss.X`, `.data.X`, `.rodata.X`. */
 function isPlain(name: u32): bool {
-  if (startsWith(name, '.text.') || startsWith(name, '.bss.')) return true;
+  if (startsWith(name, '.text.')) return true;
+  if (startsWith(name, '.bss.')) return !startsWith(name, '.bss..');
   if (startsWith(name, '.data.')) return !startsWith(name, '.data..') && !startsWith(name, '.data.rel.ro');
   return startsWith(name, '.rodata.') && !startsWith(name, '.rodata.cst');
 }

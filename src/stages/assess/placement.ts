@@ -1,0 +1,47 @@
+import type { Access } from '../../arch';
+import { SectionClass } from '../../livepatch/section-class';
+import type { Side } from '../compare';
+import { Trait } from '../scan';
+import { guaranteedAlignment, neededAlignment } from './alignment';
+
+/** Memory of a kind that code relies on: a variable of one is never a variable of another. */
+const KINDS: ReadonlyArray<readonly [bit: number, what: string]> = [
+  [SectionClass.PERCPU, 'one copy a processor'], [SectionClass.DECRYPTED, 'memory that the hypervisor can read'],
+];
+
+export interface Misplaced {
+  code: 'changed-placement' | 'raised-alignment';
+  /** Completes "f refers to". */
+  message: string;
+}
+
+/**
+ * Why code that counts on PATCHED's variable cannot have the running kernel's in its place: a klp relocation leads to where the variable
+ * lies, with the protection, the kind of memory and the alignment that it has there. GCC puts a static that nothing writes into
+ * `.rodata`, no `const` needed, so one new store is enough.
+ *
+ * @param access what the code does with it
+ */
+export function misplaced(orig: Side, patched: Side, twin: number, symbol: number, access: () => Access): Misplaced | undefined {
+  const [a, b] = [bitsOf(orig, twin), bitsOf(patched, symbol)];
+  if (a === undefined || b === undefined) return undefined;
+  const name = orig.name(twin);
+  const places = `${name}, which lies in ${orig.sectionName(twin)} of the running kernel and in ${patched.sectionName(symbol)} of PATCHED`;
+  for (const [bit, what] of KINDS) if (((a ^ b) & bit) !== 0) return { code: 'changed-placement', message: `${places}: only one of them is ${what}` };
+  if (writability(b) > writability(a) && access() !== 'read') {
+    return { code: 'changed-placement', message: `${places}: it is read-only${writability(a) === 1 ? ' after boot' : ''}, and this may write to it` };
+  }
+  const [given, needed] = [guaranteedAlignment(orig, twin), neededAlignment(patched, symbol)];
+  if (needed > given) return { code: 'raised-alignment', message: `${name}, which is aligned to ${given} bytes in the running kernel and to ${needed} in PATCHED` };
+  return undefined;
+}
+
+function bitsOf({ table }: Side, symbol: number): number | undefined {
+  const section = table.section[symbol]!;
+  return table.has(symbol, Trait.OBJECT) && section < table.sections ? table.sectionClass[section]! : undefined;
+}
+
+/** 0: never written; 1: by boot code; 2: at any time. */
+function writability(bits: number): number {
+  return (bits & SectionClass.READONLY) !== 0 ? 0 : (bits & SectionClass.RO_AFTER_INIT) !== 0 ? 1 : 2;
+}
