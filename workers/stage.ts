@@ -11,7 +11,7 @@ import {
   contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs,
 } from '../src/records';
 import { SPECIAL_TRAITS, ScanTable, contentSymbols, digestShard, digestSpecials, readTable, restoreColumns, shardBounds } from '../src/stages/scan';
-import { Side, comparePairs } from '../src/stages/compare';
+import { Side, comparePairs, compareUncovered } from '../src/stages/compare';
 import { settleByAlignment } from '../src/stages/align';
 import { assess, profileEvidence } from '../src/stages/assess';
 import { UseIndex } from '../src/stages/correlate';
@@ -171,6 +171,11 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   compare({ pair, pairs }) {
     const { orig, patched, pairing } = sidesOf(pair);
     return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
+  },
+
+  uncovered({ pair }) {
+    const { orig, patched, pairing } = sidesOf(pair);
+    return { answer: { uncovered: compareUncovered(pairing, orig, patched) } };
   },
 
   assess({ pair, ftrace, dialect, ...input }) {

@@ -23,6 +23,7 @@ export const aarch64: Arch = {
   name: 'aarch64',
   relocationName: relocationNames('R_AARCH64_'),
   address64: ABS64,
+  namelessHash: 4,
   filling: new Filling([[0x1f, 0x20, 0x03, 0xd5]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
   // `mov w2, #line`, not shifted: w0 to w7 are arguments.

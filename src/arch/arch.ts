@@ -66,6 +66,8 @@ export interface Arch {
   leadIn(content: Uint8Array, start: number): number;
   /** What fills a gap before a function. */
   readonly gapByte: number;
+  /** Bytes of a type's hash (kCFI) that stand right before a function and have no symbol; 0 where they have one, or there are none. */
+  readonly namelessHash: number;
   /** What fills gaps between functions. */
   readonly filling: Filling;
   /** Offset in its section of the place that ftrace rewrites, undefined where the function has none. */

@@ -8,7 +8,7 @@ import type { Disassembler, Instruction } from './instructions';
  * two of them.
  */
 export const PLAIN = {
-  none: 0, tails: [0], gapByte: 0, filling: ZEROS, linked: () => [-3, 8], forEachPossibleBranch: () => undefined, isPcRelative: () => false, bias: () => 0, tail: () => 0, touches: () => 0,
+  none: 0, tails: [0], gapByte: 0, filling: ZEROS, namelessHash: 0, linked: () => [-3, 8], forEachPossibleBranch: () => undefined, isPcRelative: () => false, bias: () => 0, tail: () => 0, touches: () => 0,
   isHint: () => false, leadIn: () => 0, localEntry: () => 0, isFunctionPointer: () => false, isLoadersOwn: () => false,
 } as const satisfies Partial<Arch>;
 

@@ -75,6 +75,7 @@ export const x86_64: Arch = {
   // NOPs of any length as GAS and LLVM write them, with prefixes before them, and INT3.
   filling: new Filling([[NOP], [INT3], [0x0f, 0x1f, 0], [0x0f, 0x1f, 0x40, 0], [0x0f, 0x1f, 0x44, 0, 0], [0x0f, 0x1f, 0x80, 0, 0, 0, 0], [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]], [0x66, 0x2e]),
   localEntry: () => 0,
+  namelessHash: 0,
   isLoadersOwn: () => false,
   isFunctionPointer: (type) => POINTERS.has(type),
 

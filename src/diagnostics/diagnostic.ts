@@ -336,6 +336,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Most often memory ran out: run the same command again, it goes on where it was, with fewer --workers.',
   },
+  'uncovered-bytes': {
+    severity: 'warning',
+    hint: 'No symbol with a size covers these bytes, and no livepatch changes them: give the assembly .type and .size, or see whether anything that runs depends on them.',
+  },
   'undeclared-dependency': {
     severity: 'refusal',
     hint: 'Use what the patched module already depends on, or look the symbol up at run time (symbol_get).',
@@ -351,6 +355,10 @@ export const CATALOGUE = {
   'unresolved-reference': {
     severity: 'refusal',
     hint: 'Nothing tells what this reference should reach in a module; patch a caller instead, and report the case.',
+  },
+  'unsized-code': {
+    severity: 'refusal',
+    hint: 'Nothing tells where this code ends, so it cannot be replaced: give it .type and .size (SYM_FUNC_START and SYM_FUNC_END) in both builds, or patch its callers.',
   },
   'unsupported-object': {
     severity: 'error',

@@ -5,7 +5,6 @@
 import { forkJoin, lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
 import { tellProfiles, type ObjectResult } from '../stages/assess';
-import type { Verdict } from '../stages/compare';
 import type { Correlation } from '../stages/correlate';
 import type { KlpSymbolReport } from '../stages/extract';
 import { dialectOf, optionsOf, requestFiles, type RequestFiles } from './diff-options';
@@ -15,7 +14,7 @@ import type { Flow } from './flow';
 import { givenName, objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
-import { compareCandidates, correlateBoth, identifyBoth, scanBoth, type BothScanned, type PairRequest } from './pair';
+import { compareAll, correlateBoth, identifyBoth, scanBoth, type BothScanned, type Compared, type PairRequest } from './pair';
 import { rehearse } from './rehearsal';
 import { report, withFlow } from './run';
 import { diffTrees } from './tree';
@@ -81,10 +80,10 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const { correlation, pair } = await correlateBoth(flow, scans);
 
     // What changed? Only pairs that digests do not prove equal are looked at.
-    const { verdicts, lineOnly } = await compareCandidates(flow, correlation, pair);
+    const compared = await compareAll(flow, correlation, pair);
 
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
-    const { judgement, findings } = await assessAll(flow, request, read, object, scans, correlation, pair, verdicts, lineOnly);
+    const { judgement, findings } = await assessAll(flow, request, read, object, scans, correlation, pair, compared);
     // A report tells what writing would find, too.
     if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics)) append(findings.diagnostics, await rehearsed(flow, request, pair, judgement, read));
     checkUnchanged([orig, patched, ...files]);
@@ -123,10 +122,10 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
 }
 
 /** Judges all changes together. */
-async function assessAll(flow: Flow, request: DiffRequest, { ftrace }: RequestFiles, { name, diagnostics: said }: ObjectName, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, verdicts: Verdict[], lineOnly: number[]): Promise<{ judgement: Judgement; findings: Findings }> {
+async function assessAll(flow: Flow, request: DiffRequest, { ftrace }: RequestFiles, { name, diagnostics: said }: ObjectName, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, { verdicts, lineOnly, uncovered }: Compared): Promise<{ judgement: Judgement; findings: Findings }> {
   flow.progress.expect('assess', null, 2);
   const [judgement, profile] = await lastValueFrom(forkJoin([
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, traceKnown: scans.orig.traceKnown, ftrace, objectName: name, unknownSizes: scans.patched.unknownSizes, dialect: dialectOf(request) }, () => ({ items: verdicts.length, bytes: 0 })),
+    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, uncovered, traceKnown: scans.orig.traceKnown, ftrace, objectName: name, unknownSizes: scans.patched.unknownSizes, dialect: dialectOf(request) }, () => ({ items: verdicts.length, bytes: 0 })),
     // Looks at all functions, not only at those that changed, so another thread does it.
     flow.task('assess', null, 'profile', { pair, verdicts: verdicts.map(({ status, orig }) => ({ status, orig })) }, () => ({ items: 0, bytes: 0 })),
   ]));

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError } from '../diagnostics';
-import { candidates, namesakesLeft, type Verdict } from '../stages/compare';
+import { candidates, namesakesLeft, type UncoveredDifference, type Verdict } from '../stages/compare';
 import { correlate, nameSteps, withOpen, type Correlation, type NamePairs } from '../stages/correlate';
 import { ScanTable } from '../stages/scan';
 import type { Flow, RunOptions } from './flow';
@@ -94,8 +94,21 @@ export async function correlateBoth(flow: Flow, { orig, patched, named }: BothSc
 /** Pairs a task: some milliseconds of decoding, so that a big change spreads over the threads. */
 const PAIRS_A_TASK = 64;
 
-/** Looks at the pairs that digests do not prove equal. */
-export async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<{ verdicts: Verdict[]; lineOnly: number[] }> {
+/** What compare finds. */
+export interface Compared {
+  verdicts: Verdict[];
+  lineOnly: number[];
+  uncovered: UncoveredDifference[];
+}
+
+/** Looks at the pairs that digests do not prove equal, and on another thread at what no symbol covers. */
+export async function compareAll(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Compared> {
+  flow.checkStopped();
+  const parts = await both<Partial<Compared>>([compareCandidates(flow, correlation, pair), flow.pool.run('uncovered', { pair }).then(({ answer }) => answer)]);
+  return Object.assign({}, ...parts) as Compared;
+}
+
+async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Omit<Compared, 'uncovered'>> {
   // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
   const namesakes = namesakesLeft(correlation);
   const suspects = namesakes.size === 0 ? [] : (await lastValueFrom(flow.task('compare', null, 'users', { object: pair.orig, targets: [...namesakes] }, () => ({ items: 0, bytes: 0 })))).users;

@@ -10,7 +10,7 @@ import type { AmbiguousGroup, Group, SharedPairing } from '../stages/correlate';
 import type { ModuleInfo } from '../livepatch/modinfo';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
-import type { Verdict } from '../stages/compare';
+import type { UncoveredDifference, Verdict } from '../stages/compare';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
 import type { KpatchPlan } from '../stages/kpatch';
@@ -147,9 +147,10 @@ export interface Tasks {
   align: { task: { pair: PairRef; uses: { orig: Uint32Array; patched: Uint32Array }; groups: Group[] }; answer: { open: Group[] } };
   warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
+  uncovered: { task: { pair: PairRef }; answer: { uncovered: UncoveredDifference[] } };
   profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };
   assess: {
-    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; traceKnown: boolean; ftrace: InputFile | null; objectName: string; unknownSizes: Array<{ section: string; bytes: number }>; dialect: Dialect };
+    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; uncovered: UncoveredDifference[]; traceKnown: boolean; ftrace: InputFile | null; objectName: string; unknownSizes: Array<{ section: string; bytes: number }>; dialect: Dialect };
     answer: Judgement;
   };
   extract: {

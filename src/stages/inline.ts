@@ -1,7 +1,7 @@
 import type { ElfObject } from '../elf';
 import { assess, type AssessInput, type Assessment } from './assess';
 import { usersOf } from './assess/references';
-import { Side, candidates, comparePairs, namesakesLeft, type Verdict } from './compare';
+import { Side, candidates, comparePairs, compareUncovered, namesakesLeft, type UncoveredDifference, type Verdict } from './compare';
 import { settleByAlignment } from './align';
 import { correlate, withOpen, type Correlation } from './correlate';
 import { digestShard, digestSpecials, readTable, type ScanTable } from './scan';
@@ -80,11 +80,11 @@ export function scanInline(object: ElfObject, structSizes: StructSizes): Scanned
   return { table, side: new Side(object, table, structSizes), uses, unknown, traceKnown };
 }
 
-/** Runs compare on all pairs that digests do not prove equal. */
-export function compareInline(correlation: Correlation, orig: Side, patched: Side): { verdicts: Verdict[]; lineOnly: number[] } {
+/** Runs compare on all pairs that digests do not prove equal, and on what no symbol covers. */
+export function compareInline(correlation: Correlation, orig: Side, patched: Side): { verdicts: Verdict[]; lineOnly: number[]; uncovered: UncoveredDifference[] } {
   // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
   const namesakes = namesakesLeft(correlation);
   const users = namesakes.size === 0 ? [] : [...usersOf(orig, namesakes).values()].flat().map(({ symbol }) => symbol);
   const { pairs, lineOnly } = candidates(correlation, new Set(users));
-  return { verdicts: comparePairs(correlation.pairing, orig, patched, pairs), lineOnly };
+  return { verdicts: comparePairs(correlation.pairing, orig, patched, pairs), lineOnly, uncovered: compareUncovered(correlation.pairing, orig, patched) };
 }

@@ -74,9 +74,9 @@ export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder
   const [a, b] = scans.map(({ object, table }) => new Side(object, table, structSizes)) as [Side, Side];
   const correlation = correlateInline({ ...scans[0], side: a }, { ...scans[1], side: b });
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
-  const { verdicts, lineOnly } = compareInline(correlation, a, b);
+  const { verdicts, lineOnly, uncovered } = compareInline(correlation, a, b);
   const { traceKnown } = scans[0];
-  const assessment = assess({ pairing, ambiguous, contradicted, unpaired, lineOnly, traceKnown, orig: a, patched: b, verdicts, objectName, unknownSizes: scans[1].unknown });
+  const assessment = assess({ pairing, ambiguous, contradicted, unpaired, lineOnly, uncovered, traceKnown, orig: a, patched: b, verdicts, objectName, unknownSizes: scans[1].unknown });
   const { object, diagnostics } = assessment;
   const { functions, data } = object;
   return {

@@ -24,6 +24,7 @@ import { tellNothingRedirected } from './redirects';
 import { tellRelease } from './release';
 import { changedTables, withReaders } from './tables';
 import { refuseChangedTypes } from './type-hashes';
+import { assessUncovered } from './uncovered';
 import type { AssessInput, Assessment, ChangedFunction, IncludedFunction, ObjectResult } from './types';
 import { refuseUnlikeBuilds } from './unlike-builds';
 import { reachedUnseen } from './unseen';
@@ -112,6 +113,7 @@ export function assess(given: AssessInput): Assessment {
   for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
   checkReach(input, included, undecided, tables.copied, discarded, diagnostics);
   refuseSharedTables(input, included, discarded, diagnostics);
+  diagnostics.push(...assessUncovered(input, included, discarded));
   if (included.size > 0) {
     append(diagnostics, [...refuseUnlikeBuilds(input), ...refuseChangedTypes(input, included), ...tellEncodings(input, included)]);
     for (const { section, bytes } of input.unknownSizes) {

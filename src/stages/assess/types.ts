@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../diagnostics';
-import type { ChangeClass, Difference, IgnoredClass, Side, Verdict } from '../compare';
+import type { ChangeClass, Difference, IgnoredClass, Side, UncoveredDifference, Verdict } from '../compare';
 import type { AmbiguousGroup, Pairing } from '../correlate';
 import type { UnknownEntrySize } from '../scan/entries';
 import type { Tables } from './tables';
@@ -14,6 +14,8 @@ export interface AssessInput {
   unpaired: { orig: number[]; patched: number[] };
   /** ORIG symbols whose twins differ only in source lines. */
   lineOnly: number[];
+  /** Differences of bytes that no symbol covers. */
+  uncovered: UncoveredDifference[];
   /** Whether ORIG says which functions have an ftrace site. */
   traceKnown: boolean;
   /** The running kernel's own list of them, by name, where it was given: it decides instead. */

@@ -43,9 +43,9 @@ function coverBehind(side: Side, { section, offset }: Place): number {
 }
 
 /** A range that no symbol covers without what fills it up at both ends. Fields of relocations are no filling, though zeros stand in them. */
-export function withoutFilling(side: Side, { section, start, end }: Range): Range {
+export function withoutFilling(side: Side, { section, start, end }: Range): Range & { hasRelas: boolean } {
   const { object, table, arch } = side;
-  if ((table.sectionClass[section]! & SectionClass.NOBITS) !== 0) return { section, start, end: start };
+  if ((table.sectionClass[section]! & SectionClass.NOBITS) !== 0) return { section, start, end: start, hasRelas: false };
   const content = object.content(section);
   const filling = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 ? arch.filling : ZEROS;
   let [first, last] = [end, start];
@@ -54,7 +54,7 @@ export function withoutFilling(side: Side, { section, start, end }: Range): Rang
     last = Math.min(end, offset + FIELD);
   }
   const from = filling.endFrom(content, start, first);
-  return { section, start: from, end: from === end ? end : filling.startFrom(content, Math.max(from, last), end) };
+  return { section, hasRelas: last > start, start: from, end: from === end ? end : filling.startFrom(content, Math.max(from, last), end) };
 }
 
 /** Bytes of a relocated field, at least. */

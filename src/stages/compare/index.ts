@@ -15,6 +15,7 @@ import type { Verdict } from './verdict';
 export type { Range } from './range';
 export { PromotedNames, isNumberedAnew, learnHashes, promotedName } from './promoted';
 export { Side } from './side';
+export { compareUncovered, type UncoveredDifference } from './uncovered';
 export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
 export interface Candidates {

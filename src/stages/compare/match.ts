@@ -1,6 +1,7 @@
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind } from '../scan';
 import type { Pairing } from '../correlate';
+import { unnumbered } from './behind';
 import { differsInBuild } from './build-names';
 import { differsInLine } from './line';
 import { PromotedNames } from './promoted';
@@ -129,7 +130,7 @@ function extentsOf(a: Side, b: Side, pa: Place, pb: Place): [Range, Range] | und
   if (pa.offset < 0 || pb.offset < 0) return undefined;
   const both = a.table.sectionClass[pa.section]! & b.table.sectionClass[pb.section]!;
   // Writable data without a symbol is told by its section and its content; `.bss` has none to tell.
-  if ((both & SectionClass.READONLY) === 0 && ((both & SectionClass.NOBITS) !== 0 || unnumbered(a, pa) !== unnumbered(b, pb))) return undefined;
+  if ((both & SectionClass.READONLY) === 0 && ((both & SectionClass.NOBITS) !== 0 || unnumbered(a, pa.section) !== unnumbered(b, pb.section))) return undefined;
   const sizeA = a.object.size(pa.section);
   const sizeB = b.object.size(pb.section);
   const objects = a.extents.isObject(pa.section) && b.extents.isObject(pb.section);
@@ -141,10 +142,6 @@ function extentsOf(a: Side, b: Side, pa: Place, pb: Place): [Range, Range] | und
   if (length < 0 || pa.offset + length > sizeA || pb.offset + length > sizeB) return undefined;
   const range = ({ section, offset }: Place): Range => ({ section, start: offset, end: offset + length });
   return [range(pa), range(pb)];
-}
-
-function unnumbered(side: Side, { section }: Place): string {
-  return side.object.name(section).replace(/[0-9._]+$/, '');
 }
 
 function sameDigest(a: Int32Array, b: Int32Array): boolean {

@@ -1,4 +1,5 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
+import { holdsCodePieces } from '../../livepatch/code-pieces';
 import type { Range, Side } from '../compare';
 import { specialTables } from '../scan/entries';
 import type { Clones } from './clones';
@@ -6,7 +7,6 @@ import type { Clones } from './clones';
 /** Sections of code that is jumped to from elsewhere and back, a section a piece: alternatives of ppc64's feature tests, slow paths of refcounts. */
 const WHOLE = /^__ftr_alt_|^\.text\.\.refcount$/;
 const FIXUP = '.fixup';
-const WHOLE_OR_FIXUP = /^__ftr_alt_|^\.text\.\.refcount$|^\.fixup$/;
 
 /**
  * The piece of code without a symbol that an offset of a section lies in; undefined where the section holds no such pieces.
@@ -32,7 +32,7 @@ export function codePieceAt(side: Side, section: number, offset: number): Range 
  */
 export function keepPieceEntries(side: Side, clones: Clones): void {
   const { table, identity, object } = side;
-  const pieces = new Set(clones.code.filter(({ section, replacement }) => replacement && WHOLE_OR_FIXUP.test(object.name(section))).map(({ section }) => section));
+  const pieces = new Set(clones.code.filter(({ section, replacement }) => replacement && holdsCodePieces(object.name(section))).map(({ section }) => section));
   if (pieces.size === 0) return;
   for (const { section, rules, size } of specialTables(identity, side.structSizes, [])) {
     const { words, at, stop } = identity.relas.select(section, 0, object.size(section));

@@ -1,0 +1,114 @@
+import { STT_SECTION } from '../../elf';
+import { SectionClass } from '../../livepatch/section-class';
+import { Kind, Trait } from '../scan';
+import { unnumbered, withoutFilling } from './behind';
+import { above } from './extents';
+import { gapsOf, type Gap } from './gaps';
+import type { Range } from './range';
+import type { Side } from './side';
+
+/** A symbol without a size, and where it stands. */
+export interface Label {
+  name: string;
+  at: number;
+}
+
+/** Bytes that no sized symbol covers, without the filling at both ends: assembly that has no `.size`, tables without names. */
+export interface Stretch extends Range {
+  /** Labels in it, counted from its start. */
+  labels: readonly Label[];
+  hasRelas: boolean;
+  /** Functions that it goes with, where it is a piece of theirs; 0 for one that is not known. */
+  owners: readonly number[];
+  /** What tells which stretch of the other build it is: its labels; where it has none, the symbol before it. */
+  key: string;
+}
+
+/** All stretches of a build, in the order of its sections. */
+export function stretchesOf(side: Side): Stretch[] {
+  const gaps = gapsOf(side);
+  const others = new OtherSymbols(side, gaps);
+  const found: Stretch[] = [];
+  for (const gap of gaps) {
+    for (const piece of others.pieces(gap)) {
+      const { hasRelas, ...stretch } = withoutFilling(side, piece);
+      const labels = others.labelsIn(piece, gap.behind === 0);
+      // Zeros that have a name may become something else.
+      if (stretch.start < stretch.end || (labels.length > 0 && !isCode(side, gap.section))) found.push(stretchAt(side, stretch, labels, gap.before, hasRelas));
+    }
+  }
+  return found;
+}
+
+function isCode({ table }: Side, section: number): boolean {
+  return (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
+}
+
+function stretchAt(side: Side, range: Range, labels: readonly Label[], before: number, hasRelas: boolean): Stretch {
+  const { table } = side;
+  // Who stands before read-only data says nothing about it: compilers put tables where they like.
+  const alone = (table.sectionClass[range.section]! & SectionClass.READONLY) !== 0 || before === 0;
+  const key = labels.length > 0 || alone ? `${unnumbered(side, range.section)} ${labels.map((label) => uncounted(label.name)).join()}` : `behind ${table.hash[before * 2]} ${table.hash[before * 2 + 1]}`;
+  return { ...range, hasRelas, owners: [], labels: labels.map((label) => ({ name: label.name, at: label.at - range.start })), key };
+}
+
+/** A label without what `__COUNTER__` and `__LINE__` put into it. */
+export function uncounted(name: string): string {
+  return isCounted(name) ? name.replace(/\d+/g, '') : name;
+}
+
+export function isCounted(name: string): boolean {
+  return /^__(?:UNIQUE_ID|initcall|initstub|BTF_ID|addressable)_/.test(name);
+}
+
+/** Symbols that are no covers, of sections with gaps: labels, and the names of preambles (`__cfi_f`), which are their functions'. */
+class OtherSymbols {
+  private readonly labels = new Map<number, Label[]>();
+  private readonly prefixes = new Map<number, Range[]>();
+
+  constructor(side: Side, gaps: readonly Gap[]) {
+    const { sections, symbols, section: sectionOf, size, traits, kind, value, info } = side.table;
+    const wanted = new Uint8Array(sections);
+    for (const { section } of gaps) wanted[section] = 1;
+    for (let symbol = 1; symbol < symbols; symbol++) {
+      const section = sectionOf[symbol]!;
+      if (section >= sections || wanted[section] === 0) continue;
+      const prefix = (traits[symbol]! & Trait.PREFIX) !== 0;
+      if ((size[symbol] !== 0 && !prefix) || kind[symbol] === Kind.NONE || (info[symbol]! & 0xf) === STT_SECTION) continue;
+      const start = value[symbol]!;
+      if (prefix) put(this.prefixes, section, { section, start, end: start + size[symbol]! });
+      else {
+        const name = side.name(symbol);
+        if (!/^(?:\.?L|\$)/.test(name)) put(this.labels, section, { name, at: start });
+      }
+    }
+    for (const list of this.labels.values()) list.sort((a, b) => a.at - b.at || (a.name < b.name ? -1 : 1));
+    for (const list of this.prefixes.values()) list.sort((a, b) => a.start - b.start);
+  }
+
+  /** A gap without the preambles in it. */
+  pieces({ section, start, end }: Range): Range[] {
+    const pieces: Range[] = [];
+    let at = start;
+    const prefixes = this.prefixes.get(section) ?? [];
+    for (let i = above(prefixes.length, (one) => prefixes[one]!.end, start); i < prefixes.length && prefixes[i]!.start < end; i++) {
+      if (prefixes[i]!.start > at) pieces.push({ section, start: at, end: prefixes[i]!.start });
+      at = prefixes[i]!.end;
+    }
+    if (at < end) pieces.push({ section, start: at, end });
+    return pieces;
+  }
+
+  labelsIn({ section, start, end }: Range, last: boolean): readonly Label[] {
+    const labels = this.labels.get(section);
+    if (labels === undefined) return [];
+    return labels.slice(above(labels.length, (one) => labels[one]!.at, start - 1), above(labels.length, (one) => labels[one]!.at, last ? end : end - 1));
+  }
+}
+
+/** Adds an entry to the list that a map has for a key. */
+export function put<K, T>(map: Map<K, T[]>, key: K, entry: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [entry]);
+  else list.push(entry);
+}
