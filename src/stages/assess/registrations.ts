@@ -40,7 +40,7 @@ export function tellRegistrations(orig: Side, patched: Side, ours: ReadonlyMap<s
   for (const name of new Set([...ours.keys(), ...theirs.keys()])) {
     const [a = [], b = []] = [ours.get(name), theirs.get(name)];
     const table = a.length > 0 ? tableOf(orig, name, a[0]!) : tableOf(patched, name, b[0]!);
-    if (table === undefined || (table.entries === targetsOf && sameTargets(orig, a, patched, b))) continue;
+    if (table === undefined || (a.length === 1 && b.length === 1 && sameEntries(orig, a[0]!, patched, b[0]!))) continue;
     const [before, after] = [a.flatMap((section) => table.entries(orig, section)), b.flatMap((section) => table.entries(patched, section))];
     const kind = kinds.get(table.what) ?? { section: name, added: [], gone: [] };
     kinds.set(table.what, { section: kind.section, added: [...kind.added, ...surplus(after, before)], gone: [...kind.gone, ...surplus(before, after)] });
@@ -90,28 +90,44 @@ function namesIn(side: Side, section: number): string[] | undefined {
   return found.length === 0 ? undefined : found;
 }
 
-/** Symbols that a table's relocations name; not texts (`__kstrtab_X`). */
-function* symbolsOf(side: Side, section: number): Generator<number> {
-  const { table, object, identity } = side;
-  const rela = table.relaSection[section]!;
-  if (rela === 0) return;
-  const words = object.relas(rela);
-  for (let at = 0; at < words.length; at += RELA_WORDS) {
-    const symbol = words[at + R_SYM]!;
-    if (symbol >= table.symbols) object.malformed(object.offset(rela), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
-    const place = table.section[symbol]!;
-    yield table.kind[symbol] === Kind.PLACE && place < table.sections ? identity.coverAt(place, table.value[symbol]! + s64(words, at + R_ADDEND)) : symbol;
-  }
+/** The symbol that the rela at word `at` of a table names, by itself or as a place in a section; 0 for none. */
+function targetOf({ table, object, identity }: Side, rela: number, words: Uint32Array, at: number): number {
+  const symbol = words[at + R_SYM]!;
+  if (symbol >= table.symbols) object.malformed(object.offset(rela), `a rela names symbol ${symbol} of ${table.symbols}`);
+  const place = table.section[symbol]!;
+  return table.kind[symbol] === Kind.PLACE && place < table.sections ? identity.coverAt(place, table.value[symbol]! + s64(words, at + R_ADDEND)) : symbol;
 }
 
+/** Names of what a table's relocations name; not texts (`__kstrtab_X`). */
 function targetsOf(side: Side, section: number): string[] {
-  const names = Array.from(symbolsOf(side, section), (symbol) => (symbol === 0 ? '' : side.name(symbol)));
-  return names.filter((name) => name !== '' && !name.startsWith('__kstrtab'));
+  const rela = side.table.relaSection[section]!;
+  const words = rela === 0 ? new Uint32Array(0) : side.object.relas(rela);
+  const names: string[] = [];
+  for (let at = 0; at < words.length; at += RELA_WORDS) {
+    const symbol = targetOf(side, rela, words, at);
+    const name = symbol === 0 ? '' : side.name(symbol);
+    if (name !== '' && !name.startsWith('__kstrtab')) names.push(name);
+  }
+  return names;
 }
 
-/** Whether two builds' tables name the same, entry by entry: 30,000 exports need no text then. */
-function sameTargets(orig: Side, a: readonly number[], patched: Side, b: readonly number[]): boolean {
-  const hashes = (side: Side, sections: readonly number[]): number[] => sections.flatMap((section) => Array.from(symbolsOf(side, section), (symbol) => side.table.hash[symbol * 2]! + side.table.hash[symbol * 2 + 1]! * 2 ** 20));
-  const [x, y] = [hashes(orig, a), hashes(patched, b)];
-  return x.length === y.length && x.every((hash, i) => hash === y[i]);
+/** Whether a table has the same entries in both builds, one by one: then none of 30,000 names is looked at. */
+function sameEntries(orig: Side, a: number, patched: Side, b: number): boolean {
+  const [x, y] = [orig.table, patched.table];
+  const first = x.coverStart[a]!;
+  const other = y.coverStart[b]!;
+  const covers = x.coverStart[a + 1]! - first;
+  if (covers !== y.coverStart[b + 1]! - other) return false;
+  for (let i = 0; i < covers; i++) if (!sameName(orig, x.covers[first + i]!, patched, y.covers[other + i]!)) return false;
+  if (covers > 0) return true;
+  const [relaA, relaB] = [x.relaSection[a]!, y.relaSection[b]!];
+  if (relaA === 0 || relaB === 0) return relaA === relaB;
+  const [ours, theirs] = [orig.object.relas(relaA), patched.object.relas(relaB)];
+  if (ours.length !== theirs.length) return false;
+  for (let at = 0; at < ours.length; at += RELA_WORDS) if (!sameName(orig, targetOf(orig, relaA, ours, at), patched, targetOf(patched, relaB, theirs, at))) return false;
+  return true;
+}
+
+function sameName(orig: Side, a: number, patched: Side, b: number): boolean {
+  return orig.table.hash[a * 2] === patched.table.hash[b * 2] && orig.table.hash[a * 2 + 1] === patched.table.hash[b * 2 + 1];
 }

@@ -32,6 +32,7 @@ export function copyReached(input: CopyInput, output: LivepatchObject, dialect: 
   keepPieceEntries(patched, clones);
   follow();
 
-  copyCodeTables(patched, clones, dialect);
+  // A million entries to go through, and none is ever refused.
+  if (input.rehearsed !== true) copyCodeTables(patched, clones, dialect);
   return clones;
 }

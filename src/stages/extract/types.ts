@@ -19,6 +19,8 @@ export interface CopyInput {
   undecided: ReadonlySet<number>;
   /** Read-only data of PATCHED whose content changed, or what it leads to: copied although ORIG has it. */
   copied: ReadonlySet<number>;
+  /** Nothing will be written: only what may be refused is of interest. */
+  rehearsed?: boolean;
 }
 
 export interface ExtractInput extends CopyInput {
