@@ -1,0 +1,58 @@
+/**
+ * `npm run test:live -- --count N --seed S [--jobs J] [--keep FOLDER] [--runtime FOLDER]`: random patches of random programs, each made a
+ * livepatch by klpflow, applied to the running original, and compared with the patched program. Exit code 1 if one was wrong.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { keep } from './keep';
+import { PATCHES, attempt, type Tried } from './loop';
+import { Report } from './report';
+import { missing } from './toolchain';
+import { Trial } from './trial';
+
+const OPTIONS = {
+  count: { type: 'string', default: '150' }, seed: { type: 'string', default: '1' }, first: { type: 'string', default: '0' }, jobs: { type: 'string', default: '2' },
+  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, json: { type: 'boolean', default: false },
+} as const;
+
+const { values } = parseArgs({ options: OPTIONS });
+const [count, seed, first, jobs] = [values.count, values.seed, values.first, values.jobs].map(Number) as [number, number, number, number];
+
+/** The child: its share of the patches, a line of JSON each. */
+async function work(job: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), `klpflow-live-${job}-`));
+  const trial = new Trial(folder, values.runtime);
+  try {
+    for (let index = first; index < first + count; index++) {
+      if (Math.floor(index / PATCHES) % jobs !== job) continue;
+      const { made, ...tried } = await attempt(trial, seed, index);
+      console.log(JSON.stringify(tried));
+      if (values.keep !== undefined) await keep(trial, { ...tried, made }, seed, values.keep);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The parent: shares out, and adds up. */
+async function lead(): Promise<void> {
+  const reason = missing();
+  if (reason !== undefined) throw new Error(reason);
+  const report = new Report(seed);
+  const started = performance.now();
+  const ends = Array.from({ length: jobs }, (_, job) => new Promise<void>((resolve, reject) => {
+    const child = spawn(process.execPath, [...process.argv.slice(1), '--job', String(job)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    createInterface(child.stdout).on('line', (line) => report.add(JSON.parse(line) as Tried));
+    child.on('close', (code, signal) => (code === 0 ? resolve() : reject(new Error(`a process of the trial ended with ${code ?? signal}`))));
+  }));
+  await Promise.all(ends);
+  report.seconds = (performance.now() - started) / 1000;
+  console.log(values.json ? JSON.stringify(report.summary()) : report.text());
+  if (report.failed) process.exitCode = 1;
+}
+
+void (values.job === undefined ? lead() : work(Number(values.job)));

@@ -1,0 +1,74 @@
+/** What a program of the trial is made of. All of it is plain JSON: an edit copies it and changes the copy. */
+import type { Names } from './names';
+import type { Rng } from './rng';
+
+/** What a construct remembers of itself. */
+export type Model = Record<string, any>;
+
+/** One statement that edits put into a function, take out of it and change; `statements.ts` knows the words. */
+export interface Statement {
+  word: string;
+  c: number;
+  d: number;
+  /** Of a call: whom. */
+  name?: string;
+  /** Brought by an edit: its state begins when the livepatch is there. */
+  fresh?: boolean;
+}
+
+export type Linkage = 'global' | 'static' | 'inline' | 'weak';
+
+/** One use of a construct. */
+export interface Item {
+  kind: string;
+  /** Unique in the program: part of the names of what other units may see. */
+  id: number;
+  /** Counts within kind and unit: part of the names of statics, so that two units have some of one name. */
+  local: number;
+  /** An entry is called by the program's driver, in ORIG and PATCHED; a helper by other items only. */
+  role: 'entry' | 'helper';
+  linkage: Linkage;
+  /** Brought by an edit. */
+  fresh?: boolean;
+  /** Empty lines before it. */
+  blank: number;
+  model: Model;
+  slots: Record<string, Statement[]>;
+}
+
+export interface Unit {
+  /** With a folder: two may have one base name. */
+  path: string;
+  flags: string[];
+  items: Item[];
+}
+
+export interface Program {
+  cc: 'gcc' | 'clang-19';
+  flags: string[];
+  units: Unit[];
+}
+
+export interface Edit {
+  name: string;
+  /** Refusing is right, or may be: what it changes cannot be livepatched. */
+  mayRefuse?: boolean;
+  /** Changes the model; false: it does not apply here. */
+  apply(model: Model, r: Rng, item: Item): boolean | void;
+  weight?: number;
+}
+
+export interface Construct {
+  kind: string;
+  /** Where statements may be put; the text has `acc` and `k` there. */
+  slots: readonly string[];
+  make(r: Rng): Model;
+  emit(model: Model, n: Names): string;
+  edits: readonly Edit[];
+  /** Its entries cannot be inlined. */
+  outline?: boolean;
+  /** Of 10, how often edits of statements are chosen before its own; default 4. */
+  plain?: number;
+}
+
+export const copy = <T>(value: T): T => structuredClone(value);

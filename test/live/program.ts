@@ -1,0 +1,70 @@
+/** A random program: units of a small kernel, and which compiler with which flags makes it. */
+import { constructs } from './constructs';
+import type { Item, Program, Unit } from './model';
+import { Names } from './names';
+import type { Rng } from './rng';
+import { call, statement } from './statements';
+
+/** What kernels are compiled with, as far as a process can run it. */
+const KERNEL = [
+  '-ffreestanding', '-fno-pic', '-fno-pie', '-mcmodel=kernel', '-fno-asynchronous-unwind-tables', '-fno-strict-aliasing', '-fno-strict-overflow', '-fno-common', '-fno-stack-protector',
+  '-mno-red-zone', '-mno-sse', '-mno-mmx', '-mno-80387', '-w', '-pg', '-mfentry',
+];
+const COMPILERS = { gcc: ['-mrecord-mcount', '-fno-allow-store-data-races', '-fconserve-stack'], 'clang-19': ['--target=x86_64-linux-gnu'] } as const;
+
+const PATHS = ['net/core.c', 'fs/core.c', 'mm/pool.c', 'fs/main.c', 'net/main.c'];
+
+function flags(r: Rng, cc: Program['cc']): string[] {
+  const list = [...KERNEL, ...COMPILERS[cc], r.weighted({ '-O2': 6, '-O1': 1, '-Os': 2, '-O3': 1 })];
+  // With IBT there are no jump tables; without, there are.
+  list.push(...r.pick([['-fcf-protection=none'], ['-fcf-protection=none'], ['-fcf-protection=none', '-fno-jump-tables'], ['-fcf-protection=branch', '-fno-jump-tables']]));
+  list.push(r.pick(['-falign-functions=16', '-falign-functions=16', '-falign-functions=1']));
+  return list;
+}
+
+/** How a unit is divided into sections; nearly all as klp-build and kpatch-build ask for it. */
+function sections(r: Rng): string[] {
+  if (r.one(12)) return ['-ffunction-sections', '-fno-data-sections'];
+  return r.one(40) ? ['-fno-function-sections', '-fno-data-sections'] : ['-ffunction-sections', '-fdata-sections'];
+}
+
+export function item(r: Rng, kind: string, id: number, unit: Unit, role: Item['role']): Item {
+  const construct = constructs[kind]!;
+  const slots = Object.fromEntries(construct.slots.map((slot) => [slot, r.one(3) ? [statement(r)] : []]));
+  const local = unit.items.filter((other) => other.kind === kind).length;
+  return { kind, id, local, role, linkage: role === 'entry' ? 'global' : r.weighted({ static: 4, global: 3, inline: construct.outline ? 0 : 1, weak: 1 }), blank: 0, model: construct.make(r), slots };
+}
+
+/** Lets `who` call a helper, if it may. */
+export function lets(who: Item, unit: Unit, helper: Item, home: Unit, r: Rng): boolean {
+  if (unit !== home && (helper.linkage === 'static' || helper.linkage === 'inline')) return false;
+  // Helpers call only what was made before them: nothing calls itself.
+  if (who.role === 'helper' && who.id <= helper.id) return false;
+  const slots = Object.values(who.slots);
+  const names = entriesOf(helper);
+  if (slots.length === 0 || names.length === 0) return false;
+  r.pick(slots).push(call(r.pick(names), r));
+  return true;
+}
+
+/** The names of an item's entries, by making its text. */
+export function entriesOf(it: Item): string[] {
+  const names = new Names(it);
+  constructs[it.kind]!.emit(it.model, names);
+  return names.entries;
+}
+
+export function program(r: Rng, kinds: readonly string[] = Object.keys(constructs)): Program {
+  const cc = r.weighted({ gcc: 3, 'clang-19': 2 });
+  const count = r.from(2, 4);
+  const units = r.shuffled(PATHS).slice(0, count).map((path): Unit => ({ path, flags: sections(r), items: [] }));
+  let id = 0;
+  for (const unit of units) {
+    for (let i = r.from(2, 4); i > 0; i--) unit.items.push(item(r, r.pick(kinds), id++, unit, r.one(4) ? 'helper' : 'entry'));
+  }
+  const all = units.flatMap((unit) => unit.items.map((it) => ({ it, unit })));
+  for (const { it: helper, unit: home } of all.filter(({ it }) => it.role === 'helper')) {
+    for (const { it, unit } of r.shuffled(all.filter((other) => other.it !== helper)).slice(0, 3)) lets(it, unit, helper, home, r);
+  }
+  return { cc, flags: flags(r, cc), units };
+}

@@ -1,0 +1,134 @@
+/** One patch from its sources to a verdict about what klpflow made of it. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { diagnosticOf, diff } from '../../src/index';
+import type { Program } from './model';
+import { sourcesOf, type Sources } from './source';
+import { BuildError, Toolchain } from './toolchain';
+
+export type Dialect = 'klp' | 'kpatch';
+export const DIALECTS: readonly Dialect[] = ['klp', 'kpatch'];
+
+export interface Outcome {
+  dialect: Dialect;
+  /** `unchanged` is right, too: nothing to do, and nothing is different. */
+  end: 'right' | 'unchanged' | 'refused' | 'wrong';
+  /** Codes of the refusals; what went wrong. */
+  why: string[];
+}
+
+export interface Judged {
+  outcomes: Outcome[];
+  /** Whether the patched program prints something else than the original. */
+  effective: boolean;
+}
+
+/** A pair in text: what a trial is made of, and what is kept of one. */
+export interface Pair {
+  cc: Program['cc'];
+  flags: string[];
+  /** In the order of the link. */
+  orig: SourceUnit[];
+  patched: SourceUnit[];
+  list: string;
+}
+
+export interface SourceUnit { path: string; flags: string[]; text: string }
+
+const unitsOf = (program: Program, { units }: Sources): SourceUnit[] => program.units.map(({ path, flags }) => ({ path, flags, text: units[path]! }));
+
+export function pairOf(orig: Program, patched: Program): Pair {
+  const sources = sourcesOf(orig);
+  return { cc: orig.cc, flags: orig.flags, orig: unitsOf(orig, sources), patched: unitsOf(patched, sourcesOf(patched)), list: sources.list };
+}
+
+interface Printed { text: string; ended: string }
+
+export class Trial {
+  private readonly toolchain: Toolchain;
+  private readonly symvers: string;
+  private built: { key: string; printed: Printed } | undefined;
+  /** What was read once is never written again: klpflow would say that its input changed. */
+  private readonly serial: Record<string, number> = { orig: 0, patched: 0 };
+
+  constructor(readonly folder: string, runtime: string) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    this.toolchain = new Toolchain(folder, runtime);
+    this.symvers = this.toolchain.symvers(this.path('Module.symvers'));
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** @throws BuildError */
+  build(cc: string, flags: readonly string[], units: readonly SourceUnit[], name: 'orig' | 'patched'): void {
+    for (const end of ['', '.o']) rmSync(this.path(this.file(name) + end), { force: true });
+    this.serial[name]!++;
+    this.toolchain.link(units.map((unit) => this.toolchain.compile(cc, [...flags, ...unit.flags], unit.path, unit.text)), this.path(`${this.file(name)}.o`), this.path(this.file(name)));
+  }
+
+  /** The program as it is now; its object has `.o` behind. */
+  file(name: 'orig' | 'patched'): string {
+    return `${name}-${this.serial[name]}`;
+  }
+
+  run(name: 'orig' | 'patched', livepatch?: string): Printed {
+    const argv = [this.path('list'), ...(livepatch === undefined ? [] : [livepatch, this.symvers])];
+    const { status, signal, stdout, stderr } = spawnSync(this.path(this.file(name)), argv, { encoding: 'latin1', maxBuffer: 1 << 26, timeout: 20_000 });
+    const ended = status === 0 ? '' : status === 3 ? stderr.trim() : `ended by ${signal ?? `status ${status}`}`;
+    return { text: stdout, ended };
+  }
+
+  /** @throws BuildError for a pair that is none: it does not compile, or a program does not run through by itself */
+  async judge(pair: Pair, dialects = DIALECTS): Promise<Judged> {
+    writeFileSync(this.path('list'), pair.list);
+    const key = JSON.stringify([pair.cc, pair.flags, pair.orig, pair.list]);
+    if (this.built?.key !== key) {
+      this.build(pair.cc, pair.flags, pair.orig, 'orig');
+      this.built = { key, printed: this.sound('orig') };
+    }
+    this.build(pair.cc, pair.flags, pair.patched, 'patched');
+    const orig = this.built.printed;
+    const patched = this.sound('patched');
+    const outcomes: Outcome[] = [];
+    for (const dialect of dialects) outcomes.push(await this.outcome(dialect, orig, patched));
+    return { outcomes, effective: orig.text !== patched.text };
+  }
+
+  private sound(name: 'orig' | 'patched'): Printed {
+    const printed = this.run(name);
+    if (printed.ended !== '') throw new BuildError(`the program ${name} by itself: ${printed.ended}`);
+    return printed;
+  }
+
+  private async outcome(dialect: Dialect, orig: Printed, patched: Printed): Promise<Outcome> {
+    const path = this.path(`${dialect}.o`);
+    rmSync(path, { force: true });
+    let result;
+    try {
+      result = await diff({
+        orig: this.path(`${this.file('orig')}.o`), patched: this.path(`${this.file('patched')}.o`), runDir: this.path('run'), workers: 1,
+        output: { path, format: dialect, symvers: this.symvers, vmlinux: this.path(this.file('orig')) },
+      });
+    } catch (thrown) {
+      return { dialect, end: 'wrong', why: [`error ${diagnosticOf(thrown).code}`] };
+    }
+    if (result.verdict === 'refused') {
+      return { dialect, end: 'refused', why: [...new Set(result.diagnostics.filter(({ severity }) => severity === 'refusal').map(({ code }) => code))].sort() };
+    }
+    if (result.verdict === 'unchanged') {
+      return orig.text === patched.text ? { dialect, end: 'unchanged', why: [] } : { dialect, end: 'wrong', why: ['unchanged, but the programs differ'] };
+    }
+    return this.compare(dialect, path, patched);
+  }
+
+  /** Runs the original with a livepatch: what it prints must be what the patched program prints. */
+  compare(dialect: Dialect, livepatch: string, patched: Printed): Outcome {
+    const { text, ended } = this.run('orig', livepatch);
+    if (ended !== '') return { dialect, end: 'wrong', why: [ended] };
+    return text === patched.text ? { dialect, end: 'right', why: [] } : { dialect, end: 'wrong', why: ['prints something else'] };
+  }
+}
