@@ -43,7 +43,7 @@ export function lets(who: Item, unit: Unit, helper: Item, home: Unit, r: Rng): b
   const slots = Object.values(who.slots);
   const names = entriesOf(helper);
   if (slots.length === 0 || names.length === 0) return false;
-  r.pick(slots).push(call(r.pick(names), r));
+  r.pick(slots).push(call(r.pick(names), r, helper.fresh ?? false));
   return true;
 }
 

@@ -5,7 +5,11 @@ import type { Rng } from './rng';
 const TEXTS = ['ready', 'link is down', 'no memory for queue', 'state', 'retry', 'queue', 'x', 'bad header, dropped', 'late', 'end of table'];
 const text = (c: number): string => `${TEXTS[c % TEXTS.length]!}${c % 3 === 0 ? ` ${c % 7}` : ''}`;
 
-/** A static is set before the livepatch is there, so that a copy of it shows; one that an edit brings is not. */
+/**
+ * A static has its value set before the livepatch is there, so that a copy of it shows. One that an edit brings begins when the livepatch
+ * is there: the warm-up leaves it alone.
+ */
+const live = (s: Statement, change: string): string => (s.fresh ? `if (!rt_warming) ${change}` : change);
 const warm = (s: Statement, name: string): string => (s.fresh ? '' : `if (rt_warming) ${name} = ${s.d + 1000}; `);
 
 /** C of each word. `acc` and `k` are variables, `n` is the unit-wide number of the statement's item. */
@@ -14,15 +18,15 @@ const WORDS: Record<string, (s: Statement) => string> = {
   mix: ({ c, d }) => `acc ^= (k + ${d}) * ${c}u;`,
   guard: ({ c, d }) => `if (k == ${c % 8}) return acc ^ ${d};`,
   print: ({ c, d }) => `if (k == ${d % 8}) _printk(KERN_INFO "${text(c)}: %u\\n", acc);`,
-  counter: (s) => `{ static u32 count; count += ${(s.c % 9) + 1}; ${warm(s, 'count')}acc += count; }`,
-  state: (s) => `{ static u32 state = ${s.d + 1}; state = state * 5 + ${s.c}; ${warm(s, 'state')}acc ^= state; }`,
+  counter: (s) => `{ static u32 count; ${live(s, `count += ${(s.c % 9) + 1};`)} ${warm(s, 'count')}acc += count; }`,
+  state: (s) => `{ static u32 state = ${s.d + 1}; ${live(s, `state = state * 5 + ${s.c};`)} ${warm(s, 'state')}acc ^= state; }`,
   ext: ({ c }) => `acc ^= ext(acc + ${c});`,
   warn: ({ c }) => `WARN_ON(k == ${c % 12});`,
-  once: ({ c, d, fresh }) => `if (k > ${d % 5}${fresh ? ' && !rt_warming' : ''}) pr_once("${text(c)}\\n");`,
+  once: ({ c, d }) => `if (k > ${d % 5}) pr_once("${text(c)}\\n");`,
   loop: ({ c, d }) => `for (u32 i = 0; i < (k & 7) + ${d % 3}; i++) acc = acc * 31 + ${c};`,
   literal: ({ c }) => `acc += digest_str("${text(c)}");`,
   number: ({ c, d }) => `if (k == ${d % 4}) log_value("timer.c", ${c}, " ms");`,
-  call: ({ c, name }) => `acc += ${name}(k ^ ${c});`,
+  call: ({ c, name, fresh }) => `acc += ${fresh ? 'rt_warming ? 0 : ' : ''}${name}(k ^ ${c});`,
   cold: ({ c, d }) => `if (unlikely(k == ${d % 12})) { _printk(KERN_ERR "${text(c)}\\n"); acc = ext(acc); warn_at("core", ${c}, "${text(d)}"); }`,
 };
 
@@ -32,7 +36,7 @@ export function statement(r: Rng): Statement {
   return { word: r.weighted(WEIGHTS), c: r.from(1, 999), d: r.from(0, 99) };
 }
 
-export const call = (name: string, r: Rng): Statement => ({ word: 'call', c: r.from(0, 9), d: 0, name });
+export const call = (name: string, r: Rng, fresh: boolean): Statement => ({ word: 'call', c: r.from(0, 9), d: 0, name, fresh });
 
 export function statementText(s: Statement): string {
   return WORDS[s.word]!(s);

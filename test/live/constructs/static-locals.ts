@@ -7,8 +7,9 @@ interface Local { name: string; size: number; start: number; warm: number; fresh
 function block(l: Local, i: number): string {
   const init = l.start === 0 ? '' : l.size === 1 ? ` = ${l.start}` : ` = { ${l.start} }`;
   const [first, last] = l.size === 1 ? [l.name, l.name] : [`${l.name}[0]`, `${l.name}[${l.size - 1}]`];
+  const live = `${l.fresh ? 'if (!rt_warming) ' : ''}{ ${first}++; ${last} += 2; } `;
   const warm = l.fresh ? '' : `if (rt_warming) { ${first} = ${l.warm}; ${last} = ${l.warm + 3}; } `;
-  return `\t{ static u32 ${l.name}${l.size === 1 ? '' : `[${l.size}]`}${init}; acc += ${first}++ * ${i + 2}; acc ^= ${last}; ${last} += 2; ${warm}}\n`;
+  return `\t{ static u32 ${l.name}${l.size === 1 ? '' : `[${l.size}]`}${init}; acc += ${first} * ${i + 2}; acc ^= ${last}; ${live}${warm}}\n`;
 }
 
 const local = (r: Rng, more: Partial<Local> = {}): Local => ({ name: r.pick(NAMES), size: r.pick([1, 1, 1, 3, 8]), start: r.pick([0, 0, 5, 9]), warm: r.from(100, 999), ...more });

