@@ -1,29 +1,54 @@
-/** Keeps what went wrong: sources, objects, what klpflow made of them. */
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+/** Keeps what went wrong, shrunk: sources, objects, what klpflow made of them; so many of each kind. */
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Made, Tried } from './loop';
-import type { Pair, Trial } from './trial';
+import type { Program } from './model';
+import { kindOf, shrink } from './shrink';
+import { pairOf, type Pair, type Trial } from './trial';
 
-/** A pair as folders `orig` and `patched`, a script that compiles it, and what is there of objects. */
+const MOST = 3;
+
+/** A pair as folders `orig` and `patched`, as one file for `--pair`, and what the trial has of objects. */
 export function writePair(trial: Trial, pair: Pair, folder: string, words: string): void {
   for (const side of ['orig', 'patched'] as const) {
     for (const { path, text } of pair[side]) {
       mkdirSync(dirname(join(folder, side, path)), { recursive: true });
-      writeFileSync(join(folder, side, path), text);
+      writeFileSync(join(folder, side, path), text.join('\n'));
     }
-  }
-  writeFileSync(join(folder, 'README'), words);
-  writeFileSync(join(folder, 'pair.json'), `${JSON.stringify(pair, null, 1)}\n`);
-  for (const side of ['orig', 'patched'] as const) {
     cpSync(trial.path(`${trial.file(side)}.o`), join(folder, `${side}.o`), { preserveTimestamps: true });
     cpSync(trial.path(trial.file(side)), join(folder, `${side}.image`), { preserveTimestamps: true });
   }
   for (const name of ['klp.o', 'kpatch.o', 'list', 'Module.symvers']) if (existsSync(trial.path(name))) cpSync(trial.path(name), join(folder, name), { preserveTimestamps: true });
+  writeFileSync(join(folder, 'README'), words);
+  writeFileSync(join(folder, 'pair.json'), `${JSON.stringify(pair, null, 1)}\n`);
 }
 
-export async function keep(trial: Trial, tried: Tried & { made: Made }, seed: number, folder: string): Promise<void> {
-  const wrong = tried.judged?.outcomes.filter(({ end }) => end === 'wrong') ?? [];
-  if (wrong.length === 0) return;
-  const words = `seed ${seed}, patch ${tried.index}; ${tried.cc}; ${tried.edits.join(', ')}\n${wrong.map(({ dialect, why }) => `${dialect}: ${why.join('; ')}\n`).join('')}`;
-  writePair(trial, tried.made.pair, join(folder, `${seed}-${tried.index}`), words);
+/** Kinds of the items that differ. */
+function edited(orig: Program, patched: Program): string[] {
+  const of = (program: Program): Map<number, string> => new Map(program.units.flatMap(({ path, items }) => items.map((item) => [item.id, JSON.stringify({ ...item, path })])));
+  const [before, after] = [of(orig), of(patched)];
+  const ids = new Set([...before.keys(), ...after.keys()].filter((id) => before.get(id) !== after.get(id)));
+  const kinds = [orig, patched].flatMap(({ units }) => units.flatMap(({ items }) => items.filter(({ id }) => ids.has(id)).map(({ kind }) => kind)));
+  return kinds.length === 0 ? ['program'] : [...new Set(kinds)].sort();
+}
+
+export async function keep(trial: Trial, { index, cc, edits, judged, made }: Tried & { made: Made }, seed: number, folder: string): Promise<void> {
+  const told = new Set<string>();
+  for (const outcome of judged?.outcomes ?? []) {
+    const kind = kindOf(outcome);
+    if (outcome.end !== 'wrong' || told.has(kind)) continue;
+    told.add(kind);
+    const { orig, patched } = await shrink(trial, made, outcome.dialect, kind);
+    const name = `${edited(orig, patched).join('+')}-${kind.replace(/^refused: /, '').replace(/[^a-z0-9]+/gi, '-')}`.slice(0, 90);
+    mkdirSync(folder, { recursive: true });
+    const number = readdirSync(folder).filter((other) => other.replace(/-\d+$/, '') === name).length + 1;
+    if (number > MOST) continue;
+    const pair = pairOf(orig, patched);
+    const { outcomes } = await trial.judge(pair);
+    const now = outcomes.map(({ dialect, end, why }) => `${dialect}: ${end}${why.length > 0 ? `: ${why.join('; ')}` : ''}\n`).join('');
+    const words = `${now}\nFound as seed ${seed}, patch ${index}; ${cc}; ${edits.join(', ')}. Shrunk; sources in orig/ and patched/.\n`
+      + 'Again: npm run test:live -- --pair pair.json [--keep FOLDER]. By hand: orig.image list; patched.image list; orig.image list klp.o Module.symvers\n'
+      + `Compiled with: ${cc} ${pair.flags.join(' ')} and for each unit ${pair.orig.map((unit) => `${unit.path}: ${unit.flags.join(' ')}`).join('; ')}\n`;
+    writePair(trial, pair, join(folder, `${name}-${number}`), words);
+  }
 }

@@ -1,22 +1,23 @@
 /**
  * `npm run test:live -- --count N --seed S [--jobs J] [--keep FOLDER] [--runtime FOLDER]`: random patches of random programs, each made a
  * livepatch by klpflow, applied to the running original, and compared with the patched program. Exit code 1 if one was wrong.
+ * `--pair FILE` tries one pair that was kept.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { keep } from './keep';
+import { keep, writePair } from './keep';
 import { PATCHES, attempt, type Tried } from './loop';
 import { Report } from './report';
 import { missing } from './toolchain';
-import { Trial } from './trial';
+import { Trial, type Pair } from './trial';
 
 const OPTIONS = {
   count: { type: 'string', default: '150' }, seed: { type: 'string', default: '1' }, first: { type: 'string', default: '0' }, jobs: { type: 'string', default: '2' },
-  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, json: { type: 'boolean', default: false },
+  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, pair: { type: 'string' }, json: { type: 'boolean', default: false },
 } as const;
 
 const { values } = parseArgs({ options: OPTIONS });
@@ -55,4 +56,19 @@ async function lead(): Promise<void> {
   if (report.failed) process.exitCode = 1;
 }
 
-void (values.job === undefined ? lead() : work(Number(values.job)));
+/** One kept pair again. */
+async function one(file: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'klpflow-live-pair-'));
+  try {
+    const pair = JSON.parse(readFileSync(file, 'utf8')) as Pair;
+    const trial = new Trial(join(folder, 'trial'), values.runtime);
+    const { outcomes } = await trial.judge(pair);
+    for (const { dialect, end, why } of outcomes) console.log(`${dialect}: ${[end, ...why].join(': ')}`);
+    if (values.keep !== undefined) writePair(trial, pair, values.keep, '');
+    if (outcomes.some(({ end }) => end === 'wrong')) process.exitCode = 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+void (values.pair !== undefined ? one(values.pair) : values.job === undefined ? lead() : work(Number(values.job)));

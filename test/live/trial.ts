@@ -34,9 +34,10 @@ export interface Pair {
   list: string;
 }
 
-export interface SourceUnit { path: string; flags: string[]; text: string }
+/** Its text is lines, so that a kept pair is read as it is. */
+export interface SourceUnit { path: string; flags: string[]; text: string[] }
 
-const unitsOf = (program: Program, { units }: Sources): SourceUnit[] => program.units.map(({ path, flags }) => ({ path, flags, text: units[path]! }));
+const unitsOf = (program: Program, { units }: Sources): SourceUnit[] => program.units.map(({ path, flags }) => ({ path, flags, text: units[path]!.split('\n') }));
 
 export function pairOf(orig: Program, patched: Program): Pair {
   const sources = sourcesOf(orig);
@@ -67,7 +68,7 @@ export class Trial {
   build(cc: string, flags: readonly string[], units: readonly SourceUnit[], name: 'orig' | 'patched'): void {
     for (const end of ['', '.o']) rmSync(this.path(this.file(name) + end), { force: true });
     this.serial[name]!++;
-    this.toolchain.link(units.map((unit) => this.toolchain.compile(cc, [...flags, ...unit.flags], unit.path, unit.text)), this.path(`${this.file(name)}.o`), this.path(this.file(name)));
+    this.toolchain.link(units.map((unit) => this.toolchain.compile(cc, [...flags, ...unit.flags], unit.path, unit.text.join('\n'))), this.path(`${this.file(name)}.o`), this.path(this.file(name)));
   }
 
   /** The program as it is now; its object has `.o` behind. */
@@ -87,6 +88,7 @@ export class Trial {
     writeFileSync(this.path('list'), pair.list);
     const key = JSON.stringify([pair.cc, pair.flags, pair.orig, pair.list]);
     if (this.built?.key !== key) {
+      this.built = undefined;
       this.build(pair.cc, pair.flags, pair.orig, 'orig');
       this.built = { key, printed: this.sound('orig') };
     }

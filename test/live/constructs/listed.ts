@@ -32,7 +32,7 @@ ${n.slot('b')}	return acc;
 ${n.entry('first')}
 {
 	u32 acc = ${n.s('head')} == &${n.s('node_1')};
-	if (rt_warming) return 0;
+	if (rt_warming || !${n.s('head')}) return 0;
 ${n.slot('c')}	return acc + ${n.s('head')}->hits + (${n.s('node_0')}.show == ${n.s('show_0')}) * 100;
 }
 `;
