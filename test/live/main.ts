@@ -17,7 +17,7 @@ import { Trial, type Pair } from './trial';
 
 const OPTIONS = {
   count: { type: 'string', default: '150' }, seed: { type: 'string', default: '1' }, first: { type: 'string', default: '0' }, jobs: { type: 'string', default: '2' },
-  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, pair: { type: 'string' }, json: { type: 'boolean', default: false },
+  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, pair: { type: 'string', multiple: true }, json: { type: 'boolean', default: false },
 } as const;
 
 const { values } = parseArgs({ options: OPTIONS });
@@ -56,19 +56,21 @@ async function lead(): Promise<void> {
   if (report.failed) process.exitCode = 1;
 }
 
-/** One kept pair again. */
-async function one(file: string): Promise<void> {
+/** Kept pairs again. With `--keep` their objects and programs are left there. */
+async function again(files: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'klpflow-live-pair-'));
   try {
-    const pair = JSON.parse(readFileSync(file, 'utf8')) as Pair;
     const trial = new Trial(join(folder, 'trial'), values.runtime);
-    const { outcomes } = await trial.judge(pair);
-    for (const { dialect, end, why } of outcomes) console.log(`${dialect}: ${[end, ...why].join(': ')}`);
-    if (values.keep !== undefined) writePair(trial, pair, values.keep, '');
-    if (outcomes.some(({ end }) => end === 'wrong')) process.exitCode = 1;
+    for (const file of files) {
+      const pair = JSON.parse(readFileSync(file, 'utf8')) as Pair;
+      const judged = await trial.judge(pair);
+      console.log(values.json ? JSON.stringify({ file, ...judged }) : judged.outcomes.map(({ dialect, end, why }) => `${file}: ${dialect}: ${[end, ...why].join(': ')}`).join('\n'));
+      if (values.keep !== undefined) writePair(trial, pair, values.keep, '');
+      if (judged.outcomes.some(({ end }) => end === 'wrong')) process.exitCode = 1;
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-void (values.pair !== undefined ? one(values.pair) : values.job === undefined ? lead() : work(Number(values.job)));
+void (values.pair !== undefined ? again(values.pair) : values.job === undefined ? lead() : work(Number(values.job)));
