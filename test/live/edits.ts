@@ -3,7 +3,7 @@ import { constructs } from './constructs';
 import { copy, type Edit, type Item, type Linkage, type Program, type Unit } from './model';
 import { entriesOf, item, lets } from './program';
 import type { Rng } from './rng';
-import { editStatements } from './statements';
+import { editStatements, hasState } from './statements';
 
 export interface Patch {
   patched: Program;
@@ -69,12 +69,30 @@ const WHOLE: Record<string, (program: Program, r: Rng) => boolean> = {
     program.units.splice(r.from(0, program.units.length), 0, unit);
     return callers(program, r, made, unit);
   },
+  'remove-unit'(program, r) {
+    const unit = r.pick(program.units);
+    if (program.units.length < 2 || unit.items.some(({ role }) => role === 'entry')) return false;
+    for (const it of unit.items) uncall(program, it);
+    program.units.splice(program.units.indexOf(unit), 1);
+    return true;
+  },
+  'other-unit'(program, r) {
+    const { unit, it } = r.pick(places(program));
+    const to = r.pick(program.units);
+    // Its statics keep their names, so they need to be free there; and whoever calls it must be able to.
+    if (to === unit || it.linkage !== 'global' || !constructs[it.kind]!.stateless || hasState(it)) return false;
+    if (to.items.some(({ kind, local }) => kind === it.kind && local === it.local) || Object.values(it.slots).flat().some(({ name }) => name !== undefined)) return false;
+    unit.items.splice(unit.items.indexOf(it), 1);
+    to.items.splice(r.from(0, to.items.length), 0, it);
+    if (unit.items.length === 0) program.units.splice(program.units.indexOf(unit), 1);
+    return true;
+  },
   'order-units'(program, r) {
     program.units = r.shuffled(program.units);
     return true;
   },
 };
-const WHOLE_WEIGHTS = { 'move-item': 2, 'blank-lines': 2, 'add-helper': 4, 'remove-helper': 3, 'linkage': 4, 'add-unit': 2, 'order-units': 1 };
+const WHOLE_WEIGHTS = { 'move-item': 2, 'blank-lines': 2, 'add-helper': 4, 'remove-helper': 3, 'linkage': 4, 'add-unit': 2, 'remove-unit': 2, 'other-unit': 2, 'order-units': 1 };
 
 function fresh(r: Rng, unit: Unit, program: Program): Item {
   const made = { ...item(r, r.pick(Object.keys(constructs)), nextId(program), unit, 'helper'), fresh: true };

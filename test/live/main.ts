@@ -1,7 +1,7 @@
 /**
  * `npm run test:live -- --count N --seed S [--jobs J] [--keep FOLDER] [--runtime FOLDER]`: random patches of random programs, each made a
  * livepatch by klpflow, applied to the running original, and compared with the patched program. Exit code 1 if one was wrong.
- * `--pair FILE` tries one pair that was kept.
+ * `--keep` shrinks and keeps what is wrong; with `--all` it keeps everything as it is. `--pair FILE` tries what was kept.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { Trial, type Pair } from './trial';
 
 const OPTIONS = {
   count: { type: 'string', default: '150' }, seed: { type: 'string', default: '1' }, first: { type: 'string', default: '0' }, jobs: { type: 'string', default: '2' },
-  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, pair: { type: 'string', multiple: true }, json: { type: 'boolean', default: false },
+  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, pair: { type: 'string', multiple: true }, json: { type: 'boolean', default: false }, all: { type: 'boolean', default: false },
 } as const;
 
 const { values } = parseArgs({ options: OPTIONS });
@@ -32,7 +32,9 @@ async function work(job: number): Promise<void> {
       if (Math.floor(index / PATCHES) % jobs !== job) continue;
       const { made, ...tried } = await attempt(trial, seed, index);
       console.log(JSON.stringify(tried));
-      if (values.keep !== undefined) await keep(trial, { ...tried, made }, seed, values.keep);
+      if (values.keep === undefined) continue;
+      if (values.all) writePair(trial, made.pair, join(values.keep, `${seed}-${index}`), JSON.stringify(tried));
+      else await keep(trial, { ...tried, made }, seed, values.keep);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });

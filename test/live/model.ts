@@ -65,6 +65,8 @@ export interface Construct {
   make(r: Rng): Model;
   emit(model: Model, n: Names): string;
   edits: readonly Edit[];
+  /** It has no variables that are written. */
+  stateless?: boolean;
   /** Its entries cannot be inlined. */
   outline?: boolean;
   /** Of 10, how often edits of statements are chosen before its own; default 4. */

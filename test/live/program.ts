@@ -62,6 +62,12 @@ export function program(r: Rng, kinds: readonly string[] = Object.keys(construct
   for (const unit of units) {
     for (let i = r.from(2, 4); i > 0; i--) unit.items.push(item(r, r.pick(kinds), id++, unit, r.one(4) ? 'helper' : 'entry'));
   }
+  // A unit of helpers only, which an edit may take away.
+  if (r.one(3)) {
+    const unit: Unit = { path: 'lib/pool.c', flags: sections(r), items: [] };
+    unit.items.push({ ...item(r, r.pick(kinds), id++, unit, 'helper'), linkage: 'global' });
+    units.push(unit);
+  }
   const all = units.flatMap((unit) => unit.items.map((it) => ({ it, unit })));
   for (const { it: helper, unit: home } of all.filter(({ it }) => it.role === 'helper')) {
     for (const { it, unit } of r.shuffled(all.filter((other) => other.it !== helper)).slice(0, 3)) lets(it, unit, helper, home, r);

@@ -1,5 +1,5 @@
 /** Statements that any function of a program may have: what ordinary fixes add, change and remove. */
-import type { Statement } from './model';
+import type { Item, Statement } from './model';
 import type { Rng } from './rng';
 
 const TEXTS = ['ready', 'link is down', 'no memory for queue', 'state', 'retry', 'queue', 'x', 'bad header, dropped', 'late', 'end of table'];
@@ -37,6 +37,9 @@ export function statement(r: Rng): Statement {
 }
 
 export const call = (name: string, r: Rng, fresh: boolean): Statement => ({ word: 'call', c: r.from(0, 9), d: 0, name, fresh });
+
+/** Whether an item has statics that only its statements know: under another name, or in another unit, they would be others. */
+export const hasState = (item: Item): boolean => Object.values(item.slots).flat().some(({ word }) => word === 'counter' || word === 'state');
 
 export function statementText(s: Statement): string {
   return WORDS[s.word]!(s);

@@ -6,6 +6,7 @@ const attribute = (m: Model): string => (m.weak ? '__weak ' : '');
 export const alias: Construct = {
   kind: 'alias',
   slots: ['a', 'b', 'c'],
+  stateless: true,
   make: (r) => ({ bodies: [r.from(1, 50), r.from(51, 99)], to: 0, weak: r.one(2), calls: r.below(3) }),
   emit(m, n) {
     const [one, two, other] = [n.g('impl'), n.g('impl2'), n.g('named')];

@@ -4,6 +4,7 @@ import type { Construct } from '../model';
 export const chain: Construct = {
   kind: 'chain',
   slots: ['a', 'b', 'c'],
+  stateless: true,
   make: (r) => ({ c: [r.from(1, 99), r.from(1, 99), r.from(1, 99)], tail: r.one(2), deep: r.one(2), pure: r.one(2) }),
   emit(m, n) {
     const s = (base: string): string => n.s(base);

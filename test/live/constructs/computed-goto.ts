@@ -6,6 +6,7 @@ const OPS = ['acc += 78;', 'acc -= ext(3);', 'acc = ext(acc);', 'acc ^= k << 3;'
 export const computedGoto: Construct = {
   kind: 'computed-goto',
   slots: ['a', 'b'],
+  stateless: true,
   outline: true,
   make: (r) => ({ ops: Array.from({ length: r.from(3, 6) }, () => r.below(OPS.length)), table: r.weighted({ static: 3, pointer: 1 }), order: [], extra: [] }),
   emit(m, n) {

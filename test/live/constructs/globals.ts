@@ -1,7 +1,14 @@
 /** Variables of file scope: static and global, that units share; those whose initial values change cannot be livepatched. */
 import type { Construct, Model } from '../model';
+import type { Rng } from '../rng';
 
 const PLACES = ['', '', '__read_mostly ', '__aligned(64) '];
+
+/** A static may have a name that other units' have, too; one that becomes global, or was, may not. */
+function named(r: Rng): { linkage: string; shared: boolean } {
+  const linkage = r.pick(['static ', 'static ', '']);
+  return { linkage, shared: linkage !== '' && r.one(2) };
+}
 
 function variable(m: Model, i: number, name: string): string {
   const { size, start, place, linkage } = m.vars[i];
@@ -12,9 +19,9 @@ export const globals: Construct = {
   kind: 'globals',
   slots: ['a', 'b'],
   plain: 4,
-  make: (r) => ({ vars: Array.from({ length: r.from(1, 3) }, () => ({ size: r.pick([1, 1, 4]), start: r.pick([0, 7]), place: r.pick(PLACES), linkage: r.pick(['static ', 'static ', '']), warm: r.from(100, 999) })), swapped: false }),
+  make: (r) => ({ vars: Array.from({ length: r.from(1, 3) }, () => ({ size: r.pick([1, 1, 4]), start: r.pick([0, 7]), place: r.pick(PLACES), ...named(r), warm: r.from(100, 999) })), swapped: false }),
   emit(m, n) {
-    const name = (i: number): string => (m.vars[i].linkage ? n.s(`var_${i}`) : n.g(`var_${i}`));
+    const name = (i: number): string => (m.vars[i].shared ? n.s(`var_${i}`) : n.g(`var_${i}`));
     const at = (i: number): string => (m.vars[i].size > 1 ? `${name(i)}[k & 3]` : name(i));
     const all = m.vars.map((_: unknown, i: number) => i);
     const order = m.swapped ? [...all].reverse() : all;
@@ -35,8 +42,8 @@ ${all.map((i: number) => `	acc = acc * 5 + ${at(i)};\n`).join('')}${n.slot('b')}
 `;
   },
   edits: [
-    { name: 'linkage', weight: 2, apply: (m, r) => { const one = r.pick(m.vars as Model[]); one['linkage'] = one['linkage'] ? '' : 'static '; } },
-    { name: 'add', weight: 2, apply: (m, r) => { m.vars.push({ size: r.pick([1, 4]), start: r.pick([0, 7]), place: '', linkage: r.pick(['static ', '']), warm: 0, fresh: true }); } },
+    { name: 'linkage', weight: 2, apply: (m, r) => { const one = r.pick(m.vars as Model[]); if (one['shared']) return false; one['linkage'] = one['linkage'] ? '' : 'static '; return true; } },
+    { name: 'add', weight: 2, apply: (m, r) => { m.vars.push({ size: r.pick([1, 4]), start: r.pick([0, 7]), place: '', ...named(r), warm: 0, fresh: true }); } },
     { name: 'order', weight: 2, apply: (m) => { m.swapped = !m.swapped; } },
     { name: 'remove', weight: 2, apply: (m) => { if (m.vars.length < 2) return false; m.vars.pop(); return true; } },
     { name: 'value', mayRefuse: true, apply: (m, r) => { r.pick(m.vars as Model[])['start'] += 1; } },

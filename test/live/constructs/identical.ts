@@ -4,6 +4,7 @@ import type { Construct } from '../model';
 export const identical: Construct = {
   kind: 'identical',
   slots: ['a', 'b', 'c'],
+  stateless: true,
   make: (r) => ({ bodies: r.one(3) ? [3, 3, 4] : [3, 3, 3], linkage: r.pick(['static noinline ', 'static noinline ', 'noinline ']), stored: r.one(3) }),
   emit(m, n) {
     const name = (i: number): string => (m.linkage.startsWith('static') ? n.s(`same_${i}`) : n.g(`same_${i}`));

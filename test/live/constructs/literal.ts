@@ -15,6 +15,7 @@ const WAYS: Record<string, (s: string, m: Model) => string> = {
 export const literal: Construct = {
   kind: 'literal',
   slots: ['a', 'b', 'c'],
+  stateless: true,
   make: (r) => ({ text: `${r.pick(WORDS)} ${r.pick(WORDS)}`, skip: r.pick([1, 3, 3, 4]), list: Array.from({ length: r.from(2, 5) }, () => r.pick(WORDS)), way: r.pick(Object.keys(WAYS)), names: Array.from({ length: r.from(3, 7) }, () => r.pick(WORDS)), constant: r.one(2) }),
   emit(m, n) {
     const [s, l] = [n.s('TEXT').toUpperCase(), n.s('LIST').toUpperCase()];

@@ -15,6 +15,7 @@ function cases(m: Model): string {
 export const switches: Construct = {
   kind: 'switch',
   slots: ['a', 'b', 'c'],
+  stateless: true,
   make(r) {
     const count = r.from(5, 12);
     const sparse = r.one(4);

@@ -9,6 +9,7 @@ interface Row { id: number; name: string; values: number; act: number }
 export const tables: Construct = {
   kind: 'tables',
   slots: ['a', 'b', 'c'],
+  stateless: true,
   make(r) {
     return {
       values: Array.from({ length: 2 }, () => Array.from({ length: 4 }, () => r.from(1, 90))), acts: Array.from({ length: 3 }, () => r.from(1, 90)),

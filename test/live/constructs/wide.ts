@@ -7,6 +7,7 @@ const quoted = (m: Model, i: number): string => `${m.prefix}"${m.words[i]}"`;
 export const wide: Construct = {
   kind: 'wide',
   slots: ['a', 'b'],
+  stateless: true,
   make: (r) => ({ prefix: r.pick(['L', 'u']), words: Array.from({ length: 4 }, () => r.pick(WORDS)), loop: r.one(2), skip: r.below(3) }),
   emit(m, n) {
     const type = m.prefix === 'L' ? 's32' : 'u16';
