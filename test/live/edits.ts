@@ -1,6 +1,7 @@
 /** Random patches: one to three edits of a program, each named after what it changes. */
 import { constructs } from './constructs';
 import { copy, type Edit, type Item, type Linkage, type Program, type Unit } from './model';
+import { Names } from './names';
 import { entriesOf, item, lets } from './program';
 import type { Rng } from './rng';
 import { editStatements, hasState } from './statements';
@@ -27,7 +28,7 @@ function uncall(program: Program, helper: Item): void {
 }
 
 /** Edits of a program as a whole. */
-const WHOLE: Record<string, (program: Program, r: Rng) => boolean> = {
+const WHOLE: Record<string, (program: Program, r: Rng, kinds: readonly string[]) => boolean> = {
   'move-item'(program, r) {
     const unit = r.pick(program.units);
     if (unit.items.length < 2) return false;
@@ -38,9 +39,9 @@ const WHOLE: Record<string, (program: Program, r: Rng) => boolean> = {
     r.pick(places(program)).it.blank += r.from(1, 3);
     return true;
   },
-  'add-helper'(program, r) {
+  'add-helper'(program, r, kinds) {
     const unit = r.pick(program.units);
-    const made = fresh(r, unit, program);
+    const made = fresh(r, unit, program, kinds);
     unit.items.splice(r.from(0, unit.items.length), 0, made);
     return callers(program, r, made, unit);
   },
@@ -61,10 +62,10 @@ const WHOLE: Record<string, (program: Program, r: Rng) => boolean> = {
     it.linkage = r.pick(possible.filter((linkage) => linkage !== 'inline' || !constructs[it.kind]!.outline));
     return true;
   },
-  'add-unit'(program, r) {
+  'add-unit'(program, r, kinds) {
     const free = ['net/core.c', 'lib/core.c', 'mm/main.c', 'fs/pool.c'].filter((path) => program.units.every((unit) => unit.path !== path));
     const unit: Unit = { path: r.pick(free), flags: ['-ffunction-sections', '-fdata-sections'], items: [] };
-    const made = { ...fresh(r, unit, program), linkage: 'global' as const };
+    const made = { ...fresh(r, unit, program, kinds), linkage: 'global' as const };
     unit.items.push(made);
     program.units.splice(r.from(0, program.units.length), 0, unit);
     return callers(program, r, made, unit);
@@ -87,15 +88,27 @@ const WHOLE: Record<string, (program: Program, r: Rng) => boolean> = {
     if (unit.items.length === 0) program.units.splice(program.units.indexOf(unit), 1);
     return true;
   },
+  /** A static goes, and another unit gets a variable of its name: they have nothing to do with each other. */
+  'same-name'(program, r) {
+    const all = r.shuffled(places(program).filter(({ it }) => it.kind === 'globals'));
+    const [from, to] = [all[0], all.find(({ unit }) => unit !== all[0]!.unit)];
+    if (from === undefined || to === undefined || from.it.model['vars'].length < 2) return false;
+    const gone = from.it.model['vars'].at(-1);
+    const name = gone.name ?? new Names(from.it).s(`var_${from.it.model['vars'].length - 1}`);
+    if (!gone.shared || to.unit.items.some(({ kind, local }) => kind === 'globals' && local === from.it.local)) return false;
+    from.it.model['vars'].pop();
+    to.it.model['vars'].push({ ...gone, name, start: 0, linkage: r.pick(['', 'static ']), fresh: true });
+    return true;
+  },
   'order-units'(program, r) {
     program.units = r.shuffled(program.units);
     return true;
   },
 };
-const WHOLE_WEIGHTS = { 'move-item': 2, 'blank-lines': 2, 'add-helper': 4, 'remove-helper': 3, 'linkage': 4, 'add-unit': 2, 'remove-unit': 2, 'other-unit': 2, 'order-units': 1 };
+const WHOLE_WEIGHTS = { 'move-item': 2, 'blank-lines': 2, 'add-helper': 4, 'remove-helper': 3, 'linkage': 4, 'add-unit': 2, 'remove-unit': 2, 'other-unit': 2, 'order-units': 2, 'same-name': 3 };
 
-function fresh(r: Rng, unit: Unit, program: Program): Item {
-  const made = { ...item(r, r.pick(Object.keys(constructs)), nextId(program), unit, 'helper'), fresh: true };
+function fresh(r: Rng, unit: Unit, program: Program, kinds: readonly string[]): Item {
+  const made = { ...item(r, r.pick(kinds), nextId(program), unit, 'helper'), fresh: true };
   // A name that no other item of the kind has in this unit, whatever went before.
   made.local = 1 + Math.max(-1, ...unit.items.filter(({ kind }) => kind === made.kind).map(({ local }) => local));
   for (const s of Object.values(made.slots).flat()) s.fresh = true;
@@ -108,10 +121,10 @@ function callers(program: Program, r: Rng, made: Item, home: Unit): boolean {
 }
 
 /** One edit; its name, or undefined where it does not apply. */
-function edit(program: Program, r: Rng): { name: string; mayRefuse: boolean } | undefined {
+function edit(program: Program, r: Rng, kinds: readonly string[]): { name: string; mayRefuse: boolean } | undefined {
   if (r.one(6)) {
     const name = r.weighted(WHOLE_WEIGHTS);
-    return WHOLE[name]!(program, r) ? { name: `program:${name}`, mayRefuse: false } : undefined;
+    return WHOLE[name]!(program, r, kinds) ? { name: `program:${name}`, mayRefuse: false } : undefined;
   }
   const { it } = r.pick(places(program));
   const construct = constructs[it.kind]!;
@@ -125,13 +138,13 @@ function edit(program: Program, r: Rng): { name: string; mayRefuse: boolean } | 
   return { name: `${it.kind}:${chosen.name}`, mayRefuse: chosen.mayRefuse ?? false };
 }
 
-export function patch(orig: Program, r: Rng): Patch {
+export function patch(orig: Program, r: Rng, kinds: readonly string[]): Patch {
   const patched = copy(orig);
   const edits: string[] = [];
   let mayRefuse = false;
   for (let wanted = r.weighted({ 1: 5, 2: 3, 3: 2 }), tries = 0; edits.length < Number(wanted) && tries < 20; tries++) {
     const before = copy(patched);
-    const made = edit(patched, r);
+    const made = edit(patched, r, kinds);
     if (made === undefined) Object.assign(patched, before);
     else {
       edits.push(made.name);

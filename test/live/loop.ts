@@ -21,14 +21,14 @@ export interface Tried {
 export interface Made { orig: Program; patched: Program; edits: string[]; mayRefuse: boolean; pair: Pair }
 
 /** Patch number `index` of a seed; the same anywhere. */
-export function make(seed: number, index: number): Made {
-  const orig = program(new Rng(seed, 'program', Math.floor(index / PATCHES)));
-  const { patched, edits, mayRefuse } = patch(orig, new Rng(seed, 'patch', index));
+export function make(seed: number, index: number, kinds: readonly string[]): Made {
+  const orig = program(new Rng(seed, 'program', Math.floor(index / PATCHES)), kinds);
+  const { patched, edits, mayRefuse } = patch(orig, new Rng(seed, 'patch', index), kinds);
   return { orig, patched, edits, mayRefuse, pair: pairOf(orig, patched) };
 }
 
-export async function attempt(trial: Trial, seed: number, index: number): Promise<Tried & { made: Made }> {
-  const made = make(seed, index);
+export async function attempt(trial: Trial, seed: number, index: number, kinds: readonly string[]): Promise<Tried & { made: Made }> {
+  const made = make(seed, index, kinds);
   const tried = { index, cc: made.orig.cc, edits: made.edits, mayRefuse: made.mayRefuse, made };
   try {
     return { ...tried, judged: await trial.judge(made.pair) };

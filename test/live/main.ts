@@ -2,6 +2,7 @@
  * `npm run test:live -- --count N --seed S [--jobs J] [--keep FOLDER] [--runtime FOLDER]`: random patches of random programs, each made a
  * livepatch by klpflow, applied to the running original, and compared with the patched program. Exit code 1 if one was wrong.
  * `--keep` shrinks and keeps what is wrong; with `--all` it keeps everything as it is. `--pair FILE` tries what was kept.
+ * `--only KIND,KIND`: programs of these constructs.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { constructs } from './constructs';
 import { keep, writePair } from './keep';
 import { PATCHES, attempt, type Tried } from './loop';
 import { Report } from './report';
@@ -17,11 +19,13 @@ import { Trial, type Pair } from './trial';
 
 const OPTIONS = {
   count: { type: 'string', default: '150' }, seed: { type: 'string', default: '1' }, first: { type: 'string', default: '0' }, jobs: { type: 'string', default: '2' },
-  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, pair: { type: 'string', multiple: true }, json: { type: 'boolean', default: false }, all: { type: 'boolean', default: false },
+  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, only: { type: 'string' }, pair: { type: 'string', multiple: true }, json: { type: 'boolean', default: false }, all: { type: 'boolean', default: false },
 } as const;
 
 const { values } = parseArgs({ options: OPTIONS });
 const [count, seed, first, jobs] = [values.count, values.seed, values.first, values.jobs].map(Number) as [number, number, number, number];
+
+const kinds = values.only?.split(',') ?? Object.keys(constructs);
 
 /** The child: its share of the patches, a line of JSON each. */
 async function work(job: number): Promise<void> {
@@ -30,7 +34,7 @@ async function work(job: number): Promise<void> {
   try {
     for (let index = first; index < first + count; index++) {
       if (Math.floor(index / PATCHES) % jobs !== job) continue;
-      const { made, ...tried } = await attempt(trial, seed, index);
+      const { made, ...tried } = await attempt(trial, seed, index, kinds);
       console.log(JSON.stringify(tried));
       if (values.keep === undefined) continue;
       if (values.all) writePair(trial, made.pair, join(values.keep, `${seed}-${index}`), JSON.stringify(tried));

@@ -24,7 +24,7 @@ function flags(r: Rng, cc: Program['cc']): string[] {
 
 /** How a unit is divided into sections; nearly all as klp-build and kpatch-build ask for it. */
 function sections(r: Rng): string[] {
-  if (r.one(12)) return ['-ffunction-sections', '-fno-data-sections'];
+  if (r.one(6)) return ['-ffunction-sections', '-fno-data-sections'];
   return r.one(40) ? ['-fno-function-sections', '-fno-data-sections'] : ['-ffunction-sections', '-fdata-sections'];
 }
 
@@ -54,13 +54,16 @@ export function entriesOf(it: Item): string[] {
   return names.entries;
 }
 
-export function program(r: Rng, kinds: readonly string[] = Object.keys(constructs)): Program {
+export function program(r: Rng, kinds: readonly string[]): Program {
   const cc = r.weighted({ gcc: 3, 'clang-19': 2 });
   const count = r.from(2, 4);
   const units = r.shuffled(PATHS).slice(0, count).map((path): Unit => ({ path, flags: sections(r), items: [] }));
   let id = 0;
+  let chosen: string[] = [];
   for (const unit of units) {
-    for (let i = r.from(2, 4); i > 0; i--) unit.items.push(item(r, r.pick(kinds), id++, unit, r.one(4) ? 'helper' : 'entry'));
+    // Units of the same kinds have statics of the same names.
+    if (chosen.length === 0 || r.one(2)) chosen = Array.from({ length: r.from(2, 4) }, () => r.pick(kinds));
+    for (const kind of chosen) unit.items.push(item(r, kind, id++, unit, r.one(4) ? 'helper' : 'entry'));
   }
   // A unit of helpers only, which an edit may take away.
   if (r.one(3)) {

@@ -78,7 +78,7 @@ export class Trial {
 
   run(name: 'orig' | 'patched', livepatch?: string): Printed {
     const argv = [this.path('list'), ...(livepatch === undefined ? [] : [livepatch, this.symvers])];
-    const { status, signal, stdout, stderr } = spawnSync(this.path(this.file(name)), argv, { encoding: 'latin1', maxBuffer: 1 << 26, timeout: 20_000 });
+    const { status, signal, stdout, stderr } = spawnSync(this.path(this.file(name)), argv, { encoding: 'latin1', maxBuffer: 1 << 26, timeout: 120_000 });
     const ended = status === 0 ? '' : status === 3 ? stderr.trim() : `ended by ${signal ?? `status ${status}`}`;
     return { text: stdout, ended };
   }

@@ -5,18 +5,21 @@ export const assembly: Construct = {
   kind: 'assembly',
   slots: ['a', 'b', 'c'],
   outline: true,
-  make: (r) => ({ c: r.from(1, 90), sized: r.one(2), table: [r.from(1, 90), r.from(1, 90), r.from(1, 90)], loop: r.from(1, 5), inner: r.from(1, 50) }),
+  make: (r) => ({ c: r.from(1, 90), sized: r.one(2), table: [r.from(1, 90), r.from(1, 90), r.from(1, 90)], loop: r.from(1, 5), inner: r.from(1, 50), embedded: r.from(1, 90) }),
   emit(m, n) {
     const [fn, table] = [n.g('asm_mix'), n.g('asm_table')];
     return `extern u32 ${fn}(u32 k);
 asm(".pushsection .text.${fn},\\"ax\\"\\n.globl ${fn}\\n.type ${fn},@function\\n${fn}:\\n\\tleal ${m.c}(%rdi,%rdi,2), %eax\\n\\ttestl $1, %edi\\n\\tjz 1f\\n\\txorl $0x55, %eax\\n1:\\tret\\n${m.sized ? `.size ${fn}, . - ${fn}\\n` : ''}.popsection\\n");
+
+extern u32 ${fn}_far(u32 k);
+asm(".pushsection .text.${fn}_far,\\"ax\\"\\n.globl ${fn}_far\\n.type ${fn}_far,@function\\n${fn}_far:\\n\\tmovl .Lk${fn}(%rip), %eax\\n\\taddl %edi, %eax\\n\\tret\\n.size ${fn}_far, . - ${fn}_far\\n.Lk${fn}: .long ${m.embedded}\\n.popsection\\n");
 
 extern const u32 ${table}[];
 asm(".pushsection .rodata.${table},\\"a\\"\\n.globl ${table}\\n.balign 4\\n${m.sized ? `.type ${table},@object\\n` : ''}${table}:\\n\\t.long ${m.table.join(', ')}\\n${m.sized ? `.size ${table}, . - ${table}\\n` : ''}.popsection\\n");
 
 ${n.entry('mix')}
 {
-	u32 acc = ${fn}(k) + ${table}[k % 3];
+	u32 acc = ${fn}(k) + ${table}[k % 3] + ${fn}_far(k);
 ${n.slot('a')}	return acc;
 }
 
@@ -41,6 +44,7 @@ ${n.slot('c')}	return acc * 3;
     { name: 'loop', apply: (m) => { m.loop += 1; } },
     { name: 'inner', weight: 2, apply: (m) => { m.inner += 1; } },
     { name: 'table', mayRefuse: true, apply: (m, r) => { m.table[r.below(3)] += 1; } },
+    { name: 'embedded', mayRefuse: true, apply: (m) => { m.embedded += 1; } },
     { name: 'function', mayRefuse: true, apply: (m) => { m.c += 1; } },
   ],
 };

@@ -8,17 +8,19 @@ export const computedGoto: Construct = {
   slots: ['a', 'b'],
   stateless: true,
   outline: true,
-  make: (r) => ({ ops: Array.from({ length: r.from(3, 6) }, () => r.below(OPS.length)), table: r.weighted({ static: 3, pointer: 1 }), order: [], extra: [] }),
+  make: (r) => ({ ops: Array.from({ length: r.from(3, 6) }, () => r.below(OPS.length)), costs: r.one(3), extra: [] }),
   emit(m, n) {
     const size = m.ops.length;
     const labels = m.ops.map((_: number, i: number) => `&&op${i}`).concat('&&end');
-    const next = `if (++at > 6) goto end; goto *jump[(k >> at) % ${size + 1}];`;
+    const table = m.costs ? `static const struct { const void *to; u32 cost; } jump[] = { ${labels.map((label: string, i: number) => `{ ${label}, ${i * 3 + 1} }`).join(', ')} }` : `static const void *const jump[] = { ${labels.join(', ')} }`;
+    const go = (at: string): string => (m.costs ? `acc += jump[${at}].cost; goto *jump[${at}].to;` : `goto *jump[${at}];`);
+    const next = `if (++at > 6) goto end; ${go(`(k >> at) % ${size + 1}`)}`;
     const body = m.ops.map((op: number, i: number) => `op${i}:\n\t${OPS[op]}${m.extra[i] ? ` acc += ${m.extra[i]};` : ''}\n\t${next}\n`).join('');
     return `${n.entry('run')}
 {
-	static const void *const jump[] = { ${labels.join(', ')} };
+	${table};
 	u32 acc = k, at = 0;
-${n.slot('a')}	goto *jump[k % ${size + 1}];
+${n.slot('a')}	${go(`k % ${size + 1}`)}
 ${body}end:
 ${n.slot('b')}	return acc;
 }

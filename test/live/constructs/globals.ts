@@ -21,7 +21,7 @@ export const globals: Construct = {
   plain: 4,
   make: (r) => ({ vars: Array.from({ length: r.from(1, 3) }, () => ({ size: r.pick([1, 1, 4]), start: r.pick([0, 7]), place: r.pick(PLACES), ...named(r), warm: r.from(100, 999) })), swapped: false }),
   emit(m, n) {
-    const name = (i: number): string => (m.vars[i].shared ? n.s(`var_${i}`) : n.g(`var_${i}`));
+    const name = (i: number): string => m.vars[i].name ?? (m.vars[i].shared ? n.s(`var_${i}`) : n.g(`var_${i}`));
     const at = (i: number): string => (m.vars[i].size > 1 ? `${name(i)}[k & 3]` : name(i));
     const all = m.vars.map((_: unknown, i: number) => i);
     const order = m.swapped ? [...all].reverse() : all;

@@ -9,6 +9,9 @@ const WAYS: Record<string, (s: string, m: Model) => string> = {
   all: (s) => `for (const char *p = ${s}; p < ${s} + sizeof(${s}); p++) acc = acc * 33 ^ (u8)*p;`,
   tail: (s, m) => `acc += digest_str(${s} + ${m.skip}); acc ^= digest(${s}, sizeof(${s}));`,
   indexed: (s) => `acc += ${s}[(k ^ acc) % sizeof(${s})]; acc += digest_str(${s});`,
+  counted: (s) => `for (u32 i = 0; i < sizeof(${s}) - 1; i++) acc += ext(${s}[i] ^ k);`,
+  middle: (s, m) => `acc += digest_range(${s} + ${m.skip}, ${s} + sizeof(${s})); acc ^= digest_str(${s});`,
+  two: (s, m) => `{ static const char *const whole = ${s}; acc += digest_range(whole, whole + ${m.skip}) ^ digest_str(whole + ${m.skip}); }`,
   from: (s, m) => `for (const char *p = ${s} + (k & ${m.skip}); *p; p++) acc = acc * 31 + (u8)*p; acc += (u32)strlen(${s});`,
 };
 

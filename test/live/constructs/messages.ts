@@ -14,6 +14,8 @@ export const messages: Construct = {
 	u32 acc = k * 3;
 	_printk(${m.level} "%s: ${m.text}\\n", __func__, k);
 	WARN_ON(k == 6);
+	if (k == 5) _printk(${m.level} "%s: at most %d of %d\\n", __FILE__, ${m.limit}, k);
+	if (k == 7) _printk("%s: timeout is %u ms\\n", "${m.from}", ${m.limit + 2});
 	if (k == 4) log_value("${m.from}", ${m.limit}, " ms");
 ${n.slot('a')}	return acc;
 }

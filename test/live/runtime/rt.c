@@ -110,6 +110,11 @@ unsigned digest(const void *p, u64 n)
 	return sum;
 }
 
+unsigned digest_range(const void *from, const void *to)
+{
+	return digest(from, (const char *)to - (const char *)from);
+}
+
 u64 strlen(const char *s)
 {
 	u64 n = 0;

@@ -40,6 +40,8 @@ extern void warn_at(const char *file, int line, const char *text);
 extern void log_value(const char *name, int value, const char *unit);
 /* A digest of `n` bytes, of a string, of a wide string. */
 extern u32 digest(const void *p, u64 n);
+/* Of all bytes from one place to another. */
+extern u32 digest_range(const void *from, const void *to);
 extern u32 digest_str(const char *s);
 extern u32 digest_wide(const s32 *s);
 extern u32 digest_u16(const u16 *s);
