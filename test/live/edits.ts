@@ -94,7 +94,7 @@ const WHOLE: Record<string, (program: Program, r: Rng, kinds: readonly string[])
     const [from, to] = [all[0], all.find(({ unit }) => unit !== all[0]!.unit)];
     if (from === undefined || to === undefined || from.it.model['vars'].length < 2) return false;
     const gone = from.it.model['vars'].at(-1);
-    const name = gone.name ?? new Names(from.it).s(`var_${from.it.model['vars'].length - 1}`);
+    const name = gone.name ?? new Names(from.it).s(`var_${gone.tag}`);
     if (!gone.shared || to.unit.items.some(({ kind, local }) => kind === 'globals' && local === from.it.local)) return false;
     from.it.model['vars'].pop();
     to.it.model['vars'].push({ ...gone, name, start: 0, linkage: r.pick(['', 'static ']), fresh: true });
@@ -109,8 +109,8 @@ const WHOLE_WEIGHTS = { 'move-item': 2, 'blank-lines': 2, 'add-helper': 4, 'remo
 
 function fresh(r: Rng, unit: Unit, program: Program, kinds: readonly string[]): Item {
   const made = { ...item(r, r.pick(kinds), nextId(program), unit, 'helper'), fresh: true };
-  // A name that no other item of the kind has in this unit, whatever went before.
-  made.local = 1 + Math.max(-1, ...unit.items.filter(({ kind }) => kind === made.kind).map(({ local }) => local));
+  // A name that no item of the kind had in this unit: it would be taken for that one, and rightly.
+  made.local = 100 + made.id;
   for (const s of Object.values(made.slots).flat()) s.fresh = true;
   return made;
 }
@@ -130,7 +130,7 @@ function edit(program: Program, r: Rng, kinds: readonly string[]): { name: strin
   const construct = constructs[it.kind]!;
   const slots = Object.keys(it.slots);
   if (construct.edits.length === 0 || (slots.length > 0 && r.below(10) < (construct.plain ?? 4))) {
-    return { name: `${it.kind}:${editStatements(it.slots[r.pick(slots)]!, r)}`, mayRefuse: false };
+    return { name: `${it.kind}:${editStatements(it, it.slots[r.pick(slots)]!, r)}`, mayRefuse: false };
   }
   const wanted = r.weighted(Object.fromEntries(construct.edits.map((one) => [one.name, one.mayRefuse ? 1 : (one.weight ?? 2) * 2])));
   const chosen = construct.edits.find(({ name }) => name === wanted) as Edit;

@@ -34,6 +34,8 @@ export interface Item {
   blank: number;
   model: Model;
   slots: Record<string, Statement[]>;
+  /** Words of statements that an edit took out: one with a static may not come back, it would be taken for the old one, and rightly. */
+  gone?: string[];
 }
 
 export interface Unit {

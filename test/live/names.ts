@@ -15,7 +15,7 @@ export class Names {
 
   /** A name that nobody else has. */
   g(base: string): string {
-    return `${base}_${this.item.id}`;
+    return `${base}_g${this.item.id}`;
   }
 
   /** The head of a function that the driver or other items call. */

@@ -30,6 +30,7 @@ const WORDS: Record<string, (s: Statement) => string> = {
   cold: ({ c, d }) => `if (unlikely(k == ${d % 12})) { _printk(KERN_ERR "${text(c)}\\n"); acc = ext(acc); warn_at("core", ${c}, "${text(d)}"); }`,
 };
 
+const STATIC = new Set(['counter', 'state']);
 const WEIGHTS = { add: 3, mix: 3, guard: 4, print: 3, counter: 2, state: 2, ext: 3, warn: 2, once: 2, loop: 2, literal: 3, number: 1, cold: 2 };
 
 export function statement(r: Rng): Statement {
@@ -39,24 +40,28 @@ export function statement(r: Rng): Statement {
 export const call = (name: string, r: Rng, fresh: boolean): Statement => ({ word: 'call', c: r.from(0, 9), d: 0, name, fresh });
 
 /** Whether an item has statics that only its statements know: under another name, or in another unit, they would be others. */
-export const hasState = (item: Item): boolean => Object.values(item.slots).flat().some(({ word }) => word === 'counter' || word === 'state');
+export const hasState = (item: Item): boolean => Object.values(item.slots).flat().some(({ word }) => STATIC.has(word));
 
 export function statementText(s: Statement): string {
   return WORDS[s.word]!(s);
 }
 
 /** What edits do to the statements of one function. */
-export function editStatements(list: Statement[], r: Rng): string {
+export function editStatements(item: Item, list: Statement[], r: Rng): string {
   const what = list.length === 0 ? 'add' : r.weighted({ add: 5, change: 4, remove: 1 });
   if (what === 'add') {
     const added = { ...statement(r), fresh: true };
+    if (item.gone?.includes(added.word)) added.word = 'add';
     list.splice(r.from(0, list.length), 0, added);
     return `add-${added.word}`;
   }
   const at = r.below(list.length);
-  if (what === 'remove' && list[at]!.word !== 'call') {
-    const [gone] = list.splice(at, 1);
-    return `remove-${gone!.word}`;
+  const { word } = list[at]!;
+  const returns = STATIC.has(word) && Object.values(item.slots).flat().some((s) => s.word === word && s.fresh);
+  if (what === 'remove' && word !== 'call' && !returns) {
+    list.splice(at, 1);
+    if (STATIC.has(word)) (item.gone ??= []).push(word);
+    return `remove-${word}`;
   }
   // The initial value of a static's is not among what may change: the running kernel has its own by now.
   list[at]!.c += r.from(1, 50);

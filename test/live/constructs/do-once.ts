@@ -38,7 +38,7 @@ ${n.slot('b')}	return acc + secret * 5 + other;
 `;
   },
   edits: [
-    { name: 'add', apply: (m, r) => { const list = r.pick(m.functions as Use[][]); list.splice(r.from(0, list.length), 0, { buffer: 'secret', warm: r.from(1, 900), fresh: true }); } },
-    { name: 'remove', apply: (m, r) => { const list = r.pick(m.functions as Use[][]); if (list.length < 2) return false; list.splice(r.below(list.length), 1); return true; } },
+    { name: 'add', apply: (m, r) => { if (m.gone) return false; const list = r.pick(m.functions as Use[][]); list.splice(r.from(0, list.length), 0, { buffer: 'secret', warm: r.from(1, 900), fresh: true }); return true; } },
+    { name: 'remove', apply: (m, r) => { const list = r.pick(m.functions as Use[][]); if (list.length < 2 || m.functions.flat().some(({ fresh }: Use) => fresh)) return false; m.gone = true; list.splice(r.below(list.length), 1); return true; } },
   ],
 };

@@ -20,7 +20,7 @@ export const staticLocals: Construct = {
   kind: 'static-locals',
   slots: ['a', 'b'],
   make: (r) => ({
-    functions: Array.from({ length: 2 }, () => Array.from({ length: r.from(1, 3) }, () => local(r))), inner: r.one(2),
+    functions: Array.from({ length: 2 }, () => Array.from({ length: r.from(1, 3) }, () => local(r))), inner: r.one(2), gone: [],
   }),
   emit(m, n) {
     return `static ${m.inner ? '__always_inline' : 'noinline'} u32 ${n.s('step')}(u32 k)
@@ -37,8 +37,16 @@ ${locals(m, 1)}${n.slot('b')}	return acc;
 `;
   },
   edits: [
-    { name: 'add', weight: 3, apply: (m, r) => { const list = r.pick(m.functions as Local[][]); list.splice(r.from(0, list.length), 0, local(r, { fresh: true })); } },
-    { name: 'remove', apply: (m, r) => { const list = r.pick(m.functions as Local[][]); if (list.length === 0) return false; list.splice(r.below(list.length), 1); return true; } },
+    { name: 'add', weight: 3, apply: (m, r) => { const list = r.pick(m.functions as Local[][]); const name = r.pick(NAMES.filter((one) => !m.gone.includes(one))); list.splice(r.from(0, list.length), 0, local(r, { name, fresh: true })); } },
+    { name: 'remove', apply: (m, r) => {
+      const list = r.pick(m.functions as Local[][]);
+      if (list.length === 0) return false;
+      const at = r.below(list.length);
+      // One of the name that came by an edit would be taken for this one, and rightly.
+      if (m.functions.flat().some(({ name, fresh }: Local) => fresh && name === list[at]!.name)) return false;
+      m.gone.push(...list.splice(at, 1).map(({ name }) => name));
+      return true;
+    }  },
     { name: 'inline', apply: (m) => { m.inner = !m.inner; } },
   ],
 };
