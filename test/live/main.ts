@@ -36,9 +36,9 @@ async function work(job: number): Promise<void> {
       if (Math.floor(index / PATCHES) % jobs !== job) continue;
       const { made, ...tried } = await attempt(trial, seed, index, kinds);
       console.log(JSON.stringify(tried));
-      if (values.keep === undefined) continue;
-      if (values.all) writePair(trial, made.pair, join(values.keep, `${seed}-${index}`), JSON.stringify(tried));
-      else await keep(trial, { ...tried, made }, seed, values.keep);
+      if (values.keep !== undefined && values.all && tried.judged !== undefined) writePair(trial, made.pair, join(values.keep, `${seed}-${index}`), JSON.stringify(tried));
+      else if (values.keep !== undefined && !values.all) await keep(trial, { ...tried, made }, seed, values.keep);
+      if (index % PATCHES === PATCHES - 1) trial.forget();
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });

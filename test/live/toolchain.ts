@@ -1,7 +1,7 @@
 /** Compiles units, links objects and programs. What was compiled once is taken again. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** A unit that does not compile is a fault of the trial. */
@@ -52,6 +52,11 @@ export class Toolchain {
     writeFileSync(join(tree, path), text);
     run(cc, [...flags, '-I', this.sources, '-c', path, '-o', object], tree);
     return object;
+  }
+
+  forget(): void {
+    rmSync(this.objects, { recursive: true, force: true });
+    mkdirSync(this.objects, { recursive: true });
   }
 
   /** One object of all units, and the program that it runs as. */

@@ -100,6 +100,12 @@ export class Trial {
     return { outcomes, effective: orig.text !== patched.text };
   }
 
+  /** Forgets what it compiled and what klpflow kept: another program has nothing of it. */
+  forget(): void {
+    this.toolchain.forget();
+    rmSync(this.path('run'), { recursive: true, force: true });
+  }
+
   private sound(name: 'orig' | 'patched'): Printed {
     const printed = this.run(name);
     if (printed.ended !== '') throw new BuildError(`the program ${name} by itself: ${printed.ended}`);
