@@ -3,7 +3,9 @@ import type { Construct, Model } from '../model';
 
 const CASES: Record<string, (value: number) => string> = {
   code: (c) => `acc += ext(${c}) + k; break;`,
-  result: (c) => `acc += ${c}; break;`,
+  // A table of results instead of jumps.
+  result: (c) => `result = ${c}; break;`,
+  name: (c) => `name = "${c % 2 ? 'odd' : 'even'} ${c}"; break;`,
   call: (c) => `acc = ext(acc ^ ${c}); acc += k * ${c % 5}; break;`,
   text: (c) => `acc += digest_str("case ${c}"); break;`,
 };
@@ -25,9 +27,12 @@ export const switches: Construct = {
     const head = m.inlined ? `static __always_inline u32 ${n.s('choose')}(u32 k, u32 acc)` : `static noinline u32 ${n.s('choose')}(u32 k, u32 acc)`;
     return `${head}
 {
+	u32 result = 0;
+	const char *name = "none";
 ${n.slot('a')}	switch (k) {
-${cases(m)}	default: acc += ${m.other};
+${cases(m)}	default: ${m.style === 'result' ? `result = ${m.other}` : m.style === 'name' ? 'name = "other"' : `acc += ${m.other}`};
 	}
+	acc += result;${m.style === 'name' ? ' acc ^= digest_str(name);' : ''}
 	return acc;
 }
 
