@@ -14,6 +14,13 @@ export interface Patch {
   mayRefuse: boolean;
 }
 
+/** Whether the driver calls it before the livepatch is there: it has to stay. */
+function warmsUp(it: Item): boolean {
+  const names = new Names(it);
+  constructs[it.kind]!.emit(it.model, names);
+  return names.inits.length > 0;
+}
+
 interface Place { unit: Unit; it: Item }
 
 const places = (program: Program): Place[] => program.units.flatMap((unit) => unit.items.map((it) => ({ unit, it })));
@@ -46,7 +53,7 @@ const WHOLE: Record<string, (program: Program, r: Rng, kinds: readonly string[])
     return callers(program, r, made, unit);
   },
   'remove-helper'(program, r) {
-    const helpers = places(program).filter(({ it }) => it.role === 'helper');
+    const helpers = places(program).filter(({ it }) => it.role === 'helper' && !warmsUp(it));
     if (helpers.length === 0) return false;
     const { unit, it } = r.pick(helpers);
     uncall(program, it);
@@ -72,7 +79,7 @@ const WHOLE: Record<string, (program: Program, r: Rng, kinds: readonly string[])
   },
   'remove-unit'(program, r) {
     const unit = r.pick(program.units);
-    if (program.units.length < 2 || unit.items.some(({ role }) => role === 'entry')) return false;
+    if (program.units.length < 2 || unit.items.some((it) => it.role === 'entry' || warmsUp(it))) return false;
     for (const it of unit.items) uncall(program, it);
     program.units.splice(program.units.indexOf(unit), 1);
     return true;
