@@ -104,8 +104,8 @@ export interface Compared {
 /** Looks at the pairs that digests do not prove equal, and on another thread at what no symbol covers. */
 export async function compareAll(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Compared> {
   flow.checkStopped();
-  const parts = await both<Partial<Compared>>([compareCandidates(flow, correlation, pair), flow.pool.run('uncovered', { pair }).then(({ answer }) => answer)]);
-  return Object.assign({}, ...parts) as Compared;
+  const [pairs, others] = await both<Partial<Compared>>([compareCandidates(flow, correlation, pair), flow.pool.run('uncovered', { pair }).then(({ answer }) => answer)]);
+  return { ...pairs, ...others } as Compared;
 }
 
 async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Omit<Compared, 'uncovered'>> {

@@ -113,7 +113,7 @@ export function assess(given: AssessInput): Assessment {
   for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
   checkReach(input, included, undecided, tables.copied, discarded, diagnostics);
   refuseSharedTables(input, included, discarded, diagnostics);
-  diagnostics.push(...assessUncovered(input, included, discarded));
+  append(diagnostics, assessUncovered(input, included, discarded));
   if (included.size > 0) {
     append(diagnostics, [...refuseUnlikeBuilds(input), ...refuseChangedTypes(input, included), ...tellEncodings(input, included)]);
     for (const { section, bytes } of input.unknownSizes) {

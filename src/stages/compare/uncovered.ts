@@ -1,3 +1,4 @@
+import { append, smallest } from '../../lists';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Pairing } from '../correlate';
 import { unnumbered, withoutFilling } from './behind';
@@ -51,8 +52,8 @@ export function compareUncovered(pairing: Pairing, a: Side, b: Side): UncoveredD
   const place = (stretch: Stretch): string => (stretch.owners.length > 0 ? stretch.key : names.get(stretch)!);
   left = pairUp(withoutEqual(a, b, left, place), place, settle);
   const sole = (side: Side, stretch: Stretch): Omit<UncoveredDifference, 'orig' | 'patched' | 'owners' | 'grown'> => ({ section: side.object.name(stretch.section), label: stretch.labels[0]?.name ?? '', offset: stretch.start });
-  found.push(...left.orig.map((stretch) => ({ ...sole(a, stretch), orig: rangeOf(stretch), patched: null, owners: { orig: stretch.owners, patched: [] }, grown: false })));
-  found.push(...left.patched.map((stretch) => ({ ...sole(b, stretch), orig: null, patched: rangeOf(stretch), owners: { orig: [], patched: stretch.owners }, grown: true })));
+  append(found, left.orig.map((stretch) => ({ ...sole(a, stretch), orig: rangeOf(stretch), patched: null, owners: { orig: stretch.owners, patched: [] }, grown: false })));
+  append(found, left.patched.map((stretch) => ({ ...sole(b, stretch), orig: null, patched: rangeOf(stretch), owners: { orig: [], patched: stretch.owners }, grown: true })));
   return found;
 }
 
@@ -129,7 +130,7 @@ function differenceOfData(pairing: Pairing, a: Side, b: Side, x: Stretch, y: Str
   const [targets, others] = [targetsIn(a, x), targetsIn(b, y)];
   const i = targets.findIndex((one, k) => others[k]?.at !== one.at || !sameTarget(pairing, a, b, one.target, others[k].target));
   const places = [at < Math.max(ours.length, theirs.length) ? at : Infinity, i >= 0 ? targets[i]!.at : others[targets.length]?.at ?? Infinity, differenceOfLabels(x, y) ?? Infinity];
-  const first = Math.min(...places);
+  const first = smallest(places);
   return first === Infinity ? undefined : first;
 }
 
