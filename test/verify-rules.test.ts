@@ -144,7 +144,19 @@ describe('kCFI', () => {
   test('the type of a replacement is its original\'s, whatever register tells of its arguments', () => {
     const vmlinux = kernel((own) => own.func('alpha', { hash: 0x12345678 }));
     for (const opcode of ['b8', 'b9', 'bf']) expect(found({ module: module(hashed(opcode, '78563412')), vmlinux }), opcode).toEqual([]);
-    expect(found({ module: module(hashed('b8', '79563412')), vmlinux })).toEqual([expect.stringMatching(/^verify-type-hash: .*0x12345678 in the kernel, 0x12345679/)]);
+    const other = module(hashed('b8', '79563412'));
+    // A table of PATCHED has it, so one of the kernel may: the call traps.
+    expect(found({ module: other, vmlinux, objects: [object(hashed('b8', '79563412'))] })).toEqual([expect.stringMatching(/^verify-type-hash: .*0x12345678 in the kernel, 0x12345679/)]);
+    // Nobody calls it but by its name, and the patch changes all callers: a refusal would be wrong.
+    const called = object((draft, at) => {
+      hashed('b8', '79563412')(draft, at);
+      draft.relaTo('.data', 'alpha').sym = 'beta';
+    });
+    expect(found({ module: other, vmlinux, objects: [called] }).filter((each) => each.startsWith('verify-type-hash'))).toEqual([]);
+    // Without PATCHED nothing tells, and that is said.
+    expect(found({ module: other, vmlinux })).toEqual([]);
+    const { symvers, btf, template } = files;
+    expect(verify({ module: other, vmlinux, symvers, btf, template }).diagnostics.map(({ message }) => message)).toContainEqual(expect.stringMatching(/^whether anything calls alpha through a pointer, .*0x12345679/));
     // No preamble but other bytes before the function.
     expect(found({ module: module(hashed('3d', '78563412')), vmlinux })).toContainEqual(expect.stringMatching(/^verify-prefix: /));
   });

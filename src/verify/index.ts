@@ -103,7 +103,6 @@ export function verify(request: VerifyRequest): VerifyResult {
   checkFunctions(context);
   checkPlaceholders(context);
   checkReplacements(context);
-  checkTypeHashes(context);
   checkStores(context);
   checkRelocations(context);
   checkTargets(context);
@@ -113,7 +112,10 @@ export function verify(request: VerifyRequest): VerifyResult {
   checkCompleteness(context, sites);
   checkUnwind(context, sites);
   if (context.compared) checkAgainstObjects(context, request.objects ?? []);
-  else context.findings.add('verify-not-checked', undefined, 'that each reference and entry is that of PATCHED: no --object was given');
+  else {
+    checkTypeHashes(context, undefined);
+    context.findings.add('verify-not-checked', undefined, 'that each reference and entry is that of PATCHED: no --object was given');
+  }
 
   const { diagnostics } = context.findings;
   const livepatch = module.relas.filter((rela) => rela.livepatch !== null).length;

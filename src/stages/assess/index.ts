@@ -22,6 +22,7 @@ import { tellOtherKernel } from './one-kernel';
 import { checkReach } from './reach';
 import { tellNothingRedirected } from './redirects';
 import { tellRelease } from './release';
+import { tellStaticsAnew } from './statics-anew';
 import { changedTables, withReaders } from './tables';
 import { refuseChangedTypes } from './type-hashes';
 import { assessUncovered } from './uncovered';
@@ -111,7 +112,8 @@ export function assess(given: AssessInput): Assessment {
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
   for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
-  checkReach(input, included, undecided, tables.copied, discarded, diagnostics);
+  const reached = checkReach(input, included, undecided, tables.copied, discarded, diagnostics);
+  append(diagnostics, tellStaticsAnew(input, reached));
   refuseSharedTables(input, included, discarded, diagnostics);
   append(diagnostics, assessUncovered(input, included, discarded));
   if (included.size > 0) {

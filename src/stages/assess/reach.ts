@@ -24,8 +24,10 @@ interface Included {
  * Follows what included code reaches, through new data, and refuses what would not work in a module.
  *
  * Every problem is reported once, at the first reference that meets it.
+ *
+ * @returns the symbols that go in
  */
-export function checkReach(input: AssessInput, included: ReadonlySet<number>, undecided: ReadonlySet<number>, copied: ReadonlySet<number>, discarded: number, diagnostics: Diagnostic[]): void {
+export function checkReach(input: AssessInput, included: ReadonlySet<number>, undecided: ReadonlySet<number>, copied: ReadonlySet<number>, discarded: number, diagnostics: Diagnostic[]): ReadonlySet<number> {
   const { pairing, patched, objectName } = input;
   const { table } = patched;
   const told = new Set<string>();
@@ -81,6 +83,7 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
     }
     for (const entry of entries) if (entry.table.special === RUNTIME_SPECIAL) checkRuntimeConstant(input, from, entry, entries, refuse);
   }
+  return seen;
 }
 
 /** The extent of anonymous read-only data that a reference reaches; undefined where there is nothing to follow. */

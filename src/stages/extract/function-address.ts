@@ -12,12 +12,13 @@ import type { Use } from './linkage';
  * dangles once the livepatch is gone. Not so for direct branches, labels within the function, and tables about code.
  */
 export function takesAddress(patched: Side, symbol: number, use: Use, from: Copy, at: number): boolean {
-  const { table, arch, object } = patched;
+  const { table, arch } = patched;
   if (!table.has(symbol, Trait.FUNC)) return false;
   const bits = table.sectionClass[from.range.section]!;
   if ((bits & (SectionClass.SPECIAL | SectionClass.DERIVED)) !== 0 || !arch.isFunctionPointer(use.type, (bits & SectionClass.TOC) !== 0)) return false;
   const inCode = (bits & SectionClass.EXEC) !== 0;
-  if (inCode && arch.isBranch(object.bytes, object.offset(from.range.section), object.offset(from.range.section) + from.range.start + at, use.type)) return false;
+  // As it stands in the copy: a branch through the GOT has become a direct one.
+  if (inCode && arch.isBranch(from.section.bytes, from.start, from.start + at, use.type)) return false;
   const counted = arch.isPcRelative(use.type) && (inCode || arch.machine !== EM_X86_64) ? arch.bias(use.type) : 0;
   return use.addend + counted === 0;
 }

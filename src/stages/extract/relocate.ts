@@ -7,6 +7,7 @@ import type { OutputPlace, Clones, Copy } from './clones';
 import { codePieceAt } from './code-pieces';
 import { haveOneAddress } from './alternatives';
 import { LabelTables } from './label-tables';
+import { relaxBranch } from './got-branches';
 import type { Link, Links } from './linkage';
 import type { Refusals } from './refusals';
 import { nearReferences } from './near';
@@ -41,9 +42,16 @@ export class Relocator {
     const replaced = replacement === undefined ? -1 : copy.range.start + replacement.field;
     for (const reference of referencesIn(this.input.patched, copy.range)) {
       if (reference.field === replaced) this.toReplacement(copy, reference);
-      else this.refer(copy, reference);
+      else this.refer(copy, this.relaxed(copy, reference));
     }
     if ((this.input.patched.table.sectionClass[copy.range.section]! & SectionClass.EXEC) !== 0) this.relocateNear(copy);
+  }
+
+  private relaxed(copy: Copy, reference: Reference): Reference {
+    const { patched } = this.input;
+    const at = reference.field - copy.range.start;
+    if (patched.arch.machine !== EM_X86_64 || (patched.table.sectionClass[copy.range.section]! & SectionClass.EXEC) === 0) return reference;
+    return relaxBranch(copy.section.bytes.subarray(copy.start, copy.start + copy.range.end - copy.range.start), at, reference) ?? reference;
   }
 
   /** Makes relocations of what the assembler resolved within a section of several functions. */

@@ -5,6 +5,7 @@ import type { ModuleSection, ModuleSymbol } from '../module';
 import { WIDTHS, isRelative, targetInCode, type Target } from '../references';
 import { loadInstead, type RuntimeConstant } from './constants';
 import { identityInModule, identityInObject, sameIdentity, withoutNumbers } from './identity';
+import { withDirectBranches } from './got-branches';
 import type { ReferenceObject, ReferenceRela, ReferenceSymbol } from './object';
 
 /** A function of the module and the one of the object that it should be. */
@@ -28,10 +29,10 @@ export interface Difference {
 /** Where the module's function is not the object's: bytes outside of relocated fields, and what each field refers to. */
 export function compareCode(context: Context, pair: Pair): Difference[] {
   const { module } = context;
-  const { section, symbol, object, original, relas } = pair;
+  const { section, symbol, object, original } = pair;
   if (symbol.size !== original.size) return [{ offset: 0, message: `it has ${symbol.size} bytes, in the object ${original.size}` }];
   const differences: Difference[] = [];
-  const theirs = object.elf.content(original.section).subarray(original.value, original.value + original.size);
+  const { code: theirs, relas } = withDirectBranches(object.elf.content(original.section).subarray(original.value, original.value + original.size), pair.relas);
   const ours = section.bytes.subarray(symbol.value, symbol.value + symbol.size);
   const masked = new Uint8Array(symbol.size);
   const mine = new Map(module.relasIn(section, symbol.value, symbol.value + symbol.size).map((rela) => [rela.offset - symbol.value, rela]));

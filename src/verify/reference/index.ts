@@ -1,6 +1,8 @@
 import { R_X86_64_NONE, STT_FUNC } from '../../elf';
 import type { Context } from '../context';
 import { isExecutable, isFunction, type ModuleSection, type ModuleSymbol } from '../module';
+import { checkTypeHashes } from '../type-hash';
+import { takesAddress } from './address-taken';
 import { checkAliases } from './aliases';
 import { compareCode, type Difference, type Pair } from './code';
 import type { RuntimeConstant } from './constants';
@@ -72,6 +74,7 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
   checkLiterals(context, pairs);
   checkForeignTables(context, objects);
   checkAliases(context, objects);
+  checkTypeHashes(context, (name) => objects.some((object) => takesAddress(object, name)));
 }
 
 function put<T>(found: Map<string, T[]>, name: string, value: T): void {
