@@ -5,7 +5,7 @@
  */
 import { Trait } from '../scan';
 import { meet } from '../places';
-import { bySlot, sameContent, type Correlation, type Pairing } from '../correlate';
+import { bySlot, doubtsAgree, sameContent, type Correlation, type Pairing } from '../correlate';
 import { compareData } from './data';
 import { compareFunctions } from './functions';
 import type { Side } from './side';
@@ -32,6 +32,7 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
   const found: number[] = [];
   const lineOnly: number[] = [];
   const seen = new Set<number>();
+  const isTwin = (target: number, other: number): boolean => twin[target] !== 0 && patched.canonical[twin[target]!] === other;
   for (let i = 0; i < listedCount; i++) {
     const symbol = listed[i]!;
     if (twin[symbol] === 0) continue;
@@ -39,7 +40,7 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
     const b = patched.canonical[twin[symbol]!]!;
     const sameSize = orig.size[a] === patched.size[b];
     if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0 && sameSize) continue;
-    const doubtful = ((orig.traits[a]! | patched.traits[b]!) & Trait.DOUBTFUL) !== 0;
+    const doubtful = ((orig.traits[a]! | patched.traits[b]!) & Trait.DOUBTFUL) !== 0 && !doubtsAgree(uses, a, b, isTwin);
     if (sameContent(orig, a, patched, b) && sameSize && !doubtful && (suspects.size === 0 || !suspects.has(a)) && !usesDiffer(pairing, uses, a, b)) {
       if (orig.lines[a] !== patched.lines[b] && symbol === a) lineOnly.push(a);
       continue;

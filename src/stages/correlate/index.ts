@@ -23,7 +23,7 @@ export { namesOf, originOf, twinOf } from './bodies';
 export { bySlot, sameContent } from './evidence';
 export type { Group } from './groups';
 export { mayPair } from './may-pair';
-export { UseIndex, type BothUses } from './use-index';
+export { UseIndex, doubtsAgree, type BothUses } from './use-index';
 
 /** Symbols that share a name and that no evidence tells apart. */
 export interface AmbiguousGroup extends Group {

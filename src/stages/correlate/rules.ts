@@ -4,7 +4,7 @@ import { sameContent, shareUser } from './evidence';
 import type { Group } from './groups';
 import { mayPair, needsEvidence, unpaired } from './may-pair';
 import type { Pairing } from './pairing';
-import type { BothUses } from './use-index';
+import { doubtsAgree, type BothUses } from './use-index';
 
 /**
  * Functions and read-only data of equal content are interchangeable: k equal ones pair with k equal ones in any order.
@@ -122,7 +122,7 @@ export function pairRemaining(pairing: Pairing, group: Group, uses: BothUses): b
   const [a] = free.orig as [number];
   const [b] = free.patched as [number];
   if (!mayPair(pairing, a, b)) return false;
-  if (needsEvidence(pairing, a, b) && !isUnused(pairing, uses, a, b) && !(shareUser(pairing, uses.orig, a, uses.patched, b) && isOnlyOne(pairing, uses, a, b))) return false;
+  if (needsEvidence(pairing, a, b) && !isUnused(pairing, uses, a, b) && !isDoubtfulAlike(pairing, uses, a, b) && !(shareUser(pairing, uses.orig, a, uses.patched, b) && isOnlyOne(pairing, uses, a, b))) return false;
   pairing.pair(a, b, 'remaining');
   return true;
 }
@@ -130,6 +130,22 @@ export function pairRemaining(pairing: Pairing, group: Group, uses: BothUses): b
 /** Whether nobody uses either. Uses of a name that is alone are not noted. */
 function isUnused({ orig, patched }: Pairing, uses: BothUses, a: number, b: number): boolean {
   return orig.has(a, Trait.AMBIGUOUS) && patched.has(b, Trait.AMBIGUOUS) && !uses.orig.isUsed(a) && !uses.patched.isUsed(b);
+}
+
+/**
+ * Whether unchanged users use both in the same places, if they use them at all: each use is of the object before, or of this one, in both builds
+ * alike. Then it is one variable, or one that nobody uses (`tomoyo_builtin_profile.10`, one byte behind the array that `tomoyo_load_builtin_policy` goes through).
+ */
+function isDoubtfulAlike({ orig, patched, twin, origin }: Pairing, uses: BothUses, a: number, b: number): boolean {
+  if (!orig.has(a, Trait.AMBIGUOUS) || !patched.has(b, Trait.AMBIGUOUS) || uses.orig.isSurelyUsed(a) || uses.patched.isSurelyUsed(b)) return false;
+  const ours = uses.orig.doubtful.byTarget.get(a);
+  const theirs = uses.patched.doubtful.byTarget.get(b);
+  if (ours === undefined || theirs === undefined || ours.size !== theirs.size) return false;
+  const alike = (x: number, y: number): boolean => (x === a ? y === b : y !== b && (twin[x] === 0 ? origin[y] === 0 : patched.canonical[twin[x]!] === y));
+  return [...ours].every((user) => {
+    const other = twin[user] === 0 ? 0 : patched.canonical[twin[user]!]!;
+    return other !== 0 && theirs.has(other) && sameContent(orig, user, patched, other) && doubtsAgree(uses, user, other, alike);
+  });
 }
 
 /** Whether the users of either use no other symbol of its name. */

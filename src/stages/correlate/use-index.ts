@@ -15,7 +15,7 @@ export class UseIndex {
   private readonly byUser: Chains;
   private byTarget: Chains | undefined;
   private readonly users = new Map<number, ReadonlySet<number>>();
-  private maybe: ReadonlySet<number> | undefined;
+  private doubts: Doubts | undefined;
 
   /** @param symbols how many the object has; what a damaged record says of others, or to them, is passed over */
   constructor(readonly words: Uint32Array, private readonly symbols: number) {
@@ -34,17 +34,17 @@ export class UseIndex {
   }
 
   isUsed(target: number): boolean {
-    return this.targets.first(target) !== 0 || this.doubtful.has(target);
+    return this.isSurelyUsed(target) || this.doubtful.byTarget.has(target);
   }
 
-  /** Targets of uses that may be another's. No chain has them, for they are nobody's evidence; but nobody may count as unused for that. */
-  private get doubtful(): ReadonlySet<number> {
-    if (this.maybe === undefined) {
-      const found = new Set<number>();
-      for (let at = TARGET; at < this.words.length; at += USE_WORDS) if (this.words[at]! >= DOUBTFUL_USE) found.add(this.words[at]! - DOUBTFUL_USE);
-      this.maybe = found;
-    }
-    return this.maybe;
+  /** Whether a use is known that can be no other symbol's. */
+  isSurelyUsed(target: number): boolean {
+    return this.targets.first(target) !== 0;
+  }
+
+  /** Uses that may be another's. No chain has them, for they are nobody's evidence; but nobody may count as unused for that. */
+  get doubtful(): Doubts {
+    return (this.doubts ??= doubtsIn(this.words));
   }
 
   /** Number of the first use that a user makes; 0 for none. */
@@ -75,6 +75,43 @@ export class UseIndex {
   private get targets(): Chains {
     return (this.byTarget ??= new Chains(this.words, TARGET, this.symbols));
   }
+}
+
+/** Uses of which nothing tells whether they are of the one object or of that before it, in scan order. */
+export interface Doubts {
+  /** [slot, target] of each, by user. */
+  byUser: ReadonlyMap<number, ReadonlyArray<readonly [slot: number, target: number]>>;
+  /** Users, by target. */
+  byTarget: ReadonlyMap<number, ReadonlySet<number>>;
+}
+
+const NO_DOUBTS: readonly never[] = [];
+
+function doubtsIn(words: Uint32Array): Doubts {
+  const byUser = new Map<number, Array<readonly [number, number]>>();
+  const byTarget = new Map<number, Set<number>>();
+  for (let at = 0; at + TARGET < words.length; at += USE_WORDS) {
+    if (words[at + TARGET]! < DOUBTFUL_USE) continue;
+    const user = words[at + USER]!;
+    const target = words[at + TARGET]! - DOUBTFUL_USE;
+    const own = byUser.get(user);
+    if (own === undefined) byUser.set(user, [[words[at + SLOT]!, target]]);
+    else own.push([words[at + SLOT]!, target]);
+    const users = byTarget.get(target);
+    if (users === undefined) byTarget.set(target, new Set([user]));
+    else users.add(user);
+  }
+  return { byUser, byTarget };
+}
+
+/**
+ * Whether two users' doubtful uses are of twins, slot by slot, whichever of the objects is meant: in users of equal contents that is the
+ * same one. `alike`: two symbols, one of each build, that count as twins.
+ */
+export function doubtsAgree({ orig, patched }: BothUses, a: number, b: number, alike: (target: number, other: number) => boolean): boolean {
+  const ours = orig.doubtful.byUser.get(a) ?? NO_DOUBTS;
+  const theirs = patched.doubtful.byUser.get(b) ?? NO_DOUBTS;
+  return ours.length === theirs.length && ours.every(([slot, target], i) => slot === theirs[i]![0] && alike(target, theirs[i]![1]));
 }
 
 export interface BothUses {
