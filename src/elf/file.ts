@@ -151,9 +151,14 @@ export abstract class ElfFile {
 
   /** The symbol's full name. @throws KlpflowError `malformed-elf` when st_name points outside the string table */
   symbolName(symbol: number): string {
+    return this.text(this.symbolNameOffset(symbol), this.strings.end);
+  }
+
+  /** File offset of a symbol's name, which ends in a NUL. @throws KlpflowError `malformed-elf` */
+  symbolNameOffset(symbol: number): number {
     const start = this.strings.start + this.symbols[symbol * (SYM_SIZE / 4)]!;
     if (start >= this.strings.end) this.malformed(this.offset(this.symtabSection) + symbol * SYM_SIZE, `symbol ${symbol}: st_name lies outside the string table`);
-    return this.text(start, this.strings.end);
+    return start;
   }
 
   /** The symbol's st_value; of 53 bits and more the nearest number. */

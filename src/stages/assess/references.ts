@@ -1,10 +1,11 @@
-import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, u64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import { meaningOf, offsetReached } from '../places';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import type { Side } from '../compare';
 import { labelOf } from '../compare/labels';
+import { nearTargets } from './near-targets';
 
 /** One reference out of a range of bytes, resolved to the symbol or place it reaches. */
 export interface Reference {
@@ -23,8 +24,8 @@ export interface Reference {
   inside: number;
 }
 
-/** All references from [start, end) of a section, or those by relocations of `wanted` symbols. Relocations of type NONE refer to nothing. */
-export function referencesFrom(side: Side, section: number, start: number, end: number, wanted?: (symbol: number) => boolean): Reference[] {
+/** All references from [start, end) of a section, or those by relocations that are `wanted`: symbol, and where in its section the addend leads. Relocations of type NONE refer to nothing. */
+export function referencesFrom(side: Side, section: number, start: number, end: number, wanted?: (symbol: number, place: number) => boolean): Reference[] {
   const { table, object, arch, identity } = side;
   const executable = (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
   const { words, at, stop } = identity.relas.select(section, start, end);
@@ -32,7 +33,7 @@ export function referencesFrom(side: Side, section: number, start: number, end: 
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET);
     const type = words[i + R_TYPE]!;
-    if (field < start || field >= end || type === arch.none || arch.isHint(type) || (wanted !== undefined && !wanted(words[i + R_SYM]!))) continue;
+    if (field < start || field >= end || type === arch.none || arch.isHint(type) || (wanted !== undefined && !wanted(words[i + R_SYM]!, table.value[words[i + R_SYM]!]! + s64(words, i + R_ADDEND)))) continue;
     const from = object.offset(section);
     const branch = executable && arch.isBranch(object.bytes, from, from + field, type);
     found.push({ ...reached(side, section, words, i), at: field - start, branch });
@@ -76,14 +77,16 @@ export interface User {
 export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, User[]> {
   const { table, object } = side;
   const users = new Map<number, User[]>();
-  const sections = new Set(Array.from(targets, (target) => table.section[target]!));
+  const near = nearTargets(side, targets);
   // A kernel has 1.5 million relas, and hardly any may reach a target; the others must not become an object each.
-  const mayReach = (symbol: number): boolean => {
+  const mayReach = (symbol: number, place: number): boolean => {
     if (symbol >= table.symbols) return true;
     const kind = table.kind[symbol]!;
     if (kind !== Kind.PLACE && kind !== Kind.STRING) return targets.has(table.canonical[symbol]!);
-    const place = table.section[symbol]!;
-    return sections.has(place) || (place < table.sections && (table.sectionClass[place]! & SectionClass.TOC) !== 0);
+    const section = table.section[symbol]!;
+    const spans = near.get(section);
+    if (spans !== undefined) return spans.some(([from, to]) => place >= from && place <= to);
+    return section < table.sections && (table.sectionClass[section]! & SectionClass.TOC) !== 0;
   };
   for (let relaSection = 1; relaSection < table.sections; relaSection++) {
     if (object.type(relaSection) !== SHT_RELA) continue;

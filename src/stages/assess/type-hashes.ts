@@ -39,8 +39,14 @@ export function refuseChangedTypes(input: AssessInput, included: Iterable<number
   });
 }
 
+const LETTER_K = 'k'.charCodeAt(0);
+
 function hasTypes({ object, table }: Side): boolean {
-  for (let section = 1; section < table.sections; section++) if (/^(?:\.|__)kcfi_traps$/.test(object.name(section))) return true;
+  const { bytes } = object;
+  for (let section = 1; section < table.sections; section++) {
+    const at = object.nameOffset(section);
+    if ((bytes[at + 1] === LETTER_K || bytes[at + 2] === LETTER_K) && /^(?:\.|__)kcfi_traps$/.test(object.name(section))) return true;
+  }
   return false;
 }
 

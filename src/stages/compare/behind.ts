@@ -49,9 +49,11 @@ export function withoutFilling(side: Side, { section, start, end }: Range): Rang
   const content = object.content(section);
   const filling = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 ? arch.filling : ZEROS;
   let [first, last] = [end, start];
-  for (const { offset } of side.relasIn({ section, start, end })) {
-    first = Math.min(first, offset);
-    last = Math.min(end, offset + FIELD);
+  if (table.relaSection[section] !== 0) {
+    for (const { offset } of side.relasIn({ section, start, end })) {
+      first = Math.min(first, offset);
+      last = Math.min(end, offset + FIELD);
+    }
   }
   const from = filling.endFrom(content, start, first);
   return { section, hasRelas: last > start, start: from, end: from === end ? end : filling.startFrom(content, Math.max(from, last), end) };

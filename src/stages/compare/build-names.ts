@@ -1,3 +1,4 @@
+import { Trait } from '../scan';
 import type { Side } from './side';
 
 /** What a build calls itself: `uname -r`, and `uname -v` with the number and the time of the build. */
@@ -28,9 +29,9 @@ function readNames(side: Side): Names {
   const found: Names = { release: '', version: '' };
   for (let i = 0; i < listedCount; i++) {
     const symbol = listed[i]!;
-    // Eight, eleven and twelve letters: nearly all other names need no text.
+    // Variables' names of eight, eleven and twelve letters: nearly all others need no text.
     const length = nameLength[symbol]!;
-    if (length !== 8 && length !== 11 && length !== 12) continue;
+    if ((length !== 8 && length !== 11 && length !== 12) || !side.table.has(symbol, Trait.OBJECT)) continue;
     const name = side.name(symbol);
     if (name !== 'vermagic' && name !== 'init_uts_ns' && name !== 'linux_banner') continue;
     const text = latin1(side.bytes(symbol));

@@ -1,3 +1,4 @@
+import type { Instruction } from '../../arch';
 import { R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side } from '../compare';
@@ -21,7 +22,22 @@ function tailAt(side: Side, user: Range, field: number): number {
   if (tail >= 0) return tail;
   const owner = side.identity.coverAt(user.section, field);
   const { section, start, end } = owner === 0 ? user : side.rangeOf(owner);
-  const instruction = side.disassembler.decode(object.content(section).subarray(start, end)).find(({ offset, length }) => start + offset + length > field);
+  const instruction = instructionsOf(side, { section, start, end }).find(({ offset, length }) => start + offset + length > field);
   // Four bytes are the width of every relocated operand that can have something behind it.
   return instruction === undefined ? 0 : Math.max(0, start + instruction.offset + instruction.length - field - 4);
+}
+
+interface DecodedRange extends Range {
+  instructions: readonly Instruction[];
+}
+
+/** What was decoded last: all fields of one function are asked for one behind the other. */
+const last = new WeakMap<Side, DecodedRange>();
+
+function instructionsOf(side: Side, { section, start, end }: Range): readonly Instruction[] {
+  const known = last.get(side);
+  if (known !== undefined && known.section === section && known.start === start && known.end === end) return known.instructions;
+  const instructions = side.disassembler.decode(side.object.content(section).subarray(start, end));
+  last.set(side, { section, start, end, instructions });
+  return instructions;
 }
