@@ -7,7 +7,7 @@ import { closeSync, copyFileSync, openSync, readFileSync, readdirSync, rmSync, s
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Explanation, RunListing, StatusResult } from '../src/index';
-import { ENDBR, FTRACE_NOP, RETURN, code, disp32, object, ref32 } from './support/elf-builder';
+import { ENDBR, FENTRY_SITE, RETURN, code, disp32, object, ref32 } from './support/elf-builder';
 import { EXIT_CODES, MAIN, errorOf, resultOf, running, withoutRun, type Ran } from './support/run-klpflow';
 import { filesOf, smallPair, type SmallPair } from './support/small-pair';
 import { tempFolder } from './support/temp-folder';
@@ -197,9 +197,9 @@ describe('flags', () => {
   test('--allow turns that refusal into a warning, of that symbol only', async () => {
     const build = (uses: boolean): Buffer => {
       const builder = object().file('x.c');
-      for (const name of ['first', 'second']) builder.func(name, code(ENDBR, FTRACE_NOP, RETURN)).special('.ibt_endbr_seal', ref32(name));
+      for (const name of ['first', 'second']) builder.func(name, code(ENDBR, FENTRY_SITE, RETURN)).special('.ibt_endbr_seal', ref32(name));
       const take = (name: string) => code([0x48, 0x8d, 0x3d, disp32(name)]);
-      return builder.func('user', code(ENDBR, FTRACE_NOP, ...(uses ? [take('first'), take('second')] : [code([0x90])]), RETURN)).bytes();
+      return builder.func('user', code(ENDBR, FENTRY_SITE, ...(uses ? [take('first'), take('second')] : [code([0x90])]), RETURN)).bytes();
     };
     writeFileSync(at('sealed.o'), build(false));
     writeFileSync(at('taken.o'), build(true));

@@ -6,7 +6,7 @@ import { EM_S390, ElfObject, SHDR_WORDS } from '../src/elf';
 import { SectionClass } from '../src/livepatch/section-class';
 import { digestShard, digestSpecials, readTable } from '../src/stages/scan';
 import { diffObjects, opened, scan, symbolsOf, type ScanOfObject } from './support/diff-objects';
-import { code, hex, object, ptr64, relocated, u32, type ObjectBuilder } from './support/elf-builder';
+import { FENTRY_SITE, code, hex, object, ptr64, relocated, u32, type ObjectBuilder } from './support/elf-builder';
 import { tempFolder } from './support/temp-folder';
 
 const folder = tempFolder();
@@ -103,7 +103,7 @@ describe('size', () => {
     // A ThinLTO vmlinux.o has 205,471 sections; an index cut to 16 bits is another section, silently.
     const build = (value: number): ObjectBuilder => {
       const builder = object().file('huge.c');
-      for (let i = 0; i < 70_000; i++) builder.func(`f${i}`, i === 69_000 ? code([0xb8], u32(value), [0xc3]) : hex('c3'), { bind: 'local' });
+      for (let i = 0; i < 70_000; i++) builder.func(`f${i}`, i === 69_000 ? code(FENTRY_SITE, [0xb8], u32(value), [0xc3]) : hex('c3'), { bind: 'local' });
       return builder.data('last', [ptr64('f69999')]);
     };
     const scanned = scan(build(1), {}, 4);

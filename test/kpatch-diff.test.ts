@@ -121,7 +121,7 @@ describe('one unit', () => {
   test('kallsyms with two static functions of a name is refused, and says what would do', async () => {
     writeFileSync(at('twice'), `${linked().kallsyms()}ffffffff81000f00 t helper\n`);
     const ran = await running(diff('twice.o', at('twice')));
-    expect(resultOf(ran)).toMatchObject({ verdict: 'refused', output: null, diagnostics: [{ code: 'not-in-kernel', where: { symbol: 'helper' }, message: expect.stringContaining('readelf -sW') as string }] });
+    expect(resultOf(ran)).toMatchObject({ verdict: 'refused', output: null, diagnostics: [{ code: 'position-unknown', where: { symbol: 'helper' }, message: expect.stringContaining('readelf -sW') as string }] });
     expect(existsSync(at('twice.o'))).toBe(false);
   });
 
