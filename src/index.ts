@@ -2,6 +2,7 @@
 export { correlateObjects, type CorrelateResult } from './pipeline/correlate-objects';
 export { diff, type DiffRequest, type DiffResult } from './pipeline/diff';
 export { explain } from './pipeline/explain';
+export { parseTwin, type DeclaredTwin } from './stages/declared-twins';
 export type { PairRequest } from './pipeline/pair';
 export { scanObject, type ScanResult } from './pipeline/scan-object';
 export { link, type LinkRequest, type LinkResult, type ModuleRequest } from './pipeline/link';

@@ -12,6 +12,7 @@ import {
 } from '../src/records';
 import { SPECIAL_TRAITS, ScanTable, contentSymbols, digestShard, digestSpecials, readTable, restoreColumns, shardBounds } from '../src/stages/scan';
 import { Side, comparePairs, compareUncovered } from '../src/stages/compare';
+import { resolveTwins } from '../src/stages/declared-twins';
 import { settleByAlignment } from '../src/stages/align';
 import { assess, profileEvidence } from '../src/stages/assess';
 import { UseIndex } from '../src/stages/correlate';
@@ -153,6 +154,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const users = new Set([...found.values()].flat().map(({ symbol }) => symbol));
     users.delete(0);
     return { answer: { users: [...users].sort((a, b) => a - b) } };
+  },
+
+  twins({ orig, patched, twins, structSizes }) {
+    return { answer: { pairs: resolveTwins(sideOf(orig, structSizes), sideOf(patched, structSizes), twins) } };
   },
 
   align({ pair, uses, groups }) {

@@ -17,7 +17,7 @@ export default class Extract extends RunCommand {
     const { args, flags } = await this.parse(Extract);
     this.checkAllowed(flags.allow ?? []);
     const { output } = outputOf({ ...flags, format: 'klp', 'no-replace': false });
-    const result = await this.running({ ...args, ...flags }, (options) => diff({ ...options, ...args, module: flags.module, ftrace: flags.ftrace, allow: flags.allow ?? [], ...(output === undefined ? {} : { output }) }));
+    const result = await this.running({ ...args, ...flags }, (options) => diff({ ...options, ...args, ...this.twinsOf(flags), module: flags.module, ftrace: flags.ftrace, allow: flags.allow ?? [], ...(output === undefined ? {} : { output }) }));
     this.log(renderDiff(result, args.orig, args.patched, flags['run-dir']));
     process.exitCode = EXIT[result.verdict];
     return result;

@@ -78,6 +78,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Decompress it first: objcopy --decompress-debug-sections FILE.',
   },
+  'declared-twin': {
+    severity: 'note',
+    hint: 'Declared with --twin: nothing in the objects proves that the two are one, only that they could be.',
+  },
   'different-profiles': {
     severity: 'warning',
     hint: 'Build both with the same profile (-fprofile-use=FILE of the running kernel\'s build): block order and inlining follow it, so functions change that nobody edited.',
@@ -304,6 +308,10 @@ export const CATALOGUE = {
     allowable: true,
     hint: 'The kernel removed this function\'s ENDBR at boot, an indirect call would fault: call it directly, or pass --allow sealed-endbr:SYMBOL if it is never called through the pointer.',
   },
+  'several-symbols': {
+    severity: 'error',
+    hint: 'Say which is meant: unit:name, or unit#2:name where units share a name.',
+  },
   'shared-address': {
     severity: 'refusal',
     hint: 'One address cannot be redirected to two functions: change both names alike, or let the callers of the one call a new function of another name.',
@@ -335,6 +343,18 @@ export const CATALOGUE = {
   'thread-lost': {
     severity: 'error',
     hint: 'Most often memory ran out: run the same command again, it goes on where it was, with fewer --workers.',
+  },
+  'twin-ambiguous': {
+    severity: 'error',
+    hint: 'Say which is meant: unit:name, and unit#2:name where units share a name.',
+  },
+  'twin-mismatch': {
+    severity: 'error',
+    hint: 'Declare only what is one symbol in both builds: of one type, of one size, and in the same kind of section.',
+  },
+  'twin-not-found': {
+    severity: 'error',
+    hint: 'Give full ELF names: ORIG\'s before the equal sign, PATCHED\'s behind it (klpflow explain lists the candidates).',
   },
   'uncovered-bytes': {
     severity: 'warning',

@@ -1,6 +1,7 @@
 import { candidates } from '../stages/compare';
 import { correlateBoth, identifyBoth, scanBoth, type PairRequest } from './pair';
 import { checkUnchanged } from './files';
+import type { DeclaredTwin } from '../stages/declared-twins';
 import { report, withFlow } from './run';
 import type { RunReport } from './types';
 
@@ -11,6 +12,8 @@ export interface CorrelateResult {
   candidates: number;
   ambiguous: number;
   units: { removed: number; added: number };
+  /** Pairs that were declared by hand; left out where there are none. */
+  twins?: DeclaredTwin[];
   run: RunReport;
 }
 
@@ -19,7 +22,7 @@ export async function correlateObjects(request: PairRequest): Promise<CorrelateR
   return withFlow(request, async (flow) => {
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);
-    const { correlation } = await correlateBoth(flow, scans);
+    const { correlation } = await correlateBoth(flow, scans, request.twins);
     checkUnchanged([orig, patched]);
     const { pairing, ambiguous, units } = correlation;
     return {
@@ -28,6 +31,7 @@ export async function correlateObjects(request: PairRequest): Promise<CorrelateR
       candidates: candidates(correlation).pairs.length / 2,
       ambiguous: ambiguous.length,
       units: { removed: units.removed.length, added: units.added.length },
+      ...(request.twins === undefined || request.twins.length === 0 ? {} : { twins: [...request.twins] }),
       run: report(flow),
     };
   });

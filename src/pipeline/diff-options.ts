@@ -24,8 +24,9 @@ export function dialectOf({ output: wanted }: Pick<DiffRequest, 'output'>): Dial
 
 /** `name` is the object's, where it is known by now. */
 export function optionsOf(request: DiffRequest, { ftrace, symvers, kernel }: RequestFiles, name: string): object {
-  const { allow = [], structSizes = {}, output } = request;
+  const { allow = [], structSizes = {}, output, twins = [] } = request;
   return {
+    ...(twins.length === 0 ? {} : { twins: twins.map(({ orig, patched }) => `${orig}=${patched}`).sort() }),
     dialect: dialectOf(request), module: name, allow: [...new Set(allow)].sort(), structSizes, ...(ftrace === null ? {} : { ftrace: ftrace.identity }),
     // A report holds what writing would find; where it is written that stands in the livepatch's own record.
     ...(output === undefined ? {} : { written: true }), ...(symvers === null ? {} : { symvers: symvers.identity }), ...(kernel === null ? {} : { kernel: kernel.identity }),

@@ -6,6 +6,7 @@ import { forkJoin, lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
 import { tellProfiles, type ObjectResult } from '../stages/assess';
 import type { Correlation } from '../stages/correlate';
+import { tellTwins, type DeclaredTwin } from '../stages/declared-twins';
 import type { KlpSymbolReport } from '../stages/extract';
 import { dialectOf, optionsOf, requestFiles, type RequestFiles } from './diff-options';
 import { Extract, type Extracted } from './extract';
@@ -42,12 +43,14 @@ export interface DiffResult {
   verdict: 'patchable' | 'refused' | 'unchanged';
   objects: Array<ObjectResult & { klpSymbols: KlpSymbolReport[] }>;
   diagnostics: Diagnostic[];
+  /** Pairs that were declared by hand; left out where there are none. */
+  twins?: DeclaredTwin[];
   output: OutputReport | null;
   run: RunReport;
 }
 
 /** What is recorded of a pair. */
-type Findings = Pick<DiffResult, 'objects' | 'diagnostics'> & {
+type Findings = Pick<DiffResult, 'objects' | 'diagnostics' | 'twins'> & {
   /** Whether a livepatch would hold anything. */
   changes: boolean;
 };
@@ -77,7 +80,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     checkUnchanged([orig, patched]);
 
     // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
-    const { correlation, pair } = await correlateBoth(flow, scans);
+    const { correlation, pair } = await correlateBoth(flow, scans, request.twins);
 
     // What changed? Only pairs that digests do not prove equal are looked at.
     const compared = await compareAll(flow, correlation, pair);
@@ -100,7 +103,8 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
 
 /** Compares two folders of objects, each pair of files by itself; kpatch's dialect makes an object of each that changed. */
 async function diffFolders(request: DiffRequest): Promise<DiffResult> {
-  const { output: wanted, orig, patched } = request;
+  const { output: wanted, orig, patched, twins = [] } = request;
+  if (twins.length > 0) throw new KlpflowError('usage', `--twin ${twins[0]!.orig}=${twins[0]!.patched}: symbols are declared of two objects, not of folders; compare the pair of objects that they are of`);
   if (wanted !== undefined && wanted.format !== 'kpatch') throw new KlpflowError('usage', `-o ${wanted.path}: a livepatch of format ${wanted.format} is made of two objects, not of folders; --format kpatch makes an object of each unit`);
   if (wanted !== undefined) checkOutputFolder(wanted.path, [orig, patched]);
   return withFlow(request, async (flow) => {
@@ -130,11 +134,12 @@ async function assessAll(flow: Flow, request: DiffRequest, { ftrace }: RequestFi
     flow.task('assess', null, 'profile', { pair, verdicts: verdicts.map(({ status, orig }) => ({ status, orig })) }, () => ({ items: 0, bytes: 0 })),
   ]));
   const { object, diagnostics } = judgement.assessment;
-  const all = [...said, ...diagnostics, ...tellProfiles([profile], object.name)];
+  const { twins = [] } = request;
+  const all = [...said, ...diagnostics, ...tellProfiles([profile], object.name), ...tellTwins(twins, object.name)];
   if (units.removed.length + units.added.length > 0) {
     all.push(diagnostic('unit-mismatch', `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`, { object: object.name }));
   }
-  return { judgement, findings: { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])), changes: judgement.changes } };
+  return { judgement, findings: { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])), changes: judgement.changes, ...(twins.length === 0 ? {} : { twins: [...twins] }) } };
 }
 
 /** What extract would refuse, as far as it is not allowed. */
@@ -185,7 +190,7 @@ function unchanged(name: string): Findings {
 }
 
 function finish(flow: Flow, findings: Findings, written: OutputReport | null = null): DiffResult {
-  const { objects, diagnostics, changes } = findings;
+  const { objects, diagnostics, twins, changes } = findings;
   const verdict = isRefused(findings.diagnostics) ? 'refused' : changes ? 'patchable' : 'unchanged';
-  return { schema: 'klpflow/diff@1', verdict, objects, diagnostics, output: written, run: report(flow) };
+  return { schema: 'klpflow/diff@1', verdict, objects, diagnostics, ...(twins === undefined ? {} : { twins }), output: written, run: report(flow) };
 }

@@ -9,7 +9,7 @@ export async function explain(request: PairRequest & { symbol: string; context: 
   return withFlow(request, async (flow) => {
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);
-    const { pair } = await correlateBoth(flow, scans);
+    const { pair } = await correlateBoth(flow, scans, request.twins);
     const explanation = await lastValueFrom(
       flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({ items: 1, bytes: 0 })),
     );

@@ -4,6 +4,7 @@ import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError } from '../diagnostics';
 import { candidates, namesakesLeft, type UncoveredDifference, type Verdict } from '../stages/compare';
 import { correlate, nameSteps, withOpen, type Correlation, type NamePairs } from '../stages/correlate';
+import type { DeclaredTwin } from '../stages/declared-twins';
 import { ScanTable } from '../stages/scan';
 import type { Flow, RunOptions } from './flow';
 import { checkHeap, neededMemory } from './memory';
@@ -13,6 +14,8 @@ import type { ObjectRef, PairRef } from './types';
 export interface PairRequest extends RunOptions {
   orig: string;
   patched: string;
+  /** Pairs that are declared by hand. */
+  twins?: readonly DeclaredTwin[];
 }
 
 /** Both are waited for, so that of two errors it is always ORIG's that is told. */
@@ -73,14 +76,16 @@ async function pairNames(flow: Flow, orig: ScanTable, patched: ScanTable): Promi
 }
 
 /** Pairs the symbols. Needs both tables whole, and little time: it runs on this thread. What only instructions tell is a task. */
-export async function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned): Promise<{ correlation: Correlation; pair: PairRef }> {
+export async function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned, twins: readonly DeclaredTwin[] = []): Promise<{ correlation: Correlation; pair: PairRef }> {
   flow.checkStopped();
   flow.pool.warm({ objects: [orig.ref, patched.ref], structSizes: flow.structSizes });
+  const declared = twins.length === 0 ? [] : (await lastValueFrom(flow.task('correlate', null, 'twins', { orig: orig.ref, patched: patched.ref, twins: [...twins], structSizes: flow.structSizes }, () => ({ items: twins.length, bytes: 0 })))).pairs;
   const correlation = flow.progress.onMain('correlate', () => correlate(
     { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
     { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory), uses: patched.uses },
-    named,
+    declared.length === 0 ? named : undefined,
     checkHeap,
+    declared,
   ));
   flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
   const pair: PairRef = { id: `${orig.ref.table.id}+${patched.ref.table.id}`, orig: orig.ref, patched: patched.ref, ...correlation.pairing.shared, structSizes: flow.structSizes };

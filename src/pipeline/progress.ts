@@ -6,7 +6,7 @@ import { largest, smallest } from '../lists';
 
 /** Which stage a task belongs to. */
 const STAGE_OF: Record<TaskName, StageName | undefined> = {
-  identify: 'identify', readTable: 'scan', keepTable: 'scan', digest: 'digest', special: 'digest', users: 'compare', align: 'correlate', compare: 'compare', uncovered: 'compare', assess: 'assess', profile: 'assess', explain: 'assess', extract: 'extract', rehearse: 'extract', unitNames: 'correlate', unit: 'compare', warm: undefined,
+  identify: 'identify', readTable: 'scan', keepTable: 'scan', digest: 'digest', special: 'digest', users: 'compare', align: 'correlate', twins: 'correlate', compare: 'compare', uncovered: 'compare', assess: 'assess', profile: 'assess', explain: 'assess', extract: 'extract', rehearse: 'extract', unitNames: 'correlate', unit: 'compare', warm: undefined,
 };
 
 type Span = Pick<Cost, 'start' | 'end' | 'cpu'>;

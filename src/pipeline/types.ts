@@ -11,6 +11,7 @@ import type { ModuleInfo } from '../livepatch/modinfo';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
 import type { UncoveredDifference, Verdict } from '../stages/compare';
+import type { DeclaredTwin } from '../stages/declared-twins';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
 import type { KpatchPlan } from '../stages/kpatch';
@@ -143,6 +144,8 @@ export interface Tasks {
     answer: UnitResult;
   };
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
+  /** The symbols that declarations name, ORIG's and PATCHED's in turn. */
+  twins: { task: { orig: ObjectRef; patched: ObjectRef; twins: DeclaredTwin[]; structSizes: Record<string, number> }; answer: { pairs: number[] } };
   /** Pairs in the shared columns what changed functions tell of open groups; answers with what stays open. */
   align: { task: { pair: PairRef; uses: { orig: Uint32Array; patched: Uint32Array }; groups: Group[] }; answer: { open: Group[] } };
   warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };

@@ -2,12 +2,14 @@
  * explain: the first difference of one symbol, both sides beside each other.
  */
 import { KlpflowError } from '../diagnostics';
+import { candidatesFor, type Candidate } from './candidates';
 import { EVIDENCE, RULES, originOf, twinOf, type Pairing } from './correlate';
 import { comparePairs, type Side, type Verdict } from './compare';
 import { decodeFunction, type Decoded } from './compare/decoded';
 import { describe } from './compare/functions';
 import { unitOf } from './assess/names';
 import { Trait } from './scan';
+import { nameOf, symbolsNamed } from './symbol-name';
 
 export interface Row {
   orig: { offset: number; text: string } | null;
@@ -23,53 +25,77 @@ export interface SymbolExplanation {
   section: string;
   size: { orig: number; patched: number };
   pairedBy: { rule: string; evidence: string } | null;
+  /** Of a symbol that is not paired: who could have been its twin, and why it is not. */
+  candidates: Candidate[];
+  /** Others that the name means, each by a name of its own, with what became of it. */
+  others: string[];
   verdict: Pick<Verdict, 'status' | 'class' | 'first'> | null;
   rows: Row[];
 }
 
 /**
- * Explains a symbol by its full name in ORIG or PATCHED. `context` is the number of instructions around the first difference.
- * @throws KlpflowError `symbol-not-found`
+ * Explains a symbol by its name in ORIG or PATCHED, see symbol-name. Of several it is the one that changed; where that is none, or more
+ * than one, they are listed: another one's code would be read as this one's. `context` is the number of instructions around the first difference.
+ * @throws KlpflowError `symbol-not-found`, `several-symbols`
  */
 export function explainSymbol(pairing: Pairing, orig: Side, patched: Side, name: string, context: number): SymbolExplanation {
-  const named = lookUp(orig, name);
-  let a = named === 0 ? 0 : orig.table.canonical[named]!;
-  let b = a === 0 ? 0 : twinOf(pairing, a);
-  if (a === 0) {
-    const there = lookUp(patched, name);
-    if (there === 0) throw new KlpflowError('symbol-not-found', `neither object defines a function or variable ${name}`, { symbol: name });
-    b = patched.table.canonical[there]!;
-    a = originOf(pairing, b);
-  }
+  const subjects = subjectsNamed(pairing, orig, patched, name);
+  if (subjects.length === 0) throw new KlpflowError('symbol-not-found', `neither object defines a function or variable ${name}`, { symbol: name });
+  const judged = subjects.map((subject) => ({ ...subject, verdict: verdictOf(pairing, orig, patched, subject) }));
+  const differing = judged.length === 1 ? judged : judged.filter(({ verdict }) => verdict === null || verdict.status === 'changed');
+  // One of each build that are no twins: PATCHED's is among the candidates of ORIG's.
+  const told = differing.length > 1 && differing.filter(({ a }) => a !== 0).length === 1 ? differing.filter(({ a }) => a !== 0) : differing;
+  if (told.length !== 1) throw new KlpflowError('several-symbols', `${name} is ${judged.map((each) => described(orig, patched, each)).join('; ')}`, { symbol: name });
+  const { named, a, b, verdict } = told[0]!;
   const side = a !== 0 ? orig : patched;
   const symbol = a !== 0 ? a : b;
   const isFunction = side.table.has(symbol, Trait.FUNC) || !side.table.has(symbol, Trait.OBJECT);
-  const verdict = a !== 0 && b !== 0 ? comparePairs(pairing, orig, patched, Uint32Array.of(a, b))[0]! : null;
   const rule = RULES[pairing.rule[named] || pairing.rule[a] || 0]!;
+  const paired = a !== 0 && b !== 0;
   return {
-    name: a === 0 ? name : orig.name(named || a),
+    name: a === 0 ? patched.name(b) : orig.name(named || a),
     patchedName: b === 0 ? '' : patched.name(b),
     kind: isFunction ? 'function' : 'data',
     file: unitOf(side, symbol),
     section: side.sectionName(symbol),
     size: { orig: a === 0 ? 0 : orig.table.size[a]!, patched: b === 0 ? 0 : patched.table.size[b]! },
-    pairedBy: a !== 0 && b !== 0 ? { rule, evidence: EVIDENCE[rule] } : null,
+    pairedBy: paired ? { rule, evidence: EVIDENCE[rule] } : null,
+    candidates: paired ? [] : candidatesFor(pairing, orig, patched, a !== 0 ? 'orig' : 'patched', symbol),
+    others: judged.filter((each) => each !== told[0]).map((each) => described(orig, patched, each)),
     verdict: verdict === null ? null : { status: verdict.status, class: verdict.class, first: verdict.first },
     rows: isFunction ? rows(orig, a, patched, b, verdict, context) : [],
   };
 }
 
-/** The symbol of this name: a function or object with content before any other; several locals of one name give the first. */
-function lookUp(side: Side, name: string): number {
-  const { table } = side;
-  const length = Buffer.byteLength(name);
-  let found = 0;
-  for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if (table.nameLength[symbol] !== length || !table.has(symbol, Trait.FUNC | Trait.OBJECT) || side.name(symbol) !== name) continue;
-    if (table.has(symbol, Trait.CONTENT)) return symbol;
-    found ||= symbol;
+/** What a name means: a canonical symbol of ORIG and its twin, 0 for none; `named` is the name itself, where ORIG has it. */
+interface Subject {
+  named: number;
+  a: number;
+  b: number;
+}
+
+function subjectsNamed(pairing: Pairing, orig: Side, patched: Side, name: string): Subject[] {
+  const subjects = symbolsNamed(orig, name).map((named): Subject => {
+    const a = orig.table.canonical[named]!;
+    return { named, a, b: twinOf(pairing, a) };
+  });
+  for (const there of symbolsNamed(patched, name)) {
+    const b = patched.table.canonical[there]!;
+    const a = originOf(pairing, b);
+    if (a === 0) subjects.push({ named: 0, a, b });
+    else if (!subjects.some((subject) => subject.b === b)) subjects.push({ named: 0, a, b });
   }
-  return found;
+  return subjects.filter(({ a, b }, i) => subjects.findIndex((other) => other.a === a && other.b === b) === i);
+}
+
+function verdictOf(pairing: Pairing, orig: Side, patched: Side, { a, b }: Subject): Verdict | null {
+  return a !== 0 && b !== 0 ? comparePairs(pairing, orig, patched, Uint32Array.of(a, b))[0]! : null;
+}
+
+/** One of several: its name that means no other, and what became of it. */
+function described(orig: Side, patched: Side, { named, a, b, verdict }: Subject & { verdict: Verdict | null }): string {
+  const name = a === 0 ? nameOf(patched, b) : nameOf(orig, named || a);
+  return `${name} (${verdict?.status ?? (a === 0 ? 'in PATCHED only' : 'in ORIG only')})`;
 }
 
 /** Instructions around the first difference, in step up to it. */

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Args, Flags } from '@oclif/core';
-import { CATALOGUE, KlpflowError, isAllowable, readStructSizes, type RunOptions, type TaskRecord } from '../../index';
+import { CATALOGUE, KlpflowError, isAllowable, parseTwin, readStructSizes, type DeclaredTwin, type RunOptions, type TaskRecord } from '../../index';
 import { writeAtomically } from '../../elf/output-file';
 import { checkOutput } from '../../pipeline/files';
 import { progressView, type ProgressMode } from '../../report/progress';
@@ -14,6 +14,11 @@ import { MODULE_FLAGS } from './module-flags';
 export const PAIR_ARGS = {
   orig: Args.string({ name: 'ORIG', description: 'vmlinux.o (or a module\'s .o) as shipped', required: true }),
   patched: Args.string({ name: 'PATCHED', description: 'the same object with the fix', required: true }),
+};
+
+/** In every command that pairs symbols. */
+export const TWIN_FLAG = {
+  twin: Flags.string({ description: 'declare a pair where evidence stops; unit:name where a name repeats', helpValue: 'ORIGNAME=PATCHEDNAME', multiple: true, multipleNonGreedy: true }),
 };
 
 export const RUN_DIR_FLAG = {
@@ -47,6 +52,7 @@ export const OUTPUT_FLAGS = {
 
 export const DIFF_FLAGS = {
   ...RUN_FLAGS,
+  ...TWIN_FLAG,
   ftrace: Flags.string({ description: 'available_filter_functions of the running kernel (default: what ORIG says)', helpValue: 'FILE' }),
   module: Flags.string({ description: 'name of the patched object, if it is a module (default: what its .modinfo says, else vmlinux)', helpValue: 'NAME' }),
   allow: Flags.string({ description: 'turn a refusal into a warning, if its code allows it', helpValue: 'CODE[:SYMBOL]', multiple: true, multipleNonGreedy: true }),
@@ -104,6 +110,11 @@ export abstract class RunCommand extends BaseCommand {
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
       view.end();
     }
+  }
+
+  /** What `--twin` declares. @throws KlpflowError `usage` */
+  protected twinsOf(flags: { twin?: readonly string[] | undefined }): { twins?: DeclaredTwin[] } {
+    return flags.twin === undefined ? {} : { twins: flags.twin.map(parseTwin) };
   }
 
   /** Checks `--allow` values against the catalogue. @throws KlpflowError `usage` */

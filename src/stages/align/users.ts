@@ -15,10 +15,10 @@ export class Users {
   private readonly beyond = new Set<number>();
 
   /** Scan has noted the uses of names that prove nothing, those by special sections included. Of others it takes a pass over all relas. */
-  constructor(readonly side: Side, targets: Iterable<number>, noted: UseIndex) {
+  constructor(readonly side: Side, targets: Iterable<number>, noted?: UseIndex) {
     const others = new Set<number>();
     for (const target of targets) {
-      if (side.table.has(target, Trait.AMBIGUOUS)) this.direct.set(target, [...noted.usersOf(target)].filter((user) => user !== target));
+      if (noted !== undefined && side.table.has(target, Trait.AMBIGUOUS)) this.direct.set(target, [...noted.usersOf(target)].filter((user) => user !== target));
       else others.add(target);
     }
     if (others.size > 0) this.add(others);

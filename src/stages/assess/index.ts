@@ -27,6 +27,7 @@ import { changedTables, withReaders } from './tables';
 import { refuseChangedTypes } from './type-hashes';
 import { assessUncovered } from './uncovered';
 import type { AssessInput, Assessment, ChangedFunction, IncludedFunction, ObjectResult } from './types';
+import { withTwinRemedy } from './twin-remedy';
 import { refuseUnlikeBuilds } from './unlike-builds';
 import { reachedUnseen } from './unseen';
 import { isUnit } from './whole-kernel';
@@ -125,7 +126,7 @@ export function assess(given: AssessInput): Assessment {
   }
   const functions = [...included].sort((a, b) => a - b).map((symbol) => includedFunction(symbol, origins.get(symbol)));
   append(diagnostics, tellNothingRedirected(input, functions, isRefused(diagnostics)));
-  return { object: result, included: functions, undecided: [...undecided], copied: [...tables.copied].sort((a, b) => a - b), diagnostics };
+  return { object: result, included: functions, undecided: [...undecided], copied: [...tables.copied].sort((a, b) => a - b), diagnostics: diagnostics.map((told) => withTwinRemedy(input, told)) };
 }
 
 function includedFunction(symbol: number, [origin = 0, ...further]: readonly number[] = []): IncludedFunction {

@@ -64,8 +64,8 @@ export interface NamePairs {
  * The first half of correlation: it needs tables but no digests, so it can run while those are made. Undefined where even
  * the units can only be told by content; `correlate` then does it all.
  */
-export function pairByName(orig: ScanTable, patched: ScanTable, uses?: BothUses): NamePairs | undefined {
-  const steps = nameSteps(orig, patched, uses);
+export function pairByName(orig: ScanTable, patched: ScanTable, uses?: BothUses, declared: readonly number[] = []): NamePairs | undefined {
+  const steps = nameSteps(orig, patched, uses, declared);
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
@@ -73,13 +73,15 @@ export function pairByName(orig: ScanTable, patched: ScanTable, uses?: BothUses)
 }
 
 /** `pairByName` a step at a time, for a thread that others ask for work meanwhile. */
-export function* nameSteps(orig: ScanTable, patched: ScanTable, uses?: BothUses): Generator<void, NamePairs | undefined> {
+export function* nameSteps(orig: ScanTable, patched: ScanTable, uses?: BothUses, declared: readonly number[] = []): Generator<void, NamePairs | undefined> {
   const pairing = new Pairing(orig, patched);
   const units = pairUnits(pairing, uses);
   if (units === undefined) return undefined;
   yield;
-  // Most names stand alone, and in the same order.
-  joinInOrder(pairing);
+  // What somebody declares comes before all rules, which leave it alone.
+  for (let i = 0; i < declared.length; i += 2) pairing.pair(declared[i]!, declared[i + 1]!, 'declared');
+  // Most names stand alone, and in the same order; the join by key finds them, too, and looks at what is paired.
+  if (declared.length === 0) joinInOrder(pairing);
   yield;
   // Names within their scope come next: they leave few symbols for the costly rules.
   const scoped = joinByScope(pairing);
@@ -89,10 +91,10 @@ export function* nameSteps(orig: ScanTable, patched: ScanTable, uses?: BothUses)
   return { pairing, units, scoped };
 }
 
-/** `mayTake` is asked before groups are told apart, for that takes memory by their members; it throws where there is not enough. */
-export function correlate(orig: ScannedObject, patched: ScannedObject, known?: NamePairs, mayTake: (groups: readonly Group[]) => void = () => undefined): Correlation {
+/** `declared` are pairs by hand, as ORIG's and PATCHED's symbol in turn. `mayTake` is asked before groups are told apart, for that takes memory by their members; it throws where there is not enough. */
+export function correlate(orig: ScannedObject, patched: ScannedObject, known?: NamePairs, mayTake: (groups: readonly Group[]) => void = () => undefined, declared: readonly number[] = []): Correlation {
   const uses = { orig: new UseIndex(orig.uses, orig.table.symbols), patched: new UseIndex(patched.uses, patched.table.symbols) };
-  const { pairing, units, scoped } = known ?? pairByName(orig.table, patched.table, uses)!;
+  const { pairing, units, scoped } = known ?? pairByName(orig.table, patched.table, uses, declared)!;
   markUsers(orig);
   markUsers(patched);
 

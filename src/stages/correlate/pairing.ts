@@ -13,6 +13,7 @@ export const RULES = [
   /** The same instruction of functions that changed refers to them. */ 'aligned',
   /** Only the same functions use them. */ 'user',
   /** All others of the name are paired. */ 'remaining',
+  /** By hand: `--twin`. */ 'declared',
 ] as const;
 
 export type Rule = (typeof RULES)[number];
@@ -32,6 +33,7 @@ export const EVIDENCE: Record<Rule, string> = {
   aligned: 'the same instructions of a function that changed refer to them, and no other reading of its code comes near',
   user: 'the same functions use them, and no other symbol of the name',
   remaining: 'every other symbol of the name is paired',
+  declared: 'declared with --twin',
 };
 
 /** The columns that threads share. */
