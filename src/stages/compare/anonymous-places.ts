@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, STB_LOCAL, STT_SECTION, s64, u64, type ElfObject } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, STB_LOCAL, STT_FILE, STT_SECTION, s64, u64, type ElfObject } from '../../elf';
 import type { Arch } from '../../arch';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, type Identity, type ScanTable } from '../scan';
@@ -48,6 +48,7 @@ export function collectPlaces(object: ElfObject, table: ScanTable, arch: Arch, i
 /** The compilation units of code and data, where the symbol table or what they refer to tells. */
 class UnitsOfUsers {
   private readonly known = new Map<number, number>();
+  private sections: Uint32Array | undefined;
 
   constructor(private readonly table: ScanTable, private readonly identity: Identity) {}
 
@@ -57,8 +58,27 @@ class UnitsOfUsers {
     if (holder === 0) return UNKNOWN;
     if (table.info[holder]! >>> 4 === STB_LOCAL) return table.file[holder]!;
     let unit = this.known.get(holder);
-    if (unit === undefined) this.known.set(holder, (unit = this.unitOfGlobal(holder)));
+    if (unit === undefined) this.known.set(holder, (unit = this.unitOfGlobal(holder) || (table.sole[section] === holder ? this.unitsOfSections[section]! : UNKNOWN)));
     return unit;
+  }
+
+  /** Units of sections by their symbols, which ld.lld puts behind the FILE symbol of the unit that the section is of; GNU ld puts them before all. */
+  private get unitsOfSections(): Uint32Array {
+    if (this.sections !== undefined) return this.sections;
+    const { info, section, symbols, sections } = this.table;
+    const units = new Uint32Array(sections);
+    const shared = new Set<number>();
+    let unit = UNKNOWN;
+    for (let symbol = 1; symbol < symbols && info[symbol]! >>> 4 === STB_LOCAL; symbol++) {
+      const type = info[symbol]! & 0xf;
+      if (type === STT_FILE) unit = symbol;
+      else if (type === STT_SECTION && section[symbol]! < sections) {
+        if (units[section[symbol]!] !== UNKNOWN && units[section[symbol]!] !== unit) shared.add(section[symbol]!);
+        units[section[symbol]!] = unit;
+      }
+    }
+    for (const one of shared) units[one] = UNKNOWN;
+    return (this.sections = units);
   }
 
   /** The unit of the statics and labels that a global refers to. */

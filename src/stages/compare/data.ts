@@ -1,8 +1,8 @@
-import { SectionClass, recordLine, type RecordLine } from '../../livepatch/section-class';
 import type { Pairing } from '../correlate';
 import { buildBytes, textDiffersInBuild } from './build-names';
 import { unitNames } from './line';
 import { matchTargets, targetsIn } from './match';
+import { isLineByte, lineOfRecord } from './record';
 import type { Side } from './side';
 import { describeTarget } from './target';
 import type { Difference, Verdict } from './verdict';
@@ -19,8 +19,7 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
   if (bytesA.length !== bytesB.length) {
     return make('changed', 'data', { offset: 0, orig: bytesA.length === 0 ? 'all zero (.bss)' : 'initialised', patched: bytesB.length === 0 ? 'all zero (.bss)' : 'initialised' });
   }
-  const classOf = (side: Side, symbol: number): number => side.table.sectionClass[side.table.section[symbol]!] ?? 0;
-  const record = (classOf(a, symbolA) & SectionClass.RECORD) !== 0 ? recordLine(a.sectionName(symbolA), a.object.little) : undefined;
+  const record = lineOfRecord(a, symbolA);
   let first: Difference | null = null;
   let onlyLine = record !== undefined;
   const named = bytesA.length > 0 ? buildBytes(a, b, bytesA, bytesB) : undefined;
@@ -56,11 +55,4 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
   }
   if (first === null) return release === null ? make('same', 'same', null) : make('ignored', 'release', release);
   return onlyLine ? make('ignored', 'line', first) : make('changed', 'data', first);
-}
-
-/** Whether the bits that differ in byte `at` are bits of the record's line. */
-function isLineByte({ offset, mask }: RecordLine, little: boolean, at: number, bits: number): boolean {
-  const byte = at - offset;
-  if (byte < 0 || byte > 3) return false;
-  return (bits & ~((mask >>> ((little ? byte : 3 - byte) * 8)) & 0xff)) === 0;
 }

@@ -31,12 +31,21 @@ export class AnonymousExtents {
   /** The extent that `offset` of a section belongs to. What ends at a symbol or at the section's end holds its end, too. */
   at(section: number, offset: number): Range {
     const gap = this.gapAt(section, offset);
-    if (this.isObject(section)) return gap;
-    let bounds = this.bounds.get(section);
-    if (bounds === undefined) this.bounds.set(section, (bounds = this.boundsOf(section)));
+    const bounds = this.boundsIn(section);
     const next = above(bounds.length, (i) => bounds[i]!, offset);
     const from = next > 0 && bounds[next - 1]! < gap.end ? bounds[next - 1]! : 0;
     return { section, start: Math.max(gap.start, from), end: Math.min(gap.end, bounds[next] ?? Infinity) };
+  }
+
+  /** Whether a compiler-made section is still one object: `ld -r` joins equally named ones of several units. */
+  isOneObject(section: number): boolean {
+    return this.isObject(section) && this.boundsIn(section).length === 0;
+  }
+
+  private boundsIn(section: number): number[] {
+    let bounds = this.bounds.get(section);
+    if (bounds === undefined) this.bounds.set(section, (bounds = this.boundsOf(section)));
+    return bounds;
   }
 
   /** All that no symbol covers around an offset; before an offset where a symbol or nothing begins. */
