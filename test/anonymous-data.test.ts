@@ -40,6 +40,26 @@ describe.each(COMPILERS)('%s', (compiler) => {
     for (const text of found) expect(text.startsWith('one\0two\0three\0\0') || text.startsWith('two\0three\0\0')).toBe(true);
   });
 
+  describe('behind the end of an array with a name', () => {
+    const source = (list: string, edit = ''): string => `${HEAD}
+asm(".section .rodata,\\"a\\"; .type names, @object; .size names, 16; names: .quad 1, 2; .LX: .ascii \\"${list}\\"; .text");
+extern const long names[2] asm("names"); extern const char lit[] asm(".LX");
+int f(int c) { ${edit} return ext(lit, 12) + 1; }
+int g(int c) { return ext(names, c) + 2; }`;
+
+    test('it is no end of that array', () => {
+      // `ld -r` puts the literals of one unit behind the names of another one: read as the end of `names`, the running kernel has anything there.
+      const made = extractObjects(compiled(compiler, source('one.two.thre')), compiled(compiler, source('one.two.thre', 'if (c == 3) return 0;')));
+      expect(made.told).toEqual([]);
+      expect(contents(made, 'f')).toEqual(['one.two.thre']);
+    });
+
+    test('what changes there is a change', () => {
+      const { diff } = extractObjects(compiled(compiler, source('one.two.thre')), compiled(compiler, source('one.two.four')));
+      expect(Object.keys(diff.changed)).toEqual(['f']);
+    });
+  });
+
   test('a loop over a constant from its end back', () => {
     // Clang counts from the end up to zero: the only place that the code names lies behind the constant.
     const source = (last: number): string => `${HEAD}int f(int c) { int s = 0; for (int i = 0; i < 8; i++) { give(c ^ ((const int[]){ 11, 22, 33, 44, 55, 66, 77, ${last} })[i]); } return s; }\nint g(int c) { return ext(LIST2, c); }`.replace('LIST2', '"a\\0b"');

@@ -111,6 +111,38 @@ describe('an address that is used otherwise', () => {
   });
 });
 
+describe('a table that is indexed', () => {
+  /** `movzbl place(%rax), %edx`. */
+  const read = (offset: number): Body => [0x0f, 0xb6, 0x90, place(offset)];
+  /** `tab` and `next`, eight bytes each, and `fresh` between them in PATCHED. */
+  const between = (orig: Body, patched: Body): Extracted => {
+    const build = (part: Body, fresh: boolean): ObjectBuilder => {
+      const b = object().file('a.c').data('tab', [u64(0)], SHARED);
+      return (fresh ? b.data('fresh', [u64(0)], SHARED) : b).data('next', [u64(0)], SHARED).func('f', body(part)).func('g', body(lea('tab'), lea('next')));
+    };
+    return extractObjects(build(orig, false), build(patched, true), { exports: ['__x86_return_thunk'] });
+  };
+
+  test('is not what is eight bytes before another one that the twin uses', () => {
+    // `fresh[k]` is at `next - 8`, and so is `tab` in ORIG: the one use must not count for the other.
+    const made = between(code(read(8), read(0)), code(read(16), read(8), read(0)));
+    expect(made.told).toEqual([]);
+    expect(placesOf(made)).toEqual(['klp 32S vmlinux.next,0', '32S fresh', 'klp 32S vmlinux.tab,0']);
+  });
+
+  test('... whichever is read first', () => {
+    const made = between(code(read(8), read(0)), code(read(8), read(16), read(0)));
+    expect(made.told).toEqual([]);
+    expect(placesOf(made)).toEqual(['32S fresh', 'klp 32S vmlinux.next,0', 'klp 32S vmlinux.tab,0']);
+  });
+
+  test('... and where it takes the place of another one, nothing tells', () => {
+    // tab[k] became fresh[k], or both are next[k - 8]. Taken for unchanged, the patch would be lost without a word.
+    const made = between(code(read(8), read(0)), code(read(16), read(8)));
+    expect(made.told).toEqual(['ambiguous-reference f+0x13']);
+  });
+});
+
 describe('pointers in data', () => {
   const build = (second: boolean, value: number): ObjectBuilder => {
     const b = object().file('a.c').data('tab', zeros(2), SHARED);

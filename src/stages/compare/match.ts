@@ -45,7 +45,8 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
 
 function mayMeanTheSame(pairing: Pairing, ta: Target, tb: Target): boolean {
   const theirs = [tb, ...tb.others];
-  return [ta, ...ta.others].some((x) => x.symbol !== 0 && theirs.some((y) => y.symbol !== 0 && x.delta === y.delta && sameSymbol(pairing, x.symbol, y.symbol)));
+  // That both hardly mean something is no reason to think that they do.
+  return [ta, ...ta.others].some((x) => x.symbol !== 0 && theirs.some((y) => (x === ta || y === tb) && y.symbol !== 0 && x.delta === y.delta && sameSymbol(pairing, x.symbol, y.symbol)));
 }
 
 /**

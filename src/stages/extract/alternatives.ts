@@ -8,6 +8,8 @@ import type { CopyInput } from './types';
  * them. Then it does not matter which of them is named.
  */
 export function haveOneAddress({ pairing, orig }: CopyInput, a: Reading, b: Reading, linkOf: (symbol: number) => Link): boolean {
+  // What has no name is copied.
+  if (a.symbol === 0 || b.symbol === 0) return false;
   const { table } = orig;
   const [x, y] = [a, b].map(({ symbol }) => originOf(pairing, symbol)) as [number, number];
   if (x === 0 || y === 0 || table.section[x] !== table.section[y] || table.value[x]! + a.delta !== table.value[y]! + b.delta) return false;

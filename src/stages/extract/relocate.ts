@@ -1,6 +1,7 @@
 import { EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range } from '../compare';
+import type { Reading } from '../places';
 import { specialTables, type SpecialTable } from '../scan/entries';
 import { BtfReferences } from './btf-references';
 import type { OutputPlace, Clones, Copy } from './clones';
@@ -121,16 +122,15 @@ export class Relocator {
   }
 
   /** Whether it does not matter what of several things the reference means, or nothing but one may be meant. Refuses it else. */
-  private isDecided(copy: Copy, { symbol, addend, others = [], type }: Reference & { kind: 'symbol' }, at: number): boolean {
+  private isDecided(copy: Copy, { symbol, addend, delta = 0, others = [], type }: Reference & { kind: 'symbol' }, at: number): boolean {
     const { patched } = this.input;
     const { table } = patched;
+    const own = { symbol, delta };
     const link = (one: number): Link => this.linkage.of(one, one, copy, at, { type, addend });
-    const place = (one: number, delta: number): string => (delta === table.size[one]! ? `the end of ${patched.name(one)}` : `${patched.name(one)}${delta < 0 ? '' : '+'}${delta}`);
+    const place = ({ symbol: one, delta: distance }: Reading): string => (one === 0 ? 'data without a name' : distance === table.size[one]! ? `the end of ${patched.name(one)}` : `${patched.name(one)}${distance < 0 ? '' : '+'}${distance}`);
     for (const other of others) {
-      // Both are distances from the place, so that of the first one follows.
-      const own = { symbol, delta: other.delta + table.value[other.symbol]! - table.value[symbol]! };
       if (haveOneAddress(this.input, own, other, link)) continue;
-      const what = `${place(symbol, own.delta)} or ${place(other.symbol, other.delta)}`;
+      const what = `${place(own)} or ${place(other)}`;
       this.refusals.add('ambiguous-reference', `${copy.name}+0x${at.toString(16)}`, patched.object.name(copy.range.section), at, `${copy.name} refers at +0x${at.toString(16)} to ${what}, which lie at one place in PATCHED and not in the livepatch, and nothing tells which is meant`);
       return false;
     }

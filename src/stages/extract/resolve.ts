@@ -13,8 +13,8 @@ import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
  * target less the bytes that the processor adds for the rest of the instruction.
  */
 export type Reference = { field: number; type: number; addend: number } & (
-  /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0; `others` is what else may be meant. */
-  | { kind: 'symbol'; symbol: number; named: number; inside: number; others?: readonly Reading[] }
+  /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0; `others` is what else may be meant than the place `delta` from it. */
+  | { kind: 'symbol'; symbol: number; named: number; inside: number; delta?: number; others?: readonly Reading[] }
   | { kind: 'undefined' | 'absolute' | 'common'; symbol: number }
   /** A literal, by any place of it; `label` is the symbol that the distance `addend` counts from, 0 where its start is meant. */
   | { kind: 'string'; section: number; offset: number; label: number }
@@ -63,8 +63,8 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   if (labelled && object.entsize(section) > 0) return { ...common, kind: 'place', section, offset: value };
   const meant = labelOf(side, range.section, field, type, section, offset);
   const { symbol: owner, delta, others, foreign } = meaningOf(side, range, field, symbol, section, meant);
-  if (owner === 0) return { ...common, kind: foreign ? 'foreign' : 'place', section, offset: meant, addend: offset - meant - bias };
-  return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: delta + offset - meant - bias, ...(others.length === 0 ? {} : { others }) };
+  if (owner === 0 && others.length === 0) return { ...common, kind: foreign ? 'foreign' : 'place', section, offset: meant, addend: offset - meant - bias };
+  return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: delta + offset - meant - bias, ...(others.length === 0 ? {} : { delta, others }) };
 }
 
 function inCode(sectionClass: number): boolean {

@@ -41,7 +41,7 @@ export function usesIn(side: Side, symbol: number, isRelocated: (field: number) 
  * `loosely` what it begins with will do: `tab + 192` with an index that counts up from -24.
  */
 export function readingsAccessed({ table }: Side, list: readonly Reading[], [low, high]: Distance, loosely: boolean): Reading[] {
-  const holds = (distance: number) => ({ symbol, delta }: Reading): boolean => delta + distance >= 0 && delta + distance < table.size[symbol]!;
+  const holds = (distance: number) => ({ symbol, delta }: Reading): boolean => delta + distance >= 0 && (symbol === 0 || delta + distance < table.size[symbol]!);
   if (low === high) return list.filter(holds(low));
   const up = Number.isFinite(low);
   const down = Number.isFinite(high);

@@ -13,6 +13,8 @@ export interface Doubt extends Readings {
   /** Offset of the field in the range. */
   field: number;
   decided: Reading | undefined;
+  /** The twin may mean the same, but what either usually means are two things. */
+  doubtful?: boolean;
 }
 
 /** What the references of one function or object mean, decided together: each is evidence for the others. */
@@ -37,6 +39,11 @@ export class RangeMeanings {
   at(field: number): Readonly<Doubt> | undefined {
     this.byField ??= this.settle();
     return this.byField.get(field);
+  }
+
+  /** Whether memory is accessed from a place by an index that may be anything. */
+  isIndexed(field: number): boolean {
+    return this.uses.get(field)?.accessed.some(([low, high]) => !Number.isFinite(low) && !Number.isFinite(high)) === true;
   }
 
   private get open(): Doubt[] {
@@ -76,7 +83,7 @@ export class RangeMeanings {
     agreeWithTwin(this.side, this, settled);
     this.decide(settled, false);
     // What lies in an object and is hardly meant from the one behind it is evidence for what it is compared with.
-    for (const reference of settled) if (reference.decided === undefined && !reference.between && !reference.unusual && reference.list.slice(1).every(({ delta }) => delta < 0)) reference.decided = reference.list[0];
+    for (const reference of settled) if (reference.decided === undefined && reference.doubtful !== true && !reference.between && !reference.unusual && reference.list.slice(1).every(({ delta }) => delta < 0)) reference.decided = reference.list[0];
     this.decide(settled, false);
     this.decide(settled, true);
     for (const reference of settled) if (reference.decided === undefined) reference.decided = this.lastGuess(reference, settled);
@@ -119,6 +126,7 @@ export class RangeMeanings {
    * unless the end of the other could be of use: that meets pointers into it, which the range or somebody else must have.
    */
   private lastGuess(reference: Doubt, all: readonly Doubt[]): Reading | undefined {
+    if (reference.doubtful === true) return undefined;
     const { list, between, unusual, field } = reference;
     const isMentioned = ({ symbol }: Reading): boolean => all.some((other) => other.field !== field && other.decided?.symbol === symbol);
     if (unusual) {

@@ -3,7 +3,7 @@ import { SectionClass } from '../../livepatch/section-class';
 import { REACH_BEFORE, REACH_BEHIND, Trait } from '../scan';
 import type { Side } from '../compare';
 
-/** One thing that a reference may mean: a canonical symbol, and the distance from it. */
+/** One thing that a reference may mean: a canonical symbol, and the distance from it; or NAMELESS. */
 export interface Reading {
   symbol: number;
   delta: number;
@@ -22,6 +22,8 @@ export interface Readings {
 }
 
 const NEVER = SectionClass.EXEC | SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.STRING | SectionClass.TOC | SectionClass.RECORD;
+/** Data without a name that begins at the place. */
+export const NAMELESS: Reading = { symbol: 0, delta: 0 };
 const ANONYMOUS: Readings = { list: [], between: false, unusual: false, foreign: false };
 
 /**
@@ -40,6 +42,7 @@ export function readingsAt(side: Side, by: number, section: number, offset: numb
   if ((bits & SectionClass.CONSTANT) !== 0 && object.entsize(section) > 0) return ANONYMOUS;
   const found = identity.objectAt(section, offset);
   const only = (symbol: number): Readings => ({ ...ANONYMOUS, list: [{ symbol, delta: offset - table.value[symbol]! }] });
+  if ((bits & (NEVER | SectionClass.READONLY)) === SectionClass.READONLY && table.coverStart[section + 1] === table.coverStart[section]) return { ...ANONYMOUS, list: [NAMELESS] };
   if ((bits & NEVER) !== 0 || table.sole[section] !== 0 || table.coverStart[section + 1] === table.coverStart[section]) return found === 0 ? ANONYMOUS : only(found);
 
   const unit = unitOf();
@@ -61,14 +64,26 @@ export function readingsAt(side: Side, by: number, section: number, offset: numb
   if (covering !== 0 && (mayMean(covering) || (!isLocal(covering) && !(ends && offset === start)) || !table.has(covering, Trait.OBJECT))) {
     return list([covering, ...near.filter((symbol) => symbol !== covering)], { between: ends && offset === start });
   }
-  if (ends) return list(near);
   const outside = offset < 0 || offset >= object.size(section);
+  if (ends) {
+    const ending = list(near);
+    const nameless = covering === 0 && !outside && (bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) !== 0 && isData(side, section, offset);
+    return nameless ? { ...ending, list: [NAMELESS, ...ending.list], between: true } : ending;
+  }
   // Behind the last symbol of read-only data begins what has no name.
-  if (covering === 0 && !outside && (bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) !== 0) return ANONYMOUS;
+  if (covering === 0 && !outside && (bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) !== 0) return { ...ANONYMOUS, list: [NAMELESS] };
   const sole = unit === 0 ? 0 : onlyOf(side, section, offset, unit);
   if (sole !== 0) return only(sole);
   const foreign = found !== 0 && (covering !== 0 || (bits & SectionClass.READONLY) === 0);
   return list(near, { unusual: near.length > 0, foreign });
+}
+
+/** Whether what no symbol covers is more than padding. */
+function isData({ object, extents, identity }: Side, section: number, offset: number): boolean {
+  const { end } = extents.widestAt(section, offset);
+  if (end - offset >= object.align(section) || object.content(section).subarray(offset, end).some((byte) => byte !== 0)) return true;
+  const { at, stop } = identity.relas.select(section, offset, end);
+  return at < stop;
 }
 
 /** The only static object of a unit in a section, if the place is no further from it than it is long. */

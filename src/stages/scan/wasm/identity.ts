@@ -243,8 +243,10 @@ function mixPlace(digest: usize, section: u32, offset: i64, unsure: bool, user: 
         owner = 0;
       }
     }
+    // Behind the end of `names` may begin a literal without a name.
+    const behind = target != 0 && offset >= startOf(target) + sizeOf(target) && offset < sectionSize(section) && (bits & (CLASS_READONLY | CLASS_ANONYMOUS)) != 0 && (bits & (CLASS_EXEC | CLASS_SPECIAL | CLASS_DERIVED)) == 0 && soleOf(section) == 0;
     if (target != 0) mixTargetSymbol(digest, target, offset - startOf(target), owner, slot);
-    else mixAnonymous(digest, section, offset, user, slot);
+    if (target == 0 || behind) mixAnonymous(digest, section, offset, user, slot);
   }
 }
 
