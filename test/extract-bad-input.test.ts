@@ -24,7 +24,7 @@ function rich(value: number): ObjectBuilder {
   return value === 1 ? b : b.func('before', body(call('helper')), LOCAL).data('__klp_pre_patch_callback_vmlinux', [ptr64('before')], { section: '.discard.klp_callback_ptrs', ...LOCAL });
 }
 
-const EXPECTED = new Set(['malformed-elf', 'not-elf', 'not-relocatable', 'unsupported-object', 'compressed-section', 'bitcode', 'machine-mismatch']);
+const EXPECTED = new Set(['malformed-elf', 'not-elf', 'not-relocatable', 'unsupported-object', 'compressed-section', 'unsupported-section', 'bitcode', 'machine-mismatch']);
 
 test('the pair that is damaged has everything', () => {
   const made = extractObjects(rich(1), rich(2), OPTIONS);
@@ -92,7 +92,7 @@ test.each([
 test('a function without a size that is referred to is refused', () => {
   // `.type fresh, @function` without `.size`: an empty copy, and calls to whatever comes to lie behind it.
   const patched = object().file('x.c').func('fresh', hex('c3'), { size: 0, ...LOCAL }).func('f', body(movEax(2), [0xe8, plt32('fresh')]));
-  expect(extractObjects(object().file('x.c').func('f', body(movEax(1))), patched, OPTIONS).told).toEqual(['unresolved-reference fresh']);
+  expect(extractObjects(object().file('x.c').func('f', body(movEax(1))), patched, OPTIONS).told).toEqual(['unsized-code fresh', 'unresolved-reference fresh']);
 });
 
 test('a field that runs over the end of its function is refused', () => {

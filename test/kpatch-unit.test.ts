@@ -31,10 +31,6 @@ const PART = 'kpatch counts a .part function to its parent and does not list it'
 /** Functions that klpflow lists (+) or does not list (-), other than kpatch. What is no difference of dialects says `defect`. */
 const LISTED_OTHERWISE: Record<string, { changed?: string; new?: string; why: string }> = {
   'ppc64le/meminfo-init2': { changed: '+proc_meminfo_init', why: INIT },
-  'ppc64le/ppc64le-ftr-fixup': {
-    changed: '+rollback_registered_many',
-    why: 'defect: its jump-label entry at 0x110 counts as another although only the line of its descriptor differs',
-  },
   's390x/gcc-static-local-var-5': { changed: '+audit_log_start.part.0', new: '+audit_log_end.part.0', why: PART },
   'x86_64/data-read-mostly': {
     changed: '+dev_queue_xmit_nit',
