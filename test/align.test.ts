@@ -40,6 +40,25 @@ describe('statics of one name in a function that changed', () => {
     expect(diff.told).toEqual([]);
   });
 
+  test('all uses of a variable go together: one that came in front takes none of them', () => {
+    // A third pr_warn_once: its test of the flag is as good as the old one's, as long as the old one's store may go with another store.
+    const block = (flag: string, message: string): Body[] => [inc(flag), call0(message), inc(flag)];
+    const diff = diffObjects(unit({ 't.1': 4, 't.2': 4 }, { f: [...block('t.1', 'a'), ...block('t.2', 'b')] }).undef('a').undef('b'),
+      unit({ 't.1': 4, 't.2': 4, 't.3': 4 }, { f: [...block('t.1', 'new'), ...block('t.2', 'a'), ...block('t.3', 'b')] }).undef('a').undef('b').undef('new'));
+    expect([diff.twin('t.1')?.name, diff.twin('t.2')?.name]).toEqual(['t.2', 't.3']);
+    expect(diff).toMatchObject({ told: [], data: { added: ['t.1'] } });
+  });
+
+  test('what each block says counts: one removed and one added behind is no move of all by one', () => {
+    // Instruction by instruction the third block goes with the second best, and its flag would be the removed one's.
+    const block = (flag: string, message: string): Body[] => [lea(flag), call0('limit'), movEax(1), movEax(2), movEax(3), movEax(4), call0(message), movEax(5), movEax(6), movEax(7), movEax(8)];
+    const build = (...messages: [string, string, string]): ObjectBuilder => messages.reduce((builder, message) => builder.undef(message), unit({ 'rs.1': 4, 'rs.2': 4, 'rs.3': 4 }, { f: messages.flatMap((message, i) => block(`rs.${i + 1}`, message)) }).undef('limit'));
+    const diff = diffObjects(build('alpha', 'beta', 'gamma'), build('alpha', 'gamma', 'delta'));
+    expect(diff.twin('rs.2')?.name).not.toBe('rs.2');
+    expect(diff.twin('rs.3')?.name).not.toBe('rs.3');
+    expect(diff.told).not.toEqual([]);
+  });
+
   test('one that went and one that came elsewhere in the function are two', () => {
     // `t` of the first block is gone, a new block at the end has another: not the old one's value.
     const diff = diffObjects(unit({ 't.1': 4, 't.2': 4 }, { f: [inc('t.1'), call0('a'), call0('b'), inc('t.2', 0), call0('c')] }).undef('a').undef('b').undef('c'),

@@ -1,6 +1,7 @@
 /** Why a symbol has no twin: who could have been it, and what each rule has against that. */
 import { BothUsers, Users } from './align/users';
-import { AlignedUses, MARGIN } from './align/evidence';
+import { AlignedUses, shortOf } from './align/evidence';
+import { MARGIN } from './align/shortfall';
 import { RULES, mayPair, sameContent, type Pairing } from './correlate';
 import type { Side } from './compare';
 import { Trait, type ScanTable } from './scan';
@@ -73,7 +74,7 @@ function declined(pairing: Pairing, orig: Side, patched: Side, { a, b, taken, co
   for (const [user, other] of links.slice(0, MOST)) {
     const reading = aligned.between(user, other, group).get(a)?.get(b);
     if (reading === undefined) say('aligned', `no instruction of ${name(orig, user)} that uses the one goes with one of ${name(patched, other)} that uses the other`);
-    else if (reading.shortfall > 0) say('aligned', `the best reading of ${name(orig, user)} in which they are one is worse than the best of all by ${reading.shortfall}`);
+    else if (shortOf(reading) > 0) say('aligned', `the best reading of ${name(orig, user)} in which they are one is worse than the best of all by ${shortOf(reading)}`);
     else say('aligned', `${name(orig, user)} can be read so that they are one, and in another way that is not worse by ${MARGIN}`);
   }
   return said;

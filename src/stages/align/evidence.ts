@@ -1,16 +1,19 @@
 import type { Side } from '../compare';
 import type { Group, Pairing } from '../correlate';
 import { Trait } from '../scan';
-import { SAME_KIND, WHOLE, likeness, stepsOf, type OpenMembers, type Step } from './instructions';
-import { Alignment } from './score';
+import { withAnchors } from './anchors';
+import { WHOLE, likeness, stepsOf, type OpenMembers, type Step } from './instructions';
+import { candidates, type Used } from './shortfall';
 
 /** Two functions of more instructions than this, multiplied, are aligned piece by piece. */
 const MOST_CELLS = 4_000_000;
 
 /** What functions say of one symbol being another. */
 export interface Reading {
-  /** How much the best alignment in which it is falls short of the best of all. */
+  /** How much the best alignment in which it is falls short of the best of all, by instructions. */
   shortfall: number;
+  /** And with anchors. */
+  anchored: number;
   /** Every use of either is a whole instruction that the other's is, too: nothing was inlined that brought another of the name. */
   whole: boolean;
 }
@@ -35,18 +38,14 @@ export class AlignedUses {
       const usesOurs = uses(ours, members.orig);
       const usesTheirs = uses(theirs, members.patched);
       if (usesOurs.length === 0 || usesTheirs.length === 0) continue;
-      const alignment = new Alignment(ours.length, theirs.length, (i, j) => likeness(this.pairing, members, ours[i]!, theirs[j]!));
-      for (const a of new Set(usesOurs.map(([, symbol]) => symbol))) {
-        for (const b of new Set(usesTheirs.map(([, symbol]) => symbol))) {
-          const [mine, others] = [usesOurs.filter(([, symbol]) => symbol === a), usesTheirs.filter(([, symbol]) => symbol === b)];
-          let shortfall = Infinity;
-          for (const [i] of mine) for (const [j] of others) if (likeness(this.pairing, members, ours[i]!, theirs[j]!) > 0) shortfall = Math.min(shortfall, alignment.best - alignment.through(i, j));
-          if (shortfall === Infinity) continue;
-          const whole = mine.length === others.length && mine.every(([i], k) => likeness(this.pairing, members, ours[i]!, theirs[others[k]![0]]!) === WHOLE);
-          const row = found.get(a) ?? new Map<number, Reading>();
-          found.set(a, row.set(b, agreed(row.get(b), { shortfall, whole })));
-        }
-      }
+      const alike = (i: number, j: number): number => likeness(this.pairing, members, ours[i]!, theirs[j]!);
+      const anchored = candidates(ours.length, theirs.length, withAnchors(members, ours, theirs, alike), usesOurs, usesTheirs);
+      // The same pairs in the same order: an anchor scores where the instruction does.
+      candidates(ours.length, theirs.length, alike, usesOurs, usesTheirs).forEach(({ a, b, shortfall }, at) => {
+        const whole = a.at.length === b.at.length && a.at.every((i, k) => alike(i, b.at[k]!) === WHOLE);
+        const row = found.get(a.symbol) ?? new Map<number, Reading>();
+        found.set(a.symbol, row.set(b.symbol, agreed(row.get(b.symbol), { shortfall, anchored: anchored[at]!.shortfall, whole })));
+      });
     }
     return found;
   }
@@ -66,9 +65,18 @@ export class AlignedUses {
   }
 }
 
-/** [instruction, member] of every use. */
-function uses(steps: readonly Step[], members: ReadonlySet<number>): Array<[number, number]> {
-  return steps.flatMap(({ references }, i) => references.filter(({ symbol }) => members.has(symbol)).map(({ symbol }): [number, number] => [i, symbol]));
+/** The members that some instructions use. */
+function uses(steps: readonly Step[], members: ReadonlySet<number>): Used[] {
+  const found = new Map<number, number[]>();
+  steps.forEach(({ references }, i) => {
+    for (const { symbol } of references) {
+      if (!members.has(symbol)) continue;
+      const at = found.get(symbol);
+      if (at === undefined) found.set(symbol, [i]);
+      else at.push(i);
+    }
+  });
+  return [...found].map(([symbol, at]) => ({ symbol, at }));
 }
 
 /** Two functions in pieces that are small enough, cut at instructions with a reference that each has once. */
@@ -111,8 +119,10 @@ function increasing(pairs: Array<[number, number]>): Array<[number, number]> {
 
 /** What two functions say together: what one holds against it no other makes good. */
 export function agreed(known: Reading | undefined, more: Reading): Reading {
-  return known === undefined ? more : { shortfall: Math.max(known.shortfall, more.shortfall), whole: known.whole && more.whole };
+  return known === undefined ? more : { shortfall: Math.max(known.shortfall, more.shortfall), anchored: Math.max(known.anchored, more.anchored), whole: known.whole && more.whole };
 }
 
-/** Another reading of the code has to be worse by an instruction at least: by what one of another operand is short of a whole one. */
-export const MARGIN = WHOLE - SAME_KIND;
+/** How much a reading falls short by the score that has most against it. */
+export function shortOf(reading: Reading | undefined): number {
+  return reading === undefined ? Infinity : Math.max(reading.shortfall, reading.anchored);
+}

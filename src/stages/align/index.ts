@@ -7,7 +7,8 @@
 import type { Side } from '../compare';
 import { mayPair, sameContent, type Group, type Pairing, type UseIndex } from '../correlate';
 import { Trait } from '../scan';
-import { AlignedUses, MARGIN, agreed, type Reading, type Readings } from './evidence';
+import { AlignedUses, agreed, shortOf, type Reading, type Readings } from './evidence';
+import { MARGIN } from './shortfall';
 import { BothUsers, Users } from './users';
 
 /** Pairs what it can of open groups, of one base name each; whoever is in none of what comes back is paired, or has no counterpart. */
@@ -39,7 +40,7 @@ function settle(pairing: Pairing, users: BothUsers, aligned: AlignedUses, group:
     }
     for (const [a, b] of soleLinks(users, stillOpen(pairing, part))) {
       // Of several in one function this may be one that was removed, and one that was added elsewhere in it.
-      if (!isSafe(a, b) || (!isFunction(pairing, a) && (readings.get(a)?.get(b)?.shortfall ?? Infinity) > MARGIN && isOneOfSeveral(users, aligned, a, b))) continue;
+      if (!isSafe(a, b) || (!isFunction(pairing, a) && shortOf(readings.get(a)?.get(b)) > MARGIN && isOneOfSeveral(users, aligned, a, b))) continue;
       pairing.pair(a, b, 'user');
       progress = true;
     }
@@ -91,14 +92,14 @@ function readingsOf(users: BothUsers, aligned: AlignedUses, group: Group): Readi
   return all;
 }
 
-/** Pairs that the best alignments agree on, and that no other pair of either comes near. */
+/** Pairs that the best alignments agree on, and that no other pair of either comes near, with anchors or without. */
 function decided(readings: Readings): Array<[number, number]> {
   const pairs: Array<[number, number]> = [];
   for (const [a, row] of readings) {
-    for (const [b, { shortfall }] of row) {
-      if (shortfall > 0) continue;
+    for (const [b, reading] of row) {
+      if (shortOf(reading) > 0) continue;
       const rivals = [...[...row].filter(([other]) => other !== b).map(([, rival]) => rival), ...[...readings].filter(([other]) => other !== a).flatMap(([, others]) => others.get(b) ?? [])];
-      if (rivals.every((rival) => rival.shortfall >= MARGIN)) pairs.push([a, b]);
+      if (rivals.every(({ shortfall, anchored }) => Math.min(shortfall, anchored) >= MARGIN)) pairs.push([a, b]);
     }
   }
   return pairs;
