@@ -22,6 +22,7 @@ import { tellOtherKernel } from './one-kernel';
 import { checkReach } from './reach';
 import { tellNothingRedirected } from './redirects';
 import { tellRelease } from './release';
+import { refuseSplitVariables } from './split-variables';
 import { tellStaticsAnew } from './statics-anew';
 import { changedTables, withReaders } from './tables';
 import { refuseChangedTypes } from './type-hashes';
@@ -114,7 +115,7 @@ export function assess(given: AssessInput): Assessment {
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
   for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
   const reached = checkReach(input, included, undecided, tables.copied, discarded, diagnostics);
-  append(diagnostics, tellStaticsAnew(input, reached));
+  append(diagnostics, [...tellStaticsAnew(input, reached), ...refuseSplitVariables(input, reached)]);
   refuseSharedTables(input, included, discarded, diagnostics);
   append(diagnostics, assessUncovered(input, included, discarded));
   if (included.size > 0) {
