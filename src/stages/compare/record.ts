@@ -3,8 +3,9 @@ import type { Side } from './side';
 
 /** Where the record that a symbol is holds its line; undefined for other data. */
 export function lineOfRecord(side: Side, symbol: number): RecordLine | undefined {
-  const bits = side.table.sectionClass[side.table.section[symbol]!] ?? 0;
-  return (bits & SectionClass.RECORD) !== 0 ? recordLine(side.sectionName(symbol), side.object.little) : undefined;
+  const section = side.table.section[symbol]!;
+  // COMMON and ABS are no sections.
+  return section < side.table.sections && (side.table.sectionClass[section]! & SectionClass.RECORD) !== 0 ? recordLine(side.sectionName(symbol), side.object.little) : undefined;
 }
 
 /** Whether the bits that differ in byte `at` are bits of the record's line. */
