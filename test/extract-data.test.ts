@@ -143,7 +143,7 @@ describe('variables', () => {
   test('... or refused, where the unit has several or the place is far off', () => {
     const two: Rest = (b) => b.bss('other', 8, { section: '.data..percpu', at: 512, ...LOCAL });
     expect(neighbours(lea({ section: '.data..percpu' }, 130), 'local').told).toEqual([]);
-    expect(neighbours(lea({ section: '.data..percpu' }, 522), 'local', two).told).toEqual(['unresolved-reference .data..percpu+0x20a']);
+    expect(neighbours(lea({ section: '.data..percpu' }, 522), 'local', two).told).toEqual(['ambiguous-reference f+0x11']);
     expect(neighbours(lea({ section: '.data..percpu' }, -300), 'local').told).toEqual(['unresolved-reference .data..percpu-0x12c']);
   });
 

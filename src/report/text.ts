@@ -109,7 +109,8 @@ export function renderExplanation(explanation: Explanation): string {
   if (patchedName !== '' && patchedName !== name) lines.push(`in PATCHED: ${patchedName}`);
   lines.push(pairedBy === null ? `not paired${explanation.candidates.length === 0 ? ': it exists in one build only' : ''}` : `paired by ${pairedBy.rule}: ${pairedBy.evidence}`);
   for (const { name: candidate, size: bytes, section: place, declined } of explanation.candidates) {
-    lines.push(`  ${candidate}  (${place}, ${bytes} bytes) is not its twin:`, ...declined.map(({ rule, why }) => `    ${rule}: ${why}`));
+    lines.push(`  ${candidate}  (${place}, ${bytes} bytes) is not its twin:`);
+    append(lines, declined.map(({ rule, why }) => `    ${rule}: ${why}`));
   }
   if (explanation.others.length > 0) lines.push(`others of the name: ${explanation.others.join(', ')}`);
   if (verdict !== null) lines.push(verdict.status === 'same' ? 'same in both builds' : `${verdict.status}: ${verdict.class}${verdict.first === null ? '' : `, first at +0x${verdict.first.offset.toString(16)}`}`);

@@ -175,11 +175,11 @@ function move(order: number[], ordinal: number): void {
   else order.push(ordinal);
 }
 
-/** Leaves nothing of the body but what uses the variables, so that no code around tells which is which. */
+/** Leaves nothing of the body but other uses of the variables, so that neither the code around nor their instructions tell which is which. */
 function rewrite(unit: Unit, fn: SynthFunction, serial: number): void {
-  const use = fn.ops.filter((op) => op.kind === 'load' && isSplit(unit.objects[op.object.index]!));
+  const use = fn.ops.filter((op) => op.kind === 'load' && isSplit(unit.objects[op.object.index]!)) as Array<Extract<Op, { kind: 'load' }>>;
   fn.ops.length = 0;
-  append(fn.ops, [{ kind: 'immediate', value: 0x4000 + serial }, { kind: 'plain', bytes: [0x31, 0xc0] }, ...use]); // xor %eax,%eax
+  append(fn.ops, [{ kind: 'immediate', value: 0x4000 + serial }, { kind: 'plain', bytes: [0x31, 0xc0] }, ...use.map(({ object, offset }): Op => ({ kind: 'store', object, offset, value: serial }))]); // xor %eax,%eax
 }
 
 export function editedText(text: string, serial: number): string {
