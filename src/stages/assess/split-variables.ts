@@ -1,9 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { STB_LOCAL } from '../../elf';
 import type { Side } from '../compare';
-import { originOf, twinOf } from '../correlate';
-import { Trait } from '../scan';
 import { unitOf } from './names';
+import { freshStatics, goneStatics } from './statics-anew';
 import type { AssessInput } from './types';
 
 /** Clang splits a static array or structure into its elements where it can (`tab` into `tab.0`, `tab.1`), each with a number behind. */
@@ -15,10 +13,11 @@ const PIECE = /^(.+)\.\d+$/;
  *
  * @param reached all that goes into the livepatch
  */
-export function refuseSplitVariables({ pairing, orig, patched, unpaired, objectName }: AssessInput, reached: ReadonlySet<number>): Diagnostic[] {
-  const fresh = unpaired.patched.filter((symbol) => reached.has(symbol) && originOf(pairing, symbol) === 0 && isStatic(patched, symbol));
+export function refuseSplitVariables(input: AssessInput, reached: ReadonlySet<number>): Diagnostic[] {
+  const { orig, patched, objectName } = input;
+  const fresh = freshStatics(input, reached);
   if (fresh.length === 0) return [];
-  const gone = unpaired.orig.filter((symbol) => twinOf(pairing, symbol) === 0 && isStatic(orig, symbol));
+  const gone = goneStatics(input);
   const whole = new Map(gone.map((symbol) => [keyOf(orig, symbol, orig.name(symbol)), symbol]));
   const pieces = new Map<string, number>();
   for (const symbol of gone) {
@@ -36,10 +35,6 @@ export function refuseSplitVariables({ pairing, orig, patched, unpaired, objectN
     const other = split ? `ORIG has ${orig.name(piece)}, a piece of such a variable` : `it is a piece of ${orig.name(around!)}, which ORIG has whole`;
     return [diagnostic('ambiguous-data', `${name} counts as new and would start anew: ${other}, and the running kernel's value would be lost`, { object: objectName, section: patched.sectionName(symbol), symbol: name })];
   });
-}
-
-function isStatic({ table }: Side, symbol: number): boolean {
-  return table.has(symbol, Trait.OBJECT) && table.has(symbol, Trait.WRITABLE) && table.canonical[symbol] === symbol && table.info[symbol]! >>> 4 === STB_LOCAL;
 }
 
 function keyOf(side: Side, symbol: number, name: string): string {

@@ -13,17 +13,27 @@ import type { AssessInput } from './types';
  *
  * @param reached all that goes into the livepatch
  */
-export function tellStaticsAnew({ pairing, orig, patched, unpaired, objectName }: AssessInput, reached: ReadonlySet<number>): Diagnostic[] {
-  const fresh = unpaired.patched.filter((symbol) => reached.has(symbol) && originOf(pairing, symbol) === 0 && isStatic(patched, symbol));
+export function tellStaticsAnew(input: AssessInput, reached: ReadonlySet<number>): Diagnostic[] {
+  const { orig, patched, objectName } = input;
+  const fresh = freshStatics(input, reached);
   if (fresh.length === 0) return [];
-  const gone = new Map<string, number>();
-  for (const symbol of unpaired.orig) if (twinOf(pairing, symbol) === 0 && isStatic(orig, symbol)) gone.set(likenessOf(orig, symbol), symbol);
+  const gone = new Map(goneStatics(input).map((symbol) => [likenessOf(orig, symbol), symbol]));
   return fresh.flatMap((symbol) => {
     const old = gone.get(likenessOf(patched, symbol));
     if (old === undefined) return [];
     const name = patched.name(symbol);
     return [diagnostic('new-static-local', `${name} counts as new and starts anew: it looks like ${orig.name(old)} of ORIG, and nothing tells that it is the same`, { object: objectName, section: patched.sectionName(symbol), symbol: name })];
   });
+}
+
+/** Static variables that only PATCHED has, among what goes into the livepatch. */
+export function freshStatics({ pairing, patched, unpaired }: AssessInput, reached: ReadonlySet<number>): number[] {
+  return unpaired.patched.filter((symbol) => reached.has(symbol) && originOf(pairing, symbol) === 0 && isStatic(patched, symbol));
+}
+
+/** Static variables that only ORIG has. */
+export function goneStatics({ pairing, orig, unpaired }: AssessInput): number[] {
+  return unpaired.orig.filter((symbol) => twinOf(pairing, symbol) === 0 && isStatic(orig, symbol));
 }
 
 /** Writable, and not of a kind that every build has for itself (`__already_done.2`). */

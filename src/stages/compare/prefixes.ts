@@ -1,4 +1,5 @@
 import { Trait } from '../scan';
+import { above } from './extents';
 import type { Side } from './side';
 
 const MOV_EAX = 0xb8;
@@ -38,7 +39,7 @@ export class Prefixes {
     const list = this.bySection.get(section) ?? [];
     const found: number[] = [];
     // A .text that units share has 50,000.
-    for (let i = firstFrom(list, table.value, start) - 1; i >= 0; i--) {
+    for (let i = above(list.length, (one) => table.value[list[one]!]!, start - 1) - 1; i >= 0; i--) {
       const place = table.value[list[i]!]!;
       if (extents.widestAt(section, place).end !== start || identity.coverAt(section, place) !== 0) break;
       if (place + table.size[list[i]!]! <= start) found.push(list[i]!);
@@ -72,16 +73,4 @@ export class Prefixes {
       }
     }
   }
-}
-
-/** Index of the first symbol of an ordered list that lies at `place` or behind it. */
-function firstFrom(list: readonly number[], value: Uint32Array, place: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (value[list[middle]!]! < place) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -4,15 +4,8 @@ import { aroundCover, canonicalOf, cover, firstCover, lastCover, sizeOf, soleOf,
 /** The smallest sized symbol of `section` that covers `offset`, canonical; 0 if none. */
 export function coverAt(section: u32, offset: i64): u32 {
   const from = firstCover(section);
-  let low = from;
-  let high = lastCover(section);
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (startOf(cover(middle)) <= offset) low = middle + 1;
-    else high = middle;
-  }
   let best: u32 = 0;
-  for (let i = low; i > from; ) {
+  for (let i = above(section, offset); i > from; ) {
     const symbol = cover(i - 1);
     // What begins before it and still reaches the offset is larger.
     if (best != 0 && offset - startOf(symbol) >= sizeOf(best)) break;
@@ -55,6 +48,8 @@ export function objectBehind(section: u32, offset: i64): u32 {
 }
 
 /** Number of the first cover that begins behind `offset`. */
+// @ts-ignore: decorator
+@inline
 function above(section: u32, offset: i64): u32 {
   let low = firstCover(section);
   let high = lastCover(section);
@@ -69,15 +64,8 @@ function above(section: u32, offset: i64): u32 {
 /** Where the last symbol before `offset`, which none covers, ends; or 0. */
 export function lastCovered(section: u32, offset: i64): i64 {
   const from = firstCover(section);
-  let low = from;
-  let high = lastCover(section);
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (startOf(cover(middle)) <= offset) low = middle + 1;
-    else high = middle;
-  }
   let end: i64 = 0;
   // One around the last one ends later.
-  for (let i = low; i > from; i = aroundCover(i - 1)) end = max(end, startOf(cover(i - 1)) + sizeOf(cover(i - 1)));
+  for (let i = above(section, offset); i > from; i = aroundCover(i - 1)) end = max(end, startOf(cover(i - 1)) + sizeOf(cover(i - 1)));
   return end;
 }
