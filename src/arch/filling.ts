@@ -25,7 +25,8 @@ export class Filling {
       if (at === stop) return stop;
       let from = at;
       while (from < stop && this.prefixes.includes(bytes[from]!)) from++;
-      const pattern = this.patterns.find((one) => matches(bytes, from, one, stop));
+      // A prefix and zeros are a number: `.long 0x2e` behind a function that reads it.
+      const pattern = this.patterns.find((one) => (from === at || one[0] !== 0) && matches(bytes, from, one, stop));
       if (pattern === undefined) return at;
       at = from + pattern.length;
     }

@@ -1,7 +1,7 @@
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range, Side, UncoveredDifference } from '../compare';
-import { twinOf } from '../correlate';
+import { originOf, twinOf } from '../correlate';
 import { Trait } from '../scan';
 import { referencesFrom } from './references';
 import type { AssessInput } from './types';
@@ -32,8 +32,15 @@ function judge(input: AssessInput, { orig, patched, section, label, owners, grow
   const gone = (discarded & Trait.INIT ? SectionClass.INIT : 0) | (discarded & Trait.EXIT ? SectionClass.EXIT : 0);
   const bits = orig !== null ? a.table.sectionClass[orig.section]! : b.table.sectionClass[patched!.section]!;
   const executable = (bits & SectionClass.EXEC) !== 0;
-  if (patched === null) return { code: 'uncovered-bytes', why: 'is in ORIG only; no symbol with a size covers it' };
+  if (patched === null) {
+    const used = executable && isReached(a, orig!, (user) => {
+      const twin = twinOf(input.pairing, user);
+      return twin !== 0 && !included.has(twin);
+    });
+    return used ? { code: 'unsized-code', why: 'is in ORIG only, and a function that stays as it is reaches it: code that no symbol with a size covers' } : { code: 'uncovered-bytes', why: 'is in ORIG only; no symbol with a size covers it' };
+  }
   const needed = isNeeded(b, patched, included);
+  if (orig === null && executable && isReached(b, patched, (user) => originOf(input.pairing, user) !== 0 && !included.has(user))) return { code: 'unsized-code', why: 'is in PATCHED only, and a function that stays as it is reaches it: code that no symbol with a size covers' };
   if (orig === null && !needed) return { code: 'uncovered-bytes', why: 'is in PATCHED only, and no livepatch adds it; no symbol with a size covers it' };
   if (grown && !needed && !executable && (label === '' || (bits & gone) !== 0)) return { code: 'uncovered-bytes', why: 'has more entries in PATCHED, and no livepatch adds them; no symbol with a size covers them' };
   if ((bits & gone) !== 0) return { code: isImage(section) ? 'uncovered-bytes' : 'init-change', why: 'changed, and that section is gone from the running kernel' };
