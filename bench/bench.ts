@@ -78,7 +78,13 @@ function parseOptions(args: string[]): Options {
       json: { type: 'string' },
     },
   });
-  return { ...values, runs: count('--runs', values.runs), functions: count('--functions', values.functions), peer: values.peer, json: values.json };
+  return {
+    ...values,
+    runs: count('--runs', values.runs),
+    functions: count('--functions', values.functions),
+    peer: values.peer,
+    json: values.json,
+  };
 }
 
 function count(option: string, text: string): number {
@@ -101,7 +107,12 @@ function choosePrograms(named: string | undefined): Programs {
   const main = join(ROOT, 'dist', 'main.js');
   const built = existsSync(main);
   if (!built) console.error('no klpflow: dist/main.js is absent, build it first');
-  return { node: process.execPath, bench: __filename, ...(built ? { klpflow: main } : {}), ...(objtool === undefined ? {} : { objtool }) };
+  return {
+    node: process.execPath,
+    bench: __filename,
+    ...(built ? { klpflow: main } : {}),
+    ...(objtool === undefined ? {} : { objtool }),
+  };
 }
 
 /** Cold means without results of an earlier run. The inputs are in the page cache for every case, the first included. */
@@ -117,7 +128,9 @@ function publish(input: Input, results: Results, jsonFile: string | undefined): 
   const sizes = { origBytes: statSync(input.orig).size, patchedBytes: statSync(input.patched).size };
 
   console.log(`input    ${input.name}: ${sizes.origBytes} and ${sizes.patchedBytes} bytes, in the page cache`);
-  console.log(`machine  ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB; Node ${process.versions.node}`);
+  console.log(
+    `machine  ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB; Node ${process.versions.node}`,
+  );
   console.log(`\n${casesTable(cases)}`);
   if (ratios.length > 0) console.log(`\n${comparisonsTable(ratios)}`);
   for (const { name, stages } of cases) {
@@ -126,7 +139,15 @@ function publish(input: Input, results: Results, jsonFile: string | undefined): 
   for (const { name, reason } of failures) console.log(`\nfailed: ${name}: ${reason}`);
 
   if (jsonFile !== undefined) {
-    const report = { schema: 'klpflow/bench@1', input: { name: input.name, ...sizes }, machine, node: process.versions.node, cases, ratios, failures };
+    const report = {
+      schema: 'klpflow/bench@1',
+      input: { name: input.name, ...sizes },
+      machine,
+      node: process.versions.node,
+      cases,
+      ratios,
+      failures,
+    };
     writeFileSync(jsonFile, `${JSON.stringify(report, null, 2)}\n`);
   }
   // That the peer cannot read an input is a result, not an error of this program.

@@ -59,11 +59,13 @@ export async function round(input: Input, programs: Programs, suite: Suite): Pro
   const { results, scratch } = suite;
   for (let i = 0; i < START_UPS; i++) {
     await results.take(NAMES.node, [programs.node, '-e', '0']);
-    if (programs.klpflow !== undefined) await results.take(NAMES.version, [programs.node, programs.klpflow, '--version']);
+    if (programs.klpflow !== undefined)
+      await results.take(NAMES.version, [programs.node, programs.klpflow, '--version']);
   }
   await results.take(NAMES.walk, [programs.node, programs.bench, 'walk', input.orig, input.patched]);
   if (programs.klpflow !== undefined) await klpflowRound(input, [programs.node, programs.klpflow], suite);
-  if (programs.objtool !== undefined) await inFolder(scratch, (folder) => peerRound(input, programs.objtool!, folder, results));
+  if (programs.objtool !== undefined)
+    await inFolder(scratch, (folder) => peerRound(input, programs.objtool!, folder, results));
 }
 
 async function klpflowRound(input: Input, klpflow: string[], { scratch, results, answers }: Suite): Promise<void> {
@@ -72,7 +74,18 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
   const diff = (name: string, patched: string, folder: string, ...flags: string[]): Promise<boolean> => {
     const runDir = join(folder, 'run');
     mkdirSync(runDir, { recursive: true });
-    const command = [...klpflow, 'diff', input.orig, patched, '--run-dir', runDir, '--progress', 'none', '--json', ...flags];
+    const command = [
+      ...klpflow,
+      'diff',
+      input.orig,
+      patched,
+      '--run-dir',
+      runDir,
+      '--progress',
+      'none',
+      '--json',
+      ...flags,
+    ];
     const question = [patched, flags.includes('--output'), flags.includes('kpatch')].join();
     return results.take(name, command, { check: (run) => answered(run, question, answers), cwd: folder });
   };
@@ -96,13 +109,25 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
 }
 
 /** The other dialect, through the same flow and as kpatch-build calls it. Both need the parent's symbols and exports. */
-async function kpatchDialect({ orig, patched, vmlinux, listing, symvers }: Input, klpflow: string[], scratch: string, results: Results, cold: (name: string, ...flags: string[]) => Promise<boolean>): Promise<void> {
+async function kpatchDialect(
+  { orig, patched, vmlinux, listing, symvers }: Input,
+  klpflow: string[],
+  scratch: string,
+  results: Results,
+  cold: (name: string, ...flags: string[]) => Promise<boolean>,
+): Promise<void> {
   if (listing === undefined || symvers === undefined) return;
   await cold(NAMES.kpatch, '--format', 'kpatch', '--output', 'kpatch.o', '--vmlinux', listing, '--symvers', symvers);
   // Without a linked kernel ORIG's own symbols stand for it.
   const symtab = parentSymtab(vmlinux ?? orig, scratch);
   if (symtab === undefined) return;
-  await inFolder(scratch, (folder) => results.take(NAMES.createDiffObject, [...klpflow, 'create-diff-object', orig, patched, 'vmlinux', symtab, symvers, 'kpatch', 'kpatch.o'], { cwd: folder }));
+  await inFolder(scratch, (folder) =>
+    results.take(
+      NAMES.createDiffObject,
+      [...klpflow, 'create-diff-object', orig, patched, 'vmlinux', symtab, symvers, 'kpatch', 'kpatch.o'],
+      { cwd: folder },
+    ),
+  );
 }
 
 /** What kpatch-build makes once a build: the text of `readelf`. Undefined where there is no readelf. */
@@ -138,7 +163,9 @@ async function peerRound(input: Input, objtool: string, folder: string, results:
   if (input.vmlinux === undefined) return;
   settle(folder);
   if (!(await results.take(NAMES.peerDiff, steps.diff, { cwd: folder }))) return;
-  const [orig, patched, diff] = [NAMES.checksumOrig, NAMES.checksumPatched, NAMES.peerDiff].map((name) => results.last(name));
+  const [orig, patched, diff] = [NAMES.checksumOrig, NAMES.checksumPatched, NAMES.peerDiff].map((name) =>
+    results.last(name),
+  );
   results.add(NAMES.peerCold, together([orig!, patched!, diff!]));
   results.add(NAMES.peerSecond, together([patched!, diff!]));
 }

@@ -21,7 +21,8 @@ export function corpusInput(corpus: string, kernel: string, pair: string): Input
 
   const folder = join(process.env.KLPFLOW_CORPUS_CACHE ?? join(tmpdir(), 'klpflow-corpus'), kernel);
   execFileSync(join(corpus, 'unpack'), [kernel, folder, pair, other], { stdio: ['ignore', 'inherit', 'inherit'] });
-  const optional = (name: string): string | undefined => (existsSync(join(folder, name)) ? join(folder, name) : undefined);
+  const optional = (name: string): string | undefined =>
+    existsSync(join(folder, name)) ? join(folder, name) : undefined;
   return {
     name: `${kernel}, ${pair}`,
     orig: join(folder, 'orig.o'),

@@ -11,7 +11,15 @@ import { grade, writePair, type Answer } from '../src/synth';
 /** The command line beside this file in dist/. */
 const MAIN = join(__dirname, 'main.js');
 
-const CHANGES = { immediates: 4, callTargets: 3, strings: 3, instructions: 4, staticLocals: 2, newFunctions: 2, removedFunctions: 1 };
+const CHANGES = {
+  immediates: 4,
+  callTargets: 3,
+  strings: 3,
+  instructions: 4,
+  staticLocals: 2,
+  newFunctions: 2,
+  removedFunctions: 1,
+};
 
 async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'klpflow-demo-'));
@@ -20,15 +28,25 @@ async function main(): Promise<number> {
     const started = performance.now();
     const manifest = await writePair({ functions: 20_000, seed: 1, changes: CHANGES }, orig, patched);
     const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
-    console.log(`two builds of a synthetic kernel, 20,000 functions, ${megabytes(manifest.orig.bytes)} and ${megabytes(manifest.patched.bytes)} MB, written in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    console.log(
+      `two builds of a synthetic kernel, 20,000 functions, ${megabytes(manifest.orig.bytes)} and ${megabytes(manifest.patched.bytes)} MB, written in ${((performance.now() - started) / 1000).toFixed(1)} s`,
+    );
     console.log(`$ klpflow diff ${orig} ${patched}`);
     const shown = klpflow(['diff', orig, patched, '--run-dir', join(folder, 'run')], 'inherit');
-    const asked = klpflow(['diff', orig, patched, '--run-dir', join(folder, 'run'), '--json', '--progress', 'none'], 'pipe');
-    const complaints = shown.status === 0 && asked.status === 0 ? grade(manifest, JSON.parse(asked.stdout) as Answer) : [`diff ended with ${shown.status ?? shown.signal}, diff --json with ${asked.status ?? asked.signal}`];
+    const asked = klpflow(
+      ['diff', orig, patched, '--run-dir', join(folder, 'run'), '--json', '--progress', 'none'],
+      'pipe',
+    );
+    const complaints =
+      shown.status === 0 && asked.status === 0
+        ? grade(manifest, JSON.parse(asked.stdout) as Answer)
+        : [`diff ended with ${shown.status ?? shown.signal}, diff --json with ${asked.status ?? asked.signal}`];
     const { changed, new: added, removed } = manifest.functions;
-    console.log(complaints.length === 0
-      ? `agrees with what was put in: ${changed.length} functions changed, ${added.length} new, ${removed.length} removed`
-      : `DISAGREES with what was put in: ${complaints.join('; ')}`);
+    console.log(
+      complaints.length === 0
+        ? `agrees with what was put in: ${changed.length} functions changed, ${added.length} new, ${removed.length} removed`
+        : `DISAGREES with what was put in: ${complaints.join('; ')}`,
+    );
     return complaints.length === 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -36,7 +54,11 @@ async function main(): Promise<number> {
 }
 
 function klpflow(args: string[], stdout: 'inherit' | 'pipe'): SpawnSyncReturns<string> {
-  return spawnSync(process.execPath, [MAIN, ...args], { stdio: ['ignore', stdout, 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28 });
+  return spawnSync(process.execPath, [MAIN, ...args], {
+    stdio: ['ignore', stdout, 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
 }
 
 main().then(

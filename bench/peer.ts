@@ -1,4 +1,14 @@
-import { accessSync, chmodSync, closeSync, constants, copyFileSync, fsyncSync, openSync, symlinkSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  openSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { ElfObject, SHDR_SIZE, SH_ENTSIZE } from '../src/elf';
 import type { Input } from './input';
@@ -38,7 +48,10 @@ const ORIG = 'vmlinux.o';
 const PATCHED = 'patched.o';
 
 export function preparePeer(input: Input, folder: string): void {
-  for (const [from, name] of [[input.orig, ORIG], [input.patched, PATCHED]] as const) {
+  for (const [from, name] of [
+    [input.orig, ORIG],
+    [input.patched, PATCHED],
+  ] as const) {
     const to = join(folder, name);
     copyFileSync(from, to);
     chmodSync(to, 0o644);

@@ -40,7 +40,11 @@ export class Results {
    * Runs a command as one sample of a case. A case that failed once is not run again, and says so by `false`:
    * a later case may need what it leaves behind.
    */
-  async take(name: string, command: readonly string[], options: { cwd?: string; check?: (run: Measurement) => void } = {}): Promise<boolean> {
+  async take(
+    name: string,
+    command: readonly string[],
+    options: { cwd?: string; check?: (run: Measurement) => void } = {},
+  ): Promise<boolean> {
     if (this.failed.has(name)) return false;
     try {
       const run = await measure(command, options.cwd);

@@ -23,10 +23,36 @@ export interface ScaleRun {
 
 export function runsTable(runs: readonly ScaleRun[]): string {
   const rows = runs.map((run) => [
-    run.name, String(run.workers), (run.bytes / 1e6).toFixed(0), millions(run.symbols), millions(run.relas), run.seconds.toFixed(2), run.cpuSeconds.toFixed(2),
-    (run.peakAnonBytes / 1e6).toFixed(0), (run.neededBytes / 1e6).toFixed(0), run.written.seconds.toFixed(1), (run.written.peakAnonBytes / 1e6).toFixed(0), run.right ? 'right' : 'WRONG',
+    run.name,
+    String(run.workers),
+    (run.bytes / 1e6).toFixed(0),
+    millions(run.symbols),
+    millions(run.relas),
+    run.seconds.toFixed(2),
+    run.cpuSeconds.toFixed(2),
+    (run.peakAnonBytes / 1e6).toFixed(0),
+    (run.neededBytes / 1e6).toFixed(0),
+    run.written.seconds.toFixed(1),
+    (run.written.peakAnonBytes / 1e6).toFixed(0),
+    run.right ? 'right' : 'WRONG',
   ]);
-  return table(['pair', 'workers', 'MB', 'M symbols', 'M relas', 'wall s', 'cpu s', 'peak anon MB', 'formula MB', 'synth s', 'synth MB', 'answer'], rows);
+  return table(
+    [
+      'pair',
+      'workers',
+      'MB',
+      'M symbols',
+      'M relas',
+      'wall s',
+      'cpu s',
+      'peak anon MB',
+      'formula MB',
+      'synth s',
+      'synth MB',
+      'answer',
+    ],
+    rows,
+  );
 }
 
 /**
@@ -37,11 +63,18 @@ export function growthTable(runs: readonly ScaleRun[]): string {
   const stages = [...new Set(runs.flatMap((run) => run.stages.map(({ name }) => name)))];
   const rows = medianRuns(runs).flatMap((run) => {
     const cells = (count: number): string[] => {
-      const cpu = [...stages.map((name) => run.stages.find((stage) => stage.name === name)?.cpuSeconds ?? 0), run.mainCpuSeconds, run.cpuSeconds];
+      const cpu = [
+        ...stages.map((name) => run.stages.find((stage) => stage.name === name)?.cpuSeconds ?? 0),
+        run.mainCpuSeconds,
+        run.cpuSeconds,
+      ];
       return cpu.map((seconds) => (seconds / (count / 1e6)).toFixed(3));
     };
     const label = `${run.name}, ${run.workers} worker${run.workers === 1 ? '' : 's'}`;
-    return [[label, 'symbols', ...cells(run.symbols)], [label, 'relas', ...cells(run.relas)]];
+    return [
+      [label, 'symbols', ...cells(run.symbols)],
+      [label, 'relas', ...cells(run.relas)],
+    ];
   });
   return table(['pair', 'per million', ...stages, 'main thread', 'all'], rows);
 }
@@ -49,10 +82,23 @@ export function growthTable(runs: readonly ScaleRun[]): string {
 /** What two workers gain of the stages that run in parallel: CPU seconds of a run with one / (2 x wall seconds of a run with two), medians. */
 export function scalingTable(runs: readonly ScaleRun[]): string {
   const rows = [...new Set(runs.map(({ name }) => name))].flatMap((name) => {
-    const figure = (workers: number, of: 'cpuSeconds' | 'seconds'): number => median(runs.filter((run) => run.name === name && run.workers === workers).map(({ parallel }) => parallel[of]));
+    const figure = (workers: number, of: 'cpuSeconds' | 'seconds'): number =>
+      median(runs.filter((run) => run.name === name && run.workers === workers).map(({ parallel }) => parallel[of]));
     const [cpu, wall] = [figure(1, 'cpuSeconds'), figure(2, 'seconds')];
-    const main = median(runs.filter((run) => run.name === name && run.workers === 2).map((run) => run.mainCpuSeconds / run.cpuSeconds));
-    return Number.isNaN(cpu + wall) ? [] : [[name, cpu.toFixed(2), wall.toFixed(2), `${((cpu / (2 * wall)) * 100).toFixed(0)} %`, `${(main * 100).toFixed(0)} %`]];
+    const main = median(
+      runs.filter((run) => run.name === name && run.workers === 2).map((run) => run.mainCpuSeconds / run.cpuSeconds),
+    );
+    return Number.isNaN(cpu + wall)
+      ? []
+      : [
+          [
+            name,
+            cpu.toFixed(2),
+            wall.toFixed(2),
+            `${((cpu / (2 * wall)) * 100).toFixed(0)} %`,
+            `${(main * 100).toFixed(0)} %`,
+          ],
+        ];
   });
   return table(['pair', 'cpu s with 1', 'wall s with 2', 'scaling', 'main thread of all'], rows);
 }
@@ -60,8 +106,11 @@ export function scalingTable(runs: readonly ScaleRun[]): string {
 /** Of the runs of each pair with each number of workers the one with the median CPU time. */
 function medianRuns(runs: readonly ScaleRun[]): ScaleRun[] {
   const groups = new Map<string, ScaleRun[]>();
-  for (const run of runs) groups.set(`${run.name} ${run.workers}`, [...(groups.get(`${run.name} ${run.workers}`) ?? []), run]);
-  return [...groups.values()].map((group) => group.sort((a, b) => a.cpuSeconds - b.cpuSeconds)[(group.length - 1) >> 1]!);
+  for (const run of runs)
+    groups.set(`${run.name} ${run.workers}`, [...(groups.get(`${run.name} ${run.workers}`) ?? []), run]);
+  return [...groups.values()].map(
+    (group) => group.sort((a, b) => a.cpuSeconds - b.cpuSeconds)[(group.length - 1) >> 1]!,
+  );
 }
 
 function median(values: readonly number[]): number {

@@ -9,8 +9,18 @@ const SEED = 1;
 export async function syntheticInput(functions: number, folder: string): Promise<Input> {
   mkdirSync(folder);
   const file = (name: string): string => join(folder, name);
-  const [orig, patched, otherPatched, duplicate] = ['orig.o', 'patched.o', 'other-patched.o', 'same-orig.o'].map(file) as [string, string, string, string];
-  await writePair({ functions, seed: SEED, changes: { immediates: 2, strings: 1, instructions: 1, staticLocals: 1, newFunctions: 1 } }, orig, patched);
+  const [orig, patched, otherPatched, duplicate] = ['orig.o', 'patched.o', 'other-patched.o', 'same-orig.o'].map(
+    file,
+  ) as [string, string, string, string];
+  await writePair(
+    {
+      functions,
+      seed: SEED,
+      changes: { immediates: 2, strings: 1, instructions: 1, staticLocals: 1, newFunctions: 1 },
+    },
+    orig,
+    patched,
+  );
   // The seed decides the original, so another patch's pair brings the same one along.
   await writePair({ functions, seed: SEED, changes: { immediates: 1, callTargets: 1 } }, duplicate, otherPatched);
   rmSync(duplicate);

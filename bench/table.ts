@@ -5,7 +5,9 @@ import type { CaseResult, Spread, Stage } from './results';
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[]): string =>
-    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ');
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+      .join('  ');
   return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
 }
 
@@ -61,7 +63,14 @@ export function comparisons(cases: readonly CaseResult[]): Comparison[] {
     const b = found.get(other);
     if (a === undefined || b === undefined) return [];
     const ratio = (figure: (result: CaseResult) => Spread, of: keyof Spread): number => figure(a)[of] / figure(b)[of];
-    return [{ name, other, time: ratio((result) => result.seconds, 'median'), memory: ratio((result) => result.peakAnonBytes, 'max') }];
+    return [
+      {
+        name,
+        other,
+        time: ratio((result) => result.seconds, 'median'),
+        memory: ratio((result) => result.peakAnonBytes, 'max'),
+      },
+    ];
   });
 }
 

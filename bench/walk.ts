@@ -1,4 +1,15 @@
-import { ElfObject, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, SHT_RELA, WORD_FIELDS, tableWords, u64 } from '../src/elf';
+import {
+  ElfObject,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  RELA_WORDS,
+  SHT_RELA,
+  WORD_FIELDS,
+  tableWords,
+  u64,
+} from '../src/elf';
 
 /**
  * The yardstick: one thread that does nothing but look at everything. It maps both objects, compares them word by

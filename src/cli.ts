@@ -15,24 +15,60 @@ settings.enableAutoTranspile = false;
 
 /** Command ids as typed, `:` between topic and command. */
 export const COMMANDS: Record<string, Command.Class> = {
-  get compare() { return (require('./commands/compare') as typeof import('./commands/compare')).default; },
-  get correlate() { return (require('./commands/correlate') as typeof import('./commands/correlate')).default; },
-  get 'create-diff-object'() { return (require('./commands/create-diff-object') as typeof import('./commands/create-diff-object')).default; },
-  get 'create-klp-module'() { return (require('./commands/create-klp-module') as typeof import('./commands/create-klp-module')).default; },
-  get diff() { return (require('./commands/diff') as typeof import('./commands/diff')).default; },
-  get doctor() { return (require('./commands/doctor') as typeof import('./commands/doctor')).default; },
-  get explain() { return (require('./commands/explain') as typeof import('./commands/explain')).default; },
-  get extract() { return (require('./commands/extract') as typeof import('./commands/extract')).default; },
-  get link() { return (require('./commands/link') as typeof import('./commands/link')).default; },
-  get 'objtool:klp:checksum'() { return (require('./commands/objtool/klp/checksum') as typeof import('./commands/objtool/klp/checksum')).default; },
-  get 'objtool:klp:diff'() { return (require('./commands/objtool/klp/diff') as typeof import('./commands/objtool/klp/diff')).default; },
-  get 'objtool:klp:post-link'() { return (require('./commands/objtool/klp/post-link') as typeof import('./commands/objtool/klp/post-link')).default; },
-  get runs() { return (require('./commands/runs') as typeof import('./commands/runs')).default; },
-  get scan() { return (require('./commands/scan') as typeof import('./commands/scan')).default; },
-  get shape() { return (require('./commands/shape') as typeof import('./commands/shape')).default; },
-  get status() { return (require('./commands/status') as typeof import('./commands/status')).default; },
-  get synth() { return (require('./commands/synth') as typeof import('./commands/synth')).default; },
-  get verify() { return (require('./commands/verify') as typeof import('./commands/verify')).default; },
+  get compare() {
+    return (require('./commands/compare') as typeof import('./commands/compare')).default;
+  },
+  get correlate() {
+    return (require('./commands/correlate') as typeof import('./commands/correlate')).default;
+  },
+  get 'create-diff-object'() {
+    return (require('./commands/create-diff-object') as typeof import('./commands/create-diff-object')).default;
+  },
+  get 'create-klp-module'() {
+    return (require('./commands/create-klp-module') as typeof import('./commands/create-klp-module')).default;
+  },
+  get diff() {
+    return (require('./commands/diff') as typeof import('./commands/diff')).default;
+  },
+  get doctor() {
+    return (require('./commands/doctor') as typeof import('./commands/doctor')).default;
+  },
+  get explain() {
+    return (require('./commands/explain') as typeof import('./commands/explain')).default;
+  },
+  get extract() {
+    return (require('./commands/extract') as typeof import('./commands/extract')).default;
+  },
+  get link() {
+    return (require('./commands/link') as typeof import('./commands/link')).default;
+  },
+  get 'objtool:klp:checksum'() {
+    return (require('./commands/objtool/klp/checksum') as typeof import('./commands/objtool/klp/checksum')).default;
+  },
+  get 'objtool:klp:diff'() {
+    return (require('./commands/objtool/klp/diff') as typeof import('./commands/objtool/klp/diff')).default;
+  },
+  get 'objtool:klp:post-link'() {
+    return (require('./commands/objtool/klp/post-link') as typeof import('./commands/objtool/klp/post-link')).default;
+  },
+  get runs() {
+    return (require('./commands/runs') as typeof import('./commands/runs')).default;
+  },
+  get scan() {
+    return (require('./commands/scan') as typeof import('./commands/scan')).default;
+  },
+  get shape() {
+    return (require('./commands/shape') as typeof import('./commands/shape')).default;
+  },
+  get status() {
+    return (require('./commands/status') as typeof import('./commands/status')).default;
+  },
+  get synth() {
+    return (require('./commands/synth') as typeof import('./commands/synth')).default;
+  },
+  get verify() {
+    return (require('./commands/verify') as typeof import('./commands/verify')).default;
+  },
 };
 
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */
@@ -60,10 +96,20 @@ const THREADED = new Set(['compare', 'correlate', 'diff', 'explain', 'extract'])
  * as it takes to read the command line properly, which then decides.
  */
 function threadsFor([command = '', ...argv]: string[]): number | undefined {
-  if (!THREADED.has(command) || argv.length < 2 || argv.some((word) => word === '--help' || word.startsWith('--memory'))) return undefined;
+  if (
+    !THREADED.has(command) ||
+    argv.length < 2 ||
+    argv.some((word) => word === '--help' || word.startsWith('--memory'))
+  )
+    return undefined;
   const flag = argv.findIndex((word) => word.startsWith('--workers'));
-  const workers = flag < 0 ? availableParallelism() : Number(argv[flag] === '--workers' ? argv[flag + 1] : argv[flag]!.slice('--workers='.length));
-  return Number.isInteger(workers) && workers > 0 && workers <= Math.min(MOST_EARLY, availableParallelism()) ? workers : undefined;
+  const workers =
+    flag < 0
+      ? availableParallelism()
+      : Number(argv[flag] === '--workers' ? argv[flag + 1] : argv[flag]!.slice('--workers='.length));
+  return Number.isInteger(workers) && workers > 0 && workers <= Math.min(MOST_EARLY, availableParallelism())
+    ? workers
+    : undefined;
 }
 
 /** Threads that nobody asked for yet. A process ends when all of them have started: with more than cores an error of usage takes seconds. */
@@ -73,7 +119,8 @@ const MOST_EARLY = 64;
 export const notFound: Hook<'command_not_found'> = async ({ id, config }) => {
   const typed = id.replaceAll(':', ' ');
   const command = config.commandIDs.find((known) => id.startsWith(`${known}:`))?.replaceAll(':', ' ');
-  if (command !== undefined) Errors.error(`${command} takes no argument: ${typed.slice(command.length + 1)}`, { exit: 1 });
+  if (command !== undefined)
+    Errors.error(`${command} takes no argument: ${typed.slice(command.length + 1)}`, { exit: 1 });
   const [nearest] = config.commandIDs
     .map((known) => ({ known: known.replaceAll(':', ' '), edits: distance(id, known) }))
     .sort((a, b) => a.edits - b.edits);

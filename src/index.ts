@@ -11,12 +11,23 @@ export { STAGES, type Explanation, type ProgressEvent, type RunReport, type Stag
 export type { RunOptions } from './pipeline/flow';
 export type { TaskRecord } from './pipeline/pool';
 export type { OutputFormat, OutputReport, OutputRequest } from './pipeline/output';
-export { CATALOGUE, KlpflowError, diagnosticOf, isAllowable, type Diagnostic, type DiagnosticCode } from './diagnostics';
+export {
+  CATALOGUE,
+  KlpflowError,
+  diagnosticOf,
+  isAllowable,
+  type Diagnostic,
+  type DiagnosticCode,
+} from './diagnostics';
 export { readStructSizes } from './pipeline/btf-file';
 export { addChecksums, type ChecksumRequest } from './pipeline/klp-checksum';
 export { objtoolDiff, type ObjtoolDiffRequest } from './pipeline/objtool-diff';
 export { postLinkModule } from './pipeline/post-link';
-export { createDiffObject, type CreateDiffObjectRequest, type CreateDiffObjectResult } from './pipeline/create-diff-object';
+export {
+  createDiffObject,
+  type CreateDiffObjectRequest,
+  type CreateDiffObjectResult,
+} from './pipeline/create-diff-object';
 export { createKlpModule, type CreateKlpModuleRequest } from './pipeline/create-klp-module';
 export { structSizesFrom as kpatchStructSizes } from './livepatch/kpatch';
 export { verify, type PatchedFunction, type PatchedObject, type VerifyRequest, type VerifyResult } from './verify';

@@ -11,7 +11,9 @@ test('a bundled pool maps a file in its threads', async () => {
     await bundle('test/support/pool-thread.ts', join(directory, 'thread.js'));
     await bundle('node_modules/piscina/dist/worker.js', join(directory, 'pool-worker.js'));
     const file = join(root, 'package.json');
-    const answers: unknown = JSON.parse(execFileSync(process.execPath, [join(directory, 'main.js'), file], { encoding: 'utf8' }));
+    const answers: unknown = JSON.parse(
+      execFileSync(process.execPath, [join(directory, 'main.js'), file], { encoding: 'utf8' }),
+    );
     const head = [...readFileSync(file).subarray(0, 4)];
     expect(answers).toEqual(head.map((byte) => ({ byte, inThread: true })));
   } finally {
@@ -51,12 +53,23 @@ test.each(['cli', 'stage'])('%s.cache names no folder of the machine that built 
 });
 
 test('a lazy require runs once, at the first use', () => {
-  const source = lazyRequires(['const a_1 = require("a");', 'exports.twice = () => (0, a_1.f)() + new a_1.C().x;', 'const b_1 = require("b");'].join('\n'));
+  const source = lazyRequires(
+    [
+      'const a_1 = require("a");',
+      'exports.twice = () => (0, a_1.f)() + new a_1.C().x;',
+      'const b_1 = require("b");',
+    ].join('\n'),
+  );
   const asked: string[] = [];
   const exported: { twice?: () => number } = {};
   const load = (name: string): object => {
     asked.push(name);
-    return { f: () => 1, C: class { x = 2; } };
+    return {
+      f: () => 1,
+      C: class {
+        x = 2;
+      },
+    };
   };
   new Function('require', 'exports', source)(load, exported);
   expect(asked).toEqual([]);
@@ -66,12 +79,24 @@ test('a lazy require runs once, at the first use', () => {
 
 test('a lazy enum is made once, when it is asked for', () => {
   // The threads' bundle made all 41 of iced-x86 whenever one instruction was to be decoded: longer than compiling its WebAssembly.
-  const source = lazyEnums(['module.exports.Code = Object.freeze({ INVALID:0,"0":"INVALID",', '/** Nop */', 'NOP:made(),"1":"NOP", });', 'module.exports.f = () => 7;'].join('\n'));
+  const source = lazyEnums(
+    [
+      'module.exports.Code = Object.freeze({ INVALID:0,"0":"INVALID",',
+      '/** Nop */',
+      'NOP:made(),"1":"NOP", });',
+      'module.exports.f = () => 7;',
+    ].join('\n'),
+  );
   let times = 0;
   const module = { exports: {} as { Code: { INVALID: number; NOP: number; 0: string }; f: () => number } };
   new Function('module', 'made', source)(module, () => ++times);
   expect([Object.keys(module.exports), module.exports.f(), times]).toEqual([['Code', 'f'], 7, 0]);
-  expect([module.exports.Code.NOP, module.exports.Code[0], module.exports.Code.INVALID, times]).toEqual([1, 'INVALID', 0, 1]);
+  expect([module.exports.Code.NOP, module.exports.Code[0], module.exports.Code.INVALID, times]).toEqual([
+    1,
+    'INVALID',
+    0,
+    1,
+  ]);
   expect(Object.isFrozen(module.exports.Code)).toBe(true);
   expect(() => lazyEnums('module.exports.Code = {};')).toThrow('iced-x86 changed');
 });

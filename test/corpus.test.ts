@@ -10,7 +10,16 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ProgressEvent } from '../src/index';
-import { KERNELS, pairsOf, skipWithout, unavailable, unlike, unpack, type Expected, type Kernel } from './support/corpus';
+import {
+  KERNELS,
+  pairsOf,
+  skipWithout,
+  unavailable,
+  unlike,
+  unpack,
+  type Expected,
+  type Kernel,
+} from './support/corpus';
 import { PlainElf } from './support/plain-elf';
 import { areAliases, holds, type PlainPair } from './support/premises';
 import { EXIT_CODES, klpflow, resultOf, withoutRun, type Ran } from './support/run-klpflow';
@@ -20,8 +29,18 @@ const folder = tempFolder();
 
 /** After which event a run is killed: the n-th one of a stage. */
 const KILLS: Record<Kernel, ReadonlyArray<readonly [pair: string, nth: number, stage: ProgressEvent['stage']]>> = {
-  'linux-7.2-thinlto': [['new-global-two-files', 2, 'identify'], ['string-change', 1, 'scan'], ['three-reasons', 3, 'digest'], ['seal-hazard', 1, 'compare']],
-  'debian-6.12-gcc': [['line-shift', 1, 'identify'], ['runtime-constants', 2, 'scan'], ['special-sections', 1, 'digest'], ['three-reasons', 1, 'correlate']],
+  'linux-7.2-thinlto': [
+    ['new-global-two-files', 2, 'identify'],
+    ['string-change', 1, 'scan'],
+    ['three-reasons', 3, 'digest'],
+    ['seal-hazard', 1, 'compare'],
+  ],
+  'debian-6.12-gcc': [
+    ['line-shift', 1, 'identify'],
+    ['runtime-constants', 2, 'scan'],
+    ['special-sections', 1, 'digest'],
+    ['three-reasons', 1, 'correlate'],
+  ],
 };
 
 /** The pairs of which every run is killed after its first piece of new work. */
@@ -40,7 +59,19 @@ describe.each(KERNELS)('%s', (kernel) => {
   const runDir = (name: string): string => join(folder, kernel, name);
   const diff = (pair: string, dir: string, workers: number, ...more: string[]): readonly string[] => {
     const { orig, patched } = unpack(kernel, pair);
-    return ['diff', orig, patched, '--run-dir', runDir(dir), '--workers', String(workers), '--json', '--progress', 'json', ...more];
+    return [
+      'diff',
+      orig,
+      patched,
+      '--run-dir',
+      runDir(dir),
+      '--workers',
+      String(workers),
+      '--json',
+      '--progress',
+      'json',
+      ...more,
+    ];
   };
 
   // Every pair's plain run, in the order of first use; all share one run directory.
@@ -61,17 +92,22 @@ describe.each(KERNELS)('%s', (kernel) => {
     test('gives the changed and new functions, the verdict, its exit code and all reasons', async () => {
       const { expected } = unpack(kernel, pair);
       const objects = elves(pair);
-      for (const premise of expected.premises) expect(holds(premise, objects, expected.changed), `premise ${premise}`).toBe(true);
+      for (const premise of expected.premises)
+        expect(holds(premise, objects, expected.changed), `premise ${premise}`).toBe(true);
 
       const ran = await plainRun(pair);
       const { verdict, objects: results, diagnostics } = resultOf(ran);
       expect(results.map(({ name }) => name)).toEqual(['vmlinux']);
       const { changed, new: added } = results[0]!.functions;
       expect(unlike(expected, { changed, new: added })).toEqual({ missing: [], unexpected: [] });
-      for (const { name, aliases = [] } of changed) for (const alias of aliases) expect(areAliases(objects.orig, name, alias), `${alias} is ${name}`).toBe(true);
+      for (const { name, aliases = [] } of changed)
+        for (const alias of aliases) expect(areAliases(objects.orig, name, alias), `${alias} is ${name}`).toBe(true);
       const codes = new Set<string>(diagnostics.map(({ code }) => code));
-      expect({ verdict, status: ran.status, codes: expected.codes.filter((code) => codes.has(code)) })
-        .toEqual({ verdict: expected.verdict, status: EXIT_CODES[expected.verdict], codes: expected.codes });
+      expect({ verdict, status: ran.status, codes: expected.codes.filter((code) => codes.has(code)) }).toEqual({
+        verdict: expected.verdict,
+        status: EXIT_CODES[expected.verdict],
+        codes: expected.codes,
+      });
     });
 
     // Guards against results in the order in which threads happen to finish.
@@ -88,14 +124,17 @@ describe.each(KERNELS)('%s', (kernel) => {
     const first = await plainRun(pairs[0]!);
     const second = await plainRun(pairs[1]!);
     const { orig, patched } = unpack(kernel, pairs[1]!);
-    const told = (ran: Ran, object: string): boolean[] => ran.events.filter((event) => event.object === object).map(({ reused }) => reused);
+    const told = (ran: Ran, object: string): boolean[] =>
+      ran.events.filter((event) => event.object === object).map(({ reused }) => reused);
     expect(told(first, orig)).not.toContain(true);
     expect(told(first, orig).length).toBeGreaterThan(3);
     expect(told(second, orig)).toEqual(told(first, orig).map(() => true));
     expect(told(second, patched)).not.toContain(true);
-    const reused = (ran: Ran): Record<string, number> => Object.fromEntries(resultOf(ran).run.stages.map((stage) => [stage.name, stage.reused]));
+    const reused = (ran: Ran): Record<string, number> =>
+      Object.fromEntries(resultOf(ran).run.stages.map((stage) => [stage.name, stage.reused]));
     expect(reused(first)).toMatchObject({ identify: 0, scan: 0, digest: 0 });
-    const counts = (stage: string): number => first.events.filter((event) => event.object === orig && event.stage === stage).length;
+    const counts = (stage: string): number =>
+      first.events.filter((event) => event.object === orig && event.stage === stage).length;
     expect(reused(second)).toMatchObject({ identify: 1, scan: 1, digest: counts('digest') });
   });
 
@@ -110,17 +149,20 @@ describe.each(KERNELS)('%s', (kernel) => {
   });
 
   // Guards against records that a kill leaves torn and the next run believes, and against work that is told before it is kept.
-  test.each(KILLS[kernel])('%s, killed after event %i of stage %s, goes on and gives the same bytes', async (pair, nth, stage) => {
-    const argv = diff(pair, `killed-${pair}`, 2);
-    let seen = 0;
-    const killed = await klpflow(argv, (event) => event.stage === stage && ++seen === nth);
-    expect({ signal: killed.signal, stdout: killed.stdout }).toEqual({ signal: 'SIGKILL', stdout: '' });
-    const again = await klpflow(argv);
-    const plainly = await plainRun(pair);
-    expect(again.status).toBe(plainly.status);
-    expect(withoutRun(again)).toBe(withoutRun(plainly));
-    expect(reusedLess(killed, again)).toEqual([]);
-  });
+  test.each(KILLS[kernel])(
+    '%s, killed after event %i of stage %s, goes on and gives the same bytes',
+    async (pair, nth, stage) => {
+      const argv = diff(pair, `killed-${pair}`, 2);
+      let seen = 0;
+      const killed = await klpflow(argv, (event) => event.stage === stage && ++seen === nth);
+      expect({ signal: killed.signal, stdout: killed.stdout }).toEqual({ signal: 'SIGKILL', stdout: '' });
+      const again = await klpflow(argv);
+      const plainly = await plainRun(pair);
+      expect(again.status).toBe(plainly.status);
+      expect(withoutRun(again)).toBe(withoutRun(plainly));
+      expect(reusedLess(killed, again)).toEqual([]);
+    },
+  );
 
   // Guards against a run that starts over, and so never ends where something ends it every time.
   test.each(again)('%s, killed after every piece of work, gets done all the same', async (pair) => {
@@ -139,8 +181,11 @@ describe.each(KERNELS)('%s', (kernel) => {
     const pair = pairs.at(-1)!;
     const argv = diff(pair, `lost-${parity}`, 2);
     const first = await klpflow(argv);
-    const records = readdirSync(runDir(`lost-${parity}`), { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.pb')).sort();
-    for (const path of records.filter((name, i) => i % 2 === parity || name.startsWith('pairs'))) rmSync(join(runDir(`lost-${parity}`), path));
+    const records = readdirSync(runDir(`lost-${parity}`), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.pb'))
+      .sort();
+    for (const path of records.filter((name, i) => i % 2 === parity || name.startsWith('pairs')))
+      rmSync(join(runDir(`lost-${parity}`), path));
     const again = await klpflow(argv);
     const digests = again.events.filter(({ stage }) => stage === 'digest').map(({ reused }) => reused);
     expect({ some: digests.includes(true), all: !digests.includes(false) }).toEqual({ some: true, all: false });
@@ -151,7 +196,10 @@ describe.each(KERNELS)('%s', (kernel) => {
   test('seal-hazard is let through when it is allowed by name, and only then', async () => {
     const allow = async (symbol: string): Promise<{ status: number | null; severity: string | undefined }> => {
       const ran = await klpflow(diff('seal-hazard', 'two-threads', 2, '--allow', `sealed-endbr:${symbol}`));
-      return { status: ran.status, severity: resultOf(ran).diagnostics.find(({ code }) => code === 'sealed-endbr')?.severity };
+      return {
+        status: ran.status,
+        severity: resultOf(ran).diagnostics.find(({ code }) => code === 'sealed-endbr')?.severity,
+      };
     };
     expect(await allow('get_avenrun')).toEqual({ status: 0, severity: 'warning' });
     expect(await allow('get_avenrum')).toEqual({ status: 2, severity: 'refusal' });
@@ -160,7 +208,13 @@ describe.each(KERNELS)('%s', (kernel) => {
   // The premises' own premise: each kind can say no.
   test('premises that do not hold are seen', () => {
     const pair = elves('special-sections');
-    const broken = ['sealed:cmdline_proc_show', 'sealed:', 'runtime-ptr:kernel_clone', 'special-entries:__no_table', 'new-static-local:kernel_clone.calls'];
+    const broken = [
+      'sealed:cmdline_proc_show',
+      'sealed:',
+      'runtime-ptr:kernel_clone',
+      'special-entries:__no_table',
+      'new-static-local:kernel_clone.calls',
+    ];
     expect(broken.filter((premise) => holds(premise, pair, ['kernel_clone']))).toEqual([]);
     expect(holds('special-entries:__jump_table', pair, ['cmdline_proc_show'])).toBe(false);
     expect(holds('objects-differ', { orig: pair.orig, patched: pair.orig }, [])).toBe(false);
@@ -176,16 +230,24 @@ function isNewWork({ stage, reused }: ProgressEvent): boolean {
 function reusedLess(first: Ran, second: Ran): string[] {
   const count = ({ events }: Ran, wanted: (event: ProgressEvent) => boolean): Map<string, number> => {
     const counts = new Map<string, number>();
-    for (const event of events.filter(wanted)) counts.set(`${event.stage} ${event.object}`, (counts.get(`${event.stage} ${event.object}`) ?? 0) + 1);
+    for (const event of events.filter(wanted))
+      counts.set(`${event.stage} ${event.object}`, (counts.get(`${event.stage} ${event.object}`) ?? 0) + 1);
     return counts;
   };
   const again = count(second, ({ reused }) => reused);
-  return [...count(first, ({ stage }) => RECORDED.includes(stage))].filter(([key, told]) => (again.get(key) ?? 0) < told).map(([key, told]) => `${key}: told ${told}, reused ${again.get(key) ?? 0}`);
+  return [...count(first, ({ stage }) => RECORDED.includes(stage))]
+    .filter(([key, told]) => (again.get(key) ?? 0) < told)
+    .map(([key, told]) => `${key}: told ${told}, reused ${again.get(key) ?? 0}`);
 }
 
 describe('the comparison with expected functions', () => {
-  const expected: Pick<Expected, 'changed' | 'new' | 'tolerated'> = { changed: ['f', 'g'], new: ['h'], tolerated: ['t'] };
-  const got = (changed: string[], added: string[] = ['h']) => unlike(expected, { changed: changed.map((name) => ({ name })), new: added.map((name) => ({ name })) });
+  const expected: Pick<Expected, 'changed' | 'new' | 'tolerated'> = {
+    changed: ['f', 'g'],
+    new: ['h'],
+    tolerated: ['t'],
+  };
+  const got = (changed: string[], added: string[] = ['h']) =>
+    unlike(expected, { changed: changed.map((name) => ({ name })), new: added.map((name) => ({ name })) });
 
   test('sees a function that is missing, unexpected, or in the other list', () => {
     expect(got(['f', 'g'])).toEqual({ missing: [], unexpected: [] });
@@ -196,9 +258,14 @@ describe('the comparison with expected functions', () => {
   });
 
   test('forgives what the corpus forgives: promotion suffixes, parts of a listed function, tolerated names, aliases', () => {
-    expect(got(['f.llvm.123', 'g', '__pfx_f', 'f.cold', 'f.cold.7', 't'], ['h', 'g.cold', '__pfx_h'])).toEqual({ missing: [], unexpected: [] });
+    expect(got(['f.llvm.123', 'g', '__pfx_f', 'f.cold', 'f.cold.7', 't'], ['h', 'g.cold', '__pfx_h'])).toEqual({
+      missing: [],
+      unexpected: [],
+    });
     expect(got(['f', 'g', 'x.cold', '__pfx_x']).unexpected).toEqual(['changed x.cold', 'changed __pfx_x']);
-    expect(unlike({ changed: ['f', 'f.cold'], new: [] }, { changed: [{ name: 'other', aliases: ['f'] }], new: [] })).toEqual({ missing: [], unexpected: [] });
+    expect(
+      unlike({ changed: ['f', 'f.cold'], new: [] }, { changed: [{ name: 'other', aliases: ['f'] }], new: [] }),
+    ).toEqual({ missing: [], unexpected: [] });
     expect(got(['__pfx_f', 'g']).missing).toEqual(['changed f']);
   });
 });

@@ -19,7 +19,7 @@ int f(struct paravirt_patch_site *incomplete) { return j.a + b.c + o.n; }
 `;
 const NAMES = ['jump_entry', 'bug_entry', 'alt_instr', 'paravirt_patch_site', 'orc_entry'];
 
-describe('struct sizes from an object\'s own debug information', () => {
+describe("struct sizes from an object's own debug information", () => {
   const missing = noCompiler();
   beforeAll(() => {
     if (missing === undefined) writeFileSync(join(folder, 'a.c'), SOURCE);
@@ -33,7 +33,11 @@ describe('struct sizes from an object\'s own debug information', () => {
 
   // Guards against entries that are cut in the wrong place where nothing but the object tells their size.
   test.each([3, 4, 5])('DWARF %d: structs that are complete', (version) => {
-    expect(dwarfStructSizes(ElfObject.open(compile(version)), NAMES)).toEqual({ jump_entry: 24, bug_entry: 12, alt_instr: 13 });
+    expect(dwarfStructSizes(ElfObject.open(compile(version)), NAMES)).toEqual({
+      jump_entry: 24,
+      bug_entry: 12,
+      alt_instr: 13,
+    });
   });
 
   // Guards against a unit that the linker put behind others: offsets into shared tables are not its own any more.
@@ -42,7 +46,12 @@ describe('struct sizes from an object\'s own debug information', () => {
     writeFileSync(join(folder, 'first.c'), 'struct orc_entry { short a, b, c; } x; int g(void) { return x.a; }');
     execFileSync('gcc', ['-O2', '-g', '-gz=none', '-c', join(folder, 'first.c'), '-o', first]);
     execFileSync('ld', ['-r', '-o', joined, first, compile(5)]);
-    expect(dwarfStructSizes(ElfObject.open(joined), NAMES)).toEqual({ orc_entry: 6, jump_entry: 24, bug_entry: 12, alt_instr: 13 });
+    expect(dwarfStructSizes(ElfObject.open(joined), NAMES)).toEqual({
+      orc_entry: 6,
+      jump_entry: 24,
+      bug_entry: 12,
+      alt_instr: 13,
+    });
   });
 
   // Guards against damaged debug information that is followed out of its section, or for ever.

@@ -31,11 +31,18 @@ function withPreamble(builder: ObjectBuilder, name: string, hash: string, sectio
 
 /** A kernel with what x86-64 kernels of this decade have. */
 function modern(): ObjectBuilder {
-  const built = object().file('main.c').rodata('vermagic', Buffer.from('6.12.0 SMP preempt mod_unload modversions \0'), { bind: 'local' });
+  const built = object()
+    .file('main.c')
+    .rodata('vermagic', Buffer.from('6.12.0 SMP preempt mod_unload modversions \0'), { bind: 'local' });
   for (const name of ['one', 'two', 'three']) {
     built.padded(name, code(ENDBR, RETURN));
-    built.special('.return_sites', ref32(name, 4)).special('.ibt_endbr_seal', ref32(name)).special('.retpoline_sites', ref32(name));
-    built.special('.orc_unwind_ip', ref32(`__pfx_${name}`)).special('.orc_unwind', hex(name === 'two' ? '080000000101' : '080000000502'));
+    built
+      .special('.return_sites', ref32(name, 4))
+      .special('.ibt_endbr_seal', ref32(name))
+      .special('.retpoline_sites', ref32(name));
+    built
+      .special('.orc_unwind_ip', ref32(`__pfx_${name}`))
+      .special('.orc_unwind', hex(name === 'two' ? '080000000101' : '080000000502'));
     built.special('.orc_unwind_ip', ref32(name, 9)).special('.orc_unwind', hex('000000000000'));
   }
   return built;
@@ -51,7 +58,14 @@ describe('facts of real kernels', () => {
       expect(platformFacts(ElfObject.open(orig))).toEqual({
         // The space at the end counts: the kernel compares to the last byte.
         vermagic: `${RELEASE[kernel]} SMP preempt mod_unload modversions `,
-        prefixBytes: 16, functionAlign: 16, ibt: true, returns: 'thunk', kcfi: null, orcAtStart: ORC[kernel], retpoline: true, kobjectRelease: false,
+        prefixBytes: 16,
+        functionAlign: 16,
+        ibt: true,
+        returns: 'thunk',
+        kcfi: null,
+        orcAtStart: ORC[kernel],
+        retpoline: true,
+        kobjectRelease: false,
       });
     });
   }
@@ -60,20 +74,40 @@ describe('facts of real kernels', () => {
 describe('facts of made kernels', () => {
   test('the ORC word is that of most prefixes, terminators do not count', () => {
     expect(factsOf(modern())).toEqual({
-      vermagic: '6.12.0 SMP preempt mod_unload modversions ', prefixBytes: 16, functionAlign: 16, ibt: true, returns: 'thunk', kcfi: null,
-      orcAtStart: '080000000502', retpoline: true, kobjectRelease: false,
+      vermagic: '6.12.0 SMP preempt mod_unload modversions ',
+      prefixBytes: 16,
+      functionAlign: 16,
+      ibt: true,
+      returns: 'thunk',
+      kcfi: null,
+      orcAtStart: '080000000502',
+      retpoline: true,
+      kobjectRelease: false,
     });
   });
 
   test('a kernel without any of it', () => {
     const plain = object().file('a.c').func('one', hex('90 c3')).func('two', hex('31 c0 c3'));
     expect(factsOf(plain)).toEqual({
-      vermagic: null, prefixBytes: 0, functionAlign: 16, ibt: false, returns: 'ret', kcfi: null, orcAtStart: null, retpoline: false, kobjectRelease: false,
+      vermagic: null,
+      prefixBytes: 0,
+      functionAlign: 16,
+      ibt: false,
+      returns: 'ret',
+      kcfi: null,
+      orcAtStart: null,
+      retpoline: false,
+      kobjectRelease: false,
     });
   });
 
   test('int3 behind each ret is copied, and functions that end otherwise do not vote', () => {
-    const guarded = object().file('a.c').func('one', hex('90 c3 cc')).func('two', hex('c3 cc')).func('three', hex('0f 0b')).func('four', hex('c3'));
+    const guarded = object()
+      .file('a.c')
+      .func('one', hex('90 c3 cc'))
+      .func('two', hex('c3 cc'))
+      .func('three', hex('0f 0b'))
+      .func('four', hex('c3'));
     expect(factsOf(guarded).returns).toBe('ret-int3');
   });
 
@@ -92,17 +126,32 @@ describe('facts of made kernels', () => {
     withPreamble(built, 'start', '11 22 33 44', '.init.text');
     withPreamble(built, 'stop', '55 66 77 88', '.exit.text');
     withPreamble(built, 'other', '99 99 99 99');
-    built.section('.initcall6.init').special('.initcall6.init', ref32('start')).special('.exitcall.exit', ptr64('stop')).special('.cfi_sites', ref32('__cfi_start'));
+    built
+      .section('.initcall6.init')
+      .special('.initcall6.init', ref32('start'))
+      .special('.exitcall.exit', ptr64('stop'))
+      .special('.cfi_sites', ref32('__cfi_start'));
     expect(factsOf(built).kcfi).toEqual({ init: 0x44332211, exit: 0x88776655 });
   });
 
   test('kCFI without a donor, or with two that disagree, is said', () => {
     // A guessed hash traps at the first indirect call, which is the one to init_module.
-    const lacking = withPreamble(object().file('a.c'), 'start', '11 22 33 44', '.init.text').special('.initcall6.init', ref32('start'));
+    const lacking = withPreamble(object().file('a.c'), 'start', '11 22 33 44', '.init.text').special(
+      '.initcall6.init',
+      ref32('start'),
+    );
     expect(factsOf(lacking).kcfi).toBe('no-donor');
     const disagreeing = object().file('a.c');
-    for (const [name, hash] of [['a', '01 00 00 00'], ['b', '02 00 00 00'], ['stop', '03 00 00 00']] as const) withPreamble(disagreeing, name, hash);
-    disagreeing.special('.initcall6.init', ref32('a')).special('.initcall6.init', ref32('b')).special('.exitcall.exit', ptr64('stop'));
+    for (const [name, hash] of [
+      ['a', '01 00 00 00'],
+      ['b', '02 00 00 00'],
+      ['stop', '03 00 00 00'],
+    ] as const)
+      withPreamble(disagreeing, name, hash);
+    disagreeing
+      .special('.initcall6.init', ref32('a'))
+      .special('.initcall6.init', ref32('b'))
+      .special('.exitcall.exit', ptr64('stop'));
     expect(factsOf(disagreeing).kcfi).toBe('no-donor');
   });
 

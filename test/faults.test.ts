@@ -3,7 +3,20 @@
  * a record, from a file that was two files, or from a thread that never reported.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, openSync, closeSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT_CODES, MAIN, errorOf, running, withoutRun, type Ran } from './support/run-klpflow';
@@ -15,7 +28,17 @@ let pair: SmallPair;
 let answer: string;
 
 const at = (name: string): string => join(folder, name);
-const command = (runDir: string, ...flags: string[]): string[] => ['diff', pair.orig, pair.patched, '--run-dir', runDir, '--json', '--progress', 'json', ...flags];
+const command = (runDir: string, ...flags: string[]): string[] => [
+  'diff',
+  pair.orig,
+  pair.patched,
+  '--run-dir',
+  runDir,
+  '--json',
+  '--progress',
+  'json',
+  ...flags,
+];
 
 beforeAll(async () => {
   pair = await smallPair(folder);
@@ -26,7 +49,10 @@ beforeAll(async () => {
 
 /** A module that Node loads before klpflow, in every thread. Returns the environment that does it. */
 function preload(name: string, body: string): { env: Record<string, string> } {
-  writeFileSync(at(name), `const { isMainThread, threadId } = require('node:worker_threads'); const fs = require('node:fs');\n${body}\n`);
+  writeFileSync(
+    at(name),
+    `const { isMainThread, threadId } = require('node:worker_threads'); const fs = require('node:fs');\n${body}\n`,
+  );
   return { env: { NODE_OPTIONS: `--require ${at(name)}` } };
 }
 
@@ -45,7 +71,10 @@ describe('the disk is full', () => {
   test('a file size limit (EFBIG)', async () => {
     const runDir = at('small files');
     const ran = await running(command(runDir), { under: ['bash', '-c', 'ulimit -f 64 && exec "$@"', 'bash'] });
-    expect(errorOf(ran)).toMatchObject({ message: expect.stringMatching(/cannot write .*table\.pb: file size limit reached/), hint: expect.stringContaining('--run-dir DIR') });
+    expect(errorOf(ran)).toMatchObject({
+      message: expect.stringMatching(/cannot write .*table\.pb: file size limit reached/),
+      hint: expect.stringContaining('--run-dir DIR'),
+    });
     await failsAndRecovers(ran, 'no-space', runDir);
   });
 
@@ -54,7 +83,10 @@ describe('the disk is full', () => {
     if (disk === undefined) return context.skip('cannot mount a tmpfs here');
     const ran = await running(command(join(disk, 'run')));
     expect(ran.status).toBe(1);
-    expect(errorOf(ran)).toMatchObject({ code: 'no-space', message: expect.stringContaining('no space left on device') });
+    expect(errorOf(ran)).toMatchObject({
+      code: 'no-space',
+      message: expect.stringContaining('no space left on device'),
+    });
     expect(halfWritten(join(disk, 'run'))).toEqual([]);
     expect(withoutRun(await running(command(at('elsewhere'))))).toBe(answer);
     // With room again it goes on in the same place.
@@ -76,15 +108,21 @@ describe('the disk is full', () => {
 
   test('at every single write', async () => {
     // Some thirty writes of the main thread and the others; each of them the first that fails, and then every one after it.
-    for (const [error, code, writes] of [['ENOSPC', 'no-space', [1, 2, 3, 5, 8, 13]], ['EIO', 'write-failed', [1, 4]]] as const) {
+    for (const [error, code, writes] of [
+      ['ENOSPC', 'no-space', [1, 2, 3, 5, 8, 13]],
+      ['EIO', 'write-failed', [1, 4]],
+    ] as const) {
       for (const nth of writes) {
         const runDir = at(`${error} ${nth}`);
-        const faulty = preload('faulty.cjs', `
+        const faulty = preload(
+          'faulty.cjs',
+          `
           let left = ${nth};
           for (const name of ['writeSync', 'writevSync']) {
             const write = fs[name];
             fs[name] = (fd, ...rest) => { if (fd > 2 && --left <= 0) throw Object.assign(new Error('injected'), { code: '${error}', syscall: 'write' }); return write(fd, ...rest); };
-          }`);
+          }`,
+        );
         const ran = await running(command(runDir), faulty);
         // The marker is the first thing that is written: without it there is no run directory.
         if (nth === 1) expect(errorOf(ran).code).toBe(error === 'EIO' ? 'run-dir-unusable' : code);
@@ -96,11 +134,14 @@ describe('the disk is full', () => {
 
   test('writes that are cut short are continued', async () => {
     const runDir = at('short writes');
-    const short = preload('short.cjs', `
+    const short = preload(
+      'short.cjs',
+      `
       const write = fs.writeSync;
       fs.writeSync = (fd, bytes, at, ...rest) => fd > 2 && typeof bytes !== 'string' ? write(fd, bytes, at ?? 0, Math.min(1000, bytes.length - (at ?? 0))) : write(fd, bytes, at, ...rest);
       const writev = fs.writevSync;
-      fs.writevSync = (fd, [first, second, ...more]) => second === undefined ? write(fd, first, 0, Math.min(1000, first.length)) : writev(fd, [first, second.subarray(0, 1000)]);`);
+      fs.writevSync = (fd, [first, second, ...more]) => second === undefined ? write(fd, first, 0, Math.min(1000, first.length)) : writev(fd, [first, second.subarray(0, 1000)]);`,
+    );
     expect(withoutRun(await running(command(runDir), short))).toBe(answer);
     const next = await running(command(runDir));
     expect(next.events.map(({ miss }) => miss)).toEqual([null, null, null]);
@@ -109,7 +150,25 @@ describe('the disk is full', () => {
 
   test('standard output on a full disk: exit code 1 and one line', async (context) => {
     if (spawnSync('bash', ['-c', 'test -w /dev/full']).status !== 0) context.skip('there is no /dev/full');
-    const { status, stderr } = spawnSync('bash', ['-c', '"$@" > /dev/full', 'bash', process.execPath, MAIN, 'diff', pair.orig, pair.patched, '--run-dir', at('whole'), '--json', '--progress', 'none'], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(
+      'bash',
+      [
+        '-c',
+        '"$@" > /dev/full',
+        'bash',
+        process.execPath,
+        MAIN,
+        'diff',
+        pair.orig,
+        pair.patched,
+        '--run-dir',
+        at('whole'),
+        '--json',
+        '--progress',
+        'none',
+      ],
+      { encoding: 'utf8' },
+    );
     expect(status).toBe(1);
     expect(stderr).toMatch(/^error no-space: cannot write the result to standard output: .*\n .*\n$/);
   });
@@ -149,7 +208,11 @@ describe('a run directory that cannot be written', () => {
     mkdirSync(at('read-only, empty'), { mode: 0o555 });
     const none = await running(command(at('read-only, empty')), { under });
     expect(none.status).toBe(1);
-    expect(errorOf(none)).toMatchObject({ code: 'run-dir-unusable', message: expect.stringContaining('permission denied'), hint: expect.stringContaining('--run-dir DIR') });
+    expect(errorOf(none)).toMatchObject({
+      code: 'run-dir-unusable',
+      message: expect.stringContaining('permission denied'),
+      hint: expect.stringContaining('--run-dir DIR'),
+    });
     execFileSync('chmod', ['-R', 'u+w', runDir]);
   });
 
@@ -164,16 +227,22 @@ describe('a run directory that cannot be written', () => {
 describe('a thread ends', () => {
   test.each([
     ['by itself, in the middle of a task', `process.exit(7)`],
-    ['by an error that nobody catches', `setImmediate(() => { throw new Error('injected'); }); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50); return write(fd, ...rest);`],
+    [
+      'by an error that nobody catches',
+      `setImmediate(() => { throw new Error('injected'); }); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50); return write(fd, ...rest);`,
+    ],
     ['for lack of memory', `const hoard = []; for (;;) hoard.push(new Array(1e6).fill(0.5));`],
   ])('%s: an error, not a wait', async (name, end) => {
     const runDir = at(`thread ${name}`);
-    const broken = preload('broken.cjs', `
+    const broken = preload(
+      'broken.cjs',
+      `
       let left = 3;
       for (const name of isMainThread ? [] : ['writeSync', 'writevSync']) {
         const write = fs[name];
         fs[name] = (fd, ...rest) => { if (fd > 2 && --left === 0) { ${end} } return write(fd, ...rest); };
-      }`);
+      }`,
+    );
     broken.env['NODE_OPTIONS'] += ' --max-old-space-size=100';
     const ran = await running(command(runDir), broken);
     if (name.startsWith('by an error') && ran.status === 0) expect(withoutRun(ran)).toBe(answer);
@@ -190,9 +259,15 @@ describe('a thread ends', () => {
   test.each([
     ['at once', ''],
     // Nothing was left that could fail: the process ended with exit code 0 and without a word.
-    ['those that replace the first after a while', `if (threadId > 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);`],
+    [
+      'those that replace the first after a while',
+      `if (threadId > 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);`,
+    ],
   ])('before its first task, every time, %s', async (name, wait) => {
-    const ran = await running(command(at(`no threads ${name}`)), preload('none.cjs', `if (!isMainThread) { ${wait} process.exit(9); }`));
+    const ran = await running(
+      command(at(`no threads ${name}`)),
+      preload('none.cjs', `if (!isMainThread) { ${wait} process.exit(9); }`),
+    );
     expect(ran.status).toBe(1);
     expect(errorOf(ran).code).toBe('thread-lost');
   });
@@ -208,20 +283,25 @@ describe('two runs at once', () => {
         expect(withoutRun(ran)).toBe(answer);
       }
       expect(halfWritten(runDir)).toEqual([]);
-      expect(filesOf(runDir).map((path) => path.replace(/.*\//, ''))).toEqual(filesOf(at('whole')).map((path) => path.replace(/.*\//, '')));
+      expect(filesOf(runDir).map((path) => path.replace(/.*\//, ''))).toEqual(
+        filesOf(at('whole')).map((path) => path.replace(/.*\//, '')),
+      );
     }
   });
 
   test('that make the same folders at the same moment', async () => {
     // What another thread does between two calls of this one.
     const runDir = at('raced');
-    const raced = preload('raced.cjs', `
+    const raced = preload(
+      'raced.cjs',
+      `
       const mkdir = fs.mkdirSync;
       fs.mkdirSync = (path, ...rest) => {
         try { return mkdir(path, ...rest); }
         catch (error) { if (error.code === 'ENOENT') mkdir(require('node:path').dirname(path), { recursive: true }); throw error; }
         finally { try { mkdir(path); } catch {} }
-      };`);
+      };`,
+    );
     const ran = await running(command(join(runDir, 'a', 'b')), raced);
     expect(ran.status, ran.stdout).toBe(EXIT_CODES.patchable);
     expect(withoutRun(ran)).toBe(answer);
@@ -249,20 +329,40 @@ describe('an input that changes during the run', () => {
 
   test.each(Object.entries(ways))('%s: it is told, and nothing of it is recorded', async (name, change) => {
     // Tasks that take an eighth of a second: what is changed after an event is changed before the next one.
-    const slow = preload('slow.cjs', `
+    const slow = preload(
+      'slow.cjs',
+      `
       const now = performance.now.bind(performance);
-      if (!isMainThread) performance.now = () => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 70); return now(); };`);
+      if (!isMainThread) performance.now = () => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 70); return now(); };`,
+    );
     const moving = { orig: join(at('moving'), 'orig.o'), patched: join(at('moving'), 'patched.o') };
     mkdirSync(at('moving'), { recursive: true });
     // After both are identified, after one is scanned, and before the last task: nothing is recorded any more but the outcome.
-    for (const [stage, side] of [['identify', 'patched'], ['scan', 'orig'], ['compare', 'patched']] as const) {
+    for (const [stage, side] of [
+      ['identify', 'patched'],
+      ['scan', 'orig'],
+      ['compare', 'patched'],
+    ] as const) {
       const runDir = at(`changed ${name} ${stage}`);
       for (const key of ['orig', 'patched'] as const) copyFileSync(pair[key], moving[key]);
       const diff = ['diff', moving.orig, moving.patched, '--run-dir', runDir, '--json', '--progress', 'json'];
       const seen: string[] = [];
-      const ran = await running(diff, { ...slow, onEvent: (event) => void (seen.push(event.stage) && event.stage === stage && seen.filter((told) => told === stage).length === (stage === 'identify' ? 2 : 1) && change(moving[side])) });
+      const ran = await running(diff, {
+        ...slow,
+        onEvent: (event) =>
+          void (
+            seen.push(event.stage) &&
+            event.stage === stage &&
+            seen.filter((told) => told === stage).length === (stage === 'identify' ? 2 : 1) &&
+            change(moving[side])
+          ),
+      });
       expect(ran.status, `changed after ${stage}`).toBe(1);
-      expect(errorOf(ran)).toMatchObject({ code: 'input-changed', where: { object: moving[side] }, hint: expect.stringContaining('run again') });
+      expect(errorOf(ran)).toMatchObject({
+        code: 'input-changed',
+        where: { object: moving[side] },
+        hint: expect.stringContaining('run again'),
+      });
       // The content comes back: what was recorded meanwhile must be of it, not of what stood there in between.
       for (const key of ['orig', 'patched'] as const) copyFileSync(pair[key], moving[key]);
       const again = await running(diff);
@@ -278,12 +378,15 @@ describe('an input that changes during the run', () => {
     const spoiled = at('spoiled.o');
     copyFileSync(pair.orig, spoiled);
     ways['written in place']!(spoiled);
-    const held = preload('held.cjs', `
+    const held = preload(
+      'held.cjs',
+      `
       const { Worker } = require('node:worker_threads');
       const open = fs.openSync;
       // In place: a copy would cut the file off first, which ends a process that maps it.
       const overwrite = () => fs.writeFileSync(${JSON.stringify(moving)}, fs.readFileSync(${JSON.stringify(spoiled)}), { flag: 'r+' });
-      if (!isMainThread) fs.openSync = (path, ...rest) => { if (String(path).includes('.table.pb.')) overwrite(); return open(path, ...rest); };`);
+      if (!isMainThread) fs.openSync = (path, ...rest) => { if (String(path).includes('.table.pb.')) overwrite(); return open(path, ...rest); };`,
+    );
     const diff = ['diff', moving, pair.patched, '--run-dir', runDir, '--json', '--progress', 'json'];
     const ran = await running(diff, held);
     expect(errorOf(ran)).toMatchObject({ code: 'input-changed', where: { object: moving } });

@@ -13,9 +13,17 @@ const root = join(__dirname, '..');
 function flagsSet(script: string): string[] {
   const [list, hook] = [join(folder, 'flags'), join(folder, 'hook.cjs')];
   writeFileSync(list, '');
-  writeFileSync(hook, `const v8 = require('node:v8'); const set = v8.setFlagsFromString; v8.setFlagsFromString = (flag) => { require('node:fs').appendFileSync(${JSON.stringify(list)}, flag + '\\n'); set(flag); };`);
-  spawnSync(process.execPath, ['-e', script], { env: { ...process.env, NODE_OPTIONS: `--require ${hook}` }, stdio: 'ignore' });
-  return readFileSync(list, 'utf8').split('\n').filter((line) => line !== '');
+  writeFileSync(
+    hook,
+    `const v8 = require('node:v8'); const set = v8.setFlagsFromString; v8.setFlagsFromString = (flag) => { require('node:fs').appendFileSync(${JSON.stringify(list)}, flag + '\\n'); set(flag); };`,
+  );
+  spawnSync(process.execPath, ['-e', script], {
+    env: { ...process.env, NODE_OPTIONS: `--require ${hook}` },
+    stdio: 'ignore',
+  });
+  return readFileSync(list, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
 }
 
 test('the library sets no flag; the command line does (the premise)', async () => {

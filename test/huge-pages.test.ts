@@ -6,7 +6,8 @@ const HERE = existsSync('/sys/kernel/mm/transparent_hugepage/enabled');
 
 /** Kilobytes of this process whose pages the kernel was asked to make huge (`hg` among the flags of a mapping). */
 function advised(): number {
-  return readFileSync('/proc/self/smaps', 'latin1').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+  return readFileSync('/proc/self/smaps', 'latin1')
+    .split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
     .filter((mapping) => /^VmFlags:.* hg( |$)/m.test(mapping))
     .reduce((sum, mapping) => sum + Number(/^Size:\s+(\d+)/m.exec(mapping)![1]), 0);
 }

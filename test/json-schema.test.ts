@@ -31,10 +31,19 @@ beforeAll(async () => {
   strict = new Ajv({ allErrors: true }).compile(closed(published) as object);
   const pairs = {
     patchable: await smallPair(join(folder, 'patchable')),
-    refused: await smallPair(join(folder, 'refused'), 300, { immediates: 2, data: 1, initFunctions: 1, newFunctions: 1, staticLocals: 2, removedFunctions: 2 }),
+    refused: await smallPair(join(folder, 'refused'), 300, {
+      immediates: 2,
+      data: 1,
+      initFunctions: 1,
+      newFunctions: 1,
+      staticLocals: 2,
+      removedFunctions: 2,
+    }),
   };
   const json = async (name: string, argv: readonly string[]): Promise<void> => {
-    printed[name] = JSON.parse((await running(['diff', ...argv, '--run-dir', join(folder, 'run'), '--json', '--progress', 'none'])).stdout) as Json;
+    printed[name] = JSON.parse(
+      (await running(['diff', ...argv, '--run-dir', join(folder, 'run'), '--json', '--progress', 'none'])).stdout,
+    ) as Json;
   };
   for (const [name, { orig, patched }] of Object.entries(pairs)) await json(name, [orig, patched]);
   await json('reused', [pairs.patchable.orig, pairs.patchable.patched]);
@@ -58,11 +67,29 @@ describe('what diff prints', () => {
   });
 
   test('they are what they are called, and hold something of nearly every kind', () => {
-    expect(Object.fromEntries(Object.entries(printed).map(([name, { schema, verdict }]) => [name, verdict ?? schema]))).toEqual({
-      patchable: 'patchable', refused: 'refused', unchanged: 'unchanged', reused: 'patchable', error: 'klpflow/error@1', usage: 'klpflow/error@1',
+    expect(
+      Object.fromEntries(Object.entries(printed).map(([name, { schema, verdict }]) => [name, verdict ?? schema])),
+    ).toEqual({
+      patchable: 'patchable',
+      refused: 'refused',
+      unchanged: 'unchanged',
+      reused: 'patchable',
+      error: 'klpflow/error@1',
+      usage: 'klpflow/error@1',
     });
-    const [object] = printed['refused']!['objects'] as Array<{ functions: Record<string, unknown[]>; data: Record<string, unknown[]> }>;
-    for (const list of [object!.functions['changed'], object!.functions['new'], object!.functions['removed'], object!.functions['ignored'], object!.data['changed'], object!.data['new'], printed['refused']!['diagnostics']]) {
+    const [object] = printed['refused']!['objects'] as Array<{
+      functions: Record<string, unknown[]>;
+      data: Record<string, unknown[]>;
+    }>;
+    for (const list of [
+      object!.functions['changed'],
+      object!.functions['new'],
+      object!.functions['removed'],
+      object!.functions['ignored'],
+      object!.data['changed'],
+      object!.data['new'],
+      printed['refused']!['diagnostics'],
+    ]) {
       expect((list as unknown[]).length).toBeGreaterThan(0);
     }
   });
@@ -71,27 +98,44 @@ describe('what diff prints', () => {
 describe('the schema refuses', () => {
   /** All places of a value, as lists of keys. */
   const places = (value: unknown, path: readonly (string | number)[] = []): Array<readonly (string | number)[]> =>
-    typeof value !== 'object' || value === null ? [] : Object.keys(value).flatMap((key) => [[...path, Array.isArray(value) ? Number(key) : key], ...places((value as Json)[key], [...path, Array.isArray(value) ? Number(key) : key])]);
-  const within = (value: unknown, path: readonly (string | number)[]): Json => path.reduce<unknown>((inner, key) => (inner as Json)[key], value) as Json;
+    typeof value !== 'object' || value === null
+      ? []
+      : Object.keys(value).flatMap((key) => [
+          [...path, Array.isArray(value) ? Number(key) : key],
+          ...places((value as Json)[key], [...path, Array.isArray(value) ? Number(key) : key]),
+        ]);
+  const within = (value: unknown, path: readonly (string | number)[]): Json =>
+    path.reduce<unknown>((inner, key) => (inner as Json)[key], value) as Json;
   const OPTIONAL = /(^|\.)(patchedName|aliases|where\.(object|section|symbol|offset))$/;
 
-  test.each(['patchable', 'refused', 'error'])('%s without any one of its keys, or with a key of another type', (name) => {
-    let tried = 0;
-    for (const path of places(printed[name])) {
-      const key = path.at(-1)!;
-      if (typeof key === 'number') continue;
-      const spoil = (change: (owner: Json, key: string) => void): Json => {
-        const copy = structuredClone(printed[name]!);
-        change(within(copy, path.slice(0, -1)), key);
-        return copy;
-      };
-      const place = path.join('.');
-      if (!OPTIONAL.test(place)) expect(validate(spoil((owner) => delete owner[key])), `without ${place}`).toBe(false);
-      expect(validate(spoil((owner) => (owner[key] = Symbol.iterator in Object(owner[key]) && Array.isArray(owner[key]) ? {} : ['?']))), `${place} of another type`).toBe(false);
-      tried++;
-    }
-    expect(tried).toBeGreaterThan(name === 'error' ? 6 : 200);
-  });
+  test.each(['patchable', 'refused', 'error'])(
+    '%s without any one of its keys, or with a key of another type',
+    (name) => {
+      let tried = 0;
+      for (const path of places(printed[name])) {
+        const key = path.at(-1)!;
+        if (typeof key === 'number') continue;
+        const spoil = (change: (owner: Json, key: string) => void): Json => {
+          const copy = structuredClone(printed[name]!);
+          change(within(copy, path.slice(0, -1)), key);
+          return copy;
+        };
+        const place = path.join('.');
+        if (!OPTIONAL.test(place))
+          expect(validate(spoil((owner) => delete owner[key])), `without ${place}`).toBe(false);
+        expect(
+          validate(
+            spoil(
+              (owner) => (owner[key] = Symbol.iterator in Object(owner[key]) && Array.isArray(owner[key]) ? {} : ['?']),
+            ),
+          ),
+          `${place} of another type`,
+        ).toBe(false);
+        tried++;
+      }
+      expect(tried).toBeGreaterThan(name === 'error' ? 6 : 200);
+    },
+  );
 
   test('other verdicts, classes and versions, and a diagnostic without a severity that it knows', () => {
     const spoil = (path: readonly (string | number)[], value: unknown): boolean => {
@@ -111,14 +155,53 @@ describe('the schema refuses', () => {
 });
 
 test('what the code can say fits: codes, stages, pairing rules', () => {
-  const run = { stages: ['startup', ...STAGES].map((name) => ({ name, seconds: 0, cpuSeconds: 0, items: 0, bytes: 0, reused: 0 })), seconds: 0, cpuSeconds: 0, mainCpuSeconds: 0, peakAnonBytes: 0, neededBytes: 0, workers: 1, runDir: '/' };
-  const diagnostics = Object.entries(CATALOGUE).map(([code, { severity, hint }]) => ({ code, severity, message: '', where: {}, hint }));
-  const changed = RULES.map((rule) => ({ name: 'f', file: null, section: '.text', class: 'code', first: null, pairedBy: { rule, evidence: '' } }));
-  const objects = [{ name: 'vmlinux', functions: { changed, new: [], removed: [], carried: [], ignored: [] }, data: { changed: [], new: [], removed: [], ignored: [] }, ambiguous: [], klpSymbols: [] }];
-  expect(validate({ schema: 'klpflow/diff@1', verdict: 'refused', objects, diagnostics, output: null, run }), JSON.stringify(validate.errors)).toBe(true);
+  const run = {
+    stages: ['startup', ...STAGES].map((name) => ({ name, seconds: 0, cpuSeconds: 0, items: 0, bytes: 0, reused: 0 })),
+    seconds: 0,
+    cpuSeconds: 0,
+    mainCpuSeconds: 0,
+    peakAnonBytes: 0,
+    neededBytes: 0,
+    workers: 1,
+    runDir: '/',
+  };
+  const diagnostics = Object.entries(CATALOGUE).map(([code, { severity, hint }]) => ({
+    code,
+    severity,
+    message: '',
+    where: {},
+    hint,
+  }));
+  const changed = RULES.map((rule) => ({
+    name: 'f',
+    file: null,
+    section: '.text',
+    class: 'code',
+    first: null,
+    pairedBy: { rule, evidence: '' },
+  }));
+  const objects = [
+    {
+      name: 'vmlinux',
+      functions: { changed, new: [], removed: [], carried: [], ignored: [] },
+      data: { changed: [], new: [], removed: [], ignored: [] },
+      ambiguous: [],
+      klpSymbols: [],
+    },
+  ];
+  expect(
+    validate({ schema: 'klpflow/diff@1', verdict: 'refused', objects, diagnostics, output: null, run }),
+    JSON.stringify(validate.errors),
+  ).toBe(true);
 });
 
 test('it is in the package', () => {
-  const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })) as [{ files: Array<{ path: string }> }];
+  const [{ files }] = JSON.parse(
+    execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  ) as [{ files: Array<{ path: string }> }];
   expect(files.map(({ path }) => path)).toContain('src/report/diff.schema.json');
 });

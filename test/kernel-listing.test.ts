@@ -31,8 +31,18 @@ function refusal(path: string): string {
   return 'opened';
 }
 
-const image = (): string => linkImage(folder, [object().file('a.c').func('static_one', code(RETURN), { bind: 'local' }).func('global_one', code(new Uint8Array(11).fill(0x90), RETURN))
-  .data('state', [u64(1), u64(2)], { bind: 'local' }).label('.Lsomewhere', { section: '.text.global_one' }).label('__kcfi_typeid_x', { section: '.text.global_one' }).abs('sp_reg', 3).undef('elsewhere')]);
+const image = (): string =>
+  linkImage(folder, [
+    object()
+      .file('a.c')
+      .func('static_one', code(RETURN), { bind: 'local' })
+      .func('global_one', code(new Uint8Array(11).fill(0x90), RETURN))
+      .data('state', [u64(1), u64(2)], { bind: 'local' })
+      .label('.Lsomewhere', { section: '.text.global_one' })
+      .label('__kcfi_typeid_x', { section: '.text.global_one' })
+      .abs('sp_reg', 3)
+      .undef('elsewhere'),
+  ]);
 
 describe('what a listing is', () => {
   test('a linked image: defined symbols of loaded sections, as kallsyms has them', () => {
@@ -43,7 +53,8 @@ describe('what a listing is', () => {
     const all = readelf(path, '-sW').join('\n');
     for (const name of ['__kcfi_typeid_x', 'sp_reg', 'static_one']) expect(all).toContain(name);
     for (const name of ['static_one', 'global_one', 'state', '_stext']) expect(listing.find(name)).toHaveLength(1);
-    for (const name of ['__kcfi_typeid_x', 'sp_reg', 'elsewhere', 'a.c', '.Lsomewhere']) expect(listing.find(name)).toEqual([]);
+    for (const name of ['__kcfi_typeid_x', 'sp_reg', 'elsewhere', 'a.c', '.Lsomewhere'])
+      expect(listing.find(name)).toEqual([]);
     const entry = listing.find('state')[0]!;
     expect(listing.columns.size[entry]).toBe(16);
     expect(all).toContain(listing.address(entry));
@@ -57,7 +68,10 @@ describe('what a listing is', () => {
     expect(listing.count).toBe(own.count);
     for (const name of ['static_one', 'global_one', 'state']) {
       const [entry, same] = [listing.find(name)[0]!, own.find(name)[0]!];
-      expect([listing.address(entry), listing.columns.size[entry]]).toEqual([own.address(same), own.columns.size[same]]);
+      expect([listing.address(entry), listing.columns.size[entry]]).toEqual([
+        own.address(same),
+        own.columns.size[same],
+      ]);
     }
   });
 
@@ -83,8 +97,12 @@ describe('what a listing is', () => {
     }
   });
 
-  test('/proc/kallsyms: modules\' symbols are apart', () => {
-    const listing = KernelListing.open(file('ffffffff81000000 T _stext\nffffffff81000040 t probe\nffffffffc0000000 t probe\t[nvme]\nffffffffc0001000 t probe\t[e1000]\nffffffffc0000040 t nvme_only\t[nvme]\n'));
+  test("/proc/kallsyms: modules' symbols are apart", () => {
+    const listing = KernelListing.open(
+      file(
+        'ffffffff81000000 T _stext\nffffffff81000040 t probe\nffffffffc0000000 t probe\t[nvme]\nffffffffc0001000 t probe\t[e1000]\nffffffffc0000040 t nvme_only\t[nvme]\n',
+      ),
+    );
     expect(listing.find('probe').map((entry) => listing.address(entry))).toEqual(['ffffffff81000040']);
     expect(listing.findInModule('nvme', 'probe')!.map((entry) => listing.address(entry))).toEqual(['ffffffffc0000000']);
     expect(listing.findInModule('nvme', 'absent')).toEqual([]);
@@ -98,31 +116,50 @@ describe('what a listing is', () => {
   });
 
   test('addresses keep all 64 bits, and names several of one address', () => {
-    const listing = KernelListing.open(file('ffffffff81000000 T _stext\nffffffff81234569 t same\nffffffff81234567 t same\n0000000000001008 A same\nffffffff81234568 t same\n'));
-    expect(listing.find('same').map((entry) => listing.address(entry))).toEqual(['0000000000001008', 'ffffffff81234567', 'ffffffff81234568', 'ffffffff81234569']);
+    const listing = KernelListing.open(
+      file(
+        'ffffffff81000000 T _stext\nffffffff81234569 t same\nffffffff81234567 t same\n0000000000001008 A same\nffffffff81234568 t same\n',
+      ),
+    );
+    expect(listing.find('same').map((entry) => listing.address(entry))).toEqual([
+      '0000000000001008',
+      'ffffffff81234567',
+      'ffffffff81234568',
+      'ffffffff81234569',
+    ]);
   });
 
-  test('nm\'s lines of undefined and local absolute symbols are passed over', () => {
-    const listing = KernelListing.open(file('                 U elsewhere\n0000000000000003 a sp_reg\nffffffff81000000 T _stext\n'));
+  test("nm's lines of undefined and local absolute symbols are passed over", () => {
+    const listing = KernelListing.open(
+      file('                 U elsewhere\n0000000000000003 a sp_reg\nffffffff81000000 T _stext\n'),
+    );
     expect(listing.count).toBe(1);
   });
 });
 
 describe('what is no use', () => {
-  test('a distribution\'s stub of System.map', () => {
-    expect(refusal(file('ffffffffffffffff B The real System.map is in the linux-image-6.12.117+deb12-cloud-amd64-dbg package\n'))).toMatch(/^unusable-listing: .*stub/);
+  test("a distribution's stub of System.map", () => {
+    expect(
+      refusal(
+        file('ffffffffffffffff B The real System.map is in the linux-image-6.12.117+deb12-cloud-amd64-dbg package\n'),
+      ),
+    ).toMatch(/^unusable-listing: .*stub/);
     expect(refusal(file('ffffffff81000000 T somewhere\n'))).toMatch(/^unusable-listing: .*no _stext/);
   });
 
   test('addresses that were hidden from the reader', () => {
     // All names would be at one address, and every duplicated one at position 1.
-    expect(refusal(file('0000000000000000 T _stext\n0000000000000000 t one\n0000000000000000 t one\n'))).toMatch(/^unusable-listing: .*all addresses are 0/);
+    expect(refusal(file('0000000000000000 T _stext\n0000000000000000 t one\n0000000000000000 t one\n'))).toMatch(
+      /^unusable-listing: .*all addresses are 0/,
+    );
   });
 
   test('an object instead of the linked image, a stripped image, other files', () => {
     expect(refusal(file(object().func('f', code(RETURN)).bytes()))).toMatch(/^not-linked: .*relocatable object/);
     expect(refusal(file('hello\n'))).toMatch(/^unusable-listing: /);
-    expect(refusal(file(`${'ffffffff81000000 T _stext\n'.repeat(500)}garbage\n`))).toMatch(/^unusable-listing: .*line 501/);
+    expect(refusal(file(`${'ffffffff81000000 T _stext\n'.repeat(500)}garbage\n`))).toMatch(
+      /^unusable-listing: .*line 501/,
+    );
     expect(refusal(file('ffffffff81000000 T _stext\nffffffff810000001 T long\n'))).toMatch(/^unusable-listing: /);
     expect(refusal(join(folder, 'absent'))).toMatch(/^unreadable: /);
     mkdirSync(join(folder, 'directory'), { recursive: true });
@@ -136,7 +173,10 @@ describe('what is no use', () => {
     let errors = 0;
     // Every byte of the header, the section table and the symbol table, one at a time.
     const table = Number(bytes.readBigUInt64LE(40));
-    const places = [...Array.from({ length: 64 }, (_, i) => i), ...Array.from({ length: bytes.length - table }, (_, i) => table + i)];
+    const places = [
+      ...Array.from({ length: 64 }, (_, i) => i),
+      ...Array.from({ length: bytes.length - table }, (_, i) => table + i),
+    ];
     for (const at of places) {
       const damaged = Buffer.from(bytes);
       damaged[at] = damaged[at]! ^ 0xff;
@@ -145,6 +185,7 @@ describe('what is no use', () => {
       if (said !== 'opened') errors++;
     }
     expect(errors).toBeGreaterThan(50);
-    for (const length of [0, 3, 63, 64, table - 1, bytes.length - 1]) expect(refusal(file(bytes.subarray(0, length)))).not.toBe('opened');
+    for (const length of [0, 3, 63, 64, table - 1, bytes.length - 1])
+      expect(refusal(file(bytes.subarray(0, length)))).not.toBe('opened');
   });
 });

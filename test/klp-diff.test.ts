@@ -17,7 +17,11 @@ import { tempFolder } from './support/temp-folder';
 
 const folder = tempFolder();
 /** As klp-build lays them out; the working directory is the first. */
-const [ORIG, PATCHED, OUT] = ['3-checksum-orig', '3-checksum-patched', '4-diff'].map((name) => join(folder, name)) as [string, string, string];
+const [ORIG, PATCHED, OUT] = ['3-checksum-orig', '3-checksum-patched', '4-diff'].map((name) => join(folder, name)) as [
+  string,
+  string,
+  string,
+];
 
 const MODULE = `
 extern int printk(const char *, ...);
@@ -39,9 +43,30 @@ int second(int x) { return x - 1; }
 #endif
 `;
 
-const SYMVERS = ['exported_by_vmlinux\tvmlinux', 'printk\tvmlinux', '__fentry__\tvmlinux', 'from_other_module\tnet/other-module', 'exported_here\tnet/nf_fix'].map((line, i) => `0x${i + 1}\t${line}\tEXPORT_SYMBOL\t\n`).join('');
+const SYMVERS = [
+  'exported_by_vmlinux\tvmlinux',
+  'printk\tvmlinux',
+  '__fentry__\tvmlinux',
+  'from_other_module\tnet/other-module',
+  'exported_here\tnet/nf_fix',
+]
+  .map((line, i) => `0x${i + 1}\t${line}\tEXPORT_SYMBOL\t\n`)
+  .join('');
 
-const GCC = ['-c', '-O2', '-w', '-pg', '-mfentry', '-mrecord-mcount', '-ffunction-sections', '-fdata-sections', '-fno-pic', '-mcmodel=kernel', '-fcf-protection=branch', '-fno-asynchronous-unwind-tables'];
+const GCC = [
+  '-c',
+  '-O2',
+  '-w',
+  '-pg',
+  '-mfentry',
+  '-mrecord-mcount',
+  '-ffunction-sections',
+  '-fdata-sections',
+  '-fno-pic',
+  '-mcmodel=kernel',
+  '-fcf-protection=branch',
+  '-fno-asynchronous-unwind-tables',
+];
 
 beforeEach(() => {
   for (const path of [ORIG, PATCHED, OUT]) {
@@ -52,30 +77,45 @@ beforeEach(() => {
 });
 
 /** Compiles a module into a folder, with checksums unless told otherwise. */
-async function compile(context: TestContext, to: string, defines: readonly string[], { name = 'nf_fix.o', checksums = true } = {}): Promise<void> {
+async function compile(
+  context: TestContext,
+  to: string,
+  defines: readonly string[],
+  { name = 'nf_fix.o', checksums = true } = {},
+): Promise<void> {
   if (spawnSync('gcc', ['--version']).error !== undefined) context.skip('there is no gcc here');
   writeFileSync(join(to, 'nf_fix.c'), MODULE);
   execFileSync('gcc', [...GCC, ...defines.map((define) => `-D${define}`), 'nf_fix.c', '-o', name], { cwd: to });
-  if (checksums) expect(await running(['objtool', 'klp', 'checksum', name], { cwd: to })).toMatchObject({ status: 0, stderr: '' });
+  if (checksums)
+    expect(await running(['objtool', 'klp', 'checksum', name], { cwd: to })).toMatchObject({ status: 0, stderr: '' });
 }
 
 function diff(name = 'nf_fix.o', argv: readonly string[] = [], out = join(OUT, name)): Promise<Ran> {
-  return running(['objtool', 'klp', 'diff', ...argv, name, join(PATCHED, name), out], { cwd: ORIG, env: { XDG_CACHE_HOME: join(folder, 'cache') } });
+  return running(['objtool', 'klp', 'diff', ...argv, name, join(PATCHED, name), out], {
+    cwd: ORIG,
+    env: { XDG_CACHE_HOME: join(folder, 'cache') },
+  });
 }
 
 /** What a livepatch object says, whatever the order of its sections and symbols: attributes, and relocations by symbol. */
 function said(path: string): { sections: string[]; relocations: string[] } {
   const own = /\.discard\.klpflow|\.(shstrtab|strtab|symtab) /;
-  const sections = readelf(path, '-SW').filter((line) => /^\[ *[1-9]/.test(line) && !own.test(line)).map((line) => {
-    const [, name, type, size, entsize, flags, align] = /^\[ *\d+\] (\S+) +(\S+) +[0-9a-f]{16} [0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+) +([A-Za-z]*) +\d+ +\d+ +(\d+)$/.exec(line)!;
-    return [name, type, size, entsize, flags, align].join(' ');
-  });
+  const sections = readelf(path, '-SW')
+    .filter((line) => /^\[ *[1-9]/.test(line) && !own.test(line))
+    .map((line) => {
+      const [, name, type, size, entsize, flags, align] =
+        /^\[ *\d+\] (\S+) +(\S+) +[0-9a-f]{16} [0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+) +([A-Za-z]*) +\d+ +\d+ +(\d+)$/.exec(
+          line,
+        )!;
+      return [name, type, size, entsize, flags, align].join(' ');
+    });
   let section = '';
   const relocations: string[] = [];
   for (const line of readelf(path, '-rW')) {
     section = /^Relocation section '(\S+)'/.exec(line)?.[1] ?? section;
     const [offset, , type, , ...target] = line.split(/\s+/);
-    if (/^[0-9a-f]{16}$/.test(offset!) && !own.test(`${section} `)) relocations.push([section, offset, type, ...target].join(' '));
+    if (/^[0-9a-f]{16}$/.test(offset!) && !own.test(`${section} `))
+      relocations.push([section, offset, type, ...target].join(' '));
   }
   return { sections: sections.sort(), relocations: relocations.sort() };
 }
@@ -86,7 +126,11 @@ describe('a changed module', () => {
     await compile(context, ORIG, ['FACTOR=3', 'LIMIT=1']);
     await compile(context, PATCHED, ['FACTOR=5', 'LIMIT=1', 'ADDED']);
     const theirs = objtoolKlp(['diff', 'nf_fix.o', join(PATCHED, 'nf_fix.o'), join(OUT, 'theirs.o')], ORIG);
-    expect(theirs).toMatchObject({ status: 0, stdout: 'nf_fix.o: new function: added\nnf_fix.o: changed function: handler\nnf_fix.o: changed function: second\n' });
+    expect(theirs).toMatchObject({
+      status: 0,
+      stdout:
+        'nf_fix.o: new function: added\nnf_fix.o: changed function: handler\nnf_fix.o: changed function: second\n',
+    });
     expect(await diff()).toMatchObject({ status: 0, stdout: theirs.stdout, stderr: '' });
     const ours = said(join(OUT, 'nf_fix.o'));
     expect(ours).toEqual(said(join(OUT, 'theirs.o')));
@@ -105,7 +149,7 @@ describe('a changed module', () => {
     expect((await diff('nf_fix.o', ['-d'])).stderr).toBe(stderr);
   });
 
-  test('takes the nearest Module.symvers above the working directory, which is the kernel\'s', async (context) => {
+  test("takes the nearest Module.symvers above the working directory, which is the kernel's", async (context) => {
     await compile(context, ORIG, ['FACTOR=3', 'LIMIT=1']);
     await compile(context, PATCHED, ['FACTOR=5', 'LIMIT=1']);
     rmSync(join(ORIG, 'Module.symvers'));
@@ -119,7 +163,11 @@ describe('a changed module', () => {
 
 describe('no file is left where the output would be', () => {
   /** Everything but the outcome is good; an object of an earlier run is in the way. */
-  async function outcome(context: TestContext, patched: readonly string[], spoil: () => void | Promise<void> = () => undefined): Promise<Ran> {
+  async function outcome(
+    context: TestContext,
+    patched: readonly string[],
+    spoil: () => void | Promise<void> = () => undefined,
+  ): Promise<Ran> {
     await compile(context, ORIG, ['FACTOR=3', 'LIMIT=1']);
     await compile(context, PATCHED, patched);
     writeFileSync(join(OUT, 'nf_fix.o'), 'an earlier object');
@@ -141,8 +189,16 @@ describe('no file is left where the output would be', () => {
   });
 
   test.for([ORIG, PATCHED])('when an object has no checksums: status 255 (%s)', async (which, context) => {
-    const ran = await outcome(context, ['FACTOR=5', 'LIMIT=1'], () => compile(context, which, ['FACTOR=7', 'LIMIT=1'], { checksums: false }));
-    expect(ran).toMatchObject({ status: 255, stdout: '', stderr: expect.stringMatching(/^nf_fix\.o: error: objtool: '.*nf_fix\.o' has no section \.discard\.sym_checksum\n {6}missing-checksums: /) });
+    const ran = await outcome(context, ['FACTOR=5', 'LIMIT=1'], () =>
+      compile(context, which, ['FACTOR=7', 'LIMIT=1'], { checksums: false }),
+    );
+    expect(ran).toMatchObject({
+      status: 255,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^nf_fix\.o: error: objtool: '.*nf_fix\.o' has no section \.discard\.sym_checksum\n {6}missing-checksums: /,
+      ),
+    });
   });
 
   test('when there is no Module.symvers: status 255', async (context) => {
@@ -151,8 +207,12 @@ describe('no file is left where the output would be', () => {
   });
 
   test('when vmlinux is not beside vmlinux.o: status 255', async (context) => {
-    for (const to of [ORIG, PATCHED]) await compile(context, to, [`FACTOR=${to.length}`, 'LIMIT=1'], { name: 'vmlinux.o' });
-    expect(await diff('vmlinux.o')).toMatchObject({ status: 255, stderr: expect.stringMatching(/vmlinux\.o: error: objtool: cannot read vmlinux: no such file/) });
+    for (const to of [ORIG, PATCHED])
+      await compile(context, to, [`FACTOR=${to.length}`, 'LIMIT=1'], { name: 'vmlinux.o' });
+    expect(await diff('vmlinux.o')).toMatchObject({
+      status: 255,
+      stderr: expect.stringMatching(/vmlinux\.o: error: objtool: cannot read vmlinux: no such file/),
+    });
     expect(existsSync(join(OUT, 'vmlinux.o'))).toBe(false);
   });
 });
@@ -166,7 +226,12 @@ test('an output that is an input is refused, and the input stays', async (contex
   expect(readFileSync(join(PATCHED, 'nf_fix.o')).equals(before)).toBe(true);
 });
 
-test.for([[['a.o', 'b.o'], 129], [['a.o', 'b.o', 'c.o', 'd.o'], 129], [['--frob', 'a.o', 'b.o', 'c.o'], 129], [['missing.o', 'b.o', 'c.o'], 255]] as const)('arguments %j end as they do with objtool, with %i', async ([argv, status]) => {
+test.for([
+  [['a.o', 'b.o'], 129],
+  [['a.o', 'b.o', 'c.o', 'd.o'], 129],
+  [['--frob', 'a.o', 'b.o', 'c.o'], 129],
+  [['missing.o', 'b.o', 'c.o'], 255],
+] as const)('arguments %j end as they do with objtool, with %i', async ([argv, status]) => {
   expect((await running(['objtool', 'klp', 'diff', ...argv], { cwd: ORIG })).status).toBe(status);
 });
 
@@ -175,7 +240,11 @@ test('a real vmlinux.o: objtool and post-link accept the object as it is', { tim
   skipWithout(context, unavailable('linux-7.2-thinlto', true));
   const { orig, patched } = unpack('linux-7.2-thinlto', 'special-sections');
   // Only their being there is asked for.
-  for (const [from, to] of [[orig, ORIG], [patched, PATCHED]] as const) await writeAtomically(join(to, 'vmlinux.o'), withChecksums(ElfObject.open(from), []));
+  for (const [from, to] of [
+    [orig, ORIG],
+    [patched, PATCHED],
+  ] as const)
+    await writeAtomically(join(to, 'vmlinux.o'), withChecksums(ElfObject.open(from), []));
   symlinkSync(join(orig, '../vmlinux'), join(ORIG, 'vmlinux'));
   writeFileSync(join(ORIG, 'Module.symvers'), readFileSync(join(orig, '../Module.symvers')));
   expect(await diff('vmlinux.o')).toMatchObject({ status: 0, stdout: 'vmlinux.o: changed function: kernel_clone\n' });
@@ -186,10 +255,29 @@ test('a real vmlinux.o: objtool and post-link accept the object as it is', { tim
   const [ours, reference] = [join(OUT, 'vmlinux.o'), theirs].map((livepatch, i) => {
     const module = join(OUT, `livepatch-${i}.o`);
     execFileSync('ld', ['-r', '-z', 'noexecstack', '-o', module, 'init.o', livepatch], { cwd: OUT });
-    const made = objtool(['--hacks=jump_label', '--hacks=noinstr', '--ibt', '--orc', '--retpoline', '--rethunk', '--sls', '--static-call', '--uaccess', '--prefix=16', '--link', '--module', module]);
+    const made = objtool([
+      '--hacks=jump_label',
+      '--hacks=noinstr',
+      '--ibt',
+      '--orc',
+      '--retpoline',
+      '--rethunk',
+      '--sls',
+      '--static-call',
+      '--uaccess',
+      '--prefix=16',
+      '--link',
+      '--module',
+      module,
+    ]);
     expect(made.status, made.stderr).toBe(0);
     expect(objtoolKlp(['post-link', module])).toMatchObject({ status: 0, stderr: '' });
-    return { warnings: made.stderr.replaceAll(module, 'module'), tables: said(module).sections.filter((line) => /^\.(orc_unwind|return_sites|retpoline_sites|call_sites|ibt_endbr_seal|klp\.rela)/.test(line)) };
+    return {
+      warnings: made.stderr.replaceAll(module, 'module'),
+      tables: said(module).sections.filter((line) =>
+        /^\.(orc_unwind|return_sites|retpoline_sites|call_sites|ibt_endbr_seal|klp\.rela)/.test(line),
+      ),
+    };
   });
   expect(ours).toEqual(reference);
   expect(ours!.tables.length).toBeGreaterThan(3);

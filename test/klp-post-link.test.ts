@@ -27,25 +27,39 @@ function link(name: string, objects: readonly string[]): string {
 
 /** A linked module of one object for vmlinux and one for a module, both with klp relocations. */
 async function linked(name: string): Promise<string> {
-  const objects = await Promise.all(['vmlinux', 'nf_tables'].map(async (object) => {
-    const { object: livepatch } = sample(object);
-    // Two objects of one livepatch may not both have a global foo.
-    for (const symbol of livepatch.symbols) if (object !== 'vmlinux' && symbol.section !== 'undefined') symbol.info &= 0xf;
-    await writeKlpObject(livepatch).write(at(`${object}.o`));
-    return at(`${object}.o`);
-  }));
+  const objects = await Promise.all(
+    ['vmlinux', 'nf_tables'].map(async (object) => {
+      const { object: livepatch } = sample(object);
+      // Two objects of one livepatch may not both have a global foo.
+      for (const symbol of livepatch.symbols)
+        if (object !== 'vmlinux' && symbol.section !== 'undefined') symbol.info &= 0xf;
+      await writeKlpObject(livepatch).write(at(`${object}.o`));
+      return at(`${object}.o`);
+    }),
+  );
   return link(name, objects);
 }
 
 /** Everything that readelf says of a file's sections and symbols, without file offsets and positions of names. */
 function contents(path: string): Record<string, unknown> {
   const elf = ElfObject.open(path);
-  const sections = Array.from({ length: elf.sectionCount - 1 }, (_, i) => i + 1).filter((i) => !/^\.(shstrtab|strtab|symtab)$/.test(elf.name(i)));
+  const sections = Array.from({ length: elf.sectionCount - 1 }, (_, i) => i + 1).filter(
+    (i) => !/^\.(shstrtab|strtab|symtab)$/.test(elf.name(i)),
+  );
   return Object.fromEntries([
-    ...sections.map((i) => [`${i} ${elf.name(i)}`, {
-      type: elf.type(i), flags: elf.sectionFlags(i), size: elf.size(i), link: elf.name(elf.link(i)), info: elf.info(i), align: elf.align(i), entsize: elf.entsize(i),
-      bytes: elf.type(i) === SHT_NOBITS ? '' : Buffer.from(elf.content(i)).toString('hex'),
-    }]),
+    ...sections.map((i) => [
+      `${i} ${elf.name(i)}`,
+      {
+        type: elf.type(i),
+        flags: elf.sectionFlags(i),
+        size: elf.size(i),
+        link: elf.name(elf.link(i)),
+        info: elf.info(i),
+        align: elf.align(i),
+        entsize: elf.entsize(i),
+        bytes: elf.type(i) === SHT_NOBITS ? '' : Buffer.from(elf.content(i)).toString('hex'),
+      },
+    ]),
     ['symbols', readelf(path, '-sW')],
   ]);
 }
@@ -56,9 +70,12 @@ describe('a module with klp relocations', () => {
     expect(await postLink(module)).toMatchObject({ status: 0, stdout: '', stderr: '' });
     expect(readelfComplaints(module).replaceAll(/^.*unable to.*SHN_LOPROC.*$/gm, '')).toBe('');
     const elf = ElfObject.open(module);
-    const made = Array.from({ length: elf.sectionCount }, (_, i) => i).filter((i) => elf.name(i).startsWith('.klp.rela'));
+    const made = Array.from({ length: elf.sectionCount }, (_, i) => i).filter((i) =>
+      elf.name(i).startsWith('.klp.rela'),
+    );
     expect(made.map((i) => [elf.name(i), elf.name(elf.info(i)), elf.relas(i).length / 6]).sort()).toEqual([
-      ['.klp.rela.nf_tables..text.foo', '.text.foo', 1], ['.klp.rela.vmlinux..text.foo', '.text.foo', 7],
+      ['.klp.rela.nf_tables..text.foo', '.text.foo', 1],
+      ['.klp.rela.vmlinux..text.foo', '.text.foo', 7],
     ]);
     const symbols = readelf(module, '-sW').filter((line) => /\.klp\.(sym|tombstone)\./.test(line));
     expect(symbols).toHaveLength(6);
@@ -82,7 +99,10 @@ describe('a module with klp relocations', () => {
     await postLink(module);
     const once = readFileSync(module);
     const again = await postLink(module);
-    expect(again).toMatchObject({ status: 255, stderr: expect.stringMatching(/again\.ko: error: objtool: .*has its klp relocation already/) });
+    expect(again).toMatchObject({
+      status: 255,
+      stderr: expect.stringMatching(/again\.ko: error: objtool: .*has its klp relocation already/),
+    });
     expect(readFileSync(module).equals(once)).toBe(true);
   });
 
@@ -90,10 +110,15 @@ describe('a module with klp relocations', () => {
     const module = await linked('damaged.ko');
     const bytes = readFileSync(module);
     const elf = ElfObject.open(module);
-    const relocs = Array.from({ length: elf.sectionCount }, (_, i) => i).find((i) => elf.name(i) === '.rela__klp_relocs.vmlinux')!;
+    const relocs = Array.from({ length: elf.sectionCount }, (_, i) => i).find(
+      (i) => elf.name(i) === '.rela__klp_relocs.vmlinux',
+    )!;
     bytes.writeBigUInt64LE(1n << 40n, elf.offset(relocs) + 16);
     writeFileSync(module, bytes);
-    expect(await postLink(module)).toMatchObject({ status: 255, stderr: expect.stringMatching(/error: objtool: .*lies outside \.text\.foo/) });
+    expect(await postLink(module)).toMatchObject({
+      status: 255,
+      stderr: expect.stringMatching(/error: objtool: .*lies outside \.text\.foo/),
+    });
     expect(readFileSync(module).equals(bytes)).toBe(true);
   });
 });
@@ -114,7 +139,11 @@ test('a module without klp relocations is left alone', async () => {
   expect(readFileSync(at('none.o')).equals(before)).toBe(true);
 });
 
-test.each([[[], 255], [['a.ko', 'b.ko'], 255], [['missing.ko'], 255]])('arguments %j end with status %i, as they do with objtool', async (argv, status) => {
+test.each([
+  [[], 255],
+  [['a.ko', 'b.ko'], 255],
+  [['missing.ko'], 255],
+])('arguments %j end with status %i, as they do with objtool', async (argv, status) => {
   expect((await running(['objtool', 'klp', 'post-link', ...argv], { cwd: folder })).status).toBe(status);
 });
 
@@ -122,15 +151,18 @@ describe("objtool's own result", () => {
   const PAIRS = ['string-change', 'special-sections', 'new-function-static-local', 'runtime-constants'];
 
   // The last one links two objects into one module, as klp-build does.
-  test.for([...PAIRS.map((pair) => [pair]), ['string-change', 'special-sections']])('is the same, section by section: %s', async (pairs, context) => {
-    skipWithoutObjtool(context);
-    skipWithout(context, unavailable('linux-7.2-thinlto', false));
-    const objects = pairs.map((pair) => join(CORPUS, 'linux-7.2-thinlto/pairs', pair, 'objtool.o'));
-    const [ours, theirs] = [link('ours.ko', objects), at('theirs.ko')];
-    copyFileSync(ours, theirs);
-    expect(objtoolKlp(['post-link', theirs])).toMatchObject({ status: 0, stderr: '' });
-    expect(await postLink(ours)).toMatchObject({ status: 0, stderr: '' });
-    expect(contents(ours)).toEqual(contents(theirs));
-    expect(Object.keys(contents(ours)).filter((name) => name.includes('.klp.rela')).length).toBeGreaterThan(0);
-  });
+  test.for([...PAIRS.map((pair) => [pair]), ['string-change', 'special-sections']])(
+    'is the same, section by section: %s',
+    async (pairs, context) => {
+      skipWithoutObjtool(context);
+      skipWithout(context, unavailable('linux-7.2-thinlto', false));
+      const objects = pairs.map((pair) => join(CORPUS, 'linux-7.2-thinlto/pairs', pair, 'objtool.o'));
+      const [ours, theirs] = [link('ours.ko', objects), at('theirs.ko')];
+      copyFileSync(ours, theirs);
+      expect(objtoolKlp(['post-link', theirs])).toMatchObject({ status: 0, stderr: '' });
+      expect(await postLink(ours)).toMatchObject({ status: 0, stderr: '' });
+      expect(contents(ours)).toEqual(contents(theirs));
+      expect(Object.keys(contents(ours)).filter((name) => name.includes('.klp.rela')).length).toBeGreaterThan(0);
+    },
+  );
 });

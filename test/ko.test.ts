@@ -27,20 +27,57 @@ describe('the file', () => {
     patched.section('.comment', 0).append(Uint8Array.of(1));
     const module = moduleOf(at('plain.ko'), [patched.object]);
     expect(readelfComplaints(at('plain.ko'))).toBe('');
-    expect(Object.fromEntries([...module.sections].map(([name, { type, flags, entsize }]) => [name, `${type} ${flags} ${entsize}`.trim()]))).toEqual({
-      '.text': 'PROGBITS AX 0', '.rodata': 'PROGBITS A 0', '.bss': 'NOBITS WA 0', '.data': 'PROGBITS WA 0', '.return_sites': 'PROGBITS A 4', '.orc_unwind_ip': 'PROGBITS A 4',
-      '.orc_unwind': 'PROGBITS A 6', '.gnu.linkonce.this_module': 'PROGBITS WA 0', '.modinfo': 'PROGBITS A 0', '__versions': 'PROGBITS A 0',
-      '.rela.text': 'RELA I 24', '.rela.data': 'RELA I 24', '.rela.return_sites': 'RELA I 24', '.rela.orc_unwind_ip': 'RELA I 24', '.rela.gnu.linkonce.this_module': 'RELA I 24',
-      '.symtab': 'SYMTAB  24', '.strtab': 'STRTAB  0', '.shstrtab': 'STRTAB  0',
+    expect(
+      Object.fromEntries(
+        [...module.sections].map(([name, { type, flags, entsize }]) => [name, `${type} ${flags} ${entsize}`.trim()]),
+      ),
+    ).toEqual({
+      '.text': 'PROGBITS AX 0',
+      '.rodata': 'PROGBITS A 0',
+      '.bss': 'NOBITS WA 0',
+      '.data': 'PROGBITS WA 0',
+      '.return_sites': 'PROGBITS A 4',
+      '.orc_unwind_ip': 'PROGBITS A 4',
+      '.orc_unwind': 'PROGBITS A 6',
+      '.gnu.linkonce.this_module': 'PROGBITS WA 0',
+      '.modinfo': 'PROGBITS A 0',
+      __versions: 'PROGBITS A 0',
+      '.rela.text': 'RELA I 24',
+      '.rela.data': 'RELA I 24',
+      '.rela.return_sites': 'RELA I 24',
+      '.rela.orc_unwind_ip': 'RELA I 24',
+      '.rela.gnu.linkonce.this_module': 'RELA I 24',
+      '.symtab': 'SYMTAB  24',
+      '.strtab': 'STRTAB  0',
+      '.shstrtab': 'STRTAB  0',
     });
   });
 
   test.each([
-    ['.text.foo', '.text'], ['.text.unlikely.foo', '.text'], ['.text..refcount', '.text..refcount'], ['.noinstr.text', '.noinstr.text'], ['.init.text', '.init.text'],
-    ['.data.x', '.data'], ['.data..Lubsan_1', '.data'], ['.data..once', '.data..once'], ['.data..read_mostly', '.data..read_mostly'], ['.data..ro_after_init', '.data..ro_after_init'],
-    ['.rodata.str1.8', '.rodata'], ['.rodata..Lswitch.table', '.rodata'], ['.rodata.cst16', '.rodata'], ['.bss.x', '.bss'], ['.bss..page_aligned', '.bss..page_aligned'],
-    ['.data..percpu', '.data..percpu'], ['.data..percpu..read_mostly', '.data..percpu'], ['.data..percpu..shared_aligned', '.data..percpu'],
-    ['.kcfi_traps', '__kcfi_traps'], ['__bug_table', '__bug_table'], ['.discard.addressable', null], ['.export_symbol', null], ['.modinfo', null], ['__versions', null],
+    ['.text.foo', '.text'],
+    ['.text.unlikely.foo', '.text'],
+    ['.text..refcount', '.text..refcount'],
+    ['.noinstr.text', '.noinstr.text'],
+    ['.init.text', '.init.text'],
+    ['.data.x', '.data'],
+    ['.data..Lubsan_1', '.data'],
+    ['.data..once', '.data..once'],
+    ['.data..read_mostly', '.data..read_mostly'],
+    ['.data..ro_after_init', '.data..ro_after_init'],
+    ['.rodata.str1.8', '.rodata'],
+    ['.rodata..Lswitch.table', '.rodata'],
+    ['.rodata.cst16', '.rodata'],
+    ['.bss.x', '.bss'],
+    ['.bss..page_aligned', '.bss..page_aligned'],
+    ['.data..percpu', '.data..percpu'],
+    ['.data..percpu..read_mostly', '.data..percpu'],
+    ['.data..percpu..shared_aligned', '.data..percpu'],
+    ['.kcfi_traps', '__kcfi_traps'],
+    ['__bug_table', '__bug_table'],
+    ['.discard.addressable', null],
+    ['.export_symbol', null],
+    ['.modinfo', null],
+    ['__versions', null],
   ])('%s goes to %s', (name, into) => {
     expect(moduleSection(name)).toBe(into);
   });
@@ -70,7 +107,10 @@ describe('the file', () => {
       const { value, size } = module.symbols.get(name)!;
       expect(value % 16, name).toBe(0);
       expect(value - end, name).toBeGreaterThanOrEqual(16);
-      expect(text.subarray(end, value).every((byte) => byte === 0x90), name).toBe(true);
+      expect(
+        text.subarray(end, value).every((byte) => byte === 0x90),
+        name,
+      ).toBe(true);
       end = value + size;
     }
     expect(module.sections.get('.text')!.align).toBe(16);
@@ -112,7 +152,21 @@ describe('tables', () => {
     expect(addresses.map((line) => line.split(' ')[0])).toEqual(words.map((_, i) => (i * 4).toString(16)));
     const start = '080000000502';
     const end = '000000000000';
-    expect(words).toEqual([start, end, '000000000000', start, end, '010101010101', start, end, '020202020202', start, end, start, end]);
+    expect(words).toEqual([
+      start,
+      end,
+      '000000000000',
+      start,
+      end,
+      '010101010101',
+      start,
+      end,
+      '020202020202',
+      start,
+      end,
+      start,
+      end,
+    ]);
     expect(addresses[5]).toBe('14 R_X86_64_PC32 a_func + 4');
   });
 
@@ -120,7 +174,11 @@ describe('tables', () => {
     const objects = ['vmlinux', 'a'].map((name) => {
       const patched = new PatchedObject(name);
       patched.replace(`${name}_func`);
-      for (const [table, size] of [['.altinstructions', 14], ['__bug_table', 12], ['__ex_table', 12]] as const) {
+      for (const [table, size] of [
+        ['.altinstructions', 14],
+        ['__bug_table', 12],
+        ['__ex_table', 12],
+      ] as const) {
         const section = patched.section(table, SHF_ALLOC | (table === '__bug_table' ? SHF_WRITE : 0));
         section.append(new Uint8Array(size).fill(0x11), 4);
       }
@@ -151,9 +209,19 @@ describe('relocations', () => {
     // Exported by a module that ext4 depends on: it is there when ext4 is.
     ext4.load('five', 'jbd2', 'jbd2_private', 1);
     const module = moduleOf(at('klp.ko'), [kernel.object, ext4.object]);
-    expect(module.sections.get('.klp.rela.vmlinux..text')).toMatchObject({ type: 'RELA', flags: 'AIo', align: 8, entsize: 24 });
-    expect(module.relas('.klp.rela.vmlinux..text').map((line) => line.split(' ').slice(1).join(' '))).toEqual(Array(3).fill('R_X86_64_PC32 .klp.sym.vmlinux.secret,2 - 4'));
-    expect(module.relas('.klp.rela.ext4..text').map((line) => line.split(' ').slice(1).join(' '))).toEqual(['R_X86_64_PC32 .klp.sym.ext4.ext4_private,0 - 4', 'R_X86_64_PC32 .klp.sym.jbd2.jbd2_private,1 - 4']);
+    expect(module.sections.get('.klp.rela.vmlinux..text')).toMatchObject({
+      type: 'RELA',
+      flags: 'AIo',
+      align: 8,
+      entsize: 24,
+    });
+    expect(module.relas('.klp.rela.vmlinux..text').map((line) => line.split(' ').slice(1).join(' '))).toEqual(
+      Array(3).fill('R_X86_64_PC32 .klp.sym.vmlinux.secret,2 - 4'),
+    );
+    expect(module.relas('.klp.rela.ext4..text').map((line) => line.split(' ').slice(1).join(' '))).toEqual([
+      'R_X86_64_PC32 .klp.sym.ext4.ext4_private,0 - 4',
+      'R_X86_64_PC32 .klp.sym.jbd2.jbd2_private,1 - 4',
+    ]);
     const klp = [...module.symbols].filter(([name]) => name.startsWith('.klp.sym.'));
     expect(klp.map(([, { index, size, value }]) => [index, size, value])).toEqual(Array(3).fill(['OS [0xff20]', 0, 0]));
     expect(readelf(at('klp.ko'), '-sW').filter((line) => line.includes('secret,2'))).toHaveLength(1);
@@ -164,11 +232,21 @@ describe('relocations', () => {
     const patched = new PatchedObject();
     const func = patched.load('one', 'vmlinux', 'secret');
     const text = func.section as OutputSection;
-    text.relas.push({ offset: func.value, type: R_X86_64_NONE, symbol: patched.object.reference('__fentry__', 1 << 4), addend: -4 });
+    text.relas.push({
+      offset: func.value,
+      type: R_X86_64_NONE,
+      symbol: patched.object.reference('__fentry__', 1 << 4),
+      addend: -4,
+    });
     text.bytes.fill(0xee, func.value + 6, func.value + 10);
     text.bytes.fill(0xdd, func.value + 11, func.value + 15);
     const module = moduleOf(at('fields.ko'), [patched.object]);
-    expect(module.bytes('.text').subarray(func.value, func.value + 15).toString('hex')).toBe('f30f1efa8b0500000000e900000000');
+    expect(
+      module
+        .bytes('.text')
+        .subarray(func.value, func.value + 15)
+        .toString('hex'),
+    ).toBe('f30f1efa8b0500000000e900000000');
     expect(module.symbols.has('__fentry__')).toBe(false);
     expect(module.relas('.text').some((line) => line.includes('NONE'))).toBe(false);
   });
@@ -184,7 +262,7 @@ describe('relocations', () => {
 });
 
 describe('several objects', () => {
-  test('what one leaves undefined and another defines is bound, unless symvers says it is another module\'s', () => {
+  test("what one leaves undefined and another defines is bound, unless symvers says it is another module's", () => {
     const [kernel, ext4] = [new PatchedObject(), new PatchedObject('ext4')];
     kernel.func('new_helper');
     kernel.replace('patched_export');
@@ -194,7 +272,13 @@ describe('several objects', () => {
     ext4.call('two', 'patched_export');
     kernel.call('three', '_printk');
     const module = moduleOf(at('bound.ko'), [kernel.object, ext4.object]);
-    expect(readelf(at('bound.ko'), '-sW').filter((line) => / UND /.test(line)).map((line) => line.split(' ').at(-1)).filter((name) => name !== 'UND').sort()).toEqual(['__x86_return_thunk', '_printk', 'klp_enable_patch']);
+    expect(
+      readelf(at('bound.ko'), '-sW')
+        .filter((line) => / UND /.test(line))
+        .map((line) => line.split(' ').at(-1))
+        .filter((name) => name !== 'UND')
+        .sort(),
+    ).toEqual(['__x86_return_thunk', '_printk', 'klp_enable_patch']);
     expect(module.relas('.text').filter((line) => /new_helper|patched_export/.test(line))).toHaveLength(2);
     expect([...module.versions().keys()]).not.toContain('patched_export');
   });
@@ -207,7 +291,9 @@ describe('several objects', () => {
     const lines = readelf(at('twice.ko'), '-sW').filter((line) => line.endsWith(' helper'));
     expect(lines.map((line) => line.split(/\s+/)[4])).toEqual(['LOCAL', 'LOCAL']);
     expect(new Set(lines.map((line) => line.split(/\s+/)[1])).size).toBe(2);
-    const values = readelf(at('twice.ko'), '-rW').filter((line) => line.endsWith('helper + 0')).map((line) => line.split(/\s+/)[3]);
+    const values = readelf(at('twice.ko'), '-rW')
+      .filter((line) => line.endsWith('helper + 0'))
+      .map((line) => line.split(/\s+/)[3]);
     expect(new Set(values).size).toBe(2);
     expect(module.relas('.static_call_sites')).toHaveLength(2);
   });

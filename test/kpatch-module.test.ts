@@ -44,7 +44,11 @@ beforeAll(async () => {
   const callbacks = await callbackUnit(folder, words);
   const { btf, symvers, template } = kernelFiles(KERNEL);
   const vermagic = /\0vermagic=([^\0]*)/.exec(readFileSync(template, 'latin1'))![1]!;
-  const made = linkKpatchModule(folder, 'livepatch_kpatch', [...outputs, callbacks.output], words, { btf, symvers, vermagic });
+  const made = linkKpatchModule(folder, 'livepatch_kpatch', [...outputs, callbacks.output], words, {
+    btf,
+    symvers,
+    vermagic,
+  });
   linked = made.linked;
   objects = [...objects, callbacks.patched, ...made.own];
   await createKlpModule({ input: linked, output: module, archSections: false, environment: {} });
@@ -56,47 +60,149 @@ function judge(path: string, made: readonly string[] = []): VerifyResult {
   return verify({ module: path, vmlinux, symvers, btf, template, objects: made });
 }
 
-const refusals = ({ diagnostics }: VerifyResult): string[] => diagnostics.filter(({ severity }) => severity === 'refusal').map(({ code, message }) => `${code}: ${message}`);
+const refusals = ({ diagnostics }: VerifyResult): string[] =>
+  diagnostics.filter(({ severity }) => severity === 'refusal').map(({ code, message }) => `${code}: ${message}`);
 
 // Guards against what each object alone does not show: tables that do not fit together behind the link, symbols that another object defines.
 test('it is what the kernel takes, by readelf and by verify', async () => {
   expect(readelfComplaints(module)).toBe('');
   const file = new ModuleFile(module);
-  expect([...file.sections.keys()].filter((name) => /^\.(rela)?\.?kpatch\.(symbols|relocations|arch)$/.test(name))).toEqual([]);
-  expect([...file.sections].filter(([name]) => name.startsWith('.klp.rela.vmlinux.')).map(([, { flags }]) => flags)).toContain('AIo');
+  expect(
+    [...file.sections.keys()].filter((name) => /^\.(rela)?\.?kpatch\.(symbols|relocations|arch)$/.test(name)),
+  ).toEqual([]);
+  expect(
+    [...file.sections].filter(([name]) => name.startsWith('.klp.rela.vmlinux.')).map(([, { flags }]) => flags),
+  ).toContain('AIo');
   const result = judge(module, objects);
   expect(refusals(result)).toEqual([]);
   expect(result.ok).toBe(true);
   expect(result.module.objects).toHaveLength(1);
   const [{ name, functions }] = result.module.objects as [VerifyResult['module']['objects'][number]];
-  expect({ name, functions: functions.map(({ name: old, sympos, replacement }) => `${old},${sympos} by ${replacement}`.replace(/\.llvm\.\d+/g, '')).sort() }).toEqual({
-    name: 'vmlinux', functions: ['__se_sys_newuname,1 by __se_sys_newuname', 'kernel_clone,1 by kernel_clone'],
+  expect({
+    name,
+    functions: functions
+      .map(({ name: old, sympos, replacement }) => `${old},${sympos} by ${replacement}`.replace(/\.llvm\.\d+/g, ''))
+      .sort(),
+  }).toEqual({
+    name: 'vmlinux',
+    functions: ['__se_sys_newuname,1 by __se_sys_newuname', 'kernel_clone,1 by kernel_clone'],
   });
   expect(result.module.relocations.livepatch).toBeGreaterThan(5);
 
   const { vmlinux, symvers, btf, template } = kernelFiles(KERNEL);
-  const ran = await running(['verify', module, '--vmlinux', vmlinux, '--symvers', symvers, '--btf', btf, '--template', template, ...objects.flatMap((object) => ['--object', object])]);
+  const ran = await running([
+    'verify',
+    module,
+    '--vmlinux',
+    vmlinux,
+    '--symvers',
+    symvers,
+    '--btf',
+    btf,
+    '--template',
+    template,
+    ...objects.flatMap((object) => ['--object', object]),
+  ]);
   expect(ran.status, ran.stdout).toBe(0);
 }, 60_000);
 
 /** What is spoilt, what must be said of it. Nearly all of it loads without a complaint, or the kernel says no more than EINVAL. */
 const FAULTS: Array<[what: string, code: string, says: RegExp, spoil: (file: ModuleBytes) => void]> = [
-  ['a klp symbol at another position', 'verify-unresolved', /,7: /, (file) => replace(file, klpNames(file)[0]!, (name) => name.replace(/,\d+$/, ',7'))],
-  ['a klp symbol that the kernel does not have', 'verify-unresolved', /vmlinux\.z/, (file) => replace(file, klpNames(file)[1]!, (name) => name.replace(/\.vmlinux\../, '.vmlinux.z'))],
-  ['a klp section without its flag', 'verify-klp-section', /0x100000/, (file) => file.bytes.writeUInt32LE(0x42, file.header(KLP_SECTION) + 8)],
-  ['a klp symbol that is merely undefined', 'verify-klp-symbol', /SHN_LIVEPATCH/, (file) => file.bytes.writeUInt16LE(0, file.symbol(klpNames(file)[0]!) + 6)],
-  ['a record whose function is nowhere', 'verify-klp-func', /replacement/, (file) => file.bytes.writeUInt32LE(0, file.rela('.kpatch.funcs', 0) + 8)],
-  ['a record that points behind its function\'s start', 'verify-klp-func', /replacement/, (file) => file.bytes.writeInt32LE(4, file.rela('.kpatch.funcs', 56) + 16)],
-  ['a record at another position', 'verify-klp-func', /.kpatch.funcs\+0x0/, (file) => file.bytes.writeUInt8(9, file.content('.kpatch.funcs') + 32)],
-  ['a record without a name', 'verify-klp-struct', /names no function/, (file) => file.bytes.writeUInt32LE(0, file.rela('.kpatch.funcs', 40) + 8)],
-  ['a record of no object', 'verify-klp-struct', /patched object/, (file) => file.bytes.writeUInt32LE(0, file.rela('.kpatch.funcs', 48) + 8)],
-  ['records that the hook does not reach', 'verify-klp-struct', /__kpatch_funcs_end/, (file) => file.bytes.writeUInt8(56, file.symbol('__kpatch_funcs_end') + 8)],
-  ['callbacks that the hook does not reach', 'verify-klp-struct', /__kpatch_callbacks_pre_patch_end/, (file) => file.bytes.writeUInt8(0, file.symbol('__kpatch_callbacks_pre_patch_end') + 8)],
-  ['a callback that is no function', 'verify-klp-struct', /callback/, (file) => file.bytes.writeInt32LE(1, file.rela('.kpatch.callbacks.post_unpatch', 0) + 16)],
-  ['a callback of no object', 'verify-klp-struct', /patched object/, (file) => file.bytes.writeUInt32LE(0, file.rela('.kpatch.callbacks.pre_patch', 8) + 8)],
+  [
+    'a klp symbol at another position',
+    'verify-unresolved',
+    /,7: /,
+    (file) => replace(file, klpNames(file)[0]!, (name) => name.replace(/,\d+$/, ',7')),
+  ],
+  [
+    'a klp symbol that the kernel does not have',
+    'verify-unresolved',
+    /vmlinux\.z/,
+    (file) => replace(file, klpNames(file)[1]!, (name) => name.replace(/\.vmlinux\../, '.vmlinux.z')),
+  ],
+  [
+    'a klp section without its flag',
+    'verify-klp-section',
+    /0x100000/,
+    (file) => file.bytes.writeUInt32LE(0x42, file.header(KLP_SECTION) + 8),
+  ],
+  [
+    'a klp symbol that is merely undefined',
+    'verify-klp-symbol',
+    /SHN_LIVEPATCH/,
+    (file) => file.bytes.writeUInt16LE(0, file.symbol(klpNames(file)[0]!) + 6),
+  ],
+  [
+    'a record whose function is nowhere',
+    'verify-klp-func',
+    /replacement/,
+    (file) => file.bytes.writeUInt32LE(0, file.rela('.kpatch.funcs', 0) + 8),
+  ],
+  [
+    "a record that points behind its function's start",
+    'verify-klp-func',
+    /replacement/,
+    (file) => file.bytes.writeInt32LE(4, file.rela('.kpatch.funcs', 56) + 16),
+  ],
+  [
+    'a record at another position',
+    'verify-klp-func',
+    /.kpatch.funcs\+0x0/,
+    (file) => file.bytes.writeUInt8(9, file.content('.kpatch.funcs') + 32),
+  ],
+  [
+    'a record without a name',
+    'verify-klp-struct',
+    /names no function/,
+    (file) => file.bytes.writeUInt32LE(0, file.rela('.kpatch.funcs', 40) + 8),
+  ],
+  [
+    'a record of no object',
+    'verify-klp-struct',
+    /patched object/,
+    (file) => file.bytes.writeUInt32LE(0, file.rela('.kpatch.funcs', 48) + 8),
+  ],
+  [
+    'records that the hook does not reach',
+    'verify-klp-struct',
+    /__kpatch_funcs_end/,
+    (file) => file.bytes.writeUInt8(56, file.symbol('__kpatch_funcs_end') + 8),
+  ],
+  [
+    'callbacks that the hook does not reach',
+    'verify-klp-struct',
+    /__kpatch_callbacks_pre_patch_end/,
+    (file) => file.bytes.writeUInt8(0, file.symbol('__kpatch_callbacks_pre_patch_end') + 8),
+  ],
+  [
+    'a callback that is no function',
+    'verify-klp-struct',
+    /callback/,
+    (file) => file.bytes.writeInt32LE(1, file.rela('.kpatch.callbacks.post_unpatch', 0) + 16),
+  ],
+  [
+    'a callback of no object',
+    'verify-klp-struct',
+    /patched object/,
+    (file) => file.bytes.writeUInt32LE(0, file.rela('.kpatch.callbacks.pre_patch', 8) + 8),
+  ],
   ['no livepatch=Y', 'verify-modinfo', /livepatch=Y/, (file) => file.bytes.write('N', file.text('livepatch=Y') + 10)],
-  ['another version of an import', 'verify-version', /module_layout/, (file) => file.bytes.writeUInt32LE(1, file.content('__versions'))],
-  ['an ftrace site beside the call', 'verify-entry', /__mcount_loc/, (file) => file.bytes.writeInt32LE(file.bytes.readInt32LE(file.rela('__mcount_loc', 0) + 16) + 1, file.rela('__mcount_loc', 0) + 16)],
+  [
+    'another version of an import',
+    'verify-version',
+    /module_layout/,
+    (file) => file.bytes.writeUInt32LE(1, file.content('__versions')),
+  ],
+  [
+    'an ftrace site beside the call',
+    'verify-entry',
+    /__mcount_loc/,
+    (file) =>
+      file.bytes.writeInt32LE(
+        file.bytes.readInt32LE(file.rela('__mcount_loc', 0) + 16) + 1,
+        file.rela('__mcount_loc', 0) + 16,
+      ),
+  ],
 ];
 
 const KLP_SECTION = '.klp.rela.vmlinux..text.kernel_clone';
@@ -109,17 +215,26 @@ function replace(file: ModuleBytes, name: string, by: (name: string) => string):
 }
 
 describe('one fault in it', () => {
-  test.each(FAULTS)('%s', (_, code, says, spoil) => {
-    const file = new ModuleBytes(module);
-    spoil(file);
-    expect(file.bytes.equals(readFileSync(module)), 'premise').toBe(false);
-    const spoilt = join(folder, 'spoilt.ko');
-    writeFileSync(spoilt, file.bytes);
-    const found = refusals(judge(spoilt));
-    expect(found.filter((line) => line.startsWith(`${code}: `) && says.test(line)), found.join('\n')).not.toEqual([]);
-  }, 60_000);
+  test.each(FAULTS)(
+    '%s',
+    (_, code, says, spoil) => {
+      const file = new ModuleBytes(module);
+      spoil(file);
+      expect(file.bytes.equals(readFileSync(module)), 'premise').toBe(false);
+      const spoilt = join(folder, 'spoilt.ko');
+      writeFileSync(spoilt, file.bytes);
+      const found = refusals(judge(spoilt));
+      expect(
+        found.filter((line) => line.startsWith(`${code}: `) && says.test(line)),
+        found.join('\n'),
+      ).not.toEqual([]);
+    },
+    60_000,
+  );
 
   test('create-klp-module has not been run', () => {
-    expect(refusals(judge(linked)).filter((line) => /^verify-klp-section: .*create-klp-module/.test(line))).toHaveLength(2);
+    expect(
+      refusals(judge(linked)).filter((line) => /^verify-klp-section: .*create-klp-module/.test(line)),
+    ).toHaveLength(2);
   });
 });

@@ -23,7 +23,8 @@ function findings(ran: Ran): string {
   return JSON.stringify(rest);
 }
 
-const diff = (orig: string, patched: string, runDir: string): Promise<Ran> => running(['diff', orig, patched, '--json', '--progress', 'json', '--run-dir', at(runDir)]);
+const diff = (orig: string, patched: string, runDir: string): Promise<Ran> =>
+  running(['diff', orig, patched, '--json', '--progress', 'json', '--run-dir', at(runDir)]);
 
 beforeAll(async () => {
   pair = await smallPair(at('pair'));
@@ -56,7 +57,9 @@ describe('files of more than 2 GiB', () => {
     // Copied in the headers' order, pieces would overlap what was written before.
     const source = readFileSync(pair.orig);
     const orig = ElfObject.open(pair.orig);
-    const moved = [...Array(orig.sectionCount).keys()].filter((section) => section > 0 && orig.content(section).length > 0).slice(0, 3);
+    const moved = [...Array(orig.sectionCount).keys()]
+      .filter((section) => section > 0 && orig.content(section).length > 0)
+      .slice(0, 3);
     const parts: Uint8Array[] = [source];
     let end = source.length;
     for (const section of moved) {
@@ -71,7 +74,8 @@ describe('files of more than 2 GiB', () => {
     expect(moved).toHaveLength(3);
     expect(copy.sectionCount).toBe(orig.sectionCount);
     for (let section = 1; section < orig.sectionCount; section++) {
-      if (!Buffer.from(copy.content(section)).equals(orig.content(section))) expect.fail(`section ${section} ${orig.name(section)} differs`);
+      if (!Buffer.from(copy.content(section)).equals(orig.content(section)))
+        expect.fail(`section ${section} ${orig.name(section)} differs`);
     }
   });
 
@@ -84,7 +88,10 @@ describe('files of more than 2 GiB', () => {
   test('that are no object: said as for small ones', async () => {
     writeFileSync(at('no-elf'), 'text');
     truncateSync(at('no-elf'), 3 * GIB);
-    expect(await diff(at('no-elf'), pair.patched, 'wrong')).toMatchObject({ status: 1, stdout: expect.stringContaining('"not-elf"') });
+    expect(await diff(at('no-elf'), pair.patched, 'wrong')).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining('"not-elf"'),
+    });
     expect(readdirSync(at('wrong'), { recursive: true }).filter((name) => `${name}`.endsWith('.tmp'))).toEqual([]);
   });
 });
@@ -97,8 +104,15 @@ describe('copyLoaded', () => {
     const [orig, copy] = [ElfObject.open(pair.orig), ElfObject.open(at('copy.o'))];
     expect(copy.sectionCount).toBe(orig.sectionCount + 2);
     for (let section = 1; section < orig.sectionCount; section++) {
-      expect([copy.type(section), copy.size(section), copy.offset(section) % 16]).toEqual(orig.name(section) === '.shstrtab' ? [orig.type(section), copy.size(section), copy.offset(section) % 16] : [orig.type(section), orig.size(section), copy.offset(section) % 16]);
-      if (orig.name(section) !== '.shstrtab') expect(Buffer.from(copy.content(section)).equals(Buffer.from(orig.content(section))), orig.name(section)).toBe(true);
+      expect([copy.type(section), copy.size(section), copy.offset(section) % 16]).toEqual(
+        orig.name(section) === '.shstrtab'
+          ? [orig.type(section), copy.size(section), copy.offset(section) % 16]
+          : [orig.type(section), orig.size(section), copy.offset(section) % 16],
+      );
+      if (orig.name(section) !== '.shstrtab')
+        expect(Buffer.from(copy.content(section)).equals(Buffer.from(orig.content(section))), orig.name(section)).toBe(
+          true,
+        );
     }
     expect(copy.name(orig.sectionCount)).toBe('.debug_info');
     expect(copy.content(orig.sectionCount)).toHaveLength(0);
@@ -106,7 +120,12 @@ describe('copyLoaded', () => {
 
   test('says how much there would be to map', () => {
     withDebugHole(pair.orig, at('hole.o'), 1 << 20);
-    expect(() => copyLoaded(at('hole.o'), at('small.o'), 1000)).toThrow(expect.objectContaining({ code: 'input-too-large', message: expect.stringMatching(/has \d{6} bytes without debugging sections; this version maps at most 1000/) }));
+    expect(() => copyLoaded(at('hole.o'), at('small.o'), 1000)).toThrow(
+      expect.objectContaining({
+        code: 'input-too-large',
+        message: expect.stringMatching(/has \d{6} bytes without debugging sections; this version maps at most 1000/),
+      }),
+    );
   });
 
   test('damaged headers and tables are typed errors', () => {

@@ -43,7 +43,12 @@ test.each([
 test('doctor --json prints one object and nothing else', () => {
   const { status, stdout, stderr } = klpflow(['doctor', '--json']);
   const result = JSON.parse(stdout) as { schema: string; ok: boolean; checks: { name: string; ok: boolean }[] };
-  expect({ status, stderr, schema: result.schema, ok: result.ok }).toEqual({ status: 0, stderr: '', schema: 'klpflow/doctor@1', ok: true });
+  expect({ status, stderr, schema: result.schema, ok: result.ok }).toEqual({
+    status: 0,
+    stderr: '',
+    schema: 'klpflow/doctor@1',
+    ok: true,
+  });
   expect(result.checks.map(({ name }) => name)).toEqual(['node', 'mmap', 'cores', 'memory', 'cache']);
 });
 
@@ -57,7 +62,8 @@ test('an installation without its code cache or its addon still answers', () => 
   const copy = mkdtempSync(join(tmpdir(), 'klpflow-launcher-'));
   try {
     mkdirSync(join(copy, 'dist'));
-    for (const file of ['package.json', 'oclif.manifest.json', 'dist/main.js', 'dist/cli.js']) cpSync(join(root, file), join(copy, file));
+    for (const file of ['package.json', 'oclif.manifest.json', 'dist/main.js', 'dist/cli.js'])
+      cpSync(join(root, file), join(copy, file));
     const without = klpflow(['doctor'], { from: copy });
     expect(without.status).toBe(1);
     expect(without.stdout).toMatch(/^FAIL {2}mmap +Cannot find module 'mmap-io\/package.json'$/m);
@@ -79,14 +85,19 @@ describe('threads that start while the command line is read', () => {
   /** Runs a command line as on a machine with so many cores, and counts the threads that it starts. */
   const onCores = (cores: number, argv: string[]) => {
     const [preload, count] = [join(folder, 'preload.cjs'), join(folder, 'threads')];
-    writeFileSync(preload, `const threads = require('node:worker_threads');
+    writeFileSync(
+      preload,
+      `const threads = require('node:worker_threads');
       if (threads.isMainThread) {
         let started = 0;
         require('node:os').availableParallelism = () => ${cores};
         threads.Worker = class extends threads.Worker { constructor(...given) { super(...given); started++; } };
         process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(count)}, String(started)));
-      }`);
-    const ran = klpflow([...argv, '--run-dir', join(folder, 'run'), '--progress', 'none'], { env: { NODE_OPTIONS: `--require ${preload}` } });
+      }`,
+    );
+    const ran = klpflow([...argv, '--run-dir', join(folder, 'run'), '--progress', 'none'], {
+      env: { NODE_OPTIONS: `--require ${preload}` },
+    });
     return { ...ran, threads: Number(readFileSync(count, 'utf8')) };
   };
 
@@ -95,14 +106,20 @@ describe('threads that start while the command line is read', () => {
     const { status, stdout, stderr, threads } = onCores(12, ['diff', ...pair, '--fresh', '--json']);
     expect({ status, stderr, threads }).toEqual({ status: 0, stderr: '', threads: 12 });
     expect((JSON.parse(stdout) as DiffResult).run.workers).toBe(12);
-    expect(onCores(2, ['diff', ...pair, '--fresh', '--workers', '12'])).toMatchObject({ status: 0, stderr: '', threads: 12 });
+    expect(onCores(2, ['diff', ...pair, '--fresh', '--workers', '12'])).toMatchObject({
+      status: 0,
+      stderr: '',
+      threads: 12,
+    });
   });
 
   /** Runs a program of Node's, and says of each script that it or its threads loaded through a code cache: what was rejected, and how many of Node's own modules came with and without one. */
   const loadedBy = (...program: string[]) => {
     const [preload, log] = [join(folder, 'cached.cjs'), join(folder, 'cached')];
     writeFileSync(log, '');
-    writeFileSync(preload, `const vm = require('node:vm');
+    writeFileSync(
+      preload,
+      `const vm = require('node:vm');
       const { internalBinding } = require('internal/test/binding');
       vm.Script = class extends vm.Script {
         constructor(source, options) {
@@ -111,19 +128,39 @@ describe('threads that start while the command line is read', () => {
           const seen = { name: require('node:path').basename(options.filename), rejected: this.cachedDataRejected, cached: compiledWithCache.size, without: compiledWithoutCache.size };
           require('node:fs').appendFileSync(${JSON.stringify(log)}, JSON.stringify(seen) + '\\n');
         }
-      };`);
-    expect(spawnSync(process.execPath, ['--expose-internals', '--require', preload, ...program], { cwd: root }).status).toBe(0);
-    const scripts = readFileSync(log, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { name: string; rejected: boolean; cached: number; without: number });
+      };`,
+    );
+    expect(
+      spawnSync(process.execPath, ['--expose-internals', '--require', preload, ...program], { cwd: root }).status,
+    ).toBe(0);
+    const scripts = readFileSync(log, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { name: string; rejected: boolean; cached: number; without: number });
     // The premise: Node has caches, and this counts them.
     expect(Math.max(...scripts.map(({ cached }) => cached))).toBeGreaterThan(50);
     return scripts;
   };
 
-  test('each takes the code caches that there are: ours, and Node\'s for its own modules', () => {
+  test("each takes the code caches that there are: ours, and Node's for its own modules", () => {
     // V8 takes one only under the flags that it was made with: those that make it compile less were set first, and nobody saw that every
     // thread compiled Node's own modules anew.
-    const scripts = loadedBy('dist/main.js', 'diff', ...pair, '--fresh', '--workers', '3', '--run-dir', join(folder, 'run'), '--progress', 'none');
-    expect(scripts.map(({ name }) => name).sort()).toEqual(['cli.js', ...Array<string>(scripts.length - 1).fill('stage.js')]);
+    const scripts = loadedBy(
+      'dist/main.js',
+      'diff',
+      ...pair,
+      '--fresh',
+      '--workers',
+      '3',
+      '--run-dir',
+      join(folder, 'run'),
+      '--progress',
+      'none',
+    );
+    expect(scripts.map(({ name }) => name).sort()).toEqual([
+      'cli.js',
+      ...Array<string>(scripts.length - 1).fill('stage.js'),
+    ]);
     // A pair as small as this may be done before the last has started.
     expect(scripts.length).toBeGreaterThan(1);
     for (const { rejected, without } of scripts) expect({ rejected, without }).toEqual({ rejected: false, without: 0 });
@@ -131,8 +168,17 @@ describe('threads that start while the command line is read', () => {
 
   test('those of a second run in one process do so, too', () => {
     // The flags are the process's; after the first run they were still set.
-    const run = JSON.stringify({ orig: pair[0], patched: pair[1], runDir: join(folder, 'run'), workers: 2, fresh: true });
-    const scripts = loadedBy('-e', `(async () => { for (let i = 0; i < 4; i++) await require('./dist/index.js').diff(${run}); })();`);
+    const run = JSON.stringify({
+      orig: pair[0],
+      patched: pair[1],
+      runDir: join(folder, 'run'),
+      workers: 2,
+      fresh: true,
+    });
+    const scripts = loadedBy(
+      '-e',
+      `(async () => { for (let i = 0; i < 4; i++) await require('./dist/index.js').diff(${run}); })();`,
+    );
     expect(scripts.length).toBeGreaterThan(4);
     expect(scripts.filter(({ rejected }) => rejected)).toEqual([]);
   });

@@ -32,7 +32,12 @@ async function written(patched: PatchedObject, name: string): Promise<string> {
 function filesOf(kernel: Kernel): { orig: string; btf: string; symvers: string; template: string } {
   const { orig } = unpack(kernel, pairsOf(kernel)[0]!);
   const file = (name: string): string => join(dirname(orig), name);
-  return { orig, btf: file('types.btf'), symvers: file('Module.symvers'), template: join(CORPUS, kernel, 'template.ko') };
+  return {
+    orig,
+    btf: file('types.btf'),
+    symvers: file('Module.symvers'),
+    template: join(CORPUS, kernel, 'template.ko'),
+  };
 }
 
 /** One replaced function that prints and reads a variable, with the facts of a real kernel. */
@@ -48,7 +53,7 @@ const codes = ({ diagnostics }: LinkResult): string[] => diagnostics.map(({ code
 
 for (const kernel of KERNELS) {
   describe(`a module for ${kernel}`, () => {
-    test('agrees with a module of the kernel\'s own build', async (context) => {
+    test("agrees with a module of the kernel's own build", async (context) => {
       skipWithout(context, unavailable(kernel, true));
       const { orig, ...files } = filesOf(kernel);
       const result = await link({ objects: [await patchedOf(kernel, orig)], path: at(`${kernel}.ko`), ...files });
@@ -59,9 +64,19 @@ for (const kernel of KERNELS) {
       expect(module.sections.get(self)).toEqual(template.sections.get(self));
       expect(module.relas(self)).toEqual(template.relas(self));
       const vermagic = template.modinfo().find((line) => line.startsWith('vermagic='));
-      expect(module.modinfo()).toEqual(expect.arrayContaining([vermagic, 'livepatch=Y', 'license=GPL', 'retpoline=Y', `name=${kernel.replaceAll('-', '_').replaceAll('.', '_')}`]));
+      expect(module.modinfo()).toEqual(
+        expect.arrayContaining([
+          vermagic,
+          'livepatch=Y',
+          'license=GPL',
+          'retpoline=Y',
+          `name=${kernel.replaceAll('-', '_').replaceAll('.', '_')}`,
+        ]),
+      );
       // Every strong undefined symbol has a version, and the versions are those of the kernel's own modules.
-      const undefinedNames = [...module.symbols].filter(([, { index, bind }]) => index === 'UND' && bind === 'GLOBAL').map(([name]) => name);
+      const undefinedNames = [...module.symbols]
+        .filter(([, { index, bind }]) => index === 'UND' && bind === 'GLOBAL')
+        .map(([name]) => name);
       expect(undefinedNames.length).toBeGreaterThan(2);
       expect([...module.versions().keys()].sort()).toEqual([...undefinedNames, 'module_layout'].sort());
       const shared = [...module.versions()].filter(([name]) => template.versions().has(name));
@@ -73,16 +88,23 @@ for (const kernel of KERNELS) {
       skipWithout(context, unavailable(kernel, true));
       const { orig, btf, symvers, template } = filesOf(kernel);
       const objects = [await patchedOf(kernel, orig)];
-      for (const [name, types] of [['btf', { btf }], ['template', { template }]] as const) {
-        expect(await link({ objects, path: at(`from-${name}.ko`), symvers, name: 'alike', ...types })).toMatchObject({ verdict: 'patchable' });
+      for (const [name, types] of [
+        ['btf', { btf }],
+        ['template', { template }],
+      ] as const) {
+        expect(await link({ objects, path: at(`from-${name}.ko`), symvers, name: 'alike', ...types })).toMatchObject({
+          verdict: 'patchable',
+        });
       }
       const [measured, common] = [new ModuleFile(at('from-btf.ko')), new ModuleFile(at('from-template.ko'))];
-      for (const section of ['.data', '.gnu.linkonce.this_module']) expect(common.relas(section)).toEqual(measured.relas(section));
+      for (const section of ['.data', '.gnu.linkonce.this_module'])
+        expect(common.relas(section)).toEqual(measured.relas(section));
       expect(common.bytes('.gnu.linkonce.this_module').equals(measured.bytes('.gnu.linkonce.this_module'))).toBe(true);
-      for (const symbol of ['klp_patch', 'klp_objects', 'klp_funcs.vmlinux']) expect(common.symbols.get(symbol)).toEqual(measured.symbols.get(symbol));
+      for (const symbol of ['klp_patch', 'klp_objects', 'klp_funcs.vmlinux'])
+        expect(common.symbols.get(symbol)).toEqual(measured.symbols.get(symbol));
     });
 
-    test('is not made from another kernel\'s files', async (context) => {
+    test("is not made from another kernel's files", async (context) => {
       // Each of these loads: into a kernel that then calls, or writes to, whatever stands there.
       const other = KERNELS.find((candidate) => candidate !== kernel)!;
       for (const needed of [kernel, other]) skipWithout(context, unavailable(needed, true));
@@ -112,21 +134,53 @@ describe('kernel and module in one livepatch', () => {
     expect(returned, 'mov $-EADDRNOTAVAIL, %eax').toBeGreaterThan(0);
     patchedModule[returned + 1] = 0xff;
     writeFileSync(at('dummy-patched.ko'), patchedModule);
-    const made = await running(['diff', template, at('dummy-patched.ko'), '--module', 'dummy', '-o', at('dummy.o'), '--symvers', symvers, '--btf', btf, '--run-dir', at('run'), '--progress', 'none', '--json']);
+    const made = await running([
+      'diff',
+      template,
+      at('dummy-patched.ko'),
+      '--module',
+      'dummy',
+      '-o',
+      at('dummy.o'),
+      '--symvers',
+      symvers,
+      '--btf',
+      btf,
+      '--run-dir',
+      at('run'),
+      '--progress',
+      'none',
+      '--json',
+    ]);
     expect(made).toMatchObject({ status: 0, stderr: '' });
 
     const patched = new PatchedObject('vmlinux', platformFacts(ElfObject.open(orig)));
     patched.replace('cmdline_proc_show');
     patched.load('reads', 'vmlinux', 'saved_command_line');
-    const result = await link({ objects: [await written(patched, 'kernel.o'), at('dummy.o')], path: at('both.ko'), btf, symvers, template });
-    expect(result).toMatchObject({ verdict: 'patchable', diagnostics: [], objects: [{ name: 'vmlinux', functions: 1 }, { name: 'dummy', functions: 1 }] });
+    const result = await link({
+      objects: [await written(patched, 'kernel.o'), at('dummy.o')],
+      path: at('both.ko'),
+      btf,
+      symvers,
+      template,
+    });
+    expect(result).toMatchObject({
+      verdict: 'patchable',
+      diagnostics: [],
+      objects: [
+        { name: 'vmlinux', functions: 1 },
+        { name: 'dummy', functions: 1 },
+      ],
+    });
     expect(readelfComplaints(at('both.ko'))).toBe('');
     const module = new ModuleFile(at('both.ko'));
     const objects = module.symbols.get('klp_objects')!;
     expect(objects.size).toBe(3 * 168);
     const name = module.relas('.data').find((line) => parseInt(line, 16) === objects.value + 168)!;
     expect(module.text(name)).toBe('dummy');
-    expect(module.relas('.data').filter((line) => / (cmdline_proc_show|dummy_validate) \+ 0$/.test(line))).toHaveLength(2);
+    expect(module.relas('.data').filter((line) => / (cmdline_proc_show|dummy_validate) \+ 0$/.test(line))).toHaveLength(
+      2,
+    );
     expect(module.sections.get('.orc_unwind_ip')!.size / 4).toBe(module.sections.get('.orc_unwind')!.size / 6);
   });
 });
@@ -143,7 +197,20 @@ describe('the command', () => {
     ext4.replace('two');
     ext4.load('three', 'ext4', 'private');
     const objects = [await written(kernel, 'vmlinux.o'), await written(ext4, 'ext4.o')];
-    const ran = await running(['link', ...objects, '-o', at('livepatch-two.ko'), ...files, '--description', 'two fixes', '--state', '5:1', '--state', '6:2', '--no-replace']);
+    const ran = await running([
+      'link',
+      ...objects,
+      '-o',
+      at('livepatch-two.ko'),
+      ...files,
+      '--description',
+      'two fixes',
+      '--state',
+      '5:1',
+      '--state',
+      '6:2',
+      '--no-replace',
+    ]);
     expect(ran).toMatchObject({ status: 0, stderr: '' });
     expect(ran.stdout).toMatch(/livepatch-two\.ko: module livepatch_two, \d+ bytes, sha256 [0-9a-f]{64}/);
     const module = new ModuleFile(at('livepatch-two.ko'));
@@ -154,7 +221,16 @@ describe('the command', () => {
 
     const json = await running(['link', ...objects, '-o', at('again.ko'), ...files, '--name', 'other-name', '--json']);
     const result = JSON.parse(json.stdout) as LinkResult;
-    expect(result).toMatchObject({ schema: 'klpflow/link@1', verdict: 'patchable', module: 'other_name', objects: [{ path: objects[0], name: 'vmlinux', functions: 1, klpRelocations: 0 }, { name: 'ext4', functions: 1, klpRelocations: 1 }], diagnostics: [] });
+    expect(result).toMatchObject({
+      schema: 'klpflow/link@1',
+      verdict: 'patchable',
+      module: 'other_name',
+      objects: [
+        { path: objects[0], name: 'vmlinux', functions: 1, klpRelocations: 0 },
+        { name: 'ext4', functions: 1, klpRelocations: 1 },
+      ],
+      diagnostics: [],
+    });
     expect(readFileSync(at('again.ko')).length).toBe(result.output!.bytes);
   });
 
@@ -174,12 +250,37 @@ describe('the command', () => {
     ['no symvers', ['a.o', '-o', 'x.ko'], 'usage', /Missing required flag symvers/],
     ['an output that is no module', ['a.o', '-o', 'x.o', '--symvers', 'm'], 'usage', /ends in \.ko/],
     ['an output without a name', ['a.o', '-o', '.ko', '--symvers', 'm'], 'usage', /no name/],
-    ['a name that the kernel does not take', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--name', 'a.b'], 'usage', /--name a\.b/],
-    ['a name of 56 characters', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--name', 'n'.repeat(56)], 'usage', /at most 55/],
-    ['a state without a version', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '5'], 'usage', /--state 5: give ID:VERSION/],
+    [
+      'a name that the kernel does not take',
+      ['a.o', '-o', 'x.ko', '--symvers', 'm', '--name', 'a.b'],
+      'usage',
+      /--name a\.b/,
+    ],
+    [
+      'a name of 56 characters',
+      ['a.o', '-o', 'x.ko', '--symvers', 'm', '--name', 'n'.repeat(56)],
+      'usage',
+      /at most 55/,
+    ],
+    [
+      'a state without a version',
+      ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '5'],
+      'usage',
+      /--state 5: give ID:VERSION/,
+    ],
     ['state 0, which ends the list', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '0:1'], 'usage', /--state 0:1/],
-    ['a state twice', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '5:1', '--state', '5:2'], 'usage', /the state 5 is given twice/],
-    ['a version of more than 32 bits', ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '1:4294967296'], 'usage', /32 bits/],
+    [
+      'a state twice',
+      ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '5:1', '--state', '5:2'],
+      'usage',
+      /the state 5 is given twice/,
+    ],
+    [
+      'a version of more than 32 bits',
+      ['a.o', '-o', 'x.ko', '--symvers', 'm', '--state', '1:4294967296'],
+      'usage',
+      /32 bits/,
+    ],
     ['an object that is not there', ['absent.o', '-o', 'x.ko', '--symvers', 'm'], 'unreadable', /absent\.o/],
   ])('%s', async (_, argv, code, says) => {
     const ran = await running(['link', ...argv, '--json'], { cwd: folder });

@@ -30,10 +30,14 @@ beforeEach((context) => skipWithout(context, missing()));
 /** What the trial prints, as JSON; it ends with 1 where something was wrong. */
 async function trial(...argv: string[]): Promise<string> {
   const options = { encoding: 'utf8', maxBuffer: 1 << 26 } as const;
-  return promisify(execFile)(process.execPath, [MAIN, '--runtime', RUNTIME, '--json', ...argv], options).then(({ stdout }) => stdout, (failed: { code: number; stdout: string; stderr: string }) => {
-    if (failed.code !== 1 || failed.stdout === '') throw new Error(`the trial ended with ${failed.code}: ${failed.stderr}`);
-    return failed.stdout;
-  });
+  return promisify(execFile)(process.execPath, [MAIN, '--runtime', RUNTIME, '--json', ...argv], options).then(
+    ({ stdout }) => stdout,
+    (failed: { code: number; stdout: string; stderr: string }) => {
+      if (failed.code !== 1 || failed.stdout === '')
+        throw new Error(`the trial ended with ${failed.code}: ${failed.stderr}`);
+      return failed.stdout;
+    },
+  );
 }
 
 interface Summary {
@@ -45,29 +49,52 @@ interface Summary {
   invalid: string[];
 }
 
-test('no livepatch of 150 random patches is wrong', async () => {
-  const { patches, effective, dialects, kinds, wrong, invalid } = JSON.parse(await trial('--count', '150', '--seed', '1')) as Summary;
-  expect(wrong).toEqual([]);
-  // The premises: pairs are pairs, most patches can be seen, and every construct had its turn.
-  expect(invalid).toEqual([]);
-  expect(patches).toBe(150);
-  expect(effective).toBeGreaterThan(100);
-  expect(Object.keys(kinds).length).toBeGreaterThan(15);
-  for (const [dialect, { right, unchanged }] of Object.entries(dialects)) expect((right + unchanged) / patches, dialect).toBeGreaterThan(0.85);
-}, LONGEST);
+test(
+  'no livepatch of 150 random patches is wrong',
+  async () => {
+    const { patches, effective, dialects, kinds, wrong, invalid } = JSON.parse(
+      await trial('--count', '150', '--seed', '1'),
+    ) as Summary;
+    expect(wrong).toEqual([]);
+    // The premises: pairs are pairs, most patches can be seen, and every construct had its turn.
+    expect(invalid).toEqual([]);
+    expect(patches).toBe(150);
+    expect(effective).toBeGreaterThan(100);
+    expect(Object.keys(kinds).length).toBeGreaterThan(15);
+    for (const [dialect, { right, unchanged }] of Object.entries(dialects))
+      expect((right + unchanged) / patches, dialect).toBeGreaterThan(0.85);
+  },
+  LONGEST,
+);
 
-test('what was wrong once is right', async (context) => {
-  const files = readdirSync(REGRESSIONS).filter((name) => name.endsWith('.json')).sort();
-  if (files.length === 0) context.skip('no regressions are kept');
-  const lines = (await trial(...files.flatMap((name) => ['--pair', join(REGRESSIONS, name)]))).trim().split('\n').map((line) => JSON.parse(line) as { file: string; outcomes: Outcome[] });
-  expect(lines.length).toBe(files.length);
-  expect(lines.flatMap(({ file, outcomes }) => outcomes.filter(({ end }) => end === 'wrong').map(({ dialect, why }) => `${file} ${dialect}: ${why.join('; ')}`))).toEqual([]);
-}, LONGEST);
+test(
+  'what was wrong once is right',
+  async (context) => {
+    const files = readdirSync(REGRESSIONS)
+      .filter((name) => name.endsWith('.json'))
+      .sort();
+    if (files.length === 0) context.skip('no regressions are kept');
+    const lines = (await trial(...files.flatMap((name) => ['--pair', join(REGRESSIONS, name)])))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { file: string; outcomes: Outcome[] });
+    expect(lines.length).toBe(files.length);
+    expect(
+      lines.flatMap(({ file, outcomes }) =>
+        outcomes
+          .filter(({ end }) => end === 'wrong')
+          .map(({ dialect, why }) => `${file} ${dialect}: ${why.join('; ')}`),
+      ),
+    ).toEqual([]);
+  },
+  LONGEST,
+);
 
 describe('a livepatch that is spoiled is found out', () => {
   let bytes: Buffer;
   const kept = join(folder, 'sample');
-  const run = (program: string, ...argv: string[]): { stdout: string; stderr: string; status: number | null } => spawnSync(join(kept, program), [join(kept, 'list'), ...argv], { encoding: 'latin1' });
+  const run = (program: string, ...argv: string[]): { stdout: string; stderr: string; status: number | null } =>
+    spawnSync(join(kept, program), [join(kept, 'list'), ...argv], { encoding: 'latin1' });
 
   beforeAll(async () => {
     if (missing() !== undefined) return;
@@ -121,7 +148,8 @@ describe('a livepatch that is spoiled is found out', () => {
 
   test('the other variable of the name, another position than there is, none', () => {
     const found = ['1', '2'].find((position) => bytes.includes(`.klp.sym.vmlinux.counter,${position}\0`))!;
-    const as = (position: string): ReturnType<typeof applied> => applied(renamed(`.klp.sym.vmlinux.counter,${found}`, `.klp.sym.vmlinux.counter,${position}`));
+    const as = (position: string): ReturnType<typeof applied> =>
+      applied(renamed(`.klp.sym.vmlinux.counter,${found}`, `.klp.sym.vmlinux.counter,${position}`));
     expect(as(found === '1' ? '2' : '1')).toEqual({ right: false, refused: '' });
     expect(as('3')).toEqual({ right: false, refused: 'refused: kallsyms has no such symbol counter' });
     expect(as('0')).toEqual({ right: false, refused: 'refused: unresolvable ambiguity for symbol counter' });
@@ -129,7 +157,10 @@ describe('a livepatch that is spoiled is found out', () => {
 
   test('a variable that only begins as the shared one did', () => {
     const found = ['1', '2'].find((position) => bytes.includes(`.klp.sym.vmlinux.counter,${position}\0`))!;
-    expect(applied(renamed(`.klp.sym.vmlinux.counter,${found}`, '.klp.sym.vmlinux.counted,0'))).toEqual({ right: false, refused: '' });
+    expect(applied(renamed(`.klp.sym.vmlinux.counter,${found}`, '.klp.sym.vmlinux.counted,0'))).toEqual({
+      right: false,
+      refused: '',
+    });
   });
 
   test('an addend that is off', () => {
@@ -137,7 +168,9 @@ describe('a livepatch that is spoiled is found out', () => {
   });
 
   test('a relocation into the middle of a function', () => {
-    expect(applied(moved('.klp.sym.vmlinux.other,0', 3n)).refused).toMatch(/^refused: a relocation leads into the middle of a function/);
+    expect(applied(moved('.klp.sym.vmlinux.other,0', 3n)).refused).toMatch(
+      /^refused: a relocation leads into the middle of a function/,
+    );
   });
 
   test('a function that is not redirected', () => {
@@ -149,11 +182,19 @@ describe('a livepatch that is spoiled is found out', () => {
   });
 
   test('two that redirect one address, and one that cannot be redirected', () => {
-    expect(applied(renamed('peeks', 'count')).refused).toMatch(/^refused: two functions redirect one address|^refused: unresolvable ambiguity/);
-    expect(applied(renamed('peeks', 'quiet'))).toEqual({ right: false, refused: 'refused: failed to find location for function quiet' });
+    expect(applied(renamed('peeks', 'count')).refused).toMatch(
+      /^refused: two functions redirect one address|^refused: unresolvable ambiguity/,
+    );
+    expect(applied(renamed('peeks', 'quiet'))).toEqual({
+      right: false,
+      refused: 'refused: failed to find location for function quiet',
+    });
   });
 
   test('a name that nobody exports', () => {
-    expect(applied(renamed('rt_warming', 'rt_warmish'))).toEqual({ right: false, refused: 'refused: Unknown symbol rt_warmish' });
+    expect(applied(renamed('rt_warming', 'rt_warmish'))).toEqual({
+      right: false,
+      refused: 'refused: Unknown symbol rt_warmish',
+    });
   });
 });

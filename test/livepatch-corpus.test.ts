@@ -7,7 +7,17 @@ import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { verify } from '../src/index';
-import { CORPUS, KERNELS, kernelFiles, pairsOf, skipWithout, unavailable, unlike, unpack, type Kernel } from './support/corpus';
+import {
+  CORPUS,
+  KERNELS,
+  kernelFiles,
+  pairsOf,
+  skipWithout,
+  unavailable,
+  unlike,
+  unpack,
+  type Kernel,
+} from './support/corpus';
 import { EXIT_CODES, klpflow, resultOf, withoutRun, type Ran } from './support/run-klpflow';
 import { tempFolder } from './support/temp-folder';
 
@@ -16,8 +26,14 @@ const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
 
 /** Which pair is killed after which event; another one a kernel, for each run costs seconds. */
 const KILLS: Record<Kernel, ReadonlyArray<readonly [pair: string, stage: string]>> = {
-  'linux-7.2-thinlto': [['special-sections', 'extract'], ['string-change', 'assess']],
-  'debian-6.12-gcc': [['runtime-constants', 'extract'], ['special-sections', 'compare']],
+  'linux-7.2-thinlto': [
+    ['special-sections', 'extract'],
+    ['string-change', 'assess'],
+  ],
+  'debian-6.12-gcc': [
+    ['runtime-constants', 'extract'],
+    ['special-sections', 'compare'],
+  ],
 };
 
 describe.each(KERNELS)('%s', (kernel) => {
@@ -26,7 +42,9 @@ describe.each(KERNELS)('%s', (kernel) => {
   afterAll(() => rmSync(join(folder, kernel), { recursive: true, force: true }));
 
   const pairs = missing === undefined ? pairsOf(kernel) : [];
-  const verdictOf = (pair: string): string => (JSON.parse(readFileSync(join(CORPUS, kernel, 'pairs', pair, 'expected.json'), 'utf8')) as { verdict: string }).verdict;
+  const verdictOf = (pair: string): string =>
+    (JSON.parse(readFileSync(join(CORPUS, kernel, 'pairs', pair, 'expected.json'), 'utf8')) as { verdict: string })
+      .verdict;
   const patchable = pairs.filter((pair) => verdictOf(pair) === 'patchable');
   const others = pairs.filter((pair) => verdictOf(pair) !== 'patchable');
   const out = (pair: string): string => join(folder, `${kernel}-${pair}.ko`);
@@ -35,14 +53,38 @@ describe.each(KERNELS)('%s', (kernel) => {
     const { orig, patched } = unpack(kernel, pair);
     const { symvers, vmlinux, btf, template } = kernelFiles(kernel);
     return [
-      'diff', orig, patched, '-o', out(pair), '--symvers', symvers, '--vmlinux', vmlinux, '--btf', btf, '--template', template,
-      '--run-dir', join(folder, kernel, dir), '--workers', String(workers), '--json', '--progress', 'json', ...more,
+      'diff',
+      orig,
+      patched,
+      '-o',
+      out(pair),
+      '--symvers',
+      symvers,
+      '--vmlinux',
+      vmlinux,
+      '--btf',
+      btf,
+      '--template',
+      template,
+      '--run-dir',
+      join(folder, kernel, dir),
+      '--workers',
+      String(workers),
+      '--json',
+      '--progress',
+      'json',
+      ...more,
     ];
   };
 
   const plain = new Map<string, Promise<{ ran: Ran; bytes: Buffer }>>();
   const plainRun = (pair: string): Promise<{ ran: Ran; bytes: Buffer }> => {
-    const running = plain.get(pair) ?? klpflow(diff(pair, 'two-threads', 2)).then((ran) => ({ ran, bytes: existsSync(out(pair)) ? readFileSync(out(pair)) : Buffer.alloc(0) }));
+    const running =
+      plain.get(pair) ??
+      klpflow(diff(pair, 'two-threads', 2)).then((ran) => ({
+        ran,
+        bytes: existsSync(out(pair)) ? readFileSync(out(pair)) : Buffer.alloc(0),
+      }));
     plain.set(pair, running);
     return running;
   };
@@ -57,7 +99,11 @@ describe.each(KERNELS)('%s', (kernel) => {
     test('gives a module that the independent check finds fine', async () => {
       const { ran, bytes } = await plainRun(pair);
       const { output, objects, verdict } = resultOf(ran);
-      expect({ status: ran.status, verdict, output }).toEqual({ status: 0, verdict: 'patchable', output: { path: out(pair), format: 'ko', bytes: bytes.length, sha256: sha256(bytes) } });
+      expect({ status: ran.status, verdict, output }).toEqual({
+        status: 0,
+        verdict: 'patchable',
+        output: { path: out(pair), format: 'ko', bytes: bytes.length, sha256: sha256(bytes) },
+      });
       expect(objects[0]!.klpSymbols.length).toBeGreaterThan(0);
       for (const { evidence } of objects[0]!.klpSymbols) expect(evidence).not.toMatch(/not seen|^$/);
 
@@ -69,7 +115,11 @@ describe.each(KERNELS)('%s', (kernel) => {
       // Every changed function is redirected, or callers that bring it along are.
       const redirected = result.module.objects.flatMap(({ functions }) => functions.map(({ name }) => ({ name })));
       const carried = objects[0]!.functions.carried;
-      if (carried.length === 0) expect(unlike({ ...expected, new: [] }, { changed: redirected, new: [] })).toEqual({ missing: [], unexpected: [] });
+      if (carried.length === 0)
+        expect(unlike({ ...expected, new: [] }, { changed: redirected, new: [] })).toEqual({
+          missing: [],
+          unexpected: [],
+        });
       else expect(redirected.length).toBeGreaterThan(0);
     });
 
@@ -94,7 +144,8 @@ describe.each(KERNELS)('%s', (kernel) => {
     const again = await klpflow(argv);
     expect(withoutRun(again)).toBe(withoutRun(ran));
     expect(readFileSync(out(pair)).equals(bytes)).toBe(true);
-    if (stage === 'extract') expect(again.events.filter((event) => event.stage === 'extract').map(({ reused }) => reused)).toEqual([true]);
+    if (stage === 'extract')
+      expect(again.events.filter((event) => event.stage === 'extract').map(({ reused }) => reused)).toEqual([true]);
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
@@ -102,7 +153,11 @@ describe.each(KERNELS)('%s', (kernel) => {
     writeFileSync(out(pair), 'an older livepatch');
     const { ran } = await plainRun(pair);
     const { verdict, output } = resultOf(ran);
-    expect({ verdict, output, status: ran.status }).toEqual({ verdict: verdictOf(pair), output: null, status: EXIT_CODES[verdictOf(pair) as keyof typeof EXIT_CODES] });
+    expect({ verdict, output, status: ran.status }).toEqual({
+      verdict: verdictOf(pair),
+      output: null,
+      status: EXIT_CODES[verdictOf(pair) as keyof typeof EXIT_CODES],
+    });
     expect(readFileSync(out(pair), 'utf8')).toBe('an older livepatch');
   });
 

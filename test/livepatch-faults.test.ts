@@ -3,7 +3,22 @@
  * where it goes. What this guards against is a module that is half of something: it loads, or it is signed and shipped.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, openSync, closeSync, readFileSync, readdirSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Random } from '../src/synth/random';
@@ -24,11 +39,35 @@ const outputs: Record<string, Buffer> = {};
 const OUTPUT: Record<string, string> = { ko: 'livepatch.ko', o: 'livepatch.o', kpatch: 'kpatch.o' };
 const KINDS = Object.keys(OUTPUT);
 
-function command(kind: string, place: string, { files = kernel, runDir = at(place, 'run') }: { files?: Partial<SmallKernel>; runDir?: string } = {}): string[] {
+function command(
+  kind: string,
+  place: string,
+  { files = kernel, runDir = at(place, 'run') }: { files?: Partial<SmallKernel>; runDir?: string } = {},
+): string[] {
   mkdirSync(at(place), { recursive: true });
   const { orig, patched, symvers, listing, btf, template } = { ...kernel, ...files };
-  const ofKind: Record<string, string[]> = { ko: ['--vmlinux', listing, '--template', template], o: ['--vmlinux', listing], kpatch: ['--vmlinux', at('symtab'), '--format', 'kpatch'] };
-  return ['diff', orig, patched, '-o', OUTPUT[kind]!, '--symvers', symvers, '--btf', btf, ...ofKind[kind]!, '--run-dir', runDir, '--json', '--progress', 'json'];
+  const ofKind: Record<string, string[]> = {
+    ko: ['--vmlinux', listing, '--template', template],
+    o: ['--vmlinux', listing],
+    kpatch: ['--vmlinux', at('symtab'), '--format', 'kpatch'],
+  };
+  return [
+    'diff',
+    orig,
+    patched,
+    '-o',
+    OUTPUT[kind]!,
+    '--symvers',
+    symvers,
+    '--btf',
+    btf,
+    ...ofKind[kind]!,
+    '--run-dir',
+    runDir,
+    '--json',
+    '--progress',
+    'json',
+  ];
 }
 
 const inPlace = (place: string): { cwd: string } => ({ cwd: at(place) });
@@ -57,7 +96,10 @@ beforeAll(async () => {
 
 /** A module that Node loads before klpflow, in every thread. */
 function preload(name: string, body: string): Record<string, string> {
-  writeFileSync(at(name), `const { isMainThread } = require('node:worker_threads'); const fs = require('node:fs'); const promises = require('node:fs/promises');\n${body}\n`);
+  writeFileSync(
+    at(name),
+    `const { isMainThread } = require('node:worker_threads'); const fs = require('node:fs'); const promises = require('node:fs/promises');\n${body}\n`,
+  );
   return { NODE_OPTIONS: `--require ${at(name)}` };
 }
 
@@ -69,8 +111,12 @@ describe('killed', () => {
       rmSync(at(place, OUTPUT[kind]!), { force: true });
       let seen = 0;
       const argv = command(kind, place);
-      const ran = await running(argv, { ...inPlace(place), onEvent: (event, child) => void (events.push(event.stage), seen++ === last && child.kill('SIGKILL')) });
-      if (existsSync(written(kind, place))) expect(readFileSync(written(kind, place)).equals(outputs[kind]!), `killed after event ${last}`).toBe(true);
+      const ran = await running(argv, {
+        ...inPlace(place),
+        onEvent: (event, child) => void (events.push(event.stage), seen++ === last && child.kill('SIGKILL')),
+      });
+      if (existsSync(written(kind, place)))
+        expect(readFileSync(written(kind, place)).equals(outputs[kind]!), `killed after event ${last}`).toBe(true);
       if (ran.signal !== null) continue;
       expectRight(ran, kind, place);
       break;
@@ -84,8 +130,12 @@ describe('killed', () => {
     const place = 'killed at random';
     let killed = 0;
     for (let i = 0; i < 10; i++) {
-      const ran = await running(command('ko', place), { ...inPlace(place), under: ['timeout', '-s', 'KILL', String((100 + random.below(500)) / 1000)] });
-      if (existsSync(written('ko', place))) expect(readFileSync(written('ko', place)).equals(outputs['ko']!)).toBe(true);
+      const ran = await running(command('ko', place), {
+        ...inPlace(place),
+        under: ['timeout', '-s', 'KILL', String((100 + random.below(500)) / 1000)],
+      });
+      if (existsSync(written('ko', place)))
+        expect(readFileSync(written('ko', place)).equals(outputs['ko']!)).toBe(true);
       if (ran.stdout === '') killed++;
       if (i % 4 === 3) rmSync(at(place, 'run', 'pairs'), { recursive: true, force: true });
     }
@@ -97,7 +147,10 @@ describe('killed', () => {
     const place = 'killed writing';
     const argv = command('ko', place);
     writeFileSync(written('ko', place), 'an earlier livepatch');
-    const env = preload('killing.cjs', `const rename = promises.rename; promises.rename = async (from, to) => { if (String(to).endsWith('.ko')) process.kill(process.pid, 'SIGKILL'); return rename(from, to); };`);
+    const env = preload(
+      'killing.cjs',
+      `const rename = promises.rename; promises.rename = async (from, to) => { if (String(to).endsWith('.ko')) process.kill(process.pid, 'SIGKILL'); return rename(from, to); };`,
+    );
     const ran = await running(argv, { ...inPlace(place), env });
     expect(ran.signal).toBe('SIGKILL');
     expect(readFileSync(written('ko', place), 'utf8')).toBe('an earlier livepatch');
@@ -105,7 +158,11 @@ describe('killed', () => {
     // A file of an hour ago is nobody's any more; a young one may be of a run on another machine.
     const young = at(place, '.livepatch.ko.1.0.tmp');
     writeFileSync(young, '');
-    utimesSync(at(place, litter(place).find((name) => !young.endsWith(name))!), new Date(Date.now() - 2 * 3600_000), new Date(Date.now() - 2 * 3600_000));
+    utimesSync(
+      at(place, litter(place).find((name) => !young.endsWith(name))!),
+      new Date(Date.now() - 2 * 3600_000),
+      new Date(Date.now() - 2 * 3600_000),
+    );
     expectRight(await running(argv, inPlace(place)), 'ko', place);
     expect(litter(place)).toEqual(['.livepatch.ko.1.0.tmp']);
   });
@@ -113,7 +170,10 @@ describe('killed', () => {
 
 test('the thread that extracts ends: an error, no output, and the next run is right', async () => {
   const place = 'thread';
-  const env = preload('thread.cjs', `const open = fs.openSync; if (!isMainThread) fs.openSync = (path, ...rest) => { if (String(path).includes('.livepatch-')) process.exit(7); return open(path, ...rest); };`);
+  const env = preload(
+    'thread.cjs',
+    `const open = fs.openSync; if (!isMainThread) fs.openSync = (path, ...rest) => { if (String(path).includes('.livepatch-')) process.exit(7); return open(path, ...rest); };`,
+  );
   const ran = await running(command('ko', place), { ...inPlace(place), env });
   expect(ran.status).toBe(1);
   expect(errorOf(ran)).toMatchObject({ code: 'thread-lost' });
@@ -123,7 +183,10 @@ test('the thread that extracts ends: an error, no output, and the next run is ri
 
 describe('the disk is full', () => {
   /** Writes to files with this in their name fail. */
-  const full = (name: string, error: string): Record<string, string> => preload(`full-${name}-${error}.cjs`, `
+  const full = (name: string, error: string): Record<string, string> =>
+    preload(
+      `full-${name}-${error}.cjs`,
+      `
     const fail = (path) => { if (String(path).includes(${JSON.stringify(name)})) throw Object.assign(new Error('injected'), { code: '${error}', syscall: 'write' }); };
     const paths = new Map();
     const { openSync } = fs;
@@ -138,9 +201,14 @@ describe('the disk is full', () => {
       const write = handle.write.bind(handle);
       handle.write = async (...args) => { fail(path); return write(...args); };
       return handle;
-    };`);
+    };`,
+    );
 
-  test.each([['the output', '.livepatch.ko.', 'ENOSPC', 'no-space'], ['the output', '.livepatch.ko.', 'EIO', 'write-failed'], ['the record of the livepatch', '.livepatch-', 'ENOSPC', 'no-space']] as const)('%s (%s, %s)', async (what, name, error, code) => {
+  test.each([
+    ['the output', '.livepatch.ko.', 'ENOSPC', 'no-space'],
+    ['the output', '.livepatch.ko.', 'EIO', 'write-failed'],
+    ['the record of the livepatch', '.livepatch-', 'ENOSPC', 'no-space'],
+  ] as const)('%s (%s, %s)', async (what, name, error, code) => {
     const place = `full ${what} ${error}`;
     const argv = command('ko', place);
     writeFileSync(written('ko', place), 'an earlier livepatch');
@@ -156,7 +224,8 @@ describe('the disk is full', () => {
   test('a real one, where the output goes', async (context) => {
     const disk = at('disk');
     mkdirSync(disk);
-    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', disk]).status !== 0) return context.skip('cannot mount a tmpfs here');
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', disk]).status !== 0)
+      return context.skip('cannot mount a tmpfs here');
     mounts.push(disk);
     const ran = await running(command('ko', 'disk', { runDir: at('run of the disk') }), inPlace('disk'));
     expect(outputs['ko']!.length).toBeGreaterThan(8192);
@@ -180,7 +249,11 @@ test('the record of a livepatch, damaged in any way: made again, and right', asy
       writeFileSync(path, bytes);
     },
     (path) => rmSync(path),
-    (path) => copyFileSync(at('damaged 0', 'run', filesOf(at('damaged 0', 'run')).find((name) => name.endsWith('table.pb'))!), path),
+    (path) =>
+      copyFileSync(
+        at('damaged 0', 'run', filesOf(at('damaged 0', 'run')).find((name) => name.endsWith('table.pb'))!),
+        path,
+      ),
   ];
   for (const [i, damage] of ways.entries()) {
     const place = `damaged ${i}`;
@@ -198,7 +271,12 @@ describe('a file that it is made from changes', () => {
   const FILES = ['symvers', 'listing', 'btf', 'template'] as const;
   const copies = (place: string): SmallKernel => {
     mkdirSync(at(place), { recursive: true });
-    return { ...kernel, ...Object.fromEntries(FILES.map((file) => [file, (copyFileSync(kernel[file], at(place, file)), at(place, file))])) };
+    return {
+      ...kernel,
+      ...Object.fromEntries(
+        FILES.map((file) => [file, (copyFileSync(kernel[file], at(place, file)), at(place, file))]),
+      ),
+    };
   };
 
   test.each(FILES)('%s, during the run: it is told, and there is no output', async (file) => {
@@ -208,9 +286,14 @@ describe('a file that it is made from changes', () => {
       const touch = (): void => writeFileSync(files[file], readFileSync(files[file]));
       let told = 0;
       // Held there until the file was changed: otherwise the run might be past it.
-      const env = preload('slow.cjs', `const write = process.stderr.write.bind(process.stderr); if (isMainThread) process.stderr.write = (text, ...rest) => { const done = write(text, ...rest); if (String(text).includes('"stage":"${stage}"')) { const end = Date.now() + 20000; while (!fs.existsSync(${JSON.stringify(at(place, 'changed'))}) && Date.now() < end); } return done; };`);
+      const env = preload(
+        'slow.cjs',
+        `const write = process.stderr.write.bind(process.stderr); if (isMainThread) process.stderr.write = (text, ...rest) => { const done = write(text, ...rest); if (String(text).includes('"stage":"${stage}"')) { const end = Date.now() + 20000; while (!fs.existsSync(${JSON.stringify(at(place, 'changed'))}) && Date.now() < end); } return done; };`,
+      );
       const ran = await running(command('ko', place, { files }), {
-        ...inPlace(place), env, onEvent: (event) => {
+        ...inPlace(place),
+        env,
+        onEvent: (event) => {
           if (event.stage !== stage || told++ > 0) return;
           touch();
           writeFileSync(at(place, 'changed'), '');
@@ -230,14 +313,20 @@ describe('a file that it is made from changes', () => {
     const argv = command('ko', place, { files });
     expect((await running(argv, inPlace(place))).status).toBe(EXIT_CODES.patchable);
     expect(readFileSync(written('ko', place)).equals(outputs['ko']!)).toBe(true);
-    writeFileSync(files.symvers, readFileSync(files.symvers, 'latin1').replace('0x44444444', '0x4444aaaa').replace('0x22222222', '0x2222aaaa'));
+    writeFileSync(
+      files.symvers,
+      readFileSync(files.symvers, 'latin1').replace('0x44444444', '0x4444aaaa').replace('0x22222222', '0x2222aaaa'),
+    );
     expect((await running(argv, inPlace(place))).status).toBe(EXIT_CODES.patchable);
     const second = readFileSync(written('ko', place));
     expect(second.equals(outputs['ko']!)).toBe(false);
     expect(second.includes(Buffer.from('aaaa2222', 'hex'))).toBe(true);
     // A listing that lacks a function that is replaced.
     const [changed] = resultOf({ stdout: answers['ko']!, stderr: '' }).objects[0]!.functions.changed;
-    writeFileSync(files.listing, readFileSync(files.listing, 'latin1').replace(` ${changed!.name}\n`, ' another_name\n'));
+    writeFileSync(
+      files.listing,
+      readFileSync(files.listing, 'latin1').replace(` ${changed!.name}\n`, ' another_name\n'),
+    );
     const refused = await running(argv, inPlace(place));
     expect(refused.status).toBe(EXIT_CODES.refused);
     expect(readFileSync(written('ko', place)).equals(second)).toBe(true);
@@ -268,19 +357,38 @@ describe('a place where the output cannot go', () => {
       copyFileSync(kernel[file], files[file]);
     }
     symlinkSync(files.orig, at('link.ko'));
-    for (const output of [...(['orig', 'patched', 'symvers', 'listing', 'btf', 'template'] as const).map((file) => files[file]), at('link.ko')]) {
+    for (const output of [
+      ...(['orig', 'patched', 'symvers', 'listing', 'btf', 'template'] as const).map((file) => files[file]),
+      at('link.ko'),
+    ]) {
       const ran = await running(argv(output, files), inPlace('kernel'));
       expect(ran.status, output).toBe(1);
-      expect(errorOf(ran)).toMatchObject({ code: 'usage', message: expect.stringContaining('may not replace an input') });
+      expect(errorOf(ran)).toMatchObject({
+        code: 'usage',
+        message: expect.stringContaining('may not replace an input'),
+      });
       expect(ran.events).toEqual([]);
     }
-    for (const file of ['orig', 'patched', 'symvers', 'listing', 'btf', 'template'] as const) expect(readFileSync(files[file]).equals(readFileSync(kernel[file])), file).toBe(true);
+    for (const file of ['orig', 'patched', 'symvers', 'listing', 'btf', 'template'] as const)
+      expect(readFileSync(files[file]).equals(readFileSync(kernel[file])), file).toBe(true);
   });
 
   test('link: one of its objects', async () => {
     const object = at('linked.ko');
     copyFileSync(written('o', 'whole'), object);
-    const ran = await running(['link', object, '-o', object, '--symvers', kernel.symvers, '--btf', kernel.btf, '--template', kernel.template, '--json']);
+    const ran = await running([
+      'link',
+      object,
+      '-o',
+      object,
+      '--symvers',
+      kernel.symvers,
+      '--btf',
+      kernel.btf,
+      '--template',
+      kernel.template,
+      '--json',
+    ]);
     expect(ran.status).toBe(1);
     expect(errorOf(ran)).toMatchObject({ code: 'usage', message: expect.stringContaining('may not replace an input') });
     expect(readFileSync(object).equals(outputs['o']!)).toBe(true);
@@ -309,7 +417,9 @@ describe('a place where the output cannot go', () => {
     const file = openSync(at('stdout'), 'w');
     const made = command('o', 'places');
     made[made.indexOf('-o') + 1] = '/dev/stdout';
-    const { status } = spawnSync(process.execPath, [join(__dirname, '../dist/main.js'), ...made, '--format', 'klp'], { stdio: ['ignore', file, 'ignore'] });
+    const { status } = spawnSync(process.execPath, [join(__dirname, '../dist/main.js'), ...made, '--format', 'klp'], {
+      stdio: ['ignore', file, 'ignore'],
+    });
     closeSync(file);
     expect(status).toBe(1);
     expect(readFileSync(at('stdout'), 'utf8')).toContain('no place for files');
@@ -319,7 +429,8 @@ describe('a place where the output cannot go', () => {
   test('a folder that may not be written', async (context) => {
     chmodSync(folder, 0o755);
     const under = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
-    if ((await running(['--version'], { under }).catch(() => undefined))?.status !== 0) context.skip('this is root, and nobody cannot run klpflow here');
+    if ((await running(['--version'], { under }).catch(() => undefined))?.status !== 0)
+      context.skip('this is root, and nobody cannot run klpflow here');
     mkdirSync(at('read-only'), { mode: 0o555 });
     mkdirSync(at('writable'));
     chmodSync(at('writable'), 0o777);
@@ -341,6 +452,8 @@ test('a run that was interrupted by Ctrl-C before the output: none, exit code 13
 });
 
 function klpflowInterrupted(argv: string[], place: string): Promise<Ran> {
-  return running(argv, { ...inPlace(place), onEvent: (event, child) => void (event.stage === 'identify' && child.kill('SIGINT')) });
+  return running(argv, {
+    ...inPlace(place),
+    onEvent: (event, child) => void (event.stage === 'identify' && child.kill('SIGINT')),
+  });
 }
-

@@ -31,7 +31,19 @@ beforeAll(async () => {
 
 let runs = 0;
 const diff = (...flags: string[]): Promise<Measurement> =>
-  measure([process.execPath, MAIN, 'diff', orig, patched, '--run-dir', join(folder, `run-${runs++}`), '--json', '--progress', 'none', ...flags]);
+  measure([
+    process.execPath,
+    MAIN,
+    'diff',
+    orig,
+    patched,
+    '--run-dir',
+    join(folder, `run-${runs++}`),
+    '--json',
+    '--progress',
+    'none',
+    ...flags,
+  ]);
 const resultOf = ({ stdout }: Measurement): DiffResult => JSON.parse(stdout) as DiffResult;
 const errorOf = ({ stdout }: Measurement): Diagnostic => (JSON.parse(stdout) as DiffResult).diagnostics[0]!;
 
@@ -76,18 +88,43 @@ describe('the memory that a run takes', () => {
     const trees = ['a', 'b'].map((name) => join(folder, name)) as [string, string];
     await smallPair(trees[0]);
     await smallPair(trees[1], 300, { immediates: 2 });
-    const run = await measure([process.execPath, MAIN, 'diff', ...trees, '--run-dir', join(folder, 'tree-run'), '--json', '--progress', 'none', '--memory', '60M']);
+    const run = await measure([
+      process.execPath,
+      MAIN,
+      'diff',
+      ...trees,
+      '--run-dir',
+      join(folder, 'tree-run'),
+      '--json',
+      '--progress',
+      'none',
+      '--memory',
+      '60M',
+    ]);
     expect(run.exitCode).toBe(1);
     expect(errorOf(run).code).toBe('memory-too-small');
     const load = { symbols: 1e6, sections: 1e5, relas: 1e6 };
-    expect(neededForPairs([load, load], 3) - neededForPairs([load, load], 2)).toBe(neededMemory([load, load], 1) - neededMemory([], 0));
+    expect(neededForPairs([load, load], 3) - neededForPairs([load, load], 2)).toBe(
+      neededMemory([load, load], 1) - neededMemory([], 0),
+    );
   });
 
   test('is refused where the machine has less', () => {
-    const objects = [{ symbols: 12_700_000, sections: 8_400_000, relas: 57_000_000 }, { symbols: 12_700_000, sections: 8_400_000, relas: 57_000_000 }];
-    const asked = (left: number, asked?: number) => (): number => threadsWithin((threads) => neededMemory(objects, threads), 2, asked, left);
+    const objects = [
+      { symbols: 12_700_000, sections: 8_400_000, relas: 57_000_000 },
+      { symbols: 12_700_000, sections: 8_400_000, relas: 57_000_000 },
+    ];
+    const asked = (left: number, asked?: number) => (): number =>
+      threadsWithin((threads) => neededMemory(objects, threads), 2, asked, left);
     expect(asked(4e9)()).toBe(2);
-    expect(asked(2e9)).toThrow(expect.objectContaining<Partial<KlpflowError>>({ code: 'memory-too-small', message: expect.stringMatching(/^the objects need 3\d\d\dM with 2 threads, and 2000M of memory are left$/) as string }));
+    expect(asked(2e9)).toThrow(
+      expect.objectContaining<Partial<KlpflowError>>({
+        code: 'memory-too-small',
+        message: expect.stringMatching(
+          /^the objects need 3\d\d\dM with 2 threads, and 2000M of memory are left$/,
+        ) as string,
+      }),
+    );
     expect(asked(neededMemory(objects, 1) + 1)).toThrow(/--memory 3\d\d\dM makes it work with one thread/);
     // What was asked for does not help where it is not there.
     expect(asked(2e9, 8e9)).toThrow(/2000M of memory are left/);
@@ -95,9 +132,15 @@ describe('the memory that a run takes', () => {
 
   test('is not taken for a table that is read before it is known to be there', () => {
     const asked: string[] = [];
-    const flow = { pool: { workers: 2, run: (name: string) => (asked.push(name), Promise.reject(new Error('no thread'))) } } as unknown as Parameters<typeof readAhead>[0];
+    const flow = {
+      pool: { workers: 2, run: (name: string) => (asked.push(name), Promise.reject(new Error('no thread'))) },
+    } as unknown as Parameters<typeof readAhead>[0];
     // 10 million symbols fit into 240 MB of file, and their columns take 850 MB.
-    const input = { path: 'a.o', copy: null, identity: { device: '', inode: '', size: 240e6, mtimeNs: '', ctimeNs: '' } };
+    const input = {
+      path: 'a.o',
+      copy: null,
+      identity: { device: '', inode: '', size: 240e6, mtimeNs: '', ctimeNs: '' },
+    };
     expect(neededMemory([{ symbols: 10e6, sections: 5, relas: 0 }], 0)).toBeGreaterThan(850e6);
     expect(readAhead(flow, input, 900e6)).toBeUndefined();
     expect(asked).toEqual([]);
@@ -115,15 +158,25 @@ describe('the memory that a run takes', () => {
 describe('the heap of V8', () => {
   /** So many variables, all with other values where the salt is another. */
   const build = (count: number, salt: number, name: (i: number) => string): Promise<string> => {
-    const builder = object().file('x.c').section('.data.all', { body: Buffer.from(Uint32Array.from({ length: count }, (_, i) => i * 2 + salt).buffer) });
-    for (let i = 0; i < count; i++) builder.symbol(name(i), { section: '.data.all', at: i * 4, size: 4, type: STT_OBJECT });
+    const builder = object()
+      .file('x.c')
+      .section('.data.all', { body: Buffer.from(Uint32Array.from({ length: count }, (_, i) => i * 2 + salt).buffer) });
+    for (let i = 0; i < count; i++)
+      builder.symbol(name(i), { section: '.data.all', at: i * 4, size: 4, type: STT_OBJECT });
     // Never the same file, which would need no look.
     if (runs % 2 === 1) builder.bss('more', 8);
     return builder.write(join(folder, `heap-${runs++}.o`));
   };
-  const withLittle = async (count: number, name: (i: number) => string, salt = 1): Promise<{ status: number | null; said: string }> => {
+  const withLittle = async (
+    count: number,
+    name: (i: number) => string,
+    salt = 1,
+  ): Promise<{ status: number | null; said: string }> => {
     const files = [await build(count, 0, name), await build(count, salt, name)];
-    const ran = await running(['diff', ...files, '--run-dir', join(folder, `run-${runs++}`), '--json', '--progress', 'none'], { env: { NODE_OPTIONS: '--max-old-space-size=64' } });
+    const ran = await running(
+      ['diff', ...files, '--run-dir', join(folder, `run-${runs++}`), '--json', '--progress', 'none'],
+      { env: { NODE_OPTIONS: '--max-old-space-size=64' } },
+    );
     return { status: ran.status, said: ran.stdout };
   };
 
@@ -131,7 +184,16 @@ describe('the heap of V8', () => {
     // Each is an entry of a map, twice: a million took 2.9 GB, and where V8 has less it aborts without a word that tells anything.
     const { status, said } = await withLittle(100_000, () => 'same');
     expect(status).toBe(1);
-    expect(JSON.parse(said)).toMatchObject({ diagnostics: [{ code: 'memory-too-small', message: expect.stringMatching(/^200000 symbols share their names with others, 200000 of them one name: .*max-old-space-size/) as string }] });
+    expect(JSON.parse(said)).toMatchObject({
+      diagnostics: [
+        {
+          code: 'memory-too-small',
+          message: expect.stringMatching(
+            /^200000 symbols share their names with others, 200000 of them one name: .*max-old-space-size/,
+          ) as string,
+        },
+      ],
+    });
     // As many with names of their own need no such map; a thousand of one name fit.
     expect((await withLittle(100_000, (i) => `own_${i}`, 0)).status).toBe(EXIT_CODES.unchanged);
     expect((await withLittle(1_000, () => 'same')).status).toBe(EXIT_CODES.unchanged);
@@ -140,7 +202,12 @@ describe('the heap of V8', () => {
 
 test.each([50e6, 12e6])('an address space of %d KB: said as such, not as a bug of klpflow', async (kilobytes) => {
   // Each memory of WebAssembly reserves gigabytes of addresses, whatever it holds: `ulimit -v` and some containers refuse that.
-  const ran = await running(['diff', orig, patched, '--run-dir', join(folder, `run-${runs++}`), '--json', '--progress', 'none'], { under: ['bash', '-c', `ulimit -v ${kilobytes} && exec "$@"`, 'bash'] });
+  const ran = await running(
+    ['diff', orig, patched, '--run-dir', join(folder, `run-${runs++}`), '--json', '--progress', 'none'],
+    { under: ['bash', '-c', `ulimit -v ${kilobytes} && exec "$@"`, 'bash'] },
+  );
   expect(ran.status).toBe(1);
-  expect((JSON.parse(ran.stdout) as DiffResult).diagnostics).toMatchObject([{ code: 'memory-too-small', message: expect.stringContaining('the system gives no more memory') }]);
+  expect((JSON.parse(ran.stdout) as DiffResult).diagnostics).toMatchObject([
+    { code: 'memory-too-small', message: expect.stringContaining('the system gives no more memory') },
+  ]);
 });

@@ -2,7 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import { EM_PPC64, EM_S390 } from '../src/elf/constants';
 import { diffObjects } from './support/diff-objects';
-import { code, hex, object, relocated, u32, type Body, type ObjectBuilder, type RelaSpec, type Target } from './support/elf-builder';
+import {
+  code,
+  hex,
+  object,
+  relocated,
+  u32,
+  type Body,
+  type ObjectBuilder,
+  type RelaSpec,
+  type Target,
+} from './support/elf-builder';
 
 const R_PPC64_REL24 = 10;
 const R_PPC64_ADDR64 = 38;
@@ -14,22 +24,35 @@ const BLR = 0x4e800020;
 
 /** A unit of ppc64le with the given .toc. */
 const ppc64 = (...toc: Target[]): ObjectBuilder =>
-  object({ machine: EM_PPC64 }).file('x.c').section('.toc', { align: 8, body: toc.map((target) => relocated(8, R_PPC64_ADDR64, target)) });
+  object({ machine: EM_PPC64 })
+    .file('x.c')
+    .section('.toc', { align: 8, body: toc.map((target) => relocated(8, R_PPC64_ADDR64, target)) });
 
 /** `addis r9,r2,x@toc@ha; ld r3,x@toc@l(r9)` */
 const load = (entry: number, at = 0): { body: Body; relas: RelaSpec[] } => ({
   body: [u32(0x3d220000), u32(0xe8690000)],
-  relas: [R_PPC64_TOC16_HA, R_PPC64_TOC16_LO_DS].map((type, i) => ({ off: at + 4 * i, type, sym: { section: '.toc' }, addend: entry * 8 })),
+  relas: [R_PPC64_TOC16_HA, R_PPC64_TOC16_LO_DS].map((type, i) => ({
+    off: at + 4 * i,
+    type,
+    sym: { section: '.toc' },
+    addend: entry * 8,
+  })),
 });
 
 describe('ppc64', () => {
   const reading = (entry: number, ...toc: Target[]): ObjectBuilder => {
     const { body, relas } = load(entry);
-    return ppc64(...toc).data('one', [u32(1)]).data('two', [u32(2)]).func('f', code(body, u32(BLR)), { relas });
+    return ppc64(...toc)
+      .data('one', [u32(1)])
+      .data('two', [u32(2)])
+      .func('f', code(body, u32(BLR)), { relas });
   };
 
   // A silent miss: the code names its place in .toc only, and what stands there decides.
-  test.each<[string, Target, Target]>([['variable', 'one', 'two'], ['string', { string: 'Text' }, { string: 'text' }]])('another %s in the .toc entry is a change', (_, orig, patched) => {
+  test.each<[string, Target, Target]>([
+    ['variable', 'one', 'two'],
+    ['string', { string: 'Text' }, { string: 'text' }],
+  ])('another %s in the .toc entry is a change', (_, orig, patched) => {
     expect(diffObjects(reading(0, orig), reading(0, patched)).changed).toEqual({ f: 'reference' });
   });
 
@@ -41,7 +64,16 @@ describe('ppc64', () => {
   /** f loads its line into `register` and calls; the .toc entry that it also loads holds `text`. */
   const reporting = (line: number, register: number, callee: string, text: string): ObjectBuilder => {
     const { body, relas } = load(0);
-    return ppc64({ string: text }).func('f', code(body, u32(0x38000000 + register * 0x200000 + line), [relocated(4, R_PPC64_REL24, callee, 0, 0x48000001)], u32(BLR)), { relas });
+    return ppc64({ string: text }).func(
+      'f',
+      code(
+        body,
+        u32(0x38000000 + register * 0x200000 + line),
+        [relocated(4, R_PPC64_REL24, callee, 0, 0x48000001)],
+        u32(BLR),
+      ),
+      { relas },
+    );
   };
 
   test('the line of __might_sleep(file, line) does not count', () => {
@@ -50,13 +82,15 @@ describe('ppc64', () => {
   });
 
   test.each([
-    ['another function\'s argument', 4, 'usleep', 'x.c'],
+    ["another function's argument", 4, 'usleep', 'x.c'],
     ['another argument of it', 6, '__might_sleep', 'x.c'],
     ['a printed value without the file name', 5, '__warn_printk', 'other.c'],
     // Which register holds the format is not known here, so nothing proves a line.
     ['a printed value behind the file name', 5, '__warn_printk', 'net/x.c'],
   ])('%s counts', (_, register, callee, text) => {
-    expect(diffObjects(reporting(10, register, callee, text), reporting(11, register, callee, text)).changed).toEqual({ f: 'code' });
+    expect(diffObjects(reporting(10, register, callee, text), reporting(11, register, callee, text)).changed).toEqual({
+      f: 'code',
+    });
   });
 });
 

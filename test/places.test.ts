@@ -4,7 +4,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { diffObjects, body, lea, movEax } from './support/diff-objects';
-import { abs32s, code, disp32, object, ptr64, u32, u64, type Body, type Field, type ObjectBuilder } from './support/elf-builder';
+import {
+  abs32s,
+  code,
+  disp32,
+  object,
+  ptr64,
+  u32,
+  u64,
+  type Body,
+  type Field,
+  type ObjectBuilder,
+} from './support/elf-builder';
 import { extractObjects, type Extracted } from './support/extract-objects';
 import { tempFolder } from './support/temp-folder';
 
@@ -13,7 +24,22 @@ const SHARED = { section: '.data..read_mostly', ...LOCAL } as const;
 const place = (offset: number): Field => abs32s({ section: SHARED.section }, offset);
 
 /** `mov $place, %rbx`, `add $8, %rbx`, `cmp $place, %rbx`, `jne` to the add: a loop over what lies between. */
-const loop = (from: number, to: number): Body => [0x48, 0xc7, 0xc3, place(from), 0x48, 0x83, 0xc3, 8, 0x48, 0x81, 0xfb, place(to), 0x75, 0xf3];
+const loop = (from: number, to: number): Body => [
+  0x48,
+  0xc7,
+  0xc3,
+  place(from),
+  0x48,
+  0x83,
+  0xc3,
+  8,
+  0x48,
+  0x81,
+  0xfb,
+  place(to),
+  0x75,
+  0xf3,
+];
 /** `mov $place, %rdi` and `mov $place, %rsi`. */
 const rdi = (offset: number): Body => [0x48, 0xc7, 0xc7, place(offset)];
 const rsi = (offset: number): Body => [0x48, 0xc7, 0xc6, place(offset)];
@@ -23,11 +49,22 @@ const zeros = (count: number): Body => Array.from({ length: count }, () => u64(0
 
 /** ORIG has `tab` (16 bytes), PATCHED a new variable `fresh` behind it. Each f gets its own instructions. */
 function withFresh(orig: Body, patched: Body): Extracted {
-  const build = (part: Body, more: (b: ObjectBuilder) => ObjectBuilder): ObjectBuilder => more(object().file('a.c').data('tab', zeros(2), SHARED)).func('f', body(part)).func('g', body(lea('tab')));
-  return extractObjects(build(orig, (b) => b), build(patched, (b) => b.data('fresh', zeros(2), SHARED)), { exports: ['__x86_return_thunk'] });
+  const build = (part: Body, more: (b: ObjectBuilder) => ObjectBuilder): ObjectBuilder =>
+    more(object().file('a.c').data('tab', zeros(2), SHARED))
+      .func('f', body(part))
+      .func('g', body(lea('tab')));
+  return extractObjects(
+    build(orig, (b) => b),
+    build(patched, (b) => b.data('fresh', zeros(2), SHARED)),
+    { exports: ['__x86_return_thunk'] },
+  );
 }
 
-const placesOf = (made: Extracted): string[] => made.relas('f').filter((text) => text.includes('32S')).map((text) => text.replace(/^\S+ /, ''));
+const placesOf = (made: Extracted): string[] =>
+  made
+    .relas('f')
+    .filter((text) => text.includes('32S'))
+    .map((text) => text.replace(/^\S+ /, ''));
 
 describe('the end of a loop', () => {
   test('stays the end of what the loop goes over, though a new variable begins there', () => {
@@ -61,7 +98,13 @@ describe('the end of a loop', () => {
 
   test('is a change where the table grew: digests must not be equal', () => {
     // A loop over `tab[2]` becomes one over `tab[3]`, and `next` begins behind it as before: the bytes are the same.
-    const build = (count: number): ObjectBuilder => object().file('a.c').data('tab', zeros(count), SHARED).data('next', zeros(2), SHARED).func('f', body(loop(0, count * 8))).func('g', body(lea('next')));
+    const build = (count: number): ObjectBuilder =>
+      object()
+        .file('a.c')
+        .data('tab', zeros(count), SHARED)
+        .data('next', zeros(2), SHARED)
+        .func('f', body(loop(0, count * 8)))
+        .func('g', body(lea('next')));
     const { changed, data } = diffObjects(build(2), build(3));
     expect(data.changed).toEqual(['tab']);
     expect(changed).toEqual({ f: 'reference' });
@@ -90,15 +133,38 @@ describe('an address that is used otherwise', () => {
   });
 
   test('... or both lie side by side in the running kernel', () => {
-    const build = (part: Body): ObjectBuilder => object().file('a.c').data('tab', zeros(2), SHARED).data('next', zeros(2), SHARED).func('f', body(part)).func('g', body(lea('next')));
-    const made = extractObjects(build(movEax(1)), build(code(rdi(0), rsi(16), call)), { exports: ['__x86_return_thunk'] });
+    const build = (part: Body): ObjectBuilder =>
+      object()
+        .file('a.c')
+        .data('tab', zeros(2), SHARED)
+        .data('next', zeros(2), SHARED)
+        .func('f', body(part))
+        .func('g', body(lea('next')));
+    const made = extractObjects(build(movEax(1)), build(code(rdi(0), rsi(16), call)), {
+      exports: ['__x86_return_thunk'],
+    });
     expect(made.told).toEqual([]);
     expect(placesOf(made)).toEqual(['klp 32S vmlinux.tab,0', 'klp 32S vmlinux.next,0']);
   });
 
   test('counts from behind where the index is negative', () => {
     // `mov $-16, %rax`, `movl $7, tab+16(%rax)`, `add $8, %rax`, `jne`.
-    const down: Body = [0x48, 0xc7, 0xc0, u32(0xfffffff0), 0xc7, 0x80, place(16), u32(7), 0x48, 0x83, 0xc0, 8, 0x75, 0xf0];
+    const down: Body = [
+      0x48,
+      0xc7,
+      0xc0,
+      u32(0xfffffff0),
+      0xc7,
+      0x80,
+      place(16),
+      u32(7),
+      0x48,
+      0x83,
+      0xc0,
+      8,
+      0x75,
+      0xf0,
+    ];
     const made = withFresh(movEax(1), down);
     expect(placesOf(made)).toEqual(['klp 32S vmlinux.tab,0+16']);
   });
@@ -117,8 +183,13 @@ describe('a table that is indexed', () => {
   /** `tab` and `next`, eight bytes each, and `fresh` between them in PATCHED. */
   const between = (orig: Body, patched: Body): Extracted => {
     const build = (part: Body, fresh: boolean): ObjectBuilder => {
-      const b = object().file('a.c').data('tab', [u64(0)], SHARED);
-      return (fresh ? b.data('fresh', [u64(0)], SHARED) : b).data('next', [u64(0)], SHARED).func('f', body(part)).func('g', body(lea('tab'), lea('next')));
+      const b = object()
+        .file('a.c')
+        .data('tab', [u64(0)], SHARED);
+      return (fresh ? b.data('fresh', [u64(0)], SHARED) : b)
+        .data('next', [u64(0)], SHARED)
+        .func('f', body(part))
+        .func('g', body(lea('tab'), lea('next')));
     };
     return extractObjects(build(orig, false), build(patched, true), { exports: ['__x86_return_thunk'] });
   };
@@ -146,7 +217,10 @@ describe('a table that is indexed', () => {
 describe('pointers in data', () => {
   const build = (second: boolean, value: number): ObjectBuilder => {
     const b = object().file('a.c').data('tab', zeros(2), SHARED);
-    return (second ? b.data('fresh', zeros(2), SHARED) : b).data('range', [ptr64({ section: SHARED.section }), ptr64({ section: SHARED.section }, 16)], LOCAL).func('f', body(movEax(value), lea('range'))).func('g', body(lea('tab')));
+    return (second ? b.data('fresh', zeros(2), SHARED) : b)
+      .data('range', [ptr64({ section: SHARED.section }), ptr64({ section: SHARED.section }, 16)], LOCAL)
+      .func('f', body(movEax(value), lea('range')))
+      .func('g', body(lea('tab')));
   };
 
   test('the end of a table is no changed data for a new neighbour', () => {
@@ -160,8 +234,14 @@ describe('uses of names that prove nothing', () => {
   test('a place between two of them pairs neither', () => {
     // f loops over `t.0`; behind it `t.1` was g's, and is h's now. That f is unchanged says nothing of `t.1`.
     const build = (first: string, second: string): ObjectBuilder =>
-      object().file('a.c').data('t.0', zeros(2), SHARED).data('t.1', zeros(2), SHARED).data('t.2', zeros(2), SHARED)
-        .func('f', body(loop(0, 16))).func(first, body(movEax(1), lea('t.1'))).func(second, body(movEax(2), lea('t.2')));
+      object()
+        .file('a.c')
+        .data('t.0', zeros(2), SHARED)
+        .data('t.1', zeros(2), SHARED)
+        .data('t.2', zeros(2), SHARED)
+        .func('f', body(loop(0, 16)))
+        .func(first, body(movEax(1), lea('t.1')))
+        .func(second, body(movEax(2), lea('t.2')));
     const diff = diffObjects(build('g', 'x'), build('h', 'g'));
     expect(diff.twin('t.1')?.name).not.toBe('t.1');
   });
@@ -170,11 +250,28 @@ describe('uses of names that prove nothing', () => {
 describe('compiled loops', () => {
   const gcc = spawnSync('gcc', ['-dumpmachine'], { encoding: 'utf8' }).stdout?.startsWith('x86_64') === true;
   const folder = tempFolder();
-  const FLAGS = ['-ffreestanding', '-ffunction-sections', '-mcmodel=kernel', '-fno-pic', '-fno-pie', '-fno-asynchronous-unwind-tables', '-fno-common', '-fno-stack-protector', '-mno-red-zone', '-mno-sse', '-w', '-pg', '-mfentry', '-mrecord-mcount'];
+  const FLAGS = [
+    '-ffreestanding',
+    '-ffunction-sections',
+    '-mcmodel=kernel',
+    '-fno-pic',
+    '-fno-pie',
+    '-fno-asynchronous-unwind-tables',
+    '-fno-common',
+    '-fno-stack-protector',
+    '-mno-red-zone',
+    '-mno-sse',
+    '-w',
+    '-pg',
+    '-mfentry',
+    '-mrecord-mcount',
+  ];
   const compiled = (source: string, level: string): Buffer => {
     const file = join(folder, 'unit.c');
     writeFileSync(file, source);
-    const { status, stderr } = spawnSync('gcc', [...FLAGS, level, '-c', file, '-o', join(folder, 'unit.o')], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync('gcc', [...FLAGS, level, '-c', file, '-o', join(folder, 'unit.o')], {
+      encoding: 'utf8',
+    });
     if (status !== 0) throw new Error(stderr);
     return readFileSync(join(folder, 'unit.o'));
   };
@@ -185,8 +282,13 @@ describe('compiled loops', () => {
     int f(int k) { int s = k; struct e *p; ${first} for (p = tab + 8; p-- > tab;) s += use(p) + p->b; for (int i = 0; i < 8; i++) s += use(&tab[i].b); for (p = tab; p < tab + 8; p++) s += use(p); return s; }`;
 
   test.skipIf(!gcc).each(['-O0', '-O1', '-O2', '-Os'])('at %s reach their own table alone', (level) => {
-    for (const fresh of ['static int fresh = 7;', 'static int fresh; static int more; void set2(int i) { more = i; }']) {
-      const made = extractObjects(compiled(source('', ''), level), compiled(source(fresh, 's += fresh;'), level), { exports: ['use', '__fentry__'] });
+    for (const fresh of [
+      'static int fresh = 7;',
+      'static int fresh; static int more; void set2(int i) { more = i; }',
+    ]) {
+      const made = extractObjects(compiled(source('', ''), level), compiled(source(fresh, 's += fresh;'), level), {
+        exports: ['use', '__fentry__'],
+      });
       expect(made.told).toEqual([]);
       const addresses = made.relas('f').filter((text) => text.includes('32S'));
       expect(addresses.length).toBeGreaterThan(2);

@@ -5,7 +5,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_PC32, R_X86_64_PLT32, s64, u64 } from '../src/elf';
+import {
+  ElfObject,
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  R_X86_64_PC32,
+  R_X86_64_PLT32,
+  s64,
+  u64,
+} from '../src/elf';
 import { readTable } from '../src/stages/scan';
 import { kernelFiles, skipWithout, unavailable, unpack } from './support/corpus';
 import { klpflow, resultOf } from './support/run-klpflow';
@@ -35,7 +46,12 @@ class Output {
 
   constructor(readonly object: ElfObject) {
     const { section, value, size } = readTable(object);
-    this.symbols = Array.from({ length: object.symbolCount }, (_, i) => ({ name: object.symbolName(i), section: section[i]!, value: value[i]!, size: size[i]! }));
+    this.symbols = Array.from({ length: object.symbolCount }, (_, i) => ({
+      name: object.symbolName(i),
+      section: section[i]!,
+      value: value[i]!,
+      size: size[i]!,
+    }));
   }
 
   named(name: string): Symbol {
@@ -55,7 +71,12 @@ class Output {
         const at = u64(words, i + R_OFFSET);
         const symbol = symbols[words[i + R_SYM]!]!;
         const relative = words[i + R_TYPE] === R_X86_64_PC32 || words[i + R_TYPE] === R_X86_64_PLT32;
-        if (at >= start && at < end && symbol.section !== 0 && symbol.section < object.sectionCount) found.push({ at: at - start, section: symbol.section, place: symbol.value + s64(words, i + R_ADDEND) + (relative ? 4 : 0) });
+        if (at >= start && at < end && symbol.section !== 0 && symbol.section < object.sectionCount)
+          found.push({
+            at: at - start,
+            section: symbol.section,
+            place: symbol.value + s64(words, i + R_ADDEND) + (relative ? 4 : 0),
+          });
       }
     }
     return found;
@@ -67,11 +88,19 @@ class Output {
 }
 
 /** The livepatch of ORIG with the byte at an offset of a function's section changed. */
-async function patchOf(name: string, section: string, at: number, from: number, to: number): Promise<{ changed: string[]; klpSymbols: string[]; output: Output }> {
+async function patchOf(
+  name: string,
+  section: string,
+  at: number,
+  from: number,
+  to: number,
+): Promise<{ changed: string[]; klpSymbols: string[]; output: Output }> {
   const { orig } = unpack(KERNEL, 'cmdline-marker');
   const { symvers, vmlinux } = kernelFiles(KERNEL);
   const object = ElfObject.open(orig);
-  const target = Array.from({ length: object.sectionCount }, (_, i) => i).filter((i) => i > 0 && object.name(i) === section);
+  const target = Array.from({ length: object.sectionCount }, (_, i) => i).filter(
+    (i) => i > 0 && object.name(i) === section,
+  );
   expect(target).toHaveLength(1);
   const bytes = readFileSync(orig);
   const place = object.offset(target[0]!) + at;
@@ -79,11 +108,31 @@ async function patchOf(name: string, section: string, at: number, from: number, 
   bytes[place] = to;
   const [patched, out] = [join(folder, `${name}.o`), join(folder, `${name}-livepatch.o`)];
   writeFileSync(patched, bytes);
-  const ran = await klpflow(['diff', orig, patched, '-o', out, '--symvers', symvers, '--vmlinux', vmlinux, '--run-dir', join(folder, 'run'), '--json']);
+  const ran = await klpflow([
+    'diff',
+    orig,
+    patched,
+    '-o',
+    out,
+    '--symvers',
+    symvers,
+    '--vmlinux',
+    vmlinux,
+    '--run-dir',
+    join(folder, 'run'),
+    '--json',
+  ]);
   const result = resultOf(ran);
-  expect({ verdict: result.verdict, told: result.diagnostics.filter(({ severity }) => severity !== 'note') }).toEqual({ verdict: 'patchable', told: [] });
+  expect({ verdict: result.verdict, told: result.diagnostics.filter(({ severity }) => severity !== 'note') }).toEqual({
+    verdict: 'patchable',
+    told: [],
+  });
   const { functions, klpSymbols } = result.objects[0]!;
-  return { changed: functions.changed.map((one) => one.name), klpSymbols: klpSymbols.map((one) => one.name), output: new Output(ElfObject.open(out)) };
+  return {
+    changed: functions.changed.map((one) => one.name),
+    klpSymbols: klpSymbols.map((one) => one.name),
+    output: new Output(ElfObject.open(out)),
+  };
 }
 
 describe(KERNEL, () => {
@@ -101,12 +150,19 @@ describe(KERNEL, () => {
     expect(table).toHaveLength(1);
     const labels = output.references(table[0]!.section, table[0]!.value, table[0]!.value + table[0]!.size);
     expect(labels).toHaveLength(256);
-    for (const { section, place } of labels) expect(section === body.section && place > body.value && place < body.value + body.size).toBe(true);
+    for (const { section, place } of labels)
+      expect(section === body.section && place > body.value && place < body.value + body.size).toBe(true);
     // Each at the distance that it has from the function's start in PATCHED.
     const before = new Output(ElfObject.open(join(folder, 'bpf.o')));
     const [old, oldTable] = [before.named('___bpf_prog_run'), before.named(table[0]!.name)];
-    expect(labels.map(({ at, place }) => [at, place - body.value])).toEqual(before.references(oldTable.section, oldTable.value, oldTable.value + oldTable.size).map(({ at, place }) => [at, place - old.value]));
-    const read = output.references(body.section, body.value, body.value + body.size).filter(({ section, place }) => section === table[0]!.section && place === table[0]!.value);
+    expect(labels.map(({ at, place }) => [at, place - body.value])).toEqual(
+      before
+        .references(oldTable.section, oldTable.value, oldTable.value + oldTable.size)
+        .map(({ at, place }) => [at, place - old.value]),
+    );
+    const read = output
+      .references(body.section, body.value, body.value + body.size)
+      .filter(({ section, place }) => section === table[0]!.section && place === table[0]!.value);
     expect(read.length).toBeGreaterThan(0);
   });
 
@@ -116,10 +172,13 @@ describe(KERNEL, () => {
 
     const BLANKS = `${' '.repeat(32)}\0`;
     const body = output.named('btf_show_end_aggr_type');
-    const inside = output.references(body.section, body.value, body.value + body.size).filter(({ section }) => !output.isCode(section)).flatMap(({ section, place }) => {
-      const start = Buffer.from(output.object.content(section)).indexOf(BLANKS, 0, 'latin1');
-      return start >= 0 && place >= start && place < start + BLANKS.length ? [place - start] : [];
-    });
+    const inside = output
+      .references(body.section, body.value, body.value + body.size)
+      .filter(({ section }) => !output.isCode(section))
+      .flatMap(({ section, place }) => {
+        const start = Buffer.from(output.object.content(section)).indexOf(BLANKS, 0, 'latin1');
+        return start >= 0 && place >= start && place < start + BLANKS.length ? [place - start] : [];
+      });
     expect(inside.sort((a, b) => a - b)).toEqual([0, 32]);
   });
 });

@@ -3,7 +3,18 @@
  * half a result that is taken for a whole one, and above all an answer that depends on what happened before.
  */
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -21,9 +32,25 @@ let fresh: Ran;
 let answer: string;
 
 const at = (name: string): string => join(folder, name);
-const command = (runDir: string, ...flags: string[]): string[] => ['diff', pair.orig, pair.patched, '--run-dir', runDir, '--json', '--progress', 'json', ...flags];
+const command = (runDir: string, ...flags: string[]): string[] => [
+  'diff',
+  pair.orig,
+  pair.patched,
+  '--run-dir',
+  runDir,
+  '--json',
+  '--progress',
+  'json',
+  ...flags,
+];
 /** What was reused of the stages that leave records. */
-const reused = ({ events }: Ran): string[] => events.filter((event) => event.reused).map(({ stage, object }) => `${stage} ${object === pair.orig ? 'orig' : object === pair.patched ? 'patched' : 'pair'}`).sort();
+const reused = ({ events }: Ran): string[] =>
+  events
+    .filter((event) => event.reused)
+    .map(
+      ({ stage, object }) => `${stage} ${object === pair.orig ? 'orig' : object === pair.patched ? 'patched' : 'pair'}`,
+    )
+    .sort();
 
 beforeAll(async () => {
   pair = await smallPair(folder);
@@ -41,8 +68,12 @@ function runDirOf(name: string): string {
 
 describe('killed at any moment', () => {
   /** Objects' stages that were told as done. Digests have several events a stage. */
-  const doneIn = ({ events }: Ran): string[] => events.filter(({ stage, object }) => object !== null && stage !== 'digest').map(({ stage, object }) => `${stage} ${object}`);
-  const madeAgain = (ran: Ran, done: ReadonlySet<string>): string[] => doneIn({ ...ran, events: ran.events.filter((event) => !event.reused) }).filter((told) => done.has(told));
+  const doneIn = ({ events }: Ran): string[] =>
+    events
+      .filter(({ stage, object }) => object !== null && stage !== 'digest')
+      .map(({ stage, object }) => `${stage} ${object}`);
+  const madeAgain = (ran: Ran, done: ReadonlySet<string>): string[] =>
+    doneIn({ ...ran, events: ran.events.filter((event) => !event.reused) }).filter((told) => done.has(told));
 
   test('after each event: the next run goes on from there and ends the same', async () => {
     // SIGKILL: no handler runs, no buffer is written.
@@ -101,7 +132,12 @@ describe('killed at any moment', () => {
     // Names as klpflow makes them: a process that is dead, one that lives (this one), one of another machine.
     const here = await writerName();
     const name = (home: string, pid: number): string => join(runDir, 'tmp', `.table.pb.${home}-${pid}-1.tmp`);
-    const [dead, alive, elsewhere, old] = [name(here, 2 ** 22 + 1), name(here, process.pid), name('00000000', 5), name('00000001', 5)];
+    const [dead, alive, elsewhere, old] = [
+      name(here, 2 ** 22 + 1),
+      name(here, process.pid),
+      name('00000000', 5),
+      name('00000001', 5),
+    ];
     for (const path of [dead, alive, elsewhere, old]) writeFileSync(path, half);
     const days = new Date(Date.now() - 2 * 24 * 3600 * 1000);
     utimesSync(old, days, days);
@@ -119,10 +155,14 @@ describe('killed at any moment', () => {
     await loadHash();
     let name = '';
     const place = { file: join(runDir, 'never', 'never.pb'), key: '', scratch: join(runDir, 'tmp') };
-    writeRecords(place, 'never', (function* () {
-      name = halfWritten(runDir)[0]!;
-      yield new Uint8Array(1);
-    })());
+    writeRecords(
+      place,
+      'never',
+      (function* () {
+        name = halfWritten(runDir)[0]!;
+        yield new Uint8Array(1);
+      })(),
+    );
     expect(hostname()).not.toBe('');
     return /\.([0-9a-f]{8})-\d+-0\.tmp$/.exec(name)![1]!;
   }
@@ -138,16 +178,23 @@ describe('interrupted', () => {
 
   test('Ctrl-C: what is under way is finished and recorded, exit code 130, and it says how to go on', async () => {
     // Reading a table takes half a second here, so that both are under way when the signal comes.
-    const slow = preload('slow.cjs', `
+    const slow = preload(
+      'slow.cjs',
+      `
       const open = fs.openSync;
-      if (!isMainThread) fs.openSync = (path, ...rest) => { if (String(path).includes('.table.pb.')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500); return open(path, ...rest); };`);
+      if (!isMainThread) fs.openSync = (path, ...rest) => { if (String(path).includes('.table.pb.')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500); return open(path, ...rest); };`,
+    );
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const runDir = at(`interrupted ${signal}`);
       let identified = 0;
-      const ran = await running(['diff', pair.orig, pair.patched, '--run-dir', runDir, '--progress', 'json', '--workers', '2'], {
-        env: { NODE_OPTIONS: `--require ${slow}` },
-        onEvent: ({ stage }, child) => void (stage === 'identify' && ++identified === 2 && setTimeout(() => child.kill(signal), 250)),
-      });
+      const ran = await running(
+        ['diff', pair.orig, pair.patched, '--run-dir', runDir, '--progress', 'json', '--workers', '2'],
+        {
+          env: { NODE_OPTIONS: `--require ${slow}` },
+          onEvent: ({ stage }, child) =>
+            void (stage === 'identify' && ++identified === 2 && setTimeout(() => child.kill(signal), 250)),
+        },
+      );
       expect(ran).toMatchObject({ status: 130, signal: null, stdout: '' });
       expect(ran.stderr).toContain('interrupted: finishing the tasks under way');
       expect(ran.stderr).toMatch(/\nRun the same command again: it goes on from the last finished shard\.\n$/);
@@ -162,7 +209,10 @@ describe('interrupted', () => {
     const runDir = at('interrupted json');
     const ran = await running(command(runDir), { onEvent: interruptAfter('identify', 1) });
     expect(ran.status).toBe(130);
-    expect(errorOf(ran)).toMatchObject({ code: 'interrupted', hint: 'Run the same command again: it goes on from the last finished shard.' });
+    expect(errorOf(ran)).toMatchObject({
+      code: 'interrupted',
+      hint: 'Run the same command again: it goes on from the last finished shard.',
+    });
     for (const line of ran.stderr.trim().split('\n')) expect(() => JSON.parse(line) as unknown, line).not.toThrow();
   });
 
@@ -178,9 +228,12 @@ describe('interrupted', () => {
   test('twice: the end at once', async () => {
     const runDir = at('interrupted twice');
     // A thread that never comes back stands for a task that takes long. The first signal waits for the handler, the second for the note.
-    const stuck = preload('stuck.cjs', `
+    const stuck = preload(
+      'stuck.cjs',
+      `
       if (!isMainThread) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-      process.on('newListener', (event) => event === 'SIGTERM' && setImmediate(() => fs.writeSync(2, 'ready\\n')));`);
+      process.on('newListener', (event) => event === 'SIGTERM' && setImmediate(() => fs.writeSync(2, 'ready\\n')));`,
+    );
     const ran = await running(command(runDir), {
       env: { NODE_OPTIONS: `--require ${stuck}` },
       onLine: (line, child) => void ((line === 'ready' || line.includes('interrupted')) && child.kill('SIGINT')),
@@ -196,14 +249,36 @@ describe('records that went bad', () => {
     ['cut off', (path: string, random: Random) => truncateSync(path, random.below(statSync(path).size))],
     ['emptied', (path: string) => truncateSync(path, 0)],
     ['with a bit flipped', flip],
-    ['with other bytes behind', (path: string) => writeFileSync(path, Buffer.concat([readFileSync(path), randomBytes(24)]))],
-    ['replaced by another record', (path: string) => copyFileSync(join(at('fresh'), filesOf(at('fresh')).find((other) => other.endsWith('table.pb') && !path.endsWith(other))!), path)],
+    [
+      'with other bytes behind',
+      (path: string) => writeFileSync(path, Buffer.concat([readFileSync(path), randomBytes(24)])),
+    ],
+    [
+      'replaced by another record',
+      (path: string) =>
+        copyFileSync(
+          join(at('fresh'), filesOf(at('fresh')).find((other) => other.endsWith('table.pb') && !path.endsWith(other))!),
+          path,
+        ),
+    ],
     ['removed', (path: string) => rmSync(path)],
   ])('%s: made again, with the same answer', async (_, spoil) => {
     const random = new Random(3);
     const records = filesOf(at('fresh')).filter((path) => path.endsWith('.pb'));
-    const kinds = records.map((path) => path.replace(/[0-9a-f]{20,}(-[0-9a-f]+)?/g, 'K').replace(/(digest-0-)\d+/, '$1N')).sort();
-    expect(kinds).toEqual(['inputs/K.pb', 'inputs/K.pb', 'objects/K/digest-0-N.pb', 'objects/K/digest-0-N.pb', 'objects/K/special-K.pb', 'objects/K/special-K.pb', 'objects/K/table.pb', 'objects/K/table.pb', 'pairs/K--K/K.pb']);
+    const kinds = records
+      .map((path) => path.replace(/[0-9a-f]{20,}(-[0-9a-f]+)?/g, 'K').replace(/(digest-0-)\d+/, '$1N'))
+      .sort();
+    expect(kinds).toEqual([
+      'inputs/K.pb',
+      'inputs/K.pb',
+      'objects/K/digest-0-N.pb',
+      'objects/K/digest-0-N.pb',
+      'objects/K/special-K.pb',
+      'objects/K/special-K.pb',
+      'objects/K/table.pb',
+      'objects/K/table.pb',
+      'pairs/K--K/K.pb',
+    ]);
     const runDir = runDirOf(`spoiled ${_}`);
     for (const path of records) spoil(join(runDir, path), random);
     const ran = await running(command(runDir));
@@ -220,7 +295,10 @@ describe('records that went bad', () => {
       rmSync(join(runDir, 'pairs'), { recursive: true });
       flip(join(runDir, path), new Random(i));
       const ran = await running(command(runDir));
-      expect(ran.events.filter(({ miss }) => miss !== null).map(({ miss }) => miss), path).toEqual(['damaged']);
+      expect(
+        ran.events.filter(({ miss }) => miss !== null).map(({ miss }) => miss),
+        path,
+      ).toEqual(['damaged']);
       expect(withoutRun(ran)).toBe(answer);
     }
   });
@@ -232,8 +310,12 @@ describe('records that went bad', () => {
     const [, pairKey, key] = /^pairs\/(.*)\/(.*)\.pb$/.exec(path)!;
     await loadHash();
     const wrong = encodeOutcome({ outcome: { objects: [], diagnostics: [] }, options: {} });
-    writeRecords({ file: join(runDir, path), key: `${pairKey}:${key}`, scratch: join(runDir, 'tmp') }, 'outcome', [wrong]);
-    const status = JSON.parse((await running(['status', pair.orig, pair.patched, '--run-dir', runDir, '--json'])).stdout) as StatusResult;
+    writeRecords({ file: join(runDir, path), key: `${pairKey}:${key}`, scratch: join(runDir, 'tmp') }, 'outcome', [
+      wrong,
+    ]);
+    const status = JSON.parse(
+      (await running(['status', pair.orig, pair.patched, '--run-dir', runDir, '--json'])).stdout,
+    ) as StatusResult;
     expect(status.outcomes).toMatchObject([{ file: path, state: 'other version' }]);
     expect(withoutRun(await running(command(runDir)))).toBe(answer);
   });
@@ -249,13 +331,26 @@ describe('run directories', () => {
   const marker = 'klpflow-run.json';
 
   test('of another version, or with a damaged marker: an error that says so; --fresh starts over', async () => {
-    for (const [content, says] of [['{"layout":99}', 'made by another version of klpflow (layout 99, this one needs 1)'], ['{"lay', 'is damaged'], ['', 'is damaged'], ['null', 'is damaged']] as const) {
+    for (const [content, says] of [
+      ['{"layout":99}', 'made by another version of klpflow (layout 99, this one needs 1)'],
+      ['{"lay', 'is damaged'],
+      ['', 'is damaged'],
+      ['null', 'is damaged'],
+    ] as const) {
       const runDir = runDirOf(`marker ${content}`);
       writeFileSync(join(runDir, marker), content);
-      for (const argv of [command(runDir), ['status', pair.orig, '--run-dir', runDir, '--json'], ['runs', '--run-dir', runDir, '--json']]) {
+      for (const argv of [
+        command(runDir),
+        ['status', pair.orig, '--run-dir', runDir, '--json'],
+        ['runs', '--run-dir', runDir, '--json'],
+      ]) {
         const ran = await running(argv);
         expect(ran.status).toBe(1);
-        expect(errorOf(ran)).toMatchObject({ code: 'run-dir-unusable', message: expect.stringContaining(says), hint: expect.stringContaining('--fresh starts over') });
+        expect(errorOf(ran)).toMatchObject({
+          code: 'run-dir-unusable',
+          message: expect.stringContaining(says),
+          hint: expect.stringContaining('--fresh starts over'),
+        });
       }
       const again = await running(command(runDir, '--fresh'));
       expect(withoutRun(again)).toBe(answer);
@@ -272,7 +367,10 @@ describe('run directories', () => {
     for (const flags of [[], ['--fresh']]) {
       const ran = await running(command(other, ...flags));
       expect(ran.status).toBe(1);
-      expect(errorOf(ran)).toMatchObject({ code: 'run-dir-unusable', message: expect.stringContaining('not a klpflow run directory') });
+      expect(errorOf(ran)).toMatchObject({
+        code: 'run-dir-unusable',
+        message: expect.stringContaining('not a klpflow run directory'),
+      });
     }
     expect(filesOf(other)).toEqual([]);
     expect(readFileSync(join(other, 'thesis.tex'), 'utf8')).toBe('years of work');
@@ -290,7 +388,12 @@ describe('run directories', () => {
     const moved = at('moved.o');
     copyFileSync(pair.orig, moved);
     const ran = await running(['diff', moved, pair.patched, '--run-dir', runDir, '--json', '--progress', 'json']);
-    expect(ran.events.filter((event) => event.reused).map(({ stage, object }) => `${stage} ${object}`).sort()).toEqual([`digest ${moved}`, `digest ${moved}`, `scan ${moved}`]);
+    expect(
+      ran.events
+        .filter((event) => event.reused)
+        .map(({ stage, object }) => `${stage} ${object}`)
+        .sort(),
+    ).toEqual([`digest ${moved}`, `digest ${moved}`, `scan ${moved}`]);
     expect(withoutRun(ran)).toBe(answer);
   });
 
@@ -304,6 +407,9 @@ describe('run directories', () => {
 
 /** A module that Node loads before klpflow, in every thread. */
 function preload(name: string, body: string): string {
-  writeFileSync(at(name), `const { isMainThread } = require('node:worker_threads'); const fs = require('node:fs');\n${body}\n`);
+  writeFileSync(
+    at(name),
+    `const { isMainThread } = require('node:worker_threads'); const fs = require('node:fs');\n${body}\n`,
+  );
   return at(name);
 }

@@ -12,13 +12,18 @@ import { sources } from './support/imports';
 const root = join(__dirname, '..');
 
 /** Calls whose list has a handful of elements whatever the input is: the steps of a path, a seed's numbers, two names of a table. */
-const SHORT = new Set(['src/pipeline/run-dir.ts join', 'src/synth/random.ts mix', 'src/verify/completeness.ts kernel?.hasTable']);
+const SHORT = new Set([
+  'src/pipeline/run-dir.ts join',
+  'src/synth/random.ts mix',
+  'src/verify/completeness.ts kernel?.hasTable',
+]);
 
 function spreadCalls(file: string, text: string): string[] {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node) && node.arguments.some(ts.isSpreadElement)) found.push(`${file} ${node.expression.getText()}`);
+    if (ts.isCallExpression(node) && node.arguments.some(ts.isSpreadElement))
+      found.push(`${file} ${node.expression.getText()}`);
     ts.forEachChild(node, visit);
   };
   visit(source);
@@ -28,11 +33,20 @@ function spreadCalls(file: string, text: string): string[] {
 test('no list of unknown length is spread into a call', () => {
   const files = sources(root, ['src', 'workers']).filter((file) => !file.includes('/wasm/'));
   expect(files.length).toBeGreaterThan(200);
-  expect(files.flatMap((file) => spreadCalls(file, readFileSync(join(root, file), 'utf8'))).filter((call) => !SHORT.has(call))).toEqual([]);
+  expect(
+    files
+      .flatMap((file) => spreadCalls(file, readFileSync(join(root, file), 'utf8')))
+      .filter((call) => !SHORT.has(call)),
+  ).toEqual([]);
 });
 
 test('the premise: such a call is found, in an expression too', () => {
-  expect(spreadCalls('x.ts', 'list.push(...more); const least = Math.min(0, ...numbers.map((n) => n)); new Set([...list]); f(list);')).toEqual(['x.ts list.push', 'x.ts Math.min']);
+  expect(
+    spreadCalls(
+      'x.ts',
+      'list.push(...more); const least = Math.min(0, ...numbers.map((n) => n)); new Set([...list]); f(list);',
+    ),
+  ).toEqual(['x.ts list.push', 'x.ts Math.min']);
 });
 
 test('what stands in their place takes lists of any length', () => {

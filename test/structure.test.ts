@@ -38,7 +38,10 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   report: { values: ['diagnostics'], types: ['index', 'pipeline', 'stages'] },
   verify: { values: ['elf', 'diagnostics'] },
   synth: { values: ['elf', 'diagnostics'] },
-  workers: { values: ['launch', 'v8-flags', 'stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'], types: ['pipeline'] },
+  workers: {
+    values: ['launch', 'v8-flags', 'stages', 'records', 'arch', 'livepatch', 'elf', 'diagnostics'],
+    types: ['pipeline'],
+  },
 };
 
 /** Packages that belong to one room. */
@@ -70,10 +73,19 @@ function complaint({ file, line, target, typeOnly }: Import): string | null {
   if (rules === undefined) return `${place}: a room that the table of this test does not know`;
   if (target.startsWith('.')) {
     const other = roomOf(normalize(join(dirname(file), target)));
-    if (other === room || other === 'lists' || rules.values.includes(other) || (typeOnly && rules.types?.includes(other))) return null;
+    if (
+      other === room ||
+      other === 'lists' ||
+      rules.values.includes(other) ||
+      (typeOnly && rules.types?.includes(other))
+    )
+      return null;
     return `${place} imports ${target} (${other})${rules.types?.includes(other) ? ' for more than its types' : ''}`;
   }
-  const name = target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/');
+  const name = target
+    .split('/')
+    .slice(0, target.startsWith('@') ? 2 : 1)
+    .join('/');
   const owner = OWNERS[name];
   if (owner !== undefined && owner !== room) return `${place} imports ${name}, which only ${owner} may`;
   if (PURE.includes(room) && IMPURE.test(target)) return `${place} imports ${target}: this room does no I/O`;
@@ -81,7 +93,10 @@ function complaint({ file, line, target, typeOnly }: Import): string | null {
 }
 
 function check(base: string): { files: string[]; imports: Import[]; complaints: string[] } {
-  const files = sources(base, ['src', 'workers'].filter((directory) => existsSync(join(base, directory))));
+  const files = sources(
+    base,
+    ['src', 'workers'].filter((directory) => existsSync(join(base, directory))),
+  );
   const imports = files.flatMap((file) => importsOf(base, file));
   return { files, imports, complaints: imports.map(complaint).filter((text) => text !== null) };
 }
@@ -94,7 +109,9 @@ test('imports point one way', () => {
   expect(imports.filter(({ target }) => target.startsWith('.')).length).toBeGreaterThan(15);
   const rooms = new Set(files.map(roomOf));
   for (const room of ['cli', 'commands', 'elf', 'diagnostics']) expect(rooms).toContain(room);
-  expect(new Set(imports.filter(({ target }) => target === 'mmap-io').map(({ file }) => roomOf(file)))).toEqual(new Set(['elf']));
+  expect(new Set(imports.filter(({ target }) => target === 'mmap-io').map(({ file }) => roomOf(file)))).toEqual(
+    new Set(['elf']),
+  );
 });
 
 test('an import the other way is caught, in every form', () => {
@@ -122,8 +139,10 @@ test('an import the other way is caught, in every form', () => {
     'workers/test.ts': "import { build } from '../test/support/elf-builder'",
   };
   const right: Record<string, string> = {
-    'src/commands/diff.ts': "import { diff } from '../index'; import { html } from '../report'; import { x } from './base'",
-    'src/pipeline/pool.ts': "import { Piscina } from 'piscina'; import { map } from 'rxjs/operators'; import { write } from '../records'",
+    'src/commands/diff.ts':
+      "import { diff } from '../index'; import { html } from '../report'; import { x } from './base'",
+    'src/pipeline/pool.ts':
+      "import { Piscina } from 'piscina'; import { map } from 'rxjs/operators'; import { write } from '../records'",
     'src/report/types.ts': "import type { Run } from '../pipeline'; import type { Diff } from '..'",
     'workers/types.ts': "import type { Task } from '../src/pipeline'; import { scan } from '../src/stages/scan'",
   };
@@ -141,8 +160,12 @@ test('an import the other way is caught, in every form', () => {
 });
 
 test('every command file is in the table of commands', () => {
-  const commands = sources(root, ['src/commands']).filter((file) => /^export default class/m.test(readFileSync(join(root, file), 'utf8')));
-  const table = importsOf(root, 'src/cli.ts').filter(({ target, typeOnly }) => target.startsWith('./commands/') && !typeOnly);
+  const commands = sources(root, ['src/commands']).filter((file) =>
+    /^export default class/m.test(readFileSync(join(root, file), 'utf8')),
+  );
+  const table = importsOf(root, 'src/cli.ts').filter(
+    ({ target, typeOnly }) => target.startsWith('./commands/') && !typeOnly,
+  );
   expect(table.map(({ target }) => `${normalize(join('src', target))}.ts`).sort()).toEqual(commands.sort());
   expect(commands.length).toBeGreaterThan(0);
 });

@@ -45,7 +45,10 @@ test('commands and flags are those of the snapshot', async () => {
           ...(hidden === true ? { hidden } : {}),
           ...(strict === false ? { strict } : {}),
           ...(aliases.length > 0 ? { aliases } : {}),
-          args: Object.entries(args).map(([name, { required, multiple, options }]) => ({ name, ...given({ required, multiple, options }) })),
+          args: Object.entries(args).map(([name, { required, multiple, options }]) => ({
+            name,
+            ...given({ required, multiple, options }),
+          })),
           flags: Object.fromEntries(
             Object.entries(flags)
               .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -54,7 +57,10 @@ test('commands and flags are those of the snapshot', async () => {
         },
       ]),
   );
-  await expect(`${JSON.stringify(surface, null, 2)}\n`).toMatchFileSnapshot(join(root, 'test/surface.snapshot.json'), NEXT);
+  await expect(`${JSON.stringify(surface, null, 2)}\n`).toMatchFileSnapshot(
+    join(root, 'test/surface.snapshot.json'),
+    NEXT,
+  );
 });
 
 test('oclif.manifest.json is that of the built commands', async () => {
@@ -77,6 +83,8 @@ function pick({ char, type, options, multiple, required, allowNo, default: value
 /** Without what is absent, empty or false. */
 function given(fields: object): object {
   return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0)),
+    Object.entries(fields).filter(
+      ([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0),
+    ),
   );
 }

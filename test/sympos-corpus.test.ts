@@ -26,7 +26,9 @@ function opened(kernel: Kernel): Known {
 /** Functions and objects of ORIG whose name it has twice. */
 function duplicated({ side }: Known, positions: SymbolPositions): number[] {
   const { table } = side;
-  return Array.from({ length: table.symbols }, (_, i) => i).filter((symbol) => table.has(symbol, Trait.FUNC | Trait.OBJECT) && positions.candidates(symbol).namesakes.length > 1);
+  return Array.from({ length: table.symbols }, (_, i) => i).filter(
+    (symbol) => table.has(symbol, Trait.FUNC | Trait.OBJECT) && positions.candidates(symbol).namesakes.length > 1,
+  );
 }
 
 describe('Linux 7.2', () => {
@@ -66,7 +68,11 @@ describe('Linux 7.2', () => {
   let names: KernelListing;
 
   test('symids decide 2,500 symbols', () => {
-    expect(positions.evidence.map(({ text }) => text)).toEqual(['.klp.symid', 'order of FILE symbols', 'order among uniquely named neighbours']);
+    expect(positions.evidence.map(({ text }) => text)).toEqual([
+      '.klp.symid',
+      'order of FILE symbols',
+      'order among uniquely named neighbours',
+    ]);
     expect(truth.size).toBe(2500);
   });
 
@@ -92,17 +98,24 @@ describe('Linux 7.2', () => {
     const listing = KernelListing.parse(new Uint8Array(text), 'readelf');
     expect(listing.kind).toBe('readelf');
     expect(listing.count).toBe(known.listing.count);
-    for (const name of ['vfs_read', 'type_show']) expect(listing.find(name).map((entry) => listing.address(entry))).toEqual(known.listing.find(name).map((entry) => known.listing.address(entry)));
+    for (const name of ['vfs_read', 'type_show'])
+      expect(listing.find(name).map((entry) => listing.address(entry))).toEqual(
+        known.listing.find(name).map((entry) => known.listing.address(entry)),
+      );
     expect(listing.find('type_show')).toHaveLength(17);
   });
 
-  test('ORIG is the image: the code of every tenth function, and all objects\' sizes', () => {
+  test("ORIG is the image: the code of every tenth function, and all objects' sizes", () => {
     const { table } = known.side;
     const all = Array.from({ length: table.symbols }, (_, i) => i);
-    const functions = all.filter((symbol, i) => i % 10 === 0 && table.has(symbol, Trait.FUNC) && table.size[symbol]! > 0);
+    const functions = all.filter(
+      (symbol, i) => i % 10 === 0 && table.has(symbol, Trait.FUNC) && table.size[symbol]! > 0,
+    );
     const references = all.filter((symbol) => table.has(symbol, Trait.OBJECT));
     expect(functions.length).toBeGreaterThan(9000);
-    expect(checkRunningKernel({ orig: known.side, positions, listing: known.listing, functions, references })).toEqual([]);
+    expect(checkRunningKernel({ orig: known.side, positions, listing: known.listing, functions, references })).toEqual(
+      [],
+    );
   });
 });
 
@@ -136,7 +149,9 @@ describe('Debian 6.12', () => {
 
   test('per-CPU variables have the addresses that they are linked at, from 0', () => {
     const { side, listing } = known;
-    const symbol = Array.from({ length: side.table.symbols }, (_, i) => i).find((i) => i > 0 && side.name(i) === 'cpu_debug_store')!;
+    const symbol = Array.from({ length: side.table.symbols }, (_, i) => i).find(
+      (i) => i > 0 && side.name(i) === 'cpu_debug_store',
+    )!;
     expect(side.sectionName(symbol)).toMatch(/^\.data\.\.percpu/);
     const position = positions.positionOf(symbol);
     expect(position).toMatchObject({ sympos: 0 });
@@ -148,7 +163,12 @@ describe('Debian 6.12', () => {
     expect(checkRunningKernel({ ...input, orig: known.side, positions, listing: known.listing })).toEqual([]);
     skipWithout(context, unavailable('linux-7.2-thinlto', true));
     const other = opened('linux-7.2-thinlto').side;
-    const found = checkRunningKernel({ ...input, orig: other, positions: new SymbolPositions(other, 'vmlinux', known.listing), listing: known.listing });
+    const found = checkRunningKernel({
+      ...input,
+      orig: other,
+      positions: new SymbolPositions(other, 'vmlinux', known.listing),
+      listing: known.listing,
+    });
     expect(found.map(({ code, severity }) => `${code} ${severity}`)).toEqual(['orig-not-running-kernel refusal']);
     expect(found[0]!.message).toMatch(/lacks \d{4,} of ORIG's \d+ functions/);
   });

@@ -28,8 +28,11 @@ function unlike(wanted: Shape, found: Shape, share: number): string[] {
   }
   compare('rank correlation', wanted.functions.sizeToRelas, found.functions.sizeToRelas, 0.15);
   for (const [what, from, to] of [
-    ['scopes', wanted.functions.per1000, found.functions.per1000], ['places', wanted.functions.placed, found.functions.placed],
-    ['references', wanted.references, found.references], ['sites', wanted.sites, found.sites], ['totals', wanted.totals, found.totals],
+    ['scopes', wanted.functions.per1000, found.functions.per1000],
+    ['places', wanted.functions.placed, found.functions.placed],
+    ['references', wanted.references, found.references],
+    ['sites', wanted.sites, found.sites],
+    ['totals', wanted.totals, found.totals],
   ] as ReadonlyArray<readonly [string, Record<string, number>, Record<string, number>]>) {
     for (const key of Object.keys(from)) compare(`${what} ${key}`, from[key]!, to[key]!, 30);
   }
@@ -75,7 +78,9 @@ it('a file that is no shape is not taken for one', () => {
   const shape = SHAPES['linux-7.2-thinlto']!;
   expect(isShape(JSON.parse(JSON.stringify(shape)))).toBe(true);
   expect(isShape({ ...shape, references: { ...shape.references, call: 'many' } })).toBe(false);
-  expect(isShape({ ...shape, functions: { ...shape.functions, size: { ...shape.functions.size, at: [1] } } })).toBe(false);
+  expect(isShape({ ...shape, functions: { ...shape.functions, size: { ...shape.functions.size, at: [1] } } })).toBe(
+    false,
+  );
   expect(isShape(null)).toBe(false);
 });
 

@@ -8,16 +8,38 @@ import { readelf, readelfComplaints } from './support/readelf';
 import { tempFolder } from './support/temp-folder';
 
 const folder = tempFolder();
-const CHANGES: Changes = { immediates: 4, callTargets: 3, strings: 3, instructions: 3, staticLocals: 6, newFunctions: 3, removedFunctions: 2, data: 1, initFunctions: 2 };
+const CHANGES: Changes = {
+  immediates: 4,
+  callTargets: 3,
+  strings: 3,
+  instructions: 3,
+  staticLocals: 6,
+  newFunctions: 3,
+  removedFunctions: 2,
+  data: 1,
+  initFunctions: 2,
+};
 
-async function pair(name: string, functions: number, seed: number, changes: Changes): Promise<{ orig: string; patched: string; manifest: Manifest }> {
+async function pair(
+  name: string,
+  functions: number,
+  seed: number,
+  changes: Changes,
+): Promise<{ orig: string; patched: string; manifest: Manifest }> {
   const [orig, patched] = [join(folder, `${name}-orig.o`), join(folder, `${name}-patched.o`)];
-  return { orig, patched, manifest: await writePair({ functions, seed, changes }, orig, patched, join(folder, `${name}.json`)) };
+  return {
+    orig,
+    patched,
+    manifest: await writePair({ functions, seed, changes }, orig, patched, join(folder, `${name}.json`)),
+  };
 }
 
 /** Names of all symbols of a type, with ThinLTO's suffixes. */
 function names(path: string, type: string): string[] {
-  return readelf(path, '-sW').map((line) => line.split(/\s+/)).filter((row) => row[3] === type).map((row) => row[7] ?? '');
+  return readelf(path, '-sW')
+    .map((line) => line.split(/\s+/))
+    .filter((row) => row[3] === type)
+    .map((row) => row[7] ?? '');
 }
 
 /** Key in `functionContents` of a manifest's entry, without the FILE's number. */
@@ -34,7 +56,10 @@ describe('a synthetic pair', () => {
   it('is well formed, and its code disassembles', () => {
     for (const path of [made.orig, made.patched]) {
       expect(readelfComplaints(path)).toBe('');
-      const listing = execFileSync('objdump', ['-d', '--no-show-raw-insn', path], { encoding: 'utf8', maxBuffer: 1 << 28 });
+      const listing = execFileSync('objdump', ['-d', '--no-show-raw-insn', path], {
+        encoding: 'utf8',
+        maxBuffer: 1 << 28,
+      });
       expect(listing).not.toContain('(bad)');
       expect(listing).toContain('jmp');
     }
@@ -43,7 +68,9 @@ describe('a synthetic pair', () => {
   it('differs in exactly the functions that the manifest lists', () => {
     const [orig, patched] = [functionContents(made.orig), functionContents(made.patched)];
     const name = (key: string): string => key.replace(/^\S+ /, '').replace(/~\d+$/, '');
-    const changed = [...orig].filter(([key, content]) => patched.has(key) && patched.get(key) !== content).map(([key]) => name(key));
+    const changed = [...orig]
+      .filter(([key, content]) => patched.has(key) && patched.get(key) !== content)
+      .map(([key]) => name(key));
     const added = [...patched.keys()].filter((key) => !orig.has(key)).map(name);
     const removed = [...orig.keys()].filter((key) => !patched.has(key)).map(name);
     const { functions } = made.manifest;
@@ -67,21 +94,41 @@ describe('a synthetic pair', () => {
   });
 
   it('moves what an edit moves: promoted names, static-local numbers, strings, lines', () => {
-    const promoted = (path: string): Set<string> => new Set(names(path, 'FUNC').filter((name) => name.includes('.llvm.')));
+    const promoted = (path: string): Set<string> =>
+      new Set(names(path, 'FUNC').filter((name) => name.includes('.llvm.')));
     const [before, after] = [promoted(made.orig), promoted(made.patched)];
     const gone = [...before].filter((name) => !after.has(name));
     expect(gone.length).toBeGreaterThan(0);
     expect(gone.length).toBeLessThan(before.size);
-    for (const name of gone) expect([...after].some((other) => other.startsWith(`${name.split('.llvm.')[0]}.llvm.`))).toBe(true);
-    const objects = (path: string): string[] => names(path, 'OBJECT').filter((name) => /\.\d+$/.test(name) && !name.includes('.llvm.'));
+    for (const name of gone)
+      expect([...after].some((other) => other.startsWith(`${name.split('.llvm.')[0]}.llvm.`))).toBe(true);
+    const objects = (path: string): string[] =>
+      names(path, 'OBJECT').filter((name) => /\.\d+$/.test(name) && !name.includes('.llvm.'));
     expect(objects(made.orig).filter((name) => !objects(made.patched).includes(name)).length).toBeGreaterThan(0);
-    const strings = (path: string): string[] => readelf(path, '-rW').filter((line) => line.includes('.rodata.str1.1')).map((line) => line.split(/\s+/).at(-1)!);
+    const strings = (path: string): string[] =>
+      readelf(path, '-rW')
+        .filter((line) => line.includes('.rodata.str1.1'))
+        .map((line) => line.split(/\s+/).at(-1)!);
     expect(strings(made.orig)[0]).not.toBe(strings(made.patched)[0]);
   });
 
   it('has the tables of a 6.12 kernel', () => {
     const sections = readelf(made.orig, '-SW').join('\n');
-    for (const name of ['.altinstructions', '.altinstr_replacement', '__bug_table', '__jump_table', '__ex_table', '.static_call_sites', '__mcount_loc', '.ibt_endbr_seal', '.return_sites', '.init.text', '.initcall6.init', 'runtime_ptr_USER_PTR_MAX', '__patchable_function_entries']) {
+    for (const name of [
+      '.altinstructions',
+      '.altinstr_replacement',
+      '__bug_table',
+      '__jump_table',
+      '__ex_table',
+      '.static_call_sites',
+      '__mcount_loc',
+      '.ibt_endbr_seal',
+      '.return_sites',
+      '.init.text',
+      '.initcall6.init',
+      'runtime_ptr_USER_PTR_MAX',
+      '__patchable_function_entries',
+    ]) {
       expect(sections).toContain(`] ${name} `);
     }
   });

@@ -21,7 +21,10 @@ test.runIf(counted)('a thread that waits uses no processor time', () => {
 });
 
 test.runIf(counted)('what another thread does is not counted', async () => {
-  const spinning = new Worker('const end = performance.now() + 500; while (performance.now() < end); process.exit(0);', { eval: true });
+  const spinning = new Worker(
+    'const end = performance.now() + 500; while (performance.now() < end); process.exit(0);',
+    { eval: true },
+  );
   const cpu = threadCpuMs();
   const before = process.cpuUsage();
   await new Promise((resolve) => spinning.once('exit', resolve));

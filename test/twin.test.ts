@@ -13,20 +13,45 @@ const LOCAL = { bind: 'local' } as const;
 function unit(statics: Record<string, number>, parts: Body[]): ObjectBuilder {
   const builder = object().file('u.c');
   for (const [name, size] of Object.entries(statics)) builder.bss(name, size, LOCAL);
-  return builder.rodata('text', [0x61], LOCAL).func('f', body(...parts)).special('__mcount_loc');
+  return builder
+    .rodata('text', [0x61], LOCAL)
+    .func('f', body(...parts))
+    .special('__mcount_loc');
 }
 
 let folder: string;
-const run = async (command: string, ...more: string[]): Promise<{ status: number | null; result: DiffResult & Record<string, unknown>; text: string }> => {
-  const { status, stdout, stderr } = await klpflow([command, join(folder, 'orig.o'), join(folder, 'patched.o'), ...more, '--run-dir', join(folder, 'run'), '--progress', 'none']);
-  return { status, result: (stdout.startsWith('{') ? JSON.parse(stdout) : {}) as DiffResult & Record<string, unknown>, text: stdout + stderr };
+const run = async (
+  command: string,
+  ...more: string[]
+): Promise<{ status: number | null; result: DiffResult & Record<string, unknown>; text: string }> => {
+  const { status, stdout, stderr } = await klpflow([
+    command,
+    join(folder, 'orig.o'),
+    join(folder, 'patched.o'),
+    ...more,
+    '--run-dir',
+    join(folder, 'run'),
+    '--progress',
+    'none',
+  ]);
+  return {
+    status,
+    result: (stdout.startsWith('{') ? JSON.parse(stdout) : {}) as DiffResult & Record<string, unknown>,
+    text: stdout + stderr,
+  };
 };
 
 beforeAll(() => {
   // Of two equal blocks one went, and nothing tells which.
   folder = tempFolder();
-  writeFileSync(join(folder, 'orig.o'), unit({ 't.1': 4, 't.2': 4, 'wide.3': 8 }, [inc('t.1'), inc('t.2'), inc('wide.3')]).bytes());
-  writeFileSync(join(folder, 'patched.o'), unit({ 't.1': 4, 'wide.3': 8 }, [inc('t.1'), inc('wide.3'), movEax(3)]).bytes());
+  writeFileSync(
+    join(folder, 'orig.o'),
+    unit({ 't.1': 4, 't.2': 4, 'wide.3': 8 }, [inc('t.1'), inc('t.2'), inc('wide.3')]).bytes(),
+  );
+  writeFileSync(
+    join(folder, 'patched.o'),
+    unit({ 't.1': 4, 'wide.3': 8 }, [inc('t.1'), inc('wide.3'), movEax(3)]).bytes(),
+  );
 });
 
 describe('--twin', () => {
@@ -38,7 +63,9 @@ describe('--twin', () => {
     const after = await run('diff', '--json', '--twin', 't.2=u.c:t.1');
     expect(after.result.diagnostics.map(({ code }) => code)).not.toContain('ambiguous-data');
     expect(after.result['twins']).toEqual([{ orig: 't.2', patched: 'u.c:t.1' }]);
-    expect(after.result.diagnostics).toContainEqual(expect.objectContaining({ code: 'declared-twin', severity: 'note' }));
+    expect(after.result.diagnostics).toContainEqual(
+      expect.objectContaining({ code: 'declared-twin', severity: 'note' }),
+    );
     expect(after.result.objects[0]!.data.removed).toMatchObject([{ name: 't.1' }]);
     expect((await run('diff', '--json')).result.diagnostics.map(({ code }) => code)).toContain('ambiguous-data');
   });
@@ -51,7 +78,14 @@ describe('--twin', () => {
 
   test('what cannot be one is an error', async () => {
     // The declaration is believed in which is which, and in nothing else.
-    for (const [twin, code] of [['t.2=wide.3', 'twin-mismatch'], ['t.2=f', 'twin-mismatch'], ['t.2=text', 'twin-mismatch'], ['t.9=t.1', 'twin-not-found'], ['v.c:t.2=t.1', 'twin-not-found'], ['t.2', 'usage']] as const) {
+    for (const [twin, code] of [
+      ['t.2=wide.3', 'twin-mismatch'],
+      ['t.2=f', 'twin-mismatch'],
+      ['t.2=text', 'twin-mismatch'],
+      ['t.9=t.1', 'twin-not-found'],
+      ['v.c:t.2=t.1', 'twin-not-found'],
+      ['t.2', 'usage'],
+    ] as const) {
       const { status, text } = await run('diff', '--twin', twin);
       expect([status, text]).toEqual([1, expect.stringContaining(`error ${code}:`)]);
     }
@@ -70,18 +104,39 @@ describe('explain', () => {
 
   test('of several of one name shows the one that changed, or lists them', async () => {
     // Another driver's probe, read as this one's, shows no change where there is one.
-    const cores = (second: number): ObjectBuilder => [1, second].reduce((builder, value, i) => builder.file(`${'ab'[i]}.c`).func('probe', body(movEax(value)), { ...LOCAL, section: `.text.${i}` }).func(`own${i}`, body(movEax(7)), { ...LOCAL, section: `.text.own${i}` }), object());
+    const cores = (second: number): ObjectBuilder =>
+      [1, second].reduce(
+        (builder, value, i) =>
+          builder
+            .file(`${'ab'[i]}.c`)
+            .func('probe', body(movEax(value)), { ...LOCAL, section: `.text.${i}` })
+            .func(`own${i}`, body(movEax(7)), { ...LOCAL, section: `.text.own${i}` }),
+        object(),
+      );
     const pair = ['orig', 'patched'].map((name) => join(folder, `cores-${name}.o`));
     writeFileSync(pair[0]!, cores(2).bytes());
     writeFileSync(pair[1]!, cores(9).bytes());
     const explain = async (symbol: string): Promise<string> => {
-      const { stdout, stderr } = await klpflow(['explain', ...pair, symbol, '--run-dir', join(folder, 'run'), '--progress', 'none']);
+      const { stdout, stderr } = await klpflow([
+        'explain',
+        ...pair,
+        symbol,
+        '--run-dir',
+        join(folder, 'run'),
+        '--progress',
+        'none',
+      ]);
       return stdout + stderr;
     };
     expect(await explain('probe')).toMatch(/^probe {2}\(function; b\.c[^]*others of the name: a\.c:probe \(same\)/);
     expect(await explain('a.c:probe')).toMatch(/^probe {2}\(function; a\.c[^]*same in both builds/);
     writeFileSync(pair[1]!, cores(2).bytes());
-    writeFileSync(pair[0]!, cores(2).func('more', body(movEax(1))).bytes());
+    writeFileSync(
+      pair[0]!,
+      cores(2)
+        .func('more', body(movEax(1)))
+        .bytes(),
+    );
     expect(await explain('probe')).toMatch(/error several-symbols: probe is a\.c:probe \(same\); b\.c:probe \(same\)/);
   });
 });

@@ -10,7 +10,9 @@ import { tempFolder } from './support/temp-folder';
 
 const KERNEL = 'debian-6.12-gcc';
 const folder = tempFolder();
-const missing = unavailable(KERNEL, true) ?? (existsSync(join(CORPUS, KERNEL, 'units.tar.zst')) ? undefined : `no corpus: ${KERNEL} has no units.tar.zst`);
+const missing =
+  unavailable(KERNEL, true) ??
+  (existsSync(join(CORPUS, KERNEL, 'units.tar.zst')) ? undefined : `no corpus: ${KERNEL} has no units.tar.zst`);
 
 /** How many units there are: none may be lost unseen. */
 const UNITS = 42;
@@ -42,16 +44,27 @@ describe('fixes of 6.12.118 for 6.12.117', () => {
 
   test('every unit has the functions, the verdict and the reasons that are expected', (context) => {
     skipWithout(context, missing);
-    const units = readdirSync(folder).filter((name) => existsSync(join(folder, name, 'expected.json'))).sort();
+    const units = readdirSync(folder)
+      .filter((name) => existsSync(join(folder, name, 'expected.json')))
+      .sort();
     expect(units).toHaveLength(UNITS);
     for (const unit of units) {
       const read = (name: string): Buffer => readFileSync(join(folder, unit, name));
       const expected = JSON.parse(read('expected.json').toString()) as Expected;
-      const { changed, added, assessment: { included }, diagnostics } = diffObjects(read('orig.o'), read('patched.o'));
-      const codes = new Set<string>(diagnostics.filter(({ severity }) => severity === 'refusal').map(({ code }) => code));
+      const {
+        changed,
+        added,
+        assessment: { included },
+        diagnostics,
+      } = diffObjects(read('orig.o'), read('patched.o'));
+      const codes = new Set<string>(
+        diagnostics.filter(({ severity }) => severity === 'refusal').map(({ code }) => code),
+      );
       const found: Expected = {
         verdict: isRefused(diagnostics) ? 'refused' : included.length > 0 ? 'patchable' : 'unchanged',
-        changed: Object.keys(changed).sort(), new: [...added].sort(), codes: expected.codes.filter((code) => codes.has(code)),
+        changed: Object.keys(changed).sort(),
+        new: [...added].sort(),
+        codes: expected.codes.filter((code) => codes.has(code)),
       };
       const right = { ...expected, changed: [...expected.changed].sort(), new: [...expected.new].sort() };
       expect([right, { ...right, ...OTHERWISE[unit] }], unit).toContainEqual(found);

@@ -12,7 +12,18 @@ const path = (name: string): string => join(folder, name);
 
 test('0 for a fine module, 2 for one with findings, 1 for a file that is none', async () => {
   const { vmlinux, symvers, btf, template, objects } = kernelFiles(folder);
-  const flags = ['--vmlinux', vmlinux, '--symvers', symvers, '--btf', btf, '--template', template, '--object', objects[0]!];
+  const flags = [
+    '--vmlinux',
+    vmlinux,
+    '--symvers',
+    symvers,
+    '--btf',
+    btf,
+    '--template',
+    template,
+    '--object',
+    objects[0]!,
+  ];
   const { module, at } = livepatchModule();
   module.write(path('good.ko'));
   module.rela('.text', at['callHelper']! + 1).addend += 4;
@@ -26,14 +37,28 @@ test('0 for a fine module, 2 for one with findings, 1 for a file that is none', 
 
   const wrong = await running(['verify', path('wrong.ko'), ...flags]);
   expect(wrong.status).toBe(2);
-  expect(wrong.stdout).toMatch(/^REFUSED {2}[^]*verify-target: \.text\+0x[0-9a-f]+: a call to helper\+0x4 of vmlinux[^]*\[alpha\+0x/);
+  expect(wrong.stdout).toMatch(
+    /^REFUSED {2}[^]*verify-target: \.text\+0x[0-9a-f]+: a call to helper\+0x4 of vmlinux[^]*\[alpha\+0x/,
+  );
 
   const json = await running(['verify', path('wrong.ko'), ...flags, '--json']);
   expect(json.status).toBe(2);
   const result = JSON.parse(json.stdout) as VerifyResult;
-  expect(result).toMatchObject({ schema: 'klpflow/verify@1', ok: false, module: { path: path('wrong.ko'), name: 'livepatch_alpha' } });
+  expect(result).toMatchObject({
+    schema: 'klpflow/verify@1',
+    ok: false,
+    module: { path: path('wrong.ko'), name: 'livepatch_alpha' },
+  });
   expect(result.diagnostics.filter(({ code }) => code === 'verify-target')).toEqual([
-    expect.objectContaining({ severity: 'refusal', where: { object: path('wrong.ko'), section: '.text', symbol: 'alpha', offset: at['callHelper']! + 1 - at['alpha']! } }),
+    expect.objectContaining({
+      severity: 'refusal',
+      where: {
+        object: path('wrong.ko'),
+        section: '.text',
+        symbol: 'alpha',
+        offset: at['callHelper']! + 1 - at['alpha']!,
+      },
+    }),
   ]);
 
   const text = await running(['verify', path('text.ko'), '--json']);

@@ -20,13 +20,27 @@ const PAIR = 'special-sections';
 /** Relocations that are changed, one at a time: every so many of all. */
 const SAMPLES = 12;
 
-const findings = ({ diagnostics }: VerifyResult): string[] => diagnostics.filter(({ severity }) => severity !== 'note').map(({ code, message }) => `${code}: ${message}`);
+const findings = ({ diagnostics }: VerifyResult): string[] =>
+  diagnostics.filter(({ severity }) => severity !== 'note').map(({ code, message }) => `${code}: ${message}`);
 
-function filesOf(kernel: Kernel): { orig: string; patched: string; about: Required<Omit<VerifyRequest, 'module' | 'objects'>> } {
+function filesOf(kernel: Kernel): {
+  orig: string;
+  patched: string;
+  about: Required<Omit<VerifyRequest, 'module' | 'objects'>>;
+} {
   const { orig, patched } = unpack(kernel, PAIR);
   const file = (name: string): string => join(orig, '..', name);
   const vmlinux = file(kernel === 'linux-7.2-thinlto' ? 'vmlinux' : 'kallsyms.txt');
-  return { orig, patched, about: { vmlinux, symvers: file('Module.symvers'), btf: file('types.btf'), template: join(CORPUS, kernel, 'template.ko') } };
+  return {
+    orig,
+    patched,
+    about: {
+      vmlinux,
+      symvers: file('Module.symvers'),
+      btf: file('types.btf'),
+      template: join(CORPUS, kernel, 'template.ko'),
+    },
+  };
 }
 
 describe.each(KERNELS)('%s', (kernel) => {
@@ -35,7 +49,11 @@ describe.each(KERNELS)('%s', (kernel) => {
   test('a module of the kernel is right in all but being a livepatch', () => {
     const { about } = filesOf(kernel);
     // The premise: there is something to check in it.
-    expect(readelf(about.template, '-SW').filter((line) => /\.(return_sites|call_sites|orc_unwind_ip)|__mcount_loc|__versions/.test(line)).length).toBeGreaterThanOrEqual(5);
+    expect(
+      readelf(about.template, '-SW').filter((line) =>
+        /\.(return_sites|call_sites|orc_unwind_ip)|__mcount_loc|__versions/.test(line),
+      ).length,
+    ).toBeGreaterThanOrEqual(5);
     expect(findings(verify({ module: about.template, ...about }))).toEqual([
       expect.stringMatching(/^verify-modinfo: .*livepatch=Y is missing/),
       expect.stringMatching(/^verify-klp-struct: .*init_module does not call klp_enable_patch/),
@@ -45,7 +63,25 @@ describe.each(KERNELS)('%s', (kernel) => {
   test('a livepatch passes, and no changed relocation of it does', async () => {
     const { orig, patched, about } = filesOf(kernel);
     const module = join(folder, `${kernel}.ko`);
-    const made = await running(['diff', orig, patched, '-o', module, '--vmlinux', about.vmlinux, '--symvers', about.symvers, '--btf', about.btf, '--template', about.template, '--run-dir', join(folder, kernel), '--progress', 'none']);
+    const made = await running([
+      'diff',
+      orig,
+      patched,
+      '-o',
+      module,
+      '--vmlinux',
+      about.vmlinux,
+      '--symvers',
+      about.symvers,
+      '--btf',
+      about.btf,
+      '--template',
+      about.template,
+      '--run-dir',
+      join(folder, kernel),
+      '--progress',
+      'none',
+    ]);
     expect(made.status, made.stderr).toBe(0);
     const result = verify({ module, ...about, objects: [patched] });
     expect(findings(result)).toEqual([]);
@@ -61,7 +97,10 @@ describe.each(KERNELS)('%s', (kernel) => {
       copy.writeBigInt64LE(copy.readBigInt64LE(at + 16) + 8n, at + 16);
       const mutant = join(folder, 'mutant.ko');
       writeFileSync(mutant, copy);
-      expect(findings(verify({ module: mutant, ...about, objects: [patched] })), `${section}: addend of the relocation at ${at} plus 8`).not.toEqual([]);
+      expect(
+        findings(verify({ module: mutant, ...about, objects: [patched] })),
+        `${section}: addend of the relocation at ${at} plus 8`,
+      ).not.toEqual([]);
     }
   });
 });
@@ -75,7 +114,9 @@ function relocations(file: Buffer): Array<{ at: number; section: string }> {
     if (file.readUInt32LE(header + 4) !== 4) continue;
     const name = names + file.readUInt32LE(header);
     const start = Number(file.readBigUInt64LE(header + 24));
-    for (let at = start; at < start + Number(file.readBigUInt64LE(header + 32)); at += 24) if (file.readUInt32LE(at + 8) !== 0) found.push({ at, section: file.toString('latin1', name, file.indexOf(0, name)) });
+    for (let at = start; at < start + Number(file.readBigUInt64LE(header + 32)); at += 24)
+      if (file.readUInt32LE(at + 8) !== 0)
+        found.push({ at, section: file.toString('latin1', name, file.indexOf(0, name)) });
   }
   return found;
 }

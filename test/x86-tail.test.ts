@@ -20,7 +20,12 @@ function oracle(bytes: Uint8Array): { field: number; tail: number; text: string 
     const rip = instruction.isIpRelMemoryOperand && offsets.hasDisplacement && offsets.displacementSize === 4;
     const branch = instruction.isJmpNear || instruction.isJccNear || instruction.isCallNear;
     if (rip) return { field, tail: instruction.length - field - 4, text: iced.Mnemonic[instruction.mnemonic]! };
-    if (branch && offsets.immediateSize === 4) return { field: offsets.immediateOffset, tail: instruction.length - offsets.immediateOffset - 4, text: iced.Mnemonic[instruction.mnemonic]! };
+    if (branch && offsets.immediateSize === 4)
+      return {
+        field: offsets.immediateOffset,
+        tail: instruction.length - offsets.immediateOffset - 4,
+        text: iced.Mnemonic[instruction.mnemonic]!,
+      };
     return undefined;
   } finally {
     offsets.free();
@@ -40,7 +45,9 @@ function wrong(before: Uint8Array, instruction: Uint8Array): string | undefined 
   const real = oracle(instruction);
   if (real === undefined) return undefined;
   const said = answer(before, instruction, real.field);
-  return said < 0 || said === real.tail ? undefined : `${Buffer.from(instruction).toString('hex')} (${real.text}) behind ${Buffer.from(before).toString('hex')}: ${said}, really ${real.tail}`;
+  return said < 0 || said === real.tail
+    ? undefined
+    : `${Buffer.from(instruction).toString('hex')} (${real.text}) behind ${Buffer.from(before).toString('hex')}: ${said}, really ${real.tail}`;
 }
 
 const REST = hex('11 22 33 44 55 66 77 88 11');
@@ -48,18 +55,49 @@ const REST = hex('11 22 33 44 55 66 77 88 11');
 const PREFIXES = ['', '66', 'f2', 'f3', 'f0', '65', '64', '2e', '67', '6566', 'f066', '66f2', '66f3', '65f0'].map(hex);
 const REX = ['', '41', '48', '4c'].map(hex);
 /** Ends of instructions that may stand before: harmless ones, and bytes that look like escapes and prefixes. */
-const BEFORE = ['', '90', '0f', '660f', '0f38', '0f3a', '66', '6690', 'c3', 'c4e2', 'c5', 'c5f8', '62f17c48', '48', '6648', '81', 'f3'].map(hex);
+const BEFORE = [
+  '',
+  '90',
+  '0f',
+  '660f',
+  '0f38',
+  '0f3a',
+  '66',
+  '6690',
+  'c3',
+  'c4e2',
+  'c5',
+  'c5f8',
+  '62f17c48',
+  '48',
+  '6648',
+  '81',
+  'f3',
+].map(hex);
 
 /** XOP and 3DNow!: AMD extensions that no kernel contains and newer processors lack. */
 const isGone = (instruction: Uint8Array): boolean => {
-  const at = instruction.findIndex((byte) => ![0x66, 0xf2, 0xf3, 0xf0, 0x65, 0x64, 0x2e, 0x67].includes(byte) && (byte & 0xf0) !== 0x40);
-  return instruction[at] === 0x8f && (instruction[at + 1]! & 0x1f) >= 8 || (instruction[at] === 0x0f && instruction[at + 1] === 0x0f);
+  const at = instruction.findIndex(
+    (byte) => ![0x66, 0xf2, 0xf3, 0xf0, 0x65, 0x64, 0x2e, 0x67].includes(byte) && (byte & 0xf0) !== 0x40,
+  );
+  return (
+    (instruction[at] === 0x8f && (instruction[at + 1]! & 0x1f) >= 8) ||
+    (instruction[at] === 0x0f && instruction[at + 1] === 0x0f)
+  );
 };
 
-function everyOpcode(maps: readonly string[], prefixes: readonly Uint8Array[], visit: (instruction: Uint8Array) => void): void {
-  for (const prefix of prefixes) for (const rex of REX) for (const map of maps) for (let opcode = 0; opcode < 256; opcode++) for (let reg = 0; reg < 8; reg++) {
-    visit(Uint8Array.from([...prefix, ...rex, ...hex(map), opcode, (reg << 3) | 5, ...REST]));
-  }
+function everyOpcode(
+  maps: readonly string[],
+  prefixes: readonly Uint8Array[],
+  visit: (instruction: Uint8Array) => void,
+): void {
+  for (const prefix of prefixes)
+    for (const rex of REX)
+      for (const map of maps)
+        for (let opcode = 0; opcode < 256; opcode++)
+          for (let reg = 0; reg < 8; reg++) {
+            visit(Uint8Array.from([...prefix, ...rex, ...hex(map), opcode, (reg << 3) | 5, ...REST]));
+          }
 }
 
 describe('x86-64 tail', () => {
@@ -103,13 +141,30 @@ describe('x86-64 tail', () => {
     // `vpshufb x(%rip)` has no tail and `vpalignr $4, x(%rip)` has one; the map is hidden in the prefix (crypto, raid6, bpf).
     const complaints = new Set<string>();
     let seen = 0;
-    const heads = ['c5f8', 'c5f9', 'c5fa', 'c5fd', 'c4e178', 'c4e279', 'c4e27d', 'c4e37d', 'c4e3f9', '62f17c48', '62f27d48', '62f37d48', '62f3fd48'];
-    for (const before of [hex(''), hex('90'), hex('0f')]) for (const head of heads) for (let opcode = 0; opcode < 256; opcode++) for (let reg = 0; reg < 8; reg++) {
-      const instruction = Uint8Array.from([...hex(head), opcode, (reg << 3) | 5, ...REST]);
-      if (oracle(instruction) !== undefined) seen++;
-      const complaint = wrong(before, instruction);
-      if (complaint !== undefined) complaints.add(complaint);
-    }
+    const heads = [
+      'c5f8',
+      'c5f9',
+      'c5fa',
+      'c5fd',
+      'c4e178',
+      'c4e279',
+      'c4e27d',
+      'c4e37d',
+      'c4e3f9',
+      '62f17c48',
+      '62f27d48',
+      '62f37d48',
+      '62f3fd48',
+    ];
+    for (const before of [hex(''), hex('90'), hex('0f')])
+      for (const head of heads)
+        for (let opcode = 0; opcode < 256; opcode++)
+          for (let reg = 0; reg < 8; reg++) {
+            const instruction = Uint8Array.from([...hex(head), opcode, (reg << 3) | 5, ...REST]);
+            if (oracle(instruction) !== undefined) seen++;
+            const complaint = wrong(before, instruction);
+            if (complaint !== undefined) complaints.add(complaint);
+          }
     expect(seen).toBeGreaterThan(1000);
     expect([...complaints].slice(0, 5)).toEqual([]);
   });
@@ -119,14 +174,23 @@ describe('x86-64 tail', () => {
     const bytes = fc.uint8Array({ minLength: 0, maxLength: 6 });
     const prefix = fc.constantFrom(...PREFIXES);
     let decoded = 0;
-    fc.assert(fc.property(bytes, prefix, fc.uint8Array({ minLength: 1, maxLength: 4 }), fc.integer({ min: 0, max: 7 }), (before, head, opcode, reg) => {
-      const instruction = Uint8Array.from([...head, ...opcode, (reg << 3) | 5, ...REST]);
-      if (isGone(instruction)) return;
-      const real = oracle(instruction);
-      if (real === undefined) return;
-      decoded++;
-      expect(wrong(before, instruction)).toBeUndefined();
-    }), { numRuns: 20_000, seed: 20_211 });
+    fc.assert(
+      fc.property(
+        bytes,
+        prefix,
+        fc.uint8Array({ minLength: 1, maxLength: 4 }),
+        fc.integer({ min: 0, max: 7 }),
+        (before, head, opcode, reg) => {
+          const instruction = Uint8Array.from([...head, ...opcode, (reg << 3) | 5, ...REST]);
+          if (isGone(instruction)) return;
+          const real = oracle(instruction);
+          if (real === undefined) return;
+          decoded++;
+          expect(wrong(before, instruction)).toBeUndefined();
+        },
+      ),
+      { numRuns: 20_000, seed: 20_211 },
+    );
     expect(decoded).toBeGreaterThan(1000);
   });
 

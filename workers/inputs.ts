@@ -9,7 +9,8 @@ import { Side } from '../src/stages/compare';
 import type { InputFile, InputRef, ObjectRef, PairRef } from '../src/pipeline/types';
 
 export function mustBe(now: FileIdentity, { path, identity }: InputFile): void {
-  if (!sameIdentity(now, identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+  if (!sameIdentity(now, identity))
+    throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
 }
 
 /** Reads a file that is no part of the pair. @throws KlpflowError `input-changed`, `unreadable`, the reader's own */
@@ -23,7 +24,9 @@ export function read<T>(input: InputFile, reader: (path: string) => T): T {
 }
 
 /** `read`, of which the last value is kept for the units of a folder: a kernel's list has 20 MB. */
-export function keptReader<T>(reader: (path: string, objectName: string) => T): (input: InputFile, objectName: string) => T {
+export function keptReader<T>(
+  reader: (path: string, objectName: string) => T,
+): (input: InputFile, objectName: string) => T {
   let last: { key: string; value: T } | undefined;
   return (input, objectName) => {
     const key = JSON.stringify([input, objectName]);

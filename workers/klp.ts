@@ -16,40 +16,87 @@ import type { AnswerOf, RehearsalAnswer, TaskOf, UnitResult } from '../src/pipel
 import { append } from '../src/lists';
 
 /** One unit of a folder, from scan to what writing it would find; its report is in the unit's name. */
-export function unitForKlp(orig: ElfObject, patched: ElfObject, name: string, facts: PairFacts, objectName: string, traceable: ReadonlySet<string> | undefined): { answer: UnitResult; made: null } {
+export function unitForKlp(
+  orig: ElfObject,
+  patched: ElfObject,
+  name: string,
+  facts: PairFacts,
+  objectName: string,
+  traceable: ReadonlySet<string> | undefined,
+): { answer: UnitResult; made: null } {
   const { compared, assessment } = diffInline(orig, patched, { objectName, traceable, ...facts });
   const { object, included, undecided, copied } = assessment;
   const changes = included.length > 0;
-  const rehearsed = changes && !isRefused(assessment.diagnostics) ? rehearseForKlp({ undecided, copied, objectName, symvers: null, kernel: null }, { ...compared, objectName, included }) : null;
+  const rehearsed =
+    changes && !isRefused(assessment.diagnostics)
+      ? rehearseForKlp(
+          { undecided, copied, objectName, symvers: null, kernel: null },
+          { ...compared, objectName, included },
+        )
+      : null;
   const diagnostics = inNameOf(name, objectName, [...assessment.diagnostics, ...(rehearsed?.diagnostics ?? [])]);
-  return { answer: { object: { ...object, name, klpSymbols: [] }, profile: profileEvidence(compared), diagnostics, changes, made: false, unchecked: rehearsed }, made: null };
+  return {
+    answer: {
+      object: { ...object, name, klpSymbols: [] },
+      profile: profileEvidence(compared),
+      diagnostics,
+      changes,
+      made: false,
+      unchecked: rehearsed,
+    },
+    made: null,
+  };
 }
 
 /** Diagnostics of a unit, which speak of the object that it is linked into. */
 export function inNameOf(unit: string, objectName: string, diagnostics: readonly Diagnostic[]): Diagnostic[] {
-  return diagnostics.map((entry) => (entry.where.object === objectName ? { ...entry, where: { ...entry.where, object: unit } } : entry));
+  return diagnostics.map((entry) =>
+    entry.where.object === objectName ? { ...entry, where: { ...entry.where, object: unit } } : entry,
+  );
 }
 
 /** What extract would find, with the files that there are. */
-export function rehearseForKlp({ undecided, copied, objectName, symvers, kernel }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>, sides: Sides): RehearsalAnswer {
+export function rehearseForKlp(
+  { undecided, copied, objectName, symvers, kernel }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>,
+  sides: Sides,
+): RehearsalAnswer {
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
   // Where a module has its symbols its own table tells.
-  const positions = listing === null && objectName === 'vmlinux' ? new TrustedPositions(sides.orig) : new SymbolPositions(sides.orig, objectName, listing);
-  const found = rehearse({ ...sides, undecided: new Set(undecided), copied: new Set(copied), symvers: symvers === null ? Symvers.UNKNOWN : read(symvers, (path) => Symvers.parse(readText(path), path)), positions });
+  const positions =
+    listing === null && objectName === 'vmlinux'
+      ? new TrustedPositions(sides.orig)
+      : new SymbolPositions(sides.orig, objectName, listing);
+  const found = rehearse({
+    ...sides,
+    undecided: new Set(undecided),
+    copied: new Set(copied),
+    symvers: symvers === null ? Symvers.UNKNOWN : read(symvers, (path) => Symvers.parse(readText(path), path)),
+    positions,
+  });
   if (found === undefined) return { diagnostics: [], imports: [], lookups: 0, unwritable: true };
   return { ...found, lookups: listing === null ? found.lookups : 0, unwritable: false };
 }
 
 type Sides = Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>;
 
-export function extractForKlp({ undecided, copied, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>, sides: Sides): AnswerOf<'extract'> {
+export function extractForKlp(
+  { undecided, copied, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>,
+  sides: Sides,
+): AnswerOf<'extract'> {
   const { orig } = sides;
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
   const positions = new SymbolPositions(orig, objectName, listing);
   const { object, klpSymbols, replaced, references, diagnostics } = extract({
-    ...sides, undecided: new Set(undecided), copied: new Set(copied), provenance, facts: platformFacts(orig.object), symvers: read(symvers, (path) => Symvers.parse(readText(path), path)), positions,
+    ...sides,
+    undecided: new Set(undecided),
+    copied: new Set(copied),
+    provenance,
+    facts: platformFacts(orig.object),
+    symvers: read(symvers, (path) => Symvers.parse(readText(path), path)),
+    positions,
   });
   // With the running kernel at hand it is proven that ORIG is that kernel's code.
-  if (listing !== null && objectName === 'vmlinux') append(diagnostics, checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
+  if (listing !== null && objectName === 'vmlinux')
+    append(diagnostics, checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
   return { object: wholeOf(writeKlpObject(object).chunks()), findings: { klpSymbols, diagnostics } };
 }

@@ -7,7 +7,11 @@ import type { InputFile } from '../src/pipeline/types';
 
 /** A record's value, or why there is none. */
 export function recorded<T, M extends Iterable<Uint8Array> = Uint8Array[]>(
-  place: RecordPlace, kind: string, fresh: boolean, decode: (messages: M) => T | undefined, read = readRecords as (file: string, kind: string, key: string) => M | Miss,
+  place: RecordPlace,
+  kind: string,
+  fresh: boolean,
+  decode: (messages: M) => T | undefined,
+  read = readRecords as (file: string, kind: string, key: string) => M | Miss,
 ): { value?: T; miss: string | null } {
   if (fresh) return { miss: 'fresh' };
   const messages = read(place.file, kind, place.key);
@@ -24,7 +28,12 @@ export function recorded<T, M extends Iterable<Uint8Array> = Uint8Array[]>(
  * Records what was computed from an input, unless its file changed meanwhile: the key says of which content it is.
  * @throws KlpflowError `input-changed`, `no-space`, `write-failed`
  */
-export function keep(input: InputFile, place: RecordPlace, kind: string, messages: Iterable<Uint8Array | readonly Uint8Array[]>): void {
+export function keep(
+  input: InputFile,
+  place: RecordPlace,
+  kind: string,
+  messages: Iterable<Uint8Array | readonly Uint8Array[]>,
+): void {
   mustBe(fileIdentity(input.path), input);
   writeRecords(place, kind, messages);
 }
@@ -48,14 +57,22 @@ export function specialRecord({ listed, listedCount, special, traits, lines }: S
     digest[i * 2 + 1] = special[owners[i]! * 2 + 1]!;
   }
   return {
-    owners, digest, lineOwners, lines: Int32Array.from(lineOwners, (owner) => lines[owner]!),
-    traceable: having((symbol) => (traits[symbol]! & Trait.TRACEABLE) !== 0), sealed: having((symbol) => (traits[symbol]! & Trait.SEALED) !== 0),
+    owners,
+    digest,
+    lineOwners,
+    lines: Int32Array.from(lineOwners, (owner) => lines[owner]!),
+    traceable: having((symbol) => (traits[symbol]! & Trait.TRACEABLE) !== 0),
+    sealed: having((symbol) => (traits[symbol]! & Trait.SEALED) !== 0),
   };
 }
 
 /** Puts what `specialRecord` gathered back into the columns; false, and nothing done, where it is not of this table. */
-export function restoreSpecial({ symbols, special, traits, lines: lineColumn }: ScanTable, { owners, digest, traceable, sealed, lineOwners, lines }: SpecialColumns): boolean {
-  for (const column of [owners, traceable, sealed, lineOwners]) for (let i = 0; i < column.length; i++) if (column[i]! >= symbols) return false;
+export function restoreSpecial(
+  { symbols, special, traits, lines: lineColumn }: ScanTable,
+  { owners, digest, traceable, sealed, lineOwners, lines }: SpecialColumns,
+): boolean {
+  for (const column of [owners, traceable, sealed, lineOwners])
+    for (let i = 0; i < column.length; i++) if (column[i]! >= symbols) return false;
   for (let i = 0; i < owners.length; i++) {
     special[owners[i]! * 2] = digest[i * 2]!;
     special[owners[i]! * 2 + 1] = digest[i * 2 + 1]!;

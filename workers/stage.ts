@@ -8,9 +8,33 @@ import { EM_X86_64, ElfObject, fileIdentity } from '../src/elf';
 import { archOf } from '../src/arch';
 import { moduleInfo } from '../src/livepatch/modinfo';
 import {
-  contentDigest, decodeDigests, decodeInput, decodeOutcome, decodeSpecial, decodeTable, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial, encodeTable, loadHash, openRecords, readRecords, threadCpuMs,
+  contentDigest,
+  decodeDigests,
+  decodeInput,
+  decodeOutcome,
+  decodeSpecial,
+  decodeTable,
+  encodeDigests,
+  encodeInput,
+  encodeLivepatch,
+  encodeOutcome,
+  encodeSpecial,
+  encodeTable,
+  loadHash,
+  openRecords,
+  readRecords,
+  threadCpuMs,
 } from '../src/records';
-import { SPECIAL_TRAITS, ScanTable, contentSymbols, digestShard, digestSpecials, readTable, restoreColumns, shardBounds } from '../src/stages/scan';
+import {
+  SPECIAL_TRAITS,
+  ScanTable,
+  contentSymbols,
+  digestShard,
+  digestSpecials,
+  readTable,
+  restoreColumns,
+  shardBounds,
+} from '../src/stages/scan';
 import { Side, comparePairs, compareUncovered } from '../src/stages/compare';
 import { resolveTwins } from '../src/stages/declared-twins';
 import { settleByAlignment } from '../src/stages/align';
@@ -38,10 +62,18 @@ export default async function run<N extends TaskName>({ name, task }: { name: N;
   const start = performance.timeOrigin + performance.now();
   const cpuBefore = threadCpuMs();
   try {
-    if (shared !== null && Atomics.load(shared.closing, 0) === 1) throw new KlpflowError('interrupted', 'the run is over');
+    if (shared !== null && Atomics.load(shared.closing, 0) === 1)
+      throw new KlpflowError('interrupted', 'the run is over');
     await loadHash();
     const { answer, reused = false, miss = null } = HANDLERS[name](task) as Outcome<N>;
-    const cost: Cost = { start, end: performance.timeOrigin + performance.now(), cpu: threadCpuMs() - cpuBefore, thread: threadId, reused, miss };
+    const cost: Cost = {
+      start,
+      end: performance.timeOrigin + performance.now(),
+      cpu: threadCpuMs() - cpuBefore,
+      thread: threadId,
+      reused,
+      miss,
+    };
     return { answer, cost };
   } catch (thrown) {
     return { failed: diagnosticOf(changedInput(task) ?? thrown) };
@@ -50,7 +82,14 @@ export default async function run<N extends TaskName>({ name, task }: { name: N;
 
 /** The likely cause of an error: a file that is being written looks damaged, too. */
 function changedInput(task: TaskOf<TaskName>): unknown {
-  const inputs: readonly InputFile[] = 'pair' in task ? [task.pair.orig, task.pair.patched] : 'object' in task ? [task.object] : 'input' in task ? [task.input] : [];
+  const inputs: readonly InputFile[] =
+    'pair' in task
+      ? [task.pair.orig, task.pair.patched]
+      : 'object' in task
+        ? [task.object]
+        : 'input' in task
+          ? [task.input]
+          : [];
   try {
     for (const input of inputs) mustBe(fileIdentity(input.path), input);
     return undefined;
@@ -70,25 +109,50 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     const object = open(input);
     archOf(object.machine, path);
     const digest = found.value?.digest ?? contentDigest(object.bytes);
-    if (found.value === undefined) keep(input, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
-    return { answer: { digest, machine: object.machine, little: object.little, load: { symbols: object.symbolCount, sections: object.sectionCount, relas: object.loadedRelas }, module: moduleInfo(object) }, reused: found.value !== undefined, miss: found.miss };
+    if (found.value === undefined)
+      keep(input, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
+    return {
+      answer: {
+        digest,
+        machine: object.machine,
+        little: object.little,
+        load: { symbols: object.symbolCount, sections: object.sectionCount, relas: object.loadedRelas },
+        module: moduleInfo(object),
+      },
+      reused: found.value !== undefined,
+      miss: found.miss,
+    };
   },
 
   readTable({ input, place, fresh }) {
     const object = open(input);
-    const found = place === null ? { miss: 'absent' } : recorded(place, 'table', fresh, (messages: Iterable<Uint8Array>) => {
-      const recordedTable = decodeTable(messages, (shape) => new ScanTable(shape));
-      // Columns that fit together only in part trap in the WebAssembly: a record that is damaged, whatever its trailer says.
-      if (recordedTable !== undefined) restoreColumns(object, recordedTable);
-      return recordedTable;
-    }, openRecords);
+    const found =
+      place === null
+        ? { miss: 'absent' }
+        : recorded(
+            place,
+            'table',
+            fresh,
+            (messages: Iterable<Uint8Array>) => {
+              const recordedTable = decodeTable(messages, (shape) => new ScanTable(shape));
+              // Columns that fit together only in part trap in the WebAssembly: a record that is damaged, whatever its trailer says.
+              if (recordedTable !== undefined) restoreColumns(object, recordedTable);
+              return recordedTable;
+            },
+            openRecords,
+          );
     let table = found.value;
     if (table === undefined) {
       table = readTable(object);
-      if (place !== null) keep(input, place, 'table', encodeTable(table, object.machine, object.little, SPECIAL_TRAITS));
+      if (place !== null)
+        keep(input, place, 'table', encodeTable(table, object.machine, object.little, SPECIAL_TRAITS));
     }
     const id = keptTable(table);
-    const answer = { table: { id, shape: table.shape, memory: table.memory }, bounds: shardBounds(table), bytes: input.identity.size };
+    const answer = {
+      table: { id, shape: table.shape, memory: table.memory },
+      bounds: shardBounds(table),
+      bytes: input.identity.size,
+    };
     return { answer, reused: found.value !== undefined, miss: found.miss };
   },
 
@@ -106,7 +170,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       return shard?.from === from && shard.to === to ? shard : undefined;
     });
     const uses = found.value?.uses ?? digestShard(open(object), table, from, to);
-    if (found.value === undefined) keep(object, place, 'digest', [encodeDigests({ from, to, uses }, symbols, table.digest)]);
+    if (found.value === undefined)
+      keep(object, place, 'digest', [encodeDigests({ from, to, uses }, symbols, table.digest)]);
     return { answer: { uses, bytes: (to - from) * 16 }, reused: found.value !== undefined, miss: found.miss };
   },
 
@@ -129,7 +194,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   unit({ orig, patched, name, place, fresh, structSizes, unitHashes, constants, parentName, ftrace, livepatch }) {
     const found = recorded(place, 'outcome', fresh, (messages) => {
       const known = decodeOutcome(messages[0])?.outcome as AnswerOf<'unit'> | undefined;
-      const whole = livepatch === null || known?.made !== true || typeof readRecords(livepatch.place.file, 'livepatch', livepatch.place.key) !== 'string';
+      const whole =
+        livepatch === null ||
+        known?.made !== true ||
+        typeof readRecords(livepatch.place.file, 'livepatch', livepatch.place.key) !== 'string';
       return whole ? known : undefined;
     });
     if (found.value !== undefined) return { answer: found.value, reused: true };
@@ -141,7 +209,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     }) as [ElfObject, ElfObject];
     const facts = { structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) };
     const traceable = traceableIn(ftrace, parentName);
-    const { answer, made } = livepatch === null ? unitForKlp(a, b, name, facts, parentName, traceable) : unitForKpatch(a, b, name, facts, livepatch, parentName, traceable);
+    const { answer, made } =
+      livepatch === null
+        ? unitForKlp(a, b, name, facts, parentName, traceable)
+        : unitForKpatch(a, b, name, facts, livepatch, parentName, traceable);
     mustBe(fileIdentity(patched.path), patched);
     // The object first: who finds the outcome relies on it.
     if (livepatch !== null && made !== null) keep(orig, livepatch.place, 'livepatch', [encodeLivepatch(made)]);
@@ -162,7 +233,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
 
   align({ pair, uses, groups }) {
     const { orig, patched, pairing } = sidesOf(pair);
-    const index = { orig: new UseIndex(uses.orig, orig.table.symbols), patched: new UseIndex(uses.patched, patched.table.symbols) };
+    const index = {
+      orig: new UseIndex(uses.orig, orig.table.symbols),
+      patched: new UseIndex(uses.patched, patched.table.symbols),
+    };
     return { answer: { open: settleByAlignment(pairing, orig, patched, index, groups) } };
   },
 
@@ -198,7 +272,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   extract({ pair, place, ...task }) {
     const sides = { ...sidesOf(pair), objectName: task.objectName, included: task.included };
     const { plan, kernel } = task;
-    const answer = plan !== null && kernel !== null ? extractForKpatch({ ...task, ...sides, plan, kernel }) : extractForKlp(task, sides);
+    const answer =
+      plan !== null && kernel !== null
+        ? extractForKpatch({ ...task, ...sides, plan, kernel })
+        : extractForKlp(task, sides);
     mustBe(fileIdentity(pair.patched.path), pair.patched);
     keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
     return { answer };

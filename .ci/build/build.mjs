@@ -23,11 +23,16 @@ try {
   await generateRecords();
   await generateWasm();
   const there = Object.entries(ENTRIES).filter(([, source]) => fs.existsSync(path.join(root, source)));
-  await Promise.all(there.map(([name, source]) => bundle(source, path.join(root, 'dist', name), name === 'stage.js' ? DECODING : {})));
-  execFileSync(process.execPath, [path.join(root, '.ci/build/code-cache.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
+  await Promise.all(
+    there.map(([name, source]) => bundle(source, path.join(root, 'dist', name), name === 'stage.js' ? DECODING : {})),
+  );
+  execFileSync(process.execPath, [path.join(root, '.ci/build/code-cache.mjs')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   // Not before here: it loads the bundle.
   const { committedManifest, manifest } = await import('./manifest.mjs');
-  if (committedManifest() !== (await manifest())) console.error('build: oclif.manifest.json is stale; npm run surface writes it');
+  if (committedManifest() !== (await manifest()))
+    console.error('build: oclif.manifest.json is stale; npm run surface writes it');
 } catch (error) {
   // esbuild has printed its own errors by now.
   console.error(`build: ${error.errors?.length > 0 ? 'the sources do not bundle' : (error.stack ?? error)}`);

@@ -20,7 +20,11 @@ const PATCHES = [
   // Starts its threads from a `worker.js` beside itself; in dist/ that name is ours.
   ['piscina/dist/index.js', "(__dirname, 'worker.js')", "(__dirname, 'pool-worker.js')"],
   // Lies in its package, not in dist/.
-  ['iced-x86/iced_x86.js', "require('path').join(__dirname, 'iced_x86_bg.wasm')", "require.resolve('iced-x86/iced_x86_bg.wasm')"],
+  [
+    'iced-x86/iced_x86.js',
+    "require('path').join(__dirname, 'iced_x86_bg.wasm')",
+    "require.resolve('iced-x86/iced_x86_bg.wasm')",
+  ],
 ];
 
 /** Applies the patches, and lets packages make at its first use what they make at the first import. */
@@ -34,7 +38,11 @@ const packages = {
         if (!source.includes(from)) throw new Error(`${name} changed: it no longer says ${from.trim()}`);
         source = source.replace(from, to);
       }
-      const lazy = file.includes('/@oclif/') ? lazyRequires : file.includes('/iced-x86/') ? lazyEnums : (unchanged) => unchanged;
+      const lazy = file.includes('/@oclif/')
+        ? lazyRequires
+        : file.includes('/iced-x86/')
+          ? lazyEnums
+          : (unchanged) => unchanged;
       return { contents: lazy(source), loader: 'js' };
     });
   },
@@ -44,19 +52,28 @@ const packages = {
 export function lazyRequires(source) {
   const names = [];
   const lazy = source
-    .replace(/^(?:const|var) (\w+_\d+) = ((?:__import(?:Default|Star)\()?require\("[^"]+"\)\)?);$/gm, (_, name, load) => {
-      names.push(name);
-      return `let ${name}$; function ${name}$$() { return ${name}$ ??= ${load}; }`;
-    })
-    .replace(/^exports\.(\w+) = (__importStar\(require\("[^"]+"\)\));$/gm, (_, name, load) =>
-      `Object.defineProperty(exports, "${name}", { enumerable: true, get: function () { return ${load}; } });`);
+    .replace(
+      /^(?:const|var) (\w+_\d+) = ((?:__import(?:Default|Star)\()?require\("[^"]+"\)\)?);$/gm,
+      (_, name, load) => {
+        names.push(name);
+        return `let ${name}$; function ${name}$$() { return ${name}$ ??= ${load}; }`;
+      },
+    )
+    .replace(
+      /^exports\.(\w+) = (__importStar\(require\("[^"]+"\)\));$/gm,
+      (_, name, load) =>
+        `Object.defineProperty(exports, "${name}", { enumerable: true, get: function () { return ${load}; } });`,
+    );
   if (names.length === 0) return lazy;
   return lazy.replace(new RegExp(`\\b(${names.join('|')})\\b(?!\\$)`, 'g'), (name) => `(${name}$$())`);
 }
 
 /** Rewrites the enums of iced-x86, 41 tables of names and numbers that take longer than its WebAssembly: each is made when it is first asked for. */
 export function lazyEnums(source) {
-  const lazy = source.replace(/^module\.exports\.(\w+) = (Object\.freeze\(\{[^]*?\}\));$/gm, (_, name, table) => `lazyEnum("${name}", function () { return ${table}; });`);
+  const lazy = source.replace(
+    /^module\.exports\.(\w+) = (Object\.freeze\(\{[^]*?\}\));$/gm,
+    (_, name, table) => `lazyEnum("${name}", function () { return ${table}; });`,
+  );
   if (lazy === source) throw new Error('iced-x86 changed: it has no enums of the known form');
   return `function lazyEnum(name, make) { Object.defineProperty(module.exports, name, { enumerable: true, configurable: true, get: function () {
     const value = make();
@@ -86,19 +103,28 @@ export const options = {
   // iced-x86 is loaded by those who decode, the threads' bundle has it within (`DECODING`); piscina loads @napi-rs/nice, and oclif typescript, only when asked to.
   external: ['iced-x86', '@napi-rs/nice', 'typescript', '#worker', 'mmap-io/package.json'],
   // By this a record of the run directory knows the code that made it; see src/records/file.ts.
-  define: { KLPFLOW_PRODUCER: JSON.stringify(`${JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version} ${sourceDigest()}`) },
+  define: {
+    KLPFLOW_PRODUCER: JSON.stringify(
+      `${JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version} ${sourceDigest()}`,
+    ),
+  },
   plugins: [packages],
 };
 
 /** What differs for a bundle that nearly every run decodes with: it has iced-x86 within, so that V8's code cache holds that, too. */
-export const DECODING = { external: options.external.map((name) => (name === 'iced-x86' ? 'iced-x86/iced_x86_bg.wasm' : name)) };
+export const DECODING = {
+  external: options.external.map((name) => (name === 'iced-x86' ? 'iced-x86/iced_x86_bg.wasm' : name)),
+};
 
 /** Digest of all that decides what a run computes: the sources, and the versions of the packages they use. */
 function sourceDigest() {
-  const files = ['src', 'workers', 'proto'].flatMap((folder) => fs.readdirSync(path.join(root, folder), { recursive: true }).map((name) => path.join(folder, name)));
+  const files = ['src', 'workers', 'proto'].flatMap((folder) =>
+    fs.readdirSync(path.join(root, folder), { recursive: true }).map((name) => path.join(folder, name)),
+  );
   const digest = createHash('sha256');
   for (const file of [...files, 'package-lock.json'].filter((name) => !name.includes('generated')).sort()) {
-    if (fs.statSync(path.join(root, file)).isFile()) digest.update(`${file}\0`).update(fs.readFileSync(path.join(root, file)));
+    if (fs.statSync(path.join(root, file)).isFile())
+      digest.update(`${file}\0`).update(fs.readFileSync(path.join(root, file)));
   }
   return digest.digest('hex').slice(0, 16);
 }
@@ -106,7 +132,8 @@ function sourceDigest() {
 /** Bundles `source` and puts the result in place in one step: others may be running the old one. */
 export async function bundle(source, outfile, more = {}) {
   const result = await esbuild.build({ ...options, ...more, entryPoints: [source], outfile, write: false });
-  for (const { path: file, text } of result.outputFiles) replace(file, Buffer.from(file.endsWith('.js') ? signed(ascii(atFirstUse(text))) : text));
+  for (const { path: file, text } of result.outputFiles)
+    replace(file, Buffer.from(file.endsWith('.js') ? signed(ascii(atFirstUse(text))) : text));
 }
 
 /** Modules of Node that take a thread milliseconds to load and that most runs do not need. */
@@ -116,7 +143,9 @@ const LATE = ['crypto', 'fs/promises', 'child_process'];
 export function atFirstUse(code) {
   for (const name of LATE) {
     const load = `require("node:${name}")`;
-    for (const [declared, variable] of code.matchAll(new RegExp(`\\b(import_\\w+)=${load.replace(/[()]/g, '\\$&')}`, 'g'))) {
+    for (const [declared, variable] of code.matchAll(
+      new RegExp(`\\b(import_\\w+)=${load.replace(/[()]/g, '\\$&')}`, 'g'),
+    )) {
       code = code.replace(declared, `${variable}=null`).replace(new RegExp(`\\b${variable}\\.`, 'g'), `${load}.`);
     }
   }

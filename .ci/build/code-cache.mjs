@@ -12,7 +12,19 @@ try {
   const pair = [path.join(folder, 'orig.o'), path.join(folder, 'patched.o')];
   const run = (...argv) => execFileSync(process.execPath, argv, { stdio: ['ignore', 'ignore', 'inherit'] });
   run(main, 'synth', '--output', folder, '--functions', '2000');
-  run('--require', collect, main, 'diff', ...pair, '--workers', '1', '--run-dir', path.join(folder, 'run'), '--progress', 'none');
+  run(
+    '--require',
+    collect,
+    main,
+    'diff',
+    ...pair,
+    '--workers',
+    '1',
+    '--run-dir',
+    path.join(folder, 'run'),
+    '--progress',
+    'none',
+  );
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });
 }

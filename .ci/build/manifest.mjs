@@ -11,7 +11,13 @@ const file = path.join(root, 'oclif.manifest.json');
 
 /** The manifest of the built command line, as text. */
 export async function manifest() {
-  const plugin = new Plugin({ root, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });
+  const plugin = new Plugin({
+    root,
+    type: 'core',
+    ignoreManifest: true,
+    errorOnManifestCreate: true,
+    respectNoCacheDefault: true,
+  });
   await plugin.load();
   return `${JSON.stringify(plugin.manifest, null, 2)}\n`;
 }

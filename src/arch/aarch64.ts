@@ -27,10 +27,16 @@ export const aarch64: Arch = {
   filling: new Filling([[0x1f, 0x20, 0x03, 0xd5]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
   // `mov w2, #line`, not shifted: w0 to w7 are arguments.
-  disassembler: () => plainDisassembler(() => 4, (bytes) => {
-    const word = wordAt(bytes, 0);
-    return (word >>> 21) === 0x294 && (word & 0x1f) < 8 ? { argument: (word & 0x1f) + 1, value: (word >>> 5) & 0xffff } : undefined;
-  }),
+  disassembler: () =>
+    plainDisassembler(
+      () => 4,
+      (bytes) => {
+        const word = wordAt(bytes, 0);
+        return word >>> 21 === 0x294 && (word & 0x1f) < 8
+          ? { argument: (word & 0x1f) + 1, value: (word >>> 5) & 0xffff }
+          : undefined;
+      },
+    ),
   leadIn: padding,
 
   // ftrace is told where the padding begins; without padding, the first of two NOPs, behind `bti c`.

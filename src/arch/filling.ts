@@ -11,10 +11,16 @@ export class Filling {
   readonly nops: Filling;
 
   /** @param prefixes bytes that make a pattern longer when they stand before it */
-  constructor(nops: ReadonlyArray<readonly number[]>, private readonly prefixes: readonly number[] = [], zeros = true) {
+  constructor(
+    nops: ReadonlyArray<readonly number[]>,
+    private readonly prefixes: readonly number[] = [],
+    zeros = true,
+  ) {
     this.nops = zeros ? new Filling(nops, prefixes, false) : this;
     // The longest first: the short ones end in the same zeros as others.
-    this.patterns = [...nops, ...(zeros ? [[0]] : [])].sort((a, b) => b.length - a.length).map((bytes) => Uint8Array.from(bytes));
+    this.patterns = [...nops, ...(zeros ? [[0]] : [])]
+      .sort((a, b) => b.length - a.length)
+      .map((bytes) => Uint8Array.from(bytes));
     for (const [byte, ...rest] of this.patterns) if (rest.length === 0) this.alone[byte!] = 1;
   }
 

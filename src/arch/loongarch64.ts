@@ -20,6 +20,11 @@ export const loongarch64: Arch = {
   address64: ADDR64,
   filling: new Filling([[0x00, 0x00, 0x40, 0x03]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
-  disassembler: () => plainDisassembler(() => 4, () => undefined),
-  ftraceSite: ({ content, start, patchable }) => (patchable === true && wordAt(content, start) === NOP && wordAt(content, start + 4) === NOP ? start : undefined),
+  disassembler: () =>
+    plainDisassembler(
+      () => 4,
+      () => undefined,
+    ),
+  ftraceSite: ({ content, start, patchable }) =>
+    patchable === true && wordAt(content, start) === NOP && wordAt(content, start + 4) === NOP ? start : undefined,
 };

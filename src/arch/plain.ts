@@ -8,26 +8,54 @@ import type { Disassembler, Instruction } from './instructions';
  * two of them.
  */
 export const PLAIN = {
-  none: 0, tails: [0], gapByte: 0, filling: ZEROS, namelessHash: 0, linked: () => [-3, 8], forEachPossibleBranch: () => undefined, isPcRelative: () => false, bias: () => 0, tail: () => 0, touches: () => 0,
-  isHint: () => false, leadIn: () => 0, localEntry: () => 0, isFunctionPointer: () => false, isLoadersOwn: () => false,
+  none: 0,
+  tails: [0],
+  gapByte: 0,
+  filling: ZEROS,
+  namelessHash: 0,
+  linked: () => [-3, 8],
+  forEachPossibleBranch: () => undefined,
+  isPcRelative: () => false,
+  bias: () => 0,
+  tail: () => 0,
+  touches: () => 0,
+  isHint: () => false,
+  leadIn: () => 0,
+  localEntry: () => 0,
+  isFunctionPointer: () => false,
+  isLoadersOwn: () => false,
 } as const satisfies Partial<Arch>;
 
 /**
  * Decodes where instruction lengths follow from the first byte: enough to say which instruction differs, in hex. Branches within
  * a section keep their displacement in the bytes, so moved code counts as changed.
  */
-export function plainDisassembler(lengthAt: (bytes: Uint8Array, offset: number) => number, constantArgument: Disassembler['constantArgument']): Disassembler {
+export function plainDisassembler(
+  lengthAt: (bytes: Uint8Array, offset: number) => number,
+  constantArgument: Disassembler['constantArgument'],
+): Disassembler {
   return {
     decode(bytes) {
       const list: Instruction[] = [];
       for (let offset = 0; offset < bytes.length; ) {
         const length = Math.min(lengthAt(bytes, offset), bytes.length - offset);
-        list.push({ offset, length, target: undefined, memory: undefined, opcodeLength: length, flow: false, runsOn: false, padding: false, invalid: false });
+        list.push({
+          offset,
+          length,
+          target: undefined,
+          memory: undefined,
+          opcodeLength: length,
+          flow: false,
+          runsOn: false,
+          padding: false,
+          invalid: false,
+        });
         offset += length;
       }
       return list;
     },
-    format: (bytes, offset) => `.inst ${Buffer.from(bytes.subarray(offset, offset + lengthAt(bytes, offset))).toString('hex')}`,
+    format: (bytes, offset) =>
+      `.inst ${Buffer.from(bytes.subarray(offset, offset + lengthAt(bytes, offset))).toString('hex')}`,
     constantArgument,
     filledArgument: () => 0,
     storedByte: () => [],

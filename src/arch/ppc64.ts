@@ -26,13 +26,22 @@ export const ppc64: Arch = {
   isHint: (type) => type === PCREL_OPT,
   relocationName: relocationNames('R_PPC64_'),
   address64: ADDR64,
-  filling: new Filling([[0x00, 0x00, 0x00, 0x60], [0x60, 0x00, 0x00, 0x00]]),
+  filling: new Filling([
+    [0x00, 0x00, 0x00, 0x60],
+    [0x60, 0x00, 0x00, 0x00],
+  ]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
   // `li r4, line`: r3 to r10 are arguments.
-  disassembler: () => plainDisassembler(() => 4, (bytes) => {
-    const register = bytes[2]! >>> 5 | (bytes[3]! & 3) << 3;
-    return (bytes[3]! & 0xfc) === 0x38 && (bytes[2]! & 0x1f) === 0 && register >= 3 && register <= 10 ? { argument: register - 2, value: bytes[0]! | (bytes[1]! << 8) } : undefined;
-  }),
+  disassembler: () =>
+    plainDisassembler(
+      () => 4,
+      (bytes) => {
+        const register = (bytes[2]! >>> 5) | ((bytes[3]! & 3) << 3);
+        return (bytes[3]! & 0xfc) === 0x38 && (bytes[2]! & 0x1f) === 0 && register >= 3 && register <= 10
+          ? { argument: register - 2, value: bytes[0]! | (bytes[1]! << 8) }
+          : undefined;
+      },
+    ),
   leadIn: (_content, start) => (start === TOC_WORD ? TOC_WORD : 0),
   localEntry,
   isFunctionPointer: (type, inToc) => inToc && type === ADDR64,

@@ -31,10 +31,14 @@ export const s390: Arch = {
     return low === 4 || low === 5;
   },
   // The two top bits of the first byte give 2, 4, 4 or 6 bytes. `lghi r3, line`: r2 to r6 are arguments.
-  disassembler: () => plainDisassembler(
-    (bytes, offset) => [2, 4, 4, 6][bytes[offset]! >>> 6]!,
-    (bytes) => (bytes[0] === 0xa7 && bytes[1]! >= 0x29 && bytes[1]! <= 0x69 && (bytes[1]! & 0xf) === 9 ? { argument: (bytes[1]! >>> 4) - 1, value: (bytes[2]! << 8) | bytes[3]! } : undefined),
-  ),
+  disassembler: () =>
+    plainDisassembler(
+      (bytes, offset) => [2, 4, 4, 6][bytes[offset]! >>> 6]!,
+      (bytes) =>
+        bytes[0] === 0xa7 && bytes[1]! >= 0x29 && bytes[1]! <= 0x69 && (bytes[1]! & 0xf) === 9
+          ? { argument: (bytes[1]! >>> 4) - 1, value: (bytes[2]! << 8) | bytes[3]! }
+          : undefined,
+    ),
   isFunctionPointer: (type) => type === GOTENT,
   ftraceSite: ({ content, start }) => (ENTRY_NOP.every((byte, i) => content[start + i] === byte) ? start : undefined),
 };

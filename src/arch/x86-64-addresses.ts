@@ -29,7 +29,9 @@ const ADDRESS = 8;
 export function keptAddresses(iced: typeof Iced, code: Uint8Array, { fields, callees, deep }: AddressQuery): Kept[] {
   const list = effectsOf(iced, code);
   const byOffset = new Map(list.map(({ offset }, i) => [offset, i]));
-  const stackTaken = list.some((one) => (one.memory === 'address' && (one.base & (1 << RSP)) !== 0) || (one.memory === 'address' && one.fromStack));
+  const stackTaken = list.some(
+    (one) => (one.memory === 'address' && (one.base & (1 << RSP)) !== 0) || (one.memory === 'address' && one.fromStack),
+  );
   const states = new Int32Array(list.length).fill(-1);
   const kept = new Set<Kept>();
   const open: number[] = [];
@@ -47,7 +49,10 @@ export function keptAddresses(iced: typeof Iced, code: Uint8Array, { fields, cal
     const before = states[i]!;
     const taken = names(one, one.immediate) || (one.memory === 'address' && names(one, one.displacement));
     const direct = one.memory !== 'address' && names(one, one.displacement);
-    const loaded = one.width === ADDRESS && (deep && (direct || (before & one.base) !== 0 && one.memory === 'read') || (one.fromStack && (before & SPILLED) !== 0));
+    const loaded =
+      one.width === ADDRESS &&
+      ((deep && (direct || ((before & one.base) !== 0 && one.memory === 'read'))) ||
+        (one.fromStack && (before & SPILLED) !== 0));
     const used = one.memory === 'address' ? one.reads | one.base : one.reads;
     const value = (before & used) !== 0 || taken || loaded;
     let after = before;
@@ -66,14 +71,21 @@ export function keptAddresses(iced: typeof Iced, code: Uint8Array, { fields, cal
     const callee = calleeOf(one, callees);
     const external = callee !== undefined || one.target < 0 || one.target >= code.length;
     const returns = one.control === 'return' || callee === 'return';
-    const leaves = !returns && callee !== 'harmless' && (one.control === 'call' || one.control === 'indirect' || ((one.control === 'jump' || one.control === 'branch') && external));
+    const leaves =
+      !returns &&
+      callee !== 'harmless' &&
+      (one.control === 'call' ||
+        one.control === 'indirect' ||
+        ((one.control === 'jump' || one.control === 'branch') && external));
     if (leaves && ((before & ARGUMENTS) !== 0 || ((before & SPILLED) !== 0 && stackTaken))) kept.add('call');
     if (returns && (before & RAX) !== 0) kept.add('return');
     if (one.control === 'call') after &= ~CLOBBERED;
     if (one.control === 'next' || one.control === 'branch' || one.control === 'call') flow(i + 1, after);
-    if ((one.control === 'jump' || one.control === 'branch') && !external) flow(byOffset.get(one.target) ?? list.length, after);
+    if ((one.control === 'jump' || one.control === 'branch') && !external)
+      flow(byOffset.get(one.target) ?? list.length, after);
     // A jump table, which is indexed, leads anywhere in the function; what is read from the targets is functions.
-    if (one.control === 'indirect' && (one.memory === 'none' || (one.indexed && !direct))) for (let to = 0; to < list.length; to++) flow(to, after);
+    if (one.control === 'indirect' && (one.memory === 'none' || (one.indexed && !direct)))
+      for (let to = 0; to < list.length; to++) flow(to, after);
   }
   return [...kept];
 }
@@ -98,7 +110,8 @@ function popcount(bits: number): number {
 export function storedByte(instruction: Uint8Array): number[] {
   const rex = (instruction[0]! & 0xf0) === 0x40 ? 1 : 0;
   const [first, second, third, fourth] = instruction.subarray(rex);
-  const named = (modrm: number | undefined, sib: number | undefined): boolean => modrm === 5 || (modrm === 4 && sib === 0x25);
+  const named = (modrm: number | undefined, sib: number | undefined): boolean =>
+    modrm === 5 || (modrm === 4 && sib === 0x25);
   if (first === 0xc6 && named(second, third)) return [instruction.at(-1)!];
   return first === 0x0f && (second! & 0xf0) === 0x90 && named(third! & 0xc7, fourth) ? [0, 1] : [];
 }

@@ -26,15 +26,23 @@ export function x86Disassembler(): Disassembler {
         const offset = decoder.position;
         decoder.decodeOut(instruction);
         const constants = decoder.getConstantOffsets(instruction);
-        const branch = instruction.isJmpShortOrNear || instruction.isJccShortOrNear || instruction.isCallNear || instruction.isLoop || instruction.isJcxShort;
+        const branch =
+          instruction.isJmpShortOrNear ||
+          instruction.isJccShortOrNear ||
+          instruction.isCallNear ||
+          instruction.isLoop ||
+          instruction.isJcxShort;
         list.push({
           offset,
           length: instruction.length,
           target: branch ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) : undefined,
-          memory: instruction.isIpRelMemoryOperand ? Number(BigInt.asIntN(64, instruction.ipRelMemoryAddress)) : undefined,
+          memory: instruction.isIpRelMemoryOperand
+            ? Number(BigInt.asIntN(64, instruction.ipRelMemoryAddress))
+            : undefined,
           opcodeLength: constants.hasImmediate ? constants.immediateOffset : instruction.length,
           flow: instruction.flowControl !== FlowControl.Next,
-          runsOn: instruction.flowControl === FlowControl.Next || instruction.flowControl === FlowControl.ConditionalBranch,
+          runsOn:
+            instruction.flowControl === FlowControl.Next || instruction.flowControl === FlowControl.ConditionalBranch,
           padding: instruction.mnemonic === Mnemonic.Nop || instruction.mnemonic === Mnemonic.Int3,
           invalid: instruction.isInvalid,
         });

@@ -42,17 +42,50 @@ const FRAME = Buffer.of(0x48, 0x89, 0xe5);
 
 /** Decodes code into effects. Frees what WebAssembly holds. */
 export function effectsOf(iced: typeof Iced, code: Uint8Array): Effects[] {
-  const { Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, MemorySizeExt, Mnemonic, OpAccess, OpKind, Register, RegisterExt } = iced;
+  const {
+    Decoder,
+    DecoderOptions,
+    FlowControl,
+    Instruction,
+    InstructionInfoFactory,
+    MemorySizeExt,
+    Mnemonic,
+    OpAccess,
+    OpKind,
+    Register,
+    RegisterExt,
+  } = iced;
   const numbers: ReadonlySet<Iced.Mnemonic> = new Set([
-    Mnemonic.Shr, Mnemonic.Sar, Mnemonic.Shl, Mnemonic.Imul, Mnemonic.Mul, Mnemonic.Div, Mnemonic.Idiv, Mnemonic.Movzx, Mnemonic.Movsx, Mnemonic.Neg, Mnemonic.Not, Mnemonic.Sbb, Mnemonic.Cqo, Mnemonic.Cdq,
+    Mnemonic.Shr,
+    Mnemonic.Sar,
+    Mnemonic.Shl,
+    Mnemonic.Imul,
+    Mnemonic.Mul,
+    Mnemonic.Div,
+    Mnemonic.Idiv,
+    Mnemonic.Movzx,
+    Mnemonic.Movsx,
+    Mnemonic.Neg,
+    Mnemonic.Not,
+    Mnemonic.Sbb,
+    Mnemonic.Cqo,
+    Mnemonic.Cdq,
   ]);
   const copying: ReadonlySet<Iced.Mnemonic> = new Set([Mnemonic.Movsb, Mnemonic.Movsw, Mnemonic.Movsd, Mnemonic.Movsq]);
   const bit = (register: Iced.Register): number => {
     const full = register === Register.None ? Register.None : RegisterExt.fullRegister(register);
     return full >= Register.RAX && full <= Register.R15 ? 1 << (full - Register.RAX) : 0;
   };
-  const isRead = (access: Iced.OpAccess): boolean => access === OpAccess.Read || access === OpAccess.CondRead || access === OpAccess.ReadWrite || access === OpAccess.ReadCondWrite;
-  const isWritten = (access: Iced.OpAccess): boolean => access === OpAccess.Write || access === OpAccess.CondWrite || access === OpAccess.ReadWrite || access === OpAccess.ReadCondWrite;
+  const isRead = (access: Iced.OpAccess): boolean =>
+    access === OpAccess.Read ||
+    access === OpAccess.CondRead ||
+    access === OpAccess.ReadWrite ||
+    access === OpAccess.ReadCondWrite;
+  const isWritten = (access: Iced.OpAccess): boolean =>
+    access === OpAccess.Write ||
+    access === OpAccess.CondWrite ||
+    access === OpAccess.ReadWrite ||
+    access === OpAccess.ReadCondWrite;
   // Without a frame pointer rbp is a register like any other.
   const framed = Buffer.from(code.buffer, code.byteOffset, code.length).includes(FRAME);
   const decoder = new Decoder(64, code, DecoderOptions.None);
@@ -65,21 +98,46 @@ export function effectsOf(iced: typeof Iced, code: Uint8Array): Effects[] {
     const constants = decoder.getConstantOffsets(instruction);
     const info = factory.info(instruction);
     const { mnemonic, flowControl } = instruction;
-    const direct = instruction.isJmpShortOrNear || instruction.isJccShortOrNear || instruction.isCallNear || instruction.isLoop || instruction.isJcxShort;
+    const direct =
+      instruction.isJmpShortOrNear ||
+      instruction.isJccShortOrNear ||
+      instruction.isCallNear ||
+      instruction.isLoop ||
+      instruction.isJcxShort;
     const effects: Effects = {
-      offset, length: instruction.length,
+      offset,
+      length: instruction.length,
       displacement: constants.hasDisplacement ? constants.displacementOffset : -1,
       immediate: constants.hasImmediate ? constants.immediateOffset : -1,
-      reads: 0, writes: 0, base: bit(instruction.memoryBase) | bit(instruction.memoryIndex), indexed: bit(instruction.memoryIndex) !== 0,
-      memory: mnemonic === Mnemonic.Lea ? 'address' : 'none', width: MemorySizeExt.size(instruction.memorySize), stores: 'none', fromStack: false,
+      reads: 0,
+      writes: 0,
+      base: bit(instruction.memoryBase) | bit(instruction.memoryIndex),
+      indexed: bit(instruction.memoryIndex) !== 0,
+      memory: mnemonic === Mnemonic.Lea ? 'address' : 'none',
+      width: MemorySizeExt.size(instruction.memorySize),
+      stores: 'none',
+      fromStack: false,
       result: mnemonic === Mnemonic.Sub ? 'difference' : numbers.has(mnemonic) ? 'number' : 'address',
-      copies: copying.has(mnemonic), pushes: mnemonic === Mnemonic.Push,
-      control: flowControl === FlowControl.ConditionalBranch ? 'branch' : flowControl === FlowControl.UnconditionalBranch ? 'jump' : flowControl === FlowControl.IndirectBranch ? 'indirect'
-        : flowControl === FlowControl.Call || flowControl === FlowControl.IndirectCall ? 'call' : flowControl === FlowControl.Return ? 'return' : 'next',
+      copies: copying.has(mnemonic),
+      pushes: mnemonic === Mnemonic.Push,
+      control:
+        flowControl === FlowControl.ConditionalBranch
+          ? 'branch'
+          : flowControl === FlowControl.UnconditionalBranch
+            ? 'jump'
+            : flowControl === FlowControl.IndirectBranch
+              ? 'indirect'
+              : flowControl === FlowControl.Call || flowControl === FlowControl.IndirectCall
+                ? 'call'
+                : flowControl === FlowControl.Return
+                  ? 'return'
+                  : 'next',
       target: direct ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) : -1,
     };
     const accesses = [info.op0Access, info.op1Access, info.op2Access, info.op3Access, info.op4Access];
-    for (let i = 0; i < instruction.opCount; i++) if (instruction.opKind(i) === OpKind.Register && isRead(accesses[i]!)) effects.reads |= bit(instruction.opRegister(i));
+    for (let i = 0; i < instruction.opCount; i++)
+      if (instruction.opKind(i) === OpKind.Register && isRead(accesses[i]!))
+        effects.reads |= bit(instruction.opRegister(i));
     for (const used of info.usedRegisters()) {
       const register = bit(used.register);
       if (isRead(used.access) && (register & effects.base) === 0) effects.reads |= register;

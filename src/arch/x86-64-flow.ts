@@ -37,23 +37,42 @@ class StepReader {
   /** %rbp is the frame's pointer from here on. */
   private framed = false;
 
-  constructor(private readonly iced: Iced, private readonly decoder: InstanceType<Iced['Decoder']>, private readonly factory: InstructionInfoFactory, private readonly it: Instruction) {
+  constructor(
+    private readonly iced: Iced,
+    private readonly decoder: InstanceType<Iced['Decoder']>,
+    private readonly factory: InstructionInfoFactory,
+    private readonly it: Instruction,
+  ) {
     const { RDI, RSI, RDX, RCX, R8, R9, RAX, R10, R11 } = iced.Register;
     this.passed = [RDI, RSI, RDX, RCX, R8, R9];
     this.lost = [...this.passed, RAX, R10, R11];
   }
 
   read(offset: number): Step {
-    const { iced: { Register, FlowControl, Mnemonic }, it } = this;
+    const {
+      iced: { Register, FlowControl, Mnemonic },
+      it,
+    } = this;
     const constants = this.decoder.getConstantOffsets(it);
-    this.displacement = constants.hasDisplacement && constants.displacementSize >= 4 ? offset + constants.displacementOffset : -1;
+    this.displacement =
+      constants.hasDisplacement && constants.displacementSize >= 4 ? offset + constants.displacementOffset : -1;
     this.immediate = constants.hasImmediate && constants.immediateSize >= 4 ? offset + constants.immediateOffset : -1;
     constants.free();
     const branch = it.isJmpShortOrNear || it.isJccShortOrNear || it.isCallNear || it.isLoop || it.isJcxShort;
     const call = it.flowControl === FlowControl.Call || it.flowControl === FlowControl.IndirectCall;
     const step: Step = {
-      offset, length: it.length, accesses: [], sets: undefined, loses: [], moves: false, compares: undefined, stores: undefined, hands: [], returns: undefined,
-      target: branch && !call ? Number(BigInt.asIntN(64, it.nearBranchTarget)) : undefined, branchField: this.immediate,
+      offset,
+      length: it.length,
+      accesses: [],
+      sets: undefined,
+      loses: [],
+      moves: false,
+      compares: undefined,
+      stores: undefined,
+      hands: [],
+      returns: undefined,
+      target: branch && !call ? Number(BigInt.asIntN(64, it.nearBranchTarget)) : undefined,
+      branchField: this.immediate,
       runsOn: it.flowControl === FlowControl.Next || it.flowControl === FlowControl.ConditionalBranch || call,
     };
     if (it.isInvalid) return step;
@@ -70,7 +89,10 @@ class StepReader {
 
   /** What `mov`, `lea`, `add` and their like do to their first operand. */
   private assignment(step: Step, written: readonly number[]): Step {
-    const { iced: { Mnemonic, OpKind, Register, RegisterExt }, it } = this;
+    const {
+      iced: { Mnemonic, OpKind, Register, RegisterExt },
+      it,
+    } = this;
     const { mnemonic } = it;
     const location = this.location(0);
     // 8 and 16 bits are no pointer.
@@ -91,14 +113,21 @@ class StepReader {
       case Mnemonic.Dec:
         return set(own === undefined ? undefined : { ...own, constant: mnemonic === Mnemonic.Inc ? 1 : -1 });
       case Mnemonic.Xor:
-        if (it.op1Kind === OpKind.Register && it.op0Kind === OpKind.Register && it.op0Register === it.op1Register) return set(constant(0));
+        if (it.op1Kind === OpKind.Register && it.op0Kind === OpKind.Register && it.op0Register === it.op1Register)
+          return set(constant(0));
         break;
       case Mnemonic.Add:
         return set(sum(own, this.operand(1)));
       case Mnemonic.Sub: {
         const other = this.operand(1);
-        const number = other !== undefined && other.registers.length === 0 && other.field < 0 ? other.constant : undefined;
-        const value = own === undefined ? undefined : number === undefined ? { ...own, vague: true } : { ...own, constant: -number };
+        const number =
+          other !== undefined && other.registers.length === 0 && other.field < 0 ? other.constant : undefined;
+        const value =
+          own === undefined
+            ? undefined
+            : number === undefined
+              ? { ...own, vague: true }
+              : { ...own, constant: -number };
         return { ...set(value), compares: number === undefined ? this.both() : undefined };
       }
       default:
@@ -114,12 +143,18 @@ class StepReader {
 
   /** Instructions that name memory and do not access it. */
   private isMute(): boolean {
-    const { iced: { Mnemonic }, it } = this;
+    const {
+      iced: { Mnemonic },
+      it,
+    } = this;
     return it.mnemonic === Mnemonic.Lea || it.mnemonic === Mnemonic.Nop || /^prefetch/i.test(Mnemonic[it.mnemonic]!);
   }
 
   private accesses(): Term[] {
-    const { iced: { OpKind, Register }, it } = this;
+    const {
+      iced: { OpKind, Register },
+      it,
+    } = this;
     const found: Term[] = [];
     for (let i = 0; i < it.opCount; i++) {
       const kind = it.opKind(i);
@@ -132,11 +167,20 @@ class StepReader {
 
   /** Full registers that are written. */
   private written(): number[] {
-    const { iced: { OpAccess, RegisterExt }, it } = this;
+    const {
+      iced: { OpAccess, RegisterExt },
+      it,
+    } = this;
     const info = this.factory.info(it);
     const found = new Set<number>();
     for (const used of info.usedRegisters()) {
-      if (used.access !== OpAccess.Read && used.access !== OpAccess.CondRead && used.access !== OpAccess.None && RegisterExt.isGPR(used.register)) found.add(RegisterExt.fullRegister(used.register));
+      if (
+        used.access !== OpAccess.Read &&
+        used.access !== OpAccess.CondRead &&
+        used.access !== OpAccess.None &&
+        RegisterExt.isGPR(used.register)
+      )
+        found.add(RegisterExt.fullRegister(used.register));
       used.free();
     }
     info.free();
@@ -145,14 +189,22 @@ class StepReader {
 
   /** The register or slot that an operand is; undefined for others. */
   private location(i: number): number | undefined {
-    const { iced: { OpKind, RegisterExt }, it } = this;
+    const {
+      iced: { OpKind, RegisterExt },
+      it,
+    } = this;
     if (it.opKind(i) === OpKind.Memory) return this.slot();
-    return it.opKind(i) === OpKind.Register && RegisterExt.isGPR(it.opRegister(i)) ? RegisterExt.fullRegister(it.opRegister(i)) : undefined;
+    return it.opKind(i) === OpKind.Register && RegisterExt.isGPR(it.opRegister(i))
+      ? RegisterExt.fullRegister(it.opRegister(i))
+      : undefined;
   }
 
   /** The value of an operand; undefined for what lies in memory. */
   private operand(i: number): Term | undefined {
-    const { iced: { OpKind }, it } = this;
+    const {
+      iced: { OpKind },
+      it,
+    } = this;
     const location = this.location(i);
     if (location !== undefined) return register(location);
     const kind = it.opKind(i);
@@ -161,7 +213,10 @@ class StepReader {
   }
 
   private slot(): number | undefined {
-    const { iced: { Register }, it } = this;
+    const {
+      iced: { Register },
+      it,
+    } = this;
     if (it.memoryIndex !== Register.None) return undefined;
     const distance = Number(BigInt.asIntN(64, it.memoryDisplacement));
     if (Math.abs(distance) >= MOST_SLOTS) return undefined;
@@ -170,11 +225,15 @@ class StepReader {
   }
 
   private memory(): Term {
-    const { iced: { Register, RegisterExt }, it } = this;
+    const {
+      iced: { Register, RegisterExt },
+      it,
+    } = this;
     const registers: Array<readonly [number, number]> = [];
     if (it.isIpRelMemoryOperand) return { registers, constant: 0, field: this.displacement };
     if (it.memoryBase !== Register.None) registers.push([RegisterExt.fullRegister(it.memoryBase), 1]);
-    if (it.memoryIndex !== Register.None) registers.push([RegisterExt.fullRegister(it.memoryIndex), it.memoryIndexScale]);
+    if (it.memoryIndex !== Register.None)
+      registers.push([RegisterExt.fullRegister(it.memoryIndex), it.memoryIndexScale]);
     return { registers, constant: Number(BigInt.asIntN(64, it.memoryDisplacement)), field: this.displacement };
   }
 }

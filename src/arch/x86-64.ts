@@ -1,5 +1,14 @@
 import {
-  EM_X86_64, R_X86_64_16, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
+  EM_X86_64,
+  R_X86_64_16,
+  R_X86_64_32,
+  R_X86_64_32S,
+  R_X86_64_64,
+  R_X86_64_8,
+  R_X86_64_NONE,
+  R_X86_64_PC32,
+  R_X86_64_PC64,
+  R_X86_64_PLT32,
 } from '../elf';
 import type { Arch } from './arch';
 import { Filling } from './filling';
@@ -10,22 +19,41 @@ const NOP = 0x90;
 const INT3 = 0xcc;
 const LEA = 0x8d;
 /** Usual opcodes with a memory operand: mov, cmp, add, sub, movslq, movzx and movsx. */
-const ACCESSES = new Set([0x88, 0x89, 0x8a, 0x8b, 0x38, 0x39, 0x3a, 0x3b, 0x01, 0x03, 0x29, 0x2b, 0x63, 0xb6, 0xb7, 0xbe, 0xbf]);
+const ACCESSES = new Set([
+  0x88, 0x89, 0x8a, 0x8b, 0x38, 0x39, 0x3a, 0x3b, 0x01, 0x03, 0x29, 0x2b, 0x63, 0xb6, 0xb7, 0xbe, 0xbf,
+]);
 const PC8 = 15;
 const PC16 = 13;
 const GOTPCREL = 9;
 const GOTPC32 = 26;
 const GOTPCRELX = 41;
 const REX_GOTPCRELX = 42;
-const PC_RELATIVE = new Set<number>([R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_PC64, PC8, PC16, GOTPCREL, GOTPC32, GOTPCRELX, REX_GOTPCRELX]);
+const PC_RELATIVE = new Set<number>([
+  R_X86_64_PC32,
+  R_X86_64_PLT32,
+  R_X86_64_PC64,
+  PC8,
+  PC16,
+  GOTPCREL,
+  GOTPC32,
+  GOTPCRELX,
+  REX_GOTPCRELX,
+]);
 
 /** Relocations that address something: `mov $f, reg`, `lea f(%rip), reg`, a pointer in data. */
 const POINTERS = new Set<number>([R_X86_64_32S, R_X86_64_32, R_X86_64_64, R_X86_64_PC32]);
 
 /** What is not the four bytes of the field. The linker turns `mov x@GOTPCREL(%rip), reg` into `lea`: the opcode, with a REX prefix before it, stands before the field. */
 const LINKED: Record<number, readonly [number, number]> = {
-  [R_X86_64_NONE]: [0, 0], [R_X86_64_64]: [0, 8], [R_X86_64_PC64]: [0, 8], [R_X86_64_16]: [0, 2], [PC16]: [0, 2], [R_X86_64_8]: [0, 1], [PC8]: [0, 1],
-  [GOTPCRELX]: [-2, 4], [REX_GOTPCRELX]: [-3, 4],
+  [R_X86_64_NONE]: [0, 0],
+  [R_X86_64_64]: [0, 8],
+  [R_X86_64_PC64]: [0, 8],
+  [R_X86_64_16]: [0, 2],
+  [PC16]: [0, 2],
+  [R_X86_64_8]: [0, 1],
+  [PC8]: [0, 1],
+  [GOTPCRELX]: [-2, 4],
+  [REX_GOTPCRELX]: [-3, 4],
 };
 
 /** One-byte opcodes with a ModRM byte and an 8-bit immediate: imul, group 1, shifts, mov. */
@@ -40,14 +68,33 @@ const TEST32 = 0xf7;
 
 /** One-byte opcodes that take a ModRM byte and no immediate. */
 function isPlainModrm(opcode: number): boolean {
-  return (opcode < 0x40 && (opcode & 7) < 4) || opcode === 0x63 || (opcode >= 0x84 && opcode <= 0x8f) || (opcode >= 0xd0 && opcode <= 0xd3)
-    || (opcode >= 0xd8 && opcode <= 0xdf) || opcode === 0xfe || opcode === 0xff;
+  return (
+    (opcode < 0x40 && (opcode & 7) < 4) ||
+    opcode === 0x63 ||
+    (opcode >= 0x84 && opcode <= 0x8f) ||
+    (opcode >= 0xd0 && opcode <= 0xd3) ||
+    (opcode >= 0xd8 && opcode <= 0xdf) ||
+    opcode === 0xfe ||
+    opcode === 0xff
+  );
 }
 
 /** Legacy prefixes and REX. */
 function isPrefix(byte: number): boolean {
-  return (byte & 0xf0) === 0x40 || byte === 0x66 || byte === 0x67 || byte === 0xf0 || byte === 0xf2 || byte === 0xf3
-    || byte === 0x2e || byte === 0x36 || byte === 0x3e || byte === 0x26 || byte === 0x64 || byte === 0x65;
+  return (
+    (byte & 0xf0) === 0x40 ||
+    byte === 0x66 ||
+    byte === 0x67 ||
+    byte === 0xf0 ||
+    byte === 0xf2 ||
+    byte === 0xf3 ||
+    byte === 0x2e ||
+    byte === 0x36 ||
+    byte === 0x3e ||
+    byte === 0x26 ||
+    byte === 0x64 ||
+    byte === 0x65
+  );
 }
 
 /** Tail of a one-byte opcode with a %rip operand; undefined if it takes none. */
@@ -73,7 +120,18 @@ export const x86_64: Arch = {
   address64: R_X86_64_64,
   gapByte: NOP,
   // NOPs of any length as GAS and LLVM write them, with prefixes before them, and INT3.
-  filling: new Filling([[NOP], [INT3], [0x0f, 0x1f, 0], [0x0f, 0x1f, 0x40, 0], [0x0f, 0x1f, 0x44, 0, 0], [0x0f, 0x1f, 0x80, 0, 0, 0, 0], [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]], [0x66, 0x2e]),
+  filling: new Filling(
+    [
+      [NOP],
+      [INT3],
+      [0x0f, 0x1f, 0],
+      [0x0f, 0x1f, 0x40, 0],
+      [0x0f, 0x1f, 0x44, 0, 0],
+      [0x0f, 0x1f, 0x80, 0, 0, 0, 0],
+      [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+    ],
+    [0x66, 0x2e],
+  ),
   localEntry: () => 0,
   namelessHash: 0,
   isLoadersOwn: () => false,
@@ -84,7 +142,9 @@ export const x86_64: Arch = {
 
   // The call of -mfentry comes first, apart from endbr64 and prefixes; objtool --mnop leaves its relocation with type NONE.
   ftraceSite({ relas: [first] }) {
-    const called = first?.name === '__fentry__' && (first.type === R_X86_64_NONE || first.type === R_X86_64_PC32 || first.type === R_X86_64_PLT32);
+    const called =
+      first?.name === '__fentry__' &&
+      (first.type === R_X86_64_NONE || first.type === R_X86_64_PC32 || first.type === R_X86_64_PLT32);
     return called && first.offset > 0 ? first.offset - 1 : undefined;
   },
 
@@ -95,8 +155,13 @@ export const x86_64: Arch = {
       const opcode = bytes[at]!;
       if ((opcode & 0xf0) === 0x70 || opcode === 0xeb || (opcode & 0xfc) === 0xe0) {
         if (at + 2 <= end) visit(at + 2 + ((bytes[at + 1]! << 24) >> 24));
-      } else if (opcode === 0xe8 || opcode === 0xe9 || (at > start && (opcode & 0xf0) === 0x80 && bytes[at - 1] === 0x0f)) {
-        if (at + 5 <= end) visit(at + 5 + (bytes[at + 1]! | (bytes[at + 2]! << 8) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 24)));
+      } else if (
+        opcode === 0xe8 ||
+        opcode === 0xe9 ||
+        (at > start && (opcode & 0xf0) === 0x80 && bytes[at - 1] === 0x0f)
+      ) {
+        if (at + 5 <= end)
+          visit(at + 5 + (bytes[at + 1]! | (bytes[at + 2]! << 8) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 24)));
       }
     }
   },
@@ -105,7 +170,11 @@ export const x86_64: Arch = {
     if (type !== R_X86_64_PC32 && type !== R_X86_64_PLT32) return false;
     if (field - 1 < start) return false;
     const opcode = bytes[field - 1]!;
-    return opcode === 0xe8 || opcode === 0xe9 || (field - 2 >= start && bytes[field - 2] === 0x0f && (opcode & 0xf0) === 0x80);
+    return (
+      opcode === 0xe8 ||
+      opcode === 0xe9 ||
+      (field - 2 >= start && bytes[field - 2] === 0x0f && (opcode & 0xf0) === 0x80)
+    );
   },
 
   /**
@@ -149,6 +218,8 @@ export const x86_64: Arch = {
       return (last & 0xc0) === 0x80 && (last & 7) !== 4 && ACCESSES.has(before) ? 1 : 0;
     }
     if (type !== R_X86_64_PC32 || (last & 0xc7) !== 0x05 || x86_64.tail(bytes, start, field) < 0) return 0;
-    return before !== LEA && (bytes[field - 3] !== 0x0f || (before !== 0x0d && before !== 0x18 && before !== 0x1f)) ? 2 : 0;
+    return before !== LEA && (bytes[field - 3] !== 0x0f || (before !== 0x0d && before !== 0x18 && before !== 0x1f))
+      ? 2
+      : 0;
   },
 };

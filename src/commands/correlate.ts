@@ -11,11 +11,15 @@ export default class Correlate extends RunCommand {
 
   async run(): Promise<CorrelateResult> {
     const { args, flags } = await this.parse(Correlate);
-    const result = await this.running({ ...args, ...flags }, (options) => correlateObjects({ ...options, ...args, ...this.twinsOf(flags) }));
-    for (const [rule, count] of Object.entries(result.paired)) this.log(`${String(count).padStart(9)}  paired by ${rule}`);
+    const result = await this.running({ ...args, ...flags }, (options) =>
+      correlateObjects({ ...options, ...args, ...this.twinsOf(flags) }),
+    );
+    for (const [rule, count] of Object.entries(result.paired))
+      this.log(`${String(count).padStart(9)}  paired by ${rule}`);
     this.log(`${String(result.ambiguous).padStart(9)}  groups that nothing tells apart`);
     this.log(`${String(result.candidates).padStart(9)}  pairs that may differ`);
-    if (result.units.removed + result.units.added > 0) this.log(`units without a counterpart: ${result.units.removed} in ORIG, ${result.units.added} in PATCHED`);
+    if (result.units.removed + result.units.added > 0)
+      this.log(`units without a counterpart: ${result.units.removed} in ORIG, ${result.units.added} in PATCHED`);
     for (const { orig, patched } of result.twins ?? []) this.log(`declared: ${orig} is ${patched}`);
     this.log(renderRun(result.run));
     return result;

@@ -5,7 +5,7 @@ import { KpatchCommand, type ArgpLine } from './support/kpatch-command';
 export default class CreateKlpModule extends KpatchCommand {
   static override summary = 'finish a patch module that kpatch-build linked, in place of create-klp-module';
   static override description =
-    'Turns the records of create-diff-object into klp symbols and relocations that the livepatch core applies. Where .klp.arch sections are made, PARA_STRUCT_SIZE in the environment says how long an entry of .parainstructions is. Exit codes are create-klp-module\'s: 0 written, 1 error, 64 wrong command line.';
+    "Turns the records of create-diff-object into klp symbols and relocations that the livepatch core applies. Where .klp.arch sections are made, PARA_STRUCT_SIZE in the environment says how long an entry of .parainstructions is. Exit codes are create-klp-module's: 0 written, 1 error, 64 wrong command line.";
   static override examples = ['<%= config.bin %> <%= command.id %> --no-klp-arch-sections test.ko livepatch-fix.ko'];
   static override args = {
     input: Args.string({ name: 'INPUT.ko', description: 'the linked module' }),
@@ -13,7 +13,10 @@ export default class CreateKlpModule extends KpatchCommand {
   };
   static override flags = {
     debug: Flags.boolean({ char: 'd', description: 'accepted; there is nothing more to tell' }),
-    'no-klp-arch-sections': Flags.boolean({ char: 'n', description: 'the kernel applies klp relocations first (5.8 and newer)' }),
+    'no-klp-arch-sections': Flags.boolean({
+      char: 'n',
+      description: 'the kernel applies klp relocations first (5.8 and newer)',
+    }),
   };
   protected override readonly program = 'create-klp-module';
   protected override readonly letters = { debug: 'd', 'no-klp-arch-sections': 'n' };
@@ -22,7 +25,12 @@ export default class CreateKlpModule extends KpatchCommand {
 
   protected override async execute({ options, positionals }: ArgpLine): Promise<number> {
     const [input, output] = positionals as [string, string];
-    await createKlpModule({ input, output, archSections: !options.has('no-klp-arch-sections'), environment: process.env });
+    await createKlpModule({
+      input,
+      output,
+      archSections: !options.has('no-klp-arch-sections'),
+      environment: process.env,
+    });
     return 0;
   }
 }

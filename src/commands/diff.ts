@@ -23,7 +23,19 @@ export default class Diff extends RunCommand {
   async run(): Promise<DiffResult> {
     const { args, flags } = await this.parse(Diff);
     this.checkAllowed(flags.allow ?? []);
-    const result = await this.running({ ...args, ...flags }, (options) => diff({ ...options, ...args, ...this.twinsOf(flags), module: flags.module, ftrace: flags.ftrace, allow: flags.allow ?? [], symvers: flags.symvers, vmlinux: flags.vmlinux, ...outputOf(flags) }));
+    const result = await this.running({ ...args, ...flags }, (options) =>
+      diff({
+        ...options,
+        ...args,
+        ...this.twinsOf(flags),
+        module: flags.module,
+        ftrace: flags.ftrace,
+        allow: flags.allow ?? [],
+        symvers: flags.symvers,
+        vmlinux: flags.vmlinux,
+        ...outputOf(flags),
+      }),
+    );
     this.log(renderDiff(result, args.orig, args.patched, flags['run-dir']));
     process.exitCode = EXIT[result.verdict];
     return result;

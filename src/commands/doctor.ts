@@ -22,7 +22,13 @@ export default class Doctor extends BaseCommand {
 
   async run(): Promise<{ schema: string; ok: boolean; checks: Check[] }> {
     await this.parse(Doctor);
-    const checks = [nodeVersion(), await mmapAddon(this.config.root), cores(), memory(), cacheDirectory(this.config.cacheDir)];
+    const checks = [
+      nodeVersion(),
+      await mmapAddon(this.config.root),
+      cores(),
+      memory(),
+      cacheDirectory(this.config.cacheDir),
+    ];
     for (const { name, ok, finding, hint } of checks) {
       this.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(8)}  ${finding}`);
       if (hint !== undefined) this.log(`      ${' '.repeat(8)}  ${hint}`);

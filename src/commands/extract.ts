@@ -7,17 +7,32 @@ import { DIFF_FLAGS, KERNEL_FLAGS, PAIR_ARGS, RunCommand } from './support/run-c
 
 export default class Extract extends RunCommand {
   static override summary = 'write the changed functions and all they need as a livepatch object';
-  static override description = 'Runs the stages up to extract; `link` makes a module of one or more such objects, and klp-build of Linux 6.19 and later takes them, too. Exit codes as for `diff`.';
+  static override description =
+    'Runs the stages up to extract; `link` makes a module of one or more such objects, and klp-build of Linux 6.19 and later takes them, too. Exit codes as for `diff`.';
   static override examples = ['<%= config.bin %> <%= command.id %> orig.o patched.o -o fix.o --symvers Module.symvers'];
   static override enableJsonFlag = true;
   static override args = PAIR_ARGS;
-  static override flags = { ...DIFF_FLAGS, ...KERNEL_FLAGS, output: Flags.string({ char: 'o', description: 'the object to write', helpValue: 'FILE.o', required: true }) };
+  static override flags = {
+    ...DIFF_FLAGS,
+    ...KERNEL_FLAGS,
+    output: Flags.string({ char: 'o', description: 'the object to write', helpValue: 'FILE.o', required: true }),
+  };
 
   async run(): Promise<DiffResult> {
     const { args, flags } = await this.parse(Extract);
     this.checkAllowed(flags.allow ?? []);
     const { output } = outputOf({ ...flags, format: 'klp', 'no-replace': false });
-    const result = await this.running({ ...args, ...flags }, (options) => diff({ ...options, ...args, ...this.twinsOf(flags), module: flags.module, ftrace: flags.ftrace, allow: flags.allow ?? [], ...(output === undefined ? {} : { output }) }));
+    const result = await this.running({ ...args, ...flags }, (options) =>
+      diff({
+        ...options,
+        ...args,
+        ...this.twinsOf(flags),
+        module: flags.module,
+        ftrace: flags.ftrace,
+        allow: flags.allow ?? [],
+        ...(output === undefined ? {} : { output }),
+      }),
+    );
     this.log(renderDiff(result, args.orig, args.patched, flags['run-dir']));
     process.exitCode = EXIT[result.verdict];
     return result;

@@ -14,11 +14,20 @@ export default class Link extends BaseCommand {
   ];
   static override enableJsonFlag = true;
   static override strict = false;
-  static override args = { object: Args.string({ name: 'OBJECT', description: 'a livepatch object (diff -o FILE.o); several may follow', required: true }) };
+  static override args = {
+    object: Args.string({
+      name: 'OBJECT',
+      description: 'a livepatch object (diff -o FILE.o); several may follow',
+      required: true,
+    }),
+  };
   static override flags = {
     output: Flags.string({ char: 'o', description: 'the module to write', helpValue: 'FILE.ko', required: true }),
     symvers: Flags.string({ description: 'Module.symvers of the original build', helpValue: 'FILE', required: true }),
-    btf: Flags.string({ description: 'kernel types, for struct layouts: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
+    btf: Flags.string({
+      description: 'kernel types, for struct layouts: raw BTF or an ELF with .BTF',
+      helpValue: 'FILE',
+    }),
     ...MODULE_FLAGS,
   };
 

@@ -11,8 +11,10 @@ export default class Runs extends RunCommand {
     const { flags } = await this.parse(Runs);
     const listing = await listRuns(this.runDirectory(flags['run-dir']));
     this.log(`run directory ${listing.runDir}${listing.exists ? '' : ': does not exist yet, the next run makes it'}`);
-    for (const { digest, files, bytes, paths } of listing.objects) this.log(`  object ${digest}  ${files} records, ${(bytes / 1e6).toFixed(1)} MB  ${paths.join(' ')}`);
-    for (const { orig, patched, outcomes } of listing.pairs) this.log(`  pair   ${orig} ${patched}  ${outcomes} ${outcomes === 1 ? 'outcome' : 'outcomes'}`);
+    for (const { digest, files, bytes, paths } of listing.objects)
+      this.log(`  object ${digest}  ${files} records, ${(bytes / 1e6).toFixed(1)} MB  ${paths.join(' ')}`);
+    for (const { orig, patched, outcomes } of listing.pairs)
+      this.log(`  pair   ${orig} ${patched}  ${outcomes} ${outcomes === 1 ? 'outcome' : 'outcomes'}`);
     return listing;
   }
 }

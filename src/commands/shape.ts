@@ -8,7 +8,9 @@ export default class ShapeCommand extends BaseCommand {
     'Prints JSON: how function sizes, relocations, objects, strings and table entries are spread and what they refer to, per 1000 functions. klpflow synth --shape FILE makes objects of any size that measure alike.';
   static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o > shape.json'];
   static override enableJsonFlag = true;
-  static override args = { object: Args.string({ name: 'OBJECT', description: 'vmlinux.o, or a module\'s .o', required: true }) };
+  static override args = {
+    object: Args.string({ name: 'OBJECT', description: "vmlinux.o, or a module's .o", required: true }),
+  };
 
   async run(): Promise<Shape> {
     const { args } = await this.parse(ShapeCommand);

@@ -4,7 +4,8 @@ import { RUN_DIR_FLAG, RunCommand } from './support/run-command';
 
 export default class Status extends RunCommand {
   static override summary = 'show what the next run on these objects would reuse';
-  static override description = 'Checks all records of the run directory that are of these contents. Each is usable, or says why not: absent, damaged, of another version, of another input.';
+  static override description =
+    'Checks all records of the run directory that are of these contents. Each is usable, or says why not: absent, damaged, of another version, of another input.';
   static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o'];
   static override enableJsonFlag = true;
   static override args = {
@@ -15,15 +16,28 @@ export default class Status extends RunCommand {
 
   async run(): Promise<StatusResult> {
     const { args, flags } = await this.parse(Status);
-    const status = await statusOf(this.runDirectory(flags['run-dir']), [args.orig, ...(args.patched === undefined ? [] : [args.patched])]);
+    const status = await statusOf(this.runDirectory(flags['run-dir']), [
+      args.orig,
+      ...(args.patched === undefined ? [] : [args.patched]),
+    ]);
     this.log(`run directory ${status.runDir}${status.exists ? '' : ': does not exist yet, the next run makes it'}`);
     for (const { path, digest, reason, records } of status.inputs) {
       this.log(`${path}: ${reason}${digest === null ? '' : `\n  content ${digest}`}`);
-      for (const { file, bytes, state } of records) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
+      for (const { file, bytes, state } of records)
+        this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
     }
-    if (args.patched !== undefined) this.log(status.outcomes.length === 0 ? 'no outcome of this pair' : 'outcomes of this pair, by the options they are for:');
-    for (const { file, bytes, state } of status.livepatches) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
-    for (const { file, bytes, state, options } of status.outcomes) this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}${options === null ? '' : `  ${JSON.stringify(options)}`}`);
+    if (args.patched !== undefined)
+      this.log(
+        status.outcomes.length === 0
+          ? 'no outcome of this pair'
+          : 'outcomes of this pair, by the options they are for:',
+      );
+    for (const { file, bytes, state } of status.livepatches)
+      this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
+    for (const { file, bytes, state, options } of status.outcomes)
+      this.log(
+        `  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}${options === null ? '' : `  ${JSON.stringify(options)}`}`,
+      );
     return status;
   }
 }

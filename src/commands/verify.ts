@@ -15,11 +15,19 @@ export default class Verify extends BaseCommand {
   static override enableJsonFlag = true;
   static override args = { module: Args.string({ name: 'FILE.ko', description: 'the module', required: true }) };
   static override flags = {
-    vmlinux: Flags.string({ description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW', helpValue: 'FILE' }),
-    symvers: Flags.string({ description: 'Module.symvers of the kernel\'s build', helpValue: 'FILE' }),
+    vmlinux: Flags.string({
+      description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW',
+      helpValue: 'FILE',
+    }),
+    symvers: Flags.string({ description: "Module.symvers of the kernel's build", helpValue: 'FILE' }),
     btf: Flags.string({ description: 'kernel types: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
     template: Flags.string({ description: 'any module of the running kernel', helpValue: 'FILE.ko' }),
-    object: Flags.string({ description: 'an object with the fix that the module was made from: its code and entries are compared', helpValue: 'FILE', multiple: true, multipleNonGreedy: true }),
+    object: Flags.string({
+      description: 'an object with the fix that the module was made from: its code and entries are compared',
+      helpValue: 'FILE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
   };
 
   async run(): Promise<VerifyResult> {

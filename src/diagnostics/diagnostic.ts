@@ -53,9 +53,9 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Run objtool on both objects with the options that the build gives it for vmlinux.o, or compare the two vmlinux.o; --format klp and kpatch leave that to the build.',
   },
-  'bitcode': {
+  bitcode: {
     severity: 'error',
-    hint: 'Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module\'s .o after `ld -r`) of each build.',
+    hint: "Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module's .o after `ld -r`) of each build.",
   },
   'btf-ids': {
     severity: 'refusal',
@@ -72,7 +72,7 @@ export const CATALOGUE = {
   'changed-type': {
     severity: 'refusal',
     allowable: true,
-    hint: 'The kernel checks types at indirect calls (kCFI): keep the function\'s type, or add a function of the new type beside it; pass --allow changed-type:SYMBOL if it is never called through a pointer.',
+    hint: "The kernel checks types at indirect calls (kCFI): keep the function's type, or add a function of the new type beside it; pass --allow changed-type:SYMBOL if it is never called through a pointer.",
   },
   'compressed-section': {
     severity: 'error',
@@ -84,7 +84,7 @@ export const CATALOGUE = {
   },
   'different-profiles': {
     severity: 'warning',
-    hint: 'Build both with the same profile (-fprofile-use=FILE of the running kernel\'s build): block order and inlining follow it, so functions change that nobody edited.',
+    hint: "Build both with the same profile (-fprofile-use=FILE of the running kernel's build): block order and inlining follow it, so functions change that nobody edited.",
   },
   'dropped-reference': {
     severity: 'refusal',
@@ -116,17 +116,17 @@ export const CATALOGUE = {
   },
   'inside-function': {
     severity: 'refusal',
-    hint: 'Nothing may lead from a livepatch into the middle of the kernel\'s code: have the patch change that function, too, so that it goes along.',
+    hint: "Nothing may lead from a livepatch into the middle of the kernel's code: have the patch change that function, too, so that it goes along.",
   },
   'instrumented-build': {
     severity: 'refusal',
     hint: 'Build both objects as the running kernel is built: without -fprofile-generate and gcov (CONFIG_GCOV_KERNEL), with -fprofile-use=FILE where it has a profile.',
   },
-  'internal': {
+  internal: {
     severity: 'error',
-    hint: 'This is a bug in klpflow: please report it with both objects\' build details.',
+    hint: "This is a bug in klpflow: please report it with both objects' build details.",
   },
-  'interrupted': {
+  interrupted: {
     severity: 'error',
     hint: 'Run the same command again: it goes on from the last finished shard.',
   },
@@ -148,7 +148,7 @@ export const CATALOGUE = {
   },
   'late-key': {
     severity: 'refusal',
-    hint: 'A livepatch cannot use another module\'s key: test it with static_key_enabled(), call through KLP_STATIC_CALL(), or patch a caller.',
+    hint: "A livepatch cannot use another module's key: test it with static_key_enabled(), call through KLP_STATIC_CALL(), or patch a caller.",
   },
   'late-key-dropped': {
     severity: 'warning',
@@ -156,7 +156,7 @@ export const CATALOGUE = {
   },
   'late-relocation': {
     severity: 'refusal',
-    hint: 'A livepatch of a module cannot use the module\'s own symbols there: patch a caller of the function.',
+    hint: "A livepatch of a module cannot use the module's own symbols there: patch a caller of the function.",
   },
   'machine-mismatch': {
     severity: 'error',
@@ -204,7 +204,7 @@ export const CATALOGUE = {
   },
   'no-kcfi-donor': {
     severity: 'refusal',
-    hint: 'Pass a vmlinux.o that has built-in initcalls and exit calls: kCFI checks the type hashes of a module\'s init and exit functions.',
+    hint: "Pass a vmlinux.o that has built-in initcalls and exit calls: kCFI checks the type hashes of a module's init and exit functions.",
   },
   'no-objects': {
     severity: 'error',
@@ -232,7 +232,7 @@ export const CATALOGUE = {
   },
   'not-elf': {
     severity: 'error',
-    hint: 'Pass the vmlinux.o (or a module\'s .o) that the kernel build leaves.',
+    hint: "Pass the vmlinux.o (or a module's .o) that the kernel build leaves.",
   },
   'not-exported': {
     severity: 'refusal',
@@ -276,7 +276,7 @@ export const CATALOGUE = {
   },
   'orig-not-running-kernel': {
     severity: 'refusal',
-    hint: 'ORIG was not built from the running kernel\'s source, configuration and compiler: rebuild it, or pass the listing of the kernel that it belongs to.',
+    hint: "ORIG was not built from the running kernel's source, configuration and compiler: rebuild it, or pass the listing of the kernel that it belongs to.",
   },
   'other-compiler': {
     severity: 'warning',
@@ -306,7 +306,7 @@ export const CATALOGUE = {
   'sealed-endbr': {
     severity: 'refusal',
     allowable: true,
-    hint: 'The kernel removed this function\'s ENDBR at boot, an indirect call would fault: call it directly, or pass --allow sealed-endbr:SYMBOL if it is never called through the pointer.',
+    hint: "The kernel removed this function's ENDBR at boot, an indirect call would fault: call it directly, or pass --allow sealed-endbr:SYMBOL if it is never called through the pointer.",
   },
   'several-symbols': {
     severity: 'error',
@@ -330,7 +330,7 @@ export const CATALOGUE = {
   },
   'special-entry-size': {
     severity: 'refusal',
-    hint: 'Pass the kernel\'s types with --btf FILE (/sys/kernel/btf/vmlinux, or a vmlinux with .BTF).',
+    hint: "Pass the kernel's types with --btf FILE (/sys/kernel/btf/vmlinux, or a vmlinux with .BTF).",
   },
   'special-klp-reference': {
     severity: 'refusal',
@@ -354,7 +354,7 @@ export const CATALOGUE = {
   },
   'twin-not-found': {
     severity: 'error',
-    hint: 'Give full ELF names: ORIG\'s before the equal sign, PATCHED\'s behind it (klpflow explain lists the candidates).',
+    hint: "Give full ELF names: ORIG's before the equal sign, PATCHED's behind it (klpflow explain lists the candidates).",
   },
   'uncovered-bytes': {
     severity: 'warning',
@@ -368,7 +368,7 @@ export const CATALOGUE = {
     severity: 'warning',
     hint: 'Some compilation units exist in one build only; check that both were built from the same configuration.',
   },
-  'unreadable': {
+  unreadable: {
     severity: 'error',
     hint: 'Check the path and its permissions.',
   },
@@ -386,17 +386,17 @@ export const CATALOGUE = {
   },
   'unsupported-relocation': {
     severity: 'refusal',
-    hint: 'Build both objects with the kernel\'s own flags (no PIC, -mcmodel=kernel).',
+    hint: "Build both objects with the kernel's own flags (no PIC, -mcmodel=kernel).",
   },
   'unsupported-section': {
     severity: 'error',
-    hint: 'Build both objects without it: for compact relocations without -Wa,--crel and without --crel; other types are a newer compiler\'s, please report them.',
+    hint: "Build both objects without it: for compact relocations without -Wa,--crel and without --crel; other types are a newer compiler's, please report them.",
   },
   'unusable-listing': {
     severity: 'error',
     hint: 'Pass the linked vmlinux with its symbol table, or a copy of /proc/kallsyms that root made.',
   },
-  'usage': {
+  usage: {
     severity: 'error',
     hint: 'See --help.',
   },
@@ -434,7 +434,7 @@ export const CATALOGUE = {
   },
   'verify-klp-struct': {
     severity: 'refusal',
-    hint: 'Lay klp_patch, klp_object and klp_func out as the kernel\'s BTF says, each array ended by a zero entry.',
+    hint: "Lay klp_patch, klp_object and klp_func out as the kernel's BTF says, each array ended by a zero entry.",
   },
   'verify-klp-symbol': {
     severity: 'refusal',
@@ -458,7 +458,7 @@ export const CATALOGUE = {
   },
   'verify-module-struct': {
     severity: 'refusal',
-    hint: 'Take the size of struct module and the places of init and exit from the kernel\'s BTF or from any of its modules.',
+    hint: "Take the size of struct module and the places of init and exit from the kernel's BTF or from any of its modules.",
   },
   'verify-not-checked': {
     severity: 'note',
@@ -474,7 +474,7 @@ export const CATALOGUE = {
   },
   'verify-prefix': {
     severity: 'refusal',
-    hint: 'The kernel writes into the padding before a function: keep it, as NOPs, and the function\'s alignment.',
+    hint: "The kernel writes into the padding before a function: keep it, as NOPs, and the function's alignment.",
   },
   'verify-relocation': {
     severity: 'refusal',
@@ -486,11 +486,11 @@ export const CATALOGUE = {
   },
   'verify-sealed-target': {
     severity: 'warning',
-    hint: 'The kernel removed this function\'s ENDBR at boot: an indirect call of it faults. Harmless only if nothing calls through the pointer.',
+    hint: "The kernel removed this function's ENDBR at boot: an indirect call of it faults. Harmless only if nothing calls through the pointer.",
   },
   'verify-target': {
     severity: 'refusal',
-    hint: 'The instruction would jump to, read or write a place that makes no sense: check the relocation\'s symbol and addend.',
+    hint: "The instruction would jump to, read or write a place that makes no sense: check the relocation's symbol and addend.",
   },
   'verify-target-range': {
     severity: 'warning',
@@ -498,7 +498,7 @@ export const CATALOGUE = {
   },
   'verify-type-hash': {
     severity: 'refusal',
-    hint: 'Callers of the original through a pointer would trap: keep the function\'s type, and give new arguments to a new function.',
+    hint: "Callers of the original through a pointer would trap: keep the function's type, and give new arguments to a new function.",
   },
   'verify-unresolved': {
     severity: 'refusal',
@@ -510,7 +510,7 @@ export const CATALOGUE = {
   },
   'verify-version': {
     severity: 'refusal',
-    hint: 'Take the CRCs from the Module.symvers of the running kernel\'s build.',
+    hint: "Take the CRCs from the Module.symvers of the running kernel's build.",
   },
   'write-failed': {
     severity: 'error',

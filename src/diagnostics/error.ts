@@ -16,7 +16,8 @@ export class KlpflowError extends Error {
 }
 
 /** What V8 throws, as a RangeError, where the system gives no memory: for WebAssembly and for ArrayBuffers. */
-const NO_MEMORY = /^WebAssembly\.\w+(\.grow)?\(\): (could not allocate memory|Out of memory|Unable to grow|Maximum memory size exceeded)|^Array buffer allocation failed/;
+const NO_MEMORY =
+  /^WebAssembly\.\w+(\.grow)?\(\): (could not allocate memory|Out of memory|Unable to grow|Maximum memory size exceeded)|^Array buffer allocation failed/;
 
 /** The diagnostic of any thrown value: its own, one revived from another thread, memory that is not there, or `internal`. */
 export function diagnosticOf(thrown: unknown): Diagnostic {
@@ -24,7 +25,8 @@ export function diagnosticOf(thrown: unknown): Diagnostic {
   const carried = (thrown as { diagnostic?: Diagnostic } | null)?.diagnostic;
   if (carried?.code !== undefined) return carried;
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  if (error.name === 'RangeError' && NO_MEMORY.test(error.message)) return diagnostic('memory-too-small', `the system gives no more memory (${error.message})`);
+  if (error.name === 'RangeError' && NO_MEMORY.test(error.message))
+    return diagnostic('memory-too-small', `the system gives no more memory (${error.message})`);
   return diagnostic('internal', error.stack ?? error.message);
 }
 
@@ -33,9 +35,15 @@ export function fileError(path: string, cause: unknown, access: 'read' | 'write'
   if (cause instanceof KlpflowError) return cause;
   const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
   const reason = ERRNO_TEXT[code] ?? code;
-  if (access === 'read') return new KlpflowError('unreadable', `cannot read ${path}: ${reason}`, { object: path }, cause);
+  if (access === 'read')
+    return new KlpflowError('unreadable', `cannot read ${path}: ${reason}`, { object: path }, cause);
   const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
-  return new KlpflowError(full ? 'no-space' : 'write-failed', `cannot write ${path}: ${reason}`, { object: path }, cause);
+  return new KlpflowError(
+    full ? 'no-space' : 'write-failed',
+    `cannot write ${path}: ${reason}`,
+    { object: path },
+    cause,
+  );
 }
 
 const ERRNO_TEXT: Record<string, string> = {

@@ -4,7 +4,8 @@
  */
 export function setU64(view: DataView, at: number, value: number | bigint, little: boolean): void {
   if (typeof value === 'bigint') {
-    if (BigInt.asUintN(64, value) !== value && BigInt.asIntN(64, value) !== value) throw new RangeError(`${value} does not fit into 64 bits`);
+    if (BigInt.asUintN(64, value) !== value && BigInt.asIntN(64, value) !== value)
+      throw new RangeError(`${value} does not fit into 64 bits`);
     view.setBigUint64(at, BigInt.asUintN(64, value), little);
     return;
   }

@@ -1,12 +1,45 @@
 import { KlpflowError, type DiagnosticCode } from '../diagnostics';
 import {
-  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, EV_CURRENT, RELA_SIZE, SHDR_SIZE, SHF_ALLOC, SHF_COMPRESSED, SHN_XINDEX, SHT_NOBITS, SHT_PROGBITS, SHT_REL,
-  SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SYM_SIZE,
+  EHDR_SIZE,
+  ELFCLASS64,
+  ELFDATA2LSB,
+  ELFDATA2MSB,
+  ELF_MAGIC,
+  EV_CURRENT,
+  RELA_SIZE,
+  SHDR_SIZE,
+  SHF_ALLOC,
+  SHF_COMPRESSED,
+  SHN_XINDEX,
+  SHT_NOBITS,
+  SHT_PROGBITS,
+  SHT_REL,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  SHT_SYMTAB_SHNDX,
+  SYM_SIZE,
 } from './constants';
 import type { MappedFile } from './mapped-file';
 import {
-  SHDR_FIELDS, SHDR_WORDS, SH_ALIGN, SH_ENTSIZE, SH_FLAGS, SH_INFO, SH_LINK, SH_NAME, SH_OFFSET, SH_SIZE, SH_TYPE, ST_INFO, ST_VALUE, SYM_FIELDS, HOST_LITTLE, WORD_FIELDS,
-  tableWords, u64,
+  SHDR_FIELDS,
+  SHDR_WORDS,
+  SH_ALIGN,
+  SH_ENTSIZE,
+  SH_FLAGS,
+  SH_INFO,
+  SH_LINK,
+  SH_NAME,
+  SH_OFFSET,
+  SH_SIZE,
+  SH_TYPE,
+  ST_INFO,
+  ST_VALUE,
+  SYM_FIELDS,
+  HOST_LITTLE,
+  WORD_FIELDS,
+  tableWords,
+  u64,
 } from './words';
 
 /**
@@ -61,7 +94,11 @@ export abstract class ElfFile {
 
     const table = Number(header.getBigUint64(40, this.little));
     if (table === 0) this.malformed(40, 'the file has no section headers');
-    if (table + SHDR_SIZE > bytes.length) this.malformed(40, `section headers at ${table} lie past the end of the file (${bytes.length} bytes): it is truncated`);
+    if (table + SHDR_SIZE > bytes.length)
+      this.malformed(
+        40,
+        `section headers at ${table} lie past the end of the file (${bytes.length} bytes): it is truncated`,
+      );
     const first = this.table(table, SHDR_SIZE, SHDR_FIELDS);
     this.sectionCount = header.getUint16(60, this.little) || u64(first, SH_SIZE);
     if (this.sectionCount === 0 || table + this.sectionCount * SHDR_SIZE > bytes.length) {
@@ -85,12 +122,16 @@ export abstract class ElfFile {
     } else {
       this.symbols = this.table(this.offset(symtab), this.size(symtab), SYM_FIELDS);
       this.strings = this.stringTable(this.link(symtab), table + symtab * SHDR_SIZE + SH_LINK * 4);
-      this.extendedIndex = extended === 0 ? new Uint32Array(0) : this.table(this.offset(extended), this.size(extended), WORD_FIELDS);
+      this.extendedIndex =
+        extended === 0 ? new Uint32Array(0) : this.table(this.offset(extended), this.size(extended), WORD_FIELDS);
     }
     this.extendedOffset = extended === 0 ? 0 : this.offset(extended);
     this.symbolCount = this.symbols.length / (SYM_SIZE / 4);
     if (extended !== 0 && this.extendedIndex.length < this.symbolCount) {
-      this.malformed(this.offset(extended), `SHT_SYMTAB_SHNDX has ${this.extendedIndex.length} entries for ${this.symbolCount} symbols`);
+      this.malformed(
+        this.offset(extended),
+        `SHT_SYMTAB_SHNDX has ${this.extendedIndex.length} entries for ${this.symbolCount} symbols`,
+      );
     }
   }
 
@@ -105,7 +146,8 @@ export abstract class ElfFile {
   /** File offset of a section's name, which ends in a NUL. @throws KlpflowError `malformed-elf` */
   nameOffset(section: number): number {
     const start = this.sectionNames.start + this.headers[section * SHDR_WORDS + SH_NAME]!;
-    if (start >= this.sectionNames.end) this.malformed(start, `the name of section ${section} lies outside the string table`);
+    if (start >= this.sectionNames.end)
+      this.malformed(start, `the name of section ${section} lies outside the string table`);
     return start;
   }
 
@@ -157,7 +199,11 @@ export abstract class ElfFile {
   /** File offset of a symbol's name, which ends in a NUL. @throws KlpflowError `malformed-elf` */
   symbolNameOffset(symbol: number): number {
     const start = this.strings.start + this.symbols[symbol * (SYM_SIZE / 4)]!;
-    if (start >= this.strings.end) this.malformed(this.offset(this.symtabSection) + symbol * SYM_SIZE, `symbol ${symbol}: st_name lies outside the string table`);
+    if (start >= this.strings.end)
+      this.malformed(
+        this.offset(this.symtabSection) + symbol * SYM_SIZE,
+        `symbol ${symbol}: st_name lies outside the string table`,
+      );
     return start;
   }
 
@@ -196,12 +242,15 @@ export abstract class ElfFile {
     const { path } = this.file;
     const magic = bytes.length < 4 ? 0 : ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0;
     // Raw LLVM bitcode is 'BC' C0 DE, its wrapper 0B17C0DE: what Clang's LTO leaves as a unit's .o.
-    if (magic === 0x4243c0de || magic === 0xdec0170b) this.fail('bitcode', 0, `${path} is LLVM bitcode: code generation has not happened yet`);
+    if (magic === 0x4243c0de || magic === 0xdec0170b)
+      this.fail('bitcode', 0, `${path} is LLVM bitcode: code generation has not happened yet`);
     if (magic === 0x213c6172) this.fail('not-elf', 0, `${path} is an ar archive, not an object`);
     if (magic !== ELF_MAGIC) this.fail('not-elf', 0, `${path} is not an ELF file`);
-    if (bytes.length < EHDR_SIZE) this.malformed(0, `the file has ${bytes.length} bytes, an ELF header has ${EHDR_SIZE}: it is truncated`);
+    if (bytes.length < EHDR_SIZE)
+      this.malformed(0, `the file has ${bytes.length} bytes, an ELF header has ${EHDR_SIZE}: it is truncated`);
     if (bytes[4] !== ELFCLASS64) this.fail('unsupported-object', 4, `${path} is a 32-bit object`);
-    if (bytes[5] !== ELFDATA2LSB && bytes[5] !== ELFDATA2MSB) this.malformed(5, 'the byte order is neither little nor big');
+    if (bytes[5] !== ELFDATA2LSB && bytes[5] !== ELFDATA2MSB)
+      this.malformed(5, 'the byte order is neither little nor big');
     return bytes[5] === ELFDATA2LSB;
   }
 
@@ -222,10 +271,12 @@ export abstract class ElfFile {
         continue;
       }
       const end = u64(headers, at + SH_OFFSET) + size;
-      if (end > bytes.length) this.malformed(where, `section ${i} ends at ${end}, past the end of the file (${bytes.length} bytes)`);
+      if (end > bytes.length)
+        this.malformed(where, `section ${i} ends at ${end}, past the end of the file (${bytes.length} bytes)`);
       if (type === SHT_SYMTAB) {
         if (found.symtab !== 0) this.malformed(where, `sections ${found.symtab} and ${i} are both symbol tables`);
-        if (u64(headers, at + SH_ENTSIZE) !== SYM_SIZE || size % SYM_SIZE !== 0) this.malformed(where, `symbol table ${i} does not hold ${SYM_SIZE}-byte records`);
+        if (u64(headers, at + SH_ENTSIZE) !== SYM_SIZE || size % SYM_SIZE !== 0)
+          this.malformed(where, `symbol table ${i} does not hold ${SYM_SIZE}-byte records`);
         found.symtab = i;
       } else if (type === SHT_SYMTAB_SHNDX) found.extended = i;
       else if (type === SHT_REL) this.checkRelocations(i, where);
@@ -234,7 +285,8 @@ export abstract class ElfFile {
         this.checkRelocations(i, where);
         linked = headers[at + SH_LINK]!;
         const target = headers[at + SH_INFO]!;
-        if (target < sectionCount && (headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0) found.loadedRelas += size / RELA_SIZE;
+        if (target < sectionCount && (headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0)
+          found.loadedRelas += size / RELA_SIZE;
       }
       if ((headers[at + SH_FLAGS]! & SHF_COMPRESSED) !== 0 && (headers[at + SH_FLAGS]! & SHF_ALLOC) !== 0) {
         this.fail('compressed-section', where, `${this.path}: loaded section ${i} is compressed`);
@@ -248,18 +300,28 @@ export abstract class ElfFile {
    * 200,000 sections, most of them before V8 has compiled this: no calls, and no branches for what is rare, or V8 compiles it anew.
    */
   private nextUncommon(i: number, linked: number, found: { loadedRelas: number }): number {
-    const { headers, sectionCount, bytes: { length } } = this;
+    const {
+      headers,
+      sectionCount,
+      bytes: { length },
+    } = this;
     let relaBytes = 0;
     for (let at = i * SHDR_WORDS; i < sectionCount; i++, at += SHDR_WORDS) {
       const size = headers[at + SH_SIZE]!;
       const type = headers[at + SH_TYPE]!;
       if (type !== SHT_PROGBITS && type !== SHT_RELA && type !== SHT_NOBITS) break;
-      if (headers[at + SH_OFFSET + 1] !== 0 || headers[at + SH_SIZE + 1] !== 0 || (headers[at + SH_FLAGS]! & SHF_COMPRESSED) !== 0) break;
+      if (
+        headers[at + SH_OFFSET + 1] !== 0 ||
+        headers[at + SH_SIZE + 1] !== 0 ||
+        (headers[at + SH_FLAGS]! & SHF_COMPRESSED) !== 0
+      )
+        break;
       if (type !== SHT_NOBITS && headers[at + SH_OFFSET]! + size > length) break;
       if (type === SHT_RELA) {
         const target = headers[at + SH_INFO]!;
         if (target === 0 || target >= sectionCount || headers[at + SH_LINK] !== linked) break;
-        if (headers[at + SH_ENTSIZE] !== RELA_SIZE || headers[at + SH_ENTSIZE + 1] !== 0 || size % RELA_SIZE !== 0) break;
+        if (headers[at + SH_ENTSIZE] !== RELA_SIZE || headers[at + SH_ENTSIZE + 1] !== 0 || size % RELA_SIZE !== 0)
+          break;
         if ((headers[target * SHDR_WORDS + SH_FLAGS]! & SHF_ALLOC) !== 0) relaBytes += size;
       }
     }
@@ -278,10 +340,12 @@ export abstract class ElfFile {
 
   /** A string table's file range; its last byte is NUL, so that no name can run out of it. */
   private stringTable(section: number, where: number): { start: number; end: number } {
-    if (section === 0 || section >= this.sectionCount || this.type(section) !== SHT_STRTAB) this.malformed(where, `section ${section} is not a string table`);
+    if (section === 0 || section >= this.sectionCount || this.type(section) !== SHT_STRTAB)
+      this.malformed(where, `section ${section} is not a string table`);
     const start = this.offset(section);
     const end = start + this.size(section);
-    if (end === start || this.bytes[end - 1] !== 0) this.malformed(start, `string table ${section} does not end in a NUL`);
+    if (end === start || this.bytes[end - 1] !== 0)
+      this.malformed(start, `string table ${section} does not end in a NUL`);
     return { start, end };
   }
 }

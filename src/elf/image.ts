@@ -17,9 +17,13 @@ export class ElfImage extends ElfFile {
   /** The section that a symbol lies in; undefined for SHN_UNDEF, SHN_ABS and the like. @throws KlpflowError `malformed-elf` */
   sectionOf(symbol: number): number | undefined {
     let section = this.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
-    if (section === SHN_XINDEX) section = this.extendedIndex[symbol] ?? this.malformed(0, `symbol ${symbol} needs an extended section index and the file has none`);
+    if (section === SHN_XINDEX)
+      section =
+        this.extendedIndex[symbol] ??
+        this.malformed(0, `symbol ${symbol} needs an extended section index and the file has none`);
     else if (section === SHN_UNDEF || section >= SHN_LORESERVE) return undefined;
-    if (section >= this.sectionCount) this.malformed(0, `symbol ${symbol} is in section ${section} of ${this.sectionCount}`);
+    if (section >= this.sectionCount)
+      this.malformed(0, `symbol ${symbol} is in section ${section} of ${this.sectionCount}`);
     return section;
   }
 
@@ -32,14 +36,19 @@ export class ElfImage extends ElfFile {
   /** The `size` bytes at an address of `section`; undefined where the section does not hold all of them (NOBITS holds none). */
   bytesAt(section: number, low: number, high: number, size: number): Uint8Array | undefined {
     const offset = this.offsetOf(section, low, high);
-    if (this.type(section) === SHT_NOBITS || !(offset >= 0 && size >= 0 && offset + size <= this.size(section))) return undefined;
+    if (this.type(section) === SHT_NOBITS || !(offset >= 0 && size >= 0 && offset + size <= this.size(section)))
+      return undefined;
     const start = this.offset(section) + offset;
     return this.bytes.subarray(start, start + size);
   }
 
   protected checkType(type: number): void {
     if (type === ET_EXEC || type === ET_DYN) return;
-    this.fail('not-linked', 16, `${this.path} is ${type === ET_REL ? 'a relocatable object' : `of ELF type ${type}`}, not a linked image`);
+    this.fail(
+      'not-linked',
+      16,
+      `${this.path} is ${type === ET_REL ? 'a relocatable object' : `of ELF type ${type}`}, not a linked image`,
+    );
   }
 
   /** Relocations of an image (`--emit-relocs`) have been applied: nothing reads them, in whatever form. */

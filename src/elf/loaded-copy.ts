@@ -1,7 +1,17 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { KlpflowError, fileError } from '../diagnostics';
 import {
-  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELF_MAGIC, ET_REL, SHDR_SIZE, SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_NULL, SHT_RELA,
+  EHDR_SIZE,
+  ELFCLASS64,
+  ELFDATA2LSB,
+  ELF_MAGIC,
+  ET_REL,
+  SHDR_SIZE,
+  SHF_ALLOC,
+  SHN_XINDEX,
+  SHT_NOBITS,
+  SHT_NULL,
+  SHT_RELA,
 } from './constants';
 
 /** What a file that is no ELF64 relocatable object is recognised by. */
@@ -48,7 +58,12 @@ interface Run {
 class LoadedCopy {
   private readonly size: number;
 
-  constructor(private readonly source: string, private readonly from: number, private readonly target: string, private readonly to: number) {
+  constructor(
+    private readonly source: string,
+    private readonly from: number,
+    private readonly target: string,
+    private readonly to: number,
+  ) {
     this.size = fstatSync(from).size;
   }
 
@@ -56,14 +71,19 @@ class LoadedCopy {
     const header = this.read(0, EHDR_SIZE);
     const view = new DataView(header.buffer, header.byteOffset, EHDR_SIZE);
     const little = header[5] === ELFDATA2LSB;
-    if (view.getUint32(0) !== ELF_MAGIC || header[4] !== ELFCLASS64 || view.getUint16(16, little) !== ET_REL) return this.put(this.read(0, HEAD), 0);
+    if (view.getUint32(0) !== ELF_MAGIC || header[4] !== ELFCLASS64 || view.getUint16(16, little) !== ET_REL)
+      return this.put(this.read(0, HEAD), 0);
     const tableOffset = Number(view.getBigUint64(40, little));
     const first = this.read(tableOffset, SHDR_SIZE);
     const zero = new DataView(first.buffer, first.byteOffset);
     const count = view.getUint16(60, little) || Number(zero.getBigUint64(32, little));
     const names = view.getUint16(62, little);
     const table = new SectionTable(this.read(tableOffset, count * SHDR_SIZE), little);
-    if (table.count < count) this.malformed(tableOffset, `${count} section headers lie past the end of the file (${this.size} bytes): it is truncated`);
+    if (table.count < count)
+      this.malformed(
+        tableOffset,
+        `${count} section headers lie past the end of the file (${this.size} bytes): it is truncated`,
+      );
     const namesSection = names === SHN_XINDEX ? zero.getUint32(40, little) : names;
     if (namesSection >= count) this.malformed(62, `section ${namesSection} of ${count} holds the names`);
     const dropped = table.drop(this.read(table.offset(namesSection), table.size(namesSection)));
@@ -73,7 +93,11 @@ class LoadedCopy {
     const newTable = Math.ceil(end / 8) * 8;
     const total = newTable + count * SHDR_SIZE;
     if (total > limit) {
-      throw new KlpflowError('input-too-large', `${this.source} has ${total} bytes without debugging sections; this version maps at most ${limit}`, { object: this.source });
+      throw new KlpflowError(
+        'input-too-large',
+        `${this.source} has ${total} bytes without debugging sections; this version maps at most ${limit}`,
+        { object: this.source },
+      );
     }
     view.setBigUint64(40, BigInt(newTable), little);
     this.put(header, 0);
@@ -89,7 +113,8 @@ class LoadedCopy {
     for (const section of inFileOrder(table, dropped)) {
       const start = table.offset(section);
       const end = start + table.size(section);
-      if (end > this.size) this.malformed(start, `section ${section} ends at ${end}, past the end of the file (${this.size} bytes)`);
+      if (end > this.size)
+        this.malformed(start, `section ${section} ends at ${end}, past the end of the file (${this.size} bytes)`);
       let run = runs.at(-1);
       if (run === undefined || start > run.end + GAP) {
         run = { start, end, target: Math.ceil(next / PAGE) * PAGE + (start % PAGE) };
@@ -112,9 +137,14 @@ class LoadedCopy {
   }
 
   /** At most `length` bytes: fewer only at the end of the file. */
-  private read(at: number, length: number, buffer = Buffer.alloc(Math.max(0, Math.min(length, this.size - at)))): Buffer {
+  private read(
+    at: number,
+    length: number,
+    buffer = Buffer.alloc(Math.max(0, Math.min(length, this.size - at))),
+  ): Buffer {
     if (length > LARGEST_TABLE) this.malformed(at, `a table of ${length} bytes`);
-    if (length > HEAD && at + length > this.size) this.malformed(at, `${length} bytes from here lie past the end of the file (${this.size} bytes)`);
+    if (length > HEAD && at + length > this.size)
+      this.malformed(at, `${length} bytes from here lie past the end of the file (${this.size} bytes)`);
     let done = 0;
     const wanted = Math.min(buffer.length, length);
     try {
@@ -140,7 +170,10 @@ class LoadedCopy {
   }
 
   private malformed(offset: number, expected: string): never {
-    throw new KlpflowError('malformed-elf', `${this.source}: at offset ${offset}: ${expected}`, { object: this.source, offset });
+    throw new KlpflowError('malformed-elf', `${this.source}: at offset ${offset}: ${expected}`, {
+      object: this.source,
+      offset,
+    });
   }
 }
 
@@ -166,7 +199,10 @@ class SectionTable {
   readonly count: number;
   private readonly view: DataView;
 
-  constructor(readonly bytes: Buffer, private readonly little: boolean) {
+  constructor(
+    readonly bytes: Buffer,
+    private readonly little: boolean,
+  ) {
     this.count = Math.floor(bytes.length / SHDR_SIZE);
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
@@ -198,7 +234,8 @@ class SectionTable {
       this.setType(section, SHT_NOBITS);
     }
     for (let section = 1; section < this.count; section++) {
-      if (this.type(section) !== SHT_RELA || dropped[this.view.getUint32(section * SHDR_SIZE + 44, this.little)] !== 1) continue;
+      if (this.type(section) !== SHT_RELA || dropped[this.view.getUint32(section * SHDR_SIZE + 44, this.little)] !== 1)
+        continue;
       dropped[section] = 1;
       this.setType(section, SHT_NULL);
     }

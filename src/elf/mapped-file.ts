@@ -50,9 +50,13 @@ export class MappedFile {
         throw new KlpflowError('not-elf', `${path} is empty or not a file on disk`, { object: path, offset: 0 });
       }
       if (identity.size > LARGEST_MAP) {
-        throw new KlpflowError('input-too-large', `${path} has ${identity.size} bytes; this version maps at most ${LARGEST_MAP}`, {
-          object: path,
-        });
+        throw new KlpflowError(
+          'input-too-large',
+          `${path} has ${identity.size} bytes; this version maps at most ${LARGEST_MAP}`,
+          {
+            object: path,
+          },
+        );
       }
       const map = mmap.map(identity.size, mmap.PROT_READ, mmap.MAP_SHARED, fd);
       // Not the Buffer itself: Buffer.slice is a view, and a write to one would kill the process.
@@ -76,7 +80,13 @@ export function fileIdentity(path: string): FileIdentity {
 }
 
 export function sameIdentity(a: FileIdentity, b: FileIdentity): boolean {
-  return a.device === b.device && a.inode === b.inode && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
+  return (
+    a.device === b.device &&
+    a.inode === b.inode &&
+    a.size === b.size &&
+    a.mtimeNs === b.mtimeNs &&
+    a.ctimeNs === b.ctimeNs
+  );
 }
 
 function identityOf(stats: BigIntStats): FileIdentity {

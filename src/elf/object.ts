@@ -23,13 +23,21 @@ export class ElfObject extends ElfFile {
 
   protected checkType(type: number): void {
     if (type === ET_REL) return;
-    const kind = type === ET_EXEC ? 'an executable' : type === ET_DYN ? 'a shared object or a position-independent executable' : type === 4 ? 'a core dump' : `of type ${type}`;
+    const kind =
+      type === ET_EXEC
+        ? 'an executable'
+        : type === ET_DYN
+          ? 'a shared object or a position-independent executable'
+          : type === 4
+            ? 'a core dump'
+            : `of type ${type}`;
     this.fail('not-relocatable', 16, `${this.path} is ${kind}, not a relocatable object`);
   }
 
   protected checkSection(section: number, where: number): void {
     const what = unreadSection(this, section);
-    if (what !== undefined) this.fail('unsupported-section', where, `${this.path}: section ${section} (${this.name(section)}) ${what}`);
+    if (what !== undefined)
+      this.fail('unsupported-section', where, `${this.path}: section ${section} (${this.name(section)}) ${what}`);
   }
 
   protected checkRelocations(section: number, where: number): void {
@@ -37,13 +45,17 @@ export class ElfObject extends ElfFile {
       // What is not loaded may have it: Clang 13 and newer write .rel.llvm.call-graph-profile for profiles.
       const target = this.info(section);
       const loaded = target === 0 || target >= this.sectionCount || (this.sectionFlags(target) & SHF_ALLOC) !== 0;
-      if (loaded) this.malformed(where, `section ${section} is of type SHT_REL; these processors' objects use SHT_RELA`);
+      if (loaded)
+        this.malformed(where, `section ${section} is of type SHT_REL; these processors' objects use SHT_RELA`);
       return;
     }
     const target = this.info(section);
-    if (this.entsize(section) !== RELA_SIZE || this.size(section) % RELA_SIZE !== 0) this.malformed(where, `rela section ${section} does not hold ${RELA_SIZE}-byte records`);
-    if (target === 0 || target >= this.sectionCount) this.malformed(where, `rela section ${section} applies to section ${target} of ${this.sectionCount}`);
+    if (this.entsize(section) !== RELA_SIZE || this.size(section) % RELA_SIZE !== 0)
+      this.malformed(where, `rela section ${section} does not hold ${RELA_SIZE}-byte records`);
+    if (target === 0 || target >= this.sectionCount)
+      this.malformed(where, `rela section ${section} applies to section ${target} of ${this.sectionCount}`);
     const link = this.link(section);
-    if (link === 0 || link >= this.sectionCount || this.type(link) !== SHT_SYMTAB) this.malformed(where, `rela section ${section} is not linked to a symbol table`);
+    if (link === 0 || link >= this.sectionCount || this.type(link) !== SHT_SYMTAB)
+      this.malformed(where, `rela section ${section} is not linked to a symbol table`);
   }
 }

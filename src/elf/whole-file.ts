@@ -27,7 +27,10 @@ function readUpTo(path: string, most: number): Buffer {
     const stats = fstatSync(fd);
     if (isNull(stats)) return Buffer.alloc(0);
     if (!stats.isFile()) throw new KlpflowError('not-regular-file', `${path} is not a regular file`, { object: path });
-    if (stats.size > most) throw new KlpflowError('input-too-large', `${path} has ${stats.size} bytes; a text has at most ${most}`, { object: path });
+    if (stats.size > most)
+      throw new KlpflowError('input-too-large', `${path} has ${stats.size} bytes; a text has at most ${most}`, {
+        object: path,
+      });
     return readFileSync(fd);
   } catch (cause) {
     throw fileError(path, cause, 'read');

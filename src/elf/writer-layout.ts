@@ -1,11 +1,24 @@
 import {
-  EHDR_SIZE, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELF_MAGIC, ET_REL, EV_CURRENT, SHDR_SIZE, SHN_LORESERVE, SHN_XINDEX, SHT_NOBITS, SHT_NULL,
+  EHDR_SIZE,
+  ELFCLASS64,
+  ELFDATA2LSB,
+  ELFDATA2MSB,
+  ELF_MAGIC,
+  ET_REL,
+  EV_CURRENT,
+  SHDR_SIZE,
+  SHN_LORESERVE,
+  SHN_XINDEX,
+  SHT_NOBITS,
+  SHT_NULL,
 } from './constants';
 import { setU64 } from './encode';
 import { LINK_SYMTAB, type WriterSections } from './writer-sections';
 
 /** Bytes, or a way to produce them for a section; `size` is asked for where the plan states none. */
-export type PlannedContent = Uint8Array | { readonly size?: number; chunks(pass: WritePass, section: number): Iterable<Uint8Array> };
+export type PlannedContent =
+  | Uint8Array
+  | { readonly size?: number; chunks(pass: WritePass, section: number): Iterable<Uint8Array> };
 
 /** What one pass over the file shares. */
 export interface WritePass {
@@ -58,7 +71,8 @@ export function* filePieces(sections: WriterSections, facts: FileFacts): Generat
         size += piece.length;
       }
     }
-    if (size !== sizes[index]) throw new RangeError(`section ${index} gave ${size} bytes where ${sizes[index]} were reserved`);
+    if (size !== sizes[index])
+      throw new RangeError(`section ${index} gave ${size} bytes where ${sizes[index]} were reserved`);
     at = offsets[index]! + size;
   }
   yield* padding(headersAt - at);
@@ -109,7 +123,12 @@ function fileHeader(sectionCount: number, headersAt: number, facts: FileFacts): 
   return bytes;
 }
 
-function* sectionHeaders(sections: WriterSections, offsets: Float64Array, sizes: Float64Array, facts: FileFacts): Generator<Uint8Array> {
+function* sectionHeaders(
+  sections: WriterSections,
+  offsets: Float64Array,
+  sizes: Float64Array,
+  facts: FileFacts,
+): Generator<Uint8Array> {
   const { little } = facts;
   const { count } = sections;
   const bytes = new Uint8Array(HEADERS_PER_CHUNK * SHDR_SIZE);
@@ -117,7 +136,8 @@ function* sectionHeaders(sections: WriterSections, offsets: Float64Array, sizes:
   let at = 0;
   for (let index = 0; index < count; index++) {
     const link = sections.links[index] === LINK_SYMTAB ? facts.symtab : sections.links[index]!;
-    const info = sections.signatures[index] === 0 ? sections.infos[index]! : facts.symbolIndices[sections.infos[index]!]!;
+    const info =
+      sections.signatures[index] === 0 ? sections.infos[index]! : facts.symbolIndices[sections.infos[index]!]!;
     const isFirst = index === 0;
     view.setUint32(at, sections.names[index]!, little);
     view.setUint32(at + 4, sections.types[index]!, little);

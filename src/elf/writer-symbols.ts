@@ -55,7 +55,8 @@ export class WriterSymbols {
 
   /** Adds a symbol and returns its handle, which is good for this table only. */
   add(symbol: SymbolSpec): number {
-    if (symbol.section !== undefined && symbol.reserved !== undefined) throw new RangeError(`symbol ${symbol.name} has a section and a reserved index`);
+    if (symbol.section !== undefined && symbol.reserved !== undefined)
+      throw new RangeError(`symbol ${symbol.name} has a section and a reserved index`);
     if (this.used === this.extended.length) this.grow();
     const at = this.used * SYM_SIZE;
     const binding = symbol.binding ?? STB_LOCAL;

@@ -25,7 +25,11 @@ const WORDS_PER_CHUNK = 8192;
 
 /** The content of rela sections; `targets` says which section a rela section applies to. */
 export class RelaContent {
-  constructor(private readonly relas: readonly Rela[] | RelaSource, private readonly targets: { readonly infos: Uint32Array }, private readonly little: boolean) {}
+  constructor(
+    private readonly relas: readonly Rela[] | RelaSource,
+    private readonly targets: { readonly infos: Uint32Array },
+    private readonly little: boolean,
+  ) {}
 
   get size(): number {
     return ('rows' in this.relas ? this.relas.count! : this.relas.length) * RELA_SIZE;
@@ -39,7 +43,8 @@ export class RelaContent {
     let at = 0;
     for (const rela of 'rows' in relas ? relas.rows(this.targets.infos[section]!) : relas) {
       const symbol = symbolIndices[rela.symbol];
-      if (symbol === undefined) throw new RangeError(`relocation at ${rela.offset} names symbol ${rela.symbol}, which does not exist`);
+      if (symbol === undefined)
+        throw new RangeError(`relocation at ${rela.offset} names symbol ${rela.symbol}, which does not exist`);
       setU64(records, at, rela.offset, little);
       // r_info is one 64-bit field: symbol in the high half, type in the low one.
       records.setUint32(at + (little ? 8 : 12), rela.type, little);
@@ -55,7 +60,11 @@ export class RelaContent {
 }
 
 /** The symbol table's records in their final order, in chunks that share one buffer. */
-export function* symbolBytes(symbols: WriterSymbols, order: Uint32Array, { records }: WritePass): Generator<Uint8Array> {
+export function* symbolBytes(
+  symbols: WriterSymbols,
+  order: Uint32Array,
+  { records }: WritePass,
+): Generator<Uint8Array> {
   const bytes = new Uint8Array(records.buffer);
   let at = 0;
   for (const handle of order) {
@@ -70,9 +79,16 @@ export function* symbolBytes(symbols: WriterSymbols, order: Uint32Array, { recor
 }
 
 /** SHT_SYMTAB_SHNDX in chunks: for each symbol in final order its section index where st_shndx is SHN_XINDEX, else 0. */
-export function* extendedIndexBytes(symbols: WriterSymbols, order: Uint32Array, little: boolean): Generator<Uint8Array> {
+export function* extendedIndexBytes(
+  symbols: WriterSymbols,
+  order: Uint32Array,
+  little: boolean,
+): Generator<Uint8Array> {
   for (let from = 0; from < order.length; from += WORDS_PER_CHUNK) {
-    yield wordBytes(Array.from(order.subarray(from, from + WORDS_PER_CHUNK), (handle) => symbols.extendedIndex(handle)), little);
+    yield wordBytes(
+      Array.from(order.subarray(from, from + WORDS_PER_CHUNK), (handle) => symbols.extendedIndex(handle)),
+      little,
+    );
   }
 }
 

@@ -1,6 +1,19 @@
 import {
-  EHDR_SIZE, GRP_COMDAT, RELA_SIZE, SHDR_SIZE, SHF_INFO_LINK, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
-  SHT_SYMTAB_SHNDX, STT_SECTION, SYM_SIZE,
+  EHDR_SIZE,
+  GRP_COMDAT,
+  RELA_SIZE,
+  SHDR_SIZE,
+  SHF_INFO_LINK,
+  SHT_GROUP,
+  SHT_NOBITS,
+  SHT_NULL,
+  SHT_PROGBITS,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  SHT_SYMTAB_SHNDX,
+  STT_SECTION,
+  SYM_SIZE,
 } from './constants';
 import { writeAtomically } from './output-file';
 import { filePieces, type PlannedContent } from './writer-layout';
@@ -16,7 +29,10 @@ export type { Rela, RelaSource, Relas } from './writer-tables';
  * The number is asked for when the file is laid out: until then a section may grow. Where the number is final it may
  * stand beside a producer (`from`) that serves any number of sections: a kernel has a million of them.
  */
-export type Content = Uint8Array | { readonly size: number; chunks(): Iterable<Uint8Array> } | { readonly size: number; readonly from: ContentProducer };
+export type Content =
+  | Uint8Array
+  | { readonly size: number; chunks(): Iterable<Uint8Array> }
+  | { readonly size: number; readonly from: ContentProducer };
 export interface ContentProducer {
   chunks(section: number): Iterable<Uint8Array>;
 }
@@ -45,7 +61,15 @@ export interface SectionSpec {
 const STAGE_BYTES = 1 << 20;
 
 const NOTHING = new Uint8Array(0);
-const NULL_SECTION: SectionPlan = { type: SHT_NULL, flags: 0, align: 0, entsize: 0, link: 0, info: 0, content: NOTHING };
+const NULL_SECTION: SectionPlan = {
+  type: SHT_NULL,
+  flags: 0,
+  align: 0,
+  entsize: 0,
+  link: 0,
+  info: 0,
+  content: NOTHING,
+};
 
 /**
  * Writes an ELF64 relocatable object.
@@ -76,12 +100,26 @@ export class ElfWriter {
   /** Adds a section behind those already there and returns its index. */
   section(spec: SectionSpec): number {
     const { content, type = SHT_PROGBITS, align = 1 } = spec;
-    if (type === SHT_NOBITS ? content !== undefined : spec.size !== undefined) throw new RangeError(`section ${spec.name}: a size belongs to SHT_NOBITS, content to all others`);
-    if (!Number.isInteger(Math.log2(align))) throw new RangeError(`section ${spec.name}: alignment ${align} is not a power of two`);
+    if (type === SHT_NOBITS ? content !== undefined : spec.size !== undefined)
+      throw new RangeError(`section ${spec.name}: a size belongs to SHT_NOBITS, content to all others`);
+    if (!Number.isInteger(Math.log2(align)))
+      throw new RangeError(`section ${spec.name}: alignment ${align} is not a power of two`);
     const produced = content !== undefined && 'from' in content;
     return this.add(spec.name, spec.group, {
-      type, flags: spec.flags ?? 0, align, entsize: spec.entsize ?? 0, link: spec.link === 'symtab' ? LINK_SYMTAB : spec.link ?? 0, info: spec.info ?? 0,
-      content: typeof spec.size === 'object' ? sized(spec.size) : produced ? wrapped(this.sharedBytes, content.from, ({ chunks }) => ({ chunks: (_, section) => chunks.call(content.from, section) })) : content ?? NOTHING,
+      type,
+      flags: spec.flags ?? 0,
+      align,
+      entsize: spec.entsize ?? 0,
+      link: spec.link === 'symtab' ? LINK_SYMTAB : (spec.link ?? 0),
+      info: spec.info ?? 0,
+      content:
+        typeof spec.size === 'object'
+          ? sized(spec.size)
+          : produced
+            ? wrapped(this.sharedBytes, content.from, ({ chunks }) => ({
+                chunks: (_, section) => chunks.call(content.from, section),
+              }))
+            : (content ?? NOTHING),
       size: produced ? content.size : typeof spec.size === 'number' ? spec.size : undefined,
     });
   }
@@ -113,8 +151,15 @@ export class ElfWriter {
   relas(target: number, relas: Relas, options: { name?: string; flags?: number; group?: number } = {}): number {
     const produced = 'from' in relas;
     return this.add(options.name ?? `.rela${this.sections.name(target)}`, options.group, {
-      type: SHT_RELA, flags: (options.flags ?? 0) | SHF_INFO_LINK, align: 8, entsize: RELA_SIZE, link: LINK_SYMTAB, info: target,
-      content: produced ? wrapped(this.sharedRelas, relas.from, (from) => new RelaContent(from, this.sections, this.little)) : new RelaContent(relas, this.sections, this.little),
+      type: SHT_RELA,
+      flags: (options.flags ?? 0) | SHF_INFO_LINK,
+      align: 8,
+      entsize: RELA_SIZE,
+      link: LINK_SYMTAB,
+      info: target,
+      content: produced
+        ? wrapped(this.sharedRelas, relas.from, (from) => new RelaContent(from, this.sections, this.little))
+        : new RelaContent(relas, this.sections, this.little),
       size: produced ? relas.count * RELA_SIZE : undefined,
     });
   }
@@ -124,8 +169,18 @@ export class ElfWriter {
     const members: number[] = [];
     const word = options.comdat === false ? 0 : GRP_COMDAT;
     const index = this.add(options.name ?? '.group', undefined, {
-      type: SHT_GROUP, flags: 0, align: 4, entsize: 4, link: LINK_SYMTAB, info: { signature },
-      content: { get size() { return 4 + 4 * members.length; }, chunks: () => [wordBytes([word, ...members], this.little)] },
+      type: SHT_GROUP,
+      flags: 0,
+      align: 4,
+      entsize: 4,
+      link: LINK_SYMTAB,
+      info: { signature },
+      content: {
+        get size() {
+          return 4 + 4 * members.length;
+        },
+        chunks: () => [wordBytes([word, ...members], this.little)],
+      },
     });
     this.groupMembers.set(index, members);
     return index;
@@ -135,7 +190,12 @@ export class ElfWriter {
   counts(): { bytes: number; sections: number; symbols: number; relas: number } {
     const { sections, symbols } = this;
     const tables = 3 + (symbols.needsExtended ? 1 : 0);
-    let bytes = EHDR_SIZE + (sections.count + tables) * SHDR_SIZE + symbols.count * (SYM_SIZE + (symbols.needsExtended ? 4 : 0)) + sections.nameTable.bytes.length + symbols.names.bytes.length;
+    let bytes =
+      EHDR_SIZE +
+      (sections.count + tables) * SHDR_SIZE +
+      symbols.count * (SYM_SIZE + (symbols.needsExtended ? 4 : 0)) +
+      sections.nameTable.bytes.length +
+      symbols.names.bytes.length;
     let relas = 0;
     for (let index = 1; index < sections.count; index++) {
       if (sections.types[index] === SHT_NOBITS) continue;
@@ -188,7 +248,8 @@ export class ElfWriter {
 
   private add(name: string, group: number | undefined, plan: SectionPlan): number {
     const members = group === undefined ? undefined : this.groupMembers.get(group);
-    if (group !== undefined && members === undefined) throw new RangeError(`section ${name}: section ${group} is not a group`);
+    if (group !== undefined && members === undefined)
+      throw new RangeError(`section ${name}: section ${group} is not a group`);
     const index = this.sections.add(name, plan);
     if (members === undefined) return index;
     members.push(index);
@@ -202,17 +263,49 @@ export class ElfWriter {
     const { nameTable } = sections;
     const order = symbols.order();
     const symtab = sections.count;
-    if (symbols.highestSection >= symtab) throw new RangeError(`a symbol is defined in section ${symbols.highestSection}, of ${symtab}`);
+    if (symbols.highestSection >= symtab)
+      throw new RangeError(`a symbol is defined in section ${symbols.highestSection}, of ${symtab}`);
     const base = { ...NULL_SECTION, align: 1 };
     // For the time of this pass only: more may be added afterwards, and all be written again.
-    sections.add('.symtab', { ...base, type: SHT_SYMTAB, align: 8, entsize: SYM_SIZE, link: symtab + 2, info: symbols.localCount, content: { size: symbols.count * SYM_SIZE, chunks: (pass) => symbolBytes(symbols, order, pass) } });
-    sections.add('.shstrtab', { ...base, type: SHT_STRTAB, content: { get size() { return nameTable.bytes.length; }, chunks: () => [nameTable.bytes] } });
+    sections.add('.symtab', {
+      ...base,
+      type: SHT_SYMTAB,
+      align: 8,
+      entsize: SYM_SIZE,
+      link: symtab + 2,
+      info: symbols.localCount,
+      content: { size: symbols.count * SYM_SIZE, chunks: (pass) => symbolBytes(symbols, order, pass) },
+    });
+    sections.add('.shstrtab', {
+      ...base,
+      type: SHT_STRTAB,
+      content: {
+        get size() {
+          return nameTable.bytes.length;
+        },
+        chunks: () => [nameTable.bytes],
+      },
+    });
     sections.add('.strtab', { ...base, type: SHT_STRTAB, content: symbols.names.bytes });
     if (symbols.needsExtended) {
       const content = { size: symbols.count * 4, chunks: () => extendedIndexBytes(symbols, order, little) };
-      sections.add('.symtab_shndx', { ...base, type: SHT_SYMTAB_SHNDX, align: 4, entsize: 4, link: LINK_SYMTAB, content });
+      sections.add('.symtab_shndx', {
+        ...base,
+        type: SHT_SYMTAB_SHNDX,
+        align: 4,
+        entsize: 4,
+        link: LINK_SYMTAB,
+        content,
+      });
     }
-    const facts = { machine: this.target.machine, flags: this.target.flags ?? 0, little, symtab, sectionNames: symtab + 1, symbolIndices: this.symbolIndices() };
+    const facts = {
+      machine: this.target.machine,
+      flags: this.target.flags ?? 0,
+      little,
+      symtab,
+      sectionNames: symtab + 1,
+      symbolIndices: this.symbolIndices(),
+    };
     try {
       yield* filePieces(sections, facts);
     } finally {
@@ -226,7 +319,11 @@ export function wholeOf(chunks: Iterable<Uint8Array>): Buffer {
   return Buffer.concat(Array.from(chunks, (chunk) => Buffer.from(chunk)));
 }
 
-function wrapped<T extends object>(known: Map<object, PlannedContent>, producer: T, make: (producer: T) => PlannedContent): PlannedContent {
+function wrapped<T extends object>(
+  known: Map<object, PlannedContent>,
+  producer: T,
+  make: (producer: T) => PlannedContent,
+): PlannedContent {
   let content = known.get(producer);
   if (content === undefined) known.set(producer, (content = make(producer)));
   return content;
@@ -234,5 +331,10 @@ function wrapped<T extends object>(known: Map<object, PlannedContent>, producer:
 
 /** The size of a section without bytes, asked for when the file is laid out. */
 function sized(of: { readonly size: number }): PlannedContent {
-  return { get size() { return of.size; }, chunks: () => [] };
+  return {
+    get size() {
+      return of.size;
+    },
+    chunks: () => [],
+  };
 }

@@ -62,7 +62,10 @@ class Types {
   /** Where each type starts, by id, which counts from 1; made when a member's type is asked for. */
   private places: number[] | undefined;
 
-  constructor(private readonly bytes: Uint8Array, private readonly path: string) {
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly path: string,
+  ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (bytes.length < 24) this.fail(0, 'too short for a header');
     this.little = this.view.getUint16(0, true) === MAGIC;

@@ -1,4 +1,16 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, SHF_COMPRESSED, SHT_RELA, ST_VALUE, SYM_WORDS, s64, u64, type ElfObject } from '../elf';
+import {
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  SHF_COMPRESSED,
+  SHT_RELA,
+  ST_VALUE,
+  SYM_WORDS,
+  s64,
+  u64,
+  type ElfObject,
+} from '../elf';
 
 const STRUCTURE = 0x13;
 const NAME = 0x03;
@@ -7,7 +19,28 @@ const STRING_OFFSETS_BASE = 0x72;
 
 /** Bytes of forms of fixed width, DW_FORM_data1 and the like. */
 const WIDTHS: Readonly<Record<number, number>> = {
-  0x05: 2, 0x06: 4, 0x07: 8, 0x0b: 1, 0x0c: 1, 0x11: 1, 0x12: 2, 0x13: 4, 0x14: 8, 0x19: 0, 0x1c: 4, 0x1e: 16, 0x20: 8, 0x24: 8, 0x25: 1, 0x26: 2, 0x27: 3, 0x28: 4, 0x29: 1, 0x2a: 2, 0x2b: 3, 0x2c: 4,
+  0x05: 2,
+  0x06: 4,
+  0x07: 8,
+  0x0b: 1,
+  0x0c: 1,
+  0x11: 1,
+  0x12: 2,
+  0x13: 4,
+  0x14: 8,
+  0x19: 0,
+  0x1c: 4,
+  0x1e: 16,
+  0x20: 8,
+  0x24: 8,
+  0x25: 1,
+  0x26: 2,
+  0x27: 3,
+  0x28: 4,
+  0x29: 1,
+  0x2a: 2,
+  0x2b: 3,
+  0x2c: 4,
 };
 /** Forms that are an offset into another section. */
 const STRP = 0x0e;
@@ -27,7 +60,8 @@ export function dwarfStructSizes(object: ElfObject, names: readonly string[]): R
   const sections = new Map<string, number>();
   for (let section = 1; section < object.sectionCount; section++) {
     const name = object.type(section) === SHT_RELA ? '' : object.name(section);
-    if (name.startsWith('.debug_') && !sections.has(name) && (object.sectionFlags(section) & SHF_COMPRESSED) === 0) sections.set(name, section);
+    if (name.startsWith('.debug_') && !sections.has(name) && (object.sectionFlags(section) & SHF_COMPRESSED) === 0)
+      sections.set(name, section);
   }
   const sizes: Record<string, number> = {};
   const [info, abbreviations] = [sections.get('.debug_info'), sections.get('.debug_abbrev')];
@@ -47,7 +81,12 @@ class Units {
   private section = 0;
   private stringBase = 8;
 
-  constructor(private readonly object: ElfObject, private readonly sections: ReadonlyMap<string, number>, private readonly wanted: Set<string>, private readonly sizes: Record<string, number>) {}
+  constructor(
+    private readonly object: ElfObject,
+    private readonly sections: ReadonlyMap<string, number>,
+    private readonly wanted: Set<string>,
+    private readonly sizes: Record<string, number>,
+  ) {}
 
   /** @throws RangeError for what ends in the middle */
   read(info: number, abbreviations: number): void {
@@ -134,7 +173,8 @@ class Units {
       while (this.fixed(1) !== 0);
       return Buffer.from(this.view.buffer, this.view.byteOffset + start, this.at - 1 - start).toString('utf8');
     }
-    if (form === STRP || form === LINE_STRP) return this.textAt(form === STRP ? '.debug_str' : '.debug_line_str', this.offset());
+    if (form === STRP || form === LINE_STRP)
+      return this.textAt(form === STRP ? '.debug_str' : '.debug_line_str', this.offset());
     const index = this.value(form, 0);
     const offsets = this.sections.get('.debug_str_offsets');
     if (!STRX.has(form) || offsets === undefined) return '';
@@ -179,7 +219,11 @@ class Units {
       const words = object.relas(rela);
       for (let i = 0; i < words.length; i += RELA_WORDS) {
         const symbol = words[i + R_SYM]!;
-        if (symbol < object.symbolCount) values.set(u64(words, i + R_OFFSET), u64(object.symbols, symbol * SYM_WORDS + ST_VALUE) + s64(words, i + R_ADDEND));
+        if (symbol < object.symbolCount)
+          values.set(
+            u64(words, i + R_OFFSET),
+            u64(object.symbols, symbol * SYM_WORDS + ST_VALUE) + s64(words, i + R_ADDEND),
+          );
       }
     }
     return values;
@@ -193,7 +237,10 @@ class Units {
     if (width === 1) return view.getUint8(at);
     if (width === 2) return view.getUint16(at, little);
     if (width === 4) return view.getUint32(at, little);
-    if (width === 3) return little ? view.getUint16(at, true) | (view.getUint8(at + 2) << 16) : (view.getUint8(at) << 16) | view.getUint16(at + 1, false);
+    if (width === 3)
+      return little
+        ? view.getUint16(at, true) | (view.getUint8(at + 2) << 16)
+        : (view.getUint8(at) << 16) | view.getUint16(at + 1, false);
     return width === 8 ? Number(view.getBigUint64(at, little)) : 0;
   }
 

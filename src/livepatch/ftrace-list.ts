@@ -13,10 +13,16 @@ export function traceableNames(text: string, objectName: string, path: string): 
     number++;
     if (line === '') continue;
     const [name = '', module, ...rest] = line.trim().split(/\s+/);
-    if (rest.length > 0 || (module !== undefined && !/^\[.+\]$/.test(module))) throw new KlpflowError('unusable-listing', `${path}: line ${number} is not a function's name, with its module in brackets`, { object: path });
+    if (rest.length > 0 || (module !== undefined && !/^\[.+\]$/.test(module)))
+      throw new KlpflowError(
+        'unusable-listing',
+        `${path}: line ${number} is not a function's name, with its module in brackets`,
+        { object: path },
+      );
     if (module === wanted) names.add(name);
   }
   // Every kernel traces something; an empty list would have all changes carried to callers, and all of those refused.
-  if (names.size === 0) throw new KlpflowError('unusable-listing', `${path} lists no function of ${objectName}`, { object: path });
+  if (names.size === 0)
+    throw new KlpflowError('unusable-listing', `${path} lists no function of ${objectName}`, { object: path });
   return names;
 }

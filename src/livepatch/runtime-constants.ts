@@ -40,8 +40,19 @@ const NOP3 = [0x0f, 0x1f, 0x00];
 /** `mov $placeholder, %r` is `REX B8+r imm64`: 10 bytes, as `mov X(%rip), %r` and a nop are. */
 function loadPointer(code: Uint8Array, at: number): LoadInstead | undefined {
   const [rex, opcode = 0] = code;
-  if (at !== 2 || code.length !== 10 || (rex !== 0x48 && rex !== 0x49) || (opcode & 0xf8) !== 0xb8 || !holds(code, at, POINTER)) return undefined;
-  return { bytes: [rex === 0x49 ? 0x4c : 0x48, 0x8b, 0x05 | ((opcode & 7) << 3), 0, 0, 0, 0, ...NOP3], field: 3, size: 8 };
+  if (
+    at !== 2 ||
+    code.length !== 10 ||
+    (rex !== 0x48 && rex !== 0x49) ||
+    (opcode & 0xf8) !== 0xb8 ||
+    !holds(code, at, POINTER)
+  )
+    return undefined;
+  return {
+    bytes: [rex === 0x49 ? 0x4c : 0x48, 0x8b, 0x05 | ((opcode & 7) << 3), 0, 0, 0, 0, ...NOP3],
+    field: 3,
+    size: 8,
+  };
 }
 
 const MASK = [0x78, 0x56, 0x34, 0x12];
@@ -53,7 +64,14 @@ const MASK = [0x78, 0x56, 0x34, 0x12];
 function andVariable(code: Uint8Array, at: number): LoadInstead | undefined {
   const extended = code[0] === 0x41;
   const [opcode, modrm = 0] = code.subarray(extended ? 1 : 0);
-  if (at !== (extended ? 3 : 2) || code.length !== at + 4 || opcode !== 0x81 || (modrm & 0xf8) !== 0xe0 || !holds(code, at, MASK)) return undefined;
+  if (
+    at !== (extended ? 3 : 2) ||
+    code.length !== at + 4 ||
+    opcode !== 0x81 ||
+    (modrm & 0xf8) !== 0xe0 ||
+    !holds(code, at, MASK)
+  )
+    return undefined;
   return { bytes: [...(extended ? [0x44] : []), 0x23, 0x05 | ((modrm & 7) << 3), 0, 0, 0, 0], field: at, size: 4 };
 }
 

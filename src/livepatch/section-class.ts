@@ -46,10 +46,36 @@ export const SectionClass = {
 
 /** Loaded tables that objtool or the compiler writes about code; a patch module gets its own. */
 const DERIVED = new Set([
-  '.orc_unwind', '.orc_unwind_ip', '.orc_header', '.orc_lookup', '.retpoline_sites', '.return_sites', '.call_sites', '.cfi_sites',
-  '.ibt_endbr_seal', '__mcount_loc', '__patchable_function_entries', '.smp_locks', '.kcfi_traps', '__kcfi_traps', '.static_call_tramp_key',
-  '.llvm_addrsig', '.llvm.call-graph-profile', '.comment', '.modinfo', '.eh_frame', '.klp.symid', '.BTF', '.BTF.ext', '.BTF_ids', '.printk_index',
-  '_kprobe_blacklist', '_error_injection_whitelist', '.altinstr_aux', '.altinstr_replacement', '.gnu.build.attributes',
+  '.orc_unwind',
+  '.orc_unwind_ip',
+  '.orc_header',
+  '.orc_lookup',
+  '.retpoline_sites',
+  '.return_sites',
+  '.call_sites',
+  '.cfi_sites',
+  '.ibt_endbr_seal',
+  '__mcount_loc',
+  '__patchable_function_entries',
+  '.smp_locks',
+  '.kcfi_traps',
+  '__kcfi_traps',
+  '.static_call_tramp_key',
+  '.llvm_addrsig',
+  '.llvm.call-graph-profile',
+  '.comment',
+  '.modinfo',
+  '.eh_frame',
+  '.klp.symid',
+  '.BTF',
+  '.BTF.ext',
+  '.BTF_ids',
+  '.printk_index',
+  '_kprobe_blacklist',
+  '_error_injection_whitelist',
+  '.altinstr_aux',
+  '.altinstr_replacement',
+  '.gnu.build.attributes',
 ]);
 
 /** Pointers to functions that run at boot, or when a module comes or goes; a priority may follow. */
@@ -85,16 +111,40 @@ export function classByName(name: string, special: boolean): number {
   let bits = 0;
   if (special) bits |= SectionClass.SPECIAL;
   if (RECORDS.has(name)) bits |= SectionClass.RECORD;
-  if (DERIVED.has(name) || name.startsWith('.discard.') || name.startsWith('.note.') || name.startsWith('.debug_') || name.startsWith('__llvm_prf_') || name.startsWith('__ksymtab') || name.startsWith('__kcrctab') || REGISTERED.test(name)) {
+  if (
+    DERIVED.has(name) ||
+    name.startsWith('.discard.') ||
+    name.startsWith('.note.') ||
+    name.startsWith('.debug_') ||
+    name.startsWith('__llvm_prf_') ||
+    name.startsWith('__ksymtab') ||
+    name.startsWith('__kcrctab') ||
+    REGISTERED.test(name)
+  ) {
     bits |= SectionClass.DERIVED;
   }
   if (name === '.altinstr_replacement' || name === '.altinstr_aux') bits |= SectionClass.REPLACEMENT;
-  if (name.startsWith('.init.') || name.startsWith('.initcall') || name.endsWith('.init') || CONSTRUCTORS.test(name) || name.startsWith('.meminit')) bits |= SectionClass.INIT;
-  if (name.startsWith('.exit.') || name.startsWith('.exitcall') || name.startsWith('.memexit') || DESTRUCTORS.test(name)) bits |= SectionClass.EXIT;
+  if (
+    name.startsWith('.init.') ||
+    name.startsWith('.initcall') ||
+    name.endsWith('.init') ||
+    CONSTRUCTORS.test(name) ||
+    name.startsWith('.meminit')
+  )
+    bits |= SectionClass.INIT;
+  if (
+    name.startsWith('.exit.') ||
+    name.startsWith('.exitcall') ||
+    name.startsWith('.memexit') ||
+    DESTRUCTORS.test(name)
+  )
+    bits |= SectionClass.EXIT;
   if (name.startsWith('.data.rel.ro')) bits |= SectionClass.READONLY;
-  if (name.startsWith('.data..ro_after_init') || name.startsWith('.bss..ro_after_init')) bits |= SectionClass.RO_AFTER_INIT;
+  if (name.startsWith('.data..ro_after_init') || name.startsWith('.bss..ro_after_init'))
+    bits |= SectionClass.RO_AFTER_INIT;
   if (/^\.(?:data|bss)\..*\.decrypted/.test(name)) bits |= SectionClass.DECRYPTED;
-  if (name.startsWith('.data..Lubsan') || name.startsWith('.data..L__unnamed_') || name.startsWith('.data..Lanon.')) bits |= SectionClass.ANONYMOUS;
+  if (name.startsWith('.data..Lubsan') || name.startsWith('.data..L__unnamed_') || name.startsWith('.data..Lanon.'))
+    bits |= SectionClass.ANONYMOUS;
   if (name === '.toc') bits |= SectionClass.TOC;
   if (name.startsWith('.data..percpu') || name.startsWith('.data.percpu')) bits |= SectionClass.PERCPU;
   if (name === '.data..once') bits |= SectionClass.ONCE;

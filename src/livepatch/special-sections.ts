@@ -31,14 +31,21 @@ export interface SpecialSection {
 
 export const SPECIAL_SECTIONS: readonly SpecialSection[] = [
   {
-    name: '.altinstructions', struct: 'alt_instr', sizes: [14, 13, 12], site: 0,
+    name: '.altinstructions',
+    struct: 'alt_instr',
+    sizes: [14, 13, 12],
+    site: 0,
     // feature and flags, then both lengths. 12 bytes and 13 before 6.3 ("x86/alternatives: Introduce int3_emulate_jcc" era) have a u16 feature only.
-    meaning: (size) => [[8, size]], references: () => [],
+    meaning: (size) => [[8, size]],
+    references: () => [],
     // 13 bytes from 4.0 to 5.12: the padding's length stands behind both.
     replacement: { field: 4, length: (size) => (size === 13 ? 11 : size - 1) },
   },
   {
-    name: '__bug_table', struct: 'bug_entry', sizes: [16, 12, 8, 24], site: 0,
+    name: '__bug_table',
+    struct: 'bug_entry',
+    sizes: [16, 12, 8, 24],
+    site: 0,
     // 7.x: format at 4, file at 8, line at 12, flags at 14. Before: file at 4, line at 8, flags at 10. Without verbose BUG: flags at 4.
     // ppc64 before 5.16 has pointers: address, file, line at 16, flags at 18.
     meaning: (size) => (size === 24 ? [[18, 20]] : size === 16 ? [[14, 16]] : size === 12 ? [[10, 12]] : [[4, 6]]),
@@ -46,14 +53,54 @@ export const SPECIAL_SECTIONS: readonly SpecialSection[] = [
     line: (size) => (size === 24 ? [16, 18] : size === 16 ? [12, 14] : size === 12 ? [8, 10] : undefined),
   },
   // Before 4.19 ("jump_label: Implement generic support for relative references") three pointers.
-  { name: '__jump_table', struct: 'jump_entry', sizes: [16, 24], site: 0, meaning: () => [], references: (size) => (size === 24 ? [8, 16] : [4, 8]), writes: 5 },
-  { name: '__ex_table', struct: 'exception_table_entry', sizes: [12, 8], site: 0, meaning: (size) => (size === 12 ? [[8, 12]] : []), references: () => [4] },
+  {
+    name: '__jump_table',
+    struct: 'jump_entry',
+    sizes: [16, 24],
+    site: 0,
+    meaning: () => [],
+    references: (size) => (size === 24 ? [8, 16] : [4, 8]),
+    writes: 5,
+  },
+  {
+    name: '__ex_table',
+    struct: 'exception_table_entry',
+    sizes: [12, 8],
+    site: 0,
+    meaning: (size) => (size === 12 ? [[8, 12]] : []),
+    references: () => [4],
+  },
   // The longest site is a conditional tail call, `jcc rel32`.
-  { name: '.static_call_sites', struct: 'static_call_site', sizes: [8], site: 0, meaning: () => [], references: () => [4], writes: 6 },
-  { name: '.parainstructions', struct: 'paravirt_patch_site', sizes: [16], site: 0, meaning: () => [[8, 10]], references: () => [], shortest: 10 },
+  {
+    name: '.static_call_sites',
+    struct: 'static_call_site',
+    sizes: [8],
+    site: 0,
+    meaning: () => [],
+    references: () => [4],
+    writes: 6,
+  },
+  {
+    name: '.parainstructions',
+    struct: 'paravirt_patch_site',
+    sizes: [16],
+    site: 0,
+    meaning: () => [[8, 10]],
+    references: () => [],
+    shortest: 10,
+  },
   // ppc64: code that depends on what the processor and the firmware can do; mask and value, then start, end and what comes in its place.
-  ...['__ftr_fixup', '__mmu_ftr_fixup', '__fw_ftr_fixup'].map((name): SpecialSection => (
-    { name, struct: 'fixup_entry', sizes: [48], site: 16, meaning: () => [[0, 16]], references: () => [], code: [24, 32, 40] })),
+  ...['__ftr_fixup', '__mmu_ftr_fixup', '__fw_ftr_fixup'].map(
+    (name): SpecialSection => ({
+      name,
+      struct: 'fixup_entry',
+      sizes: [48],
+      site: 16,
+      meaning: () => [[0, 16]],
+      references: () => [],
+      code: [24, 32, 40],
+    }),
+  ),
 ];
 
 /**
@@ -80,13 +127,21 @@ export const Role = {
 } as const;
 
 const ROLES = new Map<string, number>([
-  ['__mcount_loc', Role.FTRACE_SITES], ['.ibt_endbr_seal', Role.SEALS], ['.discard.annotate_data', Role.ENTRY_ANNOTATIONS],
-  ['.llvm.call-graph-profile', Role.CALL_COUNTS], ['__llvm_prf_cnts', Role.PROFILE_COUNTERS], ['.orc_unwind_ip', Role.LAYOUTS],
+  ['__mcount_loc', Role.FTRACE_SITES],
+  ['.ibt_endbr_seal', Role.SEALS],
+  ['.discard.annotate_data', Role.ENTRY_ANNOTATIONS],
+  ['.llvm.call-graph-profile', Role.CALL_COUNTS],
+  ['__llvm_prf_cnts', Role.PROFILE_COUNTERS],
+  ['.orc_unwind_ip', Role.LAYOUTS],
 ]);
 
 /** Number of the special section or role of this name, 0 for none. */
 export function specialNumber(name: string): number {
-  return INDEX.get(name) ?? ROLES.get(name) ?? (RUNTIME_CONSTANT.test(name) ? RUNTIME_SPECIAL : name.startsWith('.gnu.lto_') ? Role.LTO : 0);
+  return (
+    INDEX.get(name) ??
+    ROLES.get(name) ??
+    (RUNTIME_CONSTANT.test(name) ? RUNTIME_SPECIAL : name.startsWith('.gnu.lto_') ? Role.LTO : 0)
+  );
 }
 
 /** A runtime-constant section as a special section: the site is the entry's only field. */

@@ -21,7 +21,10 @@ export function runtimeName(path: string): string {
 /** Module.symvers: what vmlinux and its modules export. */
 export class Symvers {
   /** `known`: whether a name that is not in it is no export. */
-  private constructor(private readonly exports: ReadonlyMap<string, Export>, readonly known = true) {}
+  private constructor(
+    private readonly exports: ReadonlyMap<string, Export>,
+    readonly known = true,
+  ) {}
 
   static readonly EMPTY = new Symvers(new Map());
   /** Where no file was given: any name may be an export. */
@@ -38,9 +41,18 @@ export class Symvers {
       if (line === '') return;
       const [crc = '', name = '', owner = '', type = '', namespace = ''] = line.replace(/\r$/, '').split('\t');
       if (!/^0x[0-9a-f]{1,16}$/i.test(crc) || name === '' || owner === '' || !type.startsWith('EXPORT_')) {
-        throw new KlpflowError('malformed-symvers', `${path}: line ${i + 1} is not "crc, symbol, module, type, namespace" separated by tabs`, { object: path });
+        throw new KlpflowError(
+          'malformed-symvers',
+          `${path}: line ${i + 1} is not "crc, symbol, module, type, namespace" separated by tabs`,
+          { object: path },
+        );
       }
-      exports.set(name, { crc: Number(BigInt.asUintN(32, BigInt(crc))), owner: owner === 'vmlinux' ? owner : runtimeName(owner), gpl: type.includes('GPL'), namespace });
+      exports.set(name, {
+        crc: Number(BigInt.asUintN(32, BigInt(crc))),
+        owner: owner === 'vmlinux' ? owner : runtimeName(owner),
+        gpl: type.includes('GPL'),
+        namespace,
+      });
     });
     return new Symvers(exports);
   }

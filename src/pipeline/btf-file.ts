@@ -23,7 +23,11 @@ export function readBtf(path: string): BtfFile {
 
 /** Entry sizes of special sections from kernel types. @throws KlpflowError as `readBtf` */
 export function readStructSizes(path: string): Record<string, number> {
-  return structSizes(readBtf(path).bytes, SPECIAL_SECTIONS.map(({ struct }) => struct), path);
+  return structSizes(
+    readBtf(path).bytes,
+    SPECIAL_SECTIONS.map(({ struct }) => struct),
+    path,
+  );
 }
 
 /** The file's content; undefined for ELF, which may be large and is better mapped. Raw BTF is not: sysfs cannot map before Linux 6.16. */
@@ -31,7 +35,8 @@ function readUnlessElf(path: string): Buffer | undefined {
   let fd: number | undefined;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    if (!fstatSync(fd).isFile()) throw new KlpflowError('not-regular-file', `${path} is not a regular file`, { object: path });
+    if (!fstatSync(fd).isFile())
+      throw new KlpflowError('not-regular-file', `${path} is not a regular file`, { object: path });
     const magic = Buffer.alloc(4);
     if (readSync(fd, magic, 0, 4, 0) === 4 && magic.readUInt32BE(0) === 0x7f454c46) return undefined;
     return readFileSync(fd);
@@ -56,10 +61,13 @@ function sectionOf(file: Buffer, name: string, path: string): Uint8Array {
     for (let i = 1; i < count; i++) {
       const at = table + i * 64;
       const start = names + u32(at);
-      if (file.toString('latin1', start, start + name.length + 1) === `${name}\0`) return file.subarray(u64(at + 24), u64(at + 24) + u64(at + 32));
+      if (file.toString('latin1', start, start + name.length + 1) === `${name}\0`)
+        return file.subarray(u64(at + 24), u64(at + 24) + u64(at + 32));
     }
   } catch {
-    throw new KlpflowError('malformed-elf', `${path}: its section table lies past the end of the file`, { object: path });
+    throw new KlpflowError('malformed-elf', `${path}: its section table lies past the end of the file`, {
+      object: path,
+    });
   }
   throw new KlpflowError('no-btf', `${path} has no ${name} section`, { object: path });
 }

@@ -40,7 +40,16 @@ export interface CreateDiffObjectResult {
 }
 
 /** Reasons that the tool calls errors (1), not unreconcilable differences (2). */
-const ERRORS: ReadonlySet<DiagnosticCode> = new Set(['late-key', 'not-in-kernel', 'position-unknown', 'sibling-call', 'special-entry-size', 'special-klp-reference', 'unresolved-reference', 'unsupported-relocation']);
+const ERRORS: ReadonlySet<DiagnosticCode> = new Set([
+  'late-key',
+  'not-in-kernel',
+  'position-unknown',
+  'sibling-call',
+  'special-entry-size',
+  'special-klp-reference',
+  'unresolved-reference',
+  'unsupported-relocation',
+]);
 
 /** @throws KlpflowError for files that cannot be read, are malformed, or cannot be written */
 export async function createDiffObject(request: CreateDiffObjectRequest): Promise<CreateDiffObjectResult> {
@@ -66,7 +75,19 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   // What must go in?
   const { included, undecided, copied } = assessment;
   const { pairing, orig: a, patched: b } = compared;
-  const made = extractKpatch({ ...plan, pairing, orig: a, patched: b, objectName: parentName, included, undecided: new Set(undecided), copied: new Set(copied), parent, exports, klpArch });
+  const made = extractKpatch({
+    ...plan,
+    pairing,
+    orig: a,
+    patched: b,
+    objectName: parentName,
+    included,
+    undecided: new Set(undecided),
+    copied: new Set(copied),
+    parent,
+    exports,
+    klpArch,
+  });
   append(diagnostics, made.diagnostics);
   if (isRefused(diagnostics)) return { exit: exitOf(diagnostics), diagnostics };
   await writeAtomically(request.output, writeKpatchObject(made.kpatch).chunks());

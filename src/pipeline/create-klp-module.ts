@@ -16,7 +16,12 @@ export interface CreateKlpModuleRequest {
  * Turns a patch module that kpatch-build linked into a livepatch module.
  * @throws KlpflowError for files that cannot be read, are no such module, or cannot be written
  */
-export async function createKlpModule({ input, output, archSections, environment }: CreateKlpModuleRequest): Promise<void> {
+export async function createKlpModule({
+  input,
+  output,
+  archSections,
+  environment,
+}: CreateKlpModuleRequest): Promise<void> {
   // In place is fine: the input is mapped, and its file is replaced when all is written.
   checkOutput(output, []);
   const { PARA_STRUCT_SIZE } = environment;

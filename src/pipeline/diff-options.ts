@@ -14,7 +14,11 @@ export interface RequestFiles {
 /** @throws KlpflowError `unreadable` */
 export function requestFiles({ ftrace, output, symvers, vmlinux }: DiffRequest): RequestFiles {
   const at = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));
-  return { ftrace: at(ftrace), symvers: output === undefined ? at(symvers) : null, kernel: output === undefined ? at(vmlinux) : null };
+  return {
+    ftrace: at(ftrace),
+    symvers: output === undefined ? at(symvers) : null,
+    kernel: output === undefined ? at(vmlinux) : null,
+  };
 }
 
 /** The format to be written decides what counts; a report is klp's. */
@@ -27,8 +31,14 @@ export function optionsOf(request: DiffRequest, { ftrace, symvers, kernel }: Req
   const { allow = [], structSizes = {}, output, twins = [] } = request;
   return {
     ...(twins.length === 0 ? {} : { twins: twins.map(({ orig, patched }) => `${orig}=${patched}`).sort() }),
-    dialect: dialectOf(request), module: name, allow: [...new Set(allow)].sort(), structSizes, ...(ftrace === null ? {} : { ftrace: ftrace.identity }),
+    dialect: dialectOf(request),
+    module: name,
+    allow: [...new Set(allow)].sort(),
+    structSizes,
+    ...(ftrace === null ? {} : { ftrace: ftrace.identity }),
     // A report holds what writing would find; where it is written that stands in the livepatch's own record.
-    ...(output === undefined ? {} : { written: true }), ...(symvers === null ? {} : { symvers: symvers.identity }), ...(kernel === null ? {} : { kernel: kernel.identity }),
+    ...(output === undefined ? {} : { written: true }),
+    ...(symvers === null ? {} : { symvers: symvers.identity }),
+    ...(kernel === null ? {} : { kernel: kernel.identity }),
   };
 }

@@ -15,7 +15,15 @@ import type { Flow } from './flow';
 import { givenName, objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
-import { compareAll, correlateBoth, identifyBoth, scanBoth, type BothScanned, type Compared, type PairRequest } from './pair';
+import {
+  compareAll,
+  correlateBoth,
+  identifyBoth,
+  scanBoth,
+  type BothScanned,
+  type Compared,
+  type PairRequest,
+} from './pair';
 import { rehearse } from './rehearsal';
 import { report, withFlow } from './run';
 import { diffTrees } from './tree';
@@ -68,11 +76,13 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
 
     // A pair that was compared before, whatever its files are called now, is read back, and so is a livepatch that was made of it.
     const options = optionsOf(request, read, object.name);
-    const extract = request.output === undefined ? undefined : new Extract(flow, orig, patched, request.output, options);
+    const extract =
+      request.output === undefined ? undefined : new Extract(flow, orig, patched, request.output, options);
     const known = await reuseOutcome<Findings>(flow, orig, patched, options);
     if (known !== undefined) {
       const made = await extract?.reuse();
-      if (extract === undefined || made !== undefined || !known.changes) return output(flow, request, known, made, [...files, orig, patched]);
+      if (extract === undefined || made !== undefined || !known.changes)
+        return output(flow, request, known, made, [...files, orig, patched]);
     }
 
     // What is in each object? ORIG's scan is kept for every later patch.
@@ -88,7 +98,8 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
     const { judgement, findings } = await assessAll(flow, request, read, object, scans, correlation, pair, compared);
     // A report tells what writing would find, too.
-    if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics)) append(findings.diagnostics, await rehearsed(flow, request, pair, judgement, read));
+    if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics))
+      append(findings.diagnostics, await rehearsed(flow, request, pair, judgement, read));
     checkUnchanged([orig, patched, ...files]);
     await recordOutcome(flow, orig, patched, options, findings);
 
@@ -104,46 +115,121 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
 /** Compares two folders of objects, each pair of files by itself; kpatch's dialect makes an object of each that changed. */
 async function diffFolders(request: DiffRequest): Promise<DiffResult> {
   const { output: wanted, orig, patched, twins = [] } = request;
-  if (twins.length > 0) throw new KlpflowError('usage', `--twin ${twins[0]!.orig}=${twins[0]!.patched}: symbols are declared of two objects, not of folders; compare the pair of objects that they are of`);
-  if (wanted !== undefined && wanted.format !== 'kpatch') throw new KlpflowError('usage', `-o ${wanted.path}: a livepatch of format ${wanted.format} is made of two objects, not of folders; --format kpatch makes an object of each unit`);
+  if (twins.length > 0)
+    throw new KlpflowError(
+      'usage',
+      `--twin ${twins[0]!.orig}=${twins[0]!.patched}: symbols are declared of two objects, not of folders; compare the pair of objects that they are of`,
+    );
+  if (wanted !== undefined && wanted.format !== 'kpatch')
+    throw new KlpflowError(
+      'usage',
+      `-o ${wanted.path}: a livepatch of format ${wanted.format} is made of two objects, not of folders; --format kpatch makes an object of each unit`,
+    );
   if (wanted !== undefined) checkOutputFolder(wanted.path, [orig, patched]);
   return withFlow(request, async (flow) => {
     const read = requestFiles(request);
-    const livepatch = wanted === undefined ? null : { symvers: inputFile(wanted.symvers), kernel: inputFile(wanted.vmlinux), klpArch: wanted.klpArch ?? false };
+    const livepatch =
+      wanted === undefined
+        ? null
+        : { symvers: inputFile(wanted.symvers), kernel: inputFile(wanted.vmlinux), klpArch: wanted.klpArch ?? false };
     const files = watched([read.ftrace, livepatch?.symvers ?? null, livepatch?.kernel ?? null]);
     const parentName = givenName(request.module ?? 'vmlinux');
-    const { inputs, livepatches, ...found } = await diffTrees(flow, { orig, patched, parentName, ftrace: read.ftrace }, optionsOf(request, read, parentName), livepatch);
+    const { inputs, livepatches, ...found } = await diffTrees(
+      flow,
+      { orig, patched, parentName, ftrace: read.ftrace },
+      optionsOf(request, read, parentName),
+      livepatch,
+    );
     checkUnchanged([...files, ...inputs]);
     const findings = { ...found, diagnostics: found.diagnostics.map((entry) => allowed(entry, request.allow ?? [])) };
-    if (wanted === undefined || livepatches.length === 0 || isRefused(findings.diagnostics)) return finish(flow, findings);
+    if (wanted === undefined || livepatches.length === 0 || isRefused(findings.diagnostics))
+      return finish(flow, findings);
 
     // Nothing is refused: all of them are written, or none.
     flow.checkStopped();
-    const written = await flow.progress.onMain('link', () => writeUnits(wanted.path, wanted.format, livepatches, () => checkUnchanged([...files, ...inputs])));
+    const written = await flow.progress.onMain('link', () =>
+      writeUnits(wanted.path, wanted.format, livepatches, () => checkUnchanged([...files, ...inputs])),
+    );
     flow.progress.step('link', null, false, null, { items: livepatches.length, bytes: written.bytes });
     return finish(flow, findings, written);
   });
 }
 
 /** Judges all changes together. */
-async function assessAll(flow: Flow, request: DiffRequest, { ftrace }: RequestFiles, { name, diagnostics: said }: ObjectName, scans: BothScanned, { ambiguous, contradicted, unpaired, units }: Correlation, pair: PairRef, { verdicts, lineOnly, uncovered }: Compared): Promise<{ judgement: Judgement; findings: Findings }> {
+async function assessAll(
+  flow: Flow,
+  request: DiffRequest,
+  { ftrace }: RequestFiles,
+  { name, diagnostics: said }: ObjectName,
+  scans: BothScanned,
+  { ambiguous, contradicted, unpaired, units }: Correlation,
+  pair: PairRef,
+  { verdicts, lineOnly, uncovered }: Compared,
+): Promise<{ judgement: Judgement; findings: Findings }> {
   flow.progress.expect('assess', null, 2);
-  const [judgement, profile] = await lastValueFrom(forkJoin([
-    flow.task('assess', null, 'assess', { pair, verdicts, ambiguous, contradicted, unpaired, lineOnly, uncovered, traceKnown: scans.orig.traceKnown, ftrace, objectName: name, unknownSizes: scans.patched.unknownSizes, dialect: dialectOf(request) }, () => ({ items: verdicts.length, bytes: 0 })),
-    // Looks at all functions, not only at those that changed, so another thread does it.
-    flow.task('assess', null, 'profile', { pair, verdicts: verdicts.map(({ status, orig }) => ({ status, orig })) }, () => ({ items: 0, bytes: 0 })),
-  ]));
+  const [judgement, profile] = await lastValueFrom(
+    forkJoin([
+      flow.task(
+        'assess',
+        null,
+        'assess',
+        {
+          pair,
+          verdicts,
+          ambiguous,
+          contradicted,
+          unpaired,
+          lineOnly,
+          uncovered,
+          traceKnown: scans.orig.traceKnown,
+          ftrace,
+          objectName: name,
+          unknownSizes: scans.patched.unknownSizes,
+          dialect: dialectOf(request),
+        },
+        () => ({ items: verdicts.length, bytes: 0 }),
+      ),
+      // Looks at all functions, not only at those that changed, so another thread does it.
+      flow.task(
+        'assess',
+        null,
+        'profile',
+        { pair, verdicts: verdicts.map(({ status, orig }) => ({ status, orig })) },
+        () => ({ items: 0, bytes: 0 }),
+      ),
+    ]),
+  );
   const { object, diagnostics } = judgement.assessment;
   const { twins = [] } = request;
   const all = [...said, ...diagnostics, ...tellProfiles([profile], object.name), ...tellTwins(twins, object.name)];
   if (units.removed.length + units.added.length > 0) {
-    all.push(diagnostic('unit-mismatch', `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`, { object: object.name }));
+    all.push(
+      diagnostic(
+        'unit-mismatch',
+        `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`,
+        { object: object.name },
+      ),
+    );
   }
-  return { judgement, findings: { objects: [{ ...object, klpSymbols: [] }], diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])), changes: judgement.changes, ...(twins.length === 0 ? {} : { twins: [...twins] }) } };
+  return {
+    judgement,
+    findings: {
+      objects: [{ ...object, klpSymbols: [] }],
+      diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])),
+      changes: judgement.changes,
+      ...(twins.length === 0 ? {} : { twins: [...twins] }),
+    },
+  };
 }
 
 /** What extract would refuse, as far as it is not allowed. */
-async function rehearsed(flow: Flow, { allow = [] }: DiffRequest, pair: PairRef, judgement: Judgement, read: RequestFiles): Promise<Diagnostic[]> {
+async function rehearsed(
+  flow: Flow,
+  { allow = [] }: DiffRequest,
+  pair: PairRef,
+  judgement: Judgement,
+  read: RequestFiles,
+): Promise<Diagnostic[]> {
   return (await rehearse(flow, pair, judgement, read)).map((entry) => allowed(entry, allow));
 }
 
@@ -157,12 +243,21 @@ function filesOf({ orig, patched, ftrace, output: wanted }: DiffRequest): InputF
 }
 
 /** Adds what extract found to the report, and writes the livepatch if nothing is refused. */
-async function output(flow: Flow, request: DiffRequest, known: Findings, made: Extracted | undefined, inputs: readonly InputFile[]): Promise<DiffResult> {
+async function output(
+  flow: Flow,
+  request: DiffRequest,
+  known: Findings,
+  made: Extracted | undefined,
+  inputs: readonly InputFile[],
+): Promise<DiffResult> {
   if (request.output === undefined || made === undefined) return finish(flow, known);
   const findings = {
     ...known,
     objects: known.objects.map((object) => ({ ...object, klpSymbols: made.findings.klpSymbols })),
-    diagnostics: [...known.diagnostics, ...made.findings.diagnostics.map((entry) => allowed(entry, request.allow ?? []))],
+    diagnostics: [
+      ...known.diagnostics,
+      ...made.findings.diagnostics.map((entry) => allowed(entry, request.allow ?? [])),
+    ],
   };
   if (isRefused(findings.diagnostics)) return finish(flow, findings);
   flow.checkStopped();
@@ -170,7 +265,8 @@ async function output(flow: Flow, request: DiffRequest, known: Findings, made: E
   const all = { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] };
   // Nothing was written and nothing refused: then a file that says how the kernel is made was missing or wrong.
   const error = written.diagnostics.find(({ severity }) => severity === 'error');
-  if (error !== undefined && written.output === null && !isRefused(all.diagnostics)) throw new KlpflowError(error.code, error.message, error.where);
+  if (error !== undefined && written.output === null && !isRefused(all.diagnostics))
+    throw new KlpflowError(error.code, error.message, error.where);
   return finish(flow, all, written.output);
 }
 
@@ -192,5 +288,13 @@ function unchanged(name: string): Findings {
 function finish(flow: Flow, findings: Findings, written: OutputReport | null = null): DiffResult {
   const { objects, diagnostics, twins, changes } = findings;
   const verdict = isRefused(findings.diagnostics) ? 'refused' : changes ? 'patchable' : 'unchanged';
-  return { schema: 'klpflow/diff@1', verdict, objects, diagnostics, ...(twins === undefined ? {} : { twins }), output: written, run: report(flow) };
+  return {
+    schema: 'klpflow/diff@1',
+    verdict,
+    objects,
+    diagnostics,
+    ...(twins === undefined ? {} : { twins }),
+    output: written,
+    run: report(flow),
+  };
 }

@@ -11,7 +11,10 @@ export async function explain(request: PairRequest & { symbol: string; context: 
     const scans = await scanBoth(flow, orig, patched);
     const { pair } = await correlateBoth(flow, scans, request.twins);
     const explanation = await lastValueFrom(
-      flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({ items: 1, bytes: 0 })),
+      flow.task('assess', null, 'explain', { pair, symbol: request.symbol, context: request.context }, () => ({
+        items: 1,
+        bytes: 0,
+      })),
     );
     checkUnchanged([orig, patched]);
     return explanation;

@@ -28,10 +28,25 @@ export class Extract {
   private readonly place: RecordPlace;
 
   /** @throws KlpflowError `unreadable` */
-  constructor(private readonly flow: Flow, private readonly orig: Identified, private readonly patched: Identified, private readonly files: KernelFiles, options: object) {
+  constructor(
+    private readonly flow: Flow,
+    private readonly orig: Identified,
+    private readonly patched: Identified,
+    private readonly files: KernelFiles,
+    options: object,
+  ) {
     this.symvers = inputFile(files.symvers);
     this.kernel = files.vmlinux === undefined ? null : inputFile(files.vmlinux);
-    this.place = flow.runDir.livepatch(orig.digest, patched.digest, JSON.stringify({ options, symvers: this.symvers.identity, kernel: this.kernel?.identity ?? null, ...(files.klpArch === true ? { klpArch: true } : {}) }));
+    this.place = flow.runDir.livepatch(
+      orig.digest,
+      patched.digest,
+      JSON.stringify({
+        options,
+        symvers: this.symvers.identity,
+        kernel: this.kernel?.identity ?? null,
+        ...(files.klpArch === true ? { klpArch: true } : {}),
+      }),
+    );
   }
 
   /** What an earlier run made of the same contents; undefined if there is nothing that can be used. */
@@ -51,11 +66,46 @@ export class Extract {
   }
 
   /** Makes it anew. @throws KlpflowError for files that cannot be read */
-  async make(pair: PairRef, { assessment: { included, undecided, copied, object: { name } }, plan }: Judgement): Promise<Extracted> {
-    const { symvers, kernel, orig, patched, place, files: { klpArch = false } } = this;
-    return lastValueFrom(this.flow.task(
-      'extract', null, 'extract', { pair, included, undecided, copied, objectName: name, symvers, kernel, provenance: { orig: orig.digest, patched: patched.digest }, place, plan, klpArch },
-      ({ object }) => ({ items: included.length, bytes: object.length }),
-    ));
+  async make(
+    pair: PairRef,
+    {
+      assessment: {
+        included,
+        undecided,
+        copied,
+        object: { name },
+      },
+      plan,
+    }: Judgement,
+  ): Promise<Extracted> {
+    const {
+      symvers,
+      kernel,
+      orig,
+      patched,
+      place,
+      files: { klpArch = false },
+    } = this;
+    return lastValueFrom(
+      this.flow.task(
+        'extract',
+        null,
+        'extract',
+        {
+          pair,
+          included,
+          undecided,
+          copied,
+          objectName: name,
+          symvers,
+          kernel,
+          provenance: { orig: orig.digest, patched: patched.digest },
+          place,
+          plan,
+          klpArch,
+        },
+        ({ object }) => ({ items: included.length, bytes: object.length }),
+      ),
+    );
   }
 }

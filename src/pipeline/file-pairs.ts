@@ -15,7 +15,10 @@ export interface PairedNames {
  * that follow, and `core.c` is a unit 23 times: of the files with the same units those pair that have most globals in common, and
  * of equals those of one path. Files that share nothing pair only where there is no other choice.
  */
-export function pairByNames(orig: ReadonlyMap<string, UnitNames>, patched: ReadonlyMap<string, UnitNames>): PairedNames {
+export function pairByNames(
+  orig: ReadonlyMap<string, UnitNames>,
+  patched: ReadonlyMap<string, UnitNames>,
+): PairedNames {
   const pairs: PairedNames['pairs'] = [];
   const ours = new Map(orig);
   const theirs = new Map(patched);
@@ -34,7 +37,9 @@ export function pairByNames(orig: ReadonlyMap<string, UnitNames>, patched: Reado
     }
     const large = Math.max(names.length, candidates.length) > LARGEST_GROUP;
     const known = new Set(candidates);
-    const likeness = large ? names.filter((name) => known.has(name)).map((name) => ({ name, other: name })) : likenesses(names, orig, candidates, patched);
+    const likeness = large
+      ? names.filter((name) => known.has(name)).map((name) => ({ name, other: name }))
+      : likenesses(names, orig, candidates, patched);
     for (const { name, other } of likeness) if (ours.has(name) && theirs.has(other)) pair(name, other);
   }
   return { pairs, removed: [...ours.keys()], added: [...theirs.keys()] };
@@ -51,7 +56,12 @@ function byUnits(files: ReadonlyMap<string, UnitNames>): Map<string, string[]> {
 }
 
 /** Pairs with something in common, likest first. */
-function likenesses(names: readonly string[], orig: ReadonlyMap<string, UnitNames>, others: readonly string[], patched: ReadonlyMap<string, UnitNames>): Array<{ name: string; other: string; common: number }> {
+function likenesses(
+  names: readonly string[],
+  orig: ReadonlyMap<string, UnitNames>,
+  others: readonly string[],
+  patched: ReadonlyMap<string, UnitNames>,
+): Array<{ name: string; other: string; common: number }> {
   const found: Array<{ name: string; other: string; common: number }> = [];
   for (const name of names) {
     const own = new Set(orig.get(name)!.globals);

@@ -25,7 +25,8 @@ export function watched(files: ReadonlyArray<InputFile | null>): InputFile[] {
 /** @throws KlpflowError `input-changed`, `unreadable` */
 export function checkUnchanged(inputs: readonly InputFile[]): void {
   for (const { path, identity } of inputs) {
-    if (!sameIdentity(fileIdentity(path), identity)) throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+    if (!sameIdentity(fileIdentity(path), identity))
+      throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
   }
 }
 
@@ -53,6 +54,7 @@ export function checkOutput(path: string, inputs: ReadonlyArray<string | undefin
   if (!stats.isFile()) refuse('it is not a regular file');
   for (const input of inputs) {
     const other = input === undefined ? undefined : statSync(input, { throwIfNoEntry: false });
-    if (other?.dev === stats.dev && other.ino === stats.ino) throw new KlpflowError('usage', `${path} is ${input}: the output may not replace an input`);
+    if (other?.dev === stats.dev && other.ino === stats.ino)
+      throw new KlpflowError('usage', `${path} is ${input}: the output may not replace an input`);
   }
 }

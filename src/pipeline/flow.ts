@@ -40,7 +40,16 @@ export class Flow {
   private readonly startedAt: number;
 
   /** @throws KlpflowError `run-dir-unusable`, `no-space` */
-  constructor({ runDir, workers, memory, fresh = false, structSizes = {}, signal, startedAt = performance.now(), progress }: RunOptions) {
+  constructor({
+    runDir,
+    workers,
+    memory,
+    fresh = false,
+    structSizes = {},
+    signal,
+    startedAt = performance.now(),
+    progress,
+  }: RunOptions) {
     this.runDir = RunDir.open(runDir, fresh);
     this.progress = new Progress(startedAt);
     if (progress !== undefined) this.progress.events.subscribe(progress);
@@ -56,7 +65,11 @@ export class Flow {
 
   /** One task of a stage as an observable: it starts when subscribed to, unless the run is to stop, and tells its progress. */
   task<N extends TaskName>(
-    stage: StageName, object: string | null, name: N, task: TaskOf<N>, count: (answer: AnswerOf<N>) => { items: number; bytes: number },
+    stage: StageName,
+    object: string | null,
+    name: N,
+    task: TaskOf<N>,
+    count: (answer: AnswerOf<N>) => { items: number; bytes: number },
   ): Observable<AnswerOf<N>> {
     return defer(() => {
       this.checkStopped();
@@ -86,8 +99,10 @@ export class Flow {
   times(): Pick<RunReport, 'stages' | 'seconds' | 'cpuSeconds' | 'mainCpuSeconds'> {
     const { user, system } = process.cpuUsage();
     return {
-      stages: this.progress.report(this.pool.done), seconds: seconds(performance.now() - this.startedAt),
-      cpuSeconds: seconds((user + system) / 1000), mainCpuSeconds: seconds(threadCpuMs()),
+      stages: this.progress.report(this.pool.done),
+      seconds: seconds(performance.now() - this.startedAt),
+      cpuSeconds: seconds((user + system) / 1000),
+      mainCpuSeconds: seconds(threadCpuMs()),
     };
   }
 

@@ -5,7 +5,14 @@ import { KlpflowError, type Diagnostic } from '../diagnostics';
 import { ElfObject, readText } from '../elf';
 import { writeAtomically } from '../elf/output-file';
 import { readKlpObject } from '../livepatch/klp';
-import { moduleNameOf, readKernelStructs, readTemplate, runtimeModuleName, writeModule, type KlpState } from '../livepatch/ko';
+import {
+  moduleNameOf,
+  readKernelStructs,
+  readTemplate,
+  runtimeModuleName,
+  writeModule,
+  type KlpState,
+} from '../livepatch/ko';
 import type { LivepatchObject } from '../livepatch/object';
 import { Symvers } from '../livepatch/symvers';
 import { readBtf } from './btf-file';
@@ -61,9 +68,17 @@ export async function link(request: LinkRequest): Promise<LinkResult> {
   const objects = request.objects.map((path) => readKlpObject(ElfObject.open(path)));
   const { output, diagnostics } = await linkModule(objects, request, () => checkUnchanged(inputs));
   return {
-    schema: 'klpflow/link@1', verdict: output === null ? 'refused' : 'patchable', module,
-    objects: objects.map(({ name, funcs, klpRelas }, i) => ({ path: request.objects[i]!, name, functions: funcs.length, klpRelocations: klpRelas.length })),
-    diagnostics, output,
+    schema: 'klpflow/link@1',
+    verdict: output === null ? 'refused' : 'patchable',
+    module,
+    objects: objects.map(({ name, funcs, klpRelas }, i) => ({
+      path: request.objects[i]!,
+      name,
+      functions: funcs.length,
+      klpRelocations: klpRelas.length,
+    })),
+    diagnostics,
+    output,
   };
 }
 
@@ -72,7 +87,11 @@ export async function link(request: LinkRequest): Promise<LinkResult> {
  * `unchanged` is called when all is read and nothing written.
  * @throws KlpflowError for files that cannot be read or written, and for names
  */
-export async function linkModule(objects: readonly LivepatchObject[], request: ModuleRequest, unchanged: () => void): Promise<{ output: WrittenModule | null; diagnostics: Diagnostic[] }> {
+export async function linkModule(
+  objects: readonly LivepatchObject[],
+  request: ModuleRequest,
+  unchanged: () => void,
+): Promise<{ output: WrittenModule | null; diagnostics: Diagnostic[] }> {
   const { path, btf, template, symvers, description, replace = true, states = [] } = request;
   const name = moduleName(request);
   const types = btf === undefined ? undefined : readBtf(btf);
@@ -93,7 +112,8 @@ export async function linkModule(objects: readonly LivepatchObject[], request: M
 function moduleName({ path, name }: ModuleRequest): string {
   if (!path.endsWith('.ko')) throw new KlpflowError('usage', `-o ${path}: a module's file ends in .ko`);
   const found = name === undefined ? moduleNameOf(basename(path)) : runtimeModuleName(name);
-  if (found === undefined) throw new KlpflowError('usage', `--name ${name}: a module's name is at most 55 letters, digits, "_" and "-"`);
+  if (found === undefined)
+    throw new KlpflowError('usage', `--name ${name}: a module's name is at most 55 letters, digits, "_" and "-"`);
   if (found === '') throw new KlpflowError('usage', `-o ${path}: the file has no name before .ko`);
   return found;
 }

@@ -47,7 +47,11 @@ const RELA = 1;
  * something for each thread. Debug information does not count. Peaks that were measured are 2 to 30 % less, most so for small objects.
  */
 export function neededMemory(objects: readonly Load[], threads: number): number {
-  return BASE + threads * THREAD + objects.reduce((sum, load) => sum + tableBytes(load) + load.symbols * (PAIRING + JOIN) + load.relas * RELA, 0);
+  return (
+    BASE +
+    threads * THREAD +
+    objects.reduce((sum, load) => sum + tableBytes(load) + load.symbols * (PAIRING + JOIN) + load.relas * RELA, 0)
+  );
 }
 
 /** As `neededMemory`, where each thread compares pairs of its own: `largest` of any. */
@@ -59,14 +63,27 @@ export function neededForPairs(largest: readonly Load[], threads: number): numbe
  * How many threads may work, for `needed` of that many not to exceed `asked` (all of them where it is undefined) nor what the machine has left.
  * @throws KlpflowError `memory-too-small`, before the memory is taken
  */
-export function threadsWithin(needed: (threads: number) => number, threads: number, asked: number | undefined, left = memoryLeft()): number {
+export function threadsWithin(
+  needed: (threads: number) => number,
+  threads: number,
+  asked: number | undefined,
+  left = memoryLeft(),
+): number {
   let most = threads;
   if (asked !== undefined) while (most > 1 && needed(most) > asked) most--;
   const bytes = needed(most);
-  if (asked !== undefined && bytes > asked) throw new KlpflowError('memory-too-small', `--memory ${megabytes(asked)}: the objects need ${megabytes(bytes)} with one thread`);
+  if (asked !== undefined && bytes > asked)
+    throw new KlpflowError(
+      'memory-too-small',
+      `--memory ${megabytes(asked)}: the objects need ${megabytes(bytes)} with one thread`,
+    );
   if (bytes > left) {
-    const fewer = most > 1 && needed(1) <= left ? `; --memory ${megabytes(needed(1))} makes it work with one thread` : '';
-    throw new KlpflowError('memory-too-small', `the objects need ${megabytes(bytes)} with ${most} ${most === 1 ? 'thread' : 'threads'}, and ${megabytes(left)} of memory are left${fewer}`);
+    const fewer =
+      most > 1 && needed(1) <= left ? `; --memory ${megabytes(needed(1))} makes it work with one thread` : '';
+    throw new KlpflowError(
+      'memory-too-small',
+      `the objects need ${megabytes(bytes)} with ${most} ${most === 1 ? 'thread' : 'threads'}, and ${megabytes(left)} of memory are left${fewer}`,
+    );
   }
   return most;
 }
@@ -90,7 +107,10 @@ export function checkHeap(groups: ReadonlyArray<{ orig: readonly number[]; patch
   const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
   const bytes = members * MEMBER + largest * MEMBER_OF_LARGEST;
   if (bytes <= limit - used) return;
-  throw new KlpflowError('memory-too-small', `${members} symbols share their names with others, ${largest} of them one name: telling them apart needs ${megabytes(bytes)} of heap, and Node.js gives it ${megabytes(limit)} (NODE_OPTIONS=--max-old-space-size=MEGABYTES)`);
+  throw new KlpflowError(
+    'memory-too-small',
+    `${members} symbols share their names with others, ${largest} of them one name: telling them apart needs ${megabytes(bytes)} of heap, and Node.js gives it ${megabytes(limit)} (NODE_OPTIONS=--max-old-space-size=MEGABYTES)`,
+  );
 }
 
 /** Memory that this process may come to have, what it has included: the machine's, or less where a control group limits it. Infinity where nothing tells. */

@@ -16,9 +16,20 @@ export function givenName(module: string): string {
 }
 
 /** The name that was given, else what ORIG's own `.modinfo` says, else `vmlinux`. */
-export function objectName(module: string | undefined, { path, module: own }: Pick<Identified, 'path' | 'module'>): ObjectName {
+export function objectName(
+  module: string | undefined,
+  { path, module: own }: Pick<Identified, 'path' | 'module'>,
+): ObjectName {
   if (module !== undefined) return { name: givenName(module), diagnostics: [] };
   if (own.name !== null) return { name: own.name, diagnostics: [] };
-  const nameless = own.module ? [diagnostic('nameless-module', `${path} is a module's object (its .modinfo has license= without a prefix), and no --module says of which: it was taken for vmlinux`, { object: path, section: '.modinfo' })] : [];
+  const nameless = own.module
+    ? [
+        diagnostic(
+          'nameless-module',
+          `${path} is a module's object (its .modinfo has license= without a prefix), and no --module says of which: it was taken for vmlinux`,
+          { object: path, section: '.modinfo' },
+        ),
+      ]
+    : [];
   return { name: 'vmlinux', diagnostics: nameless };
 }

@@ -26,9 +26,19 @@ export async function objtoolDiff({ orig, patched, out, ...options }: ObjtoolDif
   let result: DiffResult | undefined;
   try {
     const objects = [orig, patched].map((path) => ElfObject.open(path));
-    for (const elf of objects) if (!hasChecksums(elf)) throw new KlpflowError('missing-checksums', `'${elf.path}' has no section .discard.sym_checksum`, { object: elf.path });
+    for (const elf of objects)
+      if (!hasChecksums(elf))
+        throw new KlpflowError('missing-checksums', `'${elf.path}' has no section .discard.sym_checksum`, {
+          object: elf.path,
+        });
     const vmlinux = orig.endsWith('vmlinux.o') ? orig.slice(0, -'.o'.length) : undefined;
-    result = await diff({ ...options, orig, patched, module: moduleName(objects[0]!), output: { path: out, format: 'klp', symvers: findSymvers(), vmlinux } });
+    result = await diff({
+      ...options,
+      orig,
+      patched,
+      module: moduleName(objects[0]!),
+      output: { path: out, format: 'klp', symvers: findSymvers(), vmlinux },
+    });
     return result;
   } finally {
     // A file of an earlier run would pass for this one's.
@@ -41,6 +51,9 @@ function findSymvers(): string {
   for (let folder = resolve('.'); ; folder = dirname(folder)) {
     const path = join(folder, 'Module.symvers');
     if (existsSync(path)) return path;
-    if (folder === dirname(folder)) throw new KlpflowError('unreadable', 'there is no Module.symvers, neither here nor in a directory above', { object: 'Module.symvers' });
+    if (folder === dirname(folder))
+      throw new KlpflowError('unreadable', 'there is no Module.symvers, neither here nor in a directory above', {
+        object: 'Module.symvers',
+      });
   }
 }

@@ -3,7 +3,12 @@ import type { Flow } from './flow';
 import type { Identified } from './scan';
 
 /** The recorded outcome of a pair of contents and options; undefined if there is none that can be used. */
-export async function reuseOutcome<T>(flow: Flow, orig: Identified, patched: Identified, options: object): Promise<T | undefined> {
+export async function reuseOutcome<T>(
+  flow: Flow,
+  orig: Identified,
+  patched: Identified,
+  options: object,
+): Promise<T | undefined> {
   if (flow.fresh) return undefined;
   await loadHash();
   const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify(options));
@@ -19,7 +24,13 @@ export async function reuseOutcome<T>(flow: Flow, orig: Identified, patched: Ide
 }
 
 /** @throws KlpflowError `no-space`, `write-failed` */
-export async function recordOutcome(flow: Flow, orig: Identified, patched: Identified, options: object, outcome: unknown): Promise<void> {
+export async function recordOutcome(
+  flow: Flow,
+  orig: Identified,
+  patched: Identified,
+  options: object,
+  outcome: unknown,
+): Promise<void> {
   await loadHash();
   const place = flow.runDir.outcome(orig.digest, patched.digest, JSON.stringify(options));
   writeRecords(place, 'outcome', [encodeOutcome({ outcome, options })]);

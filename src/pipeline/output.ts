@@ -10,7 +10,12 @@ import { linkModule, type ModuleRequest } from './link';
 export type OutputFormat = 'klp' | 'kpatch' | 'ko';
 
 /** A livepatch to be written: an object for klp-build and `link`, one for kpatch-build's link and `create-klp-module`, or the finished module. */
-export type OutputRequest = KernelFiles & ({ path: string; format: 'klp' } | { path: string; format: 'kpatch'; vmlinux: string } | (ModuleRequest & { format: 'ko' }));
+export type OutputRequest = KernelFiles &
+  (
+    | { path: string; format: 'klp' }
+    | { path: string; format: 'kpatch'; vmlinux: string }
+    | (ModuleRequest & { format: 'ko' })
+  );
 
 export interface OutputReport {
   path: string;
@@ -28,8 +33,16 @@ export interface OutputReport {
  * `unchanged` is called when all is read and nothing written; it throws where what was read is not what the run began with.
  * @throws KlpflowError for files that cannot be read or written
  */
-export async function writeLivepatch(flow: Flow, request: OutputRequest, object: Uint8Array, unchanged: () => void): Promise<{ output: OutputReport | null; diagnostics: Diagnostic[] }> {
-  const written = request.format === 'ko' ? await flow.progress.onMain('link', () => linked(request, object, unchanged)) : { output: await plain(request.path, request.format, object, unchanged), diagnostics: [] };
+export async function writeLivepatch(
+  flow: Flow,
+  request: OutputRequest,
+  object: Uint8Array,
+  unchanged: () => void,
+): Promise<{ output: OutputReport | null; diagnostics: Diagnostic[] }> {
+  const written =
+    request.format === 'ko'
+      ? await flow.progress.onMain('link', () => linked(request, object, unchanged))
+      : { output: await plain(request.path, request.format, object, unchanged), diagnostics: [] };
   if (written.output !== null) flow.progress.step('link', null, false, null, { items: 1, bytes: written.output.bytes });
   return written;
 }
@@ -37,10 +50,19 @@ export async function writeLivepatch(flow: Flow, request: OutputRequest, object:
 function linked(request: ModuleRequest, object: Uint8Array, unchanged: () => void): ReturnType<typeof linkModule> {
   // 8-aligned, as a mapping is: then tables are read in place.
   const copy = new Uint8Array(object);
-  return linkModule([readKlpObject(new ElfObject(MappedFile.ofBytes(copy, 'the extracted object')))], request, unchanged);
+  return linkModule(
+    [readKlpObject(new ElfObject(MappedFile.ofBytes(copy, 'the extracted object')))],
+    request,
+    unchanged,
+  );
 }
 
-async function plain(path: string, format: OutputFormat, object: Uint8Array, unchanged: () => void): Promise<OutputReport> {
+async function plain(
+  path: string,
+  format: OutputFormat,
+  object: Uint8Array,
+  unchanged: () => void,
+): Promise<OutputReport> {
   unchanged();
   await writeAtomically(path, [object]);
   return { path, format, bytes: object.length, sha256: createHash('sha256').update(object).digest('hex') };

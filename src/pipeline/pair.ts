@@ -34,7 +34,10 @@ export async function identifyBoth(flow: Flow, { orig, patched }: PairRequest): 
   // First of all: everything else waits for this table.
   const reading = fresh !== undefined && others.length === 0 ? readAhead(flow, fresh) : undefined;
   const identified = inputs.map((input) => lastValueFrom(identify$(flow, input)));
-  const [a, b] = (await both(identified)).map((one, i) => (inputs[i] === fresh ? { ...one, reading } : one)) as [Identified, Identified];
+  const [a, b] = (await both(identified)).map((one, i) => (inputs[i] === fresh ? { ...one, reading } : one)) as [
+    Identified,
+    Identified,
+  ];
   if (a.machine !== b.machine || a.little !== b.little) {
     const what = a.machine !== b.machine ? `processors ${a.machine} and ${b.machine}` : 'different byte orders';
     throw new KlpflowError('machine-mismatch', `${orig} and ${patched} are for ${what}`, { object: patched });
@@ -53,12 +56,16 @@ export async function scanBoth(flow: Flow, orig: Identified, patched: Identified
   flow.reserve((threads) => neededMemory([orig.load, patched.load], threads));
   const tables: { orig?: ScanTable; patched?: ScanTable } = {};
   let naming: Promise<NamePairs | undefined> | undefined;
-  const tableDone = (side: 'orig' | 'patched') => ({ table }: ObjectRef): void => {
-    tables[side] = new ScanTable(table.shape, table.memory);
-    const { orig: a, patched: b } = tables;
-    if (a !== undefined && b !== undefined) naming = pairNames(flow, a, b);
-  };
-  const [a, b] = await lastValueFrom(forkJoin([scan$(flow, orig, tableDone('orig')), scan$(flow, patched, tableDone('patched'))]));
+  const tableDone =
+    (side: 'orig' | 'patched') =>
+    ({ table }: ObjectRef): void => {
+      tables[side] = new ScanTable(table.shape, table.memory);
+      const { orig: a, patched: b } = tables;
+      if (a !== undefined && b !== undefined) naming = pairNames(flow, a, b);
+    };
+  const [a, b] = await lastValueFrom(
+    forkJoin([scan$(flow, orig, tableDone('orig')), scan$(flow, patched, tableDone('patched'))]),
+  );
   return { orig: a, patched: b, named: await naming };
 }
 
@@ -76,23 +83,53 @@ async function pairNames(flow: Flow, orig: ScanTable, patched: ScanTable): Promi
 }
 
 /** Pairs the symbols. Needs both tables whole, and little time: it runs on this thread. What only instructions tell is a task. */
-export async function correlateBoth(flow: Flow, { orig, patched, named }: BothScanned, twins: readonly DeclaredTwin[] = []): Promise<{ correlation: Correlation; pair: PairRef }> {
+export async function correlateBoth(
+  flow: Flow,
+  { orig, patched, named }: BothScanned,
+  twins: readonly DeclaredTwin[] = [],
+): Promise<{ correlation: Correlation; pair: PairRef }> {
   flow.checkStopped();
   flow.pool.warm({ objects: [orig.ref, patched.ref], structSizes: flow.structSizes });
-  const declared = twins.length === 0 ? [] : (await lastValueFrom(flow.task('correlate', null, 'twins', { orig: orig.ref, patched: patched.ref, twins: [...twins], structSizes: flow.structSizes }, () => ({ items: twins.length, bytes: 0 })))).pairs;
-  const correlation = flow.progress.onMain('correlate', () => correlate(
-    { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
-    { table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory), uses: patched.uses },
-    declared.length === 0 ? named : undefined,
-    checkHeap,
-    declared,
-  ));
+  const declared =
+    twins.length === 0
+      ? []
+      : (
+          await lastValueFrom(
+            flow.task(
+              'correlate',
+              null,
+              'twins',
+              { orig: orig.ref, patched: patched.ref, twins: [...twins], structSizes: flow.structSizes },
+              () => ({ items: twins.length, bytes: 0 }),
+            ),
+          )
+        ).pairs;
+  const correlation = flow.progress.onMain('correlate', () =>
+    correlate(
+      { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
+      {
+        table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory),
+        uses: patched.uses,
+      },
+      declared.length === 0 ? named : undefined,
+      checkHeap,
+      declared,
+    ),
+  );
   flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
-  const pair: PairRef = { id: `${orig.ref.table.id}+${patched.ref.table.id}`, orig: orig.ref, patched: patched.ref, ...correlation.pairing.shared, structSizes: flow.structSizes };
+  const pair: PairRef = {
+    id: `${orig.ref.table.id}+${patched.ref.table.id}`,
+    orig: orig.ref,
+    patched: patched.ref,
+    ...correlation.pairing.shared,
+    structSizes: flow.structSizes,
+  };
   const groups = correlation.ambiguous.filter(({ used }) => used);
   if (groups.length === 0) return { correlation, pair };
   const task = { pair, uses: { orig: orig.uses, patched: patched.uses }, groups };
-  const { open } = await lastValueFrom(flow.task('correlate', null, 'align', task, () => ({ items: groups.length, bytes: 0 })));
+  const { open } = await lastValueFrom(
+    flow.task('correlate', null, 'align', task, () => ({ items: groups.length, bytes: 0 })),
+  );
   return { correlation: withOpen(correlation, [...correlation.ambiguous.filter(({ used }) => !used), ...open]), pair };
 }
 
@@ -109,14 +146,31 @@ export interface Compared {
 /** Looks at the pairs that digests do not prove equal, and on another thread at what no symbol covers. */
 export async function compareAll(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Compared> {
   flow.checkStopped();
-  const [pairs, others] = await both<Partial<Compared>>([compareCandidates(flow, correlation, pair), flow.pool.run('uncovered', { pair }).then(({ answer }) => answer)]);
+  const [pairs, others] = await both<Partial<Compared>>([
+    compareCandidates(flow, correlation, pair),
+    flow.pool.run('uncovered', { pair }).then(({ answer }) => answer),
+  ]);
   return { ...pairs, ...others } as Compared;
 }
 
-async function compareCandidates(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Omit<Compared, 'uncovered'>> {
+async function compareCandidates(
+  flow: Flow,
+  correlation: Correlation,
+  pair: PairRef,
+): Promise<Omit<Compared, 'uncovered'>> {
   // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
   const namesakes = namesakesLeft(correlation);
-  const suspects = namesakes.size === 0 ? [] : (await lastValueFrom(flow.task('compare', null, 'users', { object: pair.orig, targets: [...namesakes] }, () => ({ items: 0, bytes: 0 })))).users;
+  const suspects =
+    namesakes.size === 0
+      ? []
+      : (
+          await lastValueFrom(
+            flow.task('compare', null, 'users', { object: pair.orig, targets: [...namesakes] }, () => ({
+              items: 0,
+              bytes: 0,
+            })),
+          )
+        ).users;
   const { pairs, lineOnly } = candidates(correlation, new Set(suspects));
   if (pairs.length === 0) return { verdicts: [], lineOnly };
   const starts = Array.from({ length: Math.ceil(pairs.length / (PAIRS_A_TASK * 2)) }, (_, i) => i * PAIRS_A_TASK * 2);
@@ -125,10 +179,15 @@ async function compareCandidates(flow: Flow, correlation: Correlation, pair: Pai
     from(starts).pipe(
       mergeMap((start) => {
         const part = pairs.slice(start, start + PAIRS_A_TASK * 2);
-        return flow.task('compare', null, 'compare', { pair, pairs: part }, () => ({ items: part.length / 2, bytes: 0 })).pipe(map(({ verdicts }) => ({ start, verdicts })));
+        return flow
+          .task('compare', null, 'compare', { pair, pairs: part }, () => ({ items: part.length / 2, bytes: 0 }))
+          .pipe(map(({ verdicts }) => ({ start, verdicts })));
       }, flow.pool.inFlight),
       toArray(),
-      map((done) => ({ verdicts: done.sort((a, b) => a.start - b.start).flatMap(({ verdicts }) => verdicts), lineOnly })),
+      map((done) => ({
+        verdicts: done.sort((a, b) => a.start - b.start).flatMap(({ verdicts }) => verdicts),
+        lineOnly,
+      })),
     ),
   );
 }

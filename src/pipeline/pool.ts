@@ -27,7 +27,11 @@ export class Pool {
   }
 
   private readonly piscina: Piscina;
-  private readonly shared: SharedWithThreads = { closing: new Int32Array(new SharedArrayBuffer(4)), loaded: new Int32Array(new SharedArrayBuffer(4)), ownProcess: isOwnProcess() };
+  private readonly shared: SharedWithThreads = {
+    closing: new Int32Array(new SharedArrayBuffer(4)),
+    loaded: new Int32Array(new SharedArrayBuffer(4)),
+    ownProcess: isOwnProcess(),
+  };
   private readonly pending = new Set<Promise<unknown>>();
   /** Fails when there is no thread for a task any more. */
   private readonly noThreads: Promise<never>;
@@ -44,7 +48,10 @@ export class Pool {
   private readonly waiting: Array<() => void> = [];
 
   /** `atOnce`: starts threads now, not when `limit` has said how many; all but one, since this thread has things to do until then, too. */
-  constructor(private readonly threads: number, atOnce = true) {
+  constructor(
+    private readonly threads: number,
+    atOnce = true,
+  ) {
     this.workers = atOnce ? threads : 1;
     this.settled = atOnce;
     this.piscina = new Piscina({
@@ -66,9 +73,12 @@ export class Pool {
     this.noThreads = new Promise<never>((_, reject) => {
       // A thread that ends before it is ready has no task that could fail, and piscina starts no other: what is queued would wait for ever, and
       // a process with nothing else to do ended in silence, with exit code 0.
-      this.piscina.on('workerDestroy', () => setImmediate(() => {
-        if (this.piscina.threads.length === 0 && this.piscina.queueSize > 0) reject(new Error('none is left, and those that were started ended at once'));
-      }));
+      this.piscina.on('workerDestroy', () =>
+        setImmediate(() => {
+          if (this.piscina.threads.length === 0 && this.piscina.queueSize > 0)
+            reject(new Error('none is left, and those that were started ended at once'));
+        }),
+      );
     });
     this.noThreads.catch(() => undefined);
     // 20 ms: a table of a kernel lives for some hundred.
@@ -104,13 +114,20 @@ export class Pool {
   }
 
   private async posted<N extends TaskName>(message: { name: N; task: TaskOf<N> }): Promise<Reply<N>> {
-    const reply = this.turn().then(() => Promise.race([this.piscina.run(message) as Promise<Reply<N>>, this.noThreads]));
+    const reply = this.turn().then(() =>
+      Promise.race([this.piscina.run(message) as Promise<Reply<N>>, this.noThreads]),
+    );
     this.pending.add(reply);
     try {
       return await reply;
     } catch (cause) {
       // A task's own errors are answers; what comes here is the end of its thread.
-      throw new KlpflowError('thread-lost', `a thread ended during the task ${message.name}: ${(cause as Error).message}`, {}, cause);
+      throw new KlpflowError(
+        'thread-lost',
+        `a thread ended during the task ${message.name}: ${(cause as Error).message}`,
+        {},
+        cause,
+      );
     } finally {
       this.pending.delete(reply);
       this.working--;
@@ -120,7 +137,8 @@ export class Pool {
 
   /** Waits while as many tasks are under way as threads may work. Where all may, the threads' own queue is the better one. */
   private async turn(): Promise<void> {
-    while (this.workers < this.threads && this.working >= this.workers && !this.isClosing) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    while (this.workers < this.threads && this.working >= this.workers && !this.isClosing)
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
     this.working++;
   }
 

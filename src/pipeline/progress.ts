@@ -6,7 +6,24 @@ import { largest, smallest } from '../lists';
 
 /** Which stage a task belongs to. */
 const STAGE_OF: Record<TaskName, StageName | undefined> = {
-  identify: 'identify', readTable: 'scan', keepTable: 'scan', digest: 'digest', special: 'digest', users: 'compare', align: 'correlate', twins: 'correlate', compare: 'compare', uncovered: 'compare', assess: 'assess', profile: 'assess', explain: 'assess', extract: 'extract', rehearse: 'extract', unitNames: 'correlate', unit: 'compare', warm: undefined,
+  identify: 'identify',
+  readTable: 'scan',
+  keepTable: 'scan',
+  digest: 'digest',
+  special: 'digest',
+  users: 'compare',
+  align: 'correlate',
+  twins: 'correlate',
+  compare: 'compare',
+  uncovered: 'compare',
+  assess: 'assess',
+  profile: 'assess',
+  explain: 'assess',
+  extract: 'extract',
+  rehearse: 'extract',
+  unitNames: 'correlate',
+  unit: 'compare',
+  warm: undefined,
 };
 
 type Span = Pick<Cost, 'start' | 'end' | 'cpu'>;
@@ -35,7 +52,13 @@ export class Progress {
   }
 
   /** Tells that one piece of work is done and recorded. */
-  step(stage: StageName, object: string | null, reused: boolean, miss: string | null, counted: { items: number; bytes: number }): void {
+  step(
+    stage: StageName,
+    object: string | null,
+    reused: boolean,
+    miss: string | null,
+    counted: { items: number; bytes: number },
+  ): void {
     const key = `${stage}:${object}`;
     const count = this.totals.get(key) ?? { done: 0, total: 1 };
     count.done++;
@@ -44,7 +67,15 @@ export class Progress {
     sum.items += counted.items;
     sum.bytes += counted.bytes;
     this.items.set(stage, sum);
-    this.events.next({ stage, object, done: count.done, total: Math.max(count.total, count.done), reused, miss, at: (performance.now() - this.startedAt) / 1000 });
+    this.events.next({
+      stage,
+      object,
+      done: count.done,
+      total: Math.max(count.total, count.done),
+      reused,
+      miss,
+      at: (performance.now() - this.startedAt) / 1000,
+    });
   }
 
   /** Runs a stage on this thread, timed. */
@@ -52,7 +83,10 @@ export class Progress {
     const start = performance.timeOrigin + performance.now();
     const cpuBefore = threadCpuMs();
     const result = work();
-    this.main.set(stage, [...(this.main.get(stage) ?? []), { start, end: performance.timeOrigin + performance.now(), cpu: threadCpuMs() - cpuBefore }]);
+    this.main.set(stage, [
+      ...(this.main.get(stage) ?? []),
+      { start, end: performance.timeOrigin + performance.now(), cpu: threadCpuMs() - cpuBefore },
+    ]);
     return result;
   }
 
@@ -60,18 +94,34 @@ export class Progress {
   report(tasks: readonly TaskRecord[]): StageReport[] {
     const first = tasks.reduce((least, { cost }) => Math.min(least, cost.start), Infinity);
     const startup = Number.isFinite(first) ? Math.max(0, (first - performance.timeOrigin - this.startedAt) / 1000) : 0;
-    const reports: StageReport[] = [{ name: 'startup', seconds: startup, cpuSeconds: (this.startupCpu ?? 0) / 1000, items: 1, bytes: 0, reused: 0 }];
+    const reports: StageReport[] = [
+      { name: 'startup', seconds: startup, cpuSeconds: (this.startupCpu ?? 0) / 1000, items: 1, bytes: 0, reused: 0 },
+    ];
     for (const stage of STAGES) {
       const costs = tasks.filter(({ name }) => STAGE_OF[name] === stage).map(({ cost }) => cost);
       const main = this.main.get(stage) ?? [];
       if (costs.length === 0 && main.length === 0) continue;
       const cpuSeconds = [...costs, ...main].reduce((sum, { cpu }) => sum + cpu, 0) / 1000;
       // A stage on this thread runs in pieces, with other stages in between.
-      const seconds = costs.length === 0 ? main.reduce((sum, { start, end }) => sum + end - start, 0) / 1000 : (largest(costs.map(({ end }) => end)) - smallest(costs.map(({ start }) => start))) / 1000;
+      const seconds =
+        costs.length === 0
+          ? main.reduce((sum, { start, end }) => sum + end - start, 0) / 1000
+          : (largest(costs.map(({ end }) => end)) - smallest(costs.map(({ start }) => start))) / 1000;
       const { items = 0, bytes = 0 } = this.items.get(stage) ?? {};
-      reports.push({ name: stage, seconds, cpuSeconds, items, bytes, reused: costs.filter(({ reused }) => reused).length });
+      reports.push({
+        name: stage,
+        seconds,
+        cpuSeconds,
+        items,
+        bytes,
+        reused: costs.filter(({ reused }) => reused).length,
+      });
     }
-    return reports.map((report) => ({ ...report, seconds: round(report.seconds), cpuSeconds: round(report.cpuSeconds) }));
+    return reports.map((report) => ({
+      ...report,
+      seconds: round(report.seconds),
+      cpuSeconds: round(report.cpuSeconds),
+    }));
   }
 }
 

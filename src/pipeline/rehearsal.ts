@@ -5,8 +5,28 @@ import type { Flow } from './flow';
 import type { Judgement, PairRef, RehearsalAnswer } from './types';
 
 /** What writing a livepatch of the pair would find, and what could not be looked at for want of a file. */
-export async function rehearse(flow: Flow, pair: PairRef, { assessment: { included, undecided, copied, object: { name } } }: Judgement, { symvers, kernel }: RequestFiles): Promise<Diagnostic[]> {
-  const found = await lastValueFrom(flow.task('extract', null, 'rehearse', { pair, included, undecided, copied, objectName: name, symvers, kernel }, () => ({ items: included.length, bytes: 0 })));
+export async function rehearse(
+  flow: Flow,
+  pair: PairRef,
+  {
+    assessment: {
+      included,
+      undecided,
+      copied,
+      object: { name },
+    },
+  }: Judgement,
+  { symvers, kernel }: RequestFiles,
+): Promise<Diagnostic[]> {
+  const found = await lastValueFrom(
+    flow.task(
+      'extract',
+      null,
+      'rehearse',
+      { pair, included, undecided, copied, objectName: name, symvers, kernel },
+      () => ({ items: included.length, bytes: 0 }),
+    ),
+  );
   // Where it is refused anyway nobody has to look further.
   return isRefused(found.diagnostics) ? found.diagnostics : [...found.diagnostics, ...tellUnchecked([found], name)];
 }
@@ -15,12 +35,22 @@ export async function rehearse(flow: Flow, pair: PairRef, { assessment: { includ
 const FEW = 5;
 
 /** One note for all that only files of the kernel can tell. */
-export function tellUnchecked(rehearsals: ReadonlyArray<Omit<RehearsalAnswer, 'diagnostics'>>, object: string): Diagnostic[] {
+export function tellUnchecked(
+  rehearsals: ReadonlyArray<Omit<RehearsalAnswer, 'diagnostics'>>,
+  object: string,
+): Diagnostic[] {
   const imports = [...new Set(rehearsals.flatMap((found) => found.imports))].sort();
   const lookups = rehearsals.reduce((sum, found) => sum + found.lookups, 0);
   const parts: string[] = [];
-  if (imports.length > 0) parts.push(`whether the kernel exports ${imports.slice(0, FEW).join(', ')}${imports.length > FEW ? ` and ${imports.length - FEW} more` : ''} (--symvers)`);
-  if (lookups > 0) parts.push(`whether the running kernel has ${lookups === 1 ? 'the symbol' : `the ${lookups} symbols`} that the livepatch looks up, and of several of one name which is meant (--vmlinux)`);
-  if (rehearsals.some(({ unwritable }) => unwritable)) parts.push('what writing it would find: reports are of format klp, which is for x86-64 (-o FILE --format kpatch)');
+  if (imports.length > 0)
+    parts.push(
+      `whether the kernel exports ${imports.slice(0, FEW).join(', ')}${imports.length > FEW ? ` and ${imports.length - FEW} more` : ''} (--symvers)`,
+    );
+  if (lookups > 0)
+    parts.push(
+      `whether the running kernel has ${lookups === 1 ? 'the symbol' : `the ${lookups} symbols`} that the livepatch looks up, and of several of one name which is meant (--vmlinux)`,
+    );
+  if (rehearsals.some(({ unwritable }) => unwritable))
+    parts.push('what writing it would find: reports are of format klp, which is for x86-64 (-o FILE --format kpatch)');
   return parts.length === 0 ? [] : [diagnostic('not-checked', `not checked: ${parts.join('; ')}`, { object })];
 }

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import type { FileIdentity } from '../elf';
@@ -126,7 +136,10 @@ function inspect(root: string): 'usable' | 'empty' | { problem: string; ours: bo
   }
   if (layout === LAYOUT) return 'usable';
   if (layout === undefined) return { problem: `${marker} is damaged`, ours: true };
-  return { problem: `${root} was made by another version of klpflow (layout ${JSON.stringify(layout)}, this one needs ${LAYOUT})`, ours: true };
+  return {
+    problem: `${root} was made by another version of klpflow (layout ${JSON.stringify(layout)}, this one needs ${LAYOUT})`,
+    ours: true,
+  };
 }
 
 function unusable(root: string, problem: string): KlpflowError {

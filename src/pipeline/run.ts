@@ -17,5 +17,11 @@ export async function withFlow<T>(request: RunOptions, work: (flow: Flow) => Pro
 }
 
 export function report(flow: Flow): RunReport {
-  return { ...flow.times(), peakAnonBytes: flow.pool.peakAnonBytes, neededBytes: flow.neededBytes, workers: flow.pool.workers, runDir: flow.runDir.path };
+  return {
+    ...flow.times(),
+    peakAnonBytes: flow.pool.peakAnonBytes,
+    neededBytes: flow.neededBytes,
+    workers: flow.pool.workers,
+    runDir: flow.runDir.path,
+  };
 }

@@ -9,7 +9,15 @@ import type { RunReport } from './types';
 
 export interface ScanResult {
   schema: 'klpflow/scan@1';
-  object: { path: string; digest: string; bytes: number; symbols: number; sections: number; machine: number; littleEndian: boolean };
+  object: {
+    path: string;
+    digest: string;
+    bytes: number;
+    symbols: number;
+    sections: number;
+    machine: number;
+    littleEndian: boolean;
+  };
   /** References to names that are not unique. */
   uses: number;
   unknownEntrySizes: Array<{ section: string; bytes: number }>;
@@ -27,7 +35,12 @@ export async function scanObject(request: RunOptions & { object: string }): Prom
     return {
       schema: 'klpflow/scan@1',
       object: {
-        path, digest: identified.digest, bytes: identified.identity.size, ...scanned.ref.table.shape, machine: identified.machine, littleEndian: identified.little,
+        path,
+        digest: identified.digest,
+        bytes: identified.identity.size,
+        ...scanned.ref.table.shape,
+        machine: identified.machine,
+        littleEndian: identified.little,
       },
       uses: scanned.uses.length / USE_WORDS,
       unknownEntrySizes: scanned.unknownSizes,

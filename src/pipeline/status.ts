@@ -39,24 +39,49 @@ export async function statusOf(path: string, inputs: readonly string[]): Promise
   const runDir = RunDir.existing(path);
   const statuses = inputs.map((input) => inputStatus(runDir, input));
   const [orig, patched] = statuses;
-  const pair = runDir !== undefined && orig?.digest && patched?.digest ? `${orig.digest}--${patched.digest}` : undefined;
+  const pair =
+    runDir !== undefined && orig?.digest && patched?.digest ? `${orig.digest}--${patched.digest}` : undefined;
   return {
-    schema: 'klpflow/status@1', runDir: resolve(path), exists: runDir !== undefined, inputs: statuses,
-    outcomes: pair === undefined ? [] : outcomesOf(runDir!, pair), livepatches: pair === undefined ? [] : livepatchesOf(runDir!, pair),
+    schema: 'klpflow/status@1',
+    runDir: resolve(path),
+    exists: runDir !== undefined,
+    inputs: statuses,
+    outcomes: pair === undefined ? [] : outcomesOf(runDir!, pair),
+    livepatches: pair === undefined ? [] : livepatchesOf(runDir!, pair),
   };
 }
 
 function inputStatus(runDir: RunDir | undefined, path: string): InputStatus {
   const identity = fileIdentity(path);
-  if (runDir === undefined) return { path, digest: null, reason: 'nothing is recorded: the run directory does not exist yet', records: [] };
+  if (runDir === undefined)
+    return { path, digest: null, reason: 'nothing is recorded: the run directory does not exist yet', records: [] };
   const place = runDir.input(identity);
   const messages = readRecords(place.file, 'input', place.key);
-  if (messages === 'absent') return { path, digest: null, reason: 'not read yet as it is now: new, or changed since (device, inode, size, mtime or ctime differ)', records: [] };
+  if (messages === 'absent')
+    return {
+      path,
+      digest: null,
+      reason: 'not read yet as it is now: new, or changed since (device, inode, size, mtime or ctime differ)',
+      records: [],
+    };
   const digest = typeof messages === 'string' ? undefined : decodeInput(messages[0])?.digest;
-  if (digest === undefined) return { path, digest: null, reason: `its input record is not used: ${typeof messages === 'string' ? messages : 'damaged'}`, records: [] };
+  if (digest === undefined)
+    return {
+      path,
+      digest: null,
+      reason: `its input record is not used: ${typeof messages === 'string' ? messages : 'damaged'}`,
+      records: [],
+    };
   const records = recordsOf(runDir, digest);
   const recognised = 'recognised by device, inode, size, mtime and ctime';
-  return { path, digest, reason: records.every(({ state }) => state === 'absent') ? `${recognised}, but nothing of its content is recorded` : recognised, records };
+  return {
+    path,
+    digest,
+    reason: records.every(({ state }) => state === 'absent')
+      ? `${recognised}, but nothing of its content is recorded`
+      : recognised,
+    records,
+  };
 }
 
 /** The records of one object's content, those that are missing too. Their keys follow from their names. */
@@ -68,7 +93,11 @@ function recordsOf(runDir: RunDir, digest: string): RecordStatus[] {
     const [kind = '', ...rest] = stem.split('-');
     return status(runDir, join(folder, name), kind, rest.length === 0 ? digest : `${digest}:${rest.join('-')}`);
   });
-  const absent = [names.includes('table.pb') ? [] : ['table.pb'], missingShards(runDir, digest, names), names.some((name) => name.startsWith('special-')) ? [] : ['special.pb']].flat();
+  const absent = [
+    names.includes('table.pb') ? [] : ['table.pb'],
+    missingShards(runDir, digest, names),
+    names.some((name) => name.startsWith('special-')) ? [] : ['special.pb'],
+  ].flat();
   return [...records, ...absent.map((name) => ({ file: join(folder, name), bytes: 0, state: 'absent' }))];
 }
 
@@ -91,17 +120,30 @@ function missingShards(runDir: RunDir, digest: string, names: readonly string[])
 }
 
 function outcomesOf(runDir: RunDir, pair: string): StatusResult['outcomes'] {
-  return recordNames(runDir, join('pairs', pair)).filter((name) => !isLivepatch(name)).map((name) => {
-    const file = join('pairs', pair, name);
-    const key = `${pair}:${basename(name, '.pb')}`;
-    const messages = readRecords(join(runDir.path, file), 'outcome', key);
-    return { ...status(runDir, file, 'outcome', key), options: typeof messages === 'string' ? null : (decodeOutcome(messages[0])?.options ?? null) };
-  });
+  return recordNames(runDir, join('pairs', pair))
+    .filter((name) => !isLivepatch(name))
+    .map((name) => {
+      const file = join('pairs', pair, name);
+      const key = `${pair}:${basename(name, '.pb')}`;
+      const messages = readRecords(join(runDir.path, file), 'outcome', key);
+      return {
+        ...status(runDir, file, 'outcome', key),
+        options: typeof messages === 'string' ? null : (decodeOutcome(messages[0])?.options ?? null),
+      };
+    });
 }
 
 function livepatchesOf(runDir: RunDir, pair: string): RecordStatus[] {
-  return recordNames(runDir, join('pairs', pair)).filter(isLivepatch)
-    .map((name) => status(runDir, join('pairs', pair, name), 'livepatch', `${pair}:${basename(name, '.pb').slice(LIVEPATCH.length)}`));
+  return recordNames(runDir, join('pairs', pair))
+    .filter(isLivepatch)
+    .map((name) =>
+      status(
+        runDir,
+        join('pairs', pair, name),
+        'livepatch',
+        `${pair}:${basename(name, '.pb').slice(LIVEPATCH.length)}`,
+      ),
+    );
 }
 
 const LIVEPATCH = 'livepatch-';
@@ -129,7 +171,13 @@ export interface RunListing {
 export async function listRuns(path: string): Promise<RunListing> {
   await loadHash();
   const runDir = RunDir.existing(path);
-  const listing: RunListing = { schema: 'klpflow/runs@1', runDir: resolve(path), exists: runDir !== undefined, objects: [], pairs: [] };
+  const listing: RunListing = {
+    schema: 'klpflow/runs@1',
+    runDir: resolve(path),
+    exists: runDir !== undefined,
+    objects: [],
+    pairs: [],
+  };
   if (runDir === undefined) return listing;
   const paths = new Map<string, Set<string>>();
   for (const name of recordNames(runDir, 'inputs')) {
@@ -144,7 +192,11 @@ export async function listRuns(path: string): Promise<RunListing> {
   });
   listing.pairs = namesIn(runDir, 'pairs').map((name) => {
     const [orig = '', patched = ''] = name.split('--');
-    return { orig, patched, outcomes: recordNames(runDir, join('pairs', name)).filter((file) => !isLivepatch(file)).length };
+    return {
+      orig,
+      patched,
+      outcomes: recordNames(runDir, join('pairs', name)).filter((file) => !isLivepatch(file)).length,
+    };
   });
   return listing;
 }

@@ -30,12 +30,17 @@ export function checkOutputFolder(path: string, inputs: readonly string[]): void
   const place = join(realpathSync(parent), basename(resolve(path)));
   for (const input of inputs) {
     const way = relative(realpathSync(input), place);
-    if (way === '' || !way.startsWith('..')) throw new KlpflowError('usage', `${path} lies in ${input}: its objects would be taken for inputs of the next run`);
+    if (way === '' || !way.startsWith('..'))
+      throw new KlpflowError(
+        'usage',
+        `${path} lies in ${input}: its objects would be taken for inputs of the next run`,
+      );
   }
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
   if (!stats.isDirectory()) refuse('it is not a folder, and two folders were given');
-  if (readdirSync(path).length > 0) refuse('it is not empty, and what an earlier run left there would be linked with what this one writes');
+  if (readdirSync(path).length > 0)
+    refuse('it is not empty, and what an earlier run left there would be linked with what this one writes');
 }
 
 let serial = 0;
@@ -44,7 +49,12 @@ let serial = 0;
  * Writes the objects under a temporary name beside `path`, which is renamed when all are there. `unchanged` is called before that.
  * @throws KlpflowError `write-failed`, `no-space`, `run-dir-unusable` for a record that went away meanwhile
  */
-export async function writeUnits(path: string, format: OutputFormat, units: readonly UnitLivepatch[], unchanged: () => void): Promise<OutputReport> {
+export async function writeUnits(
+  path: string,
+  format: OutputFormat,
+  units: readonly UnitLivepatch[],
+  unchanged: () => void,
+): Promise<OutputReport> {
   const target = resolve(path);
   const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.${serial++}.tmp`);
   const files: NonNullable<OutputReport['files']> = [];
@@ -65,12 +75,21 @@ export async function writeUnits(path: string, format: OutputFormat, units: read
   }
   await removeAbandoned(target);
   const list = files.map(({ path: name, sha256 }) => `${sha256}  ${name}\n`).join('');
-  return { path, format, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), sha256: createHash('sha256').update(list).digest('hex'), files };
+  return {
+    path,
+    format,
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    sha256: createHash('sha256').update(list).digest('hex'),
+    files,
+  };
 }
 
 function recordedObject({ file, key }: RecordPlace): Uint8Array {
   const messages = readRecords(file, 'livepatch', key);
   const object = typeof messages === 'string' ? undefined : decodeLivepatch(messages[0])?.object;
-  if (object === undefined) throw new KlpflowError('run-dir-unusable', `${file} was written by this run and is gone or damaged`, { object: file });
+  if (object === undefined)
+    throw new KlpflowError('run-dir-unusable', `${file} was written by this run and is gone or damaged`, {
+      object: file,
+    });
   return object;
 }

@@ -118,11 +118,20 @@ export interface Cost {
 }
 
 export interface Tasks {
-  identify: { task: { input: InputRef; place: RecordPlace; fresh: boolean }; answer: { digest: string; machine: number; little: boolean; load: Load; module: ModuleInfo } };
+  identify: {
+    task: { input: InputRef; place: RecordPlace; fresh: boolean };
+    answer: { digest: string; machine: number; little: boolean; load: Load; module: ModuleInfo };
+  };
   /** `place`: where it is recorded; null where that is still to be told, to `keepTable`. */
-  readTable: { task: { input: InputRef; place: RecordPlace | null; fresh: boolean }; answer: { table: SharedTable; bounds: number[]; bytes: number } };
+  readTable: {
+    task: { input: InputRef; place: RecordPlace | null; fresh: boolean };
+    answer: { table: SharedTable; bounds: number[]; bytes: number };
+  };
   keepTable: { task: { object: ObjectRef; place: RecordPlace }; answer: Record<string, never> };
-  digest: { task: { object: ObjectRef; from: number; to: number; place: RecordPlace; fresh: boolean }; answer: { uses: Uint32Array; bytes: number } };
+  digest: {
+    task: { object: ObjectRef; from: number; to: number; place: RecordPlace; fresh: boolean };
+    answer: { uses: Uint32Array; bytes: number };
+  };
   special: {
     task: { object: ObjectRef; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
     answer: { uses: Uint32Array; unknown: Array<{ section: string; bytes: number }>; traceKnown: boolean };
@@ -130,7 +139,12 @@ export interface Tasks {
   unitNames: { task: { input: InputRef }; answer: UnitNames };
   unit: {
     task: {
-      orig: InputRef; patched: InputRef; name: string; place: RecordPlace; fresh: boolean; structSizes: Record<string, number>;
+      orig: InputRef;
+      patched: InputRef;
+      name: string;
+      place: RecordPlace;
+      fresh: boolean;
+      structSizes: Record<string, number>;
       /** LTO's hashes of units that were edited, ORIG's and PATCHED's. */
       unitHashes: Array<[string, string]>;
       /** Digests of promoted constants of both links, by full name. */
@@ -145,29 +159,67 @@ export interface Tasks {
   };
   users: { task: { object: ObjectRef; targets: number[] }; answer: { users: number[] } };
   /** The symbols that declarations name, ORIG's and PATCHED's in turn. */
-  twins: { task: { orig: ObjectRef; patched: ObjectRef; twins: DeclaredTwin[]; structSizes: Record<string, number> }; answer: { pairs: number[] } };
+  twins: {
+    task: { orig: ObjectRef; patched: ObjectRef; twins: DeclaredTwin[]; structSizes: Record<string, number> };
+    answer: { pairs: number[] };
+  };
   /** Pairs in the shared columns what changed functions tell of open groups; answers with what stays open. */
-  align: { task: { pair: PairRef; uses: { orig: Uint32Array; patched: Uint32Array }; groups: Group[] }; answer: { open: Group[] } };
+  align: {
+    task: { pair: PairRef; uses: { orig: Uint32Array; patched: Uint32Array }; groups: Group[] };
+    answer: { open: Group[] };
+  };
   warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
   uncovered: { task: { pair: PairRef }; answer: { uncovered: UncoveredDifference[] } };
   profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };
   assess: {
-    task: { pair: PairRef; verdicts: Verdict[]; ambiguous: AmbiguousGroup[]; contradicted: number[]; unpaired: { orig: number[]; patched: number[] }; lineOnly: number[]; uncovered: UncoveredDifference[]; traceKnown: boolean; ftrace: InputFile | null; objectName: string; unknownSizes: Array<{ section: string; bytes: number }>; dialect: Dialect };
+    task: {
+      pair: PairRef;
+      verdicts: Verdict[];
+      ambiguous: AmbiguousGroup[];
+      contradicted: number[];
+      unpaired: { orig: number[]; patched: number[] };
+      lineOnly: number[];
+      uncovered: UncoveredDifference[];
+      traceKnown: boolean;
+      ftrace: InputFile | null;
+      objectName: string;
+      unknownSizes: Array<{ section: string; bytes: number }>;
+      dialect: Dialect;
+    };
     answer: Judgement;
   };
   extract: {
     task: {
-      pair: PairRef; included: IncludedFunction[]; undecided: number[]; copied: number[]; objectName: string; provenance: Provenance;
+      pair: PairRef;
+      included: IncludedFunction[];
+      undecided: number[];
+      copied: number[];
+      objectName: string;
+      provenance: Provenance;
       /** Module.symvers, and what lists the running kernel's symbols; files as they were when the run began. */
-      symvers: InputFile; kernel: InputFile | null; place: RecordPlace;
+      symvers: InputFile;
+      kernel: InputFile | null;
+      place: RecordPlace;
       /** Of dialect kpatch; there `kernel` is given. */
-      plan: KpatchPlan | null; klpArch: boolean;
+      plan: KpatchPlan | null;
+      klpArch: boolean;
     };
     answer: { object: Uint8Array; findings: ExtractFindings };
   };
   /** What extract would find; nothing is made. Null for files that were not given. */
-  rehearse: { task: { pair: PairRef; included: IncludedFunction[]; undecided: number[]; copied: number[]; objectName: string; symvers: InputFile | null; kernel: InputFile | null }; answer: RehearsalAnswer };
+  rehearse: {
+    task: {
+      pair: PairRef;
+      included: IncludedFunction[];
+      undecided: number[];
+      copied: number[];
+      objectName: string;
+      symvers: InputFile | null;
+      kernel: InputFile | null;
+    };
+    answer: RehearsalAnswer;
+  };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
 }
 

@@ -1,4 +1,15 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeSync, writevSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+  writevSync,
+} from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { Reader, Writer } from 'protobufjs/minimal';
 import { fileError } from '../diagnostics';
@@ -30,7 +41,11 @@ export interface RecordPlace {
  *
  * @throws KlpflowError `no-space`, `write-failed`
  */
-export function writeRecords({ file: path, key, scratch }: RecordPlace, kind: string, messages: Iterable<Uint8Array | readonly Uint8Array[]>): void {
+export function writeRecords(
+  { file: path, key, scratch }: RecordPlace,
+  kind: string,
+  messages: Iterable<Uint8Array | readonly Uint8Array[]>,
+): void {
   const temporary = temporaryIn(scratch, basename(path));
   let fd: number | undefined;
   try {
@@ -128,7 +143,12 @@ export function readRecords(path: string, kind: string, key: string | undefined)
  * gives memory of its own. Must be gone through, or ended by `return`, for the file to be closed.
  * @throws where the file is damaged all the same, or cannot be read any more
  */
-export function openRecords(path: string, kind: string, key: string | undefined, space = oneSpace()): Generator<Uint8Array, void> | Miss {
+export function openRecords(
+  path: string,
+  kind: string,
+  key: string | undefined,
+  space = oneSpace(),
+): Generator<Uint8Array, void> | Miss {
   let fd: number;
   try {
     fd = openSync(path, 'r');

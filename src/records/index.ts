@@ -3,7 +3,20 @@ export { isTemporary, removeAbandoned, temporaryIn } from './temporary';
 export { contentDigest, loadHash } from './hash';
 export { decodeShape, decodeTable, encodeTable, type TableColumns } from './table';
 export {
-  decodeDigests, decodeInput, decodeLivepatch, decodeOutcome, decodeSpecial, encodeDigests, encodeInput, encodeLivepatch, encodeOutcome, encodeSpecial,
-  type DigestRecord, type InputRecord, type LivepatchRecord, type OutcomeRecord, type SpecialRecord,
+  decodeDigests,
+  decodeInput,
+  decodeLivepatch,
+  decodeOutcome,
+  decodeSpecial,
+  encodeDigests,
+  encodeInput,
+  encodeLivepatch,
+  encodeOutcome,
+  encodeSpecial,
+  type DigestRecord,
+  type InputRecord,
+  type LivepatchRecord,
+  type OutcomeRecord,
+  type SpecialRecord,
 } from './shards';
 export { threadCpuMs } from './thread-cpu';

@@ -12,7 +12,8 @@ const ONE = Uint8Array.of(0);
  * the tables of a kernel are 18 MB. Each field is written by its own type, so numbers and tags are the schema's.
  */
 export function partsOf(type: Encoder, fields: Record<string, number | Uint8Array>): Uint8Array[] {
-  const encode = (name: string, value: number | Uint8Array): Uint8Array => type.encode({ [name]: value } as never).finish();
+  const encode = (name: string, value: number | Uint8Array): Uint8Array =>
+    type.encode({ [name]: value } as never).finish();
   return Object.entries(fields).flatMap(([name, value]) => {
     if (typeof value === 'number') return encode(name, value);
     if (value.length === 0) return [];

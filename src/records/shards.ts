@@ -14,11 +14,20 @@ export interface DigestRecord {
 export function encodeDigests({ from, to, uses }: DigestRecord, symbols: Uint32Array, column: Int32Array): Uint8Array {
   const digest = new Int32Array(symbols.length * 4);
   for (let at = 0; at < digest.length; at++) digest[at] = column[symbols[at >>> 2]! * 4 + (at & 3)]!;
-  return klpflow.DigestShard.encode({ from, to, digest: bytesOf(digest), uses: bytesOf(uses) } as klpflow.DigestShard).finish();
+  return klpflow.DigestShard.encode({
+    from,
+    to,
+    digest: bytesOf(digest),
+    uses: bytesOf(uses),
+  } as klpflow.DigestShard).finish();
 }
 
 /** Fills the digests of `symbols` from a shard's message; undefined where it does not fit. */
-export function decodeDigests(message: Uint8Array | undefined, symbols: Uint32Array, column: Int32Array): DigestRecord | undefined {
+export function decodeDigests(
+  message: Uint8Array | undefined,
+  symbols: Uint32Array,
+  column: Int32Array,
+): DigestRecord | undefined {
   if (message === undefined) return undefined;
   const shard = klpflow.DigestShard.decode(message);
   if (shard.digest.length !== symbols.length * 16 || shard.uses.length % USE_BYTES !== 0) return undefined;
@@ -42,8 +51,14 @@ export interface SpecialRecord {
 export function encodeSpecial(record: SpecialRecord): Uint8Array {
   const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown, traceKnown } = record;
   return klpflow.SpecialEntries.encode({
-    owners: bytesOf(owners), digest: bytesOf(digest), traceable: bytesOf(traceable), sealed: bytesOf(sealed), uses: bytesOf(uses),
-    lineOwners: bytesOf(lineOwners), lines: bytesOf(lines), traceKnown,
+    owners: bytesOf(owners),
+    digest: bytesOf(digest),
+    traceable: bytesOf(traceable),
+    sealed: bytesOf(sealed),
+    uses: bytesOf(uses),
+    lineOwners: bytesOf(lineOwners),
+    lines: bytesOf(lines),
+    traceKnown,
     unknown: unknown as unknown as klpflow.UnknownSize[],
   } as klpflow.SpecialEntries).finish();
 }
@@ -52,10 +67,21 @@ export function decodeSpecial(message: Uint8Array | undefined): SpecialRecord | 
   if (message === undefined) return undefined;
   const record = klpflow.SpecialEntries.decode(message);
   const digest = words(record.digest);
-  if (digest.length !== record.owners.length / 2 || record.lines.length !== record.lineOwners.length || record.uses.length % USE_BYTES !== 0) return undefined;
+  if (
+    digest.length !== record.owners.length / 2 ||
+    record.lines.length !== record.lineOwners.length ||
+    record.uses.length % USE_BYTES !== 0
+  )
+    return undefined;
   return {
-    owners: words(record.owners), digest: new Int32Array(digest.buffer), traceable: words(record.traceable), sealed: words(record.sealed), uses: words(record.uses),
-    traceKnown: record.traceKnown, lineOwners: words(record.lineOwners), lines: new Int32Array(words(record.lines).buffer),
+    owners: words(record.owners),
+    digest: new Int32Array(digest.buffer),
+    traceable: words(record.traceable),
+    sealed: words(record.sealed),
+    uses: words(record.uses),
+    traceKnown: record.traceKnown,
+    lineOwners: words(record.lineOwners),
+    lines: new Int32Array(words(record.lines).buffer),
     unknown: record.unknown.map((size) => ({ section: size.section ?? '', bytes: Number(size.bytes ?? 0) })),
   };
 }
@@ -108,7 +134,10 @@ export interface OutcomeRecord {
 }
 
 export function encodeOutcome({ outcome, options }: OutcomeRecord): Uint8Array {
-  return klpflow.Outcome.encode({ json: JSON.stringify(outcome), options: JSON.stringify(options) } as klpflow.Outcome).finish();
+  return klpflow.Outcome.encode({
+    json: JSON.stringify(outcome),
+    options: JSON.stringify(options),
+  } as klpflow.Outcome).finish();
 }
 
 /** @throws SyntaxError where the JSON is none */

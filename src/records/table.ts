@@ -33,19 +33,44 @@ type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array;
 
 /** Columns by field of SymbolBatch, with elements a symbol. */
 const SYMBOL_FIELDS = [
-  ['name', 'name', 1], ['nameLength', 'nameLength', 1], ['hash', 'hash', 2], ['section', 'section', 1], ['value', 'value', 1], ['size', 'size', 1],
-  ['info', 'info', 1], ['kind', 'kind', 1], ['traits', 'traits', 1], ['file', 'file', 1], ['canonical', 'canonical', 1], ['suffix', 'suffix', 1],
+  ['name', 'name', 1],
+  ['nameLength', 'nameLength', 1],
+  ['hash', 'hash', 2],
+  ['section', 'section', 1],
+  ['value', 'value', 1],
+  ['size', 'size', 1],
+  ['info', 'info', 1],
+  ['kind', 'kind', 1],
+  ['traits', 'traits', 1],
+  ['file', 'file', 1],
+  ['canonical', 'canonical', 1],
+  ['suffix', 'suffix', 1],
   ['covers', 'covers', 1],
 ] as const;
 
-const SECTION_FIELDS = [['class', 'sectionClass'], ['special', 'sectionSpecial'], ['relaSection', 'relaSection'], ['coverStart', 'coverStart']] as const;
+const SECTION_FIELDS = [
+  ['class', 'sectionClass'],
+  ['special', 'sectionSpecial'],
+  ['relaSection', 'relaSection'],
+  ['coverStart', 'coverStart'],
+] as const;
 
 /** 65,536 symbols make 4 MiB of columns: big enough to be cheap, small enough to be read whole. */
 const BATCH = 1 << 16;
 
 /** A Table message, then batches that cover it, each as its parts. `later` are traits that are left out: others may be setting them meanwhile. */
-export function* encodeTable(table: TableColumns, machine: number, littleEndian: boolean, later: number): Generator<Uint8Array | Uint8Array[]> {
-  yield klpflow.Table.encode({ symbols: table.symbols, sections: table.sections, machine, littleEndian } as klpflow.Table).finish();
+export function* encodeTable(
+  table: TableColumns,
+  machine: number,
+  littleEndian: boolean,
+  later: number,
+): Generator<Uint8Array | Uint8Array[]> {
+  yield klpflow.Table.encode({
+    symbols: table.symbols,
+    sections: table.sections,
+    machine,
+    littleEndian,
+  } as klpflow.Table).finish();
   for (let first = 0; first < table.sections; first += BATCH) {
     const count = Math.min(BATCH, table.sections - first);
     const batch: Record<string, number | Uint8Array> = { first, count };
@@ -55,7 +80,8 @@ export function* encodeTable(table: TableColumns, machine: number, littleEndian:
   for (let first = 0; first < table.symbols; first += BATCH) {
     const count = Math.min(BATCH, table.symbols - first);
     const batch: Record<string, number | Uint8Array> = { first, count };
-    for (const [field, column, width] of SYMBOL_FIELDS) batch[field] = bytesOf(table[column], first * width, count * width);
+    for (const [field, column, width] of SYMBOL_FIELDS)
+      batch[field] = bytesOf(table[column], first * width, count * width);
     batch['traits'] = bytesOf(without(table.traits.slice(first, first + count), later));
     yield partsOf(klpflow.SymbolBatch, batch);
   }
@@ -74,7 +100,10 @@ export function decodeShape(message: Uint8Array | undefined): Shape | undefined 
 }
 
 /** Reads what `encodeTable` wrote into the table that `create` makes; undefined where the batches do not cover it. */
-export function decodeTable<T extends TableColumns>(messages: Iterable<Uint8Array>, create: (shape: Shape) => T): T | undefined {
+export function decodeTable<T extends TableColumns>(
+  messages: Iterable<Uint8Array>,
+  create: (shape: Shape) => T,
+): T | undefined {
   let table: T | undefined;
   let sectionBatches = 0;
   let left = 0;
@@ -87,10 +116,12 @@ export function decodeTable<T extends TableColumns>(messages: Iterable<Uint8Arra
     } else if (left-- <= 0) return undefined;
     else if (sectionBatches-- > 0) {
       const batch = klpflow.SectionBatch.decode(bytes);
-      for (const [field, column] of SECTION_FIELDS) if (!fill(table[column], batch.first, batch[field])) return undefined;
+      for (const [field, column] of SECTION_FIELDS)
+        if (!fill(table[column], batch.first, batch[field])) return undefined;
     } else {
       const batch = klpflow.SymbolBatch.decode(bytes);
-      for (const [field, column, width] of SYMBOL_FIELDS) if (!fill(table[column], batch.first * width, batch[field])) return undefined;
+      for (const [field, column, width] of SYMBOL_FIELDS)
+        if (!fill(table[column], batch.first * width, batch[field])) return undefined;
     }
   }
   if (table === undefined || left > 0) return undefined;
@@ -113,7 +144,11 @@ function countCovers(table: TableColumns): number {
 
 /** A part of a column as bytes, without a copy. */
 export function bytesOf(column: Column, from = 0, count = column.length - from): Uint8Array {
-  return new Uint8Array(column.buffer, column.byteOffset + from * column.BYTES_PER_ELEMENT, count * column.BYTES_PER_ELEMENT);
+  return new Uint8Array(
+    column.buffer,
+    column.byteOffset + from * column.BYTES_PER_ELEMENT,
+    count * column.BYTES_PER_ELEMENT,
+  );
 }
 
 /** Copies bytes into a column at an element; false where they do not fit. */

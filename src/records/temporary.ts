@@ -46,7 +46,13 @@ let known: string | undefined;
 
 /** Where process numbers mean what they mean here: this boot of this machine, this container. */
 function home(): string {
-  known ??= fnv1a([hostname(), read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')), read(() => readlinkSync('/proc/self/ns/pid'))].join());
+  known ??= fnv1a(
+    [
+      hostname(),
+      read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')),
+      read(() => readlinkSync('/proc/self/ns/pid')),
+    ].join(),
+  );
   return known;
 }
 

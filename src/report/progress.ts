@@ -18,7 +18,11 @@ export function progressView(mode: ProgressMode, stream: NodeJS.WriteStream): Pr
     case 'none':
       return { show: () => undefined, note, end: () => undefined };
     case 'json':
-      return { show: (event) => void stream.write(`${JSON.stringify(event)}\n`), note: (text) => void stream.write(`${JSON.stringify({ note: text })}\n`), end: () => undefined };
+      return {
+        show: (event) => void stream.write(`${JSON.stringify(event)}\n`),
+        note: (text) => void stream.write(`${JSON.stringify({ note: text })}\n`),
+        end: () => undefined,
+      };
     case 'tree':
       return tree(stream);
     case 'lines':
@@ -39,10 +43,14 @@ function lines(stream: NodeJS.WriteStream): ProgressView['show'] {
     if (miss !== null && miss !== 'absent') counts.misses.add(miss);
     if (done < total) return;
     const parts = [
-      `[${at.toFixed(2).padStart(6)} s] ${stage}`, ...(object === null ? [] : [object]), ...(total > 1 ? [`${done}/${total}`] : []),
+      `[${at.toFixed(2).padStart(6)} s] ${stage}`,
+      ...(object === null ? [] : [object]),
+      ...(total > 1 ? [`${done}/${total}`] : []),
     ].join(' ');
     const reuse = counts.reused === 0 ? '' : counts.reused >= total ? ', reused' : `, ${counts.reused} reused`;
-    stream.write(`${parts}${reuse}${counts.misses.size === 0 ? '' : `, not reused: ${[...counts.misses].join(', ')}`}\n`);
+    stream.write(
+      `${parts}${reuse}${counts.misses.size === 0 ? '' : `, not reused: ${[...counts.misses].join(', ')}`}\n`,
+    );
   };
 }
 

@@ -15,9 +15,12 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
   const refusals = result.diagnostics.filter(({ severity }) => severity === 'refusal');
   const several = result.objects.length !== 1;
   if (several) {
-    const sum = (count: (object: DiffResult['objects'][number]) => number): number => result.objects.reduce((all, object) => all + count(object), 0);
+    const sum = (count: (object: DiffResult['objects'][number]) => number): number =>
+      result.objects.reduce((all, object) => all + count(object), 0);
     const differing = result.objects.filter(hasFindings).length;
-    lines.push(`${VERDICTS[result.verdict]}  ${differing} objects differ; functions ${sum(({ functions }) => functions.changed.length)} changed, ${sum(({ functions }) => functions.new.length)} new, ${sum(({ functions }) => functions.removed.length)} removed; data ${sum(({ data }) => data.changed.length)} changed, ${sum(({ data }) => data.new.length)} new`);
+    lines.push(
+      `${VERDICTS[result.verdict]}  ${differing} objects differ; functions ${sum(({ functions }) => functions.changed.length)} changed, ${sum(({ functions }) => functions.new.length)} new, ${sum(({ functions }) => functions.removed.length)} removed; data ${sum(({ data }) => data.changed.length)} changed, ${sum(({ data }) => data.new.length)} new`,
+    );
     if (refusals.length > 0) append(lines, renderReasons(refusals));
   }
   for (const object of result.objects) {
@@ -25,48 +28,83 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     if (several && !hasFindings(object)) continue;
     if (several) lines.push('');
     const counts = [
-      `${functions.changed.length} changed`, `${functions.new.length} new`, `${functions.removed.length} removed`,
+      `${functions.changed.length} changed`,
+      `${functions.new.length} new`,
+      `${functions.removed.length} removed`,
       ...(functions.carried.length > 0 ? [`${functions.carried.length} carried`] : []),
     ];
     const ignored = [...functions.ignored, ...data.ignored];
-    lines.push(`${several ? '' : `${VERDICTS[result.verdict]}  `}${object.name}: functions ${counts.join(', ')}; data ${data.changed.length} changed, ${data.new.length} new${ignored.length === 0 ? '' : `; ${ignored.length} ignored`}`);
+    lines.push(
+      `${several ? '' : `${VERDICTS[result.verdict]}  `}${object.name}: functions ${counts.join(', ')}; data ${data.changed.length} changed, ${data.new.length} new${ignored.length === 0 ? '' : `; ${ignored.length} ignored`}`,
+    );
     // Why not comes before what: it is what a person has to act on.
     if (refusals.length > 0 && !several) append(lines, renderReasons(refusals));
     section(lines, 'changed functions', functions.changed, (entry) => {
       const where = entry.file === null ? entry.section : `${entry.file} ${entry.section}`;
-      const first = entry.first === null ? '' : `\n      +0x${entry.first.offset.toString(16)}  ${entry.first.orig}\n      ${' '.repeat(entry.first.offset.toString(16).length + 3)}  ${entry.first.patched}`;
+      const first =
+        entry.first === null
+          ? ''
+          : `\n      +0x${entry.first.offset.toString(16)}  ${entry.first.orig}\n      ${' '.repeat(entry.first.offset.toString(16).length + 3)}  ${entry.first.patched}`;
       return `${entry.name}  (${entry.class}; ${where})${first}`;
     });
     section(lines, 'new functions', functions.new, (entry) => `${entry.name}  (${entry.file ?? entry.section})`);
     section(lines, 'carried along', functions.carried, (entry) => `${entry.name}  via ${entry.via.join(' < ')}`);
     section(lines, 'removed functions', functions.removed, (entry) => entry.name);
-    section(lines, 'changed data', data.changed, (entry) => `${entry.name}  (${entry.file ?? entry.section})${entry.first === null ? '' : `  +0x${entry.first.offset.toString(16)}: ${entry.first.orig} -> ${entry.first.patched}`}`);
+    section(
+      lines,
+      'changed data',
+      data.changed,
+      (entry) =>
+        `${entry.name}  (${entry.file ?? entry.section})${entry.first === null ? '' : `  +0x${entry.first.offset.toString(16)}: ${entry.first.orig} -> ${entry.first.patched}`}`,
+    );
     section(lines, 'new data', data.new, (entry) => `${entry.name}  (${entry.section})`);
     section(lines, 'ignored', ignored, (entry) => `${entry.name}  (${entry.class})`, FEW);
-    if (object.ambiguous.length > 0) lines.push('', `${object.ambiguous.length} groups of symbols cannot be told apart; none is refused unless a livepatch needs it (--json lists them)`);
+    if (object.ambiguous.length > 0)
+      lines.push(
+        '',
+        `${object.ambiguous.length} groups of symbols cannot be told apart; none is refused unless a livepatch needs it (--json lists them)`,
+      );
   }
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
   if (others.length > 0) append(lines, ['', ...others.flatMap(renderDiagnostic)]);
   if (result.output !== null) {
     const { path, format, bytes, sha256, files } = result.output;
     const looked = result.objects.reduce((sum, { klpSymbols }) => sum + klpSymbols.length, 0);
-    lines.push('', `${path}: format ${format}, ${files === undefined ? '' : `${files.length} objects, `}${bytes} bytes, sha256 ${sha256}`, `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`);
+    lines.push(
+      '',
+      `${path}: format ${format}, ${files === undefined ? '' : `${files.length} objects, `}${bytes} bytes, sha256 ${sha256}`,
+      `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`,
+    );
   }
   const first = result.objects[0]?.functions.changed[0];
-  if (result.output?.format === 'kpatch') lines.push('', 'next: kpatch-build links it with its hook (ld -r), then klpflow create-klp-module');
-  else if (result.output?.format === 'klp') lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
+  if (result.output?.format === 'kpatch')
+    lines.push('', 'next: kpatch-build links it with its hook (ld -r), then klpflow create-klp-module');
+  else if (result.output?.format === 'klp')
+    lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
   else if (result.output?.format === 'ko') lines.push('', `next: klpflow verify ${result.output.path}`);
-  else if (first !== undefined && !several) lines.push('', `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`);
+  else if (first !== undefined && !several)
+    lines.push(
+      '',
+      `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`,
+    );
   lines.push('', renderRun(result.run));
   return lines.join('\n');
 }
 
 /** Whether an object of a folder has anything to tell besides what counts for nothing. */
 function hasFindings({ functions, data }: DiffResult['objects'][number]): boolean {
-  return [functions.changed, functions.new, functions.removed, data.changed, data.new, data.removed].some(({ length }) => length > 0);
+  return [functions.changed, functions.new, functions.removed, data.changed, data.new, data.removed].some(
+    ({ length }) => length > 0,
+  );
 }
 
-function section<T>(lines: string[], title: string, entries: readonly T[], render: (entry: T) => string, most = LONGEST): void {
+function section<T>(
+  lines: string[],
+  title: string,
+  entries: readonly T[],
+  render: (entry: T) => string,
+  most = LONGEST,
+): void {
   if (entries.length === 0) return;
   append(lines, ['', `${title} (${entries.length}):`, ...entries.slice(0, most).map((entry) => `  ${render(entry)}`)]);
   if (entries.length > most) lines.push(`  ... and ${entries.length - most} more`);
@@ -74,7 +112,10 @@ function section<T>(lines: string[], title: string, entries: readonly T[], rende
 
 /** A module: what is in it and where it is, or why it was not written. */
 export function renderLink({ module, objects, diagnostics, output }: LinkResult): string {
-  const lines = objects.map(({ path, name, functions, klpRelocations }) => `${path}: ${name}, ${functions} functions, ${klpRelocations} klp relocations`);
+  const lines = objects.map(
+    ({ path, name, functions, klpRelocations }) =>
+      `${path}: ${name}, ${functions} functions, ${klpRelocations} klp relocations`,
+  );
   const refusals = diagnostics.filter(({ severity }) => severity === 'refusal' || severity === 'error');
   if (refusals.length > 0) append(lines, renderReasons(refusals));
   append(lines, diagnostics.filter((found) => !refusals.includes(found)).flatMap(renderDiagnostic));
@@ -88,41 +129,70 @@ export function renderError({ code, message, hint }: Diagnostic): string {
 }
 
 function renderReasons(refusals: readonly Diagnostic[]): string[] {
-  return ['', `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`, ...refusals.flatMap(renderDiagnostic)];
+  return [
+    '',
+    `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`,
+    ...refusals.flatMap(renderDiagnostic),
+  ];
 }
 
 function renderDiagnostic({ code, severity, message, where, hint }: Diagnostic): string[] {
-  const place = [where.object, where.section, where.symbol && `${where.symbol}${where.offset === undefined ? '' : `+0x${where.offset.toString(16)}`}`].filter(Boolean).join(' ');
+  const place = [
+    where.object,
+    where.section,
+    where.symbol && `${where.symbol}${where.offset === undefined ? '' : `+0x${where.offset.toString(16)}`}`,
+  ]
+    .filter(Boolean)
+    .join(' ');
   const head = severity === 'refusal' ? code : `${severity} ${code}`;
   return [`  ${head}: ${message}`, ...(place === '' ? [] : [`      at ${place}`]), `      ${hint}`];
 }
 
 /** Where the time went. */
 export function renderRun(run: RunReport): string {
-  const stages = run.stages.map(({ name, seconds, reused }) => `${name} ${seconds.toFixed(2)}${reused > 0 ? ` (${reused} reused)` : ''}`);
+  const stages = run.stages.map(
+    ({ name, seconds, reused }) => `${name} ${seconds.toFixed(2)}${reused > 0 ? ` (${reused} reused)` : ''}`,
+  );
   return `${run.seconds.toFixed(2)} s, ${Math.round(run.peakAnonBytes / 1e6)} MB, ${run.workers} ${run.workers === 1 ? 'worker' : 'workers'}: ${stages.join(', ')}`;
 }
 
 export function renderExplanation(explanation: Explanation): string {
   const { name, patchedName, pairedBy, verdict, size } = explanation;
-  const lines = [`${name}  (${explanation.kind}; ${explanation.file === null ? '' : `${explanation.file} `}${explanation.section}; ${size.orig} -> ${size.patched} bytes)`];
+  const lines = [
+    `${name}  (${explanation.kind}; ${explanation.file === null ? '' : `${explanation.file} `}${explanation.section}; ${size.orig} -> ${size.patched} bytes)`,
+  ];
   if (patchedName !== '' && patchedName !== name) lines.push(`in PATCHED: ${patchedName}`);
-  lines.push(pairedBy === null ? `not paired${explanation.candidates.length === 0 ? ': it exists in one build only' : ''}` : `paired by ${pairedBy.rule}: ${pairedBy.evidence}`);
+  lines.push(
+    pairedBy === null
+      ? `not paired${explanation.candidates.length === 0 ? ': it exists in one build only' : ''}`
+      : `paired by ${pairedBy.rule}: ${pairedBy.evidence}`,
+  );
   for (const { name: candidate, size: bytes, section: place, declined } of explanation.candidates) {
     lines.push(`  ${candidate}  (${place}, ${bytes} bytes) is not its twin:`);
-    append(lines, declined.map(({ rule, why }) => `    ${rule}: ${why}`));
+    append(
+      lines,
+      declined.map(({ rule, why }) => `    ${rule}: ${why}`),
+    );
   }
   if (explanation.others.length > 0) lines.push(`others of the name: ${explanation.others.join(', ')}`);
-  if (verdict !== null) lines.push(verdict.status === 'same' ? 'same in both builds' : `${verdict.status}: ${verdict.class}${verdict.first === null ? '' : `, first at +0x${verdict.first.offset.toString(16)}`}`);
-  if (explanation.rows.length === 0 && verdict?.first) lines.push(`  ORIG     ${verdict.first.orig}`, `  PATCHED  ${verdict.first.patched}`);
+  if (verdict !== null)
+    lines.push(
+      verdict.status === 'same'
+        ? 'same in both builds'
+        : `${verdict.status}: ${verdict.class}${verdict.first === null ? '' : `, first at +0x${verdict.first.offset.toString(16)}`}`,
+    );
+  if (explanation.rows.length === 0 && verdict?.first)
+    lines.push(`  ORIG     ${verdict.first.orig}`, `  PATCHED  ${verdict.first.patched}`);
   if (explanation.rows.length > 0) {
-    const cell = (side: Explanation['rows'][number]['orig']): string => (side === null ? '' : `${side.offset.toString(16).padStart(5)}  ${side.text}`);
+    const cell = (side: Explanation['rows'][number]['orig']): string =>
+      side === null ? '' : `${side.offset.toString(16).padStart(5)}  ${side.text}`;
     const width = Math.min(70, Math.max(largest(explanation.rows.map(({ orig }) => cell(orig).length)), 8));
     lines.push('', `    ${'ORIG'.padEnd(width)}   PATCHED`);
     for (const { orig, patched, same } of explanation.rows) {
       const left = cell(orig);
       // A long operand gets a line of its own, so that columns stay columns.
-      if (left.length > width) lines.push(`  ${same ? ' ' : '-'} ${left}`, `  ${same ? ' ' : '+'} ${' '.repeat(width)} | ${cell(patched)}`);
+      if (left.length > width)
+        lines.push(`  ${same ? ' ' : '-'} ${left}`, `  ${same ? ' ' : '+'} ${' '.repeat(width)} | ${cell(patched)}`);
       else lines.push(`  ${same ? ' ' : '!'} ${left.padEnd(width)} | ${cell(patched)}`);
     }
   }

@@ -5,19 +5,29 @@ import { append } from '../lists';
 /** A verification for people: the answer, what the module patches, findings by severity with one remedy a kind. */
 export function renderVerification({ ok, module, diagnostics }: VerifyResult): string {
   const functions = module.objects.reduce((sum, object) => sum + object.functions.length, 0);
-  const count = (severity: Diagnostic['severity']): Diagnostic[] => diagnostics.filter((diagnostic) => diagnostic.severity === severity);
+  const count = (severity: Diagnostic['severity']): Diagnostic[] =>
+    diagnostics.filter((diagnostic) => diagnostic.severity === severity);
   const refused = [...count('error'), ...count('refusal')];
   const lines = [
     `${ok ? 'FINE' : 'REFUSED'}  ${module.name || module.path}: ${plural(functions, 'function')} patched in ${plural(module.objects.length, 'object')}, ${plural(module.klpSymbols, 'klp symbol')}, ` +
       `${module.relocations.livepatch + module.relocations.ordinary} relocations, ${module.relocations.livepatch} of them klp${module.signed ? ', signed' : ''}`,
   ];
-  for (const { name, functions: patched } of module.objects) for (const { name: old, sympos, replacement } of patched) lines.push(`  ${name}: ${old}${sympos === 0 ? '' : `,${sympos}`} -> ${replacement ?? '?'}`);
-  for (const [title, list] of [['found', refused], ['warnings', count('warning')], ['not checked', count('note')]] as const) {
+  for (const { name, functions: patched } of module.objects)
+    for (const { name: old, sympos, replacement } of patched)
+      lines.push(`  ${name}: ${old}${sympos === 0 ? '' : `,${sympos}`} -> ${replacement ?? '?'}`);
+  for (const [title, list] of [
+    ['found', refused],
+    ['warnings', count('warning')],
+    ['not checked', count('note')],
+  ] as const) {
     if (list.length === 0) continue;
     lines.push('', `${title} (${list.length}):`);
     for (const code of new Set(list.map((diagnostic) => diagnostic.code))) {
       const same = list.filter((diagnostic) => diagnostic.code === code);
-      append(lines, same.map(({ message, where }) => `  ${code}: ${message}${place(where)}`));
+      append(
+        lines,
+        same.map(({ message, where }) => `  ${code}: ${message}${place(where)}`),
+      );
       lines.push(`      ${same[0]!.hint}`);
     }
   }
@@ -26,7 +36,9 @@ export function renderVerification({ ok, module, diagnostics }: VerifyResult): s
 
 /** The symbol, where the message has only the section. */
 function place({ symbol, offset }: Diagnostic['where']): string {
-  return symbol === undefined || offset === undefined ? '' : `  [${symbol}${offset === 0 ? '' : `+0x${offset.toString(16)}`}]`;
+  return symbol === undefined || offset === undefined
+    ? ''
+    : `  [${symbol}${offset === 0 ? '' : `+0x${offset.toString(16)}`}]`;
 }
 
 function plural(number: number, noun: string): string {

@@ -38,14 +38,32 @@ export interface SymbolExplanation {
  * than one, they are listed: another one's code would be read as this one's. `context` is the number of instructions around the first difference.
  * @throws KlpflowError `symbol-not-found`, `several-symbols`
  */
-export function explainSymbol(pairing: Pairing, orig: Side, patched: Side, name: string, context: number): SymbolExplanation {
+export function explainSymbol(
+  pairing: Pairing,
+  orig: Side,
+  patched: Side,
+  name: string,
+  context: number,
+): SymbolExplanation {
   const subjects = subjectsNamed(pairing, orig, patched, name);
-  if (subjects.length === 0) throw new KlpflowError('symbol-not-found', `neither object defines a function or variable ${name}`, { symbol: name });
+  if (subjects.length === 0)
+    throw new KlpflowError('symbol-not-found', `neither object defines a function or variable ${name}`, {
+      symbol: name,
+    });
   const judged = subjects.map((subject) => ({ ...subject, verdict: verdictOf(pairing, orig, patched, subject) }));
-  const differing = judged.length === 1 ? judged : judged.filter(({ verdict }) => verdict === null || verdict.status === 'changed');
+  const differing =
+    judged.length === 1 ? judged : judged.filter(({ verdict }) => verdict === null || verdict.status === 'changed');
   // One of each build that are no twins: PATCHED's is among the candidates of ORIG's.
-  const told = differing.length > 1 && differing.filter(({ a }) => a !== 0).length === 1 ? differing.filter(({ a }) => a !== 0) : differing;
-  if (told.length !== 1) throw new KlpflowError('several-symbols', `${name} is ${judged.map((each) => described(orig, patched, each)).join('; ')}`, { symbol: name });
+  const told =
+    differing.length > 1 && differing.filter(({ a }) => a !== 0).length === 1
+      ? differing.filter(({ a }) => a !== 0)
+      : differing;
+  if (told.length !== 1)
+    throw new KlpflowError(
+      'several-symbols',
+      `${name} is ${judged.map((each) => described(orig, patched, each)).join('; ')}`,
+      { symbol: name },
+    );
   const { named, a, b, verdict } = told[0]!;
   const side = a !== 0 ? orig : patched;
   const symbol = a !== 0 ? a : b;
@@ -104,10 +122,15 @@ function rows(orig: Side, a: number, patched: Side, b: number, verdict: Verdict 
   const da = a === 0 ? undefined : decodeFunction(orig, a, disassembler);
   const db = b === 0 ? undefined : decodeFunction(patched, b, disassembler);
   const offset = verdict?.first?.offset ?? 0;
-  const at = Math.max(0, (da ?? db)!.instructions.findIndex((instruction) => instruction.offset + instruction.length > offset));
+  const at = Math.max(
+    0,
+    (da ?? db)!.instructions.findIndex((instruction) => instruction.offset + instruction.length > offset),
+  );
   const one = (decoded: Decoded | undefined, index: number): Row['orig'] => {
     const instruction = decoded?.instructions[index];
-    return instruction === undefined ? null : { offset: instruction.offset, text: describe(decoded!, index, disassembler) };
+    return instruction === undefined
+      ? null
+      : { offset: instruction.offset, text: describe(decoded!, index, disassembler) };
   };
   const list: Row[] = [];
   for (let i = Math.max(0, at - context); i <= at + context; i++) {

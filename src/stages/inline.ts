@@ -1,7 +1,15 @@
 import type { ElfObject } from '../elf';
 import { assess, type AssessInput, type Assessment } from './assess';
 import { usersOf } from './assess/references';
-import { Side, candidates, comparePairs, compareUncovered, namesakesLeft, type UncoveredDifference, type Verdict } from './compare';
+import {
+  Side,
+  candidates,
+  comparePairs,
+  compareUncovered,
+  namesakesLeft,
+  type UncoveredDifference,
+  type Verdict,
+} from './compare';
 import { settleByAlignment } from './align';
 import { correlate, withOpen, type Correlation } from './correlate';
 import { digestShard, digestSpecials, readTable, type ScanTable } from './scan';
@@ -33,26 +41,53 @@ export interface InlineDiff {
 }
 
 /** Runs scan to assess on one thread: for compilation units, which take milliseconds. @throws KlpflowError for malformed objects */
-export function diffInline(orig: ElfObject, patched: ElfObject, { objectName, traceable, ...facts }: InlineOptions): InlineDiff {
+export function diffInline(
+  orig: ElfObject,
+  patched: ElfObject,
+  { objectName, traceable, ...facts }: InlineOptions,
+): InlineDiff {
   const { compared, correlation } = compareObjects(orig, patched, facts);
-  return { orig: compared.orig, patched: compared.patched, compared, correlation, assessment: assess({ ...compared, objectName, traceable }) };
+  return {
+    orig: compared.orig,
+    patched: compared.patched,
+    compared,
+    correlation,
+    assessment: assess({ ...compared, objectName, traceable }),
+  };
 }
 
 /** Runs scan to compare; `compared` is what assess takes, in any dialect. @throws KlpflowError for malformed objects */
-export function compareObjects(orig: ElfObject, patched: ElfObject, { structSizes = {}, unitHashes, constants }: PairFacts): { compared: Omit<AssessInput, 'objectName'>; correlation: Correlation } {
+export function compareObjects(
+  orig: ElfObject,
+  patched: ElfObject,
+  { structSizes = {}, unitHashes, constants }: PairFacts,
+): { compared: Omit<AssessInput, 'objectName'>; correlation: Correlation } {
   const [a, b] = [scanInline(orig, structSizes), scanInline(patched, structSizes)];
   const correlation = correlateInline(a, b);
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
   pairing.unitHashes = unitHashes;
   pairing.constants = constants;
   return {
-    compared: { pairing, ambiguous, contradicted, unpaired, ...compareInline(correlation, a.side, b.side), orig: a.side, patched: b.side, traceKnown: a.traceKnown, unknownSizes: b.unknown },
+    compared: {
+      pairing,
+      ambiguous,
+      contradicted,
+      unpaired,
+      ...compareInline(correlation, a.side, b.side),
+      orig: a.side,
+      patched: b.side,
+      traceKnown: a.traceKnown,
+      unknownSizes: b.unknown,
+    },
     correlation,
   };
 }
 
 /** Runs correlate, and on what it leaves open align. */
-export function correlateInline(orig: Pick<ScannedInline, 'table' | 'uses' | 'side'>, patched: Pick<ScannedInline, 'table' | 'uses' | 'side'>): Correlation {
+export function correlateInline(
+  orig: Pick<ScannedInline, 'table' | 'uses' | 'side'>,
+  patched: Pick<ScannedInline, 'table' | 'uses' | 'side'>,
+): Correlation {
   const correlation = correlate(orig, patched);
   const groups = correlation.ambiguous.filter(({ used }) => used);
   if (groups.length === 0) return correlation;
@@ -81,10 +116,18 @@ export function scanInline(object: ElfObject, structSizes: StructSizes): Scanned
 }
 
 /** Runs compare on all pairs that digests do not prove equal, and on what no symbol covers. */
-export function compareInline(correlation: Correlation, orig: Side, patched: Side): { verdicts: Verdict[]; lineOnly: number[]; uncovered: UncoveredDifference[] } {
+export function compareInline(
+  correlation: Correlation,
+  orig: Side,
+  patched: Side,
+): { verdicts: Verdict[]; lineOnly: number[]; uncovered: UncoveredDifference[] } {
   // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
   const namesakes = namesakesLeft(correlation);
   const users = namesakes.size === 0 ? [] : [...usersOf(orig, namesakes).values()].flat().map(({ symbol }) => symbol);
   const { pairs, lineOnly } = candidates(correlation, new Set(users));
-  return { verdicts: comparePairs(correlation.pairing, orig, patched, pairs), lineOnly, uncovered: compareUncovered(correlation.pairing, orig, patched) };
+  return {
+    verdicts: comparePairs(correlation.pairing, orig, patched, pairs),
+    lineOnly,
+    uncovered: compareUncovered(correlation.pairing, orig, patched),
+  };
 }

@@ -17,22 +17,43 @@ export interface RuntimeSite {
  * A runtime constant of a function, and what can be done about it: nothing where the instruction has no room, where something else writes
  * there, too, or where the processor is another. `entries` are all of the function.
  */
-export function runtimeSite(side: Side, symbol: number, entry: FunctionEntry, entries: readonly FunctionEntry[]): RuntimeSite {
+export function runtimeSite(
+  side: Side,
+  symbol: number,
+  entry: FunctionEntry,
+  entries: readonly FunctionEntry[],
+): RuntimeSite {
   const constant = runtimeConstantOf(side.object.name(entry.table.section))!;
   if (side.object.machine !== EM_X86_64) return { constant, load: undefined };
   const code = side.bytes(symbol);
   // The bytes before an immediate do not tell where its instruction begins.
-  const instruction = side.disassembler.decode(code).find(({ offset, length }) => entry.site >= offset && entry.site < offset + length);
+  const instruction = side.disassembler
+    .decode(code)
+    .find(({ offset, length }) => entry.site >= offset && entry.site < offset + length);
   if (instruction === undefined) return { constant, load: undefined };
   const { offset: start, length } = instruction;
   const load = loadInstead(constant.kind, code.subarray(start, start + length), entry.site - start);
-  if (load === undefined || isWritten(side, symbol, start, start + length, entry, entries)) return { constant, load: undefined };
+  if (load === undefined || isWritten(side, symbol, start, start + length, entry, entries))
+    return { constant, load: undefined };
   return { constant, load: { ...load, start } };
 }
 
 /** Whether a relocation or boot code writes into [from, to) of a function, other than by `own`. */
-function isWritten(side: Side, symbol: number, from: number, to: number, own: FunctionEntry, entries: readonly FunctionEntry[]): boolean {
-  if (entries.some((entry) => entry !== own && entry.site < to && entry.site + writtenBytes(side.object, entry.table, entry.start) > from)) return true;
+function isWritten(
+  side: Side,
+  symbol: number,
+  from: number,
+  to: number,
+  own: FunctionEntry,
+  entries: readonly FunctionEntry[],
+): boolean {
+  if (
+    entries.some(
+      (entry) =>
+        entry !== own && entry.site < to && entry.site + writtenBytes(side.object, entry.table, entry.start) > from,
+    )
+  )
+    return true;
   const { section, start } = side.rangeOf(symbol);
   return !side.relasIn({ section, start: start + from, end: start + to }).next().done;
 }

@@ -36,7 +36,12 @@ function named(side: Side, name: string): number[] {
   const found = new Set<number>();
   const empty = new Set<number>();
   for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if (table.nameLength[symbol] !== length || (table.traits[symbol]! & (Trait.FUNC | Trait.OBJECT | Trait.CORRELATABLE)) === 0 || side.name(symbol) !== name) continue;
+    if (
+      table.nameLength[symbol] !== length ||
+      (table.traits[symbol]! & (Trait.FUNC | Trait.OBJECT | Trait.CORRELATABLE)) === 0 ||
+      side.name(symbol) !== name
+    )
+      continue;
     (table.has(symbol, Trait.CONTENT) ? found : empty).add(symbol);
   }
   return found.size > 0 ? [...found] : [...empty];
@@ -45,6 +50,7 @@ function named(side: Side, name: string): number[] {
 function unitsNamed(side: Side, name: string): number[] {
   const { listed, listedCount, info } = side.table;
   const units: number[] = [];
-  for (let i = 0; i < listedCount; i++) if ((info[listed[i]!]! & 0xf) === STT_FILE && side.name(listed[i]!) === name) units.push(listed[i]!);
+  for (let i = 0; i < listedCount; i++)
+    if ((info[listed[i]!]! & 0xf) === STT_FILE && side.name(listed[i]!) === name) units.push(listed[i]!);
   return units;
 }

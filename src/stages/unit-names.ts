@@ -1,5 +1,17 @@
 import { createHash } from 'node:crypto';
-import { SHF_WRITE, SHN_UNDEF, SHT_RELA, STB_LOCAL, STT_FILE, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, u64, type ElfObject } from '../elf';
+import {
+  SHF_WRITE,
+  SHN_UNDEF,
+  SHT_RELA,
+  STB_LOCAL,
+  STT_FILE,
+  ST_INFO,
+  ST_SIZE,
+  ST_VALUE,
+  SYM_WORDS,
+  u64,
+  type ElfObject,
+} from '../elf';
 import { isNumberedAnew, promotedName } from './compare';
 
 /** What tells one object of a folder from another build's others. */
@@ -29,8 +41,13 @@ export function unitNames(object: ElfObject): UnitNames {
       const suffixed = promotedName(name);
       globals.push(suffixed?.base ?? name);
       if (suffixed !== undefined && isNumberedAnew(suffixed.base)) {
-        if (!relocated.has(word >>> 16)) constants.push([name, digestOf(object, symbol, word >>> 16) || `${object.path} ${name}`]);
-      } else if (suffixed !== undefined) promoted.set(suffixed.base, (promoted.get(suffixed.base) ?? suffixed.hash) === suffixed.hash ? suffixed.hash : '');
+        if (!relocated.has(word >>> 16))
+          constants.push([name, digestOf(object, symbol, word >>> 16) || `${object.path} ${name}`]);
+      } else if (suffixed !== undefined)
+        promoted.set(
+          suffixed.base,
+          (promoted.get(suffixed.base) ?? suffixed.hash) === suffixed.hash ? suffixed.hash : '',
+        );
     }
   }
   return { units: units.join('\n'), globals: globals.sort(), promoted: [...promoted], constants };
@@ -38,7 +55,8 @@ export function unitNames(object: ElfObject): UnitNames {
 
 function relocatedSections(object: ElfObject): Set<number> {
   const found = new Set<number>();
-  for (let section = 1; section < object.sectionCount; section++) if (object.type(section) === SHT_RELA) found.add(object.info(section));
+  for (let section = 1; section < object.sectionCount; section++)
+    if (object.type(section) === SHT_RELA) found.add(object.info(section));
   return found;
 }
 

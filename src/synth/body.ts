@@ -73,10 +73,16 @@ type Step = Op | readonly Op[];
 
 /** The body of a function, of a size and with references as the shape has them. */
 export function body(context: Context, { size, rank, traced, endbr, leaf }: Wish): Body {
-  const { plan: { shape, seed }, self, objects, local } = context;
+  const {
+    plan: { shape, seed },
+    self,
+    objects,
+    local,
+  } = context;
   const random = new Random(seed, self.unit, self.ordinal, 6);
   const { sizeToRelas, relas } = shape.functions;
-  const references = Math.round(valueAt(relas, random.share() < sizeToRelas ? rank : random.share())) - 1 - (traced ? 1 : 0);
+  const references =
+    Math.round(valueAt(relas, random.share() < sizeToRelas ? rank : random.share())) - 1 - (traced ? 1 : 0);
   const scale = size / shape.functions.size.mean;
   let left = size - (endbr ? ENDBR : 0) - (traced ? FENTRY : 0) - (leaf ? 0 : FRAME) - RETURN;
 
@@ -87,7 +93,8 @@ export function body(context: Context, { size, rank, traced, endbr, leaf }: Wish
   };
   // Objects that only use can tell apart: two in each of the unit's first functions.
   const split = self.ordinal < 2 ? objects.findIndex((object) => object.name.endsWith('_state')) : -1;
-  for (let field = 0; split >= 0 && field < 2; field++) add(REFERENCE, { kind: 'load', object: { unit: self.unit, index: split + 2 * self.ordinal + field }, offset: 0 });
+  for (let field = 0; split >= 0 && field < 2; field++)
+    add(REFERENCE, { kind: 'load', object: { unit: self.unit, index: split + 2 * self.ordinal + field }, offset: 0 });
   if (local !== null) add(2 * REFERENCE, useOfLocal(local, objects[local.index]!, random));
   addSites(context, random, scale, () => left, add);
   for (let i = 0; i < references && left >= REFERENCE; i++) add(REFERENCE, reference(context, random));
@@ -101,27 +108,55 @@ export function body(context: Context, { size, rank, traced, endbr, leaf }: Wish
     }
   }
   shuffle(steps, random);
-  return { ops: steps.flat() as Op[], unwinds: random.around((shape.sites.orc / 1000) * (0.4 + 0.6 * scale)), annotations: random.around((shape.sites.annotations / 1000) * scale) };
+  return {
+    ops: steps.flat() as Op[],
+    unwinds: random.around((shape.sites.orc / 1000) * (0.4 + 0.6 * scale)),
+    annotations: random.around((shape.sites.annotations / 1000) * scale),
+  };
 }
 
 /** Loads and stores to a static local, or its address where it has no bytes. */
 function useOfLocal(object: ObjectRef, { size }: SynthObject, random: Random): readonly Op[] {
   if (size === 0) return [{ kind: 'address', target: { object } }];
-  return [{ kind: 'load', object, offset: 0 }, { kind: 'store', object, offset: 4, value: random.below(100) }];
+  return [
+    { kind: 'load', object, offset: 0 },
+    { kind: 'store', object, offset: 4, value: random.below(100) },
+  ];
 }
 
 /** What tables list, as often as the shape has it in a function of this size. */
-function addSites({ plan: { shape: { sites } }, self }: Context, random: Random, scale: number, left: () => number, add: (bytes: number, step: Step) => void): void {
+function addSites(
+  {
+    plan: {
+      shape: { sites },
+    },
+    self,
+  }: Context,
+  random: Random,
+  scale: number,
+  left: () => number,
+  add: (bytes: number, step: Step) => void,
+): void {
   const times = (per1000: number, bytes: number, make: () => Step): void => {
     for (let count = random.around((per1000 / 1000) * scale); count > 0 && left() >= bytes; count--) add(bytes, make());
   };
   times(sites.bugs, 10, () => [
-    { kind: 'plain', bytes: [0x85, 0xc0] }, { kind: 'branch', opcode: 0x84, over: 1 }, { kind: 'bug', line: random.below(20), flags: 0x901 + 2 * random.below(2) },
+    { kind: 'plain', bytes: [0x85, 0xc0] },
+    { kind: 'branch', opcode: 0x84, over: 1 },
+    { kind: 'bug', line: random.below(20), flags: 0x901 + 2 * random.below(2) },
   ]);
   times(sites.jumpLabels, 5, () => ({ kind: 'static-branch', key: { unit: self.unit, index: STATIC_KEY } }));
   times(sites.staticCalls, 5, () => ({ kind: 'static-call', call: random.below(STATIC_CALLS) }));
-  times(sites.faults, 5, () => [{ kind: 'alternative', feature: X86_FEATURE_SMAP, replacement: STAC }, { kind: 'user-read' }]);
-  times(sites.alternatives - sites.faults, 5, () => ({ kind: 'alternative', feature: X86_FEATURE_CLEAR_BHB, replacement: [], call: 'clear_bhb_loop' }));
+  times(sites.faults, 5, () => [
+    { kind: 'alternative', feature: X86_FEATURE_SMAP, replacement: STAC },
+    { kind: 'user-read' },
+  ]);
+  times(sites.alternatives - sites.faults, 5, () => ({
+    kind: 'alternative',
+    feature: X86_FEATURE_CLEAR_BHB,
+    replacement: [],
+    call: 'clear_bhb_loop',
+  }));
   times(sites.locks, 3, () => LOCKED);
   times(sites.runtimeConstants, 10, () => ({ kind: 'runtime-constant' }));
 }
@@ -134,17 +169,30 @@ function reference(context: Context, random: Random): Op {
     case 'retpoline':
       return RETPOLINE;
     case 'code': {
-      if (random.share() < plan.localCalls) return { kind: 'call', site: true, direct: true, target: callee(context, random) };
+      if (random.share() < plan.localCalls)
+        return { kind: 'call', site: true, direct: true, target: callee(context, random) };
       const taken = unit.flatMap((traits, ordinal) => (traits.addressTaken ? [ordinal] : []));
-      return taken.length === 0 ? { kind: 'call', site: true, target: callee(context, random) } : { kind: 'address', target: { function: { unit: self.unit, ordinal: random.pick(taken) } } };
+      return taken.length === 0
+        ? { kind: 'call', site: true, target: callee(context, random) }
+        : { kind: 'address', target: { function: { unit: self.unit, ordinal: random.pick(taken) } } };
     }
     case 'string':
       return { kind: 'string', text: stringFor(plan, random) };
     case 'constant':
       return { kind: 'load', object: own('rodata'), offset: 0 };
     case 'data':
-      if (random.chance(25)) return { kind: 'store', object: { unit: self.unit, index: SHARED_VARIABLE }, offset: 24, value: random.below(256) };
-      return { kind: 'load', object: random.chance(70) ? own('data') : { unit: random.below(plan.units), index: SHARED_VARIABLE }, offset: 0 };
+      if (random.chance(25))
+        return {
+          kind: 'store',
+          object: { unit: self.unit, index: SHARED_VARIABLE },
+          offset: 24,
+          value: random.below(256),
+        };
+      return {
+        kind: 'load',
+        object: random.chance(70) ? own('data') : { unit: random.below(plan.units), index: SHARED_VARIABLE },
+        offset: 0,
+      };
     case 'bss':
       return { kind: 'load', object: own('bss'), offset: 0 };
     case 'other':
@@ -154,7 +202,16 @@ function reference(context: Context, random: Random): Op {
   }
 }
 
-const CHOSEN = ['retpoline', 'call', 'code', 'string', 'constant', 'data', 'bss', 'other'] as const satisfies readonly ReferenceKind[];
+const CHOSEN = [
+  'retpoline',
+  'call',
+  'code',
+  'string',
+  'constant',
+  'data',
+  'bss',
+  'other',
+] as const satisfies readonly ReferenceKind[];
 
 function pickKind({ shape: { references } }: KernelPlan, random: Random): (typeof CHOSEN)[number] {
   // The rest of 1000 is what every function has: the fentry call and the return.
@@ -178,7 +235,9 @@ function pickObject({ objects }: Context, random: Random, kind: SynthObject['kin
 function callee({ plan, self, unit }: Context, random: Random): Target {
   for (let attempt = 0; attempt < 16; attempt++) {
     const own = random.chance(40);
-    const target = own ? { unit: self.unit, ordinal: random.below(unit.length) } : plan.functionAt(random.below(plan.functions));
+    const target = own
+      ? { unit: self.unit, ordinal: random.below(unit.length) }
+      : plan.functionAt(random.below(plan.functions));
     const { scope, placed, unused } = own ? unit[target.ordinal]! : traitsOf(plan, target);
     if (placed !== 'init' && !unused && (scope !== 'local' || target.unit === self.unit)) return { function: target };
   }

@@ -32,7 +32,15 @@ export interface Changes {
 }
 
 /** Kinds of change that are made inside a function. */
-export type EditKind = 'immediate' | 'call-target' | 'string' | 'instruction' | 'static-local' | 'new-call' | 'init-instruction' | 'ambiguity';
+export type EditKind =
+  | 'immediate'
+  | 'call-target'
+  | 'string'
+  | 'instruction'
+  | 'static-local'
+  | 'new-call'
+  | 'init-instruction'
+  | 'ambiguity';
 
 export type Edit =
   | { kind: EditKind; at: FunctionRef; serial: number; callee?: Target }
@@ -41,8 +49,15 @@ export type Edit =
   | { kind: 'data'; unit: number; serial: number };
 
 const KINDS: ReadonlyArray<readonly [keyof Changes, Exclude<Edit['kind'], 'data'>]> = [
-  ['immediates', 'immediate'], ['callTargets', 'call-target'], ['strings', 'string'], ['instructions', 'instruction'], ['staticLocals', 'static-local'],
-  ['newFunctions', 'new-call'], ['removedFunctions', 'removal'], ['moves', 'move'], ['initFunctions', 'init-instruction'],
+  ['immediates', 'immediate'],
+  ['callTargets', 'call-target'],
+  ['strings', 'string'],
+  ['instructions', 'instruction'],
+  ['staticLocals', 'static-local'],
+  ['newFunctions', 'new-call'],
+  ['removedFunctions', 'removal'],
+  ['moves', 'move'],
+  ['initFunctions', 'init-instruction'],
 ];
 
 /**
@@ -57,7 +72,9 @@ export function chooseEdits(plan: KernelPlan, changes: Changes): Edit[] {
     for (let count = changes[key] ?? 0; count > 0; count--) {
       const at = find(plan, random, taken, kind);
       const serial = edits.length;
-      edits.push(kind === 'call-target' ? { kind, at, serial, callee: otherCallee(plan, random, at) } : { kind, at, serial });
+      edits.push(
+        kind === 'call-target' ? { kind, at, serial, callee: otherCallee(plan, random, at) } : { kind, at, serial },
+      );
     }
   }
   for (let count = changes.ambiguous ?? 0; count > 0; count--) edits.push(ambiguity(plan, random, taken, edits.length));
@@ -87,7 +104,9 @@ export function isSplit(object: SynthObject): boolean {
 
 /** Another target for the function's first call. */
 function otherCallee(plan: KernelPlan, random: Random, at: FunctionRef): Target {
-  const now = makeUnit(plan, at.unit).functions[at.ordinal]!.ops.find((op): op is Extract<Op, { kind: 'call' }> => op.kind === 'call')!.target;
+  const now = makeUnit(plan, at.unit).functions[at.ordinal]!.ops.find(
+    (op): op is Extract<Op, { kind: 'call' }> => op.kind === 'call',
+  )!.target;
   for (;;) {
     const callee = find(plan, random, new Set(), 'callee');
     const same = 'function' in now && now.function.unit === callee.unit && now.function.ordinal === callee.ordinal;
@@ -131,7 +150,10 @@ export function applyEdits(unit: Unit, edits: readonly Edit[]): Unit {
   for (const edit of edits) {
     if (edit.kind === 'data') {
       const object = unit.objects[0]!;
-      unit.objects[0] = { ...object, words: object.words.map((word) => ({ ...word, value: (word.value ^ 0x5a) >>> 0 })) };
+      unit.objects[0] = {
+        ...object,
+        words: object.words.map((word) => ({ ...word, value: (word.value ^ 0x5a) >>> 0 })),
+      };
     } else if (edit.kind === 'removal') unit.functions[edit.at.ordinal] = null;
     else if (edit.kind === 'move') move(unit.order, edit.at.ordinal);
     else editFunction(unit, unit.functions[edit.at.ordinal]!, edit);
@@ -159,7 +181,11 @@ function editFunction(unit: Unit, fn: SynthFunction, edit: Extract<Edit, { kind:
       rewrite(unit, fn, edit.serial);
       return;
     case 'static-local':
-      fn.ops.splice(middle, 0, { kind: 'load', object: { unit: unit.number, index: addStaticLocal(unit, fn, edit.serial) }, offset: 0 });
+      fn.ops.splice(middle, 0, {
+        kind: 'load',
+        object: { unit: unit.number, index: addStaticLocal(unit, fn, edit.serial) },
+        offset: 0,
+      });
       return;
     case 'new-call':
       fn.ops.splice(middle, 0, { kind: 'call', site: true, target: { function: addFunction(unit, edit.serial) } });
@@ -177,9 +203,15 @@ function move(order: number[], ordinal: number): void {
 
 /** Leaves nothing of the body but other uses of the variables, so that neither the code around nor their instructions tell which is which. */
 function rewrite(unit: Unit, fn: SynthFunction, serial: number): void {
-  const use = fn.ops.filter((op) => op.kind === 'load' && isSplit(unit.objects[op.object.index]!)) as Array<Extract<Op, { kind: 'load' }>>;
+  const use = fn.ops.filter((op) => op.kind === 'load' && isSplit(unit.objects[op.object.index]!)) as Array<
+    Extract<Op, { kind: 'load' }>
+  >;
   fn.ops.length = 0;
-  append(fn.ops, [{ kind: 'immediate', value: 0x4000 + serial }, { kind: 'plain', bytes: [0x31, 0xc0] }, ...use.map(({ object, offset }): Op => ({ kind: 'store', object, offset, value: serial }))]); // xor %eax,%eax
+  append(fn.ops, [
+    { kind: 'immediate', value: 0x4000 + serial },
+    { kind: 'plain', bytes: [0x31, 0xc0] },
+    ...use.map(({ object, offset }): Op => ({ kind: 'store', object, offset, value: serial })),
+  ]); // xor %eax,%eax
 }
 
 export function editedText(text: string, serial: number): string {
@@ -189,10 +221,22 @@ export function editedText(text: string, serial: number): string {
 /** Adds a numbered static local of `fn`; those that the compiler meets later in the unit get the next number. */
 function addStaticLocal(unit: Unit, fn: SynthFunction, serial: number): number {
   const ordinal = unit.functions.indexOf(fn);
-  const owner = (object: SynthObject): number => unit.functions.findIndex((other) => other !== null && object.name.startsWith(`${other.name}.`));
+  const owner = (object: SynthObject): number =>
+    unit.functions.findIndex((other) => other !== null && object.name.startsWith(`${other.name}.`));
   const before = unit.objects.filter((object) => owner(object) <= ordinal).length;
   for (const object of unit.objects.slice(before)) if (object.number !== null) object.number++;
-  return unit.objects.push({ name: `${fn.name}.patched_${serial}`, scope: 'local', placed: 'alone', kind: 'bss', number: 10 + before, size: 8, words: [], pointers: [] }) - 1;
+  return (
+    unit.objects.push({
+      name: `${fn.name}.patched_${serial}`,
+      scope: 'local',
+      placed: 'alone',
+      kind: 'bss',
+      number: 10 + before,
+      size: 8,
+      words: [],
+      pointers: [],
+    }) - 1
+  );
 }
 
 /** Adds a function behind the unit's others; every second one is static. */
@@ -200,11 +244,29 @@ function addFunction(unit: Unit, serial: number): FunctionRef {
   const last = unit.functions.findLast((fn) => fn !== null);
   const neighbour = unit.functions.find((fn) => fn?.placed === 'unit' || fn?.placed === 'text');
   const scope = serial % 2 === 0 ? 'local' : 'global';
-  const ordinal = unit.functions.push({
-    name: `${uniqueName(serial)}_patched`, scope, placed: neighbour?.placed ?? 'alone', exported: false, addressed: false, unused: false, alias: null,
-    leaf: false, unwinds: 2, annotations: 0, endbr: scope === 'global', sealed: false, traced: true, line: (last?.line ?? 0) + 20,
-    ops: [{ kind: 'immediate', value: serial }, { kind: 'string', text: newText(serial) }, { kind: 'load', object: { unit: unit.number, index: 0 }, offset: 0 }, { kind: 'bug', line: 4, flags: 0x901 }],
-  }) - 1;
+  const ordinal =
+    unit.functions.push({
+      name: `${uniqueName(serial)}_patched`,
+      scope,
+      placed: neighbour?.placed ?? 'alone',
+      exported: false,
+      addressed: false,
+      unused: false,
+      alias: null,
+      leaf: false,
+      unwinds: 2,
+      annotations: 0,
+      endbr: scope === 'global',
+      sealed: false,
+      traced: true,
+      line: (last?.line ?? 0) + 20,
+      ops: [
+        { kind: 'immediate', value: serial },
+        { kind: 'string', text: newText(serial) },
+        { kind: 'load', object: { unit: unit.number, index: 0 }, offset: 0 },
+        { kind: 'bug', line: 4, flags: 0x901 },
+      ],
+    }) - 1;
   unit.order.push(ordinal);
   return { unit: unit.number, ordinal };
 }

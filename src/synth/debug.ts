@@ -38,22 +38,35 @@ export function addDebug(writer: ElfWriter, build: Build, plan: DebugPlan, place
     const parts = partsOf(build, plan, unit);
     const [variables, lines] = parts.reduce(([v, l], part) => [v + part.variables, l + part.lines], [0, 0]);
     const names = build.names(unit);
-    info.add(CU_SIZE + parts.length * (DIE.subprogram + 1) + variables * DIE.variable + 1, 4 + parts.length * 2 + variables);
+    info.add(
+      CU_SIZE + parts.length * (DIE.subprogram + 1) + variables * DIE.variable + 1,
+      4 + parts.length * 2 + variables,
+    );
     line.add(LINE.header + parts.length * LINE.sequence + lines, parts.length);
     ranges.add(16 + 16 * parts.length + 16, 1 + parts.length);
-    strings.add(names.reduce((sum, name) => sum + name.length + 1, 0), 0);
+    strings.add(
+      names.reduce((sum, name) => sum + name.length + 1, 0),
+      0,
+    );
   }
   const bytes = (name: string, sizes: Sizes, chunks: () => Iterable<Uint8Array>, merged = false): number =>
-    writer.section({ name, ...(merged ? { flags: SHF_MERGE | SHF_STRINGS, entsize: 1 } : {}), content: { size: sizes.total, chunks } });
+    writer.section({
+      name,
+      ...(merged ? { flags: SHF_MERGE | SHF_STRINGS, entsize: 1 } : {}),
+      content: { size: sizes.total, chunks },
+    });
   const abbrev = writer.section({ name: '.debug_abbrev', content: abbreviations() });
   const str = writer.sectionSymbol(bytes('.debug_str', strings, () => stringBytes(build, words), true));
   const infoSection = bytes('.debug_info', info, () => infoBytes(build, plan, places, info));
   const lineSection = bytes('.debug_line', line, () => lineBytes(build, plan, line));
   const rangesSection = bytes('.debug_aranges', ranges, () => rangeBytes(build, places, ranges));
-  const [abbrevSymbol, infoSymbol, lineSymbol] = [abbrev, infoSection, lineSection].map((section) => writer.sectionSymbol(section)) as [number, number, number];
+  const [abbrevSymbol, infoSymbol, lineSymbol] = [abbrev, infoSection, lineSection].map((section) =>
+    writer.sectionSymbol(section),
+  ) as [number, number, number];
 
   const row: Rela = { offset: 0, type: 0, symbol: 0, addend: 0 };
-  const at = (offset: number, type: number, symbol: number, addend: number): Rela => Object.assign(row, { offset, type, symbol, addend });
+  const at = (offset: number, type: number, symbol: number, addend: number): Rela =>
+    Object.assign(row, { offset, type, symbol, addend });
   writer.relas(infoSection, {
     count: info.relas,
     *rows() {
@@ -73,7 +86,8 @@ export function addDebug(writer: ElfWriter, build: Build, plan: DebugPlan, place
           yield at(offset + 8, R_X86_64_64, place.symbol, place.addend);
           name += names[ordinal]!.length + 1;
           offset += DIE.subprogram;
-          for (let left = parts[ordinal]!.variables; left > 0; left--, offset += DIE.variable) yield at(offset + 1, R_X86_64_32, str, wordAt[2 + (left % (WORDS.length - 2))]!);
+          for (let left = parts[ordinal]!.variables; left > 0; left--, offset += DIE.variable)
+            yield at(offset + 1, R_X86_64_32, str, wordAt[2 + (left % (WORDS.length - 2))]!);
           offset++;
         }
       }
@@ -110,7 +124,9 @@ export function addDebug(writer: ElfWriter, build: Build, plan: DebugPlan, place
 
 /** Bytes that `plan` adds to a file for each function, relocations included. */
 export function debugBytesPerFunction(plan: DebugPlan): number {
-  return DIE.subprogram + 1 + 2 * 24 + plan.variables * (DIE.variable + 24) + LINE.sequence + 24 + plan.lines + 16 + 24 + 24;
+  return (
+    DIE.subprogram + 1 + 2 * 24 + plan.variables * (DIE.variable + 24) + LINE.sequence + 24 + plan.lines + 16 + 24 + 24
+  );
 }
 
 /** Where each unit's part of a section starts, and how much there is of all. */
@@ -133,7 +149,10 @@ class Sizes {
 
 function partsOf(build: Build, plan: DebugPlan, unit: number): Part[] {
   const random = new Random(build.seed, unit, 15);
-  return build.names(unit).map(() => ({ variables: random.around(plan.variables * 2 * random.share()), lines: random.around(plan.lines * 2 * random.share()) }));
+  return build.names(unit).map(() => ({
+    variables: random.around(plan.variables * 2 * random.share()),
+    lines: random.around(plan.lines * 2 * random.share()),
+  }));
 }
 
 function offsets(words: readonly string[]): number[] {
@@ -144,7 +163,13 @@ function offsets(words: readonly string[]): number[] {
 function* stringBytes(build: Build, words: Uint8Array): Generator<Uint8Array> {
   const encoder = new TextEncoder();
   yield words;
-  for (let unit = 0; unit < build.units; unit++) yield encoder.encode(build.names(unit).map((name) => `${name}\0`).join(''));
+  for (let unit = 0; unit < build.units; unit++)
+    yield encoder.encode(
+      build
+        .names(unit)
+        .map((name) => `${name}\0`)
+        .join(''),
+    );
 }
 
 function* infoBytes(build: Build, plan: DebugPlan, places: Places, sizes: Sizes): Generator<Uint8Array> {

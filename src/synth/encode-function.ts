@@ -147,7 +147,21 @@ class Code {
   private static readonly view = new DataView(Code.scratch.buffer);
 
   at = 0;
-  readonly sites: Sites = { fentry: null, returns: [], calls: [], retpolines: [], locks: [], unwinds: [], annotations: [], bugs: [], branches: [], staticCalls: [], alternatives: [], faults: [], runtimeConstants: [] };
+  readonly sites: Sites = {
+    fentry: null,
+    returns: [],
+    calls: [],
+    retpolines: [],
+    locks: [],
+    unwinds: [],
+    annotations: [],
+    bugs: [],
+    branches: [],
+    staticCalls: [],
+    alternatives: [],
+    faults: [],
+    runtimeConstants: [],
+  };
   private readonly refs: CodeRef[] = [];
   /** Where each op starts, and behind them the end. */
   readonly places: number[] = [];
@@ -182,7 +196,9 @@ class Code {
   /** `count` places, spread over the code. */
   spread(count: number): number[] {
     const { places } = this;
-    return Array.from({ length: Math.min(count, places.length) }, (_, i) => (i === 0 ? 0 : places[Math.floor((i * places.length) / count)]!));
+    return Array.from({ length: Math.min(count, places.length) }, (_, i) =>
+      i === 0 ? 0 : places[Math.floor((i * places.length) / count)]!,
+    );
   }
 
   finish(): EncodedFunction {

@@ -5,7 +5,9 @@ import { append } from '../lists';
 export interface Answer {
   verdict: string;
   objects: Array<{
-    functions: Record<'changed' | 'new' | 'removed', Array<{ name: string; patchedName?: string | undefined }>> & { ignored: Array<{ name: string }> };
+    functions: Record<'changed' | 'new' | 'removed', Array<{ name: string; patchedName?: string | undefined }>> & {
+      ignored: Array<{ name: string }>;
+    };
     data: { changed: Array<{ name: string }>; new: Array<{ name: string }> };
   }>;
   diagnostics: Array<{ code: string; severity: string; message: string }>;
@@ -23,21 +25,31 @@ const REFUSALS: ReadonlyArray<readonly [code: string, wanted: (manifest: Manifes
  * the other side, refusals without a reason or none where there is one. Empty where the answer is right.
  */
 export function grade(manifest: Manifest, answer: Answer): string[] {
-  const found = (kind: 'changed' | 'new' | 'removed'): string[] => answer.objects.flatMap((object) => object.functions[kind].map(bothNames));
-  const wrong = (['changed', 'new', 'removed'] as const).flatMap((kind) => differences(`functions ${kind}`, manifest.functions[kind].map(bothNames), found(kind)));
-  const data = (kind: 'changed' | 'new'): string[] => answer.objects.flatMap((object) => object.data[kind].map(({ name }) => name));
+  const found = (kind: 'changed' | 'new' | 'removed'): string[] =>
+    answer.objects.flatMap((object) => object.functions[kind].map(bothNames));
+  const wrong = (['changed', 'new', 'removed'] as const).flatMap((kind) =>
+    differences(`functions ${kind}`, manifest.functions[kind].map(bothNames), found(kind)),
+  );
+  const data = (kind: 'changed' | 'new'): string[] =>
+    answer.objects.flatMap((object) => object.data[kind].map(({ name }) => name));
   append(wrong, differences('data changed', manifest.data.changed, data('changed')));
   append(wrong, differences('data new', manifest.data.new, data('new')));
-  const errors = new Set(answer.diagnostics.filter(({ severity }) => severity === 'error' || severity === 'refusal').map(({ code }) => code));
+  const errors = new Set(
+    answer.diagnostics.filter(({ severity }) => severity === 'error' || severity === 'refusal').map(({ code }) => code),
+  );
   for (const [code, wanted] of REFUSALS) {
     if (wanted(manifest) && !errors.delete(code)) wrong.push(`no diagnostic ${code}`);
   }
-  for (const code of errors) wrong.push(`refused with ${code}: ${answer.diagnostics.find((told) => told.code === code)!.message}`);
+  for (const code of errors)
+    wrong.push(`refused with ${code}: ${answer.diagnostics.find((told) => told.code === code)!.message}`);
   return wrong;
 }
 
 /** `name`, or `name -> patched name` where they differ. */
-function bothNames({ name, patchedName }: Pick<ManifestFunction, 'name'> & { patchedName?: string | undefined }): string {
+function bothNames({
+  name,
+  patchedName,
+}: Pick<ManifestFunction, 'name'> & { patchedName?: string | undefined }): string {
   return patchedName === undefined || patchedName === name ? name : `${name} -> ${patchedName}`;
 }
 
@@ -46,5 +58,10 @@ function differences(what: string, expected: readonly string[], found: readonly 
   const counts = new Map<string, number>();
   for (const name of expected) counts.set(name, (counts.get(name) ?? 0) + 1);
   for (const name of found) counts.set(name, (counts.get(name) ?? 0) - 1);
-  return [...counts].filter(([, left]) => left !== 0).map(([name, left]) => `${what}: ${name} ${left > 0 ? `is missing ${left} times` : `is reported ${-left} times too often`}`);
+  return [...counts]
+    .filter(([, left]) => left !== 0)
+    .map(
+      ([name, left]) =>
+        `${what}: ${name} ${left > 0 ? `is missing ${left} times` : `is reported ${-left} times too often`}`,
+    );
 }

@@ -59,7 +59,12 @@ export class GrowingRelas {
 
   private grow(): void {
     const length = this.count * 2;
-    const grown = { offsets: new Uint32Array(length), types: new Uint8Array(length), symbols: new Uint32Array(length), addends: new Float64Array(length) };
+    const grown = {
+      offsets: new Uint32Array(length),
+      types: new Uint8Array(length),
+      symbols: new Uint32Array(length),
+      addends: new Float64Array(length),
+    };
     grown.offsets.set(this.offsets);
     grown.types.set(this.types);
     grown.symbols.set(this.symbols);
@@ -77,11 +82,16 @@ export class ReferenceTable {
   private readonly symbols = new Column();
   private readonly addends = new Column();
 
-  constructor(private readonly entry: number, type: number) {
+  constructor(
+    private readonly entry: number,
+    type: number,
+  ) {
     const { symbols, addends } = this;
     const size = (): number => this.count;
     this.relas = {
-      get count() { return size(); },
+      get count() {
+        return size();
+      },
       *rows() {
         const row: Rela = { offset: 0, type, symbol: 0, addend: 0 };
         for (let i = 0; i < size(); i++) {
@@ -104,6 +114,7 @@ export class ReferenceTable {
   }
 
   *chunks(): Generator<Uint8Array> {
-    for (let left = this.size; left > 0; left -= ZEROS.length) yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
+    for (let left = this.size; left > 0; left -= ZEROS.length)
+      yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
   }
 }

@@ -1,6 +1,19 @@
 import {
-  EM_X86_64, R_X86_64_64, SHF_ALLOC, SHF_EXECINSTR, SHF_LINK_ORDER, SHF_WRITE, SHN_ABS, SHT_NOBITS, STB_GLOBAL, STB_LOCAL, STT_FILE, STT_FUNC,
-  STT_OBJECT, STV_DEFAULT, STV_HIDDEN,
+  EM_X86_64,
+  R_X86_64_64,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_LINK_ORDER,
+  SHF_WRITE,
+  SHN_ABS,
+  SHT_NOBITS,
+  STB_GLOBAL,
+  STB_LOCAL,
+  STT_FILE,
+  STT_FUNC,
+  STT_OBJECT,
+  STV_DEFAULT,
+  STV_HIDDEN,
 } from '../elf/constants';
 import { ElfWriter, type Rela } from '../elf/writer';
 import type { Build } from './build';
@@ -53,8 +66,12 @@ class Image {
   private unitText: SharedText | null = null;
 
   private readonly functionContent = {
-    chunks: (section: number): Uint8Array[] => [NOPS, this.build.unit(this.units.get(section)).function(this.items.get(section)).bytes],
-    rows: (section: number): Iterable<Rela> => this.places.relas(this.build.unit(this.units.get(section)).function(this.items.get(section)).refs, PADDING),
+    chunks: (section: number): Uint8Array[] => [
+      NOPS,
+      this.build.unit(this.units.get(section)).function(this.items.get(section)).bytes,
+    ],
+    rows: (section: number): Iterable<Rela> =>
+      this.places.relas(this.build.unit(this.units.get(section)).function(this.items.get(section)).refs, PADDING),
   };
 
   private readonly objectContent = {
@@ -68,12 +85,22 @@ class Image {
 
   constructor(private readonly build: Build) {
     const { writer } = this;
-    const places = (this.places = new Places(writer, addPlatform(writer, build.singleText ? '.entry.text' : '.text'), build.newStrings));
+    const places = (this.places = new Places(
+      writer,
+      addPlatform(writer, build.singleText ? '.entry.text' : '.text'),
+      build.newStrings,
+    ));
     this.init = new HeldText(writer, '.init.text', places);
     this.shared = new HeldText(writer, '.sched.text', places);
     this.text = build.singleText ? new MadeText(writer, '.text', build, places) : null;
-    this.sharedData = { data: new SharedData(writer, '.ref.data', 'data', places), rodata: new SharedData(writer, '.rodata', 'rodata', places), bss: new SharedData(writer, '.bss', 'bss', places) };
-    this.entries = build.joinedEntries ? listTable(writer, '__patchable_function_entries', WA, 8, 8, 0, R_X86_64_64) : null;
+    this.sharedData = {
+      data: new SharedData(writer, '.ref.data', 'data', places),
+      rodata: new SharedData(writer, '.rodata', 'rodata', places),
+      bss: new SharedData(writer, '.bss', 'bss', places),
+    };
+    this.entries = build.joinedEntries
+      ? listTable(writer, '__patchable_function_entries', WA, 8, 8, 0, R_X86_64_64)
+      : null;
     this.initcalls = new Table(writer, '.initcall6.init', SHF_ALLOC, 1);
     this.tables = new KernelTables(writer, {
       string: (text) => places.get({ string: text }),
@@ -90,7 +117,9 @@ class Image {
     writer.symbol({ name: unit.file, type: STT_FILE, reserved: SHN_ABS });
     places.startUnit(unit);
     const suffix = promotedSuffix(this.build.seed, unit.number, unit.edited);
-    unit.objects.forEach((object, index) => places.objects.set(number, index, this.addObject(number, index, object, suffix)));
+    unit.objects.forEach((object, index) =>
+      places.objects.set(number, index, this.addObject(number, index, object, suffix)),
+    );
     this.unitText = null;
     let labels = 0;
     for (const ordinal of unit.order) {
@@ -109,21 +138,51 @@ class Image {
     const { writer, prefixes } = this;
     for (let i = 0; i < prefixes.count; i++) {
       const name = `__pfx_${writer.symbolName(prefixes.symbols.get(i))}`;
-      writer.symbol({ name, type: STT_FUNC, section: prefixes.sections.get(i), value: prefixes.values.get(i), size: PADDING });
+      writer.symbol({
+        name,
+        type: STT_FUNC,
+        section: prefixes.sections.get(i),
+        value: prefixes.values.get(i),
+        size: PADDING,
+      });
     }
     return writer;
   }
 
   /** Adds a function with its symbols and, in a section of its own, the compiler's record of its patchable entry. Returns where its code starts. */
-  private addFunction(unit: Unit, ordinal: number, fn: SynthFunction, code: EncodedFunction, suffix: string, label: string): Place {
+  private addFunction(
+    unit: Unit,
+    ordinal: number,
+    fn: SynthFunction,
+    code: EncodedFunction,
+    suffix: string,
+    label: string,
+  ): Place {
     const { writer, places, tables } = this;
     const size = code.bytes.length;
     const name = fn.scope === 'promoted' ? fn.name + suffix : fn.name;
     const alone = fn.placed === 'alone';
     const shared = alone ? null : this.sharedText(unit, fn);
-    const section = shared === null ? writer.section({ name: `.text.${name}`, flags: AX, align: PADDING, content: { size: PADDING + size, from: this.functionContent } }) : shared.section;
+    const section =
+      shared === null
+        ? writer.section({
+            name: `.text.${name}`,
+            flags: AX,
+            align: PADDING,
+            content: { size: PADDING + size, from: this.functionContent },
+          })
+        : shared.section;
     const value = shared === null ? PADDING : shared.add(unit.number, ordinal, code);
-    const entries = alone && this.entries === null ? writer.section({ name: '__patchable_function_entries', flags: WA | SHF_LINK_ORDER, align: 8, link: section, content: POINTER }) : 0;
+    const entries =
+      alone && this.entries === null
+        ? writer.section({
+            name: '__patchable_function_entries',
+            flags: WA | SHF_LINK_ORDER,
+            align: 8,
+            link: section,
+            content: POINTER,
+          })
+        : 0;
     if (alone) {
       this.units.set(section, unit.number);
       this.items.set(section, ordinal);
@@ -142,10 +201,20 @@ class Image {
     }
     if (fn.alias !== null) writer.symbol({ name: fn.alias, type: STT_FUNC, binding, other, section, value, size });
     if (binding === STB_LOCAL) this.addPrefix(symbol, section, value - PADDING);
-    else writer.symbol({ name: `__pfx_${name}`, type: STT_FUNC, binding, other: STV_HIDDEN, section, value: value - PADDING, size: PADDING });
+    else
+      writer.symbol({
+        name: `__pfx_${name}`,
+        type: STT_FUNC,
+        binding,
+        other: STV_HIDDEN,
+        section,
+        value: value - PADDING,
+        size: PADDING,
+      });
     if (fn.exported) tables.export(symbol, name);
     if (fn.addressed) tables.address(symbol);
-    if (fn.placed === 'init' && new Random(this.build.seed, unit.number, ordinal, 17).share() < INITCALLS) this.addInitcall(unit, fn, value);
+    if (fn.placed === 'init' && new Random(this.build.seed, unit.number, ordinal, 17).share() < INITCALLS)
+      this.addInitcall(unit, fn, value);
     // The assembler refers to local functions through their section's symbol.
     places.sizes.set(unit.number, ordinal, size);
     places.functions.set(unit.number, ordinal, binding === STB_LOCAL ? start : { symbol, addend: 0 });
@@ -168,7 +237,10 @@ class Image {
 
   /** The stub and the record that make a function an initcall. */
   private addInitcall(unit: Unit, fn: SynthFunction, value: number): void {
-    const { writer, init: { section } } = this;
+    const {
+      writer,
+      init: { section },
+    } = this;
     const stub = this.init.addStub((start) => {
       const code = Uint8Array.of(JMP_REL32, 0, 0, 0, 0);
       new DataView(code.buffer).setInt32(1, value - start - code.length, true);
@@ -176,7 +248,15 @@ class Image {
     });
     // The unit's name, a counter and the source line are part of the stub's name.
     const name = `__initstub__kmod_${unit.file.replace(/\.c$/, '')}__${100 + fn.ops.length}_${fn.line}_${fn.name}6`;
-    const symbol = writer.symbol({ name, type: STT_FUNC, binding: STB_GLOBAL, other: STV_HIDDEN, section, value: stub, size: 5 });
+    const symbol = writer.symbol({
+      name,
+      type: STT_FUNC,
+      binding: STB_GLOBAL,
+      other: STV_HIDDEN,
+      section,
+      value: stub,
+      size: 5,
+    });
     this.initcalls.pc32(this.initcalls.entry([0, 0, 0, 0]), { symbol, addend: 0 });
     this.tables.address(symbol);
   }
@@ -184,20 +264,33 @@ class Image {
   private addObject(unit: number, index: number, object: SynthObject, suffix: string): Place {
     const { writer, places } = this;
     const { size, scope, pointers } = object;
-    const name = object.name + (scope === 'promoted' ? suffix : '') + (object.number === null ? '' : `.${object.number}`);
+    const name =
+      object.name + (scope === 'promoted' ? suffix : '') + (object.number === null ? '' : `.${object.number}`);
     places.addStrings(pointers);
     const shared = object.placed === 'shared' ? this.sharedData[object.kind] : null;
     const section = shared?.section ?? this.ownSection(unit, index, object, name);
     const value = shared?.add(object) ?? 0;
     const local = scope === 'local';
-    const symbol = writer.symbol({ name, type: STT_OBJECT, binding: local ? STB_LOCAL : STB_GLOBAL, other: local ? STV_DEFAULT : STV_HIDDEN, section, value, size });
+    const symbol = writer.symbol({
+      name,
+      type: STT_OBJECT,
+      binding: local ? STB_LOCAL : STB_GLOBAL,
+      other: local ? STV_DEFAULT : STV_HIDDEN,
+      section,
+      value,
+      size,
+    });
     return local ? { symbol: writer.sectionSymbol(section), addend: value } : { symbol, addend: 0 };
   }
 
   private ownSection(unit: number, index: number, { kind, size, pointers }: SynthObject, name: string): number {
     const { writer } = this;
     const header = { name: `.${kind}.${name}`, flags: kind === 'rodata' ? SHF_ALLOC : WA, align: size < 8 ? 4 : 8 };
-    const section = writer.section(kind === 'bss' ? { ...header, type: SHT_NOBITS, size } : { ...header, content: { size, from: this.objectContent } });
+    const section = writer.section(
+      kind === 'bss'
+        ? { ...header, type: SHT_NOBITS, size }
+        : { ...header, content: { size, from: this.objectContent } },
+    );
     this.units.set(section, unit);
     this.items.set(section, index);
     writer.sectionSymbol(section);

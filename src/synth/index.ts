@@ -46,7 +46,12 @@ export interface PairOptions {
  * @throws RangeError when the kernel has too few functions for the changes, or cannot have that many sections or bytes;
  *   KlpflowError as `writeAtomically`
  */
-export async function writePair(options: PairOptions, origPath: string, patchedPath: string, manifestPath?: string): Promise<Manifest> {
+export async function writePair(
+  options: PairOptions,
+  origPath: string,
+  patchedPath: string,
+  manifestPath?: string,
+): Promise<Manifest> {
   const { changes, seed, functions, singleText = false } = options;
   const shape = fittedShape(options);
   const plan = new KernelPlan({ seed, functions, shape, singleText, mergedUnits: mergedUnits(options, shape) });
@@ -58,11 +63,15 @@ export async function writePair(options: PairOptions, origPath: string, patchedP
   const editedUnits = new UnitCache((number) => applyEdits(makeUnit(plan, number), edits.get(number)!));
   const orig = originalBuild(plan);
   const patched: Build = {
-    ...orig, unit: (number) => (edits.has(number) ? editedUnits.get(number) : orig.unit(number)), newStrings: newStrings(orig, edits),
-    names: (number) => (edits.has(number) ? editedUnits.get(number).unit.functions.map((fn) => fn?.name ?? '') : orig.names(number)),
+    ...orig,
+    unit: (number) => (edits.has(number) ? editedUnits.get(number) : orig.unit(number)),
+    newStrings: newStrings(orig, edits),
+    names: (number) =>
+      edits.has(number) ? editedUnits.get(number).unit.functions.map((fn) => fn?.name ?? '') : orig.names(number),
   };
   const manifest = emptyManifest(seed, functions);
-  for (const number of [...edits.keys()].sort((a, b) => a - b)) record(manifest, seed, orig.unit(number).unit, patched.unit(number).unit, edits.get(number)!);
+  for (const number of [...edits.keys()].sort((a, b) => a - b))
+    record(manifest, seed, orig.unit(number).unit, patched.unit(number).unit, edits.get(number)!);
   let debug: DebugPlan | undefined;
   const write = async (build: Build, path: string): Promise<ManifestFile> => {
     const { writer, places } = kernelImage(build);
@@ -72,7 +81,8 @@ export async function writePair(options: PairOptions, origPath: string, patchedP
   };
   manifest.orig = await write(orig, origPath);
   manifest.patched = await write(patched, patchedPath);
-  if (manifestPath !== undefined) await writeAtomically(manifestPath, [new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`)]);
+  if (manifestPath !== undefined)
+    await writeAtomically(manifestPath, [new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`)]);
   return manifest;
 }
 
@@ -80,8 +90,13 @@ export async function writePair(options: PairOptions, origPath: string, patchedP
 function originalBuild(plan: KernelPlan): Build {
   const units = new UnitCache((number) => makeUnit(plan, number));
   return {
-    seed: plan.seed, singleText: plan.singleText, joinedEntries: plan.shape.entrySections < JOINED, units: plan.units, unit: (number) => units.get(number),
-    names: (number) => outlineOf(plan, number).names, newStrings: [],
+    seed: plan.seed,
+    singleText: plan.singleText,
+    joinedEntries: plan.shape.entrySections < JOINED,
+    units: plan.units,
+    unit: (number) => units.get(number),
+    names: (number) => outlineOf(plan, number).names,
+    newStrings: [],
   };
 }
 
@@ -97,14 +112,23 @@ function fittedShape(options: PairOptions): Shape {
   if (relas === undefined) return shape;
   const merged = mergedUnits(options, shape);
   const perFunction = (factor: number): number => {
-    const plan = new KernelPlan({ seed, functions: SAMPLE, shape: scaledShape(shape, factor), singleText, mergedUnits: merged });
+    const plan = new KernelPlan({
+      seed,
+      functions: SAMPLE,
+      shape: scaledShape(shape, factor),
+      singleText,
+      mergedUnits: merged,
+    });
     return kernelImage(originalBuild(plan)).writer.counts().relas / SAMPLE;
   };
   // Some belong to the function and not to its length, so two lengths are tried.
   const [half, whole] = [perFunction(0.5), perFunction(1)];
   const relasAt = (factor: number): number => Math.ceil((half + 2 * (whole - half) * (factor - 0.5)) * functions);
   const factor = 0.5 + (relas / functions - half) / (2 * (whole - half));
-  if (!(factor >= SHORTEST && factor <= LONGEST)) throw new RangeError(`${functions} functions of this shape have ${relasAt(SHORTEST)} to ${relasAt(LONGEST)} relocations`);
+  if (!(factor >= SHORTEST && factor <= LONGEST))
+    throw new RangeError(
+      `${functions} functions of this shape have ${relasAt(SHORTEST)} to ${relasAt(LONGEST)} relocations`,
+    );
   return scaledShape(shape, factor);
 }
 
@@ -118,8 +142,15 @@ function mergedUnits({ functions, sections }: PairOptions, shape: Shape): number
   if (sections === undefined) return 0;
   // A function alone has four: its text, its patchable entry, and the relocations of both. So has an object, if it has relocations.
   const alone = (functions * shape.functions.placed.alone * (shape.entrySections < JOINED ? 2 : 4)) / 1000;
-  const others = (['data', 'bss', 'rodata'] as const).reduce((sum, kind) => sum + (functions * shape.objects[kind].per1000 * shape.objects[kind].alone * (kind === 'bss' ? 1 : 1.6)) / 1e6, 0);
-  if (sections > (alone + others) * 1.1) throw new RangeError(`${functions} functions of this shape have ${Math.round(alone + others)} sections: ${sections} need ${Math.ceil((sections / (alone + others)) * functions)} functions`);
+  const others = (['data', 'bss', 'rodata'] as const).reduce(
+    (sum, kind) =>
+      sum + (functions * shape.objects[kind].per1000 * shape.objects[kind].alone * (kind === 'bss' ? 1 : 1.6)) / 1e6,
+    0,
+  );
+  if (sections > (alone + others) * 1.1)
+    throw new RangeError(
+      `${functions} functions of this shape have ${Math.round(alone + others)} sections: ${sections} need ${Math.ceil((sections / (alone + others)) * functions)} functions`,
+    );
   return Math.max(0, Math.min(1000, Math.round((1000 * (alone + others - sections)) / alone)));
 }
 
@@ -127,7 +158,9 @@ function newStrings(orig: Build, edits: ReadonlyMap<number, readonly Edit[]>): s
   return [...edits.values()].flat().flatMap((edit) => {
     if (edit.kind === 'new-call') return [newText(edit.serial)];
     if (edit.kind !== 'string') return [];
-    const op = orig.unit(edit.at.unit).unit.functions[edit.at.ordinal]!.ops.find((candidate) => candidate.kind === 'string');
+    const op = orig
+      .unit(edit.at.unit)
+      .unit.functions[edit.at.ordinal]!.ops.find((candidate) => candidate.kind === 'string');
     return op?.kind === 'string' ? [editedText(op.text, edit.serial)] : [];
   });
 }

@@ -47,8 +47,12 @@ export interface ManifestFile {
 export function emptyManifest(seed: number, total: number): Manifest {
   const file = { bytes: 0, sections: 0, symbols: 0, relas: 0 };
   return {
-    schema: 'klpflow/synth@1', seed, functions: { total, changed: [], new: [], removed: [], moved: [], lineOnly: [] }, data: { changed: [], new: [], ambiguous: [] },
-    orig: file, patched: file,
+    schema: 'klpflow/synth@1',
+    seed,
+    functions: { total, changed: [], new: [], removed: [], moved: [], lineOnly: [] },
+    data: { changed: [], new: [], ambiguous: [] },
+    orig: file,
+    patched: file,
   };
 }
 
@@ -73,22 +77,36 @@ export function record(manifest: Manifest, seed: number, orig: Unit, patched: Un
       continue;
     }
     const after = described(seed, patched, patched.functions[ordinal]!);
-    functions.changed.push({ ...before, ...(after.name === before.name ? {} : { patchedName: after.name }), kind: edit.kind });
+    functions.changed.push({
+      ...before,
+      ...(after.name === before.name ? {} : { patchedName: after.name }),
+      kind: edit.kind,
+    });
   }
   patched.functions.forEach((fn, ordinal) => {
     if (fn === null || touched.has(ordinal)) return;
     const before = orig.functions[ordinal];
     if (before === undefined || before === null) functions.new.push(described(seed, patched, fn));
-    else if (fn.line !== before.line && fn.ops.some((op) => op.kind === 'bug')) functions.lineOnly.push(described(seed, orig, before));
+    else if (fn.line !== before.line && fn.ops.some((op) => op.kind === 'bug'))
+      functions.lineOnly.push(described(seed, orig, before));
   });
-  if (edits.some(({ kind }) => kind === 'ambiguity')) append(data.ambiguous, orig.objects.filter(isSplit).slice(0, 2).map(({ name, number }) => `${name}.${number}`));
-  for (const object of patched.objects.slice(orig.objects.length)) data.new.push(object.number === null ? object.name : `${object.name}.${object.number}`);
+  if (edits.some(({ kind }) => kind === 'ambiguity'))
+    append(
+      data.ambiguous,
+      orig.objects
+        .filter(isSplit)
+        .slice(0, 2)
+        .map(({ name, number }) => `${name}.${number}`),
+    );
+  for (const object of patched.objects.slice(orig.objects.length))
+    data.new.push(object.number === null ? object.name : `${object.name}.${object.number}`);
 }
 
 const SECTIONS = { init: '.init.text', shared: '.sched.text', text: '.text' } as const;
 
 function described(seed: number, unit: Unit, fn: SynthFunction): ManifestFunction {
   const name = fn.scope === 'promoted' ? fn.name + promotedSuffix(seed, unit.number, unit.edited) : fn.name;
-  const section = fn.placed === 'alone' ? `.text.${name}` : fn.placed === 'unit' ? `.text.unit_${unit.number}` : SECTIONS[fn.placed];
+  const section =
+    fn.placed === 'alone' ? `.text.${name}` : fn.placed === 'unit' ? `.text.unit_${unit.number}` : SECTIONS[fn.placed];
   return { name, file: unit.file, section };
 }

@@ -67,12 +67,23 @@ export class Places {
   private readonly stringSymbol: number;
 
   /** `named` holds the symbols that no unit defines. */
-  constructor(writer: ElfWriter, private readonly named: ReadonlyMap<string, number>, firstStrings: readonly string[]) {
+  constructor(
+    writer: ElfWriter,
+    private readonly named: ReadonlyMap<string, number>,
+    firstStrings: readonly string[],
+  ) {
     const { strings } = this;
     for (const text of firstStrings) strings.add(text);
     const section = writer.section({
-      name: '.rodata.str1.1', flags: SHF_ALLOC | SHF_MERGE | SHF_STRINGS, entsize: 1,
-      content: { get size() { return strings.bytes.length; }, chunks: () => [strings.bytes] },
+      name: '.rodata.str1.1',
+      flags: SHF_ALLOC | SHF_MERGE | SHF_STRINGS,
+      entsize: 1,
+      content: {
+        get size() {
+          return strings.bytes.length;
+        },
+        chunks: () => [strings.bytes],
+      },
     });
     this.stringSymbol = writer.sectionSymbol(section);
   }

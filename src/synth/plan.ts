@@ -38,7 +38,11 @@ export class KernelPlan {
     this.functions = functions;
     this.shape = shape;
     this.singleText = singleText;
-    const { functions: { relas }, references, sites } = shape;
+    const {
+      functions: { relas },
+      references,
+      sites,
+    } = shape;
     const calls = relas.mean * references.call;
     this.callSites = Math.min(1, sites.calls / Math.max(calls, 1));
     this.localCalls = Math.min(1, Math.max(0, sites.calls - calls) / Math.max(relas.mean * references.code, 1));
@@ -46,7 +50,11 @@ export class KernelPlan {
     this.starts = unitStarts(seed, functions, shape);
     this.units = this.starts.length - 1;
     const { local } = shape.functions.per1000;
-    this.sharedTotals = sharedTotals(seed, (functions * local * shape.functions.duplicates.per1000) / 1e6, shape.functions.duplicates.group);
+    this.sharedTotals = sharedTotals(
+      seed,
+      (functions * local * shape.functions.duplicates.per1000) / 1e6,
+      shape.functions.duplicates.group,
+    );
     this.sharedNames = this.sharedTotals.length;
   }
 
@@ -97,7 +105,10 @@ function unitStarts(seed: number, functions: number, { functions: { localsPerUni
   const random = new Random(seed, 10);
   const starts = [0];
   for (let at = 0; at < functions; ) {
-    at = Math.min(functions, at + Math.max(1, Math.round((draw(localsPerUnit, random) * 1000) / Math.max(per1000.local, 1))));
+    at = Math.min(
+      functions,
+      at + Math.max(1, Math.round((draw(localsPerUnit, random) * 1000) / Math.max(per1000.local, 1))),
+    );
     starts.push(at);
   }
   return Uint32Array.from(starts);

@@ -23,7 +23,11 @@ export class PlannedFunction implements SynthFunction {
   private readonly size: number;
   private made: Body | undefined;
 
-  constructor(private readonly context: Context, traits: Traits, { name, alias, line }: { name: string; alias: string | null; line: number }) {
+  constructor(
+    private readonly context: Context,
+    traits: Traits,
+    { name, alias, line }: { name: string; alias: string | null; line: number },
+  ) {
     this.name = name;
     this.alias = alias;
     this.line = line;
@@ -52,7 +56,13 @@ export class PlannedFunction implements SynthFunction {
   }
 
   private get body(): Body {
-    const { context: { self, unit }, size, traced, endbr, leaf } = this;
+    const {
+      context: { self, unit },
+      size,
+      traced,
+      endbr,
+      leaf,
+    } = this;
     return (this.made ??= body(this.context, { size, traced, endbr, leaf, rank: unit[self.ordinal]!.rank }));
   }
 }

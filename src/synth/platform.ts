@@ -1,4 +1,17 @@
-import { R_X86_64_64, R_X86_64_PLT32, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, STB_GLOBAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT, STV_HIDDEN } from '../elf/constants';
+import {
+  R_X86_64_64,
+  R_X86_64_PLT32,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+  SHN_ABS,
+  STB_GLOBAL,
+  STT_FILE,
+  STT_FUNC,
+  STT_NOTYPE,
+  STT_OBJECT,
+  STV_HIDDEN,
+} from '../elf/constants';
 import type { ElfWriter } from '../elf/writer';
 import { trampolineName } from './encode-function';
 import { STATIC_CALLS } from './body';
@@ -8,7 +21,13 @@ const WA = SHF_ALLOC | SHF_WRITE;
 const RET = [0xc3, 0xcc, 0xcc, 0xcc];
 const ENDBR = [0xf3, 0x0f, 0x1e, 0xfa];
 /** Functions of assembler units that compiled code calls; they share `.text`, and return thunks are NOTYPE there. */
-const ASSEMBLER_FUNCTIONS: ReadonlyArray<readonly [string, number]> = [['__fentry__', STT_FUNC], ['__x86_return_thunk', STT_NOTYPE], ['clear_bhb_loop', STT_FUNC], ['memcpy', STT_FUNC], ['__x86_indirect_thunk_rax', STT_NOTYPE]];
+const ASSEMBLER_FUNCTIONS: ReadonlyArray<readonly [string, number]> = [
+  ['__fentry__', STT_FUNC],
+  ['__x86_return_thunk', STT_NOTYPE],
+  ['clear_bhb_loop', STT_FUNC],
+  ['memcpy', STT_FUNC],
+  ['__x86_indirect_thunk_rax', STT_NOTYPE],
+];
 const SLOT = 16;
 const TRAMPOLINE = 8;
 

@@ -19,9 +19,19 @@ export class SharedData {
 
   constructor(writer: ElfWriter, name: string, kind: SynthObject['kind'], places: Places) {
     const used = (): number => this.used;
-    const content = { get size() { return used(); }, chunks: () => this.chunks() };
+    const content = {
+      get size() {
+        return used();
+      },
+      chunks: () => this.chunks(),
+    };
     this.refs = new HeldRefs(places);
-    this.section = writer.section({ name, flags: kind === 'rodata' ? SHF_ALLOC : SHF_ALLOC | SHF_WRITE, align: ALIGN, ...(kind === 'bss' ? { type: SHT_NOBITS, size: content } : { content }) });
+    this.section = writer.section({
+      name,
+      flags: kind === 'rodata' ? SHF_ALLOC : SHF_ALLOC | SHF_WRITE,
+      align: ALIGN,
+      ...(kind === 'bss' ? { type: SHT_NOBITS, size: content } : { content }),
+    });
     if (kind !== 'bss') writer.relas(this.section, this.refs);
   }
 
@@ -43,7 +53,8 @@ export class SharedData {
     const view = new DataView(bytes.buffer);
     for (let start = 0, word = 0; start < this.used; start += CHUNK) {
       bytes.fill(0);
-      for (; word < this.words && this.offsets.get(word) < start + CHUNK; word++) view.setInt32(this.offsets.get(word) - start, this.values.get(word), true);
+      for (; word < this.words && this.offsets.get(word) < start + CHUNK; word++)
+        view.setInt32(this.offsets.get(word) - start, this.values.get(word), true);
       yield this.used - start < CHUNK ? bytes.subarray(0, this.used - start) : bytes;
     }
   }
@@ -61,6 +72,11 @@ export function objectRelas(places: Places, object: SynthObject): Iterable<Rela>
   return places.relas(pointerRefs(object), 0);
 }
 
-function pointerRefs({ pointers }: SynthObject): Array<{ offset: number; target: SynthObject['pointers'][number]['target']; type: number; addend: number }> {
+function pointerRefs({ pointers }: SynthObject): Array<{
+  offset: number;
+  target: SynthObject['pointers'][number]['target'];
+  type: number;
+  addend: number;
+}> {
   return pointers.map(({ offset, target }) => ({ offset, target, type: R_X86_64_64, addend: 0 }));
 }

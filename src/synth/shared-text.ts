@@ -59,11 +59,31 @@ export class MadeText implements SharedText {
   private relaCount = 0;
   private used = 0;
 
-  constructor(writer: ElfWriter, name: string, private readonly build: Build, private readonly places: Places) {
+  constructor(
+    writer: ElfWriter,
+    name: string,
+    private readonly build: Build,
+    private readonly places: Places,
+  ) {
     const used = (): number => this.used;
     const relas = (): number => this.relaCount;
-    this.section = writer.section({ name, flags: AX, align: PADDING, content: { get size() { return used(); }, chunks: () => this.chunks() } });
-    writer.relas(this.section, { get count() { return relas(); }, rows: () => this.rows() });
+    this.section = writer.section({
+      name,
+      flags: AX,
+      align: PADDING,
+      content: {
+        get size() {
+          return used();
+        },
+        chunks: () => this.chunks(),
+      },
+    });
+    writer.relas(this.section, {
+      get count() {
+        return relas();
+      },
+      rows: () => this.rows(),
+    });
   }
 
   add(unit: number, ordinal: number, code: EncodedFunction): number {

@@ -1,4 +1,12 @@
-import { R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE } from '../elf/constants';
+import {
+  R_X86_64_64,
+  R_X86_64_PC32,
+  R_X86_64_PC64,
+  R_X86_64_PLT32,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+} from '../elf/constants';
 import type { ElfWriter } from '../elf/writer';
 import type { Sites } from './encode-function';
 import { GrowingBytes, GrowingRelas, ReferenceTable } from './growing';
@@ -43,7 +51,15 @@ export class Table {
 }
 
 /** A section of one reference an entry, with its relocations. */
-export function listTable(writer: ElfWriter, name: string, flags: number, align: number, entry: number, entsize: number, type: number): ReferenceTable {
+export function listTable(
+  writer: ElfWriter,
+  name: string,
+  flags: number,
+  align: number,
+  entry: number,
+  entsize: number,
+  type: number,
+): ReferenceTable {
   const content = new ReferenceTable(entry, type);
   writer.relas(writer.section({ name, flags, align, entsize, content }), content.relas);
   return content;
@@ -64,10 +80,25 @@ export class KernelTables {
   private readonly faults: Table;
   private readonly staticCalls: Table;
   /** Tables that hold nothing but references to code. */
-  private readonly lists: Record<'runtime' | 'returns' | 'calls' | 'retpolines' | 'locks' | 'unwinds' | 'ftrace' | 'seals' | 'annotations' | 'addressable', ReferenceTable>;
+  private readonly lists: Record<
+    | 'runtime'
+    | 'returns'
+    | 'calls'
+    | 'retpolines'
+    | 'locks'
+    | 'unwinds'
+    | 'ftrace'
+    | 'seals'
+    | 'annotations'
+    | 'addressable',
+    ReferenceTable
+  >;
   private readonly exports: Table;
 
-  constructor(writer: ElfWriter, private readonly targets: TableTargets) {
+  constructor(
+    writer: ElfWriter,
+    private readonly targets: TableTargets,
+  ) {
     this.writer = writer;
     this.alternatives = new Table(writer, '.altinstructions', A, 1);
     this.replacements = new Table(writer, '.altinstr_replacement', AX, 1);
@@ -76,15 +107,39 @@ export class KernelTables {
     this.faults = new Table(writer, '__ex_table', A, 4);
     this.staticCalls = new Table(writer, '.static_call_sites', WA, 1, 8);
     this.exports = new Table(writer, '.export_symbol', A, 8);
-    const list = (name: string, flags: number, align: number, entry: number, entsize: number, type = R_X86_64_PC32): ReferenceTable => listTable(writer, name, flags, align, entry, entsize, type);
+    const list = (
+      name: string,
+      flags: number,
+      align: number,
+      entry: number,
+      entsize: number,
+      type = R_X86_64_PC32,
+    ): ReferenceTable => listTable(writer, name, flags, align, entry, entsize, type);
     this.lists = {
-      runtime: list('runtime_ptr_USER_PTR_MAX', A, 1, 4, 0), returns: list('.return_sites', A, 1, 4, 4), calls: list('.call_sites', A, 1, 4, 4),
-      retpolines: list('.retpoline_sites', A, 1, 4, 4), locks: list('.smp_locks', A, 4, 4, 0), unwinds: list('.orc_unwind_ip', A, 1, 4, 4),
-      ftrace: list('__mcount_loc', A, 8, 8, 8, R_X86_64_64), seals: list('.ibt_endbr_seal', A, 1, 4, 4),
-      annotations: list('.discard.annotate_insn', 0, 1, 8, 0), addressable: list('.discard.addressable', WA, 8, 8, 0, R_X86_64_64),
+      runtime: list('runtime_ptr_USER_PTR_MAX', A, 1, 4, 0),
+      returns: list('.return_sites', A, 1, 4, 4),
+      calls: list('.call_sites', A, 1, 4, 4),
+      retpolines: list('.retpoline_sites', A, 1, 4, 4),
+      locks: list('.smp_locks', A, 4, 4, 0),
+      unwinds: list('.orc_unwind_ip', A, 1, 4, 4),
+      ftrace: list('__mcount_loc', A, 8, 8, 8, R_X86_64_64),
+      seals: list('.ibt_endbr_seal', A, 1, 4, 4),
+      annotations: list('.discard.annotate_insn', 0, 1, 8, 0),
+      addressable: list('.discard.addressable', WA, 8, 8, 0, R_X86_64_64),
     };
     const { unwinds } = this.lists;
-    writer.section({ name: '.orc_unwind', flags: A, align: 1, entsize: ORC.length, content: { get size() { return unwinds.count * ORC.length; }, chunks: () => repeated(ORC, unwinds.count) } });
+    writer.section({
+      name: '.orc_unwind',
+      flags: A,
+      align: 1,
+      entsize: ORC.length,
+      content: {
+        get size() {
+          return unwinds.count * ORC.length;
+        },
+        chunks: () => repeated(ORC, unwinds.count),
+      },
+    });
   }
 
   /** Adds all entries of the function that starts at `start`; `source` is its unit's path. */
@@ -141,11 +196,22 @@ export class KernelTables {
   }
 
   private alternative(at: Place, site: Sites['alternatives'][number]): void {
-    const replacement = this.replacements.entry(site.call === undefined ? site.replacement : [...site.replacement, 0xe8, ...zeros(4)]);
-    if (site.call !== undefined) this.replacements.relas.add(replacement + site.replacement.length + 1, R_X86_64_PLT32, this.targets.named(site.call), -4);
+    const replacement = this.replacements.entry(
+      site.call === undefined ? site.replacement : [...site.replacement, 0xe8, ...zeros(4)],
+    );
+    if (site.call !== undefined)
+      this.replacements.relas.add(
+        replacement + site.replacement.length + 1,
+        R_X86_64_PLT32,
+        this.targets.named(site.call),
+        -4,
+      );
     const entry = this.alternatives.entry([...zeros(8), ...half(site.feature), 0, 0, site.length, site.length]);
     this.alternatives.pc32(entry, at);
-    this.alternatives.pc32(entry + 4, { symbol: this.writer.sectionSymbol(this.replacements.section), addend: replacement });
+    this.alternatives.pc32(entry + 4, {
+      symbol: this.writer.sectionSymbol(this.replacements.section),
+      addend: replacement,
+    });
   }
 }
 

@@ -33,25 +33,40 @@ const STATIC_LOCALS = 12;
 const SMALL = 0.35;
 
 export function traitsOf(plan: KernelPlan, at: FunctionRef): Traits {
-  const { functions: { per1000, placed }, sites } = plan.shape;
+  const {
+    functions: { per1000, placed },
+    sites,
+  } = plan.shape;
   const random = new Random(plan.seed, at.unit, at.ordinal, 5);
   const init = random.chance1000(placed.init / (1 + INITCALLS));
   // All of .init.text is local here: the other functions have the rest of the local ones.
   const roll = random.share() * (1000 - placed.init);
-  const scope = init || roll < per1000.local - placed.init ? 'local' : roll < per1000.local - placed.init + per1000.promoted ? 'promoted' : 'global';
+  const scope =
+    init || roll < per1000.local - placed.init
+      ? 'local'
+      : roll < per1000.local - placed.init + per1000.promoted
+        ? 'promoted'
+        : 'global';
   const global = scope === 'global';
   const unused = global && random.chance(UNUSED);
   const exportedShare = Math.min(1, sites.exports / Math.max(per1000.global, 1));
   const exported = unused || (global && random.share() < exportedShare);
   // Initcalls are kept by addresses, too, as is what assembler code and modules use.
-  const keptShare = (sites.addressable - sites.exports - placed.init * INITCALLS) / Math.max(per1000.global - sites.exports, 1);
+  const keptShare =
+    (sites.addressable - sites.exports - placed.init * INITCALLS) / Math.max(per1000.global - sites.exports, 1);
   const addressed = exported || (global && random.share() < keptShare);
   const addressTaken = !init && !unused && random.chance(ADDRESS_TAKEN);
   const sealable = (per1000.global / 1000) * (1 - exportedShare) * (1 - ADDRESS_TAKEN / 100);
-  const sealed = global && !exported && !addressTaken && random.share() < sites.seals / 1000 / Math.max(sealable, 0.001);
+  const sealed =
+    global && !exported && !addressTaken && random.share() < sites.seals / 1000 / Math.max(sealable, 0.001);
   const shared = random.share() < placed.shared / (1000 - placed.init);
   return {
-    scope, unused, exported, addressed, addressTaken, sealed,
+    scope,
+    unused,
+    exported,
+    addressed,
+    addressTaken,
+    sealed,
     placed: init ? 'init' : plan.singleText ? 'text' : plan.isMerged(at.unit) ? 'unit' : shared ? 'shared' : 'alone',
     rank: random.share(),
     traced: !init && random.share() < sites.ftrace / (1000 - placed.init),
@@ -82,15 +97,30 @@ export function makeUnit(plan: KernelPlan, number: number): Unit {
     const random = new Random(plan.seed, number, ordinal, 16);
     const name = names[ordinal]!;
     let local: ObjectRef | null = null;
-    if (own.rank > SMALL && random.chance(STATIC_LOCALS)) local = { unit: number, index: objects.push(staticLocal(name, objects.length, random)) - 1 };
+    if (own.rank > SMALL && random.chance(STATIC_LOCALS))
+      local = { unit: number, index: objects.push(staticLocal(name, objects.length, random)) - 1 };
     line += 6 + random.below(40);
     return new PlannedFunction({ plan, self: { unit: number, ordinal }, unit: traits, objects: choice, local }, own, {
-      name, line: line - 4,
-      alias: own.scope === 'global' && !own.unused && random.chance1000((per1000.aliased * 1000) / Math.max(per1000.global, 1)) ? `__se_${name}` : null,
+      name,
+      line: line - 4,
+      alias:
+        own.scope === 'global' &&
+        !own.unused &&
+        random.chance1000((per1000.aliased * 1000) / Math.max(per1000.global, 1))
+          ? `__se_${name}`
+          : null,
     });
   });
   append(choice, objects);
-  return { number, file: fileName(plan.seed, number), source: sourcePath(plan.seed, number), functions, order: functions.map((_, ordinal) => ordinal), objects, edited: false };
+  return {
+    number,
+    file: fileName(plan.seed, number),
+    source: sourcePath(plan.seed, number),
+    functions,
+    order: functions.map((_, ordinal) => ordinal),
+    objects,
+    edited: false,
+  };
 }
 
 /** Statics of different units may share a name; within one unit names are unique. */
@@ -100,12 +130,17 @@ function functionName(plan: KernelPlan, at: FunctionRef, own: Traits, taken: Set
   if (own.placed === 'init') return `${unique}_init`;
   if (own.scope !== 'local') return unique;
   const random = new Random(plan.seed, at.unit, at.ordinal, 12);
-  if (plan.sharedNames > 0 && random.chance1000((duplicates.per1000 * per1000.local) / Math.max(per1000.local - placed.init, 1))) {
+  if (
+    plan.sharedNames > 0 &&
+    random.chance1000((duplicates.per1000 * per1000.local) / Math.max(per1000.local - placed.init, 1))
+  ) {
     const shared = sharedStaticName(plan.sharedName(random));
     if (!taken.has(shared)) {
       taken.add(shared);
       return shared;
     }
   }
-  return random.chance1000((per1000.cloned * 1000) / Math.max(per1000.local - placed.init, 1)) ? `${unique}${random.pick(['.isra.0', '.constprop.0', '.part.0'])}` : unique;
+  return random.chance1000((per1000.cloned * 1000) / Math.max(per1000.local - placed.init, 1))
+    ? `${unique}${random.pick(['.isra.0', '.constprop.0', '.part.0'])}`
+    : unique;
 }

@@ -11,5 +11,7 @@ export function byAddress(a: number, b: number): number {
 }
 
 export function isElf(bytes: Uint8Array): boolean {
-  return bytes.length >= 4 && ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0 === ELF_MAGIC;
+  return (
+    bytes.length >= 4 && ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0 === ELF_MAGIC
+  );
 }

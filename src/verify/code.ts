@@ -37,7 +37,10 @@ export class Code {
   private readonly starts = new Map<number, Map<number, Instruction>>();
 
   /** `replacements` are the offsets at which pieces of `.altinstr_replacement` start. */
-  constructor(private readonly module: Module, replacements: readonly number[]) {
+  constructor(
+    private readonly module: Module,
+    replacements: readonly number[],
+  ) {
     const iced = require('iced-x86') as Iced;
     for (const section of module.sections) {
       if (!isExecutable(section)) continue;
@@ -76,7 +79,10 @@ export class Code {
 
   /** Whether an instruction starts at the offset, or the section's code ends there. */
   isBoundary(section: ModuleSection, offset: number): boolean {
-    return this.at(section, offset) !== undefined || (isExecutable(section) && offset === section.bytes.length && this.module.sections[section.index] === section);
+    return (
+      this.at(section, offset) !== undefined ||
+      (isExecutable(section) && offset === section.bytes.length && this.module.sections[section.index] === section)
+    );
   }
 
   bytesOf(section: ModuleSection, { offset, length }: Pick<Instruction, 'offset' | 'length'>): Uint8Array {
@@ -105,15 +111,34 @@ function decode(iced: Iced, bytes: Uint8Array, start: number, end: number, list:
   }
 }
 
-function describe(iced: Iced, found: IcedInstruction, constants: ConstantOffsets, offset: number, accesses: InstructionInfoFactory): Instruction {
+function describe(
+  iced: Iced,
+  found: IcedInstruction,
+  constants: ConstantOffsets,
+  offset: number,
+  accesses: InstructionInfoFactory,
+): Instruction {
   const { FlowControl, Mnemonic, Register } = iced;
-  const branch = found.isJmpShortOrNear || found.isJccShortOrNear || found.isCallNear || found.isLoop || found.isJcxShort;
+  const branch =
+    found.isJmpShortOrNear || found.isJccShortOrNear || found.isCallNear || found.isLoop || found.isJcxShort;
   const fields: OperandField[] = [];
-  if (constants.hasDisplacement) fields.push({ at: constants.displacementOffset, size: constants.displacementSize, kind: found.isIpRelMemoryOperand ? 'relative' : 'displacement' });
-  if (constants.hasImmediate) fields.push({ at: constants.immediateOffset, size: constants.immediateSize, kind: branch ? 'branch' : 'immediate' });
-  if (constants.hasImmediate2) fields.push({ at: constants.immediateOffset2, size: constants.immediateSize2, kind: 'immediate' });
+  if (constants.hasDisplacement)
+    fields.push({
+      at: constants.displacementOffset,
+      size: constants.displacementSize,
+      kind: found.isIpRelMemoryOperand ? 'relative' : 'displacement',
+    });
+  if (constants.hasImmediate)
+    fields.push({
+      at: constants.immediateOffset,
+      size: constants.immediateSize,
+      kind: branch ? 'branch' : 'immediate',
+    });
+  if (constants.hasImmediate2)
+    fields.push({ at: constants.immediateOffset2, size: constants.immediateSize2, kind: 'immediate' });
   const nop = found.mnemonic === Mnemonic.Nop;
-  const registers = !found.isIpRelMemoryOperand && (found.memoryBase !== Register.None || found.memoryIndex !== Register.None);
+  const registers =
+    !found.isIpRelMemoryOperand && (found.memoryBase !== Register.None || found.memoryIndex !== Register.None);
   const addressed = constants.hasDisplacement && !branch && !nop && found.mnemonic !== Mnemonic.Lea;
   const accessSize = addressed ? iced.MemorySizeExt.size(found.memorySize) : 0;
   return {
@@ -121,7 +146,9 @@ function describe(iced: Iced, found: IcedInstruction, constants: ConstantOffsets
     length: found.length,
     kind: kindOf(),
     fields,
-    target: branch ? offset + found.length + Number(BigInt.asIntN(64, found.nearBranchTarget - found.nextIP)) : undefined,
+    target: branch
+      ? offset + found.length + Number(BigInt.asIntN(64, found.nearBranchTarget - found.nextIP))
+      : undefined,
     fixedAccess: addressed && !registers && accessSize > 0,
     accessSize,
     indexed: registers,
@@ -148,7 +175,12 @@ function storesToMemory({ OpAccess, OpKind }: Iced, found: IcedInstruction, acce
   let stores = false;
   for (let i = 0; i < found.opCount; i++) {
     const access = info.opAccess(i);
-    if (found.opKind(i) === OpKind.Memory) stores ||= access === OpAccess.Write || access === OpAccess.CondWrite || access === OpAccess.ReadWrite || access === OpAccess.ReadCondWrite;
+    if (found.opKind(i) === OpKind.Memory)
+      stores ||=
+        access === OpAccess.Write ||
+        access === OpAccess.CondWrite ||
+        access === OpAccess.ReadWrite ||
+        access === OpAccess.ReadCondWrite;
   }
   info.free();
   return stores;

@@ -30,25 +30,45 @@ function checkInstruction(context: Context, sites: Sites, section: ModuleSection
   const wanted = (table: TableKind, what: string, name: string): void => {
     const around = KERNEL_TABLES[table];
     const used = sites.any(table) || (around !== undefined && kernel?.hasTable(...around) === true);
-    if (used && !sites.has(table, section, offset)) findings.add('verify-missing-entry', { section, offset }, `${what} has no entry in ${name}`);
+    if (used && !sites.has(table, section, offset))
+      findings.add('verify-missing-entry', { section, offset }, `${what} has no entry in ${name}`);
   };
   if (kind === 'call' || kind === 'jump' || kind === 'conditional') {
     const called = branchName(context, { section, instruction });
     if (called === '__x86_return_thunk') wanted('returns', 'a return', '.return_sites');
-    else if (isIndirectThunk(called)) wanted('retpolines', `an indirect ${kind === 'call' ? 'call' : 'jump'} (${called})`, '.retpoline_sites');
-    else if (called?.startsWith('__SCT__') === true) wanted('staticCalls', `a static call (${called})`, '.static_call_sites');
-    else if (kind === 'call' && called !== undefined && called !== '__fentry__' && opcode(section, instruction) === 0xe8) wanted('calls', `a call of ${called}`, '.call_sites');
+    else if (isIndirectThunk(called))
+      wanted('retpolines', `an indirect ${kind === 'call' ? 'call' : 'jump'} (${called})`, '.retpoline_sites');
+    else if (called?.startsWith('__SCT__') === true)
+      wanted('staticCalls', `a static call (${called})`, '.static_call_sites');
+    else if (
+      kind === 'call' &&
+      called !== undefined &&
+      called !== '__fentry__' &&
+      opcode(section, instruction) === 0xe8
+    )
+      wanted('calls', `a call of ${called}`, '.call_sites');
   }
   // Trampolines of static calls end in a trap that is never reached. A compiler's own trap has no entry either, but stands in few functions.
-  if (kind === 'undefined' && !context.compared && section.name !== '.static_call.text' && opcode(section, instruction) === 0x0f && !sites.has('bugs', section, offset) && !sites.has('traps', section, offset) && sites.any('bugs')) {
+  if (
+    kind === 'undefined' &&
+    !context.compared &&
+    section.name !== '.static_call.text' &&
+    opcode(section, instruction) === 0x0f &&
+    !sites.has('bugs', section, offset) &&
+    !sites.has('traps', section, offset) &&
+    sites.any('bugs')
+  ) {
     findings.add('verify-missing-entry', { section, offset }, 'a trap has no entry in __bug_table');
   }
   // smp_mb() is a lock prefix that needs none: lock addl $0,-4(%rsp).
-  if (instruction.lock && !sites.has('locks', section, offset) && !isBarrier(section, instruction)) findings.add('verify-lock', { section, offset }, 'a lock prefix has no entry in .smp_locks');
+  if (instruction.lock && !sites.has('locks', section, offset) && !isBarrier(section, instruction))
+    findings.add('verify-lock', { section, offset }, 'a lock prefix has no entry in .smp_locks');
 }
 
 function isBarrier({ bytes }: ModuleSection, { offset }: Instruction): boolean {
-  return bytes[offset] === 0xf0 && bytes[offset + 1] === 0x83 && bytes[offset + 2] === 0x44 && bytes[offset + 3] === 0x24;
+  return (
+    bytes[offset] === 0xf0 && bytes[offset + 1] === 0x83 && bytes[offset + 2] === 0x44 && bytes[offset + 3] === 0x24
+  );
 }
 
 /** A call of __fentry__, or where the module has ftrace sites the 5-byte NOP that took its place, is listed. */
@@ -60,7 +80,12 @@ function checkFtraceSites({ module, code, findings }: Context, sites: Sites, sec
     const calls = entry.kind === 'call' && branchName({ module }, { section, instruction: entry }) === '__fentry__';
     const site = { section, offset: entry.offset };
     if (calls) findings.add('verify-missing-entry', site, 'a call of __fentry__ has no entry in __mcount_loc');
-    else if (entry.kind === 'nop' && sites.any('ftrace') && !sites.has('jumpLabels', section, entry.offset) && !sites.has('alternatives', section, entry.offset)) {
+    else if (
+      entry.kind === 'nop' &&
+      sites.any('ftrace') &&
+      !sites.has('jumpLabels', section, entry.offset) &&
+      !sites.has('alternatives', section, entry.offset)
+    ) {
       findings.add('verify-missing-entry', site, 'the NOP of an ftrace site has no entry in __mcount_loc');
     }
   }

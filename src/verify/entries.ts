@@ -8,7 +8,12 @@ import { TABLES, entrySize, type Site, type Table, type TableKind } from './tabl
 
 /** One entry of a table, with its fields looked up by offset. */
 export class Entry {
-  constructor(private readonly context: Context, readonly section: ModuleSection, readonly offset: number, readonly size: number) {}
+  constructor(
+    private readonly context: Context,
+    readonly section: ModuleSection,
+    readonly offset: number,
+    readonly size: number,
+  ) {}
 
   get bytes(): Uint8Array {
     return this.section.bytes.subarray(this.offset, this.offset + this.size);
@@ -22,7 +27,13 @@ export class Entry {
   target(at: number, width: 4 | 8, required = true): Target | null {
     const rela = this.context.module.relaAt(this.section, this.offset + at);
     const fits = rela !== undefined && (width === 4 ? rela.type === R_X86_64_PC32 : rela.type === R_X86_64_64);
-    if (!fits && (required || rela !== undefined)) this.add(rela === undefined ? `the field at +${at} has no relocation` : `the field at +${at} has a relocation of type ${rela.type}`, at);
+    if (!fits && (required || rela !== undefined))
+      this.add(
+        rela === undefined
+          ? `the field at +${at} has no relocation`
+          : `the field at +${at} has a relocation of type ${rela.type}`,
+        at,
+      );
     return fits ? targetInData(this.context.module, rela) : null;
   }
 
@@ -55,12 +66,21 @@ export function entriesOf(context: Context, kind: TableKind, report = true): Ent
   const entries: Entry[] = [];
   for (const section of context.module.sections) {
     if (!table.names.includes(section.name)) continue;
-    const size = entrySize(context, table, section, section.name === '__bug_table' ? bugEntrySize(section.size, new Set(context.module.relasOf(section).map(({ offset }) => offset))) : undefined);
+    const size = entrySize(
+      context,
+      table,
+      section,
+      section.name === '__bug_table'
+        ? bugEntrySize(section.size, new Set(context.module.relasOf(section).map(({ offset }) => offset)))
+        : undefined,
+    );
     if (section.size % size !== 0) {
-      if (report) context.findings.add('verify-entry', { section }, `${section.size} bytes are not whole entries of ${size}`);
+      if (report)
+        context.findings.add('verify-entry', { section }, `${section.size} bytes are not whole entries of ${size}`);
       continue;
     }
-    for (let offset = 0; offset < section.bytes.length; offset += size) entries.push(new Entry(context, section, offset, size));
+    for (let offset = 0; offset < section.bytes.length; offset += size)
+      entries.push(new Entry(context, section, offset, size));
   }
   return entries;
 }

@@ -14,7 +14,11 @@ export function readExports(path: string): ReadonlyMap<string, ExportedSymbol> {
     if (line.trim() === '') continue;
     const [crc = '', symbol = '', , type = '', namespace = ''] = line.replace(/\r$/, '').split('\t');
     if (!/^0x[0-9a-f]{8,16}$/i.test(crc) || symbol === '' || !type.startsWith('EXPORT_SYMBOL')) {
-      throw new KlpflowError('malformed-symvers', `${path}: line ${index + 1} is not crc, symbol, owner, type and namespace`, { object: path });
+      throw new KlpflowError(
+        'malformed-symvers',
+        `${path}: line ${index + 1} is not crc, symbol, owner, type and namespace`,
+        { object: path },
+      );
     }
     found.set(symbol, { crc: Number.parseInt(crc.slice(-8), 16), gpl: type.includes('GPL'), namespace });
   }

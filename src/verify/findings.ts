@@ -29,7 +29,13 @@ export class Findings {
     }
     const symbol = this.covering(section, offset);
     const where = symbol === undefined ? { offset } : { symbol: symbol.name, offset: offset - symbol.value };
-    this.diagnostics.push(diagnostic(code, `${section.name}+0x${offset.toString(16)}: ${message}`, { object: path, section: section.name, ...where }));
+    this.diagnostics.push(
+      diagnostic(code, `${section.name}+0x${offset.toString(16)}: ${message}`, {
+        object: path,
+        section: section.name,
+        ...where,
+      }),
+    );
   }
 
   /** The sized symbol that a place lies in: a function rather than the padding before it. */

@@ -14,13 +14,33 @@ export function checkFunctions(context: Context): void {
   const entered = prefix > 0 ? enteredFunctions(context) : new Set<string>();
   for (const section of module.sections) {
     if (!isExecutable(section)) continue;
-    const invalid = code.of(section).filter(({ kind }) => kind === 'invalid').map(({ offset }) => offset);
+    const invalid = code
+      .of(section)
+      .filter(({ kind }) => kind === 'invalid')
+      .map(({ offset }) => offset);
     for (const symbol of module.functionsIn(section)) {
       const { value, size, name } = symbol;
-      if (value + size > section.bytes.length) findings.add('verify-elf-form', { section, offset: value }, `${name} has ${size} bytes and ends past the section`);
+      if (value + size > section.bytes.length)
+        findings.add(
+          'verify-elf-form',
+          { section, offset: value },
+          `${name} has ${size} bytes and ends past the section`,
+        );
       const broken = invalid.find((offset) => offset >= value && offset < value + size);
-      if (broken !== undefined) findings.add('verify-relocation', { section, offset: broken }, `${name} has bytes that are no instruction: it was cut, or its code was overwritten`);
-      if (prefix > 0 && section.name !== '.static_call.text' && isFunction(symbol) && size > 0 && entered.has(`${section.index}:${value}`)) checkPrefix(context, section, value, name, prefix);
+      if (broken !== undefined)
+        findings.add(
+          'verify-relocation',
+          { section, offset: broken },
+          `${name} has bytes that are no instruction: it was cut, or its code was overwritten`,
+        );
+      if (
+        prefix > 0 &&
+        section.name !== '.static_call.text' &&
+        isFunction(symbol) &&
+        size > 0 &&
+        entered.has(`${section.index}:${value}`)
+      )
+        checkPrefix(context, section, value, name, prefix);
     }
   }
 }
@@ -37,7 +57,12 @@ function enteredFunctions({ module, code }: Context): Set<string> {
       if (instruction.kind !== 'call' || isReplacement(section)) continue;
       const field = instruction.fields[0];
       const rela = field && module.relaAt(section, instruction.offset + field.at);
-      const target: Target | undefined = rela === undefined ? { in: 'module', section, offset: instruction.target ?? -1 } : isRelative(rela.type) ? targetInCode(module, rela, instruction) : undefined;
+      const target: Target | undefined =
+        rela === undefined
+          ? { in: 'module', section, offset: instruction.target ?? -1 }
+          : isRelative(rela.type)
+            ? targetInCode(module, rela, instruction)
+            : undefined;
       if (target?.in === 'module') entered.add(`${target.section.index}:${target.offset}`);
     }
   }
@@ -51,8 +76,15 @@ function enteredFunctions({ module, code }: Context): Set<string> {
 }
 
 /** `prefix` bytes before the function, on its alignment: NOPs, behind the kCFI hash where there is one. */
-function checkPrefix({ module, findings }: Context, section: ModuleSection, value: number, name: string, prefix: number): void {
-  const add = (message: string): void => findings.add('verify-prefix', { section, offset: value }, `${name} ${message}`);
+function checkPrefix(
+  { module, findings }: Context,
+  section: ModuleSection,
+  value: number,
+  name: string,
+  prefix: number,
+): void {
+  const add = (message: string): void =>
+    findings.add('verify-prefix', { section, offset: value }, `${name} ${message}`);
   if (value % prefix !== 0 || section.align % prefix !== 0) add(`is not aligned to ${prefix} bytes`);
   if (value < prefix) {
     add(`has ${value} bytes before it, ${prefix} are needed`);
@@ -61,6 +93,7 @@ function checkPrefix({ module, findings }: Context, section: ModuleSection, valu
   const before = section.bytes.subarray(value - prefix, value);
   const hash = isPreamble(before[0]) ? PREAMBLE : 0;
   if (!before.subarray(hash).every((byte) => byte === NOP)) add(`has not ${prefix} bytes of NOP (0x90) before it`);
-  const overlapping = module.covering(section, value - 1).find(isFunction) ?? module.covering(section, value - prefix).find(isFunction);
+  const overlapping =
+    module.covering(section, value - 1).find(isFunction) ?? module.covering(section, value - prefix).find(isFunction);
   if (overlapping !== undefined) add(`has its padding in ${overlapping.name}`);
 }

@@ -75,8 +75,16 @@ export interface VerifyResult {
 export function verify(request: VerifyRequest): VerifyResult {
   const module = Module.open(request.module);
   const { elf } = module;
-  if (elf.machine !== EM_X86_64 || !elf.little) throw new KlpflowError('unsupported-object', `${request.module} is not a module for x86-64, others are not verified`, { object: request.module });
-  const types = request.btf === undefined ? null : readTypes(request.btf, ['module', 'klp_patch', 'klp_object', 'klp_func', ...STRUCTS]);
+  if (elf.machine !== EM_X86_64 || !elf.little)
+    throw new KlpflowError(
+      'unsupported-object',
+      `${request.module} is not a module for x86-64, others are not verified`,
+      { object: request.module },
+    );
+  const types =
+    request.btf === undefined
+      ? null
+      : readTypes(request.btf, ['module', 'klp_patch', 'klp_object', 'klp_func', ...STRUCTS]);
   const context: Context = {
     module,
     code: new Code(module, replacementStarts(module, types)),
@@ -98,7 +106,11 @@ export function verify(request: VerifyRequest): VerifyResult {
   const klpSymbols = checkKlpSymbols(context);
   const objects = checkKlpPatch(context);
   if (context.kernel?.knowsSites === false && objects.length > 0) {
-    context.findings.add('verify-not-checked', undefined, `whether ftrace can redirect the patched functions: ${context.kernel.path} has no __mcount_loc, pass a linked vmlinux`);
+    context.findings.add(
+      'verify-not-checked',
+      undefined,
+      `whether ftrace can redirect the patched functions: ${context.kernel.path} has no __mcount_loc, pass a linked vmlinux`,
+    );
   }
   checkFunctions(context);
   checkPlaceholders(context);
@@ -114,7 +126,11 @@ export function verify(request: VerifyRequest): VerifyResult {
   if (context.compared) checkAgainstObjects(context, request.objects ?? []);
   else {
     checkTypeHashes(context, undefined);
-    context.findings.add('verify-not-checked', undefined, 'that each reference and entry is that of PATCHED: no --object was given');
+    context.findings.add(
+      'verify-not-checked',
+      undefined,
+      'that each reference and entry is that of PATCHED: no --object was given',
+    );
   }
 
   const { diagnostics } = context.findings;
@@ -123,7 +139,12 @@ export function verify(request: VerifyRequest): VerifyResult {
     schema: 'klpflow/verify@1',
     ok: diagnostics.every(({ severity }) => severity === 'warning' || severity === 'note'),
     module: {
-      path: request.module, name, vermagic: info.vermagic ?? null, signed: isSigned(elf.file), objects, klpSymbols,
+      path: request.module,
+      name,
+      vermagic: info.vermagic ?? null,
+      signed: isSigned(elf.file),
+      objects,
+      klpSymbols,
       relocations: { livepatch, ordinary: module.relas.length - livepatch },
     },
     diagnostics,
@@ -134,11 +155,13 @@ export function verify(request: VerifyRequest): VerifyResult {
 function wantedNames(module: Module): Set<string> {
   const names = new Set<string>();
   for (const { name, section } of module.symbols) {
-    if (section === SHN_UNDEF || section === SHN_LIVEPATCH || name.startsWith('.klp.sym.')) names.add(parseKlpSymbol(name)?.name ?? name);
+    if (section === SHN_UNDEF || section === SHN_LIVEPATCH || name.startsWith('.klp.sym.'))
+      names.add(parseKlpSymbol(name)?.name ?? name);
   }
   for (const section of module.sections) {
     if (!/rodata|data|str/.test(section.name)) continue;
-    for (const text of Buffer.from(section.bytes).toString('latin1').split('\0')) if (/^[\w.$]{1,511}$/.test(text)) names.add(text);
+    for (const text of Buffer.from(section.bytes).toString('latin1').split('\0'))
+      if (/^[\w.$]{1,511}$/.test(text)) names.add(text);
   }
   return names;
 }

@@ -29,20 +29,41 @@ export function readList(path: string, wanted: ReadonlySet<string> | null): Symb
       // Addresses of the kernel's own helpers ([bpf], [__builtin__ftrace]) count for no position.
       if (module !== undefined && (module === 'bpf' || module.startsWith('__builtin__'))) continue;
       if (module !== undefined && !list.modules.has(module)) list.modules.set(module, new Map());
-      if (wanted === null || wanted.has(name)) add(module === undefined ? list.symbols : list.modules.get(module)!, name, { address: parse(address), size: null, kind: kindOfLetter(letter) });
+      if (wanted === null || wanted.has(name))
+        add(module === undefined ? list.symbols : list.modules.get(module)!, name, {
+          address: parse(address),
+          size: null,
+          kind: kindOfLetter(letter),
+        });
       continue;
     }
     const row = ROW.exec(last);
     if (row !== null) {
       understood++;
       const [, address = '', size = '', type = '', binding = '', section = '', name = ''] = row;
-      if ((wanted !== null && !wanted.has(name)) || section === 'UND' || type === 'SECTION' || type === 'FILE' || (section === 'ABS' && binding === 'LOCAL')) continue;
-      add(list.symbols, name, { address: parse(address), size: Number(size) || null, kind: type === 'FUNC' ? 'code' : type === 'OBJECT' ? 'data' : 'unknown' });
+      if (
+        (wanted !== null && !wanted.has(name)) ||
+        section === 'UND' ||
+        type === 'SECTION' ||
+        type === 'FILE' ||
+        (section === 'ABS' && binding === 'LOCAL')
+      )
+        continue;
+      add(list.symbols, name, {
+        address: parse(address),
+        size: Number(size) || null,
+        kind: type === 'FUNC' ? 'code' : type === 'OBJECT' ? 'data' : 'unknown',
+      });
       continue;
     }
     if (line > 100 && understood === 0) break;
   }
-  if (understood === 0) throw new KlpflowError('malformed-symbol-list', `${path} holds no line like those of /proc/kallsyms, System.map or readelf -sW`, { object: path });
+  if (understood === 0)
+    throw new KlpflowError(
+      'malformed-symbol-list',
+      `${path} holds no line like those of /proc/kallsyms, System.map or readelf -sW`,
+      { object: path },
+    );
   return list;
 }
 

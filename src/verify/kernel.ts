@@ -1,7 +1,24 @@
 import { KlpflowError } from '../diagnostics';
 import {
-  ElfImage, MappedFile, SHDR_WORDS, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SH_ADDR, STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE,
-  SYM_WORDS, u64,
+  ElfImage,
+  MappedFile,
+  SHDR_WORDS,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+  SHN_ABS,
+  SHN_UNDEF,
+  SHT_NOBITS,
+  SH_ADDR,
+  STB_LOCAL,
+  STT_FILE,
+  STT_FUNC,
+  STT_OBJECT,
+  STT_SECTION,
+  ST_INFO,
+  ST_SIZE,
+  ST_VALUE,
+  SYM_WORDS,
+  u64,
 } from '../elf';
 import { address64, byAddress, isElf } from './addresses';
 import { readList } from './kernel-list';
@@ -19,8 +36,23 @@ const UNLISTED = /^(\.L|\$|__kcfi_typeid_|__crc_|__kstrtab|__mod_device_table__|
 
 /** Symbols that say what else the kernel has. */
 const MARKS = [
-  '_stext', '__init_begin', '__init_end', '__per_cpu_start', '__per_cpu_end', '__start_mcount_loc', '__stop_mcount_loc', '__return_sites', '__return_sites_end', '__retpoline_sites',
-  '__retpoline_sites_end', '__call_sites', '__call_sites_end', '__start_static_call_sites', '__stop_static_call_sites', '__start_rodata', '__end_rodata',
+  '_stext',
+  '__init_begin',
+  '__init_end',
+  '__per_cpu_start',
+  '__per_cpu_end',
+  '__start_mcount_loc',
+  '__stop_mcount_loc',
+  '__return_sites',
+  '__return_sites_end',
+  '__retpoline_sites',
+  '__retpoline_sites_end',
+  '__call_sites',
+  '__call_sites_end',
+  '__start_static_call_sites',
+  '__stop_static_call_sites',
+  '__start_rodata',
+  '__end_rodata',
 ];
 
 /** The kernel that the module is for: where its symbols are, as its kallsyms would list them. */
@@ -55,7 +87,12 @@ export class Kernel {
     }
     const { symbols, modules } = readList(path, names);
     for (const list of symbols.values()) list.sort((a, b) => byAddress(a.address, b.address));
-    if (!symbols.has('_stext')) throw new KlpflowError('malformed-symbol-list', `${path} does not list _stext: it is not a kernel's symbol list, or a stub of one`, { object: path });
+    if (!symbols.has('_stext'))
+      throw new KlpflowError(
+        'malformed-symbol-list',
+        `${path} does not list _stext: it is not a kernel's symbol list, or a stub of one`,
+        { object: path },
+      );
     return new Kernel(path, 'list', symbols, modules);
   }
 
@@ -72,13 +109,22 @@ export class Kernel {
       const name = image.symbolName(index);
       if (!names.has(name) || UNLISTED.test(name)) continue;
       const size = u64(words, at + ST_SIZE);
-      const symbol: KernelSymbol = { address: address64(words, at + ST_VALUE), size: size === 0 ? null : size, kind: kindOf(type, image, image.sectionOf(index)) };
+      const symbol: KernelSymbol = {
+        address: address64(words, at + ST_VALUE),
+        size: size === 0 ? null : size,
+        kind: kindOf(type, image, image.sectionOf(index)),
+      };
       const known = symbols.get(name);
       if (known === undefined) symbols.set(name, [symbol]);
       else known.push(symbol);
     }
     for (const list of symbols.values()) list.sort((a, b) => byAddress(a.address, b.address));
-    if (!symbols.has('_stext')) throw new KlpflowError('malformed-symbol-list', `${image.path} has no symbol _stext: it is not a linked vmlinux`, { object: image.path });
+    if (!symbols.has('_stext'))
+      throw new KlpflowError(
+        'malformed-symbol-list',
+        `${image.path} has no symbol _stext: it is not a linked vmlinux`,
+        { object: image.path },
+      );
     const kernel = new Kernel(image.path, 'image', symbols, new Map());
     kernel.sites = kernel.readSites(image);
     kernel.readSeals(image);
@@ -88,9 +134,9 @@ export class Kernel {
 
   /** All symbols of a name, in the order in which positions count; null where the source does not cover that object. */
   find(object: string, name: string): readonly KernelSymbol[] | null {
-    if (object === 'vmlinux') return UNLISTED.test(name) ? [] : this.symbols.get(name) ?? [];
+    if (object === 'vmlinux') return UNLISTED.test(name) ? [] : (this.symbols.get(name) ?? []);
     const module = this.modules.get(object);
-    return module === undefined ? null : module.get(name) ?? [];
+    return module === undefined ? null : (module.get(name) ?? []);
   }
 
   /** The symbol at a position: 0 asks for the only one, n for the n-th. Says why there is none. */
@@ -98,8 +144,14 @@ export class Kernel {
     const list = this.find(object, name);
     if (list === null) return null;
     if (list.length === 0) return `${object} has no symbol ${name}`;
-    if (sympos === 0) return list.length === 1 ? list[0]! : `${object} has ${list.length} symbols called ${name}, so position 0 does not name one`;
-    return list[sympos - 1] ?? `${object} has ${list.length === 1 ? 'one symbol' : `${list.length} symbols`} called ${name}, there is no position ${sympos}`;
+    if (sympos === 0)
+      return list.length === 1
+        ? list[0]!
+        : `${object} has ${list.length} symbols called ${name}, so position 0 does not name one`;
+    return (
+      list[sympos - 1] ??
+      `${object} has ${list.length === 1 ? 'one symbol' : `${list.length} symbols`} called ${name}, there is no position ${sympos}`
+    );
   }
 
   /** Whether `traceable` can say anything. */
@@ -120,7 +172,9 @@ export class Kernel {
 
   /** Whether an address is of memory that is given back after boot. Per-CPU symbols address a template there, which stays in use. */
   isDiscarded(address: number): boolean {
-    return this.within(address, '__init_begin', '__init_end') && !this.within(address, '__per_cpu_start', '__per_cpu_end');
+    return (
+      this.within(address, '__init_begin', '__init_end') && !this.within(address, '__per_cpu_start', '__per_cpu_end')
+    );
   }
 
   /** Whether an address is of memory that is read-only once the kernel has booted; what is `__ro_after_init` lies between the same marks. */
@@ -145,7 +199,8 @@ export class Kernel {
     const { symbols: words, symbolCount } = this.image;
     for (let index = 1, at = SYM_WORDS; index < symbolCount; index++, at += SYM_WORDS) {
       const type = words[at + ST_INFO]! & 0xf;
-      if (type !== STT_SECTION && type !== STT_FILE && words[at + ST_INFO]! >>> 16 !== SHN_UNDEF) add(this.image.symbolName(index), address64(words, at + ST_VALUE));
+      if (type !== STT_SECTION && type !== STT_FILE && words[at + ST_INFO]! >>> 16 !== SHN_UNDEF)
+        add(this.image.symbolName(index), address64(words, at + ST_VALUE));
     }
     return found;
   }
@@ -156,7 +211,8 @@ export class Kernel {
     for (let section = 1; image !== null && section < image.sectionCount; section++) {
       const start = address64(image.headers, section * SHDR_WORDS + SH_ADDR);
       const at = address - start;
-      if (start !== 0 && image.type(section) !== SHT_NOBITS && at >= 0 && at + length <= image.size(section)) return image.content(section).subarray(at, at + length);
+      if (start !== 0 && image.type(section) !== SHT_NOBITS && at >= 0 && at + length <= image.size(section))
+        return image.content(section).subarray(at, at + length);
     }
     return undefined;
   }
@@ -164,7 +220,13 @@ export class Kernel {
   private within(address: number, from: string, to: string): boolean {
     const start = this.mark(from);
     const end = this.mark(to);
-    return start !== undefined && end !== undefined && start !== end && byAddress(address, start) >= 0 && byAddress(address, end) < 0;
+    return (
+      start !== undefined &&
+      end !== undefined &&
+      start !== end &&
+      byAddress(address, start) >= 0 &&
+      byAddress(address, end) < 0
+    );
   }
 
   /** Whether the kernel was linked with a table that these symbols enclose and that is not empty. */
@@ -198,7 +260,9 @@ export class Kernel {
       if (image.type(section) === SHT_NOBITS || from < 0 || from + stop - start > image.size(section)) continue;
       const { buffer, byteOffset } = image.content(section);
       const view = new DataView(buffer, byteOffset + from, stop - start);
-      const sites = Float64Array.from({ length: (stop - start) / 8 }, (_, i) => Number(view.getBigInt64(i * 8, image.little)));
+      const sites = Float64Array.from({ length: (stop - start) / 8 }, (_, i) =>
+        Number(view.getBigInt64(i * 8, image.little)),
+      );
       // A relocatable kernel that was linked without the values in place has zeros here, which would call every function untraceable.
       if (sites.some((site) => site !== 0)) return sites;
     }

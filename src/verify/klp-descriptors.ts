@@ -14,22 +14,34 @@ const FUNC = { size: 24, oldName: 0, newFunc: 8, position: 16 };
 export function checkDescriptors(context: Context, section: ModuleSection): PatchedObject[] {
   const { findings } = context;
   const found: PatchedObject[] = [];
-  if (section.size === 0 || section.size % OBJECT.size !== 0) findings.add('verify-klp-struct', { section }, `${section.size} bytes are not whole descriptors of ${OBJECT.size}`);
+  if (section.size === 0 || section.size % OBJECT.size !== 0)
+    findings.add('verify-klp-struct', { section }, `${section.size} bytes are not whole descriptors of ${OBJECT.size}`);
   for (let offset = 0; offset + OBJECT.size <= section.bytes.length; offset += OBJECT.size) {
     const pointer = pointerAt(context, { section, offset: offset + OBJECT.name });
-    const name = pointer === null ? 'vmlinux' : stringAt(pointer) ?? '';
+    const name = pointer === null ? 'vmlinux' : (stringAt(pointer) ?? '');
     for (let at = OBJECT.callbacks; at < OBJECT.callbacks + 32; at += 8) {
       const callback = pointerAt(context, { section, offset: offset + at });
-      if (callback !== null && functionAt(context, callback) === undefined) findings.add('verify-klp-struct', { section, offset: offset + at }, 'a callback is not a function of this module');
+      if (callback !== null && functionAt(context, callback) === undefined)
+        findings.add(
+          'verify-klp-struct',
+          { section, offset: offset + at },
+          'a callback is not a function of this module',
+        );
     }
     const count = Buffer.from(section.bytes).readUInt32LE(offset + OBJECT.count);
     const funcs = pointerAt(context, { section, offset: offset + OBJECT.funcs });
     if (funcs?.in !== 'module' || funcs.offset < 0 || funcs.offset + count * FUNC.size > funcs.section.bytes.length) {
-      if (count > 0) findings.add('verify-klp-struct', { section, offset: offset + OBJECT.funcs }, `${count} functions are not in this module`);
+      if (count > 0)
+        findings.add(
+          'verify-klp-struct',
+          { section, offset: offset + OBJECT.funcs },
+          `${count} functions are not in this module`,
+        );
       continue;
     }
     const functions: PatchedFunction[] = [];
-    for (let i = 0; i < count; i++) functions.push(checkFunc(context, name, { section: funcs.section, offset: funcs.offset + i * FUNC.size }));
+    for (let i = 0; i < count; i++)
+      functions.push(checkFunc(context, name, { section: funcs.section, offset: funcs.offset + i * FUNC.size }));
     found.push({ name, functions });
   }
   return found;
@@ -41,8 +53,14 @@ function checkFunc(context: Context, object: string, { section, offset }: Spot):
   const sympos = Buffer.from(section.bytes).readUInt32LE(offset + FUNC.position);
   const replacement = functionAt(context, pointerAt(context, { section, offset: offset + FUNC.newFunc }));
   context.replacementPointers.add(`${section.index}:${offset + FUNC.newFunc}`);
-  if (replacement === undefined) context.findings.add('verify-klp-func', { section, offset: offset + FUNC.newFunc }, `the replacement of ${name ?? '?'} is not the start of a sized function of this module`);
-  if (name === undefined || name === '') context.findings.add('verify-klp-struct', { section, offset }, 'old_name points at no name');
+  if (replacement === undefined)
+    context.findings.add(
+      'verify-klp-func',
+      { section, offset: offset + FUNC.newFunc },
+      `the replacement of ${name ?? '?'} is not the start of a sized function of this module`,
+    );
+  if (name === undefined || name === '')
+    context.findings.add('verify-klp-struct', { section, offset }, 'old_name points at no name');
   else {
     noteReplacement(context, replacement, { object, name, sympos, place: { section, offset } });
     checkOld(context, object, name, sympos, { section, offset });

@@ -15,18 +15,35 @@ export interface PatchedObject {
 }
 
 /** Notes which function of the module takes another's place. */
-export function noteReplacement({ replacements }: Context, replacement: ReturnType<typeof functionAt>, replaced: Replacement): void {
+export function noteReplacement(
+  { replacements }: Context,
+  replacement: ReturnType<typeof functionAt>,
+  replaced: Replacement,
+): void {
   if (replacement !== undefined) replacements.set(`${replacement.section.index}:${replacement.value}`, replaced);
 }
 
 /** The function to patch is there, at its position, and ftrace can redirect it. */
-export function checkOld({ kernel, findings }: Context, object: string, name: string, sympos: number, place: Spot): void {
+export function checkOld(
+  { kernel, findings }: Context,
+  object: string,
+  name: string,
+  sympos: number,
+  place: Spot,
+): void {
   if (kernel === null) return;
   const old = kernel.at(object, name, sympos);
   const add = (message: string): void => findings.add('verify-klp-func', place, message);
-  if (old === null) findings.add('verify-not-checked', undefined, `${name} of module ${object}: ${kernel.path} does not list that module`);
+  if (old === null)
+    findings.add(
+      'verify-not-checked',
+      undefined,
+      `${name} of module ${object}: ${kernel.path} does not list that module`,
+    );
   else if (typeof old === 'string') add(old);
   else if (old.kind === 'data') add(`${name} is not a function in the kernel`);
-  else if (object === 'vmlinux' && kernel.isDiscarded(old.address)) findings.add('verify-discarded-target', place, `${name} lies between __init_begin and __init_end`);
-  else if (old.size !== null && kernel.traceable(old.address, old.size) === false) add(`${name} has no ftrace site in the kernel, so it cannot be redirected`);
+  else if (object === 'vmlinux' && kernel.isDiscarded(old.address))
+    findings.add('verify-discarded-target', place, `${name} lies between __init_begin and __init_end`);
+  else if (old.size !== null && kernel.traceable(old.address, old.size) === false)
+    add(`${name} has no ftrace site in the kernel, so it cannot be redirected`);
 }

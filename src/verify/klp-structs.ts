@@ -30,10 +30,15 @@ export function stringAt({ in: where, ...target }: Target): string | undefined {
 }
 
 /** The sized function that starts where a pointer leads. */
-export function functionAt({ module }: Pick<Context, 'module'>, target: Target | null): { name: string; section: ModuleSection; value: number; size: number } | undefined {
+export function functionAt(
+  { module }: Pick<Context, 'module'>,
+  target: Target | null,
+): { name: string; section: ModuleSection; value: number; size: number } | undefined {
   if (target?.in !== 'module' || !isExecutable(target.section)) return undefined;
   const { section } = target;
-  const symbol = module.functionsIn(section).find((candidate) => isFunction(candidate) && candidate.value === target.offset && candidate.size > 0);
+  const symbol = module
+    .functionsIn(section)
+    .find((candidate) => isFunction(candidate) && candidate.value === target.offset && candidate.size > 0);
   return symbol && { name: nameOf(module, target) ?? symbol.name, section, value: symbol.value, size: symbol.size };
 }
 
@@ -62,14 +67,25 @@ const USUAL: KlpLayout = {
 export function layoutOf({ types }: Pick<Context, 'types'>): KlpLayout {
   const read = <Member extends string>(name: keyof KlpLayout, usual: Struct<Member>): Struct<Member> => {
     const layout = types?.get(name);
-    const at = Object.fromEntries(Object.entries<number>(usual.at).map(([member, offset]) => [member, layout?.members.get(member) ?? offset])) as Record<Member, number>;
+    const at = Object.fromEntries(
+      Object.entries<number>(usual.at).map(([member, offset]) => [member, layout?.members.get(member) ?? offset]),
+    ) as Record<Member, number>;
     return { size: layout?.size ?? usual.size, at };
   };
-  return { klp_patch: read('klp_patch', USUAL.klp_patch), klp_object: read('klp_object', USUAL.klp_object), klp_func: read('klp_func', USUAL.klp_func) };
+  return {
+    klp_patch: read('klp_patch', USUAL.klp_patch),
+    klp_object: read('klp_object', USUAL.klp_object),
+    klp_func: read('klp_func', USUAL.klp_func),
+  };
 }
 
 /** Whether nothing of a structure is set but these members, each given by offset and width. */
-export function isBlankBut(context: Pick<Context, 'module'>, { section, offset }: Spot, size: number, members: ReadonlyArray<readonly [at: number, width: number]>): boolean {
+export function isBlankBut(
+  context: Pick<Context, 'module'>,
+  { section, offset }: Spot,
+  size: number,
+  members: ReadonlyArray<readonly [at: number, width: number]>,
+): boolean {
   let end = 0;
   for (const [at, width] of [...members, [size, 0] as const].sort(([a], [b]) => a - b)) {
     if (at > end && !isBlank(context, { section, offset: offset + end }, at - end)) return false;
@@ -82,14 +98,20 @@ export function isBlankBut(context: Pick<Context, 'module'>, { section, offset }
  * Bytes of an element of the array at `array`, whose elements have a pointer at `pointer`: by BTF, else by the distance
  * of the first two, else by the size of the array's own symbol, which counts the terminator. Null where nothing tells.
  */
-export function strideOf({ module, types }: Pick<Context, 'module' | 'types'>, struct: keyof KlpLayout, array: Spot, pointer: number): number | null {
+export function strideOf(
+  { module, types }: Pick<Context, 'module' | 'types'>,
+  struct: keyof KlpLayout,
+  array: Spot,
+  pointer: number,
+): number | null {
   const known = types?.get(struct)?.size;
   if (known !== undefined) return known;
   const { section, offset } = array;
   const symbol = module.symbolsIn(section).find(({ value, size }) => value === offset && size > 0);
   const end = symbol === undefined ? section.size : Math.min(section.size, offset + symbol.size);
   for (let size = SMALLEST; offset + size < end; size += 8) {
-    if (pointerAt({ module }, { section, offset: offset + size + pointer }) !== null) return looksRepeated(size) ? size : null;
+    if (pointerAt({ module }, { section, offset: offset + size + pointer }) !== null)
+      return looksRepeated(size) ? size : null;
   }
   return symbol !== undefined && symbol.size % 16 === 0 && symbol.size >= 2 * SMALLEST ? symbol.size / 2 : null;
 

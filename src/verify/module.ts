@@ -1,6 +1,26 @@
 import {
-  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_NONE, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS,
-  SHT_RELA, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
+  ElfObject,
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  R_X86_64_NONE,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_RELA_LIVEPATCH,
+  SHN_LORESERVE,
+  SHN_UNDEF,
+  SHN_XINDEX,
+  SHT_NOBITS,
+  SHT_RELA,
+  STT_SECTION,
+  ST_INFO,
+  ST_SIZE,
+  ST_VALUE,
+  SYM_WORDS,
+  s64,
+  u64,
 } from '../elf';
 import { PlacedSymbols, type ModuleSymbol } from './symbols';
 
@@ -54,7 +74,8 @@ export class Module {
     this.readSymbols();
     for (const section of this.sections) if (section.type === SHT_RELA) this.readRelas(section);
     for (const relas of this.relasBySection.values()) relas.sort((a, b) => a.offset - b.offset);
-    for (const [, relas] of [...this.relasBySection].sort(([a], [b]) => a - b)) for (const rela of relas) this.relas.push(rela);
+    for (const [, relas] of [...this.relasBySection].sort(([a], [b]) => a - b))
+      for (const rela of relas) this.relas.push(rela);
   }
 
   get path(): string {
@@ -126,7 +147,10 @@ export class Module {
   modinfo(): Array<{ key: string; value: string }> {
     const section = this.section('.modinfo');
     if (section === undefined) return [];
-    const entries = Buffer.from(section.bytes).toString('utf8').split('\0').filter((entry) => entry !== '');
+    const entries = Buffer.from(section.bytes)
+      .toString('utf8')
+      .split('\0')
+      .filter((entry) => entry !== '');
     return entries.map((entry) => {
       const equals = entry.indexOf('=');
       return equals < 0 ? { key: entry, value: '' } : { key: entry.slice(0, equals), value: entry.slice(equals + 1) };
@@ -138,14 +162,23 @@ export class Module {
     let bytes = 0;
     for (let index = 0; index < elf.sectionCount; index++) {
       const section: ModuleSection = {
-        index, name: index === 0 ? '' : elf.name(index), type: elf.type(index), flags: elf.sectionFlags(index), align: elf.align(index), entsize: elf.entsize(index), link: elf.link(index),
-        info: elf.info(index), size: index === 0 ? 0 : elf.size(index), bytes: index === 0 ? new Uint8Array(0) : elf.content(index),
+        index,
+        name: index === 0 ? '' : elf.name(index),
+        type: elf.type(index),
+        flags: elf.sectionFlags(index),
+        align: elf.align(index),
+        entsize: elf.entsize(index),
+        link: elf.link(index),
+        info: elf.info(index),
+        size: index === 0 ? 0 : elf.size(index),
+        bytes: index === 0 ? new Uint8Array(0) : elf.content(index),
       };
       this.sections.push(section);
       if (section.type !== SHT_NOBITS) bytes += section.size;
     }
     // Without this, a small file could claim its own bytes thousands of times over.
-    if (bytes > elf.bytes.length) elf.malformed(40, `sections overlap: they have ${bytes} bytes in a file of ${elf.bytes.length}`);
+    if (bytes > elf.bytes.length)
+      elf.malformed(40, `sections overlap: they have ${bytes} bytes in a file of ${elf.bytes.length}`);
   }
 
   private readSymbols(): void {
@@ -155,11 +188,24 @@ export class Module {
     for (let index = 0, at = 0; index < elf.symbolCount; index++, at += SYM_WORDS) {
       const info = symbols[at + ST_INFO]!;
       const plain = info >>> 16;
-      const section = plain === SHN_XINDEX ? elf.extendedIndex[index] ?? 0 : plain;
-      if ((plain < SHN_LORESERVE || plain === SHN_XINDEX) && section >= elf.sectionCount) elf.malformed(elf.offset(elf.symtabSection) + index * 24, `symbol ${index} is defined in section ${section} of ${elf.sectionCount}`);
-      const symbol: ModuleSymbol = { index, name: elf.symbolName(index), type: info & 0xf, binding: (info >>> 4) & 0xf, section, value: u64(symbols, at + ST_VALUE), size: u64(symbols, at + ST_SIZE) };
+      const section = plain === SHN_XINDEX ? (elf.extendedIndex[index] ?? 0) : plain;
+      if ((plain < SHN_LORESERVE || plain === SHN_XINDEX) && section >= elf.sectionCount)
+        elf.malformed(
+          elf.offset(elf.symtabSection) + index * 24,
+          `symbol ${index} is defined in section ${section} of ${elf.sectionCount}`,
+        );
+      const symbol: ModuleSymbol = {
+        index,
+        name: elf.symbolName(index),
+        type: info & 0xf,
+        binding: (info >>> 4) & 0xf,
+        section,
+        value: u64(symbols, at + ST_VALUE),
+        size: u64(symbols, at + ST_SIZE),
+      };
       this.symbols.push(symbol);
-      if (symbol.name === '' || symbol.type === STT_SECTION || section === SHN_UNDEF || section >= SHN_LORESERVE) continue;
+      if (symbol.name === '' || symbol.type === STT_SECTION || section === SHN_UNDEF || section >= SHN_LORESERVE)
+        continue;
       const known = bySection.get(section);
       if (known === undefined) bySection.set(section, [symbol]);
       else known.push(symbol);
@@ -185,9 +231,17 @@ export class Module {
         continue;
       }
       const symbol = this.symbols[words[at + R_SYM]!];
-      if (symbol === undefined) return elf.malformed(elf.offset(from.index) + at * 4, `${from.name}: a relocation names symbol ${words[at + R_SYM]} of ${this.symbols.length}`);
+      if (symbol === undefined)
+        return elf.malformed(
+          elf.offset(from.index) + at * 4,
+          `${from.name}: a relocation names symbol ${words[at + R_SYM]} of ${this.symbols.length}`,
+        );
       list.push({
-        section, offset: u64(words, at + R_OFFSET), type: words[at + R_TYPE]!, symbol, addend: s64(words, at + R_ADDEND),
+        section,
+        offset: u64(words, at + R_OFFSET),
+        type: words[at + R_TYPE]!,
+        symbol,
+        addend: s64(words, at + R_ADDEND),
         livepatch: (from.flags & SHF_RELA_LIVEPATCH) !== 0 ? from : null,
       });
     }

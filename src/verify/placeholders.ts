@@ -15,14 +15,24 @@ const AND = 4;
 /** A shift has a placeholder that any code may hold (12): its table tells, and compareCode where the object is there. */
 export function checkPlaceholders({ module, code, findings }: Context): void {
   for (const section of module.sections) {
-    if (section.name.startsWith('runtime_')) findings.add('verify-runtime-constant', { section }, 'the kernel does not read this table from modules');
+    if (section.name.startsWith('runtime_'))
+      findings.add('verify-runtime-constant', { section }, 'the kernel does not read this table from modules');
     if (!isExecutable(section)) continue;
     const bytes = Buffer.from(section.bytes.buffer, section.bytes.byteOffset, section.bytes.length);
     for (let at = bytes.indexOf(POINTER); at >= 0; at = bytes.indexOf(POINTER, at + 1)) {
-      findings.add('verify-runtime-constant', { section, offset: at }, 'the placeholder 0x0123456789abcdef is in the code');
+      findings.add(
+        'verify-runtime-constant',
+        { section, offset: at },
+        'the placeholder 0x0123456789abcdef is in the code',
+      );
     }
     for (const instruction of code.of(section)) {
-      if (isMask(section, instruction)) findings.add('verify-runtime-constant', { section, offset: instruction.offset }, 'the placeholder 0x12345678 of a mask is in the code');
+      if (isMask(section, instruction))
+        findings.add(
+          'verify-runtime-constant',
+          { section, offset: instruction.offset },
+          'the placeholder 0x12345678 of a mask is in the code',
+        );
     }
   }
 }

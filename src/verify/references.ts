@@ -1,14 +1,30 @@
-import { R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, SHN_LIVEPATCH, SHN_UNDEF, STT_FUNC } from '../elf';
+import {
+  R_X86_64_32,
+  R_X86_64_32S,
+  R_X86_64_64,
+  R_X86_64_PC32,
+  R_X86_64_PC64,
+  R_X86_64_PLT32,
+  SHN_LIVEPATCH,
+  SHN_UNDEF,
+  STT_FUNC,
+} from '../elf';
 import type { Instruction, OperandField } from './code';
 import { parseKlpSymbol, type KlpName } from './klp-name';
 import { isFunction, type Module, type ModuleRela, type ModuleSection, type ModuleSymbol } from './module';
 
 /** Bytes that a relocation fills, by type; types that the x86 module loader does not know are absent. */
 export const WIDTHS: Readonly<Record<number, number>> = {
-  [R_X86_64_64]: 8, [R_X86_64_PC32]: 4, [R_X86_64_PLT32]: 4, [R_X86_64_32]: 4, [R_X86_64_32S]: 4, [R_X86_64_PC64]: 8,
+  [R_X86_64_64]: 8,
+  [R_X86_64_PC32]: 4,
+  [R_X86_64_PLT32]: 4,
+  [R_X86_64_32]: 4,
+  [R_X86_64_32S]: 4,
+  [R_X86_64_PC64]: 8,
 };
 
-export const isRelative = (type: number): boolean => type === R_X86_64_PC32 || type === R_X86_64_PLT32 || type === R_X86_64_PC64;
+export const isRelative = (type: number): boolean =>
+  type === R_X86_64_PC32 || type === R_X86_64_PLT32 || type === R_X86_64_PC64;
 
 /** What a relocation makes its field refer to. `offset` is in bytes from the symbol, or from the section's start. */
 export type Target =
@@ -19,7 +35,11 @@ export type Target =
 
 /** The target of a field of an instruction: a relative one counts from the instruction's end. */
 export function targetInCode(module: Module, rela: ModuleRela, instruction: Instruction): Target {
-  return targetOf(module, rela, isRelative(rela.type) ? rela.addend + instruction.offset + instruction.length - rela.offset : rela.addend);
+  return targetOf(
+    module,
+    rela,
+    isRelative(rela.type) ? rela.addend + instruction.offset + instruction.length - rela.offset : rela.addend,
+  );
 }
 
 /** The target of a field of data: a relative one counts from the field itself. */
@@ -34,7 +54,9 @@ function targetOf(module: Module, { symbol }: ModuleRela, offset: number): Targe
     const name = parseKlpSymbol(symbol.name);
     return name === undefined ? { in: 'nowhere', name: symbol.name, offset } : { in: 'klp', name, offset };
   }
-  return symbol.section === SHN_UNDEF && symbol.index !== 0 ? { in: 'import', name: symbol.name, offset } : { in: 'nowhere', name: symbol.name || 'no symbol', offset };
+  return symbol.section === SHN_UNDEF && symbol.index !== 0
+    ? { in: 'import', name: symbol.name, offset }
+    : { in: 'nowhere', name: symbol.name || 'no symbol', offset };
 }
 
 /** The name of what is referred to, of a function's start or an object at its start too; undefined inside of anything or without name. */

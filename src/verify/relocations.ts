@@ -13,18 +13,37 @@ export function checkRelocations(context: Context): void {
       const place = { section, offset: rela.offset };
       const width = WIDTHS[rela.type];
       if (width === undefined) {
-        findings.add('verify-relocation', place, `relocation type ${rela.type} is not one that the module loader knows`);
+        findings.add(
+          'verify-relocation',
+          place,
+          `relocation type ${rela.type} is not one that the module loader knows`,
+        );
         continue;
       }
       if (section.type === SHT_NOBITS || rela.offset + width > section.size) {
-        findings.add('verify-relocation', place, `a field of ${width} bytes ends past the section's ${section.type === SHT_NOBITS ? 0 : section.size} bytes`);
+        findings.add(
+          'verify-relocation',
+          place,
+          `a field of ${width} bytes ends past the section's ${section.type === SHT_NOBITS ? 0 : section.size} bytes`,
+        );
         continue;
       }
-      if (before !== undefined && rela.offset < end) findings.add('verify-relocation', place, `${name(rela)} overlaps ${name(before)} at +0x${before.offset.toString(16)}`);
+      if (before !== undefined && rela.offset < end)
+        findings.add(
+          'verify-relocation',
+          place,
+          `${name(rela)} overlaps ${name(before)} at +0x${before.offset.toString(16)}`,
+        );
       before = rela;
       end = rela.offset + width;
-      if (section.bytes.subarray(rela.offset, end).some((byte) => byte !== 0)) findings.add('verify-relocation', place, 'the field is not zero, which the kernel refuses');
-      if (rela.livepatch === null && rela.symbol.section === SHN_LIVEPATCH) findings.add('verify-relocation', place, `an ordinary relocation against ${rela.symbol.name}, which the module loader does not resolve`);
+      if (section.bytes.subarray(rela.offset, end).some((byte) => byte !== 0))
+        findings.add('verify-relocation', place, 'the field is not zero, which the kernel refuses');
+      if (rela.livepatch === null && rela.symbol.section === SHN_LIVEPATCH)
+        findings.add(
+          'verify-relocation',
+          place,
+          `an ordinary relocation against ${rela.symbol.name}, which the module loader does not resolve`,
+        );
       if (isExecutable(section)) checkOperand(context, section, rela, width);
       if (rela.livepatch !== null) checkLate(context, section, rela);
     }
@@ -35,7 +54,12 @@ function name({ livepatch, symbol }: ModuleRela): string {
   return `${livepatch === null ? 'a relocation' : 'a klp relocation'} against ${symbol.name || 'a section'}`;
 }
 
-function checkOperand({ module, code, findings }: Context, section: ModuleSection, rela: ModuleRela, width: number): void {
+function checkOperand(
+  { module, code, findings }: Context,
+  section: ModuleSection,
+  rela: ModuleRela,
+  width: number,
+): void {
   const place = { section, offset: rela.offset };
   const instruction = code.covering(section, rela.offset);
   const against = describe(module, targetInData(module, rela));
@@ -45,17 +69,35 @@ function checkOperand({ module, code, findings }: Context, section: ModuleSectio
   }
   const field = fieldOf(instruction, rela);
   if (field === undefined) {
-    findings.add('verify-relocation', place, `the relocation against ${against} does not start at an operand of the instruction at +0x${instruction.offset.toString(16)}`);
+    findings.add(
+      'verify-relocation',
+      place,
+      `the relocation against ${against} does not start at an operand of the instruction at +0x${instruction.offset.toString(16)}`,
+    );
   } else if (field.size !== width) {
-    findings.add('verify-relocation', place, `the relocation against ${against} fills ${width} bytes, the operand has ${field.size}`);
+    findings.add(
+      'verify-relocation',
+      place,
+      `the relocation against ${against} fills ${width} bytes, the operand has ${field.size}`,
+    );
   } else if (isRelative(rela.type) !== (field.kind === 'branch' || field.kind === 'relative')) {
-    findings.add('verify-relocation', place, `the relocation against ${against} is ${isRelative(rela.type) ? 'relative, the operand is not' : 'absolute, the operand is relative'}`);
+    findings.add(
+      'verify-relocation',
+      place,
+      `the relocation against ${against} is ${isRelative(rela.type) ? 'relative, the operand is not' : 'absolute, the operand is relative'}`,
+    );
   }
 }
 
 /** Relocations of a module's object come after all that `module_finalize()` and the COMING notifiers read. */
 function checkLate({ findings }: Context, section: ModuleSection, { livepatch, offset }: ModuleRela): void {
   if (livepatch!.name.startsWith('.klp.rela.vmlinux.')) return;
-  const late = /^(\.init|\.altinstr|__jump_table$|\.static_call_sites$|__ex_table$|\.(return|retpoline|call|cfi)_sites$|\.orc_)/;
-  if (late.test(section.name)) findings.add('verify-late-relocation', { section, offset }, `${livepatch!.name} is applied when its module is there; by then the kernel has used ${section.name}`);
+  const late =
+    /^(\.init|\.altinstr|__jump_table$|\.static_call_sites$|__ex_table$|\.(return|retpoline|call|cfi)_sites$|\.orc_)/;
+  if (late.test(section.name))
+    findings.add(
+      'verify-late-relocation',
+      { section, offset },
+      `${livepatch!.name} is applied when its module is there; by then the kernel has used ${section.name}`,
+    );
 }

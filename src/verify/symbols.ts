@@ -28,14 +28,16 @@ export class PlacedSymbols {
 
   at(offset: number): ModuleSymbol[] {
     const found: ModuleSymbol[] = [];
-    for (let i = this.behind(offset - 1); i < this.symbols.length && this.symbols[i]!.value === offset; i++) found.push(this.symbols[i]!);
+    for (let i = this.behind(offset - 1); i < this.symbols.length && this.symbols[i]!.value === offset; i++)
+      found.push(this.symbols[i]!);
     return found;
   }
 
   covering(offset: number): ModuleSymbol[] {
     const found: ModuleSymbol[] = [];
     // Nothing before a symbol up to which all end in time can cover the offset.
-    for (let i = this.behind(offset) - 1; i >= 0 && this.reach[i]! > offset; i--) if (this.symbols[i]!.value + this.symbols[i]!.size > offset) found.push(this.symbols[i]!);
+    for (let i = this.behind(offset) - 1; i >= 0 && this.reach[i]! > offset; i--)
+      if (this.symbols[i]!.value + this.symbols[i]!.size > offset) found.push(this.symbols[i]!);
     return found;
   }
 

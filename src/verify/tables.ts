@@ -40,12 +40,18 @@ export const TABLES = {
 
 export type TableKind = keyof typeof TABLES;
 
-const NAMES: ReadonlySet<string> = new Set([...Object.values(TABLES).flatMap(({ names }) => names as readonly string[]), '.orc_unwind', '__patchable_function_entries']);
+const NAMES: ReadonlySet<string> = new Set([
+  ...Object.values(TABLES).flatMap(({ names }) => names as readonly string[]),
+  '.orc_unwind',
+  '__patchable_function_entries',
+]);
 
 /** Whether a section is a table of places in code, whose fields have rules of their own. */
 export const isTable = (name: string): boolean => NAMES.has(name);
 
-export const STRUCTS = Object.values(TABLES).flatMap((table: Table) => (table.struct === undefined ? [] : [table.struct]));
+export const STRUCTS = Object.values(TABLES).flatMap((table: Table) =>
+  table.struct === undefined ? [] : [table.struct],
+);
 
 /** The places that the module's tables name, by kind. */
 export class Sites {
@@ -78,8 +84,12 @@ export class Sites {
 }
 
 /** Bytes of an entry: by BTF, else by sh_entsize, else as its content shows, else as kernels of this time have it. */
-export function entrySize({ types }: Pick<Context, 'types'>, table: Table, { entsize }: Pick<ModuleSection, 'entsize'>, measured: number | undefined): number {
+export function entrySize(
+  { types }: Pick<Context, 'types'>,
+  table: Table,
+  { entsize }: Pick<ModuleSection, 'entsize'>,
+  measured: number | undefined,
+): number {
   const known = table.struct === undefined ? undefined : types?.get(table.struct)?.size;
-  return known ?? (entsize > 1 ? entsize : measured ?? table.size);
+  return known ?? (entsize > 1 ? entsize : (measured ?? table.size));
 }
-

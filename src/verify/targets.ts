@@ -29,7 +29,8 @@ export function checkTargets(context: Context): void {
       }
       const instruction = code.covering(section, rela.offset);
       const field = instruction && fieldOf(instruction, rela);
-      if (instruction !== undefined && field !== undefined) checkTarget(context, rela, targetInCode(module, rela, instruction), useOf(instruction, field));
+      if (instruction !== undefined && field !== undefined)
+        checkTarget(context, rela, targetInCode(module, rela, instruction), useOf(instruction, field));
     }
     if (executable) checkUnrelocated(context, section);
   }
@@ -45,14 +46,22 @@ function checkTarget(context: Context, rela: ModuleRela, target: Target, use: Us
   const { findings, kernel } = context;
   const place = { section: rela.section, offset: rela.offset };
   if (target.in === 'nowhere') {
-    if (rela.livepatch === null) findings.add('verify-target', place, `it refers to ${target.name}, which is no symbol of the module or the kernel`);
+    if (rela.livepatch === null)
+      findings.add(
+        'verify-target',
+        place,
+        `it refers to ${target.name}, which is no symbol of the module or the kernel`,
+      );
     return;
   }
   if (target.in === 'module') {
     checkOwn(context, rela, target, use);
     return;
   }
-  const found = target.in === 'klp' ? kernel?.at(target.name.object, target.name.name, target.name.sympos) : imported(context, target.name);
+  const found =
+    target.in === 'klp'
+      ? kernel?.at(target.name.object, target.name.name, target.name.sympos)
+      : imported(context, target.name);
   const symbol = typeof found === 'object' && found !== null ? found : null;
   checkForeign(context, rela, target, use, symbol);
 }
@@ -63,35 +72,52 @@ function imported({ kernel }: Context, name: string): KernelSymbol | null {
   return list.length === 1 ? list[0]! : null;
 }
 
-function checkForeign({ module, findings, kernel }: Context, rela: ModuleRela, target: Target, use: Use, symbol: KernelSymbol | null): void {
+function checkForeign(
+  { module, findings, kernel }: Context,
+  rela: ModuleRela,
+  target: Target,
+  use: Use,
+  symbol: KernelSymbol | null,
+): void {
   const place = { section: rela.section, offset: rela.offset };
   const add = (message: string): void => findings.add('verify-target', place, message);
   const what = describe(module, target);
   const { offset } = target;
   if (use.kind === 'call' || use.kind === 'jump') {
     if (symbol?.kind === 'data') add(`a ${use.kind} to ${what}, which is data in the kernel`);
-    else if (offset !== 0) add(`a ${use.kind} to ${what}: only the start of a function of another object can be entered`);
+    else if (offset !== 0)
+      add(`a ${use.kind} to ${what}: only the start of a function of another object can be entered`);
     return;
   }
   // Without the kernel the symbol's own type tells: PATCHED's is kept.
   if (symbol?.kind === 'code' || (symbol === null && rela.symbol.type === STT_FUNC)) {
-    if (use.kind === 'access' && !DATA_IN_TEXT.has(nameIn(target))) add(`data is read or written at ${what}, which is code in the kernel`);
+    if (use.kind === 'access' && !DATA_IN_TEXT.has(nameIn(target)))
+      add(`data is read or written at ${what}, which is code in the kernel`);
     else if (use.kind !== 'access' && offset !== 0) add(`the address ${what} is inside a function`);
-    else if (use.kind !== 'access' && symbol !== null && kernel?.isSealed(symbol.address) === true) findings.add('verify-sealed-target', place, `the address of ${what} is taken, whose ENDBR the kernel removed`);
+    else if (use.kind !== 'access' && symbol !== null && kernel?.isSealed(symbol.address) === true)
+      findings.add('verify-sealed-target', place, `the address of ${what} is taken, whose ENDBR the kernel removed`);
     return;
   }
   const size = symbol?.size ?? null;
   if (use.kind === 'access') {
-    if (offset < 0 || (size !== null && offset + use.size > size)) add(`${use.size} bytes at ${what} are ${offset < 0 ? 'before' : `past the end of`} the object${size === null ? '' : ` of ${size} bytes`}`);
+    if (offset < 0 || (size !== null && offset + use.size > size))
+      add(
+        `${use.size} bytes at ${what} are ${offset < 0 ? 'before' : `past the end of`} the object${size === null ? '' : ` of ${size} bytes`}`,
+      );
   } else if (!use.indexed && (offset < 0 || (size !== null && offset > size))) {
-    findings.add('verify-target-range', place, `the address ${what} lies outside the object${size === null ? '' : ` of ${size} bytes`}`);
+    findings.add(
+      'verify-target-range',
+      place,
+      `the address ${what} lies outside the object${size === null ? '' : ` of ${size} bytes`}`,
+    );
   }
 }
 
 /** Operands of VERW, which stand beside the code that uses them. */
 const DATA_IN_TEXT = new Set(['x86_verw_sel', 'mds_verw_sel']);
 
-const nameIn = (target: Target): string => (target.in === 'klp' ? target.name.name : target.in === 'module' ? '' : target.name);
+const nameIn = (target: Target): string =>
+  target.in === 'klp' ? target.name.name : target.in === 'module' ? '' : target.name;
 
 function checkOwn(context: Context, rela: ModuleRela, target: Target & { in: 'module' }, use: Use): void {
   const { module, code, findings } = context;
@@ -109,24 +135,40 @@ function checkOwn(context: Context, rela: ModuleRela, target: Target & { in: 'mo
   }
   if (isExecutable(section)) {
     if (use.kind === 'access') add(`data is read or written at ${what}, which is code`);
-    else if (!use.indexed && code.at(section, offset) === undefined && offset !== section.size) add(`the address ${what} is inside an instruction`);
+    else if (!use.indexed && code.at(section, offset) === undefined && offset !== section.size)
+      add(`the address ${what} is inside an instruction`);
     return;
   }
   const size = use.kind === 'access' ? use.size : 0;
   if (offset < 0 || offset + size > section.size) {
     // Compilers leave accesses past an array's end in code that is never reached (kvm-intel's evmcs fields).
-    if (use.kind === 'access' && offset < section.size) add(`${size} bytes at ${section.name}${signed(offset)} are not all in the section's ${section.size}`);
-    else if (use.kind === 'access' || !use.indexed) findings.add('verify-target-range', place, `the address ${section.name}${signed(offset)} lies outside the section's ${section.size} bytes`);
+    if (use.kind === 'access' && offset < section.size)
+      add(`${size} bytes at ${section.name}${signed(offset)} are not all in the section's ${section.size}`);
+    else if (use.kind === 'access' || !use.indexed)
+      findings.add(
+        'verify-target-range',
+        place,
+        `the address ${section.name}${signed(offset)} lies outside the section's ${section.size} bytes`,
+      );
     return;
   }
   const object = covering(module, section, offset);
-  if (use.kind === 'access' && object?.type === STT_OBJECT && offset + size > object.value + object.size) add(`${size} bytes at ${what} go past its ${object.size} bytes`);
+  if (use.kind === 'access' && object?.type === STT_OBJECT && offset + size > object.value + object.size)
+    add(`${size} bytes at ${what} go past its ${object.size} bytes`);
   const strings = SHF_MERGE | SHF_STRINGS;
-  if ((section.flags & strings) === strings && section.entsize > 1 && offset % section.entsize !== 0) add(`the address ${what} is not at a character of ${section.entsize} bytes`);
+  if ((section.flags & strings) === strings && section.entsize > 1 && offset % section.entsize !== 0)
+    add(`the address ${what} is not at a character of ${section.entsize} bytes`);
 }
 
 /** Where a branch within the module leads: a function's start, or an instruction of the same function. */
-function checkBranch({ module, code, findings }: Context, from: ModuleSection, at: number, section: ModuleSection, offset: number, kind: 'call' | 'jump'): void {
+function checkBranch(
+  { module, code, findings }: Context,
+  from: ModuleSection,
+  at: number,
+  section: ModuleSection,
+  offset: number,
+  kind: 'call' | 'jump',
+): void {
   const add = (message: string): void => findings.add('verify-target', { section: from, offset: at }, message);
   const what = describe(module, { in: 'module', section, offset });
   if (!isExecutable(section)) {
@@ -150,12 +192,20 @@ function checkUnrelocated(context: Context, section: ModuleSection): void {
   const { module, code, findings } = context;
   for (const instruction of code.of(section)) {
     const { offset, length, kind, target } = instruction;
-    if (kind === 'nop' || instruction.fields.length === 0 || module.relasIn(section, offset, offset + length).length > 0) continue;
+    if (
+      kind === 'nop' ||
+      instruction.fields.length === 0 ||
+      module.relasIn(section, offset, offset + length).length > 0
+    )
+      continue;
     const place = { section, offset };
     // Taking the address of the code itself needs none (_THIS_IP_ is lea 0(%rip)).
-    if (instruction.fixedAccess && instruction.fields.some((field) => field.kind === 'relative')) findings.add('verify-relocation', place, 'a RIP-relative access without relocation');
+    if (instruction.fixedAccess && instruction.fields.some((field) => field.kind === 'relative'))
+      findings.add('verify-relocation', place, 'a RIP-relative access without relocation');
     if (target === undefined || (kind !== 'call' && kind !== 'jump' && kind !== 'conditional')) continue;
-    if (kind === 'call' && target === offset + length) findings.add('verify-relocation', place, 'a call without relocation: it would call the next instruction');
-    else if (section.name !== '.altinstr_replacement') checkBranch(context, section, offset, section, target, kind === 'call' ? 'call' : 'jump');
+    if (kind === 'call' && target === offset + length)
+      findings.add('verify-relocation', place, 'a call without relocation: it would call the next instruction');
+    else if (section.name !== '.altinstr_replacement')
+      checkBranch(context, section, offset, section, target, kind === 'call' ? 'call' : 'jump');
   }
 }

@@ -24,12 +24,16 @@ export function readTemplate(path: string): TemplateFacts {
   const module = Module.open(path);
   const info = module.modinfo();
   const thisModule = module.section(THIS_MODULE);
-  const pointer = (name: string): number | undefined => thisModule && module.relasOf(thisModule).find(({ symbol }) => symbol.name === name)?.offset;
+  const pointer = (name: string): number | undefined =>
+    thisModule && module.relasOf(thisModule).find(({ symbol }) => symbol.name === name)?.offset;
   return {
     path,
     vermagic: info.find(({ key }) => key === 'vermagic')?.value,
     retpoline: info.some(({ key, value }) => key === 'retpoline' && value === 'Y'),
-    thisModule: thisModule === undefined ? undefined : { size: thisModule.size, init: pointer('init_module'), exit: pointer('cleanup_module') },
+    thisModule:
+      thisModule === undefined
+        ? undefined
+        : { size: thisModule.size, init: pointer('init_module'), exit: pointer('cleanup_module') },
     versioned: module.section('__versions') !== undefined || module.section('__version_ext_names') !== undefined,
     prefix: prefixBytes(module),
     unwind: module.section('.orc_unwind') !== undefined,

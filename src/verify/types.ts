@@ -25,7 +25,8 @@ export function readTypes(path: string, names: readonly string[]): KernelTypes {
   if (!isElf(bytes)) return parse(bytes, names, path);
   const file = MappedFile.open(path);
   const elf = bytes[16] === ET_REL ? new ElfObject(file) : new ElfImage(file);
-  for (let section = 1; section < elf.sectionCount; section++) if (elf.name(section) === '.BTF') return parse(elf.content(section), names, path);
+  for (let section = 1; section < elf.sectionCount; section++)
+    if (elf.name(section) === '.BTF') return parse(elf.content(section), names, path);
   throw new KlpflowError('no-btf', `${path} has no .BTF section`, { object: path });
 }
 
@@ -59,7 +60,8 @@ function parse(btf: Uint8Array, names: readonly string[], path: string): KernelT
       const members = new Map<string, number>();
       // With bit fields the offset's upper byte is their width.
       const mask = info >>> 31 === 1 ? 0xffffff : 0xffffffff;
-      for (let member = at + 12; member < next; member += 12) members.set(name(u32(member)), ((u32(member + 8) & mask) >>> 0) >>> 3);
+      for (let member = at + 12; member < next; member += 12)
+        members.set(name(u32(member)), ((u32(member + 8) & mask) >>> 0) >>> 3);
       if (!found.has(name(u32(at)))) found.set(name(u32(at)), { size: u32(at + 8), members });
     }
     at = next;

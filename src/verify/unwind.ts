@@ -22,13 +22,19 @@ export function checkUnwind(context: Context, sites: Sites): void {
   const words = module.section('.orc_unwind');
   const places = module.section('.orc_unwind_ip');
   if (words === undefined || places === undefined) {
-    if ((words === undefined) !== (places === undefined)) findings.add('verify-unwind', undefined, `.orc_unwind${words === undefined ? '' : '_ip'} is missing`);
-    else if (template?.unwind === true) findings.add('verify-unwind', undefined, 'the module has no ORC tables, modules of this kernel do');
+    if ((words === undefined) !== (places === undefined))
+      findings.add('verify-unwind', undefined, `.orc_unwind${words === undefined ? '' : '_ip'} is missing`);
+    else if (template?.unwind === true)
+      findings.add('verify-unwind', undefined, 'the module has no ORC tables, modules of this kernel do');
     return;
   }
   const entries = entriesOf(context, 'unwind');
   if (words.size !== entries.length * WORD) {
-    findings.add('verify-unwind', { section: words }, `${words.size} bytes for ${entries.length} entries of .orc_unwind_ip: ${WORD} bytes belong to each`);
+    findings.add(
+      'verify-unwind',
+      { section: words },
+      `${words.size} bytes for ${entries.length} entries of .orc_unwind_ip: ${WORD} bytes belong to each`,
+    );
     return;
   }
   const bySection = new Map<ModuleSection, OrcEntry[]>();
@@ -40,18 +46,27 @@ export function checkUnwind(context: Context, sites: Sites): void {
       continue;
     }
     // An alternative may push and pop in the middle of the instructions that stand there.
-    if (!context.code.isBoundary(target.section, target.offset) && !sites.isReplaced(target.section, target.offset)) entry.add(`it points at ${describe(module, target)}, where no instruction starts`);
+    if (!context.code.isBoundary(target.section, target.offset) && !sites.isReplaced(target.section, target.offset))
+      entry.add(`it points at ${describe(module, target)}, where no instruction starts`);
     const list = bySection.get(target.section) ?? [];
     bySection.set(target.section, list);
-    list.push({ at: target.offset, word: Buffer.from(words.bytes.subarray(index * WORD, (index + 1) * WORD)).toString('hex') });
+    list.push({
+      at: target.offset,
+      word: Buffer.from(words.bytes.subarray(index * WORD, (index + 1) * WORD)).toString('hex'),
+    });
   }
   for (const list of bySection.values()) list.sort((a, b) => a.at - b.at);
   const start = commonStart(context, bySection);
-  for (const section of module.sections) if (isExecutable(section) && !isReplacement(section)) checkSection(context, section, bySection.get(section) ?? [], start);
+  for (const section of module.sections)
+    if (isExecutable(section) && !isReplacement(section))
+      checkSection(context, section, bySection.get(section) ?? [], start);
 }
 
 /** The word at most functions' starts: it says that the return address is on top of the stack. */
-function commonStart({ module }: Context, bySection: ReadonlyMap<ModuleSection, readonly OrcEntry[]>): string | undefined {
+function commonStart(
+  { module }: Context,
+  bySection: ReadonlyMap<ModuleSection, readonly OrcEntry[]>,
+): string | undefined {
   const counts = new Map<string, number>();
   for (const [section, entries] of bySection) {
     const words = new Map(entries.map(({ at, word }) => [at, word]));
@@ -63,7 +78,12 @@ function commonStart({ module }: Context, bySection: ReadonlyMap<ModuleSection, 
   return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
 }
 
-function checkSection({ module, findings }: Context, section: ModuleSection, entries: readonly OrcEntry[], start: string | undefined): void {
+function checkSection(
+  { module, findings }: Context,
+  section: ModuleSection,
+  entries: readonly OrcEntry[],
+  start: string | undefined,
+): void {
   const functions = module.functionsIn(section).filter(({ size }) => size > 0);
   const starts = new Set(functions.map(({ value }) => value));
   let end = 0;
@@ -76,17 +96,28 @@ function checkSection({ module, findings }: Context, section: ModuleSection, ent
     latest = value;
     if (isPrefixName(name)) {
       const cover = entries[lastUpTo(entries, value)];
-      if (cover === undefined || (cover.at < end && !(starts.has(end) && cover.word === start)) || cover.word === END) findings.add('verify-unwind', { section, offset: value }, `${name} has no ORC entry at its start`);
+      if (cover === undefined || (cover.at < end && !(starts.has(end) && cover.word === start)) || cover.word === END)
+        findings.add('verify-unwind', { section, offset: value }, `${name} has no ORC entry at its start`);
     }
     if (isFunction(symbol)) {
       const cover = entries[lastUpTo(entries, value)];
       // An entry of the function in front holds on only where that one reaches up to this one, and the state is that of a function's start.
       const own = cover !== undefined && (cover.at >= end || (starts.has(end) && cover.word === start));
       if (!own) findings.add('verify-unwind', { section, offset: value }, `${name} has no ORC entry at its start`);
-      else if (cover.word === END) findings.add('verify-unwind', { section, offset: value }, `nothing is known of the stack at the start of ${name}`);
+      else if (cover.word === END)
+        findings.add(
+          'verify-unwind',
+          { section, offset: value },
+          `nothing is known of the stack at the start of ${name}`,
+        );
       // What nothing reaches at a function's end (int3 behind a jump) is beyond the terminator.
       const last = entries[lastUpTo(entries, value + size)];
-      if (own && !starts.has(value + size) && last?.word !== END) findings.add('verify-unwind', { section, offset: value }, `${name} ends at +0x${size.toString(16)} without an ORC terminator`);
+      if (own && !starts.has(value + size) && last?.word !== END)
+        findings.add(
+          'verify-unwind',
+          { section, offset: value },
+          `${name} ends at +0x${size.toString(16)} without an ORC terminator`,
+        );
     }
     if (!isPrefixName(name)) next = Math.max(next, value + size);
   }

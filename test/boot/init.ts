@@ -18,14 +18,18 @@ export interface Trial {
 
 /** Text of `/init`'s part for one trial: what it tells stands between `@@` lines that `report.ts` reads. */
 function steps({ name, moduleName, livepatch, sites }: Trial): string {
-  const phase = (which: string): string => `echo "@@ begin ${name} ${which}"; sh /trial/${name}.run 2>&1; echo "@@ end"`;
+  const phase = (which: string): string =>
+    `echo "@@ begin ${name} ${which}"; sh /trial/${name}.run 2>&1; echo "@@ end"`;
   return [
     `echo "klpflow trial ${name}" >/dev/kmsg`,
     phase('before'),
     `if insmod /trial/${name}.ko 2>/tmp/error; then echo "@@ loaded ${name}"; else echo "@@ refused ${name} $(cat /tmp/error)"; fi`,
     ...(livepatch ? [`transition ${name}`] : []),
     phase('after'),
-    ...sites.map(({ kind, section, offset, length }) => `echo "@@ memory ${name} ${kind} $(memory ${moduleName} ${section} ${offset} ${length})"`),
+    ...sites.map(
+      ({ kind, section, offset, length }) =>
+        `echo "@@ memory ${name} ${kind} $(memory ${moduleName} ${section} ${offset} ${length})"`,
+    ),
     ...(livepatch ? [`disable ${name}`] : []),
     phase('restored'),
     `unload ${name} ${moduleName}`,

@@ -17,7 +17,17 @@ import { boot, type Booted } from './qemu';
 import { complaints, readReport, type Report } from './report';
 import { rewriting } from './rewriting';
 import { rewrittenSites } from './sites';
-import { IMAGES, VARIANTS, bootExpected, commandOf, domainName, initramfs, missing, patchablePairs, unexpected } from './suite';
+import {
+  IMAGES,
+  VARIANTS,
+  bootExpected,
+  commandOf,
+  domainName,
+  initramfs,
+  missing,
+  patchablePairs,
+  unexpected,
+} from './suite';
 
 const NAME = 'livepatch_kpatch';
 const folder = tempFolder();
@@ -29,9 +39,30 @@ async function outputOf(kernel: Kernel, pair: string): Promise<string> {
   const output = join(folder, `${kernel}-${pair}.o`);
   if (kernel === 'linux-7.2-thinlto') {
     const { exit, diagnostics } = await kpatchDiff(orig, patched, vmlinux, output, { symvers });
-    expect({ exit, refusals: diagnostics.filter(({ severity }) => severity === 'refusal') }).toEqual({ exit: 0, refusals: [] });
+    expect({ exit, refusals: diagnostics.filter(({ severity }) => severity === 'refusal') }).toEqual({
+      exit: 0,
+      refusals: [],
+    });
   } else {
-    const ran = await running(['diff', orig, patched, '--format', 'kpatch', '-o', output, '--symvers', symvers, '--vmlinux', vmlinux, '--btf', btf, '--run-dir', join(folder, 'run', kernel), '--progress', 'none']);
+    const ran = await running([
+      'diff',
+      orig,
+      patched,
+      '--format',
+      'kpatch',
+      '-o',
+      output,
+      '--symvers',
+      symvers,
+      '--vmlinux',
+      vmlinux,
+      '--btf',
+      btf,
+      '--run-dir',
+      join(folder, 'run', kernel),
+      '--progress',
+      'none',
+    ]);
     expect(ran.status, ran.stdout + ran.stderr).toBe(0);
   }
   return output;
@@ -51,10 +82,21 @@ describe.each(KERNELS)('%s', (kernel) => {
     const callbacks = await callbackUnit(folder, words);
     const { btf, symvers, template } = kernelFiles(kernel);
     const vermagic = /\0vermagic=([^\0]*)/.exec(readFileSync(template, 'latin1'))![1]!;
-    const { linked } = linkKpatchModule(folder, NAME, [...outputs, callbacks.output], words, { btf, symvers, vermagic });
+    const { linked } = linkKpatchModule(folder, NAME, [...outputs, callbacks.output], words, {
+      btf,
+      symvers,
+      vermagic,
+    });
     const module = join(folder, `${kernel}.ko`);
     await createKlpModule({ input: linked, output: module, archSections: false, environment: {} });
-    trials.push({ name: NAME, moduleName: NAME, module: readFileSync(module), run: pairs.map((pair) => commandOf(pair, bootExpected(kernel, pair).boot!)).join('\n'), livepatch: true, sites: rewrittenSites(module) });
+    trials.push({
+      name: NAME,
+      moduleName: NAME,
+      module: readFileSync(module),
+      run: pairs.map((pair) => commandOf(pair, bootExpected(kernel, pair).boot!)).join('\n'),
+      livepatch: true,
+      sites: rewrittenSites(module),
+    });
   }, 400_000);
 
   describe.each(VARIANTS)('$name', ({ name, cpu, cpus, append, returns, indirect }) => {
@@ -63,7 +105,14 @@ describe.each(KERNELS)('%s', (kernel) => {
 
     beforeAll(async () => {
       if (reason !== undefined) return;
-      booted = await boot({ image: join(CORPUS, kernel, IMAGES[kernel]), initramfs: initramfs(trials, folder), append, cpu, cpus, folder: join(folder, `${kernel}-${name.length}`) });
+      booted = await boot({
+        image: join(CORPUS, kernel, IMAGES[kernel]),
+        initramfs: initramfs(trials, folder),
+        append,
+        cpu,
+        cpus,
+        folder: join(folder, `${kernel}-${name.length}`),
+      });
       report = readReport(booted.report);
     }, 400_000);
 
@@ -74,7 +123,11 @@ describe.each(KERNELS)('%s', (kernel) => {
       const told = report.trials.get(NAME)!;
       expect(told.steps, tail).toEqual(['loaded', 'patched', 'unpatched', 'unloaded']);
       for (const pair of pairs) expect(unexpected(bootExpected(kernel, pair).boot!, told), pair).toEqual([]);
-      expect([told.before, told.after, told.restored].map(domainName)).toEqual(['(none)', expect.stringMatching(/^call-4\d$/), '(none)']);
+      expect([told.before, told.after, told.restored].map(domainName)).toEqual([
+        '(none)',
+        expect.stringMatching(/^call-4\d$/),
+        '(none)',
+      ]);
     });
 
     test('the kernel has nothing to say against it', () => {
@@ -84,7 +137,10 @@ describe.each(KERNELS)('%s', (kernel) => {
 
     // Guards against callbacks that the hook finds and the kernel never calls, or calls at the wrong end.
     test('callbacks of the patched object run before and after', () => {
-      expect(booted.log.replaceAll('\r', '').match(/kpatch callback \w+, call \d/g)).toEqual(['kpatch callback before, call 1', 'kpatch callback after, call 2']);
+      expect(booted.log.replaceAll('\r', '').match(/kpatch callback \w+, call \d/g)).toEqual([
+        'kpatch callback before, call 1',
+        'kpatch callback after, call 2',
+      ]);
     });
 
     test('returns and alternatives are rewritten as the kernel rewrites its own', () => {
@@ -92,7 +148,10 @@ describe.each(KERNELS)('%s', (kernel) => {
       const { memory } = report.trials.get(NAME)!;
       const found = { return: new Set<string>(), indirect: new Set<string>(), alternative: new Set<string>() };
       sites.forEach((site, i) => found[site.kind].add(rewriting(site, memory[i]!, report.symbols)));
-      expect({ returns: [...found.return], alternatives: [...found.alternative] }).toEqual({ returns, alternatives: ['rewritten'] });
+      expect({ returns: [...found.return], alternatives: [...found.alternative] }).toEqual({
+        returns,
+        alternatives: ['rewritten'],
+      });
       for (const what of found.indirect) expect(indirect).toContain(what);
     });
   });

@@ -59,15 +59,46 @@ export async function boot(what: Boot): Promise<Booted> {
 
 async function bootOnce({ image, initramfs, append, cpu, cpus, folder }: Boot): Promise<Booted> {
   mkdirSync(folder, { recursive: true });
-  const [initrd, log, report] = ['initramfs.cpio', 'console', 'report'].map((name) => join(folder, name)) as [string, string, string];
+  const [initrd, log, report] = ['initramfs.cpio', 'console', 'report'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
   writeFileSync(initrd, initramfs);
   const started = performance.now();
-  const child = spawn('qemu-system-x86_64', [
-    '-accel', ACCELERATION, '-cpu', cpu, '-smp', String(cpus), '-m', '1024', '-kernel', image, '-initrd', initrd, '-append', `${OPTIONS} ${append}`.trim(),
-    '-display', 'none', '-no-reboot', '-nodefaults', '-monitor', 'none', '-serial', `file:${log}`, '-serial', `file:${report}`,
-  ], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(
+    'qemu-system-x86_64',
+    [
+      '-accel',
+      ACCELERATION,
+      '-cpu',
+      cpu,
+      '-smp',
+      String(cpus),
+      '-m',
+      '1024',
+      '-kernel',
+      image,
+      '-initrd',
+      initrd,
+      '-append',
+      `${OPTIONS} ${append}`.trim(),
+      '-display',
+      'none',
+      '-no-reboot',
+      '-nodefaults',
+      '-monitor',
+      'none',
+      '-serial',
+      `file:${log}`,
+      '-serial',
+      `file:${report}`,
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
   let qemu = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (qemu += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (qemu += text));
   let hung = false;
   const watchdog = setTimeout(() => {
     hung = true;

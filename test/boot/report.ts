@@ -28,7 +28,13 @@ export interface Report {
 
 /** Reads the `@@` lines of a guest's report. */
 export function readReport(text: string): Report {
-  const report = { release: '', mitigations: [] as string[], symbols: new Map<string, bigint>(), trials: new Map<string, TrialReport>(), done: false };
+  const report = {
+    release: '',
+    mitigations: [] as string[],
+    symbols: new Map<string, bigint>(),
+    trials: new Map<string, TrialReport>(),
+    done: false,
+  };
   const trial = (name: string): TrialReport => {
     let known = report.trials.get(name);
     if (known === undefined) report.trials.set(name, (known = { steps: [], memory: [] }));
@@ -48,7 +54,8 @@ export function readReport(text: string): Report {
     } else if (what === 'booted') report.release = name;
     else if (what === 'mitigation') report.mitigations.push([name, ...rest].join(' '));
     else if (what === 'symbol') report.symbols.set(rest[1]!, BigInt(`0x${name}`));
-    else if (what === 'memory') trial(name).memory.push({ address: BigInt(`0x${rest[1] ?? '0'}`), bytes: rest[2] ?? '' });
+    else if (what === 'memory')
+      trial(name).memory.push({ address: BigInt(`0x${rest[1] ?? '0'}`), bytes: rest[2] ?? '' });
     else if (what === 'done') report.done = true;
     else trial(name).steps.push(['stuck', 'refused'].includes(what) ? [what, ...rest].join(' ') : what);
   }
@@ -67,4 +74,5 @@ export function complaints(log: string): string[] {
 }
 
 // "MP-BIOS bug:" of an emulated board is no "BUG:".
-const COMPLAINT = /WARNING:|BUG:|Oops|general protection|Call Trace|Unpatched return thunk|livepatch:.*(fail|unable|not found|unresolvable|mismatch)|Kernel panic/;
+const COMPLAINT =
+  /WARNING:|BUG:|Oops|general protection|Call Trace|Unpatched return thunk|livepatch:.*(fail|unable|not found|unresolvable|mismatch)|Kernel panic/;

@@ -2,7 +2,13 @@ import type { MemoryRead } from './report';
 import type { Site } from './sites';
 
 /** Where returns and indirect calls go to before and after the kernel rewrote them; arrays have a thunk of 32 bytes for each of 16 registers. */
-export const THUNKS = ['__x86_return_thunk', 'call_depth_return_thunk', '__x86_indirect_thunk_array', '__x86_indirect_call_thunk_array', '__x86_indirect_jump_thunk_array'] as const;
+export const THUNKS = [
+  '__x86_return_thunk',
+  'call_depth_return_thunk',
+  '__x86_indirect_thunk_array',
+  '__x86_indirect_call_thunk_array',
+  '__x86_indirect_jump_thunk_array',
+] as const;
 
 const ARRAY_BYTES = 16n * 32n;
 
@@ -23,7 +29,10 @@ export function rewriting(site: Site, { address, bytes }: MemoryRead, symbols: R
   const target = address + BigInt(at + 5 + code.readInt32LE(at + 1));
   const thunk = THUNKS.find((name) => {
     const start = symbols.get(name);
-    return start !== undefined && (name.endsWith('_array') ? target >= start && target < start + ARRAY_BYTES : target === start);
+    return (
+      start !== undefined &&
+      (name.endsWith('_array') ? target >= start && target < start + ARRAY_BYTES : target === start)
+    );
   });
   return `${code[at] === 0xe8 ? 'call' : 'jmp'} ${thunk ?? target.toString(16)}`;
 }

@@ -23,7 +23,13 @@ export function rewrittenSites(path: string, most = 3): Site[] {
 }
 
 /** One site an entry; its first field is the address. */
-function sitesOf(module: ElfObject, table: string, size: number, kind: Site['kind'], lengthOf: (entry: Uint8Array) => number): Site[] {
+function sitesOf(
+  module: ElfObject,
+  table: string,
+  size: number,
+  kind: Site['kind'],
+  lengthOf: (entry: Uint8Array) => number,
+): Site[] {
   const sections = Array.from({ length: module.sectionCount }, (_, i) => i);
   const section = sections.find((i) => i > 0 && module.name(i) === table);
   const relas = sections.find((i) => i > 0 && module.name(i) === `.rela${table}`);
@@ -37,7 +43,13 @@ function sitesOf(module: ElfObject, table: string, size: number, kind: Site['kin
     const target = module.symbols[symbol + ST_INFO]! >>> 16;
     const offset = u64(module.symbols, symbol + ST_VALUE) + s64(words, at + R_ADDEND);
     const length = lengthOf(module.content(section).subarray(entry, entry + size));
-    sites.push({ kind, section: module.name(target), offset, length, before: Buffer.from(module.content(target).subarray(offset, offset + length)).toString('hex') });
+    sites.push({
+      kind,
+      section: module.name(target),
+      offset,
+      length,
+      before: Buffer.from(module.content(target).subarray(offset, offset + length)).toString('hex'),
+    });
   }
   return sites;
 }

@@ -20,11 +20,32 @@ export const IMAGES: Record<Kernel, string> = { 'linux-7.2-thinlto': 'bzImage', 
  * mitigations, and what then stands at a return and at an indirect call. On a single processor it also removes lock prefixes.
  */
 export const VARIANTS = [
-  { name: 'as it is', cpu: 'max', cpus: 2, append: '', says: ['Mitigation: Retpolines', 'Not affected'], returns: ['ret'], indirect: ['call __x86_indirect_thunk_array', 'jmp __x86_indirect_thunk_array'] },
-  { name: 'mitigations=off', cpu: 'max', cpus: 1, append: 'mitigations=off', says: ['Vulnerable', 'Not affected'], returns: ['ret'], indirect: ['register'] },
   {
-    name: 'spectre_v2=retpoline retbleed=stuff', cpu: 'Skylake-Client', cpus: 1, append: 'spectre_v2=retpoline retbleed=stuff', says: ['Mitigation: Retpolines', 'Mitigation: Stuffing'],
-    returns: ['jmp call_depth_return_thunk'], indirect: ['call __x86_indirect_call_thunk_array', 'jmp __x86_indirect_jump_thunk_array'],
+    name: 'as it is',
+    cpu: 'max',
+    cpus: 2,
+    append: '',
+    says: ['Mitigation: Retpolines', 'Not affected'],
+    returns: ['ret'],
+    indirect: ['call __x86_indirect_thunk_array', 'jmp __x86_indirect_thunk_array'],
+  },
+  {
+    name: 'mitigations=off',
+    cpu: 'max',
+    cpus: 1,
+    append: 'mitigations=off',
+    says: ['Vulnerable', 'Not affected'],
+    returns: ['ret'],
+    indirect: ['register'],
+  },
+  {
+    name: 'spectre_v2=retpoline retbleed=stuff',
+    cpu: 'Skylake-Client',
+    cpus: 1,
+    append: 'spectre_v2=retpoline retbleed=stuff',
+    says: ['Mitigation: Retpolines', 'Mitigation: Stuffing'],
+    returns: ['jmp call_depth_return_thunk'],
+    indirect: ['call __x86_indirect_call_thunk_array', 'jmp __x86_indirect_jump_thunk_array'],
   },
 ] as const;
 
@@ -39,7 +60,8 @@ export interface Expectation {
 export function missing(kernel: Kernel): string | undefined {
   const reason = unavailable(kernel, true);
   if (reason !== undefined) return reason;
-  if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined) return 'there is no qemu-system-x86_64 here (Debian package qemu-system-x86)';
+  if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined)
+    return 'there is no qemu-system-x86_64 here (Debian package qemu-system-x86)';
   if (!existsSync(BUSYBOX)) return `there is no ${BUSYBOX} here (Debian package busybox-static)`;
   return spawnSync('gcc', ['--version']).error !== undefined ? 'there is no gcc here' : undefined;
 }
@@ -63,12 +85,16 @@ export function commandOf(pair: string, { run }: Expectation): string {
 }
 
 /** Where output of a phase is not as the pair wants it. */
-export function unexpected({ before, beforeNot, after }: Expectation, told: Pick<TrialReport, 'before' | 'after' | 'restored'>): string[] {
+export function unexpected(
+  { before, beforeNot, after }: Expectation,
+  told: Pick<TrialReport, 'before' | 'after' | 'restored'>,
+): string[] {
   const matches = (text: string | undefined, pattern: string): boolean => new RegExp(pattern, 'm').test(text ?? '');
   const wrong: string[] = [];
   for (const phase of ['before', 'restored'] as const) {
     if (before !== undefined && !matches(told[phase], before)) wrong.push(`${phase}: no ${before} in ${told[phase]}`);
-    if (beforeNot !== undefined && matches(told[phase], beforeNot)) wrong.push(`${phase}: ${beforeNot} in ${told[phase]}`);
+    if (beforeNot !== undefined && matches(told[phase], beforeNot))
+      wrong.push(`${phase}: ${beforeNot} in ${told[phase]}`);
   }
   if (!matches(told.after, after)) wrong.push(`after: no ${after} in ${told.after}`);
   return wrong;
@@ -95,8 +121,32 @@ export function testLivepatchesIn(kernel: Kernel): void {
       const { orig, patched } = unpack(kernel, pair);
       const { symvers, vmlinux, btf, template } = kernelFiles(kernel);
       const out = join(folder, `${kernel}-${pair}.ko`);
-      const ran = await running(['diff', orig, patched, '-o', out, '--symvers', symvers, '--vmlinux', vmlinux, '--btf', btf, '--template', template, '--run-dir', join(folder, 'run', kernel), '--progress', 'none']);
-      if (ran.status === 0) trials.push({ ...trialOf(pair, out), run: commandOf(pair, expectedOf(pair).boot!), livepatch: true, sites: rewrittenSites(out) });
+      const ran = await running([
+        'diff',
+        orig,
+        patched,
+        '-o',
+        out,
+        '--symvers',
+        symvers,
+        '--vmlinux',
+        vmlinux,
+        '--btf',
+        btf,
+        '--template',
+        template,
+        '--run-dir',
+        join(folder, 'run', kernel),
+        '--progress',
+        'none',
+      ]);
+      if (ran.status === 0)
+        trials.push({
+          ...trialOf(pair, out),
+          run: commandOf(pair, expectedOf(pair).boot!),
+          livepatch: true,
+          sites: rewrittenSites(out),
+        });
       else unmade.set(pair, ran.stdout + ran.stderr);
     }
     const template = join(folder, `${kernel}.ko`);
@@ -116,7 +166,14 @@ export function testLivepatchesIn(kernel: Kernel): void {
     beforeAll(async () => {
       if (reason !== undefined) return;
       const image = join(CORPUS, kernel, IMAGES[kernel]);
-      booted = await boot({ image, initramfs: initramfs(trials, folder), append, cpu, cpus, folder: join(folder, `${kernel}-${cpu}-${append.length}`) });
+      booted = await boot({
+        image,
+        initramfs: initramfs(trials, folder),
+        append,
+        cpu,
+        cpus,
+        folder: join(folder, `${kernel}-${cpu}-${append.length}`),
+      });
       report = readReport(booted.report);
     }, 400_000);
 
@@ -142,10 +199,16 @@ export function testLivepatchesIn(kernel: Kernel): void {
     describe.each(pairs.length === 0 ? ['none'] : pairs)('%s', (pair) => {
       test('patches, is taken back and unloaded', () => {
         const trial: TrialReport | undefined = report.trials.get(pair);
-        const said = booted.log.replaceAll('\r', '').split(`klpflow trial ${pair}\n`)[1]?.split('klpflow trial')[0] ?? '';
+        const said =
+          booted.log.replaceAll('\r', '').split(`klpflow trial ${pair}\n`)[1]?.split('klpflow trial')[0] ?? '';
         expect(trial?.steps, said).toEqual(['loaded', 'patched', 'unpatched', 'unloaded']);
         expect(unexpected(expectedOf(pair).boot!, trial!), said).toEqual([]);
-        if (pair === 'new-function-static-local') expect([trial!.before, trial!.after, trial!.restored].map(domainName)).toEqual(['(none)', expect.stringMatching(/^call-4\d$/), '(none)']);
+        if (pair === 'new-function-static-local')
+          expect([trial!.before, trial!.after, trial!.restored].map(domainName)).toEqual([
+            '(none)',
+            expect.stringMatching(/^call-4\d$/),
+            '(none)',
+          ]);
       });
     });
 
@@ -169,18 +232,29 @@ export function testLivepatchesIn(kernel: Kernel): void {
   });
 
   // One kernel's boot is enough.
-  test.runIf(kernel === 'linux-7.2-thinlto')('a wrong module is noticed', async () => {
-    // The same steps with a symbol that the kernel does not have: were this to pass, nothing above would mean anything.
-    const right = trials.find(({ name }) => name === 'cmdline-marker')!;
-    const module = Buffer.from(right.module);
-    const at = module.indexOf('.klp.sym.vmlinux.');
-    expect(at).toBeGreaterThan(0);
-    module.write('zz', at + '.klp.sym.vmlinux.'.length);
-    const { log, report: told } = await boot({ image: join(CORPUS, kernel, IMAGES[kernel]), initramfs: initramfs([{ ...right, module, sites: [] }], folder), append: '', cpu: 'max', cpus: 1, folder: join(folder, `${kernel}-wrong`) });
-    expect(readReport(told)).toMatchObject({ done: true });
-    expect(readReport(told).trials.get('cmdline-marker')!.steps[0]).toMatch(/^refused /);
-    expect(complaints(log).join('\n')).toMatch(/^cmdline-marker: .*livepatch: .*zz.* not found/m);
-  }, 400_000);
+  test.runIf(kernel === 'linux-7.2-thinlto')(
+    'a wrong module is noticed',
+    async () => {
+      // The same steps with a symbol that the kernel does not have: were this to pass, nothing above would mean anything.
+      const right = trials.find(({ name }) => name === 'cmdline-marker')!;
+      const module = Buffer.from(right.module);
+      const at = module.indexOf('.klp.sym.vmlinux.');
+      expect(at).toBeGreaterThan(0);
+      module.write('zz', at + '.klp.sym.vmlinux.'.length);
+      const { log, report: told } = await boot({
+        image: join(CORPUS, kernel, IMAGES[kernel]),
+        initramfs: initramfs([{ ...right, module, sites: [] }], folder),
+        append: '',
+        cpu: 'max',
+        cpus: 1,
+        folder: join(folder, `${kernel}-wrong`),
+      });
+      expect(readReport(told)).toMatchObject({ done: true });
+      expect(readReport(told).trials.get('cmdline-marker')!.steps[0]).toMatch(/^refused /);
+      expect(complaints(log).join('\n')).toMatch(/^cmdline-marker: .*livepatch: .*zz.* not found/m);
+    },
+    400_000,
+  );
 }
 
 export function domainName(text: string | undefined): string | undefined {
@@ -195,13 +269,17 @@ function trialOf(name: string, path: string): Pick<Trial, 'name' | 'moduleName' 
 /** The helper program, compiled. @throws with the compiler's words */
 function guestProgram(folder: string): Buffer {
   const out = join(folder, 'guest');
-  const ran = spawnSync('gcc', ['-static', '-O1', '-Wall', '-Werror', '-o', out, join(__dirname, 'guest.c')], { encoding: 'utf8' });
+  const ran = spawnSync('gcc', ['-static', '-O1', '-Wall', '-Werror', '-o', out, join(__dirname, 'guest.c')], {
+    encoding: 'utf8',
+  });
   if (ran.status !== 0) throw new Error(`gcc: ${ran.stderr}`);
   return readFileSync(out);
 }
 
 export function initramfs(trials: readonly Trial[], folder: string): Buffer {
-  const directories = ['bin', 'dev', 'proc', 'sys', 'tmp', 'trial'].map((path): CpioEntry => ({ path, mode: DIRECTORY }));
+  const directories = ['bin', 'dev', 'proc', 'sys', 'tmp', 'trial'].map(
+    (path): CpioEntry => ({ path, mode: DIRECTORY }),
+  );
   return cpio([
     ...directories,
     { path: 'dev/console', mode: CHARACTER_DEVICE, device: [5, 1] },
@@ -209,7 +287,8 @@ export function initramfs(trials: readonly Trial[], folder: string): Buffer {
     { path: 'bin/guest', mode: PROGRAM, content: guestProgram(folder) },
     { path: 'init', mode: PROGRAM, content: Buffer.from(initScript(trials)) },
     ...trials.flatMap(({ name, module, run }): CpioEntry[] => [
-      { path: `trial/${name}.ko`, mode: TEXT, content: module }, { path: `trial/${name}.run`, mode: TEXT, content: Buffer.from(`${run}\n`) },
+      { path: `trial/${name}.ko`, mode: TEXT, content: module },
+      { path: `trial/${name}.run`, mode: TEXT, content: Buffer.from(`${run}\n`) },
     ]),
   ]);
 }

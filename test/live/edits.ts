@@ -21,7 +21,10 @@ function warmsUp(it: Item): boolean {
   return names.inits.length > 0;
 }
 
-interface Place { unit: Unit; it: Item }
+interface Place {
+  unit: Unit;
+  it: Item;
+}
 
 const places = (program: Program): Place[] => program.units.flatMap((unit) => unit.items.map((it) => ({ unit, it })));
 const nextId = (program: Program): number => Math.max(-1, ...places(program).map(({ it }) => it.id)) + 1;
@@ -30,7 +33,8 @@ const nextId = (program: Program): number => Math.max(-1, ...places(program).map
 function uncall(program: Program, helper: Item): void {
   const names = new Set(entriesOf(helper));
   for (const { it } of places(program)) {
-    for (const [slot, list] of Object.entries(it.slots)) it.slots[slot] = list.filter((s) => s.name === undefined || !names.has(s.name));
+    for (const [slot, list] of Object.entries(it.slots))
+      it.slots[slot] = list.filter((s) => s.name === undefined || !names.has(s.name));
   }
 }
 
@@ -60,17 +64,27 @@ const WHOLE: Record<string, (program: Program, r: Rng, kinds: readonly string[])
     unit.items.splice(unit.items.indexOf(it), 1);
     return true;
   },
-  'linkage'(program, r) {
+  linkage(program, r) {
     const helpers = places(program).filter(({ it }) => it.role === 'helper');
     if (helpers.length === 0) return false;
     const { unit, it } = r.pick(helpers);
-    const abroad = places(program).some((other) => other.unit !== unit && Object.values(other.it.slots).flat().some((s) => s.name !== undefined && entriesOf(it).includes(s.name)));
-    const possible = (['global', 'weak', ...(abroad ? [] : ['static', 'inline'])] as Linkage[]).filter((linkage) => linkage !== it.linkage);
+    const abroad = places(program).some(
+      (other) =>
+        other.unit !== unit &&
+        Object.values(other.it.slots)
+          .flat()
+          .some((s) => s.name !== undefined && entriesOf(it).includes(s.name)),
+    );
+    const possible = (['global', 'weak', ...(abroad ? [] : ['static', 'inline'])] as Linkage[]).filter(
+      (linkage) => linkage !== it.linkage,
+    );
     it.linkage = r.pick(possible.filter((linkage) => linkage !== 'inline' || !constructs[it.kind]!.outline));
     return true;
   },
   'add-unit'(program, r, kinds) {
-    const free = ['net/core.c', 'lib/core.c', 'mm/main.c', 'fs/pool.c'].filter((path) => program.units.every((unit) => unit.path !== path));
+    const free = ['net/core.c', 'lib/core.c', 'mm/main.c', 'fs/pool.c'].filter((path) =>
+      program.units.every((unit) => unit.path !== path),
+    );
     const unit: Unit = { path: r.pick(free), flags: ['-ffunction-sections', '-fdata-sections'], items: [] };
     const made = { ...fresh(r, unit, program, kinds), linkage: 'global' as const };
     unit.items.push(made);
@@ -89,7 +103,13 @@ const WHOLE: Record<string, (program: Program, r: Rng, kinds: readonly string[])
     const to = r.pick(program.units);
     // Its statics keep their names, so they need to be free there; and whoever calls it must be able to.
     if (to === unit || it.linkage !== 'global' || !constructs[it.kind]!.stateless || hasState(it)) return false;
-    if (to.items.some(({ kind, local }) => kind === it.kind && local === it.local) || Object.values(it.slots).flat().some(({ name }) => name !== undefined)) return false;
+    if (
+      to.items.some(({ kind, local }) => kind === it.kind && local === it.local) ||
+      Object.values(it.slots)
+        .flat()
+        .some(({ name }) => name !== undefined)
+    )
+      return false;
     unit.items.splice(unit.items.indexOf(it), 1);
     to.items.splice(r.from(0, to.items.length), 0, it);
     if (unit.items.length === 0) program.units.splice(program.units.indexOf(unit), 1);
@@ -102,7 +122,8 @@ const WHOLE: Record<string, (program: Program, r: Rng, kinds: readonly string[])
     if (from === undefined || to === undefined || from.it.model['vars'].length < 2) return false;
     const gone = from.it.model['vars'].at(-1);
     const name = gone.name ?? new Names(from.it).s(`var_${gone.tag}`);
-    if (!gone.shared || to.unit.items.some(({ kind, local }) => kind === 'globals' && local === from.it.local)) return false;
+    if (!gone.shared || to.unit.items.some(({ kind, local }) => kind === 'globals' && local === from.it.local))
+      return false;
     from.it.model['vars'].pop();
     to.it.model['vars'].push({ ...gone, name, start: 0, linkage: r.pick(['', 'static ']), fresh: true });
     return true;
@@ -112,7 +133,18 @@ const WHOLE: Record<string, (program: Program, r: Rng, kinds: readonly string[])
     return true;
   },
 };
-const WHOLE_WEIGHTS = { 'move-item': 2, 'blank-lines': 2, 'add-helper': 4, 'remove-helper': 3, 'linkage': 4, 'add-unit': 2, 'remove-unit': 2, 'other-unit': 2, 'order-units': 2, 'same-name': 3 };
+const WHOLE_WEIGHTS = {
+  'move-item': 2,
+  'blank-lines': 2,
+  'add-helper': 4,
+  'remove-helper': 3,
+  linkage: 4,
+  'add-unit': 2,
+  'remove-unit': 2,
+  'other-unit': 2,
+  'order-units': 2,
+  'same-name': 3,
+};
 
 function fresh(r: Rng, unit: Unit, program: Program, kinds: readonly string[]): Item {
   const made = { ...item(r, r.pick(kinds), nextId(program), unit, 'helper'), fresh: true };
@@ -124,7 +156,11 @@ function fresh(r: Rng, unit: Unit, program: Program, kinds: readonly string[]): 
 
 function callers(program: Program, r: Rng, made: Item, home: Unit): boolean {
   const entries = places(program).filter(({ it }) => it.role === 'entry');
-  return r.shuffled(entries).slice(0, 3).map(({ it, unit }) => lets(it, unit, made, home, r)).includes(true);
+  return r
+    .shuffled(entries)
+    .slice(0, 3)
+    .map(({ it, unit }) => lets(it, unit, made, home, r))
+    .includes(true);
 }
 
 /** One edit; its name, or undefined where it does not apply. */
@@ -139,7 +175,9 @@ function edit(program: Program, r: Rng, kinds: readonly string[]): { name: strin
   if (construct.edits.length === 0 || (slots.length > 0 && r.below(10) < (construct.plain ?? 4))) {
     return { name: `${it.kind}:${editStatements(it, it.slots[r.pick(slots)]!, r)}`, mayRefuse: false };
   }
-  const wanted = r.weighted(Object.fromEntries(construct.edits.map((one) => [one.name, one.mayRefuse ? 1 : (one.weight ?? 2) * 2])));
+  const wanted = r.weighted(
+    Object.fromEntries(construct.edits.map((one) => [one.name, one.mayRefuse ? 1 : (one.weight ?? 2) * 2])),
+  );
   const chosen = construct.edits.find(({ name }) => name === wanted) as Edit;
   if (chosen.apply(it.model, r, it) === false) return undefined;
   return { name: `${it.kind}:${chosen.name}`, mayRefuse: chosen.mayRefuse ?? false };

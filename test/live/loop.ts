@@ -18,7 +18,13 @@ export interface Tried {
   invalid?: string;
 }
 
-export interface Made { orig: Program; patched: Program; edits: string[]; mayRefuse: boolean; pair: Pair }
+export interface Made {
+  orig: Program;
+  patched: Program;
+  edits: string[];
+  mayRefuse: boolean;
+  pair: Pair;
+}
 
 /** Patch number `index` of a seed; the same anywhere. */
 export function make(seed: number, index: number, kinds: readonly string[]): Made {
@@ -27,7 +33,12 @@ export function make(seed: number, index: number, kinds: readonly string[]): Mad
   return { orig, patched, edits, mayRefuse, pair: pairOf(orig, patched) };
 }
 
-export async function attempt(trial: Trial, seed: number, index: number, kinds: readonly string[]): Promise<Tried & { made: Made }> {
+export async function attempt(
+  trial: Trial,
+  seed: number,
+  index: number,
+  kinds: readonly string[],
+): Promise<Tried & { made: Made }> {
   const made = make(seed, index, kinds);
   const tried = { index, cc: made.orig.cc, edits: made.edits, mayRefuse: made.mayRefuse, made };
   try {

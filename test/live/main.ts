@@ -18,12 +18,26 @@ import { missing } from './toolchain';
 import { Trial, type Pair } from './trial';
 
 const OPTIONS = {
-  count: { type: 'string', default: '150' }, seed: { type: 'string', default: '1' }, first: { type: 'string', default: '0' }, jobs: { type: 'string', default: '2' },
-  keep: { type: 'string' }, runtime: { type: 'string', default: '' }, job: { type: 'string' }, only: { type: 'string' }, pair: { type: 'string', multiple: true }, json: { type: 'boolean', default: false }, all: { type: 'boolean', default: false },
+  count: { type: 'string', default: '150' },
+  seed: { type: 'string', default: '1' },
+  first: { type: 'string', default: '0' },
+  jobs: { type: 'string', default: '2' },
+  keep: { type: 'string' },
+  runtime: { type: 'string', default: '' },
+  job: { type: 'string' },
+  only: { type: 'string' },
+  pair: { type: 'string', multiple: true },
+  json: { type: 'boolean', default: false },
+  all: { type: 'boolean', default: false },
 } as const;
 
 const { values } = parseArgs({ options: OPTIONS });
-const [count, seed, first, jobs] = [values.count, values.seed, values.first, values.jobs].map(Number) as [number, number, number, number];
+const [count, seed, first, jobs] = [values.count, values.seed, values.first, values.jobs].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
 
 const kinds = values.only?.split(',') ?? Object.keys(constructs);
 
@@ -36,7 +50,8 @@ async function work(job: number): Promise<void> {
       if (Math.floor(index / PATCHES) % jobs !== job) continue;
       const { made, ...tried } = await attempt(trial, seed, index, kinds);
       console.log(JSON.stringify(tried));
-      if (values.keep !== undefined && values.all && tried.judged !== undefined) writePair(trial, made.pair, join(values.keep, `${seed}-${index}`), JSON.stringify(tried));
+      if (values.keep !== undefined && values.all && tried.judged !== undefined)
+        writePair(trial, made.pair, join(values.keep, `${seed}-${index}`), JSON.stringify(tried));
       else if (values.keep !== undefined && !values.all) await keep(trial, { ...tried, made }, seed, values.keep);
       if (index % PATCHES === PATCHES - 1) trial.forget();
     }
@@ -51,11 +66,19 @@ async function lead(): Promise<void> {
   if (reason !== undefined) throw new Error(reason);
   const report = new Report(seed);
   const started = performance.now();
-  const ends = Array.from({ length: jobs }, (_, job) => new Promise<void>((resolve, reject) => {
-    const child = spawn(process.execPath, [...process.argv.slice(1), '--job', String(job)], { stdio: ['ignore', 'pipe', 'inherit'] });
-    createInterface(child.stdout).on('line', (line) => report.add(JSON.parse(line) as Tried));
-    child.on('close', (code, signal) => (code === 0 ? resolve() : reject(new Error(`a process of the trial ended with ${code ?? signal}`))));
-  }));
+  const ends = Array.from(
+    { length: jobs },
+    (_, job) =>
+      new Promise<void>((resolve, reject) => {
+        const child = spawn(process.execPath, [...process.argv.slice(1), '--job', String(job)], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        createInterface(child.stdout).on('line', (line) => report.add(JSON.parse(line) as Tried));
+        child.on('close', (code, signal) =>
+          code === 0 ? resolve() : reject(new Error(`a process of the trial ended with ${code ?? signal}`)),
+        );
+      }),
+  );
   await Promise.all(ends);
   report.seconds = (performance.now() - started) / 1000;
   console.log(values.json ? JSON.stringify(report.summary()) : report.text());
@@ -70,7 +93,13 @@ async function again(files: readonly string[]): Promise<void> {
     for (const file of files) {
       const pair = JSON.parse(readFileSync(file, 'utf8')) as Pair;
       const judged = await trial.judge(pair);
-      console.log(values.json ? JSON.stringify({ file, ...judged }) : judged.outcomes.map(({ dialect, end, why }) => `${file}: ${dialect}: ${[end, ...why].join(': ')}`).join('\n'));
+      console.log(
+        values.json
+          ? JSON.stringify({ file, ...judged })
+          : judged.outcomes
+              .map(({ dialect, end, why }) => `${file}: ${dialect}: ${[end, ...why].join(': ')}`)
+              .join('\n'),
+      );
       if (values.keep !== undefined) writePair(trial, pair, values.keep, '');
       if (judged.outcomes.some(({ end }) => end === 'wrong')) process.exitCode = 1;
     }

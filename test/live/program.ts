@@ -7,17 +7,41 @@ import { call, statement } from './statements';
 
 /** What kernels are compiled with, as far as a process can run it. */
 const KERNEL = [
-  '-ffreestanding', '-fno-pic', '-fno-pie', '-mcmodel=kernel', '-fno-asynchronous-unwind-tables', '-fno-strict-aliasing', '-fno-strict-overflow', '-fno-common', '-fno-stack-protector',
-  '-mno-red-zone', '-mno-sse', '-mno-mmx', '-mno-80387', '-w', '-pg', '-mfentry',
+  '-ffreestanding',
+  '-fno-pic',
+  '-fno-pie',
+  '-mcmodel=kernel',
+  '-fno-asynchronous-unwind-tables',
+  '-fno-strict-aliasing',
+  '-fno-strict-overflow',
+  '-fno-common',
+  '-fno-stack-protector',
+  '-mno-red-zone',
+  '-mno-sse',
+  '-mno-mmx',
+  '-mno-80387',
+  '-w',
+  '-pg',
+  '-mfentry',
 ];
-const COMPILERS = { gcc: ['-mrecord-mcount', '-fno-allow-store-data-races', '-fconserve-stack'], 'clang-19': ['--target=x86_64-linux-gnu'] } as const;
+const COMPILERS = {
+  gcc: ['-mrecord-mcount', '-fno-allow-store-data-races', '-fconserve-stack'],
+  'clang-19': ['--target=x86_64-linux-gnu'],
+} as const;
 
 const PATHS = ['net/core.c', 'fs/core.c', 'mm/pool.c', 'fs/main.c', 'net/main.c'];
 
 function flags(r: Rng, cc: Program['cc']): string[] {
   const list = [...KERNEL, ...COMPILERS[cc], r.weighted({ '-O2': 6, '-O1': 1, '-Os': 2, '-O3': 1 })];
   // With IBT there are no jump tables; without, there are.
-  list.push(...r.pick([['-fcf-protection=none'], ['-fcf-protection=none'], ['-fcf-protection=none', '-fno-jump-tables'], ['-fcf-protection=branch', '-fno-jump-tables']]));
+  list.push(
+    ...r.pick([
+      ['-fcf-protection=none'],
+      ['-fcf-protection=none'],
+      ['-fcf-protection=none', '-fno-jump-tables'],
+      ['-fcf-protection=branch', '-fno-jump-tables'],
+    ]),
+  );
   list.push(r.pick(['-falign-functions=16', '-falign-functions=16', '-falign-functions=1']));
   return list;
 }
@@ -32,7 +56,17 @@ export function item(r: Rng, kind: string, id: number, unit: Unit, role: Item['r
   const construct = constructs[kind]!;
   const slots = Object.fromEntries(construct.slots.map((slot) => [slot, r.one(3) ? [statement(r)] : []]));
   const local = unit.items.filter((other) => other.kind === kind).length;
-  return { kind, id, local, role, linkage: role === 'entry' ? 'global' : r.weighted({ static: 4, global: 3, inline: construct.outline ? 0 : 1, weak: 1 }), blank: 0, model: construct.make(r), slots };
+  return {
+    kind,
+    id,
+    local,
+    role,
+    linkage:
+      role === 'entry' ? 'global' : r.weighted({ static: 4, global: 3, inline: construct.outline ? 0 : 1, weak: 1 }),
+    blank: 0,
+    model: construct.make(r),
+    slots,
+  };
 }
 
 /** Lets `who` call a helper, if it may. */
@@ -57,7 +91,10 @@ export function entriesOf(it: Item): string[] {
 export function program(r: Rng, kinds: readonly string[]): Program {
   const cc = r.weighted({ gcc: 3, 'clang-19': 2 });
   const count = r.from(2, 4);
-  const units = r.shuffled(PATHS).slice(0, count).map((path): Unit => ({ path, flags: sections(r), items: [] }));
+  const units = r
+    .shuffled(PATHS)
+    .slice(0, count)
+    .map((path): Unit => ({ path, flags: sections(r), items: [] }));
   let id = 0;
   let chosen: string[] = [];
   for (const unit of units) {
@@ -73,7 +110,8 @@ export function program(r: Rng, kinds: readonly string[]): Program {
   }
   const all = units.flatMap((unit) => unit.items.map((it) => ({ it, unit })));
   for (const { it: helper, unit: home } of all.filter(({ it }) => it.role === 'helper')) {
-    for (const { it, unit } of r.shuffled(all.filter((other) => other.it !== helper)).slice(0, 3)) lets(it, unit, helper, home, r);
+    for (const { it, unit } of r.shuffled(all.filter((other) => other.it !== helper)).slice(0, 3))
+      lets(it, unit, helper, home, r);
   }
   return { cc, flags: flags(r, cc), units };
 }

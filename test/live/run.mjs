@@ -7,12 +7,20 @@ export const RUNTIME = path.join(root, 'test/live/runtime');
 
 /** Bundles to `file`, which lies in dist/ so that packages are found. */
 export async function bundleTrial(file, entry = 'test/live/main.ts') {
-  const inline = { name: 'inline', setup: (build) => build.onResolve({ filter: /^\.\/pool$/ }, ({ importer }) => (importer.includes('/src/pipeline/') ? { path: path.join(root, 'test/support/inline-pool.ts') } : undefined)) };
+  const inline = {
+    name: 'inline',
+    setup: (build) =>
+      build.onResolve({ filter: /^\.\/pool$/ }, ({ importer }) =>
+        importer.includes('/src/pipeline/') ? { path: path.join(root, 'test/support/inline-pool.ts') } : undefined,
+      ),
+  };
   await bundle(entry, file, { ...DECODING, plugins: [inline, ...options.plugins] });
 }
 
 if (process.argv[1] === path.join(root, 'test/live/run.mjs')) {
   const file = path.join(root, 'dist/.live.js');
   await bundleTrial(file);
-  process.exitCode = spawnSync(process.execPath, [file, '--runtime', RUNTIME, ...process.argv.slice(2)], { stdio: 'inherit' }).status ?? 1;
+  process.exitCode =
+    spawnSync(process.execPath, [file, '--runtime', RUNTIME, ...process.argv.slice(2)], { stdio: 'inherit' }).status ??
+    1;
 }

@@ -3,30 +3,59 @@ import { copy, type Item, type Program } from './model';
 import { entriesOf } from './program';
 import { pairOf, type Dialect, type Outcome, type Trial } from './trial';
 
-export interface Programs { orig: Program; patched: Program }
+export interface Programs {
+  orig: Program;
+  patched: Program;
+}
 
 /** What went wrong, without the names that happened to be there. */
 export function kindOf({ why }: Outcome): string {
-  return why.map((text) => text.replace(/(function|symbol|location for function|address|ambiguity for symbol|relocation) \S+$/, '$1')).join('; ');
+  return why
+    .map((text) =>
+      text.replace(/(function|symbol|location for function|address|ambiguity for symbol|relocation) \S+$/, '$1'),
+    )
+    .join('; ');
 }
 
 const items = ({ units }: Program): Item[] => units.flatMap((unit) => unit.items);
 const both = ({ orig, patched }: Programs): Program[] => [orig, patched];
 
 function without(programs: Programs, ids: ReadonlySet<number>): void {
-  const names = new Set(both(programs).flatMap((program) => items(program).filter(({ id }) => ids.has(id)).flatMap(entriesOf)));
+  const names = new Set(
+    both(programs).flatMap((program) =>
+      items(program)
+        .filter(({ id }) => ids.has(id))
+        .flatMap(entriesOf),
+    ),
+  );
   for (const program of both(programs)) {
     for (const unit of program.units) unit.items = unit.items.filter(({ id }) => !ids.has(id));
     program.units = program.units.filter((unit) => unit.items.length > 0);
-    for (const item of items(program)) for (const [slot, list] of Object.entries(item.slots)) item.slots[slot] = list.filter((s) => s.name === undefined || !names.has(s.name));
+    for (const item of items(program))
+      for (const [slot, list] of Object.entries(item.slots))
+        item.slots[slot] = list.filter((s) => s.name === undefined || !names.has(s.name));
   }
 }
 
 /** All that may be left out next, from large to small. */
 function* reductions(programs: Programs): Generator<(next: Programs) => void> {
-  const ids = [...new Set(both(programs).flatMap(items).map(({ id }) => id))];
+  const ids = [
+    ...new Set(
+      both(programs)
+        .flatMap(items)
+        .map(({ id }) => id),
+    ),
+  ];
   for (const path of new Set(both(programs).flatMap(({ units }) => units.map((unit) => unit.path)))) {
-    yield (next) => without(next, new Set(both(next).flatMap(({ units }) => units.filter((unit) => unit.path === path).flatMap((unit) => unit.items.map(({ id }) => id)))));
+    yield (next) =>
+      without(
+        next,
+        new Set(
+          both(next).flatMap(({ units }) =>
+            units.filter((unit) => unit.path === path).flatMap((unit) => unit.items.map(({ id }) => id)),
+          ),
+        ),
+      );
   }
   for (const id of ids) yield (next) => without(next, new Set([id]));
   // An edit taken back.
@@ -38,11 +67,18 @@ function* reductions(programs: Programs): Generator<(next: Programs) => void> {
     };
   }
   for (const id of ids) {
-    const slots = both(programs).flatMap(items).find((item) => item.id === id)?.slots ?? {};
+    const slots =
+      both(programs)
+        .flatMap(items)
+        .find((item) => item.id === id)?.slots ?? {};
     for (const slot of Object.keys(slots)) {
-      yield (next) => { for (const program of both(next)) for (const item of items(program)) if (item.id === id) item.slots[slot] = []; };
+      yield (next) => {
+        for (const program of both(next)) for (const item of items(program)) if (item.id === id) item.slots[slot] = [];
+      };
       // One that both have, by its place from either end.
-      const longest = Math.max(...both(programs).map((program) => items(program).find((item) => item.id === id)?.slots[slot]?.length ?? 0));
+      const longest = Math.max(
+        ...both(programs).map((program) => items(program).find((item) => item.id === id)?.slots[slot]?.length ?? 0),
+      );
       for (let at = 0; at < longest; at++) {
         yield (next) => {
           const lists = both(next).map((program) => items(program).find((item) => item.id === id)?.slots[slot] ?? []);
@@ -55,11 +91,19 @@ function* reductions(programs: Programs): Generator<(next: Programs) => void> {
       }
     }
   }
-  yield (next) => { for (const program of both(next)) for (const item of items(program)) item.blank = 0; };
+  yield (next) => {
+    for (const program of both(next)) for (const item of items(program)) item.blank = 0;
+  };
 }
 
 /** @returns the smallest programs found that are wrong like `kind` in a dialect, and how often it was tried */
-export async function shrink(trial: Trial, programs: Programs, dialect: Dialect, kind: string, most = 120): Promise<Programs> {
+export async function shrink(
+  trial: Trial,
+  programs: Programs,
+  dialect: Dialect,
+  kind: string,
+  most = 120,
+): Promise<Programs> {
   let best = copy(programs);
   let left = most;
   const stays = async (candidate: Programs): Promise<boolean> => {

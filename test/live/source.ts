@@ -32,12 +32,21 @@ export function sourcesOf(program: Program): Sources {
     const own = pieces.filter((p) => p.unit === unit);
     // Who calls whom is known by the text: declarations that nobody needs would change nothing, but hide what a shrunk pair is about.
     const text = own.map((p) => `${'\n'.repeat(p.item.blank)}/* ${p.item.kind} */\n${p.text}`).join('\n');
-    const declared = pieces.flatMap((p) => p.names.entries
-      .filter((name) => (p.unit === unit || p.item.linkage === 'global' || p.item.linkage === 'weak') && new RegExp(`\\b${name}\\(k`).test(text))
-      .map((name) => `${p.unit === unit ? prefix(p.item) : ''}u32 ${name}(u32 k);\n`));
+    const declared = pieces.flatMap((p) =>
+      p.names.entries
+        .filter(
+          (name) =>
+            (p.unit === unit || p.item.linkage === 'global' || p.item.linkage === 'weak') &&
+            new RegExp(`\\b${name}\\(k`).test(text),
+        )
+        .map((name) => `${p.unit === unit ? prefix(p.item) : ''}u32 ${name}(u32 k);\n`),
+    );
     units[unit.path] = `#include "rt.h"\n${declared.join('')}\n${text}`;
   }
   const called = pieces.filter((p) => p.item.role === 'entry').sort((a, b) => a.item.id - b.item.id);
-  const lines = [...[...pieces].sort((a, b) => a.item.id - b.item.id).flatMap((p) => p.names.inits.map((name) => `i ${name}`)), ...called.flatMap((p) => p.names.entries.map((name) => `e ${name}`))];
+  const lines = [
+    ...[...pieces].sort((a, b) => a.item.id - b.item.id).flatMap((p) => p.names.inits.map((name) => `i ${name}`)),
+    ...called.flatMap((p) => p.names.entries.map((name) => `e ${name}`)),
+  ];
   return { units, list: `${lines.join('\n')}\n` };
 }

@@ -8,7 +8,11 @@ import { dirname, join } from 'node:path';
 export class BuildError extends Error {}
 
 function run(program: string, argv: readonly string[], cwd: string): void {
-  const { status, stderr, error } = spawnSync(program, argv, { cwd, encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
+  const { status, stderr, error } = spawnSync(program, argv, {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   if (error !== undefined) throw error;
   if (status !== 0) throw new BuildError(`${program} ${argv.join(' ')}: ${stderr.slice(0, 2000)}`);
 }
@@ -32,19 +36,39 @@ export class Toolchain {
   private readonly objects: string;
 
   /** `sources`: the folder of the runtime. */
-  constructor(private readonly folder: string, private readonly sources: string) {
+  constructor(
+    private readonly folder: string,
+    private readonly sources: string,
+  ) {
     this.objects = join(folder, 'objects');
     mkdirSync(this.objects, { recursive: true });
     this.runtime = join(folder, 'runtime.o');
-    const flags = ['-O1', '-Wall', '-ffreestanding', '-fno-pic', '-fno-pie', '-fno-stack-protector', '-mno-sse', '-fno-asynchronous-unwind-tables', '-fcf-protection=none', '-Wno-unused-parameter'];
-    const parts = readdirSync(sources).filter((name) => name.endsWith('.c')).sort();
-    for (const name of parts) run('gcc', [...flags, '-c', join(sources, name), '-o', join(folder, `runtime-${name}.o`)], folder);
+    const flags = [
+      '-O1',
+      '-Wall',
+      '-ffreestanding',
+      '-fno-pic',
+      '-fno-pie',
+      '-fno-stack-protector',
+      '-mno-sse',
+      '-fno-asynchronous-unwind-tables',
+      '-fcf-protection=none',
+      '-Wno-unused-parameter',
+    ];
+    const parts = readdirSync(sources)
+      .filter((name) => name.endsWith('.c'))
+      .sort();
+    for (const name of parts)
+      run('gcc', [...flags, '-c', join(sources, name), '-o', join(folder, `runtime-${name}.o`)], folder);
     run('ld', ['-r', ...parts.map((name) => `runtime-${name}.o`), '-o', this.runtime], folder);
   }
 
   /** The object of one unit, under the path that its symbols tell. */
   compile(cc: string, flags: readonly string[], path: string, text: string): string {
-    const key = createHash('sha1').update(JSON.stringify([cc, flags, path, text])).digest('hex').slice(0, 20);
+    const key = createHash('sha1')
+      .update(JSON.stringify([cc, flags, path, text]))
+      .digest('hex')
+      .slice(0, 20);
     const object = join(this.objects, `${key}.o`);
     if (existsSync(object)) return object;
     const tree = join(this.folder, 'tree');

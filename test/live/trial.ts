@@ -35,16 +35,30 @@ export interface Pair {
 }
 
 /** Its text is lines, so that a kept pair is read as it is. */
-export interface SourceUnit { path: string; flags: string[]; text: string[] }
+export interface SourceUnit {
+  path: string;
+  flags: string[];
+  text: string[];
+}
 
-const unitsOf = (program: Program, { units }: Sources): SourceUnit[] => program.units.map(({ path, flags }) => ({ path, flags, text: units[path]!.split('\n') }));
+const unitsOf = (program: Program, { units }: Sources): SourceUnit[] =>
+  program.units.map(({ path, flags }) => ({ path, flags, text: units[path]!.split('\n') }));
 
 export function pairOf(orig: Program, patched: Program): Pair {
   const sources = sourcesOf(orig);
-  return { cc: orig.cc, flags: orig.flags, orig: unitsOf(orig, sources), patched: unitsOf(patched, sourcesOf(patched)), list: sources.list };
+  return {
+    cc: orig.cc,
+    flags: orig.flags,
+    orig: unitsOf(orig, sources),
+    patched: unitsOf(patched, sourcesOf(patched)),
+    list: sources.list,
+  };
 }
 
-interface Printed { text: string; ended: string }
+interface Printed {
+  text: string;
+  ended: string;
+}
 
 export class Trial {
   private readonly toolchain: Toolchain;
@@ -53,7 +67,10 @@ export class Trial {
   /** What was read once is never written again: klpflow would say that its input changed. */
   private readonly serial: Record<string, number> = { orig: 0, patched: 0 };
 
-  constructor(readonly folder: string, runtime: string) {
+  constructor(
+    readonly folder: string,
+    runtime: string,
+  ) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     this.toolchain = new Toolchain(folder, runtime);
@@ -68,7 +85,11 @@ export class Trial {
   build(cc: string, flags: readonly string[], units: readonly SourceUnit[], name: 'orig' | 'patched'): void {
     for (const end of ['', '.o']) rmSync(this.path(this.file(name) + end), { force: true });
     this.serial[name]!++;
-    this.toolchain.link(units.map((unit) => this.toolchain.compile(cc, [...flags, ...unit.flags], unit.path, unit.text.join('\n'))), this.path(`${this.file(name)}.o`), this.path(this.file(name)));
+    this.toolchain.link(
+      units.map((unit) => this.toolchain.compile(cc, [...flags, ...unit.flags], unit.path, unit.text.join('\n'))),
+      this.path(`${this.file(name)}.o`),
+      this.path(this.file(name)),
+    );
   }
 
   /** The program as it is now; its object has `.o` behind. */
@@ -78,7 +99,11 @@ export class Trial {
 
   run(name: 'orig' | 'patched', livepatch?: string): Printed {
     const argv = [this.path('list'), ...(livepatch === undefined ? [] : [livepatch, this.symvers])];
-    const { status, signal, stdout, stderr } = spawnSync(this.path(this.file(name)), argv, { encoding: 'latin1', maxBuffer: 1 << 26, timeout: 120_000 });
+    const { status, signal, stdout, stderr } = spawnSync(this.path(this.file(name)), argv, {
+      encoding: 'latin1',
+      maxBuffer: 1 << 26,
+      timeout: 120_000,
+    });
     const ended = status === 0 ? '' : status === 3 ? stderr.trim() : `ended by ${signal ?? `status ${status}`}`;
     return { text: stdout, ended };
   }
@@ -118,17 +143,28 @@ export class Trial {
     let result;
     try {
       result = await diff({
-        orig: this.path(`${this.file('orig')}.o`), patched: this.path(`${this.file('patched')}.o`), runDir: this.path('run'), workers: 1,
+        orig: this.path(`${this.file('orig')}.o`),
+        patched: this.path(`${this.file('patched')}.o`),
+        runDir: this.path('run'),
+        workers: 1,
         output: { path, format: dialect, symvers: this.symvers, vmlinux: this.path(this.file('orig')) },
       });
     } catch (thrown) {
       return { dialect, end: 'wrong', why: [`error ${diagnosticOf(thrown).code}`] };
     }
     if (result.verdict === 'refused') {
-      return { dialect, end: 'refused', why: [...new Set(result.diagnostics.filter(({ severity }) => severity === 'refusal').map(({ code }) => code))].sort() };
+      return {
+        dialect,
+        end: 'refused',
+        why: [
+          ...new Set(result.diagnostics.filter(({ severity }) => severity === 'refusal').map(({ code }) => code)),
+        ].sort(),
+      };
     }
     if (result.verdict === 'unchanged') {
-      return orig.text === patched.text ? { dialect, end: 'unchanged', why: [] } : { dialect, end: 'wrong', why: ['unchanged, but the programs differ'] };
+      return orig.text === patched.text
+        ? { dialect, end: 'unchanged', why: [] }
+        : { dialect, end: 'wrong', why: ['unchanged, but the programs differ'] };
     }
     return this.compare(dialect, path, patched);
   }
@@ -137,6 +173,8 @@ export class Trial {
   compare(dialect: Dialect, livepatch: string, patched: Printed): Outcome {
     const { text, ended } = this.run('orig', livepatch);
     if (ended !== '') return { dialect, end: 'wrong', why: [ended] };
-    return text === patched.text ? { dialect, end: 'right', why: [] } : { dialect, end: 'wrong', why: ['prints something else'] };
+    return text === patched.text
+      ? { dialect, end: 'right', why: [] }
+      : { dialect, end: 'wrong', why: ['prints something else'] };
   }
 }

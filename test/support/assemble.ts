@@ -33,24 +33,52 @@ export interface SymbolDraft {
 const BINDINGS: Record<Binding, number> = { local: STB_LOCAL, global: STB_GLOBAL, weak: STB_WEAK };
 
 /** The writer that holds these sections (in their order, each followed by its relocations) and symbols. */
-export function assemble(target: { machine: number; little: boolean; flags: number }, sections: SectionDraft[], symbols: SymbolDraft[]): ElfWriter {
+export function assemble(
+  target: { machine: number; little: boolean; flags: number },
+  sections: SectionDraft[],
+  symbols: SymbolDraft[],
+): ElfWriter {
   const writer = new ElfWriter(target);
   let next = 1;
   const numbers = sections.map((draft) => (next += draft.relas.length > 0 ? 2 : 1) - (draft.relas.length > 0 ? 2 : 1));
   // Relocations name symbol handles, which do not exist yet: their rows are resolved when they are written.
   for (const draft of sections) {
     const number = writer.section({
-      name: draft.name, type: draft.type, flags: draft.flags, align: draft.align, entsize: draft.entsize, link: draft.link < 0 ? 0 : numbers[draft.link]!,
+      name: draft.name,
+      type: draft.type,
+      flags: draft.flags,
+      align: draft.align,
+      entsize: draft.entsize,
+      link: draft.link < 0 ? 0 : numbers[draft.link]!,
       ...(draft.type === SHT_NOBITS ? { size: draft.used } : { content: draft.bytes.slice(0, draft.used) }),
     });
-    if (draft.relas.length > 0) writer.relas(number, { count: draft.relas.length, rows: () => draft.relas.map((rela) => ({ offset: rela.off, type: rela.type, symbol: resolve(rela), addend: rela.addend ?? 0 })) });
+    if (draft.relas.length > 0)
+      writer.relas(number, {
+        count: draft.relas.length,
+        rows: () =>
+          draft.relas.map((rela) => ({
+            offset: rela.off,
+            type: rela.type,
+            symbol: resolve(rela),
+            addend: rela.addend ?? 0,
+          })),
+      });
   }
 
   const byScope = new Map<string, number>();
   const ambiguous = new Set<string>();
   for (const symbol of symbols) {
     const { name, draft, reserved, at = 0, size = 0, type = 0, bind = 'local', other = 0 } = symbol;
-    const handle = writer.symbol({ name, value: at, size, type, binding: BINDINGS[bind], other, ...(draft >= 0 ? { section: numbers[draft]! } : {}), ...(reserved === undefined ? {} : { reserved }) });
+    const handle = writer.symbol({
+      name,
+      value: at,
+      size,
+      type,
+      binding: BINDINGS[bind],
+      other,
+      ...(draft >= 0 ? { section: numbers[draft]! } : {}),
+      ...(reserved === undefined ? {} : { reserved }),
+    });
     const key = bind === 'local' ? `${symbol.scope} ${name}` : name;
     if (byScope.has(key)) ambiguous.add(key);
     byScope.set(key, handle);

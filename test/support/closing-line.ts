@@ -9,7 +9,8 @@ export default class ClosingLine implements Reporter {
       for (const test of module.children.allTests()) {
         const result = test.result();
         count[result.state]++;
-        if (result.state === 'skipped' && result.note !== undefined) notes.set(result.note, (notes.get(result.note) ?? 0) + 1);
+        if (result.state === 'skipped' && result.note !== undefined)
+          notes.set(result.note, (notes.get(result.note) ?? 0) + 1);
       }
     }
     for (const [note, tests] of notes) console.log(`skipped ${tests}: ${note}`);

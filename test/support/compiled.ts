@@ -8,8 +8,24 @@ let serial = 0;
 
 /** What kernels are compiled with for x86-64, before objtool. */
 const KERNEL = [
-  '-O2', '-ffreestanding', '-ffunction-sections', '-fdata-sections', '-fcf-protection=branch', '-mcmodel=kernel', '-fno-pic', '-fno-asynchronous-unwind-tables', '-fno-strict-aliasing',
-  '-fno-common', '-fno-stack-protector', '-mno-red-zone', '-mno-sse', '-falign-functions=16', '-w', '-pg', '-mfentry', '-fno-jump-tables',
+  '-O2',
+  '-ffreestanding',
+  '-ffunction-sections',
+  '-fdata-sections',
+  '-fcf-protection=branch',
+  '-mcmodel=kernel',
+  '-fno-pic',
+  '-fno-asynchronous-unwind-tables',
+  '-fno-strict-aliasing',
+  '-fno-common',
+  '-fno-stack-protector',
+  '-mno-red-zone',
+  '-mno-sse',
+  '-falign-functions=16',
+  '-w',
+  '-pg',
+  '-mfentry',
+  '-fno-jump-tables',
 ];
 
 /** The compilers that are here, of those that kernels are built with on x86-64. */
@@ -24,6 +40,9 @@ export function compiled(compiler: string, source: string, ...flags: string[]): 
   const cwd = join(folder, `${serial++}`);
   mkdirSync(cwd);
   writeFileSync(join(cwd, 'unit.c'), source);
-  execFileSync(compiler, [...KERNEL, ...own, ...flags, '-c', 'unit.c', '-o', 'unit.o'], { cwd, stdio: ['ignore', 'ignore', 'pipe'] });
+  execFileSync(compiler, [...KERNEL, ...own, ...flags, '-c', 'unit.c', '-o', 'unit.o'], {
+    cwd,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   return readFileSync(join(cwd, 'unit.o'));
 }

@@ -15,11 +15,27 @@ const REQUIRED = process.env['KLPFLOW_REQUIRE_CORPUS'] === '1';
 /** The pairs that must be there: one that is lost is an error, not a test less. Others in the folder are tested too. */
 const PAIRS = {
   'linux-7.2-thinlto': [
-    'cmdline-marker', 'data-change', 'init-change', 'new-function-static-local', 'new-global-two-files', 'runtime-constants', 'seal-hazard', 'special-sections',
-    'string-change', 'three-reasons',
+    'cmdline-marker',
+    'data-change',
+    'init-change',
+    'new-function-static-local',
+    'new-global-two-files',
+    'runtime-constants',
+    'seal-hazard',
+    'special-sections',
+    'string-change',
+    'three-reasons',
   ],
   'debian-6.12-gcc': [
-    'cmdline-marker', 'data-change', 'line-shift', 'new-function-static-local', 'runtime-constants', 'seal-hazard', 'special-sections', 'string-change', 'three-reasons',
+    'cmdline-marker',
+    'data-change',
+    'line-shift',
+    'new-function-static-local',
+    'runtime-constants',
+    'seal-hazard',
+    'special-sections',
+    'string-change',
+    'three-reasons',
   ],
 } as const;
 
@@ -38,8 +54,10 @@ export interface Expected {
 
 /** Why a folder of the corpus cannot be tested; undefined if it can. */
 export function unavailable(folder: string, packed: boolean): string | undefined {
-  if (!existsSync(join(CORPUS, folder))) return `no corpus: ${folder} is not in ${process.env['KLPFLOW_CORPUS'] ?? '../shared/corpus'} (KLPFLOW_CORPUS names another place)`;
-  if (packed && spawnSync('zstd', ['--version']).error !== undefined) return 'the corpus is packed with zstd, and there is no zstd here (Debian package zstd)';
+  if (!existsSync(join(CORPUS, folder)))
+    return `no corpus: ${folder} is not in ${process.env['KLPFLOW_CORPUS'] ?? '../shared/corpus'} (KLPFLOW_CORPUS names another place)`;
+  if (packed && spawnSync('zstd', ['--version']).error !== undefined)
+    return 'the corpus is packed with zstd, and there is no zstd here (Debian package zstd)';
   return undefined;
 }
 
@@ -67,7 +85,12 @@ export function unpack(kernel: Kernel, pair: string): { orig: string; patched: s
 export function kernelFiles(kernel: Kernel): { symvers: string; vmlinux: string; btf: string; template: string } {
   const at = join(UNPACKED, kernel);
   const image = join(at, 'vmlinux');
-  return { symvers: join(at, 'Module.symvers'), vmlinux: existsSync(image) ? image : join(at, 'kallsyms.txt'), btf: join(at, 'types.btf'), template: join(CORPUS, kernel, 'template.ko') };
+  return {
+    symvers: join(at, 'Module.symvers'),
+    vmlinux: existsSync(image) ? image : join(at, 'kallsyms.txt'),
+    btf: join(at, 'types.btf'),
+    template: join(CORPUS, kernel, 'template.ko'),
+  };
 }
 
 /** What a comparison by names needs of a result's function. */
@@ -80,7 +103,10 @@ export interface Listed {
  * How listed functions differ from expected ones, by the rules of the corpus: without `.llvm.<digits>`; prefixes, cold
  * parts and aliases of a listed function may be listed too or not; `tolerated` names may be listed.
  */
-export function unlike(expected: Pick<Expected, 'changed' | 'new' | 'tolerated'>, got: { changed: readonly Listed[]; new: readonly Listed[] }): { missing: string[]; unexpected: string[] } {
+export function unlike(
+  expected: Pick<Expected, 'changed' | 'new' | 'tolerated'>,
+  got: { changed: readonly Listed[]; new: readonly Listed[] },
+): { missing: string[]; unexpected: string[] } {
   const names = ({ name, aliases = [] }: Listed): string[] => [name, ...aliases].map(withoutSuffix);
   const all = new Set([...expected.changed, ...expected.new].map(withoutSuffix));
   const missing: string[] = [];
@@ -90,7 +116,8 @@ export function unlike(expected: Pick<Expected, 'changed' | 'new' | 'tolerated'>
     const wanted = new Set(expected[kind].map(withoutSuffix));
     for (const name of wanted) if (!listed.has(name) && !all.has(ownerOf(name))) missing.push(`${kind} ${name}`);
     // A part goes with its function wherever that is listed: a changed function may gain a cold part.
-    const allowed = (name: string): boolean => wanted.has(name) || all.has(ownerOf(name)) || (expected.tolerated ?? []).includes(name);
+    const allowed = (name: string): boolean =>
+      wanted.has(name) || all.has(ownerOf(name)) || (expected.tolerated ?? []).includes(name);
     for (const entry of got[kind]) if (!names(entry).some(allowed)) unexpected.push(`${kind} ${entry.name}`);
   }
   return { missing, unexpected };

@@ -7,7 +7,19 @@ import { Side, type Difference, type Verdict } from '../../src/stages/compare';
 import { compareInline, correlateInline } from '../../src/stages/inline';
 import { RULES, type Correlation } from '../../src/stages/correlate';
 import { Trait, digestShard, digestSpecials, readTable, type ScanTable } from '../../src/stages/scan';
-import { ENDBR, FENTRY_SITE, RETURN, code, disp32, plt32, ptr64, ObjectBuilder, type Body, type Field, type Target } from './elf-builder';
+import {
+  ENDBR,
+  FENTRY_SITE,
+  RETURN,
+  code,
+  disp32,
+  plt32,
+  ptr64,
+  ObjectBuilder,
+  type Body,
+  type Field,
+  type Target,
+} from './elf-builder';
 import { tempFolder } from './temp-folder';
 
 const folder = tempFolder();
@@ -29,11 +41,17 @@ export interface ScanOfObject {
 }
 
 /** Runs scan on one object, its digests in `shards` ranges. */
-export function scan(builder: ObjectBuilder | Buffer, structSizes: Record<string, number> = {}, shards = 2): ScanOfObject {
+export function scan(
+  builder: ObjectBuilder | Buffer,
+  structSizes: Record<string, number> = {},
+  shards = 2,
+): ScanOfObject {
   const object = opened(builder);
   const table = readTable(object);
   const step = Math.ceil(table.symbols / shards);
-  const parts = Array.from({ length: shards }, (_, i) => digestShard(object, table, Math.min(i * step, table.symbols), Math.min((i + 1) * step, table.symbols)));
+  const parts = Array.from({ length: shards }, (_, i) =>
+    digestShard(object, table, Math.min(i * step, table.symbols), Math.min((i + 1) * step, table.symbols)),
+  );
   const { uses, unknown, traceKnown } = digestSpecials(object, table, structSizes);
   return { object, table, uses: Uint32Array.from([...parts, uses].flatMap((part) => [...part])), unknown, traceKnown };
 }
@@ -68,7 +86,11 @@ export interface ObjectDiff {
 }
 
 /** All stages in this process: scan of both, correlate, compare, assess. */
-export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder | Buffer, options: { objectName?: string; structSizes?: Record<string, number> } = {}): ObjectDiff {
+export function diffObjects(
+  orig: ObjectBuilder | Buffer,
+  patched: ObjectBuilder | Buffer,
+  options: { objectName?: string; structSizes?: Record<string, number> } = {},
+): ObjectDiff {
   const { objectName = 'vmlinux', structSizes = {} } = options;
   const scans = [scan(orig, structSizes), scan(patched, structSizes)] as const;
   const [a, b] = scans.map(({ object, table }) => new Side(object, table, structSizes)) as [Side, Side];
@@ -76,7 +98,20 @@ export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder
   const { pairing, ambiguous, contradicted, unpaired } = correlation;
   const { verdicts, lineOnly, uncovered } = compareInline(correlation, a, b);
   const { traceKnown } = scans[0];
-  const assessment = assess({ pairing, ambiguous, contradicted, unpaired, lineOnly, uncovered, traceKnown, orig: a, patched: b, verdicts, objectName, unknownSizes: scans[1].unknown });
+  const assessment = assess({
+    pairing,
+    ambiguous,
+    contradicted,
+    unpaired,
+    lineOnly,
+    uncovered,
+    traceKnown,
+    orig: a,
+    patched: b,
+    verdicts,
+    objectName,
+    unknownSizes: scans[1].unknown,
+  });
   const { object, diagnostics } = assessment;
   const { functions, data } = object;
   return {
@@ -88,21 +123,33 @@ export function diffObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder
     ignored: Object.fromEntries([...functions.ignored, ...data.ignored].map((entry) => [entry.name, entry.class])),
     data: { changed: data.changed.map(({ name }) => name), added: data.new.map(({ name }) => name) },
     told: diagnostics.map(({ code: text, where }) => `${text} ${where.symbol ?? where.section ?? ''}`),
-    diagnostics, ambiguous: object.ambiguous, object, assessment, correlation, verdicts, orig: a, patched: b,
+    diagnostics,
+    ambiguous: object.ambiguous,
+    object,
+    assessment,
+    correlation,
+    verdicts,
+    orig: a,
+    patched: b,
     twin(name, nth = 0) {
       const symbol = symbolsOf(a, name)[nth];
       if (symbol === undefined) throw new Error(`ORIG has no ${name} number ${nth}`);
       const twin = pairing.twin[symbol]!;
       if (twin === 0) return undefined;
       const namesakes = symbolsOf(b, b.name(twin));
-      return { name: b.name(twin) + (namesakes.length > 1 ? `#${namesakes.indexOf(twin)}` : ''), rule: RULES[pairing.rule[symbol]!]! };
+      return {
+        name: b.name(twin) + (namesakes.length > 1 ? `#${namesakes.indexOf(twin)}` : ''),
+        rule: RULES[pairing.rule[symbol]!]!,
+      };
     },
   };
 }
 
 /** Functions and objects of a name, in symbol-table order. */
 export function symbolsOf({ table, object }: { table: ScanTable; object: ElfObject }, name: string): number[] {
-  return Array.from({ length: table.symbols }, (_, symbol) => symbol).filter((symbol) => table.has(symbol, Trait.FUNC | Trait.OBJECT) && object.symbolName(symbol) === name);
+  return Array.from({ length: table.symbols }, (_, symbol) => symbol).filter(
+    (symbol) => table.has(symbol, Trait.FUNC | Trait.OBJECT) && object.symbolName(symbol) === name,
+  );
 }
 
 /** What an unchanged pair looks like: nothing to patch, nothing to tell. */

@@ -1,4 +1,14 @@
-import { EM_X86_64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHT_NOBITS, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT } from '../../src/elf/constants';
+import {
+  EM_X86_64,
+  SHF_EXECINSTR,
+  SHN_ABS,
+  SHN_COMMON,
+  SHT_NOBITS,
+  STT_FILE,
+  STT_FUNC,
+  STT_NOTYPE,
+  STT_OBJECT,
+} from '../../src/elf/constants';
 import type { ElfWriter } from '../../src/elf/writer';
 import { assemble, type Binding, type SectionDraft, type SymbolDraft } from './assemble';
 import { encode, type Body, type RelaSpec, type StringTarget } from './fields';
@@ -55,7 +65,11 @@ export class ObjectBuilder {
   private readonly strings = new Map<string, number>();
   private scope = 0;
 
-  constructor(private readonly machine: number, private readonly little: boolean, private readonly flags: number) {}
+  constructor(
+    private readonly machine: number,
+    private readonly little: boolean,
+    private readonly flags: number,
+  ) {}
 
   /** A FILE symbol: locals that follow are in its scope. */
   file(name: string): this {
@@ -70,7 +84,12 @@ export class ObjectBuilder {
   /** A function behind `pad` NOPs that have a prefix symbol, as objtool leaves it in kernels with call padding. */
   padded(name: string, body: Body, options: PlaceOptions & { pad?: number } = {}): this {
     const { pad = 16, section = `.text.${name}`, at, align = 16, bind = 'global' } = options;
-    this.func(`__pfx_${name}`, new Uint8Array(pad).fill(0x90), { section, align, bind, ...(at === undefined ? {} : { at: at - pad }) });
+    this.func(`__pfx_${name}`, new Uint8Array(pad).fill(0x90), {
+      section,
+      align,
+      bind,
+      ...(at === undefined ? {} : { at: at - pad }),
+    });
     return this.func(name, body, { ...options, section, align: at === undefined ? 1 : align });
   }
 
@@ -103,7 +122,10 @@ export class ObjectBuilder {
   }
 
   /** Opens a section, or with `fresh` another one of the same name: further content of that name goes there. */
-  section(name: string, options: Partial<SectionDefaults> & { fresh?: boolean; body?: Body; linkTo?: string } = {}): this {
+  section(
+    name: string,
+    options: Partial<SectionDefaults> & { fresh?: boolean; body?: Body; linkTo?: string } = {},
+  ): this {
     const { fresh = false, body, linkTo, ...header } = options;
     if (fresh) this.latest.delete(name);
     const draft = Object.assign(this.open(name), header);
@@ -139,7 +161,16 @@ export class ObjectBuilder {
   }
 
   common(name: string, size: number, align = 8): this {
-    return this.add({ name, at: align, size, type: STT_OBJECT, bind: 'global', scope: this.scope, draft: -1, reserved: SHN_COMMON });
+    return this.add({
+      name,
+      at: align,
+      size,
+      type: STT_OBJECT,
+      bind: 'global',
+      scope: this.scope,
+      draft: -1,
+      reserved: SHN_COMMON,
+    });
   }
 
   /** Relocations of a section that are not given with its content; offsets count from the section's start. */
@@ -179,7 +210,16 @@ export class ObjectBuilder {
     const { bytes, relas } = encode(body, this.little);
     const draft = this.open(section);
     const at = this.append(draft, bytes, { ...options, relas: [...relas, ...(options.relas ?? [])] });
-    return this.add({ name, type, scope: this.scope, draft: draft.number, at, size: options.size ?? bytes.length, bind, ...(other === undefined ? {} : { other }) });
+    return this.add({
+      name,
+      type,
+      scope: this.scope,
+      draft: draft.number,
+      at,
+      size: options.size ?? bytes.length,
+      bind,
+      ...(other === undefined ? {} : { other }),
+    });
   }
 
   /** The latest section of this name, made when there is none. */
@@ -187,14 +227,26 @@ export class ObjectBuilder {
     let number = this.latest.get(name);
     if (number === undefined) {
       number = this.sections.length;
-      this.sections.push({ number, name, ...sectionDefaults(name), bytes: new Uint8Array(16), used: 0, link: -1, relas: [] });
+      this.sections.push({
+        number,
+        name,
+        ...sectionDefaults(name),
+        bytes: new Uint8Array(16),
+        used: 0,
+        link: -1,
+        relas: [],
+      });
       this.latest.set(name, number);
     }
     return this.sections[number]!;
   }
 
   /** Puts content into a section and returns its offset there. Gaps in code are NOPs, elsewhere zeros. */
-  private append(draft: SectionDraft, bytes: Uint8Array, options: { at?: number; align?: number; relas: RelaSpec[] }): number {
+  private append(
+    draft: SectionDraft,
+    bytes: Uint8Array,
+    options: { at?: number; align?: number; relas: RelaSpec[] },
+  ): number {
     const align = options.align ?? draft.align;
     draft.align = Math.max(draft.align, align);
     const at = options.at ?? Math.ceil(draft.used / align) * align;
@@ -220,7 +272,11 @@ export class ObjectBuilder {
     else if ('string' in sym) {
       const offset = this.stringOffset(sym);
       const section = sym.section ?? stringSection(sym.unit);
-      draft.relas.push({ ...entry, sym: { draft: this.latest.get(section)! }, addend: typeof addend === 'bigint' ? addend + BigInt(offset) : addend + offset });
+      draft.relas.push({
+        ...entry,
+        sym: { draft: this.latest.get(section)! },
+        addend: typeof addend === 'bigint' ? addend + BigInt(offset) : addend + offset,
+      });
     } else draft.relas.push({ ...entry, sym: { draft: this.open(sym.section).number }, addend });
   }
 
@@ -230,8 +286,14 @@ export class ObjectBuilder {
     const key = `${section} ${text}`;
     let offset = this.strings.get(key);
     if (offset === undefined) {
-      const units = unit === 1 ? [...new TextEncoder().encode(text), 0] : [...text, '\0'].map((character) => character.codePointAt(0)!);
-      const { bytes } = encode(units.map((value) => (unit === 1 ? value : { width: unit, value })), this.little);
+      const units =
+        unit === 1
+          ? [...new TextEncoder().encode(text), 0]
+          : [...text, '\0'].map((character) => character.codePointAt(0)!);
+      const { bytes } = encode(
+        units.map((value) => (unit === 1 ? value : { width: unit, value })),
+        this.little,
+      );
       offset = this.append(this.open(section), bytes, { relas: [] });
       this.strings.set(key, offset);
     }

@@ -51,22 +51,49 @@ export interface Extracted extends Omit<Extraction, 'diagnostics' | 'object'> {
 const TYPES: Record<number, string> = { 1: '64', 2: 'PC32', 4: 'PLT32', 10: '32', 11: '32S', 24: 'PC64' };
 
 /** All stages in this process, from two objects to what goes into a livepatch. */
-export function extractObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuilder | Buffer, options: ExtractOptions = {}): Extracted {
+export function extractObjects(
+  orig: ObjectBuilder | Buffer,
+  patched: ObjectBuilder | Buffer,
+  options: ExtractOptions = {},
+): Extracted {
   const { objectName = 'vmlinux', structSizes = {}, exports = [], kernel } = options;
   const diff = diffObjects(orig, patched, { objectName, structSizes });
   const { assessment } = diff;
-  const listing = kernel === undefined ? null : KernelListing.parse(Buffer.from(['_stext', ...kernel].map((name, i) => `${(0xffffffff81000000n + BigInt(i) * 16n).toString(16)} T ${name}\n`).join('')), 'kallsyms');
+  const listing =
+    kernel === undefined
+      ? null
+      : KernelListing.parse(
+          Buffer.from(
+            ['_stext', ...kernel]
+              .map((name, i) => `${(0xffffffff81000000n + BigInt(i) * 16n).toString(16)} T ${name}\n`)
+              .join(''),
+          ),
+          'kallsyms',
+        );
   const { object, diagnostics, ...rest } = extract({
-    pairing: diff.correlation.pairing, orig: diff.orig, patched: diff.patched, objectName, included: assessment.included, undecided: new Set(assessment.undecided), copied: new Set(assessment.copied),
-    symvers: Symvers.parse(exports.map(exportLine).join(''), 'Module.symvers'), positions: new SymbolPositions(diff.orig, objectName, listing),
-    facts: platformFacts(diff.orig.object), provenance: { orig: 'o', patched: 'p' },
+    pairing: diff.correlation.pairing,
+    orig: diff.orig,
+    patched: diff.patched,
+    objectName,
+    included: assessment.included,
+    undecided: new Set(assessment.undecided),
+    copied: new Set(assessment.copied),
+    symvers: Symvers.parse(exports.map(exportLine).join(''), 'Module.symvers'),
+    positions: new SymbolPositions(diff.orig, objectName, listing),
+    facts: platformFacts(diff.orig.object),
+    provenance: { orig: 'o', patched: 'p' },
   });
   // What is extracted can be written, whatever it is.
   for (const _ of writeKlpObject(object).chunks());
 
   const placeOf = (name: string): { section: OutputSection; start: number; end: number } => {
     const symbols = object.symbols.filter((symbol) => symbol.name === name && typeof symbol.section !== 'string');
-    if (symbols.length === 1) return { section: symbols[0]!.section as OutputSection, start: symbols[0]!.value, end: symbols[0]!.value + symbols[0]!.size };
+    if (symbols.length === 1)
+      return {
+        section: symbols[0]!.section as OutputSection,
+        start: symbols[0]!.value,
+        end: symbols[0]!.value + symbols[0]!.size,
+      };
     if (symbols.length > 1) throw new Error(`${symbols.length} symbols ${name}`);
     const section = sectionNamed(object, name);
     return { section, start: 0, end: section.size };
@@ -75,17 +102,38 @@ export function extractObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuil
     const { section, start, end } = placeOf(name);
     const inside = ({ offset }: { offset: number }): boolean => offset >= start && offset < end;
     return [
-      ...section.relas.filter(inside).map(({ offset, type, symbol, addend }) => ({ offset: offset - start, text: `${TYPES[type]} ${targetName(symbol)}${signed(addend)}`, addend, symbol })),
-      ...object.klpRelas.filter((rela) => rela.section === section && inside(rela)).map(({ offset, type, target, addend }) => ({ offset: offset - start, text: `klp ${TYPES[type]} ${target.module}.${target.name},${target.sympos}${signed(addend)}`, addend })),
+      ...section.relas.filter(inside).map(({ offset, type, symbol, addend }) => ({
+        offset: offset - start,
+        text: `${TYPES[type]} ${targetName(symbol)}${signed(addend)}`,
+        addend,
+        symbol,
+      })),
+      ...object.klpRelas
+        .filter((rela) => rela.section === section && inside(rela))
+        .map(({ offset, type, target, addend }) => ({
+          offset: offset - start,
+          text: `klp ${TYPES[type]} ${target.module}.${target.name},${target.sympos}${signed(addend)}`,
+          addend,
+        })),
     ].sort((a, b) => a.offset - b.offset);
   };
   return {
-    ...rest, diff, object,
-    told: [...assessment.diagnostics, ...diagnostics].map(({ code, where }) => `${code} ${where.symbol ?? where.section ?? ''}`),
+    ...rest,
+    diff,
+    object,
+    told: [...assessment.diagnostics, ...diagnostics].map(
+      ({ code, where }) => `${code} ${where.symbol ?? where.section ?? ''}`,
+    ),
     messages: diagnostics.map(({ message }) => message),
     sections: Object.fromEntries(object.sections.filter(({ size }) => size > 0).map(({ name, size }) => [name, size])),
-    defined: object.symbols.filter(({ section, name }) => typeof section !== 'string' && name !== '').map(({ name }) => name).sort(),
-    imports: object.symbols.filter(({ section }) => section === 'undefined').map(({ name }) => name).sort(),
+    defined: object.symbols
+      .filter(({ section, name }) => typeof section !== 'string' && name !== '')
+      .map(({ name }) => name)
+      .sort(),
+    imports: object.symbols
+      .filter(({ section }) => section === 'undefined')
+      .map(({ name }) => name)
+      .sort(),
     funcs: object.funcs.map(({ oldName, sympos, replacement }) => `${oldName},${sympos}>${replacement.name}`),
     bytes: (name) => sectionNamed(object, name).bytes,
     hex(name) {
@@ -101,7 +149,8 @@ export function extractObjects(orig: ObjectBuilder | Buffer, patched: ObjectBuil
     relas: (name) => relasOf(name).map(({ offset, text }) => `+0x${offset.toString(16)} ${text}`),
     text(name, at, bias = 0) {
       const rela = relasOf(name).find(({ offset }) => offset === at);
-      if (rela?.symbol === undefined || typeof rela.symbol.section === 'string') throw new Error(`${name}+${at} refers to no section`);
+      if (rela?.symbol === undefined || typeof rela.symbol.section === 'string')
+        throw new Error(`${name}+${at} refers to no section`);
       const content = Buffer.from(rela.symbol.section.bytes);
       const start = rela.symbol.value + rela.addend + bias;
       return content.toString('latin1', start, content.indexOf(0, start));
@@ -126,7 +175,11 @@ function sectionNamed(object: LivepatchObject, name: string): OutputSection {
 }
 
 function targetName({ name, section, value }: OutputSymbol): string {
-  return name !== '' ? name : typeof section === 'string' ? section : `${section.name}${value === 0 ? '' : signed(value)}`;
+  return name !== ''
+    ? name
+    : typeof section === 'string'
+      ? section
+      : `${section.name}${value === 0 ? '' : signed(value)}`;
 }
 
 function signed(addend: number): string {

@@ -1,4 +1,11 @@
-import { R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32 } from '../../src/elf/constants';
+import {
+  R_X86_64_32S,
+  R_X86_64_64,
+  R_X86_64_NONE,
+  R_X86_64_PC32,
+  R_X86_64_PC64,
+  R_X86_64_PLT32,
+} from '../../src/elf/constants';
 
 /**
  * What a relocation refers to: a symbol by name (of the same FILE, else a global, else the section of that name,
@@ -43,7 +50,8 @@ export function relocated(width: 4 | 8, type: number, sym: Target, addend: numbe
 /** x86-64 code: the rel32 of a call or jump. The addend counts from the end of the field, where the instruction ends. */
 export const plt32 = (sym: Target, plus = 0): Field => relocated(4, R_X86_64_PLT32, sym, plus - 4);
 /** x86-64 code: a RIP-relative disp32; `trailing` is the number of immediate bytes behind it. */
-export const disp32 = (sym: Target, plus = 0, trailing = 0): Field => relocated(4, R_X86_64_PC32, sym, plus - 4 - trailing);
+export const disp32 = (sym: Target, plus = 0, trailing = 0): Field =>
+  relocated(4, R_X86_64_PC32, sym, plus - 4 - trailing);
 /** x86-64 code: a sign-extended absolute address. */
 export const abs32s = (sym: Target, plus = 0): Field => relocated(4, R_X86_64_32S, sym, plus);
 /** x86-64 tables: a distance from the field itself, as most special sections hold it. */
@@ -77,7 +85,10 @@ export interface Encoded {
 /** The bytes of `body` in the given order of bytes, with its relocations at their offsets. */
 export function encode(body: Body, little: boolean): Encoded {
   if (body instanceof Uint8Array) return { bytes: body, relas: [] };
-  const size = body.reduce<number>((sum, part) => sum + (typeof part === 'number' ? 1 : part instanceof Uint8Array ? part.length : part.width), 0);
+  const size = body.reduce<number>(
+    (sum, part) => sum + (typeof part === 'number' ? 1 : part instanceof Uint8Array ? part.length : part.width),
+    0,
+  );
   const bytes = new Uint8Array(size);
   const relas: RelaSpec[] = [];
   let at = 0;
@@ -88,7 +99,8 @@ export function encode(body: Body, little: boolean): Encoded {
       at += part.length;
     } else {
       if (part.rela !== undefined) relas.push({ off: at, ...part.rela });
-      for (let i = 0; i < part.width; i++) bytes[at + (little ? i : part.width - 1 - i)] = Number((BigInt(part.value) >> BigInt(8 * i)) & 0xffn);
+      for (let i = 0; i < part.width; i++)
+        bytes[at + (little ? i : part.width - 1 - i)] = Number((BigInt(part.value) >> BigInt(8 * i)) & 0xffn);
       at += part.width;
     }
   }

@@ -1,6 +1,23 @@
 import {
-  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHF_STRINGS, SHN_XINDEX, SHT_RELA, STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT, STT_SECTION, ST_SIZE,
-  ST_VALUE, SYM_WORDS, s64, u64,
+  ElfObject,
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHF_STRINGS,
+  SHN_XINDEX,
+  SHT_RELA,
+  STB_LOCAL,
+  STT_FILE,
+  STT_FUNC,
+  STT_OBJECT,
+  STT_SECTION,
+  ST_SIZE,
+  ST_VALUE,
+  SYM_WORDS,
+  s64,
+  u64,
 } from '../../src/elf';
 
 interface Definition {
@@ -20,7 +37,8 @@ interface Definition {
 export function functionContents(path: string): Map<string, string> {
   const object = ElfObject.open(path);
   const relaSections = new Map<number, number>();
-  for (let section = 1; section < object.sectionCount; section++) if (object.type(section) === SHT_RELA) relaSections.set(object.info(section), section);
+  for (let section = 1; section < object.sectionCount; section++)
+    if (object.type(section) === SHT_RELA) relaSections.set(object.info(section), section);
 
   const definitions = new Map<number, Definition[]>();
   const functions: Array<{ key: string; section: number; start: number; size: number }> = [];
@@ -34,7 +52,8 @@ export function functionContents(path: string): Map<string, string> {
     const { type, binding, section, value, size } = symbolAt(object, symbol);
     const name = object.symbolName(symbol);
     if (type === STT_FILE) file = `${name}#${count(name)} `;
-    if ((type !== STT_FUNC && type !== STT_OBJECT) || name.startsWith('__pfx_') || name.startsWith('__initstub__')) continue;
+    if ((type !== STT_FUNC && type !== STT_OBJECT) || name.startsWith('__pfx_') || name.startsWith('__initstub__'))
+      continue;
     const plain = plainName(name, type);
     if (!definitions.has(section)) definitions.set(section, []);
     definitions.get(section)!.push({ name: plain, start: value, end: value + size });
@@ -51,7 +70,9 @@ export function functionContents(path: string): Map<string, string> {
     for (let at = 0; at < words.length && relaSections.has(section); at += RELA_WORDS) {
       const offset = u64(words, at + R_OFFSET) - start;
       if (offset < 0 || offset >= size) continue;
-      references.push(`${offset} ${words[at + R_TYPE]} ${target(object, definitions, words[at + R_SYM]!, s64(words, at + R_ADDEND))}`);
+      references.push(
+        `${offset} ${words[at + R_TYPE]} ${target(object, definitions, words[at + R_SYM]!, s64(words, at + R_ADDEND))}`,
+      );
     }
     if (contents.has(key)) throw new Error(`two functions are called ${key}`);
     contents.set(key, [bytes, ...references].join('\n'));
@@ -59,19 +80,30 @@ export function functionContents(path: string): Map<string, string> {
   return contents;
 }
 
-function symbolAt(object: ElfObject, symbol: number): { type: number; binding: number; section: number; value: number; size: number } {
+function symbolAt(
+  object: ElfObject,
+  symbol: number,
+): { type: number; binding: number; section: number; value: number; size: number } {
   const { symbols } = object;
   const at = symbol * SYM_WORDS;
   const word = symbols[at + 1]!;
   const index = word >>> 16;
   return {
-    type: word & 0xf, binding: (word >>> 4) & 0xf, section: index === SHN_XINDEX ? object.extendedIndex[symbol]! : index,
-    value: u64(symbols, at + ST_VALUE), size: u64(symbols, at + ST_SIZE),
+    type: word & 0xf,
+    binding: (word >>> 4) & 0xf,
+    section: index === SHN_XINDEX ? object.extendedIndex[symbol]! : index,
+    value: u64(symbols, at + ST_VALUE),
+    size: u64(symbols, at + ST_SIZE),
   };
 }
 
 /** The addend of a PC-relative field counts from the field; all code here that refers to a section's inside has no immediate behind it. */
-function target(object: ElfObject, definitions: ReadonlyMap<number, Definition[]>, symbol: number, addend: number): string {
+function target(
+  object: ElfObject,
+  definitions: ReadonlyMap<number, Definition[]>,
+  symbol: number,
+  addend: number,
+): string {
   const { type, section } = symbolAt(object, symbol);
   if (type !== STT_SECTION) return `${plainName(object.symbolName(symbol), type)} + ${addend}`;
   if (object.sectionFlags(section) & SHF_STRINGS) {
@@ -79,7 +111,8 @@ function target(object: ElfObject, definitions: ReadonlyMap<number, Definition[]
     return JSON.stringify(object.text(start, object.offset(section) + object.size(section)));
   }
   const inside = definitions.get(section) ?? [];
-  const owner = inside.length === 1 ? inside[0]! : inside.find(({ start, end }) => addend + 4 >= start && addend + 4 < end);
+  const owner =
+    inside.length === 1 ? inside[0]! : inside.find(({ start, end }) => addend + 4 >= start && addend + 4 < end);
   return owner === undefined ? `${object.name(section)} + ${addend}` : `${owner.name} + ${addend - owner.start}`;
 }
 

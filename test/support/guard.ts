@@ -37,7 +37,12 @@ function isIndex(key: string | symbol): key is string {
 
 function complain(what: string, { length }: Column, key: string): void {
   const [, , , ...callers] = (new Error().stack ?? '').split('\n');
-  outOfRange.push(`${what} of element ${key} of ${length} ${callers.slice(0, 2).map((line) => line.trim()).join(' ')}`);
+  outOfRange.push(
+    `${what} of element ${key} of ${length} ${callers
+      .slice(0, 2)
+      .map((line) => line.trim())
+      .join(' ')}`,
+  );
 }
 
 const globals = globalThis as unknown as Record<string, new (...args: never[]) => Column>;
@@ -53,5 +58,7 @@ for (const name of ['Uint16Array', 'Uint32Array', 'Int32Array', 'Float64Array'])
 // The atomic operations want the real thing.
 for (const name of ['add', 'load', 'store', 'or'] as const) {
   const operation = Atomics[name] as (array: object, ...rest: unknown[]) => unknown;
-  Object.assign(Atomics, { [name]: (array: object, ...rest: unknown[]) => operation(unguarded.get(array) ?? array, ...rest) });
+  Object.assign(Atomics, {
+    [name]: (array: object, ...rest: unknown[]) => operation(unguarded.get(array) ?? array, ...rest),
+  });
 }

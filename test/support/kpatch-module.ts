@@ -16,15 +16,49 @@ const SOURCES = join(__dirname, '../fixtures/kpatch');
 
 /** As kernels with IBT, return thunks and retpolines compile modules. */
 const FLAGS = [
-  '-O2', '-ffreestanding', '-fno-pic', '-fno-pie', '-mcmodel=kernel', '-mno-red-zone', '-mno-sse', '-fno-stack-protector', '-fomit-frame-pointer', '-fno-strict-aliasing', '-ffunction-sections', '-fdata-sections', '-fcf-protection=branch',
-  '-mfunction-return=thunk-extern', '-mindirect-branch=thunk-extern', '-mindirect-branch-register', '-fno-jump-tables', '-fno-reorder-blocks-and-partition', '-fasynchronous-unwind-tables', '-fpatchable-function-entry=16,16', '-falign-functions=16', '-Wall', '-Werror',
+  '-O2',
+  '-ffreestanding',
+  '-fno-pic',
+  '-fno-pie',
+  '-mcmodel=kernel',
+  '-mno-red-zone',
+  '-mno-sse',
+  '-fno-stack-protector',
+  '-fomit-frame-pointer',
+  '-fno-strict-aliasing',
+  '-ffunction-sections',
+  '-fdata-sections',
+  '-fcf-protection=branch',
+  '-mfunction-return=thunk-extern',
+  '-mindirect-branch=thunk-extern',
+  '-mindirect-branch-register',
+  '-fno-jump-tables',
+  '-fno-reorder-blocks-and-partition',
+  '-fasynchronous-unwind-tables',
+  '-fpatchable-function-entry=16,16',
+  '-falign-functions=16',
+  '-Wall',
+  '-Werror',
 ];
 
 /** Members of each struct: C, and bytes; 0 for those of a struct before it. */
 const MEMBERS: Readonly<Record<string, Readonly<Record<string, readonly [declaration: string, bytes: number]>>>> = {
-  klp_func: { old_name: ['const char *old_name', 8], new_func: ['void *new_func', 8], old_sympos: ['unsigned long old_sympos', 8] },
-  klp_callbacks: { pre_patch: ['void *pre_patch', 8], post_patch: ['void *post_patch', 8], pre_unpatch: ['void *pre_unpatch', 8], post_unpatch: ['void *post_unpatch', 8] },
-  klp_object: { name: ['const char *name', 8], funcs: ['struct klp_func *funcs', 8], callbacks: ['struct klp_callbacks callbacks', 0] },
+  klp_func: {
+    old_name: ['const char *old_name', 8],
+    new_func: ['void *new_func', 8],
+    old_sympos: ['unsigned long old_sympos', 8],
+  },
+  klp_callbacks: {
+    pre_patch: ['void *pre_patch', 8],
+    post_patch: ['void *post_patch', 8],
+    pre_unpatch: ['void *pre_unpatch', 8],
+    post_unpatch: ['void *post_unpatch', 8],
+  },
+  klp_object: {
+    name: ['const char *name', 8],
+    funcs: ['struct klp_func *funcs', 8],
+    callbacks: ['struct klp_callbacks callbacks', 0],
+  },
   klp_patch: { mod: ['void *mod', 8], objs: ['struct klp_object *objs', 8], replace: ['_Bool replace', 1] },
   module: { name: ['char name[56]', 56], init: ['int (*init)(void)', 8], exit: ['void (*exit)(void)', 8] },
 };
@@ -44,15 +78,29 @@ export interface KpatchModule {
 }
 
 /** Links outputs with the hook, and that with what modpost writes. `words`: as that kernel's objtool writes them. */
-export function linkKpatchModule(folder: string, name: string, outputs: readonly string[], words: OrcWords, { btf, symvers, vermagic }: ModuleKernel): KpatchModule {
+export function linkKpatchModule(
+  folder: string,
+  name: string,
+  outputs: readonly string[],
+  words: OrcWords,
+  { btf, symvers, vermagic }: ModuleKernel,
+): KpatchModule {
   const path = (file: string): string => join(folder, `${name}.${file}`);
   const layouts = structLayouts(readFileSync(btf), Object.keys(MEMBERS), btf);
-  writeFileSync(join(folder, 'layouts.h'), Object.keys(MEMBERS).map((struct) => structSource(struct, layouts)).join('\n'));
+  writeFileSync(
+    join(folder, 'layouts.h'),
+    Object.keys(MEMBERS)
+      .map((struct) => structSource(struct, layouts))
+      .join('\n'),
+  );
   compileModuleCode(folder, join(SOURCES, 'hook.c'), path('hook.o'), words);
   writeFileSync(path('lds'), KPATCH_SCRIPT);
   link(path('output.o'), outputs);
   link(path('linked.o'), ['-T', path('lds'), path('hook.o'), path('output.o')]);
-  writeFileSync(path('mod.c'), modpostSource(name, vermagic, importsOf(path('linked.o')), Symvers.parse(readFileSync(symvers, 'utf8'), symvers)));
+  writeFileSync(
+    path('mod.c'),
+    modpostSource(name, vermagic, importsOf(path('linked.o')), Symvers.parse(readFileSync(symvers, 'utf8'), symvers)),
+  );
   compileModuleCode(folder, path('mod.c'), path('mod.o'), words);
   link(path('linked.ko'), [path('linked.o'), path('mod.o')]);
   return { linked: path('linked.ko'), own: [path('hook.o')] };
@@ -60,11 +108,16 @@ export function linkKpatchModule(folder: string, name: string, outputs: readonly
 
 /** The output of create-diff-object for a unit that gets callbacks for vmlinux, and PATCHED. */
 export async function callbackUnit(folder: string, words: OrcWords): Promise<{ output: string; patched: string }> {
-  const [orig, patched, output] = ['orig', 'patched', 'output'].map((name) => join(folder, `callbacks.${name}.o`)) as [string, string, string];
+  const [orig, patched, output] = ['orig', 'patched', 'output'].map((name) => join(folder, `callbacks.${name}.o`)) as [
+    string,
+    string,
+    string,
+  ];
   compileModuleCode(folder, join(SOURCES, 'callbacks.c'), orig, words);
   compileModuleCode(folder, join(SOURCES, 'callbacks.c'), patched, words, '-DPATCHED');
   const { exit, diagnostics, lines } = await kpatchDiff(orig, patched, orig, output);
-  if (exit !== 0) throw new Error(`${exit}: ${lines.join('; ')}; ${diagnostics.map(({ message }) => message).join('; ')}`);
+  if (exit !== 0)
+    throw new Error(`${exit}: ${lines.join('; ')}; ${diagnostics.map(({ message }) => message).join('; ')}`);
   return { output, patched };
 }
 
@@ -74,8 +127,16 @@ function link(to: string, from: readonly string[]): void {
 }
 
 /** Compiles one source, with the tables that objtool would add. */
-function compileModuleCode(folder: string, source: string, to: string, words: OrcWords, ...options: readonly string[]): void {
-  const assembly = execFileSync('gcc', [...FLAGS, ...options, '-I', folder, '-S', '-o', '-', source], { encoding: 'utf8' });
+function compileModuleCode(
+  folder: string,
+  source: string,
+  to: string,
+  words: OrcWords,
+  ...options: readonly string[]
+): void {
+  const assembly = execFileSync('gcc', [...FLAGS, ...options, '-I', folder, '-S', '-o', '-', source], {
+    encoding: 'utf8',
+  });
   writeFileSync(`${to}.s`, withObjtoolTables(assembly, words));
   execFileSync('gcc', ['-c', '-o', to, `${to}.s`]);
 }
@@ -86,7 +147,9 @@ function structSource(struct: string, layouts: Readonly<Record<string, StructLay
   let at = 0;
   const lines: string[] = [];
   const pad = (to: number): void => void (to > at && lines.push(`\tchar before_${to}[${to - at}];`));
-  for (const [member, [declaration, bytes]] of Object.entries(MEMBERS[struct]!).sort(([a], [b]) => offsets[a]! - offsets[b]!)) {
+  for (const [member, [declaration, bytes]] of Object.entries(MEMBERS[struct]!).sort(
+    ([a], [b]) => offsets[a]! - offsets[b]!,
+  )) {
     pad(offsets[member]!);
     lines.push(`\t${declaration};`);
     at = offsets[member]! + (bytes || layouts[/^struct (\w+)/.exec(declaration)![1]!]!.size);
@@ -97,7 +160,9 @@ function structSource(struct: string, layouts: Readonly<Record<string, StructLay
 
 /** What modpost looks up in Module.symvers; it makes __this_module itself. */
 function importsOf(object: string): string[] {
-  return readelf(object, '-sW').flatMap((line) => /\bUND (\S+)$/.exec(line)?.[1] ?? []).filter((name) => name !== '__this_module');
+  return readelf(object, '-sW')
+    .flatMap((line) => /\bUND (\S+)$/.exec(line)?.[1] ?? [])
+    .filter((name) => name !== '__this_module');
 }
 
 /** The file `NAME.mod.c`. @throws for a symbol that nothing exports */

@@ -80,21 +80,40 @@ __kpatch_funcs_end = ADDR(.kpatch.funcs) + SIZEOF(.kpatch.funcs);
 __kpatch_force_funcs = ADDR(.kpatch.force);
 __kpatch_force_funcs_end = ADDR(.kpatch.force) + SIZEOF(.kpatch.force);
 SECTIONS {
-${['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch'].map((kind) => `  .kpatch.callbacks.${kind} : {
+${['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch']
+  .map(
+    (kind) => `  .kpatch.callbacks.${kind} : {
     __kpatch_callbacks_${kind} = .;
     *(.kpatch.callbacks.${kind})
     __kpatch_callbacks_${kind}_end = .;
     QUAD(0)
-  }`).join('\n')}
+  }`,
+  )
+  .join('\n')}
   .kpatch.force : { *(.kpatch.force) }
 }
 `;
 
-const FLAGS = ['-O2', '-pg', '-mfentry', '-ffunction-sections', '-fdata-sections', '-mcmodel=kernel', '-mno-red-zone', '-fno-pic', '-fno-pie', '-fno-stack-protector', '-fcf-protection=none', '-fno-asynchronous-unwind-tables'];
+const FLAGS = [
+  '-O2',
+  '-pg',
+  '-mfentry',
+  '-ffunction-sections',
+  '-fdata-sections',
+  '-mcmodel=kernel',
+  '-mno-red-zone',
+  '-fno-pic',
+  '-fno-pie',
+  '-fno-stack-protector',
+  '-fcf-protection=none',
+  '-fno-asynchronous-unwind-tables',
+];
 
 /** Why these sources cannot be compiled here; undefined if they can. */
 export function noCompiler(): string | undefined {
-  return process.arch !== 'x64' || spawnSync('gcc', ['--version']).error !== undefined ? 'there is no gcc for x86-64 here' : undefined;
+  return process.arch !== 'x64' || spawnSync('gcc', ['--version']).error !== undefined
+    ? 'there is no gcc for x86-64 here'
+    : undefined;
 }
 
 export interface CompiledUnit {

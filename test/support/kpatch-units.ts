@@ -38,7 +38,13 @@ export function unitsOf(processor: Processor): Record<string, Unit> {
 
 /** PARENT-SYMTAB of a pair: the symbols of ORIG itself, as kpatch's unit tests make it. @returns its path */
 export function parentSymtab(orig: string, to: string): string {
-  writeFileSync(to, execFileSync('readelf', ['-s', '--wide', orig], { encoding: 'utf8', maxBuffer: 1 << 28 }).replace(/\s+\[<localentry>: 8\]/g, ''));
+  writeFileSync(
+    to,
+    execFileSync('readelf', ['-s', '--wide', orig], { encoding: 'utf8', maxBuffer: 1 << 28 }).replace(
+      /\s+\[<localentry>: 8\]/g,
+      '',
+    ),
+  );
   return to;
 }
 
@@ -51,14 +57,26 @@ export interface UnitRun {
 }
 
 /** Runs one pair as kpatch's unit tests do, with `folder` for its files. */
-export async function runUnit(processor: Processor, name: string, folder: string, options: { klpArch?: boolean; env?: Record<string, string>; parentName?: string } = {}): Promise<UnitRun> {
+export async function runUnit(
+  processor: Processor,
+  name: string,
+  folder: string,
+  options: { klpArch?: boolean; env?: Record<string, string>; parentName?: string } = {},
+): Promise<UnitRun> {
   const unit = unitsOf(processor)[name]!;
   const orig = join(folderOf(processor), `${name}.ORIG.o`);
   const output = join(folder, `${processor}-${name}.o`);
   const lines: string[] = [];
   const { exit, diagnostics } = await createDiffObject({
-    orig, patched: join(folderOf(processor), unit.patched), parentName: options.parentName ?? 'vmlinux', parentSymtab: parentSymtab(orig, `${output}.symtab`), symvers: '/dev/null', output,
-    klpArch: options.klpArch ?? false, structSizes: kpatchStructSizes(options.env ?? unit.env), print: (line) => lines.push(line.slice(line.indexOf(': ') + 2)),
+    orig,
+    patched: join(folderOf(processor), unit.patched),
+    parentName: options.parentName ?? 'vmlinux',
+    parentSymtab: parentSymtab(orig, `${output}.symtab`),
+    symvers: '/dev/null',
+    output,
+    klpArch: options.klpArch ?? false,
+    structSizes: kpatchStructSizes(options.env ?? unit.env),
+    print: (line) => lines.push(line.slice(line.indexOf(': ') + 2)),
   });
   return { exit, lines, diagnostics, output };
 }
@@ -76,7 +94,10 @@ export function contentSections(path: string): Record<string, number> {
 
 /** What `nm` shows as t or T, which kpatch's own tests count. */
 export function textSymbols(path: string): string[] {
-  return execFileSync('nm', [path], { encoding: 'utf8' }).split('\n').filter((line) => / t /i.test(line)).map((line) => line.split(' ').at(-1)!);
+  return execFileSync('nm', [path], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => / t /i.test(line))
+    .map((line) => line.split(' ').at(-1)!);
 }
 
 /** Relocations of one rela section, "type symbol + addend" each. */
@@ -86,5 +107,8 @@ export function relasOf(path: string, section: string): string[] {
   if (from < 0) return [];
   const rest = lines.slice(from + 2);
   const end = rest.findIndex((line) => line.startsWith('Relocation section'));
-  return rest.slice(0, end < 0 ? undefined : end).map((line) => line.split(/\s+/)).map(([, , type, , ...target]) => `${type} ${target.join(' ')}`);
+  return rest
+    .slice(0, end < 0 ? undefined : end)
+    .map((line) => line.split(/\s+/))
+    .map(([, , type, , ...target]) => `${type} ${target.join(' ')}`);
 }

@@ -9,10 +9,13 @@ const RELA = 24;
  */
 export function withDebugHole(source: string, target: string, gap: number): void {
   const file = readFileSync(source);
-  const sections = Array.from({ length: file.readUInt16LE(60) }, (_, i) => Buffer.from(file.subarray(Number(file.readBigUInt64LE(40)) + i * SHDR).subarray(0, SHDR)));
+  const sections = Array.from({ length: file.readUInt16LE(60) }, (_, i) =>
+    Buffer.from(file.subarray(Number(file.readBigUInt64LE(40)) + i * SHDR).subarray(0, SHDR)),
+  );
   const names = sections[file.readUInt16LE(62)]!;
   const symtab = sections.findIndex((header) => header.readUInt32LE(4) === 2);
-  const content = (header: Buffer): Buffer => file.subarray(Number(header.readBigUInt64LE(24)), Number(header.readBigUInt64LE(24) + header.readBigUInt64LE(32)));
+  const content = (header: Buffer): Buffer =>
+    file.subarray(Number(header.readBigUInt64LE(24)), Number(header.readBigUInt64LE(24) + header.readBigUInt64LE(32)));
   const text = Buffer.concat([content(names), Buffer.from('.debug_info\0.rela.debug_info\0')]);
   const fd = openSync(target, 'w');
   let end = Math.ceil(file.length / 4096) * 4096 + gap;
@@ -23,7 +26,11 @@ export function withDebugHole(source: string, target: string, gap: number): void
     header.writeBigUInt64LE(BigInt(bytes.length), 32);
     end += bytes.length;
   };
-  const fresh = (name: number, type: number, fields: { flags?: number; offset?: number; size?: number; link?: number; info?: number; entsize?: number }): Buffer => {
+  const fresh = (
+    name: number,
+    type: number,
+    fields: { flags?: number; offset?: number; size?: number; link?: number; info?: number; entsize?: number },
+  ): Buffer => {
     const header = Buffer.alloc(SHDR);
     header.writeUInt32LE(content(names).length + name, 0);
     header.writeUInt32LE(type, 4);

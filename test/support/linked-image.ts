@@ -19,7 +19,11 @@ export const KERNEL_SCRIPT = `SECTIONS {
 let serial = 0;
 
 /** Links objects with binutils' ld, as a kernel's last step does, and returns the image's path. @throws with the linker's words */
-export function linkImage(folder: string, objects: ReadonlyArray<ObjectBuilder | string>, script = KERNEL_SCRIPT): string {
+export function linkImage(
+  folder: string,
+  objects: ReadonlyArray<ObjectBuilder | string>,
+  script = KERNEL_SCRIPT,
+): string {
   const base = join(folder, `image-${serial++}`);
   const inputs = objects.map((object, i) => {
     if (typeof object === 'string') return object;
@@ -28,7 +32,23 @@ export function linkImage(folder: string, objects: ReadonlyArray<ObjectBuilder |
   });
   writeFileSync(`${base}.lds`, script);
   // --no-relax and -z norelro: what is compared is code and symbols, not the linker's own ideas.
-  execFileSync('ld', ['-T', `${base}.lds`, '-e', '_stext', '--unresolved-symbols=ignore-all', '-z', 'noexecstack', '--no-warn-rwx-segments', '-o', base, ...inputs], { encoding: 'utf8', stdio: 'pipe' });
+  execFileSync(
+    'ld',
+    [
+      '-T',
+      `${base}.lds`,
+      '-e',
+      '_stext',
+      '--unresolved-symbols=ignore-all',
+      '-z',
+      'noexecstack',
+      '--no-warn-rwx-segments',
+      '-o',
+      base,
+      ...inputs,
+    ],
+    { encoding: 'utf8', stdio: 'pipe' },
+  );
   return base;
 }
 

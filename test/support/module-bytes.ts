@@ -29,7 +29,8 @@ export class ModuleBytes {
 
   /** A symbol: st_info at 4, st_shndx at 6, st_value at 8. */
   symbol(name: string): number {
-    for (let i = 1; i < this.elf.symbolCount; i++) if (this.elf.symbolName(i) === name) return this.elf.offset(this.elf.symtabSection) + i * SYM_SIZE;
+    for (let i = 1; i < this.elf.symbolCount; i++)
+      if (this.elf.symbolName(i) === name) return this.elf.offset(this.elf.symtabSection) + i * SYM_SIZE;
     throw new Error(`no symbol ${name}`);
   }
 
@@ -39,7 +40,8 @@ export class ModuleBytes {
     for (let section = 1; section < this.elf.sectionCount; section++) {
       if (this.elf.type(section) !== SHT_RELA || this.elf.info(section) !== target) continue;
       const words = this.elf.relas(section);
-      for (let at = 0; at < words.length; at += RELA_WORDS) if (u64(words, at + R_OFFSET) === offset) return this.elf.offset(section) + (at / RELA_WORDS) * RELA_SIZE;
+      for (let at = 0; at < words.length; at += RELA_WORDS)
+        if (u64(words, at + R_OFFSET) === offset) return this.elf.offset(section) + (at / RELA_WORDS) * RELA_SIZE;
     }
     throw new Error(`no relocation at ${name}+${offset}`);
   }
@@ -52,7 +54,8 @@ export class ModuleBytes {
   }
 
   private section(name: string): number {
-    for (let section = 1; section < this.elf.sectionCount; section++) if (this.elf.name(section) === name) return section;
+    for (let section = 1; section < this.elf.sectionCount; section++)
+      if (this.elf.name(section) === name) return section;
     throw new Error(`no section ${name}`);
   }
 }

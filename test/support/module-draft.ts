@@ -1,5 +1,14 @@
 import { writeFileSync } from 'node:fs';
-import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_LIVEPATCH, SHT_NOBITS, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL } from '../../src/elf/constants';
+import {
+  SHF_ALLOC,
+  SHF_RELA_LIVEPATCH,
+  SHN_ABS,
+  SHN_LIVEPATCH,
+  SHT_NOBITS,
+  SHT_PROGBITS,
+  STB_GLOBAL,
+  STB_LOCAL,
+} from '../../src/elf/constants';
 import { ElfWriter } from '../../src/elf/writer';
 import { encode, type Body } from './fields';
 
@@ -54,17 +63,25 @@ export class ModuleDraft {
 
   /** The first relocation of a section against a symbol. */
   relaTo(section: string, sym: string): DraftRela {
-    return this.section(section).relas.find((rela) => rela.sym === sym) ?? raise(`no relocation of ${section} against ${sym}`);
+    return (
+      this.section(section).relas.find((rela) => rela.sym === sym) ??
+      raise(`no relocation of ${section} against ${sym}`)
+    );
   }
 
   /**
    * Appends content to a section, made at the first call, and returns where it starts. Fields that refer to a klp symbol
    * become relocations of the livepatch core.
    */
-  append(name: string, body: Body, options: Partial<Pick<DraftSection, 'type' | 'flags' | 'align' | 'entsize'>> & { pad?: number } = {}): number {
+  append(
+    name: string,
+    body: Body,
+    options: Partial<Pick<DraftSection, 'type' | 'flags' | 'align' | 'entsize'>> & { pad?: number } = {},
+  ): number {
     const { pad = 0, type = SHT_PROGBITS, flags = SHF_ALLOC, align = 1, entsize = 0 } = options;
     let section = this.sections.find((known) => known.name === name);
-    if (section === undefined) this.sections.push((section = { name, type, flags, align, entsize, bytes: Buffer.alloc(0), relas: [] }));
+    if (section === undefined)
+      this.sections.push((section = { name, type, flags, align, entsize, bytes: Buffer.alloc(0), relas: [] }));
     section.align = Math.max(section.align, align);
     const start = Math.ceil(section.bytes.length / align) * align;
     const { bytes, relas } = encode(body, true);
@@ -72,7 +89,13 @@ export class ModuleDraft {
     for (const { off, type: kind, sym, addend = 0 } of relas) {
       if (typeof sym !== 'string') throw new Error('a draft names its targets');
       const [, klp] = /^\.klp\.sym\.([^.]+)\./.exec(sym) ?? [];
-      section.relas.push({ off: start + off, type: kind, sym, addend: Number(addend), ...(klp === undefined ? {} : { klp }) });
+      section.relas.push({
+        off: start + off,
+        type: kind,
+        sym,
+        addend: Number(addend),
+        ...(klp === undefined ? {} : { klp }),
+      });
     }
     return start;
   }
@@ -87,12 +110,19 @@ export class ModuleDraft {
     const section = this.section(name);
     if (start + length > section.bytes.length) throw new Error(`${name} has no ${length} bytes at ${start}`);
     section.bytes = Buffer.concat([section.bytes.subarray(0, start), section.bytes.subarray(start + length)]);
-    section.relas = section.relas.filter(({ off }) => off < start || off >= start + length).map((rela) => (rela.off < start ? rela : { ...rela, off: rela.off - length }));
+    section.relas = section.relas
+      .filter(({ off }) => off < start || off >= start + length)
+      .map((rela) => (rela.off < start ? rela : { ...rela, off: rela.off - length }));
   }
 
   copy(): ModuleDraft {
     const copy = new ModuleDraft();
-    for (const section of this.sections) copy.sections.push({ ...section, bytes: Buffer.from(section.bytes), relas: section.relas.map((rela) => ({ ...rela })) });
+    for (const section of this.sections)
+      copy.sections.push({
+        ...section,
+        bytes: Buffer.from(section.bytes),
+        relas: section.relas.map((rela) => ({ ...rela })),
+      });
     for (const symbol of this.symbols) copy.symbols.push({ ...symbol });
     return copy;
   }
@@ -102,21 +132,43 @@ export class ModuleDraft {
     const writer = new ElfWriter({ machine });
     const numbers = new Map<string, number>();
     const handles = new Map<string, number>();
-    const handle = (sym: string): number => handles.get(sym) ?? (numbers.has(sym) ? writer.sectionSymbol(numbers.get(sym)!) : raise(`no symbol ${sym}`));
+    const handle = (sym: string): number =>
+      handles.get(sym) ?? (numbers.has(sym) ? writer.sectionSymbol(numbers.get(sym)!) : raise(`no symbol ${sym}`));
     for (const { name, type, flags, align, entsize, bytes, relas } of this.sections) {
-      const number = writer.section({ name, type, flags, align, entsize, ...(type === SHT_NOBITS ? { size: bytes.length } : { content: bytes }) });
+      const number = writer.section({
+        name,
+        type,
+        flags,
+        align,
+        entsize,
+        ...(type === SHT_NOBITS ? { size: bytes.length } : { content: bytes }),
+      });
       if (!numbers.has(name)) numbers.set(name, number);
-      const rows = (list: DraftRela[]): { count: number; rows: () => Array<{ offset: number; type: number; symbol: number; addend: number }> } => ({
-        count: list.length, rows: () => list.map((rela) => ({ offset: rela.off, type: rela.type, symbol: handle(rela.sym), addend: rela.addend })),
+      const rows = (
+        list: DraftRela[],
+      ): { count: number; rows: () => Array<{ offset: number; type: number; symbol: number; addend: number }> } => ({
+        count: list.length,
+        rows: () =>
+          list.map((rela) => ({ offset: rela.off, type: rela.type, symbol: handle(rela.sym), addend: rela.addend })),
       });
       const ordinary = relas.filter(({ klp }) => klp === undefined);
       if (ordinary.length > 0) writer.relas(number, rows(ordinary));
       for (const object of new Set(relas.flatMap(({ klp }) => klp ?? []))) {
-        writer.relas(number, rows(relas.filter(({ klp }) => klp === object)), { name: `.klp.rela.${object}.${name}`, flags: SHF_ALLOC | SHF_RELA_LIVEPATCH });
+        writer.relas(number, rows(relas.filter(({ klp }) => klp === object)), {
+          name: `.klp.rela.${object}.${name}`,
+          flags: SHF_ALLOC | SHF_RELA_LIVEPATCH,
+        });
       }
     }
     for (const { name, section, type, binding, value, size } of this.symbols) {
-      const place = section === 'undefined' ? {} : section === 'absolute' ? { reserved: SHN_ABS } : section === 'livepatch' ? { reserved: SHN_LIVEPATCH } : { section: numbers.get(section) ?? raise(`no section ${section}`) };
+      const place =
+        section === 'undefined'
+          ? {}
+          : section === 'absolute'
+            ? { reserved: SHN_ABS }
+            : section === 'livepatch'
+              ? { reserved: SHN_LIVEPATCH }
+              : { section: numbers.get(section) ?? raise(`no section ${section}`) };
       const made = writer.symbol({ name, type, binding, value, size, ...place });
       // A local name may be there several times: references mean the first.
       if (!handles.has(name)) handles.set(name, made);

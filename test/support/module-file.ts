@@ -30,12 +30,31 @@ export class ModuleFile {
   constructor(path: string) {
     this.elf = ElfObject.open(path);
     for (const line of readelf(path, '-SW')) {
-      const [, name, type, size, entsize, flags, align] = /^\[ *\d+\] (\S+) +(\S+) +[0-9a-f]{16} [0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+) +([A-Za-z]*) +\d+ +\d+ +(\d+)$/.exec(line) ?? [];
-      if (name !== undefined) this.sections.set(name, { type: type!, size: parseInt(size!, 16), entsize: parseInt(entsize!, 16), flags: flags!, align: Number(align) });
+      const [, name, type, size, entsize, flags, align] =
+        /^\[ *\d+\] (\S+) +(\S+) +[0-9a-f]{16} [0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+) +([A-Za-z]*) +\d+ +\d+ +(\d+)$/.exec(
+          line,
+        ) ?? [];
+      if (name !== undefined)
+        this.sections.set(name, {
+          type: type!,
+          size: parseInt(size!, 16),
+          entsize: parseInt(entsize!, 16),
+          flags: flags!,
+          align: Number(align),
+        });
     }
     for (const line of readelf(path, '-sW')) {
-      const [, value, size, type, bind, visibility, index, name] = /^\d+: ([0-9a-f]{16}) +(\d+|0x[0-9a-f]+) (\S+) +(\S+) +(\S+) +(OS \[0x[0-9a-f]+\]|\S+) (\S+)$/.exec(line) ?? [];
-      if (name !== undefined) this.symbols.set(name, { value: parseInt(value!, 16), size: Number(size), type: type!, bind: bind!, visibility: visibility!, index: index! });
+      const [, value, size, type, bind, visibility, index, name] =
+        /^\d+: ([0-9a-f]{16}) +(\d+|0x[0-9a-f]+) (\S+) +(\S+) +(\S+) +(OS \[0x[0-9a-f]+\]|\S+) (\S+)$/.exec(line) ?? [];
+      if (name !== undefined)
+        this.symbols.set(name, {
+          value: parseInt(value!, 16),
+          size: Number(size),
+          type: type!,
+          bind: bind!,
+          visibility: visibility!,
+          index: index!,
+        });
     }
     let list: string[] = [];
     for (const line of readelf(path, '-rW')) {
@@ -57,7 +76,8 @@ export class ModuleFile {
 
   /** Bytes of the last section of this name. */
   bytes(name: string): Buffer {
-    for (let section = this.elf.sectionCount - 1; section > 0; section--) if (this.elf.name(section) === name) return Buffer.from(this.elf.content(section));
+    for (let section = this.elf.sectionCount - 1; section > 0; section--)
+      if (this.elf.name(section) === name) return Buffer.from(this.elf.content(section));
     throw new Error(`no section ${name}`);
   }
 
@@ -68,7 +88,12 @@ export class ModuleFile {
   /** `__versions`: CRC by name. */
   versions(): Map<string, number> {
     const records = this.bytes('__versions');
-    return new Map(Array.from({ length: records.length / 64 }, (_, i) => [records.toString('latin1', i * 64 + 8, i * 64 + 64).replace(/\0.*$/s, ''), records.readUInt32LE(i * 64)]));
+    return new Map(
+      Array.from({ length: records.length / 64 }, (_, i) => [
+        records.toString('latin1', i * 64 + 8, i * 64 + 64).replace(/\0.*$/s, ''),
+        records.readUInt32LE(i * 64),
+      ]),
+    );
   }
 
   /** The NUL-terminated text in `.rodata` that a relocation like `10 R_X86_64_64 .rodata + 4` refers to. */

@@ -15,7 +15,16 @@ import { mutate } from './mutate';
 const AHEAD = 8;
 
 /** What a damaged file may be called. */
-const EXPECTED = new Set(['malformed-elf', 'not-elf', 'not-relocatable', 'unsupported-object', 'compressed-section', 'unsupported-section', 'bitcode', 'machine-mismatch']);
+const EXPECTED = new Set([
+  'malformed-elf',
+  'not-elf',
+  'not-relocatable',
+  'unsupported-object',
+  'compressed-section',
+  'unsupported-section',
+  'bitcode',
+  'machine-mismatch',
+]);
 
 async function main([folder = '', object = '', first = '', count = '']: string[]): Promise<void> {
   const original = readFileSync(object);
@@ -62,7 +71,11 @@ async function judge(request: Parameters<typeof diff>[0]): Promise<string> {
 }
 
 function someFunction({ objects }: DiffResult): string | undefined {
-  const functions = objects.flatMap((found) => [...found.functions.changed, ...found.functions.new, ...found.data.changed]);
+  const functions = objects.flatMap((found) => [
+    ...found.functions.changed,
+    ...found.functions.new,
+    ...found.data.changed,
+  ]);
   return functions[functions.length >> 1]?.name;
 }
 

@@ -9,10 +9,43 @@ export interface Mutant {
 /** Fields of a record: name, offset, width in bytes. */
 type Fields = ReadonlyArray<readonly [string, number, 1 | 2 | 4 | 8]>;
 
-const HEADER: Fields = [['e_type', 16, 2], ['e_machine', 18, 2], ['e_version', 20, 4], ['e_shoff', 40, 8], ['e_flags', 48, 4], ['e_ehsize', 52, 2], ['e_shentsize', 58, 2], ['e_shnum', 60, 2], ['e_shstrndx', 62, 2]];
-const SECTION: Fields = [['sh_name', 0, 4], ['sh_type', 4, 4], ['sh_flags', 8, 8], ['sh_addr', 16, 8], ['sh_offset', 24, 8], ['sh_size', 32, 8], ['sh_link', 40, 4], ['sh_info', 44, 4], ['sh_addralign', 48, 8], ['sh_entsize', 56, 8]];
-const SYMBOL: Fields = [['st_name', 0, 4], ['st_info', 4, 1], ['st_other', 5, 1], ['st_shndx', 6, 2], ['st_value', 8, 8], ['st_size', 16, 8]];
-const RELA: Fields = [['r_offset', 0, 8], ['r_type', 8, 4], ['r_sym', 12, 4], ['r_addend', 16, 8]];
+const HEADER: Fields = [
+  ['e_type', 16, 2],
+  ['e_machine', 18, 2],
+  ['e_version', 20, 4],
+  ['e_shoff', 40, 8],
+  ['e_flags', 48, 4],
+  ['e_ehsize', 52, 2],
+  ['e_shentsize', 58, 2],
+  ['e_shnum', 60, 2],
+  ['e_shstrndx', 62, 2],
+];
+const SECTION: Fields = [
+  ['sh_name', 0, 4],
+  ['sh_type', 4, 4],
+  ['sh_flags', 8, 8],
+  ['sh_addr', 16, 8],
+  ['sh_offset', 24, 8],
+  ['sh_size', 32, 8],
+  ['sh_link', 40, 4],
+  ['sh_info', 44, 4],
+  ['sh_addralign', 48, 8],
+  ['sh_entsize', 56, 8],
+];
+const SYMBOL: Fields = [
+  ['st_name', 0, 4],
+  ['st_info', 4, 1],
+  ['st_other', 5, 1],
+  ['st_shndx', 6, 2],
+  ['st_value', 8, 8],
+  ['st_size', 16, 8],
+];
+const RELA: Fields = [
+  ['r_offset', 0, 8],
+  ['r_type', 8, 4],
+  ['r_sym', 12, 4],
+  ['r_addend', 16, 8],
+];
 
 const SHT_SYMTAB = 2;
 const SHT_STRTAB = 3;
@@ -31,21 +64,50 @@ export function mutate(object: Buffer, seed: number): Mutant {
     return value;
   };
   const write = (at: number, width: number, value: bigint): void => {
-    for (let i = 0; i < width; i++) if (at + width <= bytes.length) bytes[at + (little ? i : width - 1 - i)] = Number((value >> BigInt(8 * i)) & 0xffn);
+    for (let i = 0; i < width; i++)
+      if (at + width <= bytes.length)
+        bytes[at + (little ? i : width - 1 - i)] = Number((value >> BigInt(8 * i)) & 0xffn);
   };
   // All offsets are of the undamaged object.
   const table = Number(read(40, 8));
   const count = Number(read(60, 2)) || Number(read(table + 32, 8));
   const sections = Array.from({ length: count }, (_, i) => ({
-    type: Number(read(table + i * 64 + 4, 4)), offset: Number(read(table + i * 64 + 24, 8)), size: Number(read(table + i * 64 + 32, 8)),
+    type: Number(read(table + i * 64 + 4, 4)),
+    offset: Number(read(table + i * 64 + 24, 8)),
+    size: Number(read(table + i * 64 + 32, 8)),
   }));
-  const withContent = (...types: number[]): typeof sections => sections.filter(({ type, size }) => size > 0 && type !== SHT_NOBITS && (types.length === 0 || types.includes(type)));
+  const withContent = (...types: number[]): typeof sections =>
+    sections.filter(
+      ({ type, size }) => size > 0 && type !== SHT_NOBITS && (types.length === 0 || types.includes(type)),
+    );
 
   /** A value that is likely to be wrong: a boundary, a neighbour, or another record's. */
   const wrong = (at: number, width: number, other: number): bigint => {
     const now = read(at, width);
     const all = (1n << BigInt(8 * width)) - 1n;
-    const values = [0n, 1n, now + 1n, now - 1n, now * 2n, now / 2n, now ^ 0x80n, all, all >> 1n, (all >> 1n) + 1n, 0xffffn, 0xff00n, 0xfff1n, 0x7fffffffn, 0xffffffffn, 1n << 53n, BigInt(count), BigInt(object.length), read(other, width), BigInt(random.next()), BigInt(random.below(256))];
+    const values = [
+      0n,
+      1n,
+      now + 1n,
+      now - 1n,
+      now * 2n,
+      now / 2n,
+      now ^ 0x80n,
+      all,
+      all >> 1n,
+      (all >> 1n) + 1n,
+      0xffffn,
+      0xff00n,
+      0xfff1n,
+      0x7fffffffn,
+      0xffffffffn,
+      1n << 53n,
+      BigInt(count),
+      BigInt(object.length),
+      read(other, width),
+      BigInt(random.next()),
+      BigInt(random.below(256)),
+    ];
     return random.pick(values) & all;
   };
   const field = (what: string, base: number, other: number, fields: Fields): void => {

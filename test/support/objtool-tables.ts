@@ -13,9 +13,15 @@ export interface OrcWords {
 /** The words as objtool has written them into an object. @throws where it has no such function */
 export function orcWordsOf(path: string): OrcWords {
   const elf = ElfObject.open(path);
-  const section = Array.from({ length: elf.sectionCount }, (_, i) => i).find((i) => i > 0 && elf.name(i) === '.orc_unwind')!;
+  const section = Array.from({ length: elf.sectionCount }, (_, i) => i).find(
+    (i) => i > 0 && elf.name(i) === '.orc_unwind',
+  )!;
   const content = Buffer.from(elf.content(section));
-  const entries = Array.from({ length: content.length / 6 }, (_, i) => ({ sp: content.readInt16LE(i * 6), bp: content.readInt16LE(i * 6 + 2), word: content.readUInt16LE(i * 6 + 4) }));
+  const entries = Array.from({ length: content.length / 6 }, (_, i) => ({
+    sp: content.readInt16LE(i * 6),
+    bp: content.readInt16LE(i * 6 + 2),
+    word: content.readUInt16LE(i * 6 + 4),
+  }));
   const atStart = entries.find(({ sp, bp }) => sp === 8 && bp === 0)!.word;
   // The low four bits name the base.
   return { atStart, rbpSaved: entries.find(({ bp, word }) => bp === -16 && (word & 15) === (atStart & 15))!.word };
@@ -63,10 +69,12 @@ export function withObjtoolTables(assembly: string, words: OrcWords): string {
     else if (directive === 'restore' && register === RBP) stack = { ...stack, rbp: 0 };
     else if (directive === 'remember_state') states.push(stack);
     else if (directive === 'restore_state') stack = states.pop()!;
-    else if (directive !== 'offset' && directive !== 'restore' && directive !== 'endproc') throw new Error(`no ORC for ${line}`);
+    else if (directive !== 'offset' && directive !== 'restore' && directive !== 'endproc')
+      throw new Error(`no ORC for ${line}`);
     // Nothing is known behind a function.
     if (directive === 'endproc') orc([0, 0, 0]);
-    else if (directive !== 'remember_state') orc([stack.depth, stack.rbp, stack.rbp === 0 ? words.atStart : words.rbpSaved]);
+    else if (directive !== 'remember_state')
+      orc([stack.depth, stack.rbp, stack.rbp === 0 ? words.atStart : words.rbpSaved]);
   }
   return lines.join('\n');
 }

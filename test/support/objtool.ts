@@ -6,7 +6,8 @@ const OBJTOOL = process.env['KLPFLOW_OBJTOOL'] ?? '';
 
 /** Skips a test that cannot compare, with the reason that the end of the run repeats. */
 export function skipWithoutObjtool(context: TestContext): void {
-  if (OBJTOOL === '' || spawnSync(OBJTOOL, ['klp']).error !== undefined) context.skip('no objtool to compare with: KLPFLOW_OBJTOOL names the one of Linux 7.2 (tools/objtool)');
+  if (OBJTOOL === '' || spawnSync(OBJTOOL, ['klp']).error !== undefined)
+    context.skip('no objtool to compare with: KLPFLOW_OBJTOOL names the one of Linux 7.2 (tools/objtool)');
 }
 
 export interface Said {
@@ -17,7 +18,11 @@ export interface Said {
 
 /** Runs objtool. */
 export function objtool(argv: readonly string[], cwd?: string): Said {
-  const { status, stdout, stderr } = spawnSync(OBJTOOL, argv, { encoding: 'utf8', maxBuffer: 1 << 29, ...(cwd === undefined ? {} : { cwd }) });
+  const { status, stdout, stderr } = spawnSync(OBJTOOL, argv, {
+    encoding: 'utf8',
+    maxBuffer: 1 << 29,
+    ...(cwd === undefined ? {} : { cwd }),
+  });
   return { status, stdout, stderr };
 }
 

@@ -67,8 +67,12 @@ export class PlainElf {
     this.sections = Array.from({ length: count }, (_, index) => {
       const at = header(index);
       return {
-        name: this.string(strings + this.u32(at)), type: this.u32(at + 4), offset: this.u64(at + 24), size: this.u64(at + 32),
-        link: this.u32(at + 40), info: this.u32(at + 44),
+        name: this.string(strings + this.u32(at)),
+        type: this.u32(at + 4),
+        offset: this.u64(at + 24),
+        size: this.u64(at + 32),
+        link: this.u32(at + 40),
+        info: this.u32(at + 44),
       };
     });
   }
@@ -94,7 +98,10 @@ export class PlainElf {
       for (let at = offset; at < offset + size; at += 24) {
         const symbol = this.symbols[Number(this.view.getBigUint64(at + 8, this.little) >> 32n)];
         if (symbol === undefined) continue;
-        found.push({ section: symbol.section, value: symbol.value + Number(this.view.getBigInt64(at + 16, this.little)) });
+        found.push({
+          section: symbol.section,
+          value: symbol.value + Number(this.view.getBigInt64(at + 16, this.little)),
+        });
       }
     }
     return found;
@@ -123,11 +130,21 @@ export class PlainElf {
 
   /** Relocations of a section, by offset. */
   relas(section: number): PlainRela[] {
-    return this.sections.filter(({ type, info }) => type === SHT_RELA && info === section).flatMap(({ offset, size }) => Array.from({ length: size / 24 }, (_, i) => {
-      const at = offset + i * 24;
-      const info = this.view.getBigUint64(at + 8, this.little);
-      return { offset: this.u64(at), type: Number(info & 0xffffffffn), symbol: this.symbols[Number(info >> 32n)]!, addend: Number(this.view.getBigInt64(at + 16, this.little)) };
-    })).sort((a, b) => a.offset - b.offset);
+    return this.sections
+      .filter(({ type, info }) => type === SHT_RELA && info === section)
+      .flatMap(({ offset, size }) =>
+        Array.from({ length: size / 24 }, (_, i) => {
+          const at = offset + i * 24;
+          const info = this.view.getBigUint64(at + 8, this.little);
+          return {
+            offset: this.u64(at),
+            type: Number(info & 0xffffffffn),
+            symbol: this.symbols[Number(info >> 32n)]!,
+            addend: Number(this.view.getBigInt64(at + 16, this.little)),
+          };
+        }),
+      )
+      .sort((a, b) => a.offset - b.offset);
   }
 
   private readSymbols(): PlainSymbol[] {
@@ -140,9 +157,12 @@ export class PlainElf {
       const at = table.offset + symbol * 24;
       const short = this.u16(at + 6);
       return {
-        name: this.string(strings + this.u32(at)), type: this.bytes[at + 4]! & 0xf, binding: this.bytes[at + 4]! >> 4,
+        name: this.string(strings + this.u32(at)),
+        type: this.bytes[at + 4]! & 0xf,
+        binding: this.bytes[at + 4]! >> 4,
         section: short === SHN_XINDEX && extended !== undefined ? this.u32(extended.offset + symbol * 4) : short,
-        value: this.u64(at + 8), size: this.u64(at + 16),
+        value: this.u64(at + 8),
+        size: this.u64(at + 16),
       };
     });
   }

@@ -41,7 +41,9 @@ export function holds(premise: string, { orig, patched }: PlainPair, changed: re
 function hasNewStaticLocal(name: string, orig: PlainElf, patched: PlainElf): boolean {
   const [owner = '', variable = ''] = name.split('.');
   const isNamed = (symbol: PlainSymbol): boolean =>
-    symbol.type === PLAIN_OBJECT && symbol.binding === PLAIN_LOCAL && (symbol.name === name || (symbol.name.startsWith(variable) && /^\.\d+$/.test(symbol.name.slice(variable.length))));
+    symbol.type === PLAIN_OBJECT &&
+    symbol.binding === PLAIN_LOCAL &&
+    (symbol.name === name || (symbol.name.startsWith(variable) && /^\.\d+$/.test(symbol.name.slice(variable.length))));
   const [before, after] = [orig.symbols.filter(isNamed), patched.symbols.filter(isNamed)];
   if (after.length <= before.length) return false;
   // With -ffunction-sections and -fdata-sections both have sections of their own.

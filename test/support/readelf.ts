@@ -8,12 +8,17 @@ import { execFileSync, spawnSync } from 'node:child_process';
 export function readelfComplaints(path: string, options = '-aW'): string {
   const run = spawnSync('readelf', [options, path], { encoding: 'utf8', maxBuffer: 1 << 29 });
   if (run.error !== undefined) throw run.error;
-  const printed = run.stdout.split('\n').filter((line) => /\b(warning|error|corrupt|invalid)\b|<unknown|<no-strings>/i.test(line));
+  const printed = run.stdout
+    .split('\n')
+    .filter((line) => /\b(warning|error|corrupt|invalid)\b|<unknown|<no-strings>/i.test(line));
   return run.stderr + printed.join('\n');
 }
 
 /** Lines that `readelf ...options path` prints, trimmed, without empty ones. */
 export function readelf(path: string, ...options: string[]): string[] {
   const text = execFileSync('readelf', [...options, path], { encoding: 'utf8', maxBuffer: 1 << 29 });
-  return text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
 }

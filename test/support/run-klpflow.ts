@@ -41,10 +41,17 @@ export function klpflow(argv: readonly string[], killAt?: (event: ProgressEvent)
 }
 
 /** Runs the built command line as its own process. @throws where it hangs */
-export function running(argv: readonly string[], { cwd, env, onEvent, onLine, under = [] }: RunSettings = {}): Promise<Ran> {
+export function running(
+  argv: readonly string[],
+  { cwd, env, onEvent, onLine, under = [] }: RunSettings = {},
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const [program, ...rest] = [...under, process.execPath, MAIN, ...argv] as [string, ...string[]];
-    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }), env: { ...process.env, ...env } });
+    const child = spawn(program, rest, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(cwd === undefined ? {} : { cwd }),
+      env: { ...process.env, ...env },
+    });
     const ran: Ran = { status: null, signal: null, stdout: '', stderr: '', events: [] };
     const limit = setTimeout(() => {
       child.kill('SIGKILL');
@@ -92,6 +99,7 @@ export function withoutRun(ran: Pick<Ran, 'stdout' | 'stderr'>): string {
 export function errorOf(ran: Ran): Diagnostic {
   const { schema, diagnostics, ...rest } = resultOf(ran) as unknown as { schema: string; diagnostics: Diagnostic[] };
   const [diagnostic, ...others] = diagnostics ?? [];
-  if (schema !== 'klpflow/error@1' || diagnostic === undefined || others.length > 0 || Object.keys(rest).length > 0) throw new Error(`not one error: ${ran.stdout.slice(0, 2000)}`);
+  if (schema !== 'klpflow/error@1' || diagnostic === undefined || others.length > 0 || Object.keys(rest).length > 0)
+    throw new Error(`not one error: ${ran.stdout.slice(0, 2000)}`);
   return diagnostic;
 }

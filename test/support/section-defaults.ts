@@ -1,4 +1,12 @@
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, SHT_PROGBITS } from '../../src/elf/constants';
+import {
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_MERGE,
+  SHF_STRINGS,
+  SHF_WRITE,
+  SHT_NOBITS,
+  SHT_PROGBITS,
+} from '../../src/elf/constants';
 
 export interface SectionDefaults {
   type: number;
@@ -31,9 +39,15 @@ export function sectionDefaults(name: string): SectionDefaults {
   if (merged !== null) {
     const unit = Number(merged[2]);
     const strings = merged[1] === 'str';
-    return { type: SHT_PROGBITS, flags: A | SHF_MERGE | (strings ? SHF_STRINGS : 0), align: Number(merged[3] ?? unit), entsize: unit };
+    return {
+      type: SHT_PROGBITS,
+      flags: A | SHF_MERGE | (strings ? SHF_STRINGS : 0),
+      align: Number(merged[3] ?? unit),
+      entsize: unit,
+    };
   }
-  for (const [pattern, flags, align, entsize] of SPECIAL) if (pattern.test(name)) return { type: SHT_PROGBITS, flags, align, entsize };
+  for (const [pattern, flags, align, entsize] of SPECIAL)
+    if (pattern.test(name)) return { type: SHT_PROGBITS, flags, align, entsize };
   if (/^\.bss(\.|$)/.test(name)) return { type: SHT_NOBITS, flags: WA, align: 8, entsize: 0 };
   if (/(^|\.)text(\.|$)/.test(name)) return { type: SHT_PROGBITS, flags: AX, align: 16, entsize: 0 };
   if (/rodata|^\.modinfo/.test(name)) return { type: SHT_PROGBITS, flags: A, align: 8, entsize: 0 };

@@ -7,7 +7,15 @@ export interface SmallPair {
   patched: string;
 }
 
-const CHANGES: Changes = { immediates: 4, callTargets: 3, strings: 3, instructions: 4, staticLocals: 2, newFunctions: 2, removedFunctions: 1 };
+const CHANGES: Changes = {
+  immediates: 4,
+  callTargets: 3,
+  strings: 3,
+  instructions: 4,
+  staticLocals: 2,
+  newFunctions: 2,
+  removedFunctions: 1,
+};
 
 /** Two builds of a synthetic kernel that differ in 18 functions: 330 KB each, a third of a second to compare. The same bytes every time. */
 export async function smallPair(folder: string, functions = 300, changes: Changes = CHANGES): Promise<SmallPair> {
@@ -19,7 +27,9 @@ export async function smallPair(folder: string, functions = 300, changes: Change
 
 /** All files of a run directory, relative to it. */
 export function filesOf(runDir: string): string[] {
-  return (readdirSync(runDir, { recursive: true, encoding: 'utf8' })).filter((path) => /\.(pb|json|tmp)$/.test(path)).sort();
+  return readdirSync(runDir, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.(pb|json|tmp)$/.test(path))
+    .sort();
 }
 
 /** Files that a run left half-written. */

@@ -4,7 +4,11 @@ import { ElfObject, MappedFile } from '../../src/elf';
 import { mutate } from './mutate';
 
 /** Runs `action` on mutants of a file; each must give a result or a typed error. @returns how many gave which */
-export function survive(original: Buffer, count: number, action: (object: ElfObject) => void): { results: number; errors: number } {
+export function survive(
+  original: Buffer,
+  count: number,
+  action: (object: ElfObject) => void,
+): { results: number; errors: number } {
   const outcomes = { results: 0, errors: 0 };
   for (let seed = 0; seed < count; seed++) {
     const { bytes, done } = mutate(original, seed);

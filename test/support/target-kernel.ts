@@ -1,7 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ElfObject } from '../../src/elf';
-import { readTemplate, writeModule, type KernelStructs, type ModuleOptions, type ModuleResult, type ModuleTemplate, type TargetKernel } from '../../src/livepatch/ko';
+import {
+  readTemplate,
+  writeModule,
+  type KernelStructs,
+  type ModuleOptions,
+  type ModuleResult,
+  type ModuleTemplate,
+  type TargetKernel,
+} from '../../src/livepatch/ko';
 import type { LivepatchObject } from '../../src/livepatch/object';
 import { Symvers } from '../../src/livepatch/symvers';
 import { code, object, ptr64, u32, type Body } from './elf-builder';
@@ -27,7 +35,9 @@ export const SYMVERS = `${[
   ['0x77777777', 'mii_link_ok', 'drivers/net/mii', 'EXPORT_SYMBOL', ''],
   ['0x88888888', 'a_function_whose_name_has_exactly_fifty_six_characters_x', 'vmlinux', 'EXPORT_SYMBOL', ''],
   ['0x99999999', 'patched_export', 'vmlinux', 'EXPORT_SYMBOL', ''],
-].map((fields) => fields.join('\t')).join('\n')}\n`;
+]
+  .map((fields) => fields.join('\t'))
+  .join('\n')}\n`;
 
 export const TARGET: TargetKernel = { symvers: Symvers.parse(SYMVERS, 'Module.symvers'), structs: STRUCTS };
 
@@ -47,10 +57,22 @@ export interface TemplateDraft {
 
 /** A module of the kernel that STRUCTS and SYMVERS describe, or of one that differs. */
 export function templateOf(folder: string, draft: TemplateDraft = {}): ModuleTemplate {
-  const { vermagic = '6.12.0 SMP preempt mod_unload modversions ', name = 'loop', size = 1024, init = 328, exit = 904, versions = { module_layout: 0x11111111 }, form = 'basic' } = draft;
-  const text = (value: string, room: number): Uint8Array => Buffer.concat([Buffer.from(value), Buffer.alloc(room)]).subarray(0, room);
+  const {
+    vermagic = '6.12.0 SMP preempt mod_unload modversions ',
+    name = 'loop',
+    size = 1024,
+    init = 328,
+    exit = 904,
+    versions = { module_layout: 0x11111111 },
+    form = 'basic',
+  } = draft;
+  const text = (value: string, room: number): Uint8Array =>
+    Buffer.concat([Buffer.from(value), Buffer.alloc(room)]).subarray(0, room);
   const built = object().func('init_module', [0xc3]).func('cleanup_module', [0xc3]);
-  const self: Array<[at: number, what: Body, width: number]> = [[24, text(name, 56), 56], [init, [ptr64('init_module')], 8]];
+  const self: Array<[at: number, what: Body, width: number]> = [
+    [24, text(name, 56), 56],
+    [init, [ptr64('init_module')], 8],
+  ];
   if (exit !== null) self.push([exit, [ptr64('cleanup_module')], 8]);
   const body: Body[] = [];
   let at = 0;
@@ -58,13 +80,24 @@ export function templateOf(folder: string, draft: TemplateDraft = {}): ModuleTem
     body.push(new Uint8Array(offset - at), what);
     at = offset + width;
   }
-  built.data('__this_module', code(...body, new Uint8Array(size - at)), { section: '.gnu.linkonce.this_module', align: 64 });
+  built.data('__this_module', code(...body, new Uint8Array(size - at)), {
+    section: '.gnu.linkonce.this_module',
+    align: 64,
+  });
   built.section('.modinfo', { body: Buffer.from(`license=GPL\0name=loop\0vermagic=${vermagic}\0`) });
   const records = Object.entries(versions);
-  if (form === 'basic' || form === 'both') built.section('__versions', { flags: 2, align: 32, body: code(...records.map(([symbol, crc]) => code(u32(crc), u32(0), text(symbol, 56)))) });
+  if (form === 'basic' || form === 'both')
+    built.section('__versions', {
+      flags: 2,
+      align: 32,
+      body: code(...records.map(([symbol, crc]) => code(u32(crc), u32(0), text(symbol, 56)))),
+    });
   if (form === 'extended' || form === 'both') {
     built.section('__version_ext_crcs', { flags: 2, body: records.map(([, crc]) => u32(crc)) });
-    built.section('__version_ext_names', { flags: 2, body: Buffer.from(records.map(([symbol]) => `${symbol}\0`).join('')) });
+    built.section('__version_ext_names', {
+      flags: 2,
+      body: Buffer.from(records.map(([symbol]) => `${symbol}\0`).join('')),
+    });
   }
   const path = join(folder, 'template.ko');
   writeFileSync(path, built.bytes());
@@ -73,12 +106,18 @@ export function templateOf(folder: string, draft: TemplateDraft = {}): ModuleTem
 
 /** The module's bytes. @throws where it is refused */
 export function bytesOf({ chunks, diagnostics }: ModuleResult): Buffer {
-  if (chunks === null) throw new Error(`refused: ${diagnostics.map(({ code: name, message }) => `${name}: ${message}`).join('; ')}`);
+  if (chunks === null)
+    throw new Error(`refused: ${diagnostics.map(({ code: name, message }) => `${name}: ${message}`).join('; ')}`);
   return Buffer.concat(Array.from(chunks(), (chunk) => Buffer.from(chunk)));
 }
 
 /** Writes a module of these objects to `path` and reads it with binutils. @throws where it is refused */
-export function moduleOf(path: string, objects: readonly LivepatchObject[], kernel: TargetKernel = TARGET, options: Partial<ModuleOptions> = {}): ModuleFile {
+export function moduleOf(
+  path: string,
+  objects: readonly LivepatchObject[],
+  kernel: TargetKernel = TARGET,
+  options: Partial<ModuleOptions> = {},
+): ModuleFile {
   writeFileSync(path, bytesOf(writeModule(objects, kernel, { ...OPTIONS, ...options })));
   return new ModuleFile(path);
 }

@@ -16,7 +16,14 @@ export abstract class BaseCommand extends Command {
     // Before oclif's own listener, which throws whatever it does not know. A reader that has seen enough is no error.
     process.stdout.prependListener('error', ({ code, message }: NodeJS.ErrnoException) => {
       if (code === 'EPIPE') return;
-      process.stderr.write(renderError(diagnostic(code === 'ENOSPC' ? 'no-space' : 'write-failed', `cannot write the result to standard output: ${message}`)));
+      process.stderr.write(
+        renderError(
+          diagnostic(
+            code === 'ENOSPC' ? 'no-space' : 'write-failed',
+            `cannot write the result to standard output: ${message}`,
+          ),
+        ),
+      );
       process.exit(1);
     });
     // Progress that nobody can read must not end the run.
@@ -36,9 +43,23 @@ export abstract class BaseCommand extends Command {
     // Said here, so that oclif does not warn of it.
     this.parsed = true;
     const command = `${this.config.bin} ${this.id!.replaceAll(':', ' ')}`;
-    const missing = message.startsWith('Missing') && args !== undefined ? `missing ${args.map(({ name }) => name.toUpperCase()).join(' and ')}` : undefined;
-    const said = missing ?? message.replace(/\s*See more help with --help/, '').replace(/^Parsing (--\S+)\s+/, '$1: ').replace(/\s+/g, ' ').trim();
-    const names = Object.values(this.ctor.args).map(({ name, required }) => (required === true ? name.toUpperCase() : `[${name.toUpperCase()}]`));
-    return { ...diagnostic('usage', said), hint: `Usage: ${[command, ...names].join(' ')} [FLAGS]; ${command} --help lists the flags.` };
+    const missing =
+      message.startsWith('Missing') && args !== undefined
+        ? `missing ${args.map(({ name }) => name.toUpperCase()).join(' and ')}`
+        : undefined;
+    const said =
+      missing ??
+      message
+        .replace(/\s*See more help with --help/, '')
+        .replace(/^Parsing (--\S+)\s+/, '$1: ')
+        .replace(/\s+/g, ' ')
+        .trim();
+    const names = Object.values(this.ctor.args).map(({ name, required }) =>
+      required === true ? name.toUpperCase() : `[${name.toUpperCase()}]`,
+    );
+    return {
+      ...diagnostic('usage', said),
+      hint: `Usage: ${[command, ...names].join(' ')} [FLAGS]; ${command} --help lists the flags.`,
+    };
   }
 }

@@ -36,7 +36,10 @@ export abstract class KpatchCommand extends Command {
     process.stdout.removeAllListeners('error').on('error', ({ code, message }: NodeJS.ErrnoException) => {
       if (code === 'EPIPE' || this.lost) return;
       this.lost = true;
-      this.tell([diagnostic(code === 'ENOSPC' ? 'no-space' : 'write-failed', `cannot write to standard output: ${message}`)], false);
+      this.tell(
+        [diagnostic(code === 'ENOSPC' ? 'no-space' : 'write-failed', `cannot write to standard output: ${message}`)],
+        false,
+      );
       process.exitCode = 1;
     });
     process.stderr.on('error', () => undefined);
@@ -44,7 +47,8 @@ export abstract class KpatchCommand extends Command {
     if (typeof line === 'string') {
       const usage = `Usage: ${this.program} [OPTION...] ${this.usage}\n`;
       if (line === '') process.stdout.write(usage);
-      else process.stderr.write(`${this.program}: ${line}\n${usage}Try \`${this.program} --help' for more information.\n`);
+      else
+        process.stderr.write(`${this.program}: ${line}\n${usage}Try \`${this.program} --help' for more information.\n`);
       process.exitCode = line === '' ? 0 : USAGE_EXIT;
       return;
     }
@@ -62,14 +66,23 @@ export abstract class KpatchCommand extends Command {
   protected tell(diagnostics: readonly Diagnostic[], notes: boolean): void {
     for (const { severity, code, message, where, hint } of diagnostics) {
       if (severity === 'note' && !notes) continue;
-      const place = where.section === undefined ? '' : ` (${where.section}${where.offset === undefined ? '' : `+0x${where.offset.toString(16)}`})`;
-      process.stderr.write(`${severity === 'note' ? 'NOTE' : severity === 'warning' ? 'WARNING' : 'ERROR'}: ${message}${place}\n      ${code}: ${hint}\n`);
+      const place =
+        where.section === undefined
+          ? ''
+          : ` (${where.section}${where.offset === undefined ? '' : `+0x${where.offset.toString(16)}`})`;
+      process.stderr.write(
+        `${severity === 'note' ? 'NOTE' : severity === 'warning' ? 'WARNING' : 'ERROR'}: ${message}${place}\n      ${code}: ${hint}\n`,
+      );
     }
   }
 }
 
 /** The command line; what is wrong with it; '' where it asks for help. */
-function readLine(argv: readonly string[], letters: Readonly<Record<string, string>>, count: number): ArgpLine | string {
+function readLine(
+  argv: readonly string[],
+  letters: Readonly<Record<string, string>>,
+  count: number,
+): ArgpLine | string {
   const long = [...Object.keys(letters), 'help', 'usage'];
   const options = new Set<string>();
   const positionals: string[] = [];
@@ -78,8 +91,13 @@ function readLine(argv: readonly string[], letters: Readonly<Record<string, stri
     if (ended || word === '-' || !word.startsWith('-')) positionals.push(word);
     else if (word === '--') ended = true;
     else if (word.startsWith('--')) {
-      const matches = long.includes(word.slice(2)) ? [word.slice(2)] : long.filter((name) => name.startsWith(word.slice(2)));
-      if (matches.length !== 1) return matches.length === 0 ? `unrecognized option '${word}'` : `option '${word}' is ambiguous; possibilities:${matches.map((name) => ` '--${name}'`).join('')}`;
+      const matches = long.includes(word.slice(2))
+        ? [word.slice(2)]
+        : long.filter((name) => name.startsWith(word.slice(2)));
+      if (matches.length !== 1)
+        return matches.length === 0
+          ? `unrecognized option '${word}'`
+          : `option '${word}' is ambiguous; possibilities:${matches.map((name) => ` '--${name}'`).join('')}`;
       options.add(matches[0]!);
     } else {
       for (const letter of word.slice(1)) {

@@ -3,11 +3,19 @@ import { KlpflowError, type ModuleRequest } from '../../index';
 
 /** What a finished module needs or may say, in every command that writes one; without --btf and --symvers, which others need, too. */
 export const MODULE_FLAGS = {
-  template: Flags.string({ description: 'any module of the running kernel, for its vermagic, and for struct layouts where there is no --btf', helpValue: 'FILE.ko' }),
+  template: Flags.string({
+    description: 'any module of the running kernel, for its vermagic, and for struct layouts where there is no --btf',
+    helpValue: 'FILE.ko',
+  }),
   name: Flags.string({ description: 'name of the livepatch module (default: that of its file)', helpValue: 'NAME' }),
   description: Flags.string({ description: 'what modinfo shows', helpValue: 'TEXT' }),
   'no-replace': Flags.boolean({ description: 'do not replace earlier livepatches' }),
-  state: Flags.string({ description: 'a klp_state entry: a system state that callbacks change, and its version', helpValue: 'ID:VERSION', multiple: true, multipleNonGreedy: true }),
+  state: Flags.string({
+    description: 'a klp_state entry: a system state that callbacks change, and its version',
+    helpValue: 'ID:VERSION',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
 };
 
 export interface ModuleFlags {
@@ -19,11 +27,14 @@ export interface ModuleFlags {
 }
 
 /** The flags as a request has them. @throws KlpflowError `usage` */
-export function moduleOptions(flags: ModuleFlags): Pick<ModuleRequest, 'template' | 'name' | 'description' | 'replace' | 'states'> {
+export function moduleOptions(
+  flags: ModuleFlags,
+): Pick<ModuleRequest, 'template' | 'name' | 'description' | 'replace' | 'states'> {
   const { template, name, description } = flags;
   const states = (flags.state ?? []).map(parseState);
   const twice = states.find(({ id }, i) => states.findIndex((other) => other.id === id) < i);
-  if (twice !== undefined) throw new KlpflowError('usage', `--state ${twice.id}:${twice.version}: the state ${twice.id} is given twice`);
+  if (twice !== undefined)
+    throw new KlpflowError('usage', `--state ${twice.id}:${twice.version}: the state ${twice.id} is given twice`);
   return { template, name, description, replace: !flags['no-replace'], states };
 }
 

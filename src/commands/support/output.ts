@@ -16,30 +16,58 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
   const own = path === undefined ? undefined : format;
   for (const [flag, given, of] of belonging(flags)) {
     // Left aside in silence, a livepatch would be another than was asked for.
-    if (given && of !== own) throw new KlpflowError('usage', `--${flag} belongs to ${of === 'ko' ? 'a finished module (-o FILE.ko)' : `--format ${of} -o FILE`}`);
+    if (given && of !== own)
+      throw new KlpflowError(
+        'usage',
+        `--${flag} belongs to ${of === 'ko' ? 'a finished module (-o FILE.ko)' : `--format ${of} -o FILE`}`,
+      );
   }
   if (path === undefined) {
-    if (flags.format !== undefined) throw new KlpflowError('usage', `--format ${flags.format}: say with -o FILE where the livepatch goes`);
+    if (flags.format !== undefined)
+      throw new KlpflowError('usage', `--format ${flags.format}: say with -o FILE where the livepatch goes`);
     return {};
   }
   if (path === '') throw new KlpflowError('usage', '-o: the name is empty');
-  if (path === '-') throw new KlpflowError('usage', '-o -: standard output is the report\'s; for a file of this name say ./-');
-  if (symvers === undefined) throw new KlpflowError('usage', `-o ${path}: --symvers FILE is needed, the Module.symvers of the original build: it says what the kernel exports to modules`);
+  if (path === '-')
+    throw new KlpflowError('usage', "-o -: standard output is the report's; for a file of this name say ./-");
+  if (symvers === undefined)
+    throw new KlpflowError(
+      'usage',
+      `-o ${path}: --symvers FILE is needed, the Module.symvers of the original build: it says what the kernel exports to modules`,
+    );
   if (format === 'ko' && btf === undefined && flags.template === undefined) {
-    throw new KlpflowError('usage', `-o ${path}: --btf FILE (/sys/kernel/btf/vmlinux) or --template FILE.ko (any module of the kernel) is needed: it says how the kernel lays out its structs`);
+    throw new KlpflowError(
+      'usage',
+      `-o ${path}: --btf FILE (/sys/kernel/btf/vmlinux) or --template FILE.ko (any module of the kernel) is needed: it says how the kernel lays out its structs`,
+    );
   }
   if (format === 'kpatch') {
-    if (vmlinux === undefined) throw new KlpflowError('usage', `-o ${path}: --vmlinux FILE is needed, what \`readelf -sW\` prints of the patched kernel or module: format kpatch says where its functions are`);
+    if (vmlinux === undefined)
+      throw new KlpflowError(
+        'usage',
+        `-o ${path}: --vmlinux FILE is needed, what \`readelf -sW\` prints of the patched kernel or module: format kpatch says where its functions are`,
+      );
     return { output: { path, format, symvers, vmlinux, klpArch: flags['klp-arch'] ?? false } };
   }
-  return { output: { path, symvers, vmlinux, ...(format === 'ko' ? { format, btf, ...moduleOptions(flags) } : { format: 'klp' }) } };
+  return {
+    output: {
+      path,
+      symvers,
+      vmlinux,
+      ...(format === 'ko' ? { format, btf, ...moduleOptions(flags) } : { format: 'klp' }),
+    },
+  };
 }
 
 /** Flags that only one format has, whether they are given, and which format that is. */
 function belonging(flags: OutputFlags): Array<[flag: string, given: boolean, format: OutputFormat]> {
   const { template, name, description, state } = flags;
   return [
-    ['template', template !== undefined, 'ko'], ['name', name !== undefined, 'ko'], ['description', description !== undefined, 'ko'],
-    ['no-replace', flags['no-replace'], 'ko'], ['state', state !== undefined, 'ko'], ['klp-arch', flags['klp-arch'] === true, 'kpatch'],
+    ['template', template !== undefined, 'ko'],
+    ['name', name !== undefined, 'ko'],
+    ['description', description !== undefined, 'ko'],
+    ['no-replace', flags['no-replace'], 'ko'],
+    ['state', state !== undefined, 'ko'],
+    ['klp-arch', flags['klp-arch'] === true, 'kpatch'],
   ];
 }

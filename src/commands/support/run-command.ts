@@ -1,7 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Args, Flags } from '@oclif/core';
-import { CATALOGUE, KlpflowError, isAllowable, parseTwin, readStructSizes, type DeclaredTwin, type RunOptions, type TaskRecord } from '../../index';
+import {
+  CATALOGUE,
+  KlpflowError,
+  isAllowable,
+  parseTwin,
+  readStructSizes,
+  type DeclaredTwin,
+  type RunOptions,
+  type TaskRecord,
+} from '../../index';
 import { writeAtomically } from '../../elf/output-file';
 import { checkOutput } from '../../pipeline/files';
 import { progressView, type ProgressMode } from '../../report/progress';
@@ -12,13 +21,18 @@ import { MODULE_FLAGS } from './module-flags';
 
 /** ORIG and PATCHED, in every command that takes a pair. */
 export const PAIR_ARGS = {
-  orig: Args.string({ name: 'ORIG', description: 'vmlinux.o (or a module\'s .o) as shipped', required: true }),
+  orig: Args.string({ name: 'ORIG', description: "vmlinux.o (or a module's .o) as shipped", required: true }),
   patched: Args.string({ name: 'PATCHED', description: 'the same object with the fix', required: true }),
 };
 
 /** In every command that pairs symbols. */
 export const TWIN_FLAG = {
-  twin: Flags.string({ description: 'declare a pair where evidence stops; unit:name where a name repeats', helpValue: 'ORIGNAME=PATCHEDNAME', multiple: true, multipleNonGreedy: true }),
+  twin: Flags.string({
+    description: 'declare a pair where evidence stops; unit:name where a name repeats',
+    helpValue: 'ORIGNAME=PATCHEDNAME',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
 };
 
 export const RUN_DIR_FLAG = {
@@ -30,22 +44,46 @@ export const RUN_FLAGS = {
   ...RUN_DIR_FLAG,
   fresh: Flags.boolean({ description: 'ignore what the run directory holds' }),
   workers: Flags.integer({ description: 'threads (default: one a core)', helpValue: 'N', min: 1, max: 256 }),
-  memory: Flags.string({ description: 'most memory to use (512M, 2G): fewer threads, or a refusal', helpValue: 'SIZE' }),
-  progress: Flags.string({ description: 'how to show progress on stderr', options: ['auto', 'tree', 'lines', 'json', 'none'], default: 'auto' }),
+  memory: Flags.string({
+    description: 'most memory to use (512M, 2G): fewer threads, or a refusal',
+    helpValue: 'SIZE',
+  }),
+  progress: Flags.string({
+    description: 'how to show progress on stderr',
+    options: ['auto', 'tree', 'lines', 'json', 'none'],
+    default: 'auto',
+  }),
   'trace-out': Flags.string({ description: 'write a Chrome trace of the run', helpValue: 'FILE' }),
-  btf: Flags.string({ description: 'kernel types, for entry sizes of special sections: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
+  btf: Flags.string({
+    description: 'kernel types, for entry sizes of special sections: raw BTF or an ELF with .BTF',
+    helpValue: 'FILE',
+  }),
 };
 
 /** What a livepatch is made from besides the pair. */
 export const KERNEL_FLAGS = {
   symvers: Flags.string({ description: 'Module.symvers of the original build', helpValue: 'FILE' }),
-  vmlinux: Flags.string({ description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW', helpValue: 'FILE' }),
+  vmlinux: Flags.string({
+    description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW',
+    helpValue: 'FILE',
+  }),
 };
 
 export const OUTPUT_FLAGS = {
-  output: Flags.string({ char: 'o', description: 'write the livepatch object or module (of two folders, with --format kpatch, a folder); without it, only the report', helpValue: 'FILE' }),
-  format: Flags.string({ description: 'klp: an object as objtool klp diff writes it; kpatch: as create-diff-object does; ko: the finished module (default: ko for *.ko, else klp)', options: ['klp', 'kpatch', 'ko'] }),
-  'klp-arch': Flags.boolean({ description: 'with --format kpatch: the kernel supports .klp.arch sections (before 5.8)' }),
+  output: Flags.string({
+    char: 'o',
+    description:
+      'write the livepatch object or module (of two folders, with --format kpatch, a folder); without it, only the report',
+    helpValue: 'FILE',
+  }),
+  format: Flags.string({
+    description:
+      'klp: an object as objtool klp diff writes it; kpatch: as create-diff-object does; ko: the finished module (default: ko for *.ko, else klp)',
+    options: ['klp', 'kpatch', 'ko'],
+  }),
+  'klp-arch': Flags.boolean({
+    description: 'with --format kpatch: the kernel supports .klp.arch sections (before 5.8)',
+  }),
   ...KERNEL_FLAGS,
   ...MODULE_FLAGS,
 };
@@ -53,9 +91,20 @@ export const OUTPUT_FLAGS = {
 export const DIFF_FLAGS = {
   ...RUN_FLAGS,
   ...TWIN_FLAG,
-  ftrace: Flags.string({ description: 'available_filter_functions of the running kernel (default: what ORIG says)', helpValue: 'FILE' }),
-  module: Flags.string({ description: 'name of the patched object, if it is a module (default: what its .modinfo says, else vmlinux)', helpValue: 'NAME' }),
-  allow: Flags.string({ description: 'turn a refusal into a warning, if its code allows it', helpValue: 'CODE[:SYMBOL]', multiple: true, multipleNonGreedy: true }),
+  ftrace: Flags.string({
+    description: 'available_filter_functions of the running kernel (default: what ORIG says)',
+    helpValue: 'FILE',
+  }),
+  module: Flags.string({
+    description: 'name of the patched object, if it is a module (default: what its .modinfo says, else vmlinux)',
+    helpValue: 'NAME',
+  }),
+  allow: Flags.string({
+    description: 'turn a refusal into a warning, if its code allows it',
+    helpValue: 'CODE[:SYMBOL]',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
 };
 
 const ALLOWABLE = Object.keys(CATALOGUE).filter(isAllowable).join(', ');
@@ -81,7 +130,11 @@ export abstract class RunCommand extends BaseCommand {
   /** Calls `work` with the options that flags and arguments say; the first Ctrl-C lets it drain, the second ends the process. */
   protected async running<T>(flags: RunFlags, work: (options: RunOptions) => Promise<T>): Promise<T> {
     const { 'trace-out': traceFile, ...others } = flags;
-    if (traceFile !== undefined) checkOutput(traceFile, Object.values(others).filter((value) => typeof value === 'string'));
+    if (traceFile !== undefined)
+      checkOutput(
+        traceFile,
+        Object.values(others).filter((value) => typeof value === 'string'),
+      );
     const stop = new AbortController();
     const view = progressView(flags.progress as ProgressMode, process.stderr);
     const interrupt = (): void => {
@@ -121,8 +174,16 @@ export abstract class RunCommand extends BaseCommand {
   protected checkAllowed(allow: readonly string[]): void {
     for (const value of allow) {
       const [code = ''] = value.split(':');
-      if (!Object.hasOwn(CATALOGUE, code)) throw new KlpflowError('usage', `--allow ${value}: there is no diagnostic ${code}; these can be allowed: ${ALLOWABLE}`);
-      if (!isAllowable(code)) throw new KlpflowError('usage', `--allow ${value}: ${code} cannot be allowed, the livepatch would not work; these can: ${ALLOWABLE}`);
+      if (!Object.hasOwn(CATALOGUE, code))
+        throw new KlpflowError(
+          'usage',
+          `--allow ${value}: there is no diagnostic ${code}; these can be allowed: ${ALLOWABLE}`,
+        );
+      if (!isAllowable(code))
+        throw new KlpflowError(
+          'usage',
+          `--allow ${value}: ${code} cannot be allowed, the livepatch would not work; these can: ${ALLOWABLE}`,
+        );
     }
   }
 }

@@ -54,7 +54,11 @@ function* sample(functions: readonly Range[]): Generator<Range> {
  * a partition of ThinLTO, a unit of an LTO kernel. There not even most functions need to have ENDBR: statics that only their own
  * unit calls have none.
  */
-function indirectBranchTracking(object: ElfObject, functions: readonly Range[], tables: Sections): PlatformFacts['ibt'] {
+function indirectBranchTracking(
+  object: ElfObject,
+  functions: readonly Range[],
+  tables: Sections,
+): PlatformFacts['ibt'] {
   let with64 = 0;
   let all = 0;
   for (const { section, value } of sample(functions)) {
@@ -94,7 +98,8 @@ function typeHashes(object: ElfObject, symbols: Symbols, tables: Sections): Plat
         const preamble = target === undefined ? undefined : symbols.preambles.get(target);
         if (preamble === undefined || preamble.size < PREAMBLE) continue;
         const code = object.content(preamble.section).subarray(preamble.value, preamble.value + PREAMBLE);
-        if (code.length === PREAMBLE && code[0] === MOVL_EAX) hashes.add((code[1]! | (code[2]! << 8) | (code[3]! << 16) | (code[4]! << 24)) >>> 0);
+        if (code.length === PREAMBLE && code[0] === MOVL_EAX)
+          hashes.add((code[1]! | (code[2]! << 8) | (code[3]! << 16) | (code[4]! << 24)) >>> 0);
       }
     }
     return hashes.size === 1 ? [...hashes][0] : undefined;
@@ -107,9 +112,15 @@ function typeHashes(object: ElfObject, symbols: Symbols, tables: Sections): Plat
 /** What a rela of a table of addresses points at; undefined for an undefined symbol. PC-relative entries name their own place, so no bias is in the addend. */
 function targetOf(object: ElfObject, relas: Uint32Array, at: number): number | undefined {
   const symbol = relas[at + R_SYM]!;
-  if (symbol >= object.symbolCount) object.malformed(object.offset(object.symtabSection), `a relocation names symbol ${symbol} of ${object.symbolCount}`);
+  if (symbol >= object.symbolCount)
+    object.malformed(
+      object.offset(object.symtabSection),
+      `a relocation names symbol ${symbol} of ${object.symbolCount}`,
+    );
   const section = sectionOf(object, symbol);
-  return section === 0 ? undefined : place(section, u64(object.symbols, symbol * SYM_WORDS + ST_VALUE) + s64(relas, at + R_ADDEND));
+  return section === 0
+    ? undefined
+    : place(section, u64(object.symbols, symbol * SYM_WORDS + ST_VALUE) + s64(relas, at + R_ADDEND));
 }
 
 /** The ORC entry at the start of most functions' prefixes (of most functions where there are no prefixes), in hex. */
@@ -117,7 +128,11 @@ function orcWord(object: ElfObject, symbols: Symbols, tables: Sections): string 
   const addresses = tables.named((name) => name === '.orc_unwind_ip');
   const words = tables.named((name) => name === '.orc_unwind');
   if (addresses.length === 0 || addresses.length !== words.length) return null;
-  const starts = new Set((symbols.prefixes.length > 0 ? symbols.prefixes : symbols.functions).map(({ section, value }) => place(section, value)));
+  const starts = new Set(
+    (symbols.prefixes.length > 0 ? symbols.prefixes : symbols.functions).map(({ section, value }) =>
+      place(section, value),
+    ),
+  );
   const found: string[] = [];
   addresses.forEach((section, i) => {
     const content = object.content(words[i]!);
@@ -128,7 +143,8 @@ function orcWord(object: ElfObject, symbols: Symbols, tables: Sections): string 
     for (let at = 0; at < relas.length; at += step) {
       const target = targetOf(object, relas, at);
       const entry = (u64(relas, at + R_OFFSET) / 4) * ORC_ENTRY;
-      if (target !== undefined && starts.has(target) && entry + ORC_ENTRY <= entries.length) found.push(entries.toString('hex', entry, entry + ORC_ENTRY));
+      if (target !== undefined && starts.has(target) && entry + ORC_ENTRY <= entries.length)
+        found.push(entries.toString('hex', entry, entry + ORC_ENTRY));
     }
   });
   return commonest(found) ?? null;

@@ -2,7 +2,8 @@ import { SHF_ALLOC, SHF_EXECINSTR, SHT_RELA, type ElfObject } from '../../elf';
 
 const SECTION_SPAN = 2 ** 40;
 /** Sections whose presence or content is a fact, by what they start with behind the dot. */
-const WANTED = /^\.(?:ibt_endbr_seal$|return_sites$|retpoline_sites$|cfi_sites$|orc_unwind(?:_ip)?$|initcall|exitcall\.exit$)/;
+const WANTED =
+  /^\.(?:ibt_endbr_seal$|return_sites$|retpoline_sites$|cfi_sites$|orc_unwind(?:_ip)?$|initcall|exitcall\.exit$)/;
 
 /** A place in the object as one number: section and offset. */
 export const place = (section: number, offset: number): number => section * SECTION_SPAN + offset;
@@ -67,5 +68,12 @@ export function readSections(object: ElfObject): Sections {
 /** A kernel has 100,000 data sections (`.rodata.*`, `.data.*`, `.bss.*`): two letters spare the text of most names. */
 function mayBeWanted(bytes: Uint8Array, name: number): boolean {
   const letter = bytes[name + 1];
-  return bytes[name] === 0x2e && (letter === 0x69 || letter === 0x6f || letter === 0x63 || letter === 0x65 || (letter === 0x72 && bytes[name + 2] === 0x65));
+  return (
+    bytes[name] === 0x2e &&
+    (letter === 0x69 ||
+      letter === 0x6f ||
+      letter === 0x63 ||
+      letter === 0x65 ||
+      (letter === 0x72 && bytes[name + 2] === 0x65))
+  );
 }

@@ -1,4 +1,16 @@
-import { SHN_LORESERVE, SHN_XINDEX, STT_FUNC, STT_OBJECT, ST_INFO, ST_NAME, ST_SIZE, ST_VALUE, SYM_WORDS, u64, type ElfObject } from '../../elf';
+import {
+  SHN_LORESERVE,
+  SHN_XINDEX,
+  STT_FUNC,
+  STT_OBJECT,
+  ST_INFO,
+  ST_NAME,
+  ST_SIZE,
+  ST_VALUE,
+  SYM_WORDS,
+  u64,
+  type ElfObject,
+} from '../../elf';
 import { place } from './sections';
 
 export interface Range {
@@ -34,7 +46,12 @@ export function readSymbols(object: ElfObject): Symbols {
     if (name >= strings.end) object.symbolName(symbol);
     const first = bytes[name]!;
     if (type === STT_OBJECT) {
-      if (first === 0x76 && named(name, 'vermagic\0')) found.vermagic ??= stringAt(object, { section, value: u64(words, at + ST_VALUE), size: u64(words, at + ST_SIZE) });
+      if (first === 0x76 && named(name, 'vermagic\0'))
+        found.vermagic ??= stringAt(object, {
+          section,
+          value: u64(words, at + ST_VALUE),
+          size: u64(words, at + ST_SIZE),
+        });
       continue;
     }
     const range = { section, value: u64(words, at + ST_VALUE), size: u64(words, at + ST_SIZE) };
@@ -54,7 +71,7 @@ export function readSymbols(object: ElfObject): Symbols {
 /** The ordinary section in which a symbol is defined; 0 for none. */
 export function sectionOf(object: ElfObject, symbol: number): number {
   const short = object.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
-  const section = short === SHN_XINDEX ? object.extendedIndex[symbol] ?? 0 : short < SHN_LORESERVE ? short : 0;
+  const section = short === SHN_XINDEX ? (object.extendedIndex[symbol] ?? 0) : short < SHN_LORESERVE ? short : 0;
   return section < object.sectionCount ? section : 0;
 }
 

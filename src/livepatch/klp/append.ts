@@ -26,7 +26,9 @@ export function withSections(elf: ElfObject, bytes: Uint8Array, added: readonly 
   const names = short === SHN_XINDEX ? elf.link(0) : short;
 
   let end = EHDR_SIZE;
-  for (let i = 1; i < elf.sectionCount; i++) if (i !== names && elf.type(i) !== SHT_NOBITS && elf.type(i) !== SHT_NULL) end = Math.max(end, elf.offset(i) + elf.size(i));
+  for (let i = 1; i < elf.sectionCount; i++)
+    if (i !== names && elf.type(i) !== SHT_NOBITS && elf.type(i) !== SHT_NULL)
+      end = Math.max(end, elf.offset(i) + elf.size(i));
   const pieces = [header, bytes.subarray(EHDR_SIZE, end)];
   const append = (content: Uint8Array, align: number): number => {
     const start = Math.ceil(end / align) * align;

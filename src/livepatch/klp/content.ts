@@ -1,5 +1,19 @@
 import {
-  SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS, STB_WEAK, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_SIZE, SYM_WORDS, s64, u64, type ElfObject,
+  SHN_ABS,
+  SHN_LORESERVE,
+  SHN_UNDEF,
+  SHN_XINDEX,
+  SHT_NOBITS,
+  STB_WEAK,
+  STT_SECTION,
+  ST_INFO,
+  ST_SIZE,
+  ST_VALUE,
+  SYM_SIZE,
+  SYM_WORDS,
+  s64,
+  u64,
+  type ElfObject,
 } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../object';
 import { isKlpSymbol, isTombstone, sectionOf } from './layout';
@@ -18,13 +32,20 @@ export class Content {
   /** Relocations against tombstones that nobody has taken yet, by place. */
   private readonly tombstones = new Map<string, RelaRow & { name: string }>();
 
-  constructor(private readonly elf: ElfObject, private readonly object: LivepatchObject, private readonly relas: ReadonlyMap<number, readonly RelaRow[]>) {}
+  constructor(
+    private readonly elf: ElfObject,
+    private readonly object: LivepatchObject,
+    private readonly relas: ReadonlyMap<number, readonly RelaRow[]>,
+  ) {}
 
   /** Takes over the sections of these numbers, then all symbols, then the sections' relocations. @throws KlpflowError `malformed-elf` */
   read(sections: readonly number[]): void {
     for (const section of sections) this.readSection(section);
-    const usedSections = new Set(sections.flatMap((section) => this.relas.get(section) ?? []).map(({ symbol }) => symbol));
-    for (let symbol = 1; symbol < this.elf.symbolCount; symbol++) this.meanings[symbol] = this.readSymbol(symbol, usedSections);
+    const usedSections = new Set(
+      sections.flatMap((section) => this.relas.get(section) ?? []).map(({ symbol }) => symbol),
+    );
+    for (let symbol = 1; symbol < this.elf.symbolCount; symbol++)
+      this.meanings[symbol] = this.readSymbol(symbol, usedSections);
     for (const section of sections) for (const row of this.relas.get(section) ?? []) this.readRela(section, row);
   }
 
@@ -60,16 +81,24 @@ export class Content {
 
   /** @throws KlpflowError `malformed-elf` where a tombstone is left, i.e. nothing says what its place refers to */
   expectNoTombstones(): void {
-    for (const { at, name } of this.tombstones.values()) this.elf.malformed(at, `no klp relocation stands for the relocation against ${name}`);
+    for (const { at, name } of this.tombstones.values())
+      this.elf.malformed(at, `no klp relocation stands for the relocation against ${name}`);
   }
 
   private readSection(index: number): void {
     const { elf, object } = this;
     const before = object.sections.length;
-    const section = object.section({ ...sectionOf(elf.name(index)), type: elf.type(index), flags: elf.sectionFlags(index), entsize: elf.entsize(index) });
-    if (object.sections.length === before) elf.malformed(elf.offset(index), `section ${index} (${elf.name(index)}) is there twice`);
+    const section = object.section({
+      ...sectionOf(elf.name(index)),
+      type: elf.type(index),
+      flags: elf.sectionFlags(index),
+      entsize: elf.entsize(index),
+    });
+    if (object.sections.length === before)
+      elf.malformed(elf.offset(index), `section ${index} (${elf.name(index)}) is there twice`);
     const align = Math.max(1, elf.align(index));
-    if (!Number.isInteger(Math.log2(align))) elf.malformed(elf.offset(index), `section ${index} has the alignment ${align}`);
+    if (!Number.isInteger(Math.log2(align)))
+      elf.malformed(elf.offset(index), `section ${index} has the alignment ${align}`);
     section.append(elf.type(index) === SHT_NOBITS ? elf.size(index) : elf.content(index), align);
     this.sections.set(index, section);
   }
@@ -83,7 +112,8 @@ export class Content {
     const size = u64(elf.symbols, symbol * SYM_WORDS + ST_SIZE);
     const name = elf.symbolName(symbol);
     const absolute = s64(elf.symbols, symbol * SYM_WORDS + ST_VALUE);
-    if (!Number.isSafeInteger(size) || !Number.isSafeInteger(absolute)) elf.malformed(at, `symbol ${symbol} (${name}) has a value or size that no kernel object has`);
+    if (!Number.isSafeInteger(size) || !Number.isSafeInteger(absolute))
+      elf.malformed(at, `symbol ${symbol} (${name}) has a value or size that no kernel object has`);
     if (index === SHN_UNDEF) {
       if (isTombstone(name) && info >> 4 === STB_WEAK) return { tombstone: name };
       if (isKlpSymbol(name) && info >> 4 === STB_WEAK) return { klpSymbol: name };
@@ -92,16 +122,26 @@ export class Content {
     if (index === 'absolute') return object.define({ name, info, section: 'absolute', value: absolute, size });
     const section = this.sections.get(index);
     if ((info & 0xf) === STT_SECTION && (section === undefined || !used.has(symbol))) return undefined;
-    if (section === undefined) return elf.malformed(at, `symbol ${symbol} (${name}) is defined in section ${index}, which holds no code or data of the livepatch`);
-    if (value + size > section.size) elf.malformed(at, `symbol ${symbol} (${name}) ends at ${value + size} in a section of ${section.size} bytes`);
+    if (section === undefined)
+      return elf.malformed(
+        at,
+        `symbol ${symbol} (${name}) is defined in section ${index}, which holds no code or data of the livepatch`,
+      );
+    if (value + size > section.size)
+      elf.malformed(at, `symbol ${symbol} (${name}) ends at ${value + size} in a section of ${section.size} bytes`);
     return object.define({ name, info, section, value, size });
   }
 
   private readRela(index: number, row: RelaRow): void {
     const meaning = this.meanings[row.symbol];
     const { offset, type, addend } = row;
-    if (meaning === undefined) this.elf.malformed(row.at, `a relocation of section ${index} names symbol ${row.symbol}, which is no symbol of the livepatch`);
-    if ('klpSymbol' in meaning) this.elf.malformed(row.at, `an ordinary relocation names ${meaning.klpSymbol}, which no linker can resolve`);
+    if (meaning === undefined)
+      this.elf.malformed(
+        row.at,
+        `a relocation of section ${index} names symbol ${row.symbol}, which is no symbol of the livepatch`,
+      );
+    if ('klpSymbol' in meaning)
+      this.elf.malformed(row.at, `an ordinary relocation names ${meaning.klpSymbol}, which no linker can resolve`);
     if ('tombstone' in meaning) {
       const key = `${index}:${offset}`;
       if (this.tombstones.has(key)) this.elf.malformed(row.at, `two relocations against tombstones stand at ${offset}`);
@@ -120,9 +160,12 @@ export class Content {
     const { elf } = this;
     const short = this.infoWord(symbol) >>> 16;
     if (short === SHN_ABS) return 'absolute';
-    const index = short === SHN_XINDEX ? elf.extendedIndex[symbol] ?? elf.sectionCount : short;
+    const index = short === SHN_XINDEX ? (elf.extendedIndex[symbol] ?? elf.sectionCount) : short;
     if (index >= elf.sectionCount || (short >= SHN_LORESERVE && short !== SHN_XINDEX)) {
-      elf.malformed(elf.offset(elf.symtabSection) + symbol * SYM_SIZE, `symbol ${symbol} is defined in section ${index} of ${elf.sectionCount}`);
+      elf.malformed(
+        elf.offset(elf.symtabSection) + symbol * SYM_SIZE,
+        `symbol ${symbol} is defined in section ${index} of ${elf.sectionCount}`,
+      );
     }
     return index;
   }

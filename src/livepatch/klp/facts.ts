@@ -43,16 +43,31 @@ type Check = (value: unknown) => boolean;
 /** Every field of a type has its check: a field that is added to the type must be added here. */
 function record<T>(checks: { [K in keyof T]-?: Check }): Check {
   const entries = Object.entries<Check>(checks);
-  return (value) => typeof value === 'object' && value !== null && entries.every(([key, check]) => check((value as Record<string, unknown>)[key]));
+  return (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    entries.every(([key, check]) => check((value as Record<string, unknown>)[key]));
 }
 
 const text: Check = (value) => typeof value === 'string';
 const flag: Check = (value) => typeof value === 'boolean';
 const count: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-const like = (pattern: RegExp): Check => (value) => typeof value === 'string' && pattern.test(value);
-const oneOf = (...values: readonly unknown[]): Check => (value) => values.includes(value);
-const either = (...checks: readonly Check[]): Check => (value) => checks.some((check) => check(value));
-const listOf = (check: Check): Check => (value) => Array.isArray(value) && value.every(check);
+const like =
+  (pattern: RegExp): Check =>
+  (value) =>
+    typeof value === 'string' && pattern.test(value);
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  (value) =>
+    values.includes(value);
+const either =
+  (...checks: readonly Check[]): Check =>
+  (value) =>
+    checks.some((check) => check(value));
+const listOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
 
 /** As the kernel parses them: MODULE_NAME_LEN 56 and KSYM_NAME_LEN 512, both with a NUL. */
 const MODULE_NAME = like(/^[^.,\0]{1,55}$/);
@@ -73,6 +88,15 @@ const RECORDED = record<RecordedFacts>({
     kobjectRelease: flag,
   }),
   provenance: record<Provenance>({ orig: text, patched: text }),
-  klpSymbols: listOf(record<KlpSymbol>({ module: MODULE_NAME, name: SYMBOL_NAME, sympos: count, evidence: text, patchedName: text, info: count })),
+  klpSymbols: listOf(
+    record<KlpSymbol>({
+      module: MODULE_NAME,
+      name: SYMBOL_NAME,
+      sympos: count,
+      evidence: text,
+      patchedName: text,
+      info: count,
+    }),
+  ),
   funcs: listOf(text),
 });

@@ -17,7 +17,12 @@ export const IMPORT_NS = 'import_ns=';
 export const KLP_RELOCS = { prefix: '__klp_relocs.', entsize: 24, whereField: 0, whatField: 8, typeField: 16 } as const;
 
 /** Where `struct klp_callbacks` of a record of OBJECTS has each pointer. */
-export const CALLBACK_FIELDS: Readonly<Record<Callback, number>> = { pre_patch: 16, post_patch: 24, pre_unpatch: 32, post_unpatch: 40 };
+export const CALLBACK_FIELDS: Readonly<Record<Callback, number>> = {
+  pre_patch: 16,
+  post_patch: 24,
+  pre_unpatch: 32,
+  post_unpatch: 40,
+};
 
 const TOMBSTONE = '.klp.tombstone.';
 const KLP_SYMBOL = '.klp.sym.';

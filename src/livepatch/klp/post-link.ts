@@ -1,7 +1,23 @@
 import { KlpflowError } from '../../diagnostics';
 import {
-  EM_X86_64, RELA_SIZE, R_X86_64_64, R_X86_64_NONE, SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS, SHT_RELA,
-  ST_INFO, ST_VALUE, SYM_SIZE, SYM_WORDS, s64, type ElfObject,
+  EM_X86_64,
+  RELA_SIZE,
+  R_X86_64_64,
+  R_X86_64_NONE,
+  SHF_ALLOC,
+  SHF_INFO_LINK,
+  SHF_RELA_LIVEPATCH,
+  SHN_LIVEPATCH,
+  SHN_LORESERVE,
+  SHN_UNDEF,
+  SHT_NOBITS,
+  SHT_RELA,
+  ST_INFO,
+  ST_VALUE,
+  SYM_SIZE,
+  SYM_WORDS,
+  s64,
+  type ElfObject,
 } from '../../elf';
 import { withSections } from './append';
 import { KLP_RELOCS, isKlpSymbol, isTombstone } from './layout';
@@ -21,8 +37,15 @@ interface KlpRelaSection {
  * @throws KlpflowError `unsupported-object` (not x86-64, or more sections than a module may have), `malformed-elf`, also for a module that is finished already
  */
 export function postLink(elf: ElfObject): Uint8Array[] | undefined {
-  if (elf.machine !== EM_X86_64) throw new KlpflowError('unsupported-object', `${elf.path}: livepatch modules of klp-build are for x86-64, not for processor ${elf.machine}`, { object: elf.path, offset: 18 });
-  const tables = Array.from({ length: elf.sectionCount }, (_, i) => i).filter((i) => i > 0 && elf.name(i).startsWith(KLP_RELOCS.prefix));
+  if (elf.machine !== EM_X86_64)
+    throw new KlpflowError(
+      'unsupported-object',
+      `${elf.path}: livepatch modules of klp-build are for x86-64, not for processor ${elf.machine}`,
+      { object: elf.path, offset: 18 },
+    );
+  const tables = Array.from({ length: elf.sectionCount }, (_, i) => i).filter(
+    (i) => i > 0 && elf.name(i).startsWith(KLP_RELOCS.prefix),
+  );
   if (tables.length === 0) return undefined;
   const module = new PostLinked(elf);
   for (const table of tables) module.convert(table);
@@ -47,13 +70,20 @@ class PostLinked {
     const { elf } = this;
     const name = elf.name(table);
     const [start, size] = [elf.offset(table), elf.size(table)];
-    if (elf.type(table) === SHT_NOBITS || size % KLP_RELOCS.entsize !== 0) elf.malformed(start, `${name} does not hold records of ${KLP_RELOCS.entsize} bytes`);
+    if (elf.type(table) === SHT_NOBITS || size % KLP_RELOCS.entsize !== 0)
+      elf.malformed(start, `${name} does not hold records of ${KLP_RELOCS.entsize} bytes`);
     const pointers = new Map((this.relas.get(table) ?? []).map((row) => [row.offset, row]));
     for (let at = 0; at < size; at += KLP_RELOCS.entsize) {
       const where = pointers.get(at + KLP_RELOCS.whereField);
       const what = pointers.get(at + KLP_RELOCS.whatField);
-      if (where?.type !== R_X86_64_64 || what?.type !== R_X86_64_64) return elf.malformed(start + at, `a record of ${name} lacks its place or its symbol`);
-      this.relocate(name.slice(KLP_RELOCS.prefix.length), where, what, this.view.getUint32(start + at + KLP_RELOCS.typeField, true));
+      if (where?.type !== R_X86_64_64 || what?.type !== R_X86_64_64)
+        return elf.malformed(start + at, `a record of ${name} lacks its place or its symbol`);
+      this.relocate(
+        name.slice(KLP_RELOCS.prefix.length),
+        where,
+        what,
+        this.view.getUint32(start + at + KLP_RELOCS.typeField, true),
+      );
     }
   }
 
@@ -61,23 +91,50 @@ class PostLinked {
   pieces(): Uint8Array[] {
     const { elf } = this;
     const count = elf.sectionCount + this.made.size;
-    if (count >= SHN_LORESERVE) throw new KlpflowError('unsupported-object', `${elf.path} has ${count} sections, more than the kernel loads in one module`, { object: elf.path });
-    return withSections(elf, this.bytes, [...this.made.values()].map(({ name, target, rows }) => ({
-      name, type: SHT_RELA, flags: SHF_ALLOC | SHF_INFO_LINK | SHF_RELA_LIVEPATCH, align: 8, entsize: RELA_SIZE, link: elf.symtabSection, info: target, content: relaBytes(rows),
-    })));
+    if (count >= SHN_LORESERVE)
+      throw new KlpflowError(
+        'unsupported-object',
+        `${elf.path} has ${count} sections, more than the kernel loads in one module`,
+        { object: elf.path },
+      );
+    return withSections(
+      elf,
+      this.bytes,
+      [...this.made.values()].map(({ name, target, rows }) => ({
+        name,
+        type: SHT_RELA,
+        flags: SHF_ALLOC | SHF_INFO_LINK | SHF_RELA_LIVEPATCH,
+        align: 8,
+        entsize: RELA_SIZE,
+        link: elf.symtabSection,
+        info: target,
+        content: relaBytes(rows),
+      })),
+    );
   }
 
   private relocate(object: string, where: RelaRow, what: RelaRow, type: number): void {
     const { elf } = this;
     const target = this.shortIndex(where.symbol);
-    if (target === SHN_UNDEF || target >= SHN_LORESERVE || target >= elf.sectionCount) return elf.malformed(where.at, 'the place of a klp relocation lies in no section');
+    if (target === SHN_UNDEF || target >= SHN_LORESERVE || target >= elf.sectionCount)
+      return elf.malformed(where.at, 'the place of a klp relocation lies in no section');
     const offset = s64(elf.symbols, where.symbol * SYM_WORDS + ST_VALUE) + where.addend;
-    if (offset < 0 || offset + fieldBytes(type) > elf.size(target)) elf.malformed(where.at, `the klp relocation at ${offset} lies outside ${elf.name(target)}`);
+    if (offset < 0 || offset + fieldBytes(type) > elf.size(target))
+      elf.malformed(where.at, `the klp relocation at ${offset} lies outside ${elf.name(target)}`);
     const symbol = elf.symbolName(what.symbol);
-    if (!isKlpSymbol(symbol)) elf.malformed(what.at, `a klp relocation names ${symbol || `symbol ${what.symbol}`}, which is no .klp.sym symbol`);
+    if (!isKlpSymbol(symbol))
+      elf.malformed(
+        what.at,
+        `a klp relocation names ${symbol || `symbol ${what.symbol}`}, which is no .klp.sym symbol`,
+      );
     const held = this.tombstonesIn(target).get(offset);
-    if (held === undefined) return elf.malformed(where.at, `no relocation against a tombstone stands at ${elf.name(target)}+${offset}`);
-    if (held.type === R_X86_64_NONE) elf.malformed(held.at, `${elf.name(target)}+${offset} has its klp relocation already: objtool klp post-link was here before`);
+    if (held === undefined)
+      return elf.malformed(where.at, `no relocation against a tombstone stands at ${elf.name(target)}+${offset}`);
+    if (held.type === R_X86_64_NONE)
+      elf.malformed(
+        held.at,
+        `${elf.name(target)}+${offset} has its klp relocation already: objtool klp post-link was here before`,
+      );
     this.tombstonesIn(target).delete(offset);
     this.view.setUint32(held.at + 8, R_X86_64_NONE, true);
     this.giveToLivepatch(held.symbol);
@@ -89,7 +146,11 @@ class PostLinked {
   private tombstonesIn(section: number): Map<number, RelaRow> {
     let found = this.tombstones.get(section);
     if (found === undefined) {
-      found = new Map((this.relas.get(section) ?? []).filter((row) => isTombstone(this.elf.symbolName(row.symbol))).map((row) => [row.offset, row]));
+      found = new Map(
+        (this.relas.get(section) ?? [])
+          .filter((row) => isTombstone(this.elf.symbolName(row.symbol)))
+          .map((row) => [row.offset, row]),
+      );
       this.tombstones.set(section, found);
     }
     return found;
@@ -107,7 +168,11 @@ class PostLinked {
 
   private giveToLivepatch(symbol: number): void {
     const index = this.shortIndex(symbol);
-    if (index !== SHN_UNDEF && index !== SHN_LIVEPATCH) this.elf.malformed(this.elf.offset(this.elf.symtabSection) + symbol * SYM_SIZE, `${this.elf.symbolName(symbol)} is defined in this module`);
+    if (index !== SHN_UNDEF && index !== SHN_LIVEPATCH)
+      this.elf.malformed(
+        this.elf.offset(this.elf.symtabSection) + symbol * SYM_SIZE,
+        `${this.elf.symbolName(symbol)} is defined in this module`,
+      );
     this.view.setUint16(this.elf.offset(this.elf.symtabSection) + symbol * SYM_SIZE + 6, SHN_LIVEPATCH, true);
   }
 

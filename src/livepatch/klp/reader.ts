@@ -1,5 +1,15 @@
 import { KlpflowError } from '../../diagnostics';
-import { EM_X86_64, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, type ElfObject } from '../../elf';
+import {
+  EM_X86_64,
+  SHT_GROUP,
+  SHT_NOBITS,
+  SHT_NULL,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  SHT_SYMTAB_SHNDX,
+  type ElfObject,
+} from '../../elf';
 import { LivepatchObject } from '../object';
 import { Content } from './content';
 import { Descriptors } from './descriptors';
@@ -38,9 +48,16 @@ function readFacts(elf: ElfObject): RecordedFacts {
   let section = elf.sectionCount - 1;
   while (section > 0 && elf.name(section) !== FACTS) section--;
   if (section <= 0 || elf.machine !== EM_X86_64) {
-    throw new KlpflowError('not-klpflow-object', `${elf.path} says nothing of the kernel it is for (no section ${FACTS}): klpflow did not write it`, { object: elf.path, section: FACTS });
+    throw new KlpflowError(
+      'not-klpflow-object',
+      `${elf.path} says nothing of the kernel it is for (no section ${FACTS}): klpflow did not write it`,
+      { object: elf.path, section: FACTS },
+    );
   }
-  return decodeFacts(elf.content(section)) ?? elf.malformed(elf.offset(section), `${FACTS} is damaged, or of another version of klpflow`);
+  return (
+    decodeFacts(elf.content(section)) ??
+    elf.malformed(elf.offset(section), `${FACTS} is damaged, or of another version of klpflow`)
+  );
 }
 
 /** Which section is what, by name. */
@@ -56,13 +73,15 @@ class SectionsByName {
       const type = elf.type(section);
       if (TABLES.has(type)) continue;
       const name = elf.name(section);
-      if (type === SHT_GROUP) elf.malformed(elf.offset(section), `section ${section} (${name}) is a group, which no livepatch object has`);
+      if (type === SHT_GROUP)
+        elf.malformed(elf.offset(section), `section ${section} (${name}) is a group, which no livepatch object has`);
       const table = isKlpRelocs(name);
       if (!table && !own.has(name)) {
         this.content.push(section);
         continue;
       }
-      if (this.named.has(name) || type === SHT_NOBITS) elf.malformed(elf.offset(section), `section ${section} (${name}) is there twice, or without bytes`);
+      if (this.named.has(name) || type === SHT_NOBITS)
+        elf.malformed(elf.offset(section), `section ${section} (${name}) is there twice, or without bytes`);
       this.named.set(name, section);
       if (table) this.klpRelocs.push(section);
     }

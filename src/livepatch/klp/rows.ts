@@ -1,4 +1,22 @@
-import { RELA_SIZE, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_16, R_X86_64_64, R_X86_64_8, R_X86_64_NONE, R_X86_64_PC16, R_X86_64_PC64, R_X86_64_PC8, SHT_RELA, s64, u64, type ElfObject } from '../../elf';
+import {
+  RELA_SIZE,
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  R_X86_64_16,
+  R_X86_64_64,
+  R_X86_64_8,
+  R_X86_64_NONE,
+  R_X86_64_PC16,
+  R_X86_64_PC64,
+  R_X86_64_PC8,
+  SHT_RELA,
+  s64,
+  u64,
+  type ElfObject,
+} from '../../elf';
 import { setU64 } from '../../elf/encode';
 
 /** A relocation as the file has it. */
@@ -13,7 +31,13 @@ export interface RelaRow {
 }
 
 const FIELD_BYTES: Readonly<Record<number, number>> = {
-  [R_X86_64_NONE]: 0, [R_X86_64_64]: 8, [R_X86_64_PC64]: 8, [R_X86_64_16]: 2, [R_X86_64_PC16]: 2, [R_X86_64_8]: 1, [R_X86_64_PC8]: 1,
+  [R_X86_64_NONE]: 0,
+  [R_X86_64_64]: 8,
+  [R_X86_64_PC64]: 8,
+  [R_X86_64_16]: 2,
+  [R_X86_64_PC16]: 2,
+  [R_X86_64_8]: 1,
+  [R_X86_64_PC8]: 1,
 };
 
 /** Bytes that a relocation of this type writes. */
@@ -35,9 +59,20 @@ export function relasBySection(elf: ElfObject): Map<number, RelaRow[]> {
     const words = elf.relas(section);
     const size = elf.size(target);
     for (let i = 0; i < words.length; i += RELA_WORDS) {
-      const row = { offset: u64(words, i + R_OFFSET), type: words[i + R_TYPE]!, symbol: words[i + R_SYM]!, addend: s64(words, i + R_ADDEND), at: elf.offset(section) + (i / RELA_WORDS) * RELA_SIZE };
-      if (row.offset + fieldBytes(row.type) > size) elf.malformed(row.at, `the relocation at ${row.offset} lies outside section ${target} (${elf.name(target)}, ${size} bytes)`);
-      if (row.symbol >= elf.symbolCount) elf.malformed(row.at, `the relocation names symbol ${row.symbol} of ${elf.symbolCount}`);
+      const row = {
+        offset: u64(words, i + R_OFFSET),
+        type: words[i + R_TYPE]!,
+        symbol: words[i + R_SYM]!,
+        addend: s64(words, i + R_ADDEND),
+        at: elf.offset(section) + (i / RELA_WORDS) * RELA_SIZE,
+      };
+      if (row.offset + fieldBytes(row.type) > size)
+        elf.malformed(
+          row.at,
+          `the relocation at ${row.offset} lies outside section ${target} (${elf.name(target)}, ${size} bytes)`,
+        );
+      if (row.symbol >= elf.symbolCount)
+        elf.malformed(row.at, `the relocation names symbol ${row.symbol} of ${elf.symbolCount}`);
       if (!Number.isSafeInteger(row.addend)) elf.malformed(row.at, 'the addend is one that no kernel object has');
       rows.push(row);
     }

@@ -1,9 +1,39 @@
 import { KlpflowError } from '../../diagnostics';
-import { EM_X86_64, R_X86_64_64, SHF_ALLOC, SHF_MERGE, SHF_STRINGS, SHN_ABS, SHT_NOBITS, STB_WEAK, STT_SECTION } from '../../elf';
+import {
+  EM_X86_64,
+  R_X86_64_64,
+  SHF_ALLOC,
+  SHF_MERGE,
+  SHF_STRINGS,
+  SHN_ABS,
+  SHT_NOBITS,
+  STB_WEAK,
+  STT_SECTION,
+} from '../../elf';
 import { ElfWriter, type Rela } from '../../elf/writer';
-import { CALLBACKS, type KlpRela, type KlpSymbol, type LivepatchObject, type OutputSection, type OutputSymbol } from '../object';
+import {
+  CALLBACKS,
+  type KlpRela,
+  type KlpSymbol,
+  type LivepatchObject,
+  type OutputSection,
+  type OutputSymbol,
+} from '../object';
 import { encodeFacts } from './facts';
-import { CALLBACK_FIELDS, FACTS, FUNCS, IMPORT_NS, KLP_RELOCS, MODINFO, OBJECTS, STRINGS, fileName, klpRelocsName, klpSymbolName, tombstoneName } from './layout';
+import {
+  CALLBACK_FIELDS,
+  FACTS,
+  FUNCS,
+  IMPORT_NS,
+  KLP_RELOCS,
+  MODINFO,
+  OBJECTS,
+  STRINGS,
+  fileName,
+  klpRelocsName,
+  klpSymbolName,
+  tombstoneName,
+} from './layout';
 
 /**
  * The object that `objtool klp diff` would hand to klp-build, ready to be written.
@@ -14,7 +44,11 @@ import { CALLBACK_FIELDS, FACTS, FUNCS, IMPORT_NS, KLP_RELOCS, MODINFO, OBJECTS,
  */
 export function writeKlpObject(object: LivepatchObject): ElfWriter {
   if (object.machine !== EM_X86_64) {
-    throw new KlpflowError('unsupported-object', `${object.name}: livepatch objects for klp-build are written for x86-64, not for processor ${object.machine}`, { object: object.name });
+    throw new KlpflowError(
+      'unsupported-object',
+      `${object.name}: livepatch objects for klp-build are written for x86-64, not for processor ${object.machine}`,
+      { object: object.name },
+    );
   }
   return new KlpObjectFile(object).writer;
 }
@@ -45,7 +79,12 @@ class KlpObjectFile {
 
   private addSymbol({ name, info, section, value, size }: OutputSymbol): number {
     if ((info & 0xf) === STT_SECTION) return this.writer.sectionSymbol(this.sections.get(section as OutputSection)!);
-    const where = section === 'undefined' ? {} : section === 'absolute' ? { reserved: SHN_ABS } : { section: this.sections.get(section)! };
+    const where =
+      section === 'undefined'
+        ? {}
+        : section === 'absolute'
+          ? { reserved: SHN_ABS }
+          : { section: this.sections.get(section)! };
     return this.writer.symbol({ name, type: info & 0xf, binding: info >> 4, value, size, ...where });
   }
 
@@ -63,7 +102,12 @@ class KlpObjectFile {
   private relocate(): void {
     const tombstones = groupBy(this.object.klpRelas, ({ section }) => section);
     for (const section of this.object.sections) {
-      const relas: Rela[] = section.relas.map(({ offset, type, symbol, addend }) => ({ offset, type, symbol: this.symbols.get(symbol)!, addend }));
+      const relas: Rela[] = section.relas.map(({ offset, type, symbol, addend }) => ({
+        offset,
+        type,
+        symbol: this.symbols.get(symbol)!,
+        addend,
+      }));
       for (const { offset, type, target, addend } of tombstones.get(section) ?? []) {
         relas.push({ offset, type, symbol: this.weakSymbol(tombstoneName(target), target.info), addend });
       }
@@ -73,7 +117,9 @@ class KlpObjectFile {
 
   private addKlpRelocs(): void {
     const { object } = this;
-    const groups = groupBy(object.klpRelas, ({ section, target }) => klpRelocsName(object.name, target, fileName(section)));
+    const groups = groupBy(object.klpRelas, ({ section, target }) =>
+      klpRelocsName(object.name, target, fileName(section)),
+    );
     for (const [name, entries] of groups) this.addKlpRelocSection(name, entries);
   }
 
@@ -123,7 +169,10 @@ class KlpObjectFile {
     const funcRelas = object.funcs.flatMap(({ oldName, sympos, replacement }, i) => {
       const at = i * FUNCS.entsize;
       view.setBigUint64(at + FUNCS.symposField, BigInt(sympos), true);
-      return [pointer(at + FUNCS.nameField, names, strings.add(oldName)), pointer(at + FUNCS.functionField, this.symbols.get(replacement)!, 0)];
+      return [
+        pointer(at + FUNCS.nameField, names, strings.add(oldName)),
+        pointer(at + FUNCS.functionField, this.symbols.get(replacement)!, 0),
+      ];
     });
     if (funcRelas.length > 0) writer.relas(funcsIndex, funcRelas);
   }

@@ -21,12 +21,21 @@ interface Target {
  * Appends to `found` what the livepatch core would refuse.
  * @returns the symbol of klp_patch
  */
-export function addDescriptors(image: ModuleImage, objects: readonly LivepatchObject[], symbols: SymbolMap, structs: KernelStructs, options: ModuleOptions, self: OutputSymbol, found: Diagnostic[]): OutputSymbol {
+export function addDescriptors(
+  image: ModuleImage,
+  objects: readonly LivepatchObject[],
+  symbols: SymbolMap,
+  structs: KernelStructs,
+  options: ModuleOptions,
+  self: OutputSymbol,
+  found: Diagnostic[],
+): OutputSymbol {
   const descriptors = new Descriptors(image, structs);
   const targets = collectTargets(objects, symbols, found);
   const funcs = targets.map(({ name, funcs: list }) => descriptors.funcs(name, list));
   const list = descriptors.objects(targets, funcs);
-  const states = options.states === undefined || options.states.length === 0 ? undefined : descriptors.states(options.states);
+  const states =
+    options.states === undefined || options.states.length === 0 ? undefined : descriptors.states(options.states);
   return descriptors.patch(self, list, states, options.replace ?? true);
 }
 
@@ -36,15 +45,23 @@ function collectTargets(objects: readonly LivepatchObject[], symbols: SymbolMap,
   for (const object of objects) {
     const target = targets.get(object.name) ?? { name: object.name, funcs: [], callbacks: {} };
     targets.set(object.name, target);
-    const refuse = (what: string): unknown => found.push(diagnostic('duplicate-definition', `${object.name}: ${what}`, { object: object.name }));
+    const refuse = (what: string): unknown =>
+      found.push(diagnostic('duplicate-definition', `${object.name}: ${what}`, { object: object.name }));
     for (const { oldName, sympos, replacement } of object.funcs) {
       const moved = symbols.get(replacement)?.symbol;
       if (moved === undefined || (moved.info & 0xf) !== STT_FUNC || moved.size === 0) {
-        found.push(diagnostic('malformed-elf', `${object.name}: what replaces ${oldName} is no function with a size in a section of the module`, { object: object.name, symbol: oldName }));
+        found.push(
+          diagnostic(
+            'malformed-elf',
+            `${object.name}: what replaces ${oldName} is no function with a size in a section of the module`,
+            { object: object.name, symbol: oldName },
+          ),
+        );
         continue;
       }
       // In sysfs position 0 is called 1, so both would be one directory.
-      if (target.funcs.some((other) => other.oldName === oldName && (other.sympos || 1) === (sympos || 1))) refuse(`${oldName},${sympos} is replaced twice`);
+      if (target.funcs.some((other) => other.oldName === oldName && (other.sympos || 1) === (sympos || 1)))
+        refuse(`${oldName},${sympos} is replaced twice`);
       target.funcs.push({ oldName, sympos, replacement: moved });
     }
     for (const callback of CALLBACKS) {
@@ -52,7 +69,14 @@ function collectTargets(objects: readonly LivepatchObject[], symbols: SymbolMap,
       if (symbol === undefined) continue;
       const moved = symbols.get(symbol)?.symbol;
       if (target.callbacks[callback] !== undefined) refuse(`there are two ${callback} callbacks`);
-      if (moved === undefined) found.push(diagnostic('dropped-reference', `${object.name}: the ${callback} callback ${symbol.name} is not part of the module`, { object: object.name, symbol: symbol.name }));
+      if (moved === undefined)
+        found.push(
+          diagnostic(
+            'dropped-reference',
+            `${object.name}: the ${callback} callback ${symbol.name} is not part of the module`,
+            { object: object.name, symbol: symbol.name },
+          ),
+        );
       else target.callbacks[callback] = moved;
     }
   }
@@ -62,7 +86,10 @@ function collectTargets(objects: readonly LivepatchObject[], symbols: SymbolMap,
 class Descriptors {
   private readonly data: OutputSection;
 
-  constructor(private readonly image: ModuleImage, private readonly structs: KernelStructs) {
+  constructor(
+    private readonly image: ModuleImage,
+    private readonly structs: KernelStructs,
+  ) {
     this.data = image.data;
   }
 
@@ -117,7 +144,13 @@ class Descriptors {
   }
 
   private array(name: string, size: number): OutputSymbol {
-    return this.image.define({ name, info: (STB_LOCAL << 4) | STT_OBJECT, section: this.data, value: this.data.append(new Uint8Array(size), ALIGN), size });
+    return this.image.define({
+      name,
+      info: (STB_LOCAL << 4) | STT_OBJECT,
+      section: this.data,
+      value: this.data.append(new Uint8Array(size), ALIGN),
+      size,
+    });
   }
 
   private point(at: number, symbol: OutputSymbol, addend = 0): void {
@@ -142,10 +175,24 @@ export function addThisModule(image: ModuleImage, { module }: KernelStructs, nam
   const content = new Uint8Array(module.size);
   content.set(new TextEncoder().encode(name), module.offsets.name);
   section.append(content, 64);
-  return image.define({ name: '__this_module', info: (STB_GLOBAL << 4) | STT_OBJECT, section, value: 0, size: module.size });
+  return image.define({
+    name: '__this_module',
+    info: (STB_GLOBAL << 4) | STT_OBJECT,
+    section,
+    value: 0,
+    size: module.size,
+  });
 }
 
-export function pointThisModule(self: OutputSymbol, { module }: KernelStructs, init: OutputSymbol, exit: OutputSymbol): void {
+export function pointThisModule(
+  self: OutputSymbol,
+  { module }: KernelStructs,
+  init: OutputSymbol,
+  exit: OutputSymbol,
+): void {
   const { relas } = self.section as OutputSection;
-  relas.push({ offset: module.offsets.init, type: R_X86_64_64, symbol: init, addend: 0 }, { offset: module.offsets.exit, type: R_X86_64_64, symbol: exit, addend: 0 });
+  relas.push(
+    { offset: module.offsets.init, type: R_X86_64_64, symbol: init, addend: 0 },
+    { offset: module.offsets.exit, type: R_X86_64_64, symbol: exit, addend: 0 },
+  );
 }

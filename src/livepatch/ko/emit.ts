@@ -1,4 +1,13 @@
-import { EM_X86_64, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_LIVEPATCH, SHT_NOBITS, STB_WEAK, STT_SECTION } from '../../elf';
+import {
+  EM_X86_64,
+  SHF_ALLOC,
+  SHF_RELA_LIVEPATCH,
+  SHN_ABS,
+  SHN_LIVEPATCH,
+  SHT_NOBITS,
+  STB_WEAK,
+  STT_SECTION,
+} from '../../elf';
 import { ElfWriter, type Rela } from '../../elf/writer';
 import { klpSymbolName } from '../klp/layout';
 import type { OutputSection, OutputSymbol } from '../object';
@@ -10,7 +19,17 @@ export function moduleFile(image: ModuleImage): ElfWriter {
   const sections = new Map<OutputSection, number>();
   for (const section of image.sections) {
     const { name, type, flags, align, entsize } = section;
-    sections.set(section, writer.section({ name, type, flags, align, entsize, ...(type === SHT_NOBITS ? { size: section.size } : { content: section.bytes }) }));
+    sections.set(
+      section,
+      writer.section({
+        name,
+        type,
+        flags,
+        align,
+        entsize,
+        ...(type === SHT_NOBITS ? { size: section.size } : { content: section.bytes }),
+      }),
+    );
   }
   const symbols = writeSymbols(image, writer, sections);
   for (const section of image.sections) {
@@ -21,15 +40,25 @@ export function moduleFile(image: ModuleImage): ElfWriter {
   return writer;
 }
 
-function writeSymbols(image: ModuleImage, writer: ElfWriter, sections: ReadonlyMap<OutputSection, number>): Map<OutputSymbol, number> {
+function writeSymbols(
+  image: ModuleImage,
+  writer: ElfWriter,
+  sections: ReadonlyMap<OutputSection, number>,
+): Map<OutputSymbol, number> {
   const used = new Set(image.sections.flatMap((section) => section.relas.map(({ symbol }) => symbol)));
   const symbols = new Map<OutputSymbol, number>();
   for (const symbol of image.symbols) {
     const { name, info, section, value, size } = symbol;
     if (section === 'undefined' && !used.has(symbol)) continue;
-    if ((info & 0xf) === STT_SECTION) symbols.set(symbol, writer.sectionSymbol(sections.get(section as OutputSection)!));
+    if ((info & 0xf) === STT_SECTION)
+      symbols.set(symbol, writer.sectionSymbol(sections.get(section as OutputSection)!));
     else {
-      const where = section === 'undefined' ? {} : section === 'absolute' ? { reserved: SHN_ABS } : { section: sections.get(section)! };
+      const where =
+        section === 'undefined'
+          ? {}
+          : section === 'absolute'
+            ? { reserved: SHN_ABS }
+            : { section: sections.get(section)! };
       // Visibility is always the default: a module cannot resolve a hidden symbol.
       symbols.set(symbol, writer.symbol({ name, type: info & 0xf, binding: info >> 4, value, size, ...where }));
     }
@@ -38,7 +67,11 @@ function writeSymbols(image: ModuleImage, writer: ElfWriter, sections: ReadonlyM
 }
 
 /** `.klp.rela.OBJECT.SECTION`, and one symbol for each thing in the running kernel. ALLOC: those of modules are read again whenever the module is loaded. */
-function writeKlpRelas(klpRelas: readonly ImageKlpRela[], writer: ElfWriter, sections: ReadonlyMap<OutputSection, number>): void {
+function writeKlpRelas(
+  klpRelas: readonly ImageKlpRela[],
+  writer: ElfWriter,
+  sections: ReadonlyMap<OutputSection, number>,
+): void {
   const symbols = new Map<string, number>();
   const groups = new Map<string, ImageKlpRela[]>();
   for (const rela of klpRelas) {
@@ -49,15 +82,20 @@ function writeKlpRelas(klpRelas: readonly ImageKlpRela[], writer: ElfWriter, sec
   }
   for (const group of groups.values()) {
     const { object, section } = group[0]!;
-    const relas = group.sort((a, b) => a.offset - b.offset).map(({ offset, type, target, addend }): Rela => {
-      const name = klpSymbolName(target);
-      let symbol = symbols.get(name);
-      if (symbol === undefined) {
-        symbol = writer.symbol({ name, type: target.info & 0xf, binding: STB_WEAK, reserved: SHN_LIVEPATCH });
-        symbols.set(name, symbol);
-      }
-      return { offset, type, symbol, addend };
+    const relas = group
+      .sort((a, b) => a.offset - b.offset)
+      .map(({ offset, type, target, addend }): Rela => {
+        const name = klpSymbolName(target);
+        let symbol = symbols.get(name);
+        if (symbol === undefined) {
+          symbol = writer.symbol({ name, type: target.info & 0xf, binding: STB_WEAK, reserved: SHN_LIVEPATCH });
+          symbols.set(name, symbol);
+        }
+        return { offset, type, symbol, addend };
+      });
+    writer.relas(sections.get(section)!, relas, {
+      name: `.klp.rela.${object}.${section.name}`,
+      flags: SHF_ALLOC | SHF_RELA_LIVEPATCH,
     });
-    writer.relas(sections.get(section)!, relas, { name: `.klp.rela.${object}.${section.name}`, flags: SHF_ALLOC | SHF_RELA_LIVEPATCH });
   }
 }

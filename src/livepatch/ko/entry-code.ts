@@ -1,6 +1,4 @@
-import {
-  R_X86_64_32S, R_X86_64_PC32, R_X86_64_PLT32, STB_GLOBAL, STB_LOCAL, STT_FUNC,
-} from '../../elf';
+import { R_X86_64_32S, R_X86_64_PC32, R_X86_64_PLT32, STB_GLOBAL, STB_LOCAL, STT_FUNC } from '../../elf';
 import type { OutputRela, OutputSymbol } from '../object';
 import type { ModuleImage } from './image';
 import type { Platform } from './platform';
@@ -27,23 +25,44 @@ export function canWriteEntryCode({ kcfi, prefixBytes }: Platform): boolean {
  * Both are called indirectly, so they begin as any function of this kernel does that is, and are in no seal list. The
  * tail jump to klp_enable_patch is neither a return site nor a call site, like the compiler's own.
  */
-export function addEntryCode(image: ModuleImage, platform: Platform, patch: OutputSymbol): { init: OutputSymbol; exit: OutputSymbol } {
+export function addEntryCode(
+  image: ModuleImage,
+  platform: Platform,
+  patch: OutputSymbol,
+): { init: OutputSymbol; exit: OutputSymbol } {
   const kcfi = platform.kcfi === 'no-donor' ? null : platform.kcfi;
   const start = platform.ibt ? ENDBR64 : [];
   const at = start.length;
-  const init = addFunction(image, platform, 'init_module', kcfi?.init, [...start, ...ENABLE], [
-    { offset: at + 3, type: R_X86_64_32S, symbol: patch, addend: 0 },
-    { offset: at + 8, type: R_X86_64_PLT32, symbol: image.importSymbol('klp_enable_patch'), addend: -4 },
-  ]);
+  const init = addFunction(
+    image,
+    platform,
+    'init_module',
+    kcfi?.init,
+    [...start, ...ENABLE],
+    [
+      { offset: at + 3, type: R_X86_64_32S, symbol: patch, addend: 0 },
+      { offset: at + 8, type: R_X86_64_PLT32, symbol: image.importSymbol('klp_enable_patch'), addend: -4 },
+    ],
+  );
   const code = [...start, ...RETURNS[platform.returns]];
-  if (platform.returns !== 'thunk') return { init, exit: addFunction(image, platform, 'cleanup_module', kcfi?.exit, code, []) };
-  const exit = addFunction(image, platform, 'cleanup_module', kcfi?.exit, code, [{ offset: at + 1, type: R_X86_64_PLT32, symbol: image.importSymbol(RETURN_THUNK), addend: -4 }]);
+  if (platform.returns !== 'thunk')
+    return { init, exit: addFunction(image, platform, 'cleanup_module', kcfi?.exit, code, []) };
+  const exit = addFunction(image, platform, 'cleanup_module', kcfi?.exit, code, [
+    { offset: at + 1, type: R_X86_64_PLT32, symbol: image.importSymbol(RETURN_THUNK), addend: -4 },
+  ]);
   addAddress(image, '.return_sites', exit.value + at);
   return { init, exit };
 }
 
 /** A function behind its padding, with stack layouts from the start of the padding to the end of the code. */
-function addFunction(image: ModuleImage, platform: Platform, name: string, hash: number | undefined, code: number[], relas: OutputRela[]): OutputSymbol {
+function addFunction(
+  image: ModuleImage,
+  platform: Platform,
+  name: string,
+  hash: number | undefined,
+  code: number[],
+  relas: OutputRela[],
+): OutputSymbol {
   const { prefixBytes, functionAlign, orcAtStart } = platform;
   const { text } = image;
   const bytes = new Uint8Array(prefixBytes + code.length).fill(NOP);
@@ -56,7 +75,14 @@ function addFunction(image: ModuleImage, platform: Platform, name: string, hash:
   const phase = (functionAlign - (prefixBytes % functionAlign)) % functionAlign;
   const prefix = text.append(bytes, functionAlign, NOP, phase);
   const start = prefix + prefixBytes;
-  if (prefixBytes > 0) image.define({ name: `${hash === undefined ? '__pfx_' : '__cfi_'}${name}`, info: (STB_LOCAL << 4) | STT_FUNC, section: text, value: prefix, size: prefixBytes });
+  if (prefixBytes > 0)
+    image.define({
+      name: `${hash === undefined ? '__pfx_' : '__cfi_'}${name}`,
+      info: (STB_LOCAL << 4) | STT_FUNC,
+      section: text,
+      value: prefix,
+      size: prefixBytes,
+    });
   if (hash !== undefined) addAddress(image, '.cfi_sites', prefix);
   for (const rela of relas) text.relas.push({ ...rela, offset: start + rela.offset });
   if (orcAtStart !== null) {
@@ -69,7 +95,12 @@ function addFunction(image: ModuleImage, platform: Platform, name: string, hash:
 /** One PC-relative address of `.text` in a table of such. */
 function addAddress(image: ModuleImage, table: string, place: number): void {
   const section = image.table(table, 4);
-  section.relas.push({ offset: section.append(4, 1), type: R_X86_64_PC32, symbol: image.sectionSymbol(image.text), addend: place });
+  section.relas.push({
+    offset: section.append(4, 1),
+    type: R_X86_64_PC32,
+    symbol: image.sectionSymbol(image.text),
+    addend: place,
+  });
   section.align = Math.max(section.align, 4);
 }
 

@@ -21,7 +21,11 @@ export class ModuleImage extends OutputSymbols {
   private readonly imports = new Map<string, OutputSymbol>();
 
   /** The section of this name; made, in memory for what `flags` say, at the first call. */
-  section(name: string, flags: number, { type = SHT_PROGBITS, entsize = 0, apart = '' }: { type?: number; entsize?: number; apart?: string } = {}): OutputSection {
+  section(
+    name: string,
+    flags: number,
+    { type = SHT_PROGBITS, entsize = 0, apart = '' }: { type?: number; entsize?: number; apart?: string } = {},
+  ): OutputSection {
     const key = `${name}\0${apart}`;
     let section = this.byName.get(key);
     if (section === undefined) {

@@ -19,7 +19,12 @@ type StructName = keyof typeof MEMBERS;
 const LARGEST = 65_536;
 
 /** Structs of the target kernel: sizes, and offsets of the members that are filled in. */
-export type KernelStructs = { readonly [K in StructName]: { readonly size: number; readonly offsets: Readonly<Record<keyof (typeof MEMBERS)[K], number>> } } & {
+export type KernelStructs = {
+  readonly [K in StructName]: {
+    readonly size: number;
+    readonly offsets: Readonly<Record<keyof (typeof MEMBERS)[K], number>>;
+  };
+} & {
   /** Bytes to leave free behind klp_patch, whose size is not measured: it ends in a work_struct and a completion, which lock debugging makes larger. */
   readonly spare?: number;
 };
@@ -34,13 +39,32 @@ export function readKernelStructs(btf: Uint8Array, path: string): KernelStructs 
   return layouts as unknown as KernelStructs;
 }
 
-function checkStruct(name: string, layout: StructLayout | undefined, members: Readonly<Record<string, number>>, path: string): void {
-  if (layout === undefined) throw new KlpflowError('no-btf', `${path} has no struct ${name}: it is not the BTF of a kernel with CONFIG_LIVEPATCH`, { object: path, symbol: name });
+function checkStruct(
+  name: string,
+  layout: StructLayout | undefined,
+  members: Readonly<Record<string, number>>,
+  path: string,
+): void {
+  if (layout === undefined)
+    throw new KlpflowError(
+      'no-btf',
+      `${path} has no struct ${name}: it is not the BTF of a kernel with CONFIG_LIVEPATCH`,
+      { object: path, symbol: name },
+    );
   for (const [member, width] of Object.entries(members)) {
     const offset = layout.offsets[member];
-    if (offset === undefined) throw new KlpflowError('no-btf', `${path}: struct ${name} has no member ${member}: livepatches for kernels before 5.5 are not written`, { object: path, symbol: name });
+    if (offset === undefined)
+      throw new KlpflowError(
+        'no-btf',
+        `${path}: struct ${name} has no member ${member}: livepatches for kernels before 5.5 are not written`,
+        { object: path, symbol: name },
+      );
     if (layout.size > LARGEST || offset + width > layout.size) {
-      throw new KlpflowError('malformed-elf', `${path}: member ${member} of struct ${name} (${layout.size} bytes) lies at byte ${offset}`, { object: path, symbol: name });
+      throw new KlpflowError(
+        'malformed-elf',
+        `${path}: member ${member} of struct ${name} (${layout.size} bytes) lies at byte ${offset}`,
+        { object: path, symbol: name },
+      );
     }
   }
 }
@@ -59,7 +83,12 @@ const PLAIN: Omit<KernelStructs, 'module'> = {
  * The structs to lay out: from BTF, checked against a module of the kernel, or from such a module alone. Appends to `found`
  * why there are none.
  */
-export function chooseStructs(structs: KernelStructs | undefined, template: ModuleTemplate | undefined, kobjectRelease: boolean, found: Diagnostic[]): KernelStructs | undefined {
+export function chooseStructs(
+  structs: KernelStructs | undefined,
+  template: ModuleTemplate | undefined,
+  kobjectRelease: boolean,
+  found: Diagnostic[],
+): KernelStructs | undefined {
   if (structs !== undefined) {
     if (template !== undefined) append(found, disagreements(structs, template));
     return structs;
@@ -70,11 +99,23 @@ export function chooseStructs(structs: KernelStructs | undefined, template: Modu
   }
   const { size, init, exit, path } = template;
   if (kobjectRelease) {
-    found.push(diagnostic('no-btf', 'the kernel has CONFIG_DEBUG_KOBJECT_RELEASE, so its livepatch structs are larger than usual, and --template does not tell their sizes', { object: path }));
+    found.push(
+      diagnostic(
+        'no-btf',
+        'the kernel has CONFIG_DEBUG_KOBJECT_RELEASE, so its livepatch structs are larger than usual, and --template does not tell their sizes',
+        { object: path },
+      ),
+    );
     return undefined;
   }
   if (init === undefined || exit === undefined) {
-    found.push(diagnostic('not-a-module', `${path} has no ${init === undefined ? 'init' : 'exit'} function, so it does not tell where struct module points to it`, { object: path }));
+    found.push(
+      diagnostic(
+        'not-a-module',
+        `${path} has no ${init === undefined ? 'init' : 'exit'} function, so it does not tell where struct module points to it`,
+        { object: path },
+      ),
+    );
     return undefined;
   }
   return { ...PLAIN, module: { size, offsets: { name: NAME_OFFSET, init, exit } } };
@@ -83,10 +124,18 @@ export function chooseStructs(structs: KernelStructs | undefined, template: Modu
 /** The loader compares sizeof(struct module) and nothing else: with `init` elsewhere it would call whatever stands there. */
 function disagreements({ module }: KernelStructs, template: ModuleTemplate): Diagnostic[] {
   const pairs: Array<[what: string, btf: number, module: number | undefined]> = [
-    ['sizeof(struct module)', module.size, template.size], ['offset of init', module.offsets.init, template.init], ['offset of exit', module.offsets.exit, template.exit],
+    ['sizeof(struct module)', module.size, template.size],
+    ['offset of init', module.offsets.init, template.init],
+    ['offset of exit', module.offsets.exit, template.exit],
   ];
   return pairs.flatMap(([what, btf, other]) => {
     if (other === undefined || other === btf) return [];
-    return [diagnostic('kernel-mismatch', `${what} is ${btf} in the kernel types and ${other} in ${template.path}: they are of different kernels`, { object: template.path })];
+    return [
+      diagnostic(
+        'kernel-mismatch',
+        `${what} is ${btf} in the kernel types and ${other} in ${template.path}: they are of different kernels`,
+        { object: template.path },
+      ),
+    ];
   });
 }

@@ -7,7 +7,13 @@ import { NAME_ROOM, type ModuleTemplate } from './template';
 import type { ModuleOptions } from './types';
 
 /** `.modinfo`: what the loader and modinfo(8) read. */
-export function addModinfo(image: ModuleImage, objects: readonly LivepatchObject[], imports: Imports, platform: Platform, options: ModuleOptions): void {
+export function addModinfo(
+  image: ModuleImage,
+  objects: readonly LivepatchObject[],
+  imports: Imports,
+  platform: Platform,
+  options: ModuleOptions,
+): void {
   const namespaces = [...new Set([...imports.namespaces, ...objects.flatMap(({ importNs }) => importNs)])].sort();
   const from = objects.map(({ name, provenance: { orig, patched } }) => `${name}:${orig}:${patched}`);
   const lines: Array<[key: string, value: string]> = [
@@ -30,7 +36,11 @@ export function addModinfo(image: ModuleImage, objects: readonly LivepatchObject
 const RECORD = 64;
 
 /** Versions of imported symbols, in the forms that the kernel's own modules have. */
-export function addVersions(image: ModuleImage, versions: readonly Version[], template: ModuleTemplate | undefined): void {
+export function addVersions(
+  image: ModuleImage,
+  versions: readonly Version[],
+  template: ModuleTemplate | undefined,
+): void {
   if (versions.length === 0) return;
   const encoder = new TextEncoder();
   if (template === undefined || template.basic || !template.extended) {
@@ -47,5 +57,7 @@ export function addVersions(image: ModuleImage, versions: readonly Version[], te
   const crcs = new Uint8Array(versions.length * 4);
   versions.forEach(({ crc }, i) => new DataView(crcs.buffer).setUint32(i * 4, crc, true));
   image.section('__version_ext_crcs', SHF_ALLOC).append(crcs, 8);
-  image.section('__version_ext_names', SHF_ALLOC).append(encoder.encode(versions.map(({ name }) => `${name}\0`).join('')));
+  image
+    .section('__version_ext_names', SHF_ALLOC)
+    .append(encoder.encode(versions.map(({ name }) => `${name}\0`).join('')));
 }

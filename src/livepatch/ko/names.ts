@@ -12,7 +12,11 @@ export function runtimeModuleName(name: string): string | undefined {
 
 /** A module name out of the base name of its file: what does not fit is replaced, what is too much cut. */
 export function moduleNameOf(file: string): string {
-  return file.replace(/\.ko$/, '').replace(/[^A-Za-z0-9_-]/g, '_').replaceAll('-', '_').slice(0, MODULE_NAME);
+  return file
+    .replace(/\.ko$/, '')
+    .replace(/[^A-Za-z0-9_-]/g, '_')
+    .replaceAll('-', '_')
+    .slice(0, MODULE_NAME);
 }
 
 /** Appends to `found` names that the livepatch core cannot parse: it reads `.klp.sym.%55[^.].%511[^,],%lu` and `.klp.rela.%55[^.]`. */
@@ -20,8 +24,20 @@ export function checkNames(objects: readonly LivepatchObject[], found: Diagnosti
   for (const { name: object, funcs, klpRelas } of objects) {
     const check = (kind: 'object' | 'symbol', name: string): void => {
       const [most, not] = kind === 'object' ? [MODULE_NAME, '.'] : [SYMBOL_NAME, ','];
-      if (name !== '' && Buffer.byteLength(name) <= most && !name.includes(not) && (kind === 'symbol' || !/[/-]/.test(name))) return;
-      found.push(diagnostic('name-limit', `${object}: "${name}" is no name that the livepatch core reads as ${kind === 'object' ? 'a module' : 'a symbol'}: at most ${most} characters, none of them "${not}"`, { object, symbol: name }));
+      if (
+        name !== '' &&
+        Buffer.byteLength(name) <= most &&
+        !name.includes(not) &&
+        (kind === 'symbol' || !/[/-]/.test(name))
+      )
+        return;
+      found.push(
+        diagnostic(
+          'name-limit',
+          `${object}: "${name}" is no name that the livepatch core reads as ${kind === 'object' ? 'a module' : 'a symbol'}: at most ${most} characters, none of them "${not}"`,
+          { object, symbol: name },
+        ),
+      );
     };
     check('object', object);
     for (const { oldName } of funcs) check('symbol', oldName);

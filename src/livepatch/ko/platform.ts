@@ -14,15 +14,27 @@ export interface Platform extends PlatformFacts {
  * Facts of the kernel from all objects together: a small module may lack what its kernel has (indirect calls, say), but has
  * nothing that its kernel lacks. Appends to `found` where objects or the template are of another kernel.
  */
-export function choosePlatform(objects: readonly LivepatchObject[], template: ModuleTemplate | undefined, found: Diagnostic[]): Platform {
+export function choosePlatform(
+  objects: readonly LivepatchObject[],
+  template: ModuleTemplate | undefined,
+  found: Diagnostic[],
+): Platform {
   const all = objects.map(({ facts }) => facts);
-  const first = <T>(of: (facts: PlatformFacts) => T | null): T | null => all.map(of).find((value) => value !== null) ?? null;
+  const first = <T>(of: (facts: PlatformFacts) => T | null): T | null =>
+    all.map(of).find((value) => value !== null) ?? null;
   const kcfi = all.map((facts) => facts.kcfi).find((hashes) => hashes !== null && hashes !== 'no-donor');
   checkAlike(objects, found);
   refuseBeforeObjtool(objects, found);
   const own = first((facts) => facts.vermagic);
   const vermagic = template?.vermagic ?? own;
-  if (vermagic === null) found.push(diagnostic('no-vermagic', `no object says which kernel it is for: ${objects[0]!.name} has no vermagic, and there is no --template`, { object: objects[0]!.name }));
+  if (vermagic === null)
+    found.push(
+      diagnostic(
+        'no-vermagic',
+        `no object says which kernel it is for: ${objects[0]!.name} has no vermagic, and there is no --template`,
+        { object: objects[0]!.name },
+      ),
+    );
   if (template !== undefined && own !== null) compareVermagic(template, own, found);
   return {
     vermagic: vermagic ?? '',
@@ -30,7 +42,11 @@ export function choosePlatform(objects: readonly LivepatchObject[], template: Mo
     prefixBytes: largest(all.map((facts) => facts.prefixBytes)),
     functionAlign: largest(all.map((facts) => facts.functionAlign)),
     ibt: all.some((facts) => facts.ibt !== false),
-    returns: all.some((facts) => facts.returns === 'thunk') ? 'thunk' : all.some((facts) => facts.returns === 'ret-int3') ? 'ret-int3' : 'ret',
+    returns: all.some((facts) => facts.returns === 'thunk')
+      ? 'thunk'
+      : all.some((facts) => facts.returns === 'ret-int3')
+        ? 'ret-int3'
+        : 'ret',
     kcfi: kcfi ?? (all.some((facts) => facts.kcfi === 'no-donor') ? 'no-donor' : null),
     orcAtStart: first((facts) => facts.orcAtStart),
     retpoline: all.some((facts) => facts.retpoline) || template?.retpoline === true,
@@ -41,7 +57,14 @@ export function choosePlatform(objects: readonly LivepatchObject[], template: Mo
 /** The kernel would find stacks without layouts unreliable and keep its calls to the return thunk: nothing of that can be made up here. */
 function refuseBeforeObjtool(objects: readonly LivepatchObject[], found: Diagnostic[]): void {
   for (const { name, facts } of objects) {
-    if (facts.ibt === 'before-objtool') found.push(diagnostic('before-objtool', `ORIG of ${name} has functions with ENDBR, but no seals, stack layouts (ORC) or return sites: objtool has not run on it, and a module of its code would not work in an IBT kernel`, { object: name }));
+    if (facts.ibt === 'before-objtool')
+      found.push(
+        diagnostic(
+          'before-objtool',
+          `ORIG of ${name} has functions with ENDBR, but no seals, stack layouts (ORC) or return sites: objtool has not run on it, and a module of its code would not work in an IBT kernel`,
+          { object: name },
+        ),
+      );
   }
 }
 
@@ -57,7 +80,13 @@ function checkAlike(objects: readonly LivepatchObject[], found: Diagnostic[]): v
     const having = objects.filter(({ facts }) => of(facts) !== null);
     for (const { name, facts } of having) {
       if (of(facts) === of(having[0]!.facts)) continue;
-      found.push(diagnostic('kernel-mismatch', `${name} and ${having[0]!.name} are of different kernels: ${what} is "${of(facts)}" and "${of(having[0]!.facts)}"`, { object: name }));
+      found.push(
+        diagnostic(
+          'kernel-mismatch',
+          `${name} and ${having[0]!.name} are of different kernels: ${what} is "${of(facts)}" and "${of(having[0]!.facts)}"`,
+          { object: name },
+        ),
+      );
     }
   }
 }
@@ -69,9 +98,22 @@ function checkAlike(objects: readonly LivepatchObject[], found: Diagnostic[]): v
 function compareVermagic({ vermagic, path }: ModuleTemplate, own: string, found: Diagnostic[]): void {
   const [release, flags] = divide(vermagic);
   const [ownRelease, ownFlags] = divide(own);
-  if (flags !== ownFlags) found.push(diagnostic('kernel-mismatch', `${path} is for a kernel with "${flags.trim()}", ORIG is one with "${ownFlags.trim()}"`, { object: path }));
+  if (flags !== ownFlags)
+    found.push(
+      diagnostic(
+        'kernel-mismatch',
+        `${path} is for a kernel with "${flags.trim()}", ORIG is one with "${ownFlags.trim()}"`,
+        { object: path },
+      ),
+    );
   else if (release !== ownRelease && !flags.split(' ').includes('modversions')) {
-    found.push(diagnostic('kernel-mismatch', `${path} is for kernel ${release}, ORIG is ${ownRelease}, and without CONFIG_MODVERSIONS nothing shows that both are the same`, { object: path }));
+    found.push(
+      diagnostic(
+        'kernel-mismatch',
+        `${path} is for kernel ${release}, ORIG is ${ownRelease}, and without CONFIG_MODVERSIONS nothing shows that both are the same`,
+        { object: path },
+      ),
+    );
   }
 }
 

@@ -24,16 +24,42 @@ export function moduleSection(name: string): string | null {
 
 /** Sections of code and data, as opposed to tables: parts are aligned, and keep writable and executable bytes apart. */
 export function isContent(name: string): boolean {
-  return name === '.text' || name === '.data' || name === '.rodata' || name === '.bss' || name.startsWith('.data..') || name.startsWith('.bss..') || /(^|\.)text$/.test(name);
+  return (
+    name === '.text' ||
+    name === '.data' ||
+    name === '.rodata' ||
+    name === '.bss' ||
+    name.startsWith('.data..') ||
+    name.startsWith('.bss..') ||
+    /(^|\.)text$/.test(name)
+  );
 }
 
 /** Least alignment of tables that the kernel walks as arrays of structs. */
-const TABLE_ALIGN: Readonly<Record<string, number>> = { '.altinstructions': 8, '__bug_table': 8, '__jump_table': 8, '__ex_table': 4, '__mcount_loc': 8 };
+const TABLE_ALIGN: Readonly<Record<string, number>> = {
+  '.altinstructions': 8,
+  __bug_table: 8,
+  __jump_table: 8,
+  __ex_table: 4,
+  __mcount_loc: 8,
+};
 
 /** Tables are walked by entry size: a gap between two objects' parts would be read as entries. */
 const TABLES = new Set([
-  ...Object.keys(TABLE_ALIGN), '.static_call_sites', '.smp_locks', '.retpoline_sites', '.return_sites', '.call_sites', '.cfi_sites', '__kcfi_traps',
-  '.orc_unwind_ip', '.orc_unwind', '.parainstructions', '.printk_index', '__tracepoints_ptrs', '__dyndbg',
+  ...Object.keys(TABLE_ALIGN),
+  '.static_call_sites',
+  '.smp_locks',
+  '.retpoline_sites',
+  '.return_sites',
+  '.call_sites',
+  '.cfi_sites',
+  '__kcfi_traps',
+  '.orc_unwind_ip',
+  '.orc_unwind',
+  '.parainstructions',
+  '.printk_index',
+  '__tracepoints_ptrs',
+  '__dyndbg',
 ]);
 
 export function isTable(name: string): boolean {

@@ -16,20 +16,39 @@ const LARGEST_PREFIX = 256;
 export function checkShape(objects: readonly LivepatchObject[], found: Diagnostic[]): void {
   for (const object of objects) {
     const refuse = (section: string, what: string, symbol?: string): unknown =>
-      found.push(diagnostic('malformed-elf', `${object.name}: ${symbol ?? section} ${what}`, { object: object.name, section, ...(symbol === undefined ? {} : { symbol }) }));
+      found.push(
+        diagnostic('malformed-elf', `${object.name}: ${symbol ?? section} ${what}`, {
+          object: object.name,
+          section,
+          ...(symbol === undefined ? {} : { symbol }),
+        }),
+      );
     const { prefixBytes, functionAlign, kcfi } = object.facts;
     const hashes = typeof kcfi === 'object' && kcfi !== null ? [kcfi.init, kcfi.exit] : [];
-    if (!isAlignment(functionAlign) || !(prefixBytes >= 0 && prefixBytes <= LARGEST_PREFIX) || hashes.some((hash) => hash !== hash >>> 0)) {
-      found.push(diagnostic('malformed-elf', `${object.name} says that functions are aligned to ${functionAlign} behind ${prefixBytes} bytes, with the type hashes ${hashes.join(', ') || 'none'}`, { object: object.name }));
+    if (
+      !isAlignment(functionAlign) ||
+      !(prefixBytes >= 0 && prefixBytes <= LARGEST_PREFIX) ||
+      hashes.some((hash) => hash !== hash >>> 0)
+    ) {
+      found.push(
+        diagnostic(
+          'malformed-elf',
+          `${object.name} says that functions are aligned to ${functionAlign} behind ${prefixBytes} bytes, with the type hashes ${hashes.join(', ') || 'none'}`,
+          { object: object.name },
+        ),
+      );
     }
     for (const { name, align, type, flags, size } of object.sections) {
       if (!isAlignment(align)) refuse(name, `has the alignment ${align}`);
       if (type === SHT_NOBITS && size > LARGEST_ZEROS) refuse(name, `has ${size} bytes of zeros`);
-      if (name.startsWith('.data..percpu') && size > LARGEST_PERCPU) refuse(name, `has ${size} bytes for each processor`);
-      if ((flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) === (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) refuse(name, 'is writable and executable, which the module loader refuses');
+      if (name.startsWith('.data..percpu') && size > LARGEST_PERCPU)
+        refuse(name, `has ${size} bytes for each processor`);
+      if ((flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) === (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR))
+        refuse(name, 'is writable and executable, which the module loader refuses');
     }
     for (const { name, section, value, size } of object.symbols) {
-      if (typeof section !== 'string' && !(value >= 0 && value + size <= section.size)) refuse(section.name, `(${size} bytes at ${value}) lies outside its section of ${section.size} bytes`, name);
+      if (typeof section !== 'string' && !(value >= 0 && value + size <= section.size))
+        refuse(section.name, `(${size} bytes at ${value}) lies outside its section of ${section.size} bytes`, name);
     }
   }
 }

@@ -1,5 +1,16 @@
 import { KlpflowError } from '../../diagnostics';
-import { EM_X86_64, R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, R_X86_64_64, SHT_NOBITS, SHT_RELA, u64, type ElfObject } from '../../elf';
+import {
+  EM_X86_64,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  RELA_WORDS,
+  R_X86_64_64,
+  SHT_NOBITS,
+  SHT_RELA,
+  u64,
+  type ElfObject,
+} from '../../elf';
 
 const THIS_MODULE = '.gnu.linkonce.this_module';
 /** struct module: state, list, then the name, in every release; MODULE_NAME_LEN is 56 on 64-bit kernels. */
@@ -38,13 +49,15 @@ export function readTemplate(object: ElfObject): ModuleTemplate {
   }
   const self = sections.get(THIS_MODULE);
   const modinfo = sections.get('.modinfo');
-  if (self === undefined || modinfo === undefined || object.type(self) === SHT_NOBITS) return refuse(`is not a finished kernel module: it has no ${self === undefined ? THIS_MODULE : '.modinfo'}`);
+  if (self === undefined || modinfo === undefined || object.type(self) === SHT_NOBITS)
+    return refuse(`is not a finished kernel module: it has no ${self === undefined ? THIS_MODULE : '.modinfo'}`);
   const info = keys(object.content(modinfo));
   const vermagic = info.get('vermagic');
   if (vermagic === undefined) return refuse('has no vermagic');
   const content = object.content(self);
   const name = text(content.subarray(NAME_OFFSET, NAME_OFFSET + NAME_ROOM));
-  if (info.has('name') && info.get('name') !== name) refuse(`has its name elsewhere than at byte ${NAME_OFFSET} of struct module`);
+  if (info.has('name') && info.get('name') !== name)
+    refuse(`has its name elsewhere than at byte ${NAME_OFFSET} of struct module`);
   const part = (wanted: string): Uint8Array | undefined => {
     const section = sections.get(wanted);
     return section === undefined || object.type(section) === SHT_NOBITS ? undefined : object.content(section);
@@ -52,8 +65,17 @@ export function readTemplate(object: ElfObject): ModuleTemplate {
   const [basic, crcs, names] = [part('__versions'), part('__version_ext_crcs'), part('__version_ext_names')];
   const extended = crcs !== undefined && names !== undefined;
   return {
-    path: object.path, vermagic, size: content.length, ...entryPoints(object, self), retpoline: info.get('retpoline') === 'Y',
-    versions: new Map([...(basic === undefined ? [] : basicVersions(basic)), ...(extended ? extendedVersions(crcs, names) : [])]), basic: basic !== undefined, extended,
+    path: object.path,
+    vermagic,
+    size: content.length,
+    ...entryPoints(object, self),
+    retpoline: info.get('retpoline') === 'Y',
+    versions: new Map([
+      ...(basic === undefined ? [] : basicVersions(basic)),
+      ...(extended ? extendedVersions(crcs, names) : []),
+    ]),
+    basic: basic !== undefined,
+    extended,
   };
 }
 
@@ -65,7 +87,12 @@ function entryPoints(object: ElfObject, self: number): { init: number | undefine
     const relas = object.relas(section);
     for (let at = 0; at < relas.length; at += RELA_WORDS) {
       const offset = u64(relas, at + R_OFFSET);
-      if (relas[at + R_SYM]! >= object.symbolCount || relas[at + R_TYPE] !== R_X86_64_64 || offset + 8 > object.size(self)) object.malformed(object.offset(section), `a relocation of ${THIS_MODULE} is not that of a pointer in it`);
+      if (
+        relas[at + R_SYM]! >= object.symbolCount ||
+        relas[at + R_TYPE] !== R_X86_64_64 ||
+        offset + 8 > object.size(self)
+      )
+        object.malformed(object.offset(section), `a relocation of ${THIS_MODULE} is not that of a pointer in it`);
       found[object.symbolName(relas[at + R_SYM]!)] = offset;
     }
   }
@@ -84,7 +111,8 @@ function keys(content: Uint8Array): Map<string, string> {
 
 function* basicVersions(records: Uint8Array): Generator<[name: string, crc: number]> {
   const view = new DataView(records.buffer, records.byteOffset, records.length);
-  for (let at = 0; at + VERSION <= records.length; at += VERSION) yield [text(records.subarray(at + 8, at + VERSION)), view.getUint32(at, true)];
+  for (let at = 0; at + VERSION <= records.length; at += VERSION)
+    yield [text(records.subarray(at + 8, at + VERSION)), view.getUint32(at, true)];
 }
 
 /** A u32 for each NUL-terminated name. */

@@ -20,12 +20,21 @@ import type { ModuleOptions, ModuleResult, TargetKernel } from './types';
  * sections of their own, descriptors as static data, init and exit code, all tables that the kernel reads from a module.
  * Every reason to refuse is collected; the same input gives the same bytes.
  */
-export function writeModule(objects: readonly LivepatchObject[], kernel: TargetKernel, options: ModuleOptions): ModuleResult {
+export function writeModule(
+  objects: readonly LivepatchObject[],
+  kernel: TargetKernel,
+  options: ModuleOptions,
+): ModuleResult {
   const { symvers, template } = kernel;
   const found: Diagnostic[] = [];
   if (objects.length === 0) throw new RangeError('a module of no objects');
   for (const { name, machine } of objects) {
-    if (machine !== EM_X86_64) found.push(diagnostic('unsupported-object', `${name}: modules are written for x86-64, not for processor ${machine}`, { object: name }));
+    if (machine !== EM_X86_64)
+      found.push(
+        diagnostic('unsupported-object', `${name}: modules are written for x86-64, not for processor ${machine}`, {
+          object: name,
+        }),
+      );
   }
   checkShape(objects, found);
   checkNames(objects, found);
@@ -34,7 +43,12 @@ export function writeModule(objects: readonly LivepatchObject[], kernel: TargetK
   const platform = choosePlatform(objects, template, found);
   const structs = chooseStructs(kernel.structs, template, platform.kobjectRelease, found);
   if (!canWriteEntryCode(platform)) {
-    found.push(diagnostic('no-kcfi-donor', 'the kernel checks types of called functions (kCFI), and no initcall or exit call of ORIG shows the hashes of `int (void)` and `void (void)`'));
+    found.push(
+      diagnostic(
+        'no-kcfi-donor',
+        'the kernel checks types of called functions (kCFI), and no initcall or exit call of ORIG shows the hashes of `int (void)` and `void (void)`',
+      ),
+    );
   }
   const image = new ModuleImage();
   const symbols = mergeObjects(objects, image, symvers, found);
@@ -44,7 +58,13 @@ export function writeModule(objects: readonly LivepatchObject[], kernel: TargetK
   addModinfo(image, objects, imports, platform, options);
   addVersions(image, imports.versions, template);
   // The loader reads the 16-bit count of the file header alone. Each section may have relocations, and klp relocations for each object.
-  if (image.sections.length * (2 + objects.length) >= SHN_LORESERVE) found.push(diagnostic('malformed-elf', `${image.sections.length} sections of different names are more than the module loader reads`));
+  if (image.sections.length * (2 + objects.length) >= SHN_LORESERVE)
+    found.push(
+      diagnostic(
+        'malformed-elf',
+        `${image.sections.length} sections of different names are more than the module loader reads`,
+      ),
+    );
   const refused = structs === undefined || found.some(({ severity }) => severity === 'error' || severity === 'refusal');
   return { chunks: refused ? null : () => moduleFile(image).chunks(), diagnostics: found };
 

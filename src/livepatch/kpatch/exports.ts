@@ -14,9 +14,17 @@ export class ParentExports {
   private readonly column: number;
 
   /** @throws KlpflowError `malformed-symvers` for a text that never names vmlinux */
-  constructor(private readonly text: Buffer, path: string) {
+  constructor(
+    private readonly text: Buffer,
+    path: string,
+  ) {
     const at = text.indexOf('\tvmlinux');
-    if (at < 0 && text.some((byte) => byte > 0x20)) throw new KlpflowError('malformed-symvers', `${path}: no line names vmlinux, so nothing tells which column holds the module`, { object: path });
+    if (at < 0 && text.some((byte) => byte > 0x20))
+      throw new KlpflowError(
+        'malformed-symvers',
+        `${path}: no line names vmlinux, so nothing tells which column holds the module`,
+        { object: path },
+      );
     this.column = at < 0 ? 0 : this.line(at).findLastIndex((field) => field.startsWith('vmlinux'));
   }
 
@@ -31,7 +39,11 @@ export class ParentExports {
     for (let at = this.text.indexOf(wanted); at >= 0; at = this.text.indexOf(wanted, at + 1)) {
       const fields = this.line(at);
       const owner = fields[1] === name ? fields[this.column] : undefined;
-      if (owner !== undefined) return owner.slice(owner.lastIndexOf('/') + 1).replaceAll('-', '_').trimEnd();
+      if (owner !== undefined)
+        return owner
+          .slice(owner.lastIndexOf('/') + 1)
+          .replaceAll('-', '_')
+          .trimEnd();
     }
     return undefined;
   }

@@ -7,13 +7,41 @@
 export const STRINGS = '.kpatch.strings';
 
 /** struct kpatch_patch_func: one a function that takes another's place. `newAddress`, `name` and `object` are relocated. */
-export const FUNCS = { name: '.kpatch.funcs', entsize: 56, newAddress: 0, newSize: 8, oldAddress: 16, oldSize: 24, sympos: 32, symbolName: 40, object: 48 } as const;
+export const FUNCS = {
+  name: '.kpatch.funcs',
+  entsize: 56,
+  newAddress: 0,
+  newSize: 8,
+  oldAddress: 16,
+  oldSize: 24,
+  sympos: 32,
+  symbolName: 40,
+  object: 48,
+} as const;
 
 /** struct kpatch_symbol: one a klp relocation, in the order of RELOCATIONS. */
-export const SYMBOLS = { name: '.kpatch.symbols', entsize: 40, address: 0, sympos: 8, bind: 16, type: 17, symbolName: 24, object: 32 } as const;
+export const SYMBOLS = {
+  name: '.kpatch.symbols',
+  entsize: 40,
+  address: 0,
+  sympos: 8,
+  bind: 16,
+  type: 17,
+  symbolName: 24,
+  object: 32,
+} as const;
 
 /** struct kpatch_relocation. */
-export const RELOCATIONS = { name: '.kpatch.relocations', entsize: 40, dest: 0, type: 8, external: 12, addend: 16, object: 24, symbol: 32 } as const;
+export const RELOCATIONS = {
+  name: '.kpatch.relocations',
+  entsize: 40,
+  dest: 0,
+  type: 8,
+  external: 12,
+  addend: 16,
+  object: 24,
+  symbol: 32,
+} as const;
 
 /** struct kpatch_arch (with --klp-arch): a section that the kernel applies again once the patched object is loaded. */
 export const ARCH = { name: '.kpatch.arch', entsize: 16, section: 0, object: 8 } as const;
@@ -22,7 +50,9 @@ export const ARCH = { name: '.kpatch.arch', entsize: 16, section: 0, object: 8 }
 export const LATE_SECTIONS = ['.parainstructions', '.altinstructions'] as const;
 
 /** Records of the callback macros: a function and an object's name. */
-export const CALLBACK_SECTIONS = ['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch'].map((kind) => `.kpatch.callbacks.${kind}`);
+export const CALLBACK_SECTIONS = ['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch'].map(
+  (kind) => `.kpatch.callbacks.${kind}`,
+);
 export const CALLBACK = { entsize: 16, function: 0, object: 8 } as const;
 
 /** Pointers of KPATCH_FORCE_UNSAFE: functions that the module may replace while they are running. */
@@ -34,10 +64,19 @@ export const IGNORE_FUNCTIONS = '.kpatch.ignore.functions';
 export const MARKERS = ['__kpatch_force_func_', '__kpatch_ignore_func_', '__UNIQUE_ID_kpatch_ignore_section_'] as const;
 
 /** Functions of the core module that older kernels have for shadow variables: resolved as exports, wherever they are. */
-export const CORE_FUNCTIONS: ReadonlySet<string> = new Set(['kpatch_shadow_alloc', 'kpatch_shadow_free', 'kpatch_shadow_get']);
+export const CORE_FUNCTIONS: ReadonlySet<string> = new Set([
+  'kpatch_shadow_alloc',
+  'kpatch_shadow_free',
+  'kpatch_shadow_get',
+]);
 
 /** Tables that --klp-arch leaves out: kernels before 5.8 apply them before klp relocations. */
-export const EARLY_TABLES: ReadonlySet<string> = new Set(['__jump_table', '__tracepoints', '__tracepoints_ptrs', '__tracepoints_strings']);
+export const EARLY_TABLES: ReadonlySet<string> = new Set([
+  '__jump_table',
+  '__tracepoints',
+  '__tracepoints_ptrs',
+  '__tracepoints_strings',
+]);
 
 /** Name of a symbol that the livepatch core resolves, and of the section with its relocations. */
 export function klpSymbolName(owner: string, name: string, sympos: number): string {

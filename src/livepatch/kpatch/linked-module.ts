@@ -1,5 +1,21 @@
 import { KlpflowError } from '../../diagnostics';
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHN_LORESERVE, SHN_XINDEX, SHT_RELA, ST_INFO, ST_VALUE, SYM_WORDS, plainSize, s64, u64, type ElfObject } from '../../elf';
+import {
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHN_LORESERVE,
+  SHN_XINDEX,
+  SHT_RELA,
+  ST_INFO,
+  ST_VALUE,
+  SYM_WORDS,
+  plainSize,
+  s64,
+  u64,
+  type ElfObject,
+} from '../../elf';
 import { ARCH, RELOCATIONS, STRINGS, SYMBOLS } from './layout';
 
 /** A klp relocation as the linked tables tell it. */
@@ -35,9 +51,14 @@ export class LinkedModule {
 
   /** Every record of RELOCATIONS with its symbol. @throws KlpflowError `malformed-kpatch-object` */
   relocations(): LinkedRelocation[] {
-    const [records, symbols, strings] = [this.mustHave(RELOCATIONS.name), this.mustHave(SYMBOLS.name), this.mustHave(STRINGS)];
+    const [records, symbols, strings] = [
+      this.mustHave(RELOCATIONS.name),
+      this.mustHave(SYMBOLS.name),
+      this.mustHave(STRINGS),
+    ];
     const count = this.count(records, RELOCATIONS.entsize);
-    if (this.count(symbols, SYMBOLS.entsize) !== count) this.malformed(`${RELOCATIONS.name} has ${count} records and ${SYMBOLS.name} another number`);
+    if (this.count(symbols, SYMBOLS.entsize) !== count)
+      this.malformed(`${RELOCATIONS.name} has ${count} records and ${SYMBOLS.name} another number`);
     const pointers = this.pointers(records);
     const names = this.pointers(symbols);
     const [view, symbolView] = [this.view(records), this.view(symbols)];
@@ -46,15 +67,23 @@ export class LinkedModule {
       const at = i * RELOCATIONS.entsize;
       const dest = this.pointer(pointers, at + RELOCATIONS.dest, RELOCATIONS.name);
       const named = this.pointer(pointers, at + RELOCATIONS.symbol, RELOCATIONS.name);
-      if (dest.section === 0 || dest.offset < 0 || dest.offset >= this.elf.size(dest.section)) this.malformed(`record ${i} of ${RELOCATIONS.name} applies to no place of this module`);
+      if (dest.section === 0 || dest.offset < 0 || dest.offset >= this.elf.size(dest.section))
+        this.malformed(`record ${i} of ${RELOCATIONS.name} applies to no place of this module`);
       const to = named.offset;
-      if (named.section !== symbols || to % SYMBOLS.entsize !== 0 || to < 0 || to >= this.elf.size(symbols)) this.malformed(`record ${i} of ${RELOCATIONS.name} names no record of ${SYMBOLS.name}`);
+      if (named.section !== symbols || to % SYMBOLS.entsize !== 0 || to < 0 || to >= this.elf.size(symbols))
+        this.malformed(`record ${i} of ${RELOCATIONS.name} names no record of ${SYMBOLS.name}`);
       return {
-        section: dest.section, offset: dest.offset, type: view.getUint32(at + RELOCATIONS.type, little), addend: view.getBigInt64(at + RELOCATIONS.addend, little),
+        section: dest.section,
+        offset: dest.offset,
+        type: view.getUint32(at + RELOCATIONS.type, little),
+        addend: view.getBigInt64(at + RELOCATIONS.addend, little),
         object: this.string(strings, this.pointer(pointers, at + RELOCATIONS.object, RELOCATIONS.name)),
         symbol: {
-          name: this.string(strings, this.pointer(names, to + SYMBOLS.symbolName, SYMBOLS.name)), owner: this.string(strings, this.pointer(names, to + SYMBOLS.object, SYMBOLS.name)),
-          sympos: symbolView.getBigUint64(to + SYMBOLS.sympos, little), bind: symbolView.getUint8(to + SYMBOLS.bind), type: symbolView.getUint8(to + SYMBOLS.type),
+          name: this.string(strings, this.pointer(names, to + SYMBOLS.symbolName, SYMBOLS.name)),
+          owner: this.string(strings, this.pointer(names, to + SYMBOLS.object, SYMBOLS.name)),
+          sympos: symbolView.getBigUint64(to + SYMBOLS.sympos, little),
+          bind: symbolView.getUint8(to + SYMBOLS.bind),
+          type: symbolView.getUint8(to + SYMBOLS.type),
         },
       };
     });
@@ -69,15 +98,19 @@ export class LinkedModule {
     return Array.from({ length: this.count(records, ARCH.entsize) }, (_, i) => {
       const { section } = this.pointer(pointers, i * ARCH.entsize + ARCH.section, ARCH.name);
       if (section === 0) this.malformed(`record ${i} of ${ARCH.name} names no section`);
-      return { section, object: this.string(strings, this.pointer(pointers, i * ARCH.entsize + ARCH.object, ARCH.name)) };
+      return {
+        section,
+        object: this.string(strings, this.pointer(pointers, i * ARCH.entsize + ARCH.object, ARCH.name)),
+      };
     });
   }
 
   /** The real section of a symbol; 0 for undefined, absolute and common ones. */
   sectionOf(symbol: number): number {
     const index = this.elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
-    const section = index === SHN_XINDEX ? this.elf.extendedIndex[symbol] ?? 0 : index >= SHN_LORESERVE ? 0 : index;
-    if (section >= this.elf.sectionCount) this.malformed(`symbol ${symbol} is in section ${section} of ${this.elf.sectionCount}`);
+    const section = index === SHN_XINDEX ? (this.elf.extendedIndex[symbol] ?? 0) : index >= SHN_LORESERVE ? 0 : index;
+    if (section >= this.elf.sectionCount)
+      this.malformed(`symbol ${symbol} is in section ${section} of ${this.elf.sectionCount}`);
     return section;
   }
 
@@ -91,7 +124,8 @@ export class LinkedModule {
 
   private count(section: number, entsize: number): number {
     const size = this.elf.size(section);
-    if (size % entsize !== 0 || this.elf.content(section).length !== size) this.malformed(`${this.elf.name(section)} has ${size} bytes, not records of ${entsize}`);
+    if (size % entsize !== 0 || this.elf.content(section).length !== size)
+      this.malformed(`${this.elf.name(section)} has ${size} bytes, not records of ${entsize}`);
     return size / entsize;
   }
 
@@ -102,8 +136,12 @@ export class LinkedModule {
     const words = relas === undefined ? new Uint32Array(0) : this.elf.relas(relas);
     for (let at = 0; at < words.length; at += RELA_WORDS) {
       const symbol = words[at + R_SYM]!;
-      if (symbol >= this.elf.symbolCount) this.malformed(`a relocation of ${this.elf.name(section)} names symbol ${symbol} of ${this.elf.symbolCount}`);
-      pointers.set(u64(words, at + R_OFFSET), { section: this.sectionOf(symbol), offset: u64(this.elf.symbols, symbol * SYM_WORDS + ST_VALUE) + s64(words, at + R_ADDEND) });
+      if (symbol >= this.elf.symbolCount)
+        this.malformed(`a relocation of ${this.elf.name(section)} names symbol ${symbol} of ${this.elf.symbolCount}`);
+      pointers.set(u64(words, at + R_OFFSET), {
+        section: this.sectionOf(symbol),
+        offset: u64(this.elf.symbols, symbol * SYM_WORDS + ST_VALUE) + s64(words, at + R_ADDEND),
+      });
     }
     return pointers;
   }
@@ -126,14 +164,23 @@ export class LinkedModule {
 }
 
 /** The relas of a section as the writer takes them, with symbols by `handleOf` and offsets moved by `distance`. */
-export function relasOf(elf: ElfObject, section: number, handleOf: (symbol: number) => number, distance = 0): Array<{ offset: number; type: number; symbol: number; addend: bigint }> {
+export function relasOf(
+  elf: ElfObject,
+  section: number,
+  handleOf: (symbol: number) => number,
+  distance = 0,
+): Array<{ offset: number; type: number; symbol: number; addend: bigint }> {
   const words = elf.relas(section);
   const base = elf.info(section);
   const size = plainSize(elf, base);
   const relas = [];
   for (let at = 0; at < words.length; at += RELA_WORDS) {
     const offset = u64(words, at + R_OFFSET);
-    if (offset > size) elf.malformed(elf.offset(section), `a rela applies to offset ${offset} of section ${base}, which has ${size} bytes`);
+    if (offset > size)
+      elf.malformed(
+        elf.offset(section),
+        `a rela applies to offset ${offset} of section ${base}, which has ${size} bytes`,
+      );
     const addend = BigInt.asIntN(64, (BigInt(words[at + R_ADDEND + 1]!) << 32n) | BigInt(words[at + R_ADDEND]!));
     relas.push({ offset: offset + distance, type: words[at + R_TYPE]!, symbol: handleOf(words[at + R_SYM]!), addend });
   }

@@ -21,13 +21,19 @@ export class Messages {
   private readonly child: string;
 
   /** `orig` is the argument ORIG.o as it was typed; `print` gets each line without its end. */
-  constructor(orig: string, private readonly print: (line: string) => void) {
+  constructor(
+    orig: string,
+    private readonly print: (line: string) => void,
+  ) {
     this.child = childName(orig);
   }
 
   /** What is told before anything is judged. */
   beforehand({ newStatic, ignoredSections, ignoredFunctions }: Remarks): void {
-    if (newStatic !== null) this.tell(`WARNING: unable to correlate static local variable ${newStatic.name} used by ${newStatic.user}, assuming variable is new`);
+    if (newStatic !== null)
+      this.tell(
+        `WARNING: unable to correlate static local variable ${newStatic.name} used by ${newStatic.user}, assuming variable is new`,
+      );
     for (const name of ignoredSections) this.tell(`ignoring section: ${name}`);
     for (const { name, changed } of ignoredFunctions) {
       this.tell(`ignoring function: ${name}`);

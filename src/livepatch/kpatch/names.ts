@@ -1,11 +1,30 @@
 /** Names that kpatch's rules go by. */
 
-const UBSAN = ['.data.rel.local..Lubsan_data', '.data..Lubsan_type', '.Lubsan_data', '.data..Lubsan_data', '.rela.data..Lubsan_data', '.rela.data.rel.local..Lubsan_data'];
-const DISCARDED = ['__exitcall_', '__brk_reservation_fn_', '__func_stack_frame_non_standard_', '__trace_check', '.L.str', '.L__const'];
+const UBSAN = [
+  '.data.rel.local..Lubsan_data',
+  '.data..Lubsan_type',
+  '.Lubsan_data',
+  '.data..Lubsan_data',
+  '.rela.data..Lubsan_data',
+  '.rela.data.rel.local..Lubsan_data',
+];
+const DISCARDED = [
+  '__exitcall_',
+  '__brk_reservation_fn_',
+  '__func_stack_frame_non_standard_',
+  '__trace_check',
+  '.L.str',
+  '.L__const',
+];
 
 /** Locals that the link of the parent may have dropped: they need not be in its symbol table. */
 export function mayBeDiscarded(name: string): boolean {
-  return DISCARDED.some((prefix) => name.startsWith(prefix)) || name.includes('__addressable_') || name.includes('__UNIQUE_ID_') || UBSAN.some((prefix) => name.startsWith(prefix));
+  return (
+    DISCARDED.some((prefix) => name.startsWith(prefix)) ||
+    name.includes('__addressable_') ||
+    name.includes('__UNIQUE_ID_') ||
+    UBSAN.some((prefix) => name.startsWith(prefix))
+  );
 }
 
 /** The function that a `.cold` or `.part` function was split off from: the text before the first of these. */

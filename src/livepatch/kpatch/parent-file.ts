@@ -1,5 +1,23 @@
 import { KlpflowError } from '../../diagnostics';
-import { ElfImage, ElfObject, MappedFile, STB_GLOBAL, STB_LOCAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT, ST_INFO, ST_NAME, ST_SIZE, ST_VALUE, SHN_UNDEF, SYM_WORDS, u64, type ElfFile } from '../../elf';
+import {
+  ElfImage,
+  ElfObject,
+  MappedFile,
+  STB_GLOBAL,
+  STB_LOCAL,
+  STT_FILE,
+  STT_FUNC,
+  STT_NOTYPE,
+  STT_OBJECT,
+  ST_INFO,
+  ST_NAME,
+  ST_SIZE,
+  ST_VALUE,
+  SHN_UNDEF,
+  SYM_WORDS,
+  u64,
+  type ElfFile,
+} from '../../elf';
 import { Columns, KernelListing, isElf, isReadelf, readProc } from '../listing';
 import { ParentSymbols } from './parent-symbols';
 
@@ -13,14 +31,19 @@ export function openParent(path: string, objectName: string): ParentSymbols {
   const text = readProc(path);
   if (text === undefined) {
     const file = MappedFile.open(path);
-    return isElf(file.bytes) ? ofFile(objectName === 'vmlinux' ? new ElfImage(file) : new ElfObject(file)) : ofText(file.bytes, path, objectName);
+    return isElf(file.bytes)
+      ? ofFile(objectName === 'vmlinux' ? new ElfImage(file) : new ElfObject(file))
+      : ofText(file.bytes, path, objectName);
   }
   return ofText(text, path, objectName);
 }
 
 function ofText(bytes: Uint8Array, path: string, objectName: string): ParentSymbols {
-  const parent = isReadelf(bytes) ? ParentSymbols.parse(bytes) : ofListing(KernelListing.parse(bytes, path), objectName);
-  if (parent.count === 0) throw new KlpflowError('unusable-listing', `${path} lists no symbol of ${objectName}`, { object: path });
+  const parent = isReadelf(bytes)
+    ? ParentSymbols.parse(bytes)
+    : ofListing(KernelListing.parse(bytes, path), objectName);
+  if (parent.count === 0)
+    throw new KlpflowError('unusable-listing', `${path} lists no symbol of ${objectName}`, { object: path });
   return parent;
 }
 
@@ -28,14 +51,21 @@ const TYPES: ReadonlySet<number> = new Set([STT_NOTYPE, STT_OBJECT, STT_FUNC, ST
 
 function ofFile(file: ElfFile): ParentSymbols {
   const { symbols, symbolCount, strings, bytes } = file;
-  if (symbolCount === 0) throw new KlpflowError('unusable-listing', `${file.path} has no symbol table: it was stripped`, { object: file.path });
+  if (symbolCount === 0)
+    throw new KlpflowError('unusable-listing', `${file.path} has no symbol table: it was stripped`, {
+      object: file.path,
+    });
   const columns = new Columns(bytes, symbolCount);
   const info: number[] = [];
   for (let symbol = 1, at = SYM_WORDS; symbol < symbolCount; symbol++, at += SYM_WORDS) {
     const word = symbols[at + ST_INFO]!;
     if (!TYPES.has(word & 0xf) || word >>> 16 === SHN_UNDEF) continue;
     const start = strings.start + symbols[at + ST_NAME]!;
-    if (start >= strings.end) file.malformed(file.offset(file.symtabSection) + at * 4, `symbol ${symbol}: st_name lies outside the string table`);
+    if (start >= strings.end)
+      file.malformed(
+        file.offset(file.symtabSection) + at * 4,
+        `symbol ${symbol}: st_name lies outside the string table`,
+      );
     let end = start;
     while (bytes[end] !== 0) end++;
     if (end - start > 0xffff) continue;

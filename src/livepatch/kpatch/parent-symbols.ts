@@ -3,8 +3,17 @@ import { Columns } from '../listing/columns';
 import { NameIndex } from '../listing/name-index';
 import { Scanner, isWord, sizeAt } from '../listing/text';
 
-const TYPES: ReadonlyArray<readonly [string, number]> = [['FUNC', STT_FUNC], ['OBJECT', STT_OBJECT], ['NOTYPE', STT_NOTYPE], ['FILE', STT_FILE]];
-const BINDINGS: ReadonlyArray<readonly [string, number]> = [['LOCAL', STB_LOCAL], ['GLOBAL', STB_GLOBAL], ['WEAK', STB_WEAK]];
+const TYPES: ReadonlyArray<readonly [string, number]> = [
+  ['FUNC', STT_FUNC],
+  ['OBJECT', STT_OBJECT],
+  ['NOTYPE', STT_NOTYPE],
+  ['FILE', STT_FILE],
+];
+const BINDINGS: ReadonlyArray<readonly [string, number]> = [
+  ['LOCAL', STB_LOCAL],
+  ['GLOBAL', STB_GLOBAL],
+  ['WEAK', STB_WEAK],
+];
 
 /** How a symbol of the parent is found there. */
 export interface ParentSymbol {
@@ -49,7 +58,11 @@ export class ParentSymbols {
       const digits = scanner.word();
       if (isWord(bytes, number, 'Symbol')) {
         const end = bytes.indexOf(0x0a, number);
-        dynamic = Buffer.from(bytes.buffer, bytes.byteOffset + number, (end < 0 ? bytes.length : end) - number).includes('.dynsym');
+        dynamic = Buffer.from(
+          bytes.buffer,
+          bytes.byteOffset + number,
+          (end < 0 ? bytes.length : end) - number,
+        ).includes('.dynsym');
         continue;
       }
       if (dynamic || digits === 0 || bytes[number + digits - 1] !== COLON || bytes[number]! > NINE) continue;
@@ -62,8 +75,10 @@ export class ParentSymbols {
       scanner.next();
       let section = scanner.next();
       // "[<localentry>: 8]" of ppc64 stands between visibility and section.
-      while (scanner.at > section && (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE)) section = scanner.next();
-      if (type === undefined || binding === undefined || scanner.at === section || isWord(bytes, section, 'UND')) continue;
+      while (scanner.at > section && (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE))
+        section = scanner.next();
+      if (type === undefined || binding === undefined || scanner.at === section || isWord(bytes, section, 'UND'))
+        continue;
       const start = scanner.next();
       if (scanner.at - start > 0xffff) continue;
       columns.add(start, scanner.at - start, low, high, sizeAt(bytes, size));
@@ -96,14 +111,17 @@ export class ParentSymbols {
     const names: string[] = [];
     for (let entry = from; entry < to; entry++) {
       const type = this.typeOf(entry);
-      if (this.bindingOf(entry) === STB_LOCAL && (type === STT_FUNC || type === STT_OBJECT)) names.push(`${type}${this.nameOf(entry)}`);
+      if (this.bindingOf(entry) === STB_LOCAL && (type === STT_FUNC || type === STT_OBJECT))
+        names.push(`${type}${this.nameOf(entry)}`);
     }
     return names;
   }
 
   /** The local entries of a name, within a range or anywhere. */
   locals(name: string, [from, to]: readonly [number, number] = [0, Infinity]): number[] {
-    return this.named(name).filter((entry) => entry >= from && entry < to && this.bindingOf(entry) === STB_LOCAL && this.typeOf(entry) !== STT_FILE);
+    return this.named(name).filter(
+      (entry) => entry >= from && entry < to && this.bindingOf(entry) === STB_LOCAL && this.typeOf(entry) !== STT_FILE,
+    );
   }
 
   /** The entries of a name that other objects could link to. */
@@ -129,7 +147,12 @@ export class ParentSymbols {
     // As the kernel counts, whatever the binding: calipso_doi_add of 6.12 is a global function and a static one elsewhere.
     const all = this.named(name).filter((other) => this.typeOf(other) !== STT_FILE);
     const unique = this.bindingOf(entry) !== STB_LOCAL && all.length === 1;
-    return { name, address, size: this.columns.size[entry]!, sympos: unique ? 0 : all.filter((other) => this.address(other) <= address).length };
+    return {
+      name,
+      address,
+      size: this.columns.size[entry]!,
+      sympos: unique ? 0 : all.filter((other) => this.address(other) <= address).length,
+    };
   }
 
   private named(name: string): number[] {

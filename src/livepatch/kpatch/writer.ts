@@ -49,22 +49,49 @@ class KpatchObjectFile {
   }
 
   private addSection({ name, type, flags, entsize, align, size, bytes }: OutputSection): number {
-    return this.writer.section({ name, type, flags, entsize, align, ...(type === SHT_NOBITS ? { size } : { content: bytes }) });
+    return this.writer.section({
+      name,
+      type,
+      flags,
+      entsize,
+      align,
+      ...(type === SHT_NOBITS ? { size } : { content: bytes }),
+    });
   }
 
   private addSymbol({ name, info, section, value, size, other = 0 }: OutputSymbol): number {
     if ((info & 0xf) === STT_SECTION) return this.writer.sectionSymbol(this.sections.get(section as OutputSection)!);
     // R_PPC64_ENTRY names no symbol.
     if (section === 'undefined' && name === '') return 0;
-    const where = section === 'undefined' ? {} : section === 'absolute' ? { reserved: SHN_ABS } : { section: this.sections.get(section)! };
+    const where =
+      section === 'undefined'
+        ? {}
+        : section === 'absolute'
+          ? { reserved: SHN_ABS }
+          : { section: this.sections.get(section)! };
     // Of a function elsewhere nothing but its name holds here.
-    return this.writer.symbol({ name, type: info & 0xf, binding: info >> 4, value, size, other: section === 'undefined' ? 0 : other, ...where });
+    return this.writer.symbol({
+      name,
+      type: info & 0xf,
+      binding: info >> 4,
+      value,
+      size,
+      other: section === 'undefined' ? 0 : other,
+      ...where,
+    });
   }
 
   /** The relas of a section, which are written at the end: callbacks get one more. */
   private addRelas(section: OutputSection): void {
-    const relas: Rela[] = section.relas.map(({ offset, type, symbol, addend }) => ({ offset, type, symbol: this.symbols.get(symbol)!, addend }));
-    if (this.kpatch.callbacks.includes(section)) for (let at = 0; at < section.size; at += CALLBACK.entsize) this.callbackNames.push({ relas, offset: at + CALLBACK.object });
+    const relas: Rela[] = section.relas.map(({ offset, type, symbol, addend }) => ({
+      offset,
+      type,
+      symbol: this.symbols.get(symbol)!,
+      addend,
+    }));
+    if (this.kpatch.callbacks.includes(section))
+      for (let at = 0; at < section.size; at += CALLBACK.entsize)
+        this.callbackNames.push({ relas, offset: at + CALLBACK.object });
     if (relas.length > 0) this.writer.relas(this.sections.get(section)!, relas);
   }
 
@@ -79,7 +106,9 @@ class KpatchObjectFile {
       this.store(content, at + FUNCS.oldSize, old.size);
       this.store(content, at + FUNCS.sympos, func.sympos);
       return [
-        this.refer(at + FUNCS.newAddress, this.symbols.get(func.replacement)!, 0), this.string(at + FUNCS.symbolName, func.oldName), this.string(at + FUNCS.object, this.parent),
+        this.refer(at + FUNCS.newAddress, this.symbols.get(func.replacement)!, 0),
+        this.string(at + FUNCS.symbolName, func.oldName),
+        this.string(at + FUNCS.object, this.parent),
       ];
     });
     this.table(FUNCS, content, relas);
@@ -88,7 +117,9 @@ class KpatchObjectFile {
   private addKlpRelocations(): void {
     const { object, symbols } = this.kpatch;
     const order = new Map(object.sections.map((section, i) => [section, i]));
-    const klp = [...object.klpRelas].sort((a, b) => order.get(a.section)! - order.get(b.section)! || a.offset - b.offset);
+    const klp = [...object.klpRelas].sort(
+      (a, b) => order.get(a.section)! - order.get(b.section)! || a.offset - b.offset,
+    );
     const relocations = new Uint8Array(klp.length * RELOCATIONS.entsize);
     const targets = new Uint8Array(klp.length * SYMBOLS.entsize);
     const relocationRelas: Rela[] = [];
@@ -102,13 +133,19 @@ class KpatchObjectFile {
       this.store(targets, at + SYMBOLS.sympos, target.sympos);
       targets[at + SYMBOLS.bind] = target.info >>> 4;
       targets[at + SYMBOLS.type] = target.info & 0xf;
-      targetRelas.push(this.string(at + SYMBOLS.symbolName, target.name), this.string(at + SYMBOLS.object, target.module));
+      targetRelas.push(
+        this.string(at + SYMBOLS.symbolName, target.name),
+        this.string(at + SYMBOLS.object, target.module),
+      );
 
       const to = i * RELOCATIONS.entsize;
       this.store32(relocations, to + RELOCATIONS.type, type);
       this.store32(relocations, to + RELOCATIONS.external, this.parent !== 'vmlinux' && exported ? 1 : 0);
       this.store(relocations, to + RELOCATIONS.addend, addend);
-      relocationRelas.push(this.refer(to + RELOCATIONS.dest, this.writer.sectionSymbol(this.sections.get(section)!), offset), this.string(to + RELOCATIONS.object, this.parent));
+      relocationRelas.push(
+        this.refer(to + RELOCATIONS.dest, this.writer.sectionSymbol(this.sections.get(section)!), offset),
+        this.string(to + RELOCATIONS.object, this.parent),
+      );
       references.push({ offset: to + RELOCATIONS.symbol, addend: at });
     });
     this.table(RELOCATIONS, relocations, relocationRelas);
@@ -121,9 +158,14 @@ class KpatchObjectFile {
   private addArch(): void {
     const late = [...this.sections].filter(([{ name }]) => (LATE_SECTIONS as readonly string[]).includes(name));
     const content = new Uint8Array(late.length * ARCH.entsize);
-    this.table(ARCH, content, late.flatMap(([, index], i) => [
-      this.refer(i * ARCH.entsize + ARCH.section, this.writer.sectionSymbol(index), 0), this.string(i * ARCH.entsize + ARCH.object, this.parent),
-    ]));
+    this.table(
+      ARCH,
+      content,
+      late.flatMap(([, index], i) => [
+        this.refer(i * ARCH.entsize + ARCH.section, this.writer.sectionSymbol(index), 0),
+        this.string(i * ARCH.entsize + ARCH.object, this.parent),
+      ]),
+    );
   }
 
   private addSites(): void {
@@ -136,13 +178,24 @@ class KpatchObjectFile {
     const flags = SHF_WRITE | SHF_ALLOC | (patchable.linkOrder ? SHF_LINK_ORDER : 0);
     for (const { symbol, offset } of sites) {
       const code = this.sections.get(symbol.section as OutputSection)!;
-      const index = this.writer.section({ name: '__patchable_function_entries', flags, align: 8, entsize: 8, link: patchable.linkOrder ? code : 0, content: new Uint8Array(8) });
+      const index = this.writer.section({
+        name: '__patchable_function_entries',
+        flags,
+        align: 8,
+        entsize: 8,
+        link: patchable.linkOrder ? code : 0,
+        content: new Uint8Array(8),
+      });
       this.writer.relas(index, [this.refer(0, this.writer.sectionSymbol(code), symbol.value + offset)]);
     }
   }
 
   /** A table and its relocations; both are there even if they are empty. */
-  private table({ name, entsize }: { name: string; entsize: number }, content: Uint8Array, relas: readonly Rela[]): number {
+  private table(
+    { name, entsize }: { name: string; entsize: number },
+    content: Uint8Array,
+    relas: readonly Rela[],
+  ): number {
     const index = this.writer.section({ name, flags: SHF_ALLOC, align: 8, entsize, content });
     this.writer.relas(index, relas);
     return index;

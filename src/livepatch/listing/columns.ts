@@ -16,7 +16,10 @@ export class Columns implements Names {
   /** Number in the image's symbol table, 0 in a text. */
   symbol: Uint32Array;
 
-  constructor(readonly bytes: Uint8Array, capacity: number) {
+  constructor(
+    readonly bytes: Uint8Array,
+    capacity: number,
+  ) {
     capacity = Math.max(16, capacity);
     this.start = new Uint32Array(capacity);
     this.length = new Uint16Array(capacity);

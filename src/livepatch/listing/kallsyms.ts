@@ -4,8 +4,18 @@
  */
 
 /** Names that the listing of a kernel leaves out, by how they begin. `__pi_` and `__kvm_nvhe_` are prefixes of whole renamed objects. */
-const LEFT_OUT = ['__pi_$', '__pi_.L', '__kvm_nvhe_$', '__kvm_nvhe_.L', '__efistub_', '__kcfi_typeid_', '__crc_', '__kstrtab_', '__kstrtabns_', '__mod_device_table__']
-  .map((text) => new Uint8Array(Buffer.from(text, 'latin1')));
+const LEFT_OUT = [
+  '__pi_$',
+  '__pi_.L',
+  '__kvm_nvhe_$',
+  '__kvm_nvhe_.L',
+  '__efistub_',
+  '__kcfi_typeid_',
+  '__crc_',
+  '__kstrtab_',
+  '__kstrtabns_',
+  '__mod_device_table__',
+].map((text) => new Uint8Array(Buffer.from(text, 'latin1')));
 
 /** Types of `nm` that are left out: local absolute, debugging, undefined, weak and undefined. */
 export const LEFT_OUT_LETTERS = 'aNUw';
@@ -16,7 +26,8 @@ export function isLeftOut(bytes: Uint8Array, start: number, end: number): boolea
   if (first === 0x24) return true;
   if (first === 0x2e) return bytes[start + 1] === 0x4c;
   // 50,000 names of a kernel begin with `__pfx_`.
-  if (first !== 0x5f || bytes[start + 1] !== 0x5f || (bytes[start + 2] === 0x70 && bytes[start + 3] === 0x66)) return false;
+  if (first !== 0x5f || bytes[start + 1] !== 0x5f || (bytes[start + 2] === 0x70 && bytes[start + 3] === 0x66))
+    return false;
   for (const prefix of LEFT_OUT) {
     let i = 2;
     while (i < prefix.length && bytes[start + i] === prefix[i]) i++;
@@ -37,7 +48,15 @@ export function cleanedLength(cleaning: NameCleaning, bytes: Uint8Array, start: 
   for (let at = start; at < end; at++) {
     if (bytes[at] !== 0x2e) continue;
     if (cleaning === 'first-dot') return at - start;
-    if (end - at >= 6 && bytes[at + 1] === 0x6c && bytes[at + 2] === 0x6c && bytes[at + 3] === 0x76 && bytes[at + 4] === 0x6d && bytes[at + 5] === 0x2e) return at - start;
+    if (
+      end - at >= 6 &&
+      bytes[at + 1] === 0x6c &&
+      bytes[at + 2] === 0x6c &&
+      bytes[at + 3] === 0x76 &&
+      bytes[at + 4] === 0x6d &&
+      bytes[at + 5] === 0x2e
+    )
+      return at - start;
   }
   return end - start;
 }

@@ -44,7 +44,10 @@ export class KernelListing {
 
   /** The symbols of a linked image that its kallsyms lists. @throws KlpflowError `unusable-listing` without a symbol table, `malformed-elf` */
   static ofImage(image: ElfImage): KernelListing {
-    if (image.symbolCount === 0) throw new KlpflowError('unusable-listing', `${image.path} has no symbol table: it was stripped`, { object: image.path });
+    if (image.symbolCount === 0)
+      throw new KlpflowError('unusable-listing', `${image.path} has no symbol table: it was stripped`, {
+        object: image.path,
+      });
     return new KernelListing(image.path, 'image', imageColumns(image), ['vmlinux'], image);
   }
 
@@ -52,7 +55,9 @@ export class KernelListing {
   static parse(bytes: Uint8Array, path: string): KernelListing {
     const modules = ['vmlinux'];
     const readelf = isReadelf(bytes);
-    const columns = readelf ? parseReadelf(bytes) : parseNm(bytes, modules, (line, expected) => failLine(path, bytes, line, expected));
+    const columns = readelf
+      ? parseReadelf(bytes)
+      : parseNm(bytes, modules, (line, expected) => failLine(path, bytes, line, expected));
     const listing = new KernelListing(path, readelf ? 'readelf' : 'nm', columns, modules, null);
     checkUseful(columns, path, listing.find('_stext').length > 0 || listing.find('_text').length > 0);
     return listing;
@@ -114,13 +119,22 @@ export class KernelListing {
   private indexNames(cleaning: NameCleaning): NameIndex {
     const { columns, count } = this;
     const { bytes, start, owner } = columns;
-    const length = cleaning === 'none' ? columns.length : columns.length.map((full, i) => cleanedLength(cleaning, bytes, start[i]!, start[i]! + full));
-    return new NameIndex({ bytes, start, length }, count, this.modules.length === 1 ? undefined : (entry) => owner[entry] !== 0);
+    const length =
+      cleaning === 'none'
+        ? columns.length
+        : columns.length.map((full, i) => cleanedLength(cleaning, bytes, start[i]!, start[i]! + full));
+    return new NameIndex(
+      { bytes, start, length },
+      count,
+      this.modules.length === 1 ? undefined : (entry) => owner[entry] !== 0,
+    );
   }
 }
 
 export function isElf(bytes: Uint8Array): boolean {
-  return bytes.length >= 4 && ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0 === ELF_MAGIC;
+  return (
+    bytes.length >= 4 && ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0 === ELF_MAGIC
+  );
 }
 
 /** Whether a text is what `readelf -sW` prints. */
@@ -144,6 +158,13 @@ export function readProc(path: string): Uint8Array | undefined {
 }
 
 function failLine(path: string, bytes: Uint8Array, line: number, expected: string): never {
-  const what = bytes.length < 4096 ? 'it holds hardly any symbols (System.map of some distributions is a stub)' : `line ${line} is not ${expected}`;
-  throw new KlpflowError('unusable-listing', `${path} is neither a linked vmlinux nor text from /proc/kallsyms, System.map or readelf -sW: ${what}`, { object: path });
+  const what =
+    bytes.length < 4096
+      ? 'it holds hardly any symbols (System.map of some distributions is a stub)'
+      : `line ${line} is not ${expected}`;
+  throw new KlpflowError(
+    'unusable-listing',
+    `${path} is neither a linked vmlinux nor text from /proc/kallsyms, System.map or readelf -sW: ${what}`,
+    { object: path },
+  );
 }

@@ -16,7 +16,11 @@ export class NameIndex {
   private readonly following: Uint32Array;
 
   /** Indexes members 0 to `count` - 1, without those that `leaveOut` says. */
-  constructor(private readonly names: Names, count: number, leaveOut?: (member: number) => boolean) {
+  constructor(
+    private readonly names: Names,
+    count: number,
+    leaveOut?: (member: number) => boolean,
+  ) {
     this.slots = new Uint32Array(2 ** Math.ceil(Math.log2(Math.max(4, count * 2)))).fill(NONE);
     this.following = new Uint32Array(count).fill(NONE);
     for (let member = count - 1; member >= 0; member--) {

@@ -71,7 +71,11 @@ export class Scanner {
 }
 
 /** Lines "address type name" of /proc/kallsyms, System.map and nm; behind a tab, /proc/kallsyms names a module in brackets. */
-export function parseNm(bytes: Uint8Array, modules: string[], fail: (line: number, expected: string) => never): Columns {
+export function parseNm(
+  bytes: Uint8Array,
+  modules: string[],
+  fail: (line: number, expected: string) => never,
+): Columns {
   const columns = new Columns(bytes, bytes.length >>> 5);
   const scanner = new Scanner(bytes);
   const owners = new Map<string, number>();
@@ -105,7 +109,8 @@ export function parseNm(bytes: Uint8Array, modules: string[], fail: (line: numbe
       }
       owner = lastOwner;
     }
-    if (LEFT_OUT[letter] === 0 && !isLeftOut(bytes, start, start + length)) columns.add(start, length, scanner.low, scanner.high, 0, owner);
+    if (LEFT_OUT[letter] === 0 && !isLeftOut(bytes, start, start + length))
+      columns.add(start, length, scanner.low, scanner.high, 0, owner);
   }
   return columns;
 }
@@ -129,10 +134,18 @@ export function parseReadelf(bytes: Uint8Array): Columns {
     scanner.next();
     let section = scanner.next();
     // "[<other>: 88]" stands between visibility and section where st_other holds more than visibility.
-    while (scanner.at > section && (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE)) section = scanner.next();
+    while (scanner.at > section && (bytes[section] === OPEN || bytes[scanner.at - 1] === CLOSE))
+      section = scanner.next();
     const start = scanner.next();
     const length = scanner.at - start;
-    if (length === 0 || length > 0xffff || isWord(bytes, type, 'SECTION') || isWord(bytes, type, 'FILE') || isWord(bytes, section, 'UND')) continue;
+    if (
+      length === 0 ||
+      length > 0xffff ||
+      isWord(bytes, type, 'SECTION') ||
+      isWord(bytes, type, 'FILE') ||
+      isWord(bytes, section, 'UND')
+    )
+      continue;
     if (isWord(bytes, section, 'ABS') && isWord(bytes, bind, 'LOCAL')) continue;
     if (!isLeftOut(bytes, start, start + length)) columns.add(start, length, low, high, sizeAt(bytes, size));
   }
@@ -157,6 +170,16 @@ export function checkUseful(columns: Columns, path: string, hasStext: boolean): 
   const { low, high, count } = columns;
   let known = false;
   for (let i = 0; i < count && !known; i++) known = low[i] !== 0 || high[i] !== 0;
-  if (!known && count > 0) throw new KlpflowError('unusable-listing', `${path}: all addresses are 0: the kernel hid them from the user who read /proc/kallsyms`, { object: path });
-  if (!hasStext) throw new KlpflowError('unusable-listing', `${path} lists ${count} symbols and no _stext: it is not a whole kernel's (System.map of some distributions is a stub)`, { object: path });
+  if (!known && count > 0)
+    throw new KlpflowError(
+      'unusable-listing',
+      `${path}: all addresses are 0: the kernel hid them from the user who read /proc/kallsyms`,
+      { object: path },
+    );
+  if (!hasStext)
+    throw new KlpflowError(
+      'unusable-listing',
+      `${path} lists ${count} symbols and no _stext: it is not a whole kernel's (System.map of some distributions is a stub)`,
+      { object: path },
+    );
 }

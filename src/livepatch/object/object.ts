@@ -26,7 +26,15 @@ export interface PlatformFacts {
 
 /** Of an object that says nothing of its kernel. */
 export const NO_FACTS: PlatformFacts = {
-  vermagic: null, prefixBytes: 0, functionAlign: 1, ibt: false, returns: 'ret', kcfi: null, orcAtStart: null, retpoline: false, kobjectRelease: false,
+  vermagic: null,
+  prefixBytes: 0,
+  functionAlign: 1,
+  ibt: false,
+  returns: 'ret',
+  kcfi: null,
+  orcAtStart: null,
+  retpoline: false,
+  kobjectRelease: false,
 };
 
 /** Where a livepatch object comes from: content digests, for its `.modinfo`. */
@@ -53,13 +61,20 @@ export class LivepatchObject extends OutputSymbols {
   private readonly klpSymbols = new Map<string, KlpSymbol>();
 
   /** `name` is `vmlinux` or a module's run-time name; `machine` is ELF's e_machine. */
-  constructor(readonly name: string, readonly machine: number, readonly facts: PlatformFacts, readonly provenance: Provenance) {
+  constructor(
+    readonly name: string,
+    readonly machine: number,
+    readonly facts: PlatformFacts,
+    readonly provenance: Provenance,
+  ) {
     super();
   }
 
   /** The section of this name, made at the first call. Sections of one name but other attributes are kept apart. */
   section(attributes: SectionAttributes): OutputSection {
-    const key = [attributes.name, attributes.type, attributes.flags, attributes.entsize, attributes.use ?? 'both'].join('\0');
+    const key = [attributes.name, attributes.type, attributes.flags, attributes.entsize, attributes.use ?? 'both'].join(
+      '\0',
+    );
     let section = this.byName.get(key);
     if (section === undefined) {
       section = this.addSection(attributes);

@@ -8,7 +8,12 @@ const ANCHOR = 16 * WHOLE;
  * three `if (ratelimit(&rs)) printk(...)` the second was removed and a fourth added, instructions count as if every block had moved up by
  * one. Neither score is right by itself (a callee may move to another block), so both have to agree.
  */
-export function withAnchors(members: OpenMembers, ours: readonly Step[], theirs: readonly Step[], alike: (i: number, j: number) => number): (i: number, j: number) => number {
+export function withAnchors(
+  members: OpenMembers,
+  ours: readonly Step[],
+  theirs: readonly Step[],
+  alike: (i: number, j: number) => number,
+): (i: number, j: number) => number {
   const [a, b] = [sole(ours, members.orig), sole(theirs, members.patched)];
   return (i, j) => {
     const score = alike(i, j);

@@ -28,23 +28,39 @@ export type Readings = Map<number, Map<number, Reading>>;
 export class AlignedUses {
   private readonly steps = new Map<string, Step[]>();
 
-  constructor(private readonly pairing: Pairing, private readonly orig: Side, private readonly patched: Side) {}
+  constructor(
+    private readonly pairing: Pairing,
+    private readonly orig: Side,
+    private readonly patched: Side,
+  ) {}
 
   /** What two functions say of `group`'s members. */
   between(user: number, other: number, group: Group): Readings {
-    const members: OpenMembers = { orig: new Set(group.orig.map((symbol) => this.orig.table.canonical[symbol]!)), patched: new Set(group.patched.map((symbol) => this.patched.table.canonical[symbol]!)) };
+    const members: OpenMembers = {
+      orig: new Set(group.orig.map((symbol) => this.orig.table.canonical[symbol]!)),
+      patched: new Set(group.patched.map((symbol) => this.patched.table.canonical[symbol]!)),
+    };
     const found: Readings = new Map();
     for (const [ours, theirs] of pieces(members, this.stepsOf('orig', user), this.stepsOf('patched', other))) {
       const usesOurs = uses(ours, members.orig);
       const usesTheirs = uses(theirs, members.patched);
       if (usesOurs.length === 0 || usesTheirs.length === 0) continue;
       const alike = (i: number, j: number): number => likeness(this.pairing, members, ours[i]!, theirs[j]!);
-      const anchored = candidates(ours.length, theirs.length, withAnchors(members, ours, theirs, alike), usesOurs, usesTheirs);
+      const anchored = candidates(
+        ours.length,
+        theirs.length,
+        withAnchors(members, ours, theirs, alike),
+        usesOurs,
+        usesTheirs,
+      );
       // The same pairs in the same order: an anchor scores where the instruction does.
       candidates(ours.length, theirs.length, alike, usesOurs, usesTheirs).forEach(({ a, b, shortfall }, at) => {
         const whole = a.at.length === b.at.length && a.at.every((i, k) => alike(i, b.at[k]!) === WHOLE);
         const row = found.get(a.symbol) ?? new Map<number, Reading>();
-        found.set(a.symbol, row.set(b.symbol, agreed(row.get(b.symbol), { shortfall, anchored: anchored[at]!.shortfall, whole })));
+        found.set(
+          a.symbol,
+          row.set(b.symbol, agreed(row.get(b.symbol), { shortfall, anchored: anchored[at]!.shortfall, whole })),
+        );
       });
     }
     return found;
@@ -53,14 +69,20 @@ export class AlignedUses {
   /** Whether a function uses another symbol of this one's base name, too. */
   usesNamesake(name: 'orig' | 'patched', user: number, symbol: number): boolean {
     const { hash } = this[name].table;
-    return this.stepsOf(name, user).some(({ references }) => references.some(({ symbol: other }) => other !== symbol && hash[other * 2] === hash[symbol * 2] && hash[other * 2 + 1] === hash[symbol * 2 + 1]));
+    return this.stepsOf(name, user).some(({ references }) =>
+      references.some(
+        ({ symbol: other }) =>
+          other !== symbol && hash[other * 2] === hash[symbol * 2] && hash[other * 2 + 1] === hash[symbol * 2 + 1],
+      ),
+    );
   }
 
   private stepsOf(name: 'orig' | 'patched', symbol: number): Step[] {
     const key = `${name}:${symbol}`;
     let steps = this.steps.get(key);
     // Data has no instructions: what lies at one offset of both goes together, and is told without this.
-    if (steps === undefined) this.steps.set(key, (steps = this[name].table.has(symbol, Trait.OBJECT) ? [] : stepsOf(this[name], symbol)));
+    if (steps === undefined)
+      this.steps.set(key, (steps = this[name].table.has(symbol, Trait.OBJECT) ? [] : stepsOf(this[name], symbol)));
     return steps;
   }
 }
@@ -92,7 +114,11 @@ function pieces(members: OpenMembers, ours: Step[], theirs: Step[]): Array<[Step
     return found;
   };
   const others = sole(theirs, members.patched);
-  const anchors = increasing([...sole(ours, members.orig)].map(([key, i]): [number, number] => [i, others.get(key) ?? -1]).filter(([i, j]) => i >= 0 && j >= 0));
+  const anchors = increasing(
+    [...sole(ours, members.orig)]
+      .map(([key, i]): [number, number] => [i, others.get(key) ?? -1])
+      .filter(([i, j]) => i >= 0 && j >= 0),
+  );
   const cut: Array<[Step[], Step[]]> = [];
   let [i, j] = [0, 0];
   for (const [x, y] of [...anchors, [ours.length, theirs.length] as [number, number]]) {
@@ -119,7 +145,13 @@ function increasing(pairs: Array<[number, number]>): Array<[number, number]> {
 
 /** What two functions say together: what one holds against it no other makes good. */
 export function agreed(known: Reading | undefined, more: Reading): Reading {
-  return known === undefined ? more : { shortfall: Math.max(known.shortfall, more.shortfall), anchored: Math.max(known.anchored, more.anchored), whole: known.whole && more.whole };
+  return known === undefined
+    ? more
+    : {
+        shortfall: Math.max(known.shortfall, more.shortfall),
+        anchored: Math.max(known.anchored, more.anchored),
+        whole: known.whole && more.whole,
+      };
 }
 
 /** How much a reading falls short by the score that has most against it. */

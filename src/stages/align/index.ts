@@ -12,10 +12,28 @@ import { MARGIN } from './shortfall';
 import { BothUsers, Users } from './users';
 
 /** Pairs what it can of open groups, of one base name each; whoever is in none of what comes back is paired, or has no counterpart. */
-export function settleByAlignment(pairing: Pairing, orig: Side, patched: Side, uses: { orig: UseIndex; patched: UseIndex }, groups: readonly Group[]): Group[] {
+export function settleByAlignment(
+  pairing: Pairing,
+  orig: Side,
+  patched: Side,
+  uses: { orig: UseIndex; patched: UseIndex },
+  groups: readonly Group[],
+): Group[] {
   let open = groups.map((group) => canonical(pairing, group));
   for (let progress = true; progress; ) {
-    const users = new BothUsers(pairing, new Users(orig, open.flatMap((group) => group.orig), uses.orig), new Users(patched, open.flatMap((group) => group.patched), uses.patched));
+    const users = new BothUsers(
+      pairing,
+      new Users(
+        orig,
+        open.flatMap((group) => group.orig),
+        uses.orig,
+      ),
+      new Users(
+        patched,
+        open.flatMap((group) => group.patched),
+        uses.patched,
+      ),
+    );
     const aligned = new AlignedUses(pairing, orig, patched);
     progress = false;
     for (const group of open) progress = settle(pairing, users, aligned, group) || progress;
@@ -32,7 +50,8 @@ function settle(pairing: Pairing, users: BothUsers, aligned: AlignedUses, group:
     const part = stillOpen(pairing, alike);
     if (!isOpen(part)) continue;
     const readings = readingsOf(users, aligned, part);
-    const isSafe = (a: number, b: number): boolean => isFunction(pairing, a) || readings.get(a)?.get(b)?.whole === true || !hasLostRival(users, group, a, b);
+    const isSafe = (a: number, b: number): boolean =>
+      isFunction(pairing, a) || readings.get(a)?.get(b)?.whole === true || !hasLostRival(users, group, a, b);
     for (const [a, b] of decided(readings)) {
       if (!isSafe(a, b)) continue;
       pairing.pair(a, b, 'aligned');
@@ -40,7 +59,11 @@ function settle(pairing: Pairing, users: BothUsers, aligned: AlignedUses, group:
     }
     for (const [a, b] of soleLinks(users, stillOpen(pairing, part))) {
       // Of several in one function this may be one that was removed, and one that was added elsewhere in it.
-      if (!isSafe(a, b) || (!isFunction(pairing, a) && shortOf(readings.get(a)?.get(b)) > MARGIN && isOneOfSeveral(users, aligned, a, b))) continue;
+      if (
+        !isSafe(a, b) ||
+        (!isFunction(pairing, a) && shortOf(readings.get(a)?.get(b)) > MARGIN && isOneOfSeveral(users, aligned, a, b))
+      )
+        continue;
       pairing.pair(a, b, 'user');
       progress = true;
     }
@@ -58,17 +81,23 @@ function bySize({ orig, patched }: Pairing, group: Group): Group[] {
   };
   if (group.orig.some((symbol) => !orig.has(symbol, Trait.OBJECT))) return [];
   for (const symbol of group.orig) of(`${orig.size[symbol]}:${orig.has(symbol, Trait.WRITABLE)}`).orig.push(symbol);
-  for (const symbol of group.patched) of(`${patched.size[symbol]}:${patched.has(symbol, Trait.WRITABLE)}`).patched.push(symbol);
+  for (const symbol of group.patched)
+    of(`${patched.size[symbol]}:${patched.has(symbol, Trait.WRITABLE)}`).patched.push(symbol);
   return [...found.values()].filter(isOpen);
 }
 
 /** Whether another of the name has a user without a counterpart: if that was inlined into these functions, its variable is there now. */
 function hasLostRival(users: BothUsers, group: Group, a: number, b: number): boolean {
-  return group.orig.some((other) => other !== a && users.of('orig', other).lost) || group.patched.some((other) => other !== b && users.of('patched', other).lost);
+  return (
+    group.orig.some((other) => other !== a && users.of('orig', other).lost) ||
+    group.patched.some((other) => other !== b && users.of('patched', other).lost)
+  );
 }
 
 function isOneOfSeveral(users: BothUsers, aligned: AlignedUses, a: number, b: number): boolean {
-  return users.linksOf(a, b).some(([user, other]) => aligned.usesNamesake('orig', user, a) || aligned.usesNamesake('patched', other, b));
+  return users
+    .linksOf(a, b)
+    .some(([user, other]) => aligned.usesNamesake('orig', user, a) || aligned.usesNamesake('patched', other, b));
 }
 
 /** What all functions say together that use a member in one build and in the other. */
@@ -98,7 +127,10 @@ function decided(readings: Readings): Array<[number, number]> {
   for (const [a, row] of readings) {
     for (const [b, reading] of row) {
       if (shortOf(reading) > 0) continue;
-      const rivals = [...[...row].filter(([other]) => other !== b).map(([, rival]) => rival), ...[...readings].filter(([other]) => other !== a).flatMap(([, others]) => others.get(b) ?? [])];
+      const rivals = [
+        ...[...row].filter(([other]) => other !== b).map(([, rival]) => rival),
+        ...[...readings].filter(([other]) => other !== a).flatMap(([, others]) => others.get(b) ?? []),
+      ];
       if (rivals.every(({ shortfall, anchored }) => Math.min(shortfall, anchored) >= MARGIN)) pairs.push([a, b]);
     }
   }
@@ -119,8 +151,12 @@ function soleLinks(users: BothUsers, group: Group): Array<[number, number]> {
  * A user without a counterpart (renamed, rewritten, in a unit that went) may be any user without one.
  */
 function withoutStrangers(pairing: Pairing, users: BothUsers, group: Group): Group {
-  const maybe = (a: number, b: number): boolean => users.linksOf(a, b).length > 0 || (users.of('orig', a).lost && users.of('patched', b).lost)
-    || (mayPair(pairing, a, b) && (isFunction(pairing, a) || (!pairing.orig.has(a, Trait.WRITABLE) && sameContent(pairing.orig, a, pairing.patched, b))));
+  const maybe = (a: number, b: number): boolean =>
+    users.linksOf(a, b).length > 0 ||
+    (users.of('orig', a).lost && users.of('patched', b).lost) ||
+    (mayPair(pairing, a, b) &&
+      (isFunction(pairing, a) ||
+        (!pairing.orig.has(a, Trait.WRITABLE) && sameContent(pairing.orig, a, pairing.patched, b))));
   return {
     orig: group.orig.filter((a) => group.patched.some((b) => maybe(a, b))),
     patched: group.patched.filter((b) => group.orig.some((a) => maybe(a, b))),
@@ -128,11 +164,17 @@ function withoutStrangers(pairing: Pairing, users: BothUsers, group: Group): Gro
 }
 
 function canonical({ orig, patched }: Pairing, group: Group): Group {
-  return { orig: [...new Set(group.orig.map((symbol) => orig.canonical[symbol]!))], patched: [...new Set(group.patched.map((symbol) => patched.canonical[symbol]!))] };
+  return {
+    orig: [...new Set(group.orig.map((symbol) => orig.canonical[symbol]!))],
+    patched: [...new Set(group.patched.map((symbol) => patched.canonical[symbol]!))],
+  };
 }
 
 function stillOpen({ twin, origin }: Pairing, group: Group): Group {
-  return { orig: group.orig.filter((symbol) => twin[symbol] === 0), patched: group.patched.filter((symbol) => origin[symbol] === 0) };
+  return {
+    orig: group.orig.filter((symbol) => twin[symbol] === 0),
+    patched: group.patched.filter((symbol) => origin[symbol] === 0),
+  };
 }
 
 function isOpen({ orig, patched }: Group): boolean {

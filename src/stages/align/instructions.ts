@@ -29,7 +29,12 @@ export function stepsOf(side: Side, symbol: number): Step[] {
   const entries = entriesOf(side, symbol);
   const steps: Step[] = [];
   decoded.instructions.forEach(({ offset, length, target, padding }, i) => {
-    const references = decoded.targets[i]!.map(({ target: to }): Reference => ({ symbol: to.symbol, what: to.symbol !== 0 ? String(to.delta) : to.text ?? to.digest.join() }));
+    const references = decoded.targets[i]!.map(
+      ({ target: to }): Reference => ({
+        symbol: to.symbol,
+        what: to.symbol !== 0 ? String(to.delta) : (to.text ?? to.digest.join()),
+      }),
+    );
     // The jump that depends on a key is a NOP in the object.
     append(references, keysAt(side, entries, offset, offset + length));
     if (padding && references.length === 0) return;
@@ -44,9 +49,11 @@ export function stepsOf(side: Side, symbol: number): Step[] {
 
 /** What special sections say of the code at [from, to): the static key that a jump depends on. Places in code move with it and tell nothing. */
 function keysAt(side: Side, entries: ReturnType<typeof entriesOf>, from: number, to: number): Reference[] {
-  return entries.filter(({ site }) => site >= from && site < to)
+  return entries
+    .filter(({ site }) => site >= from && site < to)
     .flatMap((entry) => referencesOf(entry).map((rela) => resolveTarget(side, rela, entry.table.section, 0)))
-    .filter(({ symbol: key }) => key !== 0 && side.table.has(key, Trait.OBJECT)).map(({ symbol: key, delta }) => ({ symbol: key, what: String(delta) }));
+    .filter(({ symbol: key }) => key !== 0 && side.table.has(key, Trait.OBJECT))
+    .map(({ symbol: key, delta }) => ({ symbol: key, what: String(delta) }));
 }
 
 /** A whole instruction that is the same, one whose operands differ, and one that uses a variable in another way. */
@@ -71,7 +78,12 @@ export function likeness(pairing: Pairing, members: OpenMembers, a: Step, b: Ste
       if (!members.orig.has(x.symbol) || !members.patched.has(y.symbol)) return 0;
       open = true;
       if (x.what !== y.what) return SAME_KIND;
-    } else if (x.what !== y.what || (x.symbol === 0) !== (y.symbol === 0) || (x.symbol !== 0 && !maybeSame(pairing, x.symbol, y.symbol))) return 0;
+    } else if (
+      x.what !== y.what ||
+      (x.symbol === 0) !== (y.symbol === 0) ||
+      (x.symbol !== 0 && !maybeSame(pairing, x.symbol, y.symbol))
+    )
+      return 0;
   }
   if (a.text === b.text) return WHOLE;
   if (open) return a.mnemonic === b.mnemonic ? SAME_REFERENCE : SAME_VARIABLE;

@@ -10,7 +10,11 @@ export class Alignment {
   private readonly behind: Int32Array;
   private readonly width: number;
 
-  constructor(rows: number, columns: number, private readonly score: (row: number, column: number) => number) {
+  constructor(
+    rows: number,
+    columns: number,
+    private readonly score: (row: number, column: number) => number,
+  ) {
     const width = (this.width = columns + 1);
     const scores = new Uint8Array(rows * columns);
     for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) scores[i * columns + j] = score(i, j);
@@ -20,14 +24,22 @@ export class Alignment {
       for (let j = 0; j < columns; j++) {
         const at = i * width + j;
         const both = scores[i * columns + j]!;
-        this.before[at + width + 1] = Math.max(this.before[at + 1]!, this.before[at + width]!, both === 0 ? 0 : this.before[at]! + both);
+        this.before[at + width + 1] = Math.max(
+          this.before[at + 1]!,
+          this.before[at + width]!,
+          both === 0 ? 0 : this.before[at]! + both,
+        );
       }
     }
     for (let i = rows - 1; i >= 0; i--) {
       for (let j = columns - 1; j >= 0; j--) {
         const at = i * width + j;
         const both = scores[i * columns + j]!;
-        this.behind[at] = Math.max(this.behind[at + 1]!, this.behind[at + width]!, both === 0 ? 0 : this.behind[at + width + 1]! + both);
+        this.behind[at] = Math.max(
+          this.behind[at + 1]!,
+          this.behind[at + width]!,
+          both === 0 ? 0 : this.behind[at + width + 1]! + both,
+        );
       }
     }
   }
@@ -39,6 +51,10 @@ export class Alignment {
 
   /** Score of the best alignment in which `row` goes with `column`. */
   through(row: number, column: number): number {
-    return this.before[row * this.width + column]! + this.score(row, column) + this.behind[(row + 1) * this.width + column + 1]!;
+    return (
+      this.before[row * this.width + column]! +
+      this.score(row, column) +
+      this.behind[(row + 1) * this.width + column + 1]!
+    );
   }
 }

@@ -24,13 +24,22 @@ export const MARGIN = WHOLE - SAME_KIND;
  * use of either goes with a use of another. Of three `pr_warn_once` of which the second is new, the test of ORIG's first flag goes with
  * the test of the new one just as well, as long as the store behind it may go with another flag's store.
  */
-export function candidates(rows: number, columns: number, alike: Likeness, ours: readonly Used[], theirs: readonly Used[]): Candidate[] {
+export function candidates(
+  rows: number,
+  columns: number,
+  alike: Likeness,
+  ours: readonly Used[],
+  theirs: readonly Used[],
+): Candidate[] {
   const alignment = new Alignment(rows, columns, alike);
-  const all = ours.flatMap((a) => theirs.map((b) => ({ a, b, shortfall: alignment.best - through(alignment, alike, a, b) }))).filter(({ shortfall }) => shortfall < Infinity);
+  const all = ours
+    .flatMap((a) => theirs.map((b) => ({ a, b, shortfall: alignment.best - through(alignment, alike, a, b) })))
+    .filter(({ shortfall }) => shortfall < Infinity);
   const near = all.filter(({ shortfall }) => shortfall < MARGIN);
   return all.map((candidate) => {
     const { a, b } = candidate;
-    if (!near.includes(candidate) || !near.some((other) => other !== candidate && (other.a === a || other.b === b))) return candidate;
+    if (!near.includes(candidate) || !near.some((other) => other !== candidate && (other.a === a || other.b === b)))
+      return candidate;
     const [usesA, usesB] = [new Set(a.at), new Set(b.at)];
     const only: Likeness = (i, j) => (usesA.has(i) === usesB.has(j) ? alike(i, j) : 0);
     return { a, b, shortfall: alignment.best - through(new Alignment(rows, columns, only), only, a, b) };

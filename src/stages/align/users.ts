@@ -15,10 +15,18 @@ export class Users {
   private readonly beyond = new Set<number>();
 
   /** Scan has noted the uses of names that prove nothing, those by special sections included. Of others it takes a pass over all relas. */
-  constructor(readonly side: Side, targets: Iterable<number>, noted?: UseIndex) {
+  constructor(
+    readonly side: Side,
+    targets: Iterable<number>,
+    noted?: UseIndex,
+  ) {
     const others = new Set<number>();
     for (const target of targets) {
-      if (noted !== undefined && side.table.has(target, Trait.AMBIGUOUS)) this.direct.set(target, [...noted.usersOf(target)].filter((user) => user !== target));
+      if (noted !== undefined && side.table.has(target, Trait.AMBIGUOUS))
+        this.direct.set(
+          target,
+          [...noted.usersOf(target)].filter((user) => user !== target),
+        );
       else others.add(target);
     }
     if (others.size > 0) this.add(others);
@@ -41,15 +49,20 @@ export class Users {
     for (const special of specialTables(side.identity, side.structSizes, [])) {
       const owners: Array<[number, number]> = [];
       forEachEntry(side.identity, special, (entry) => {
-        for (const { symbol } of entryReferences(side, special, entry)) if (targets.has(symbol)) owners.push([symbol, entry.owner]);
+        for (const { symbol } of entryReferences(side, special, entry))
+          if (targets.has(symbol)) owners.push([symbol, entry.owner]);
       });
-      for (const [symbol, owner] of owners) found.set(symbol, [...(found.get(symbol) ?? []), { symbol: owner, section: 0, branch: true, inside: 0 }]);
+      for (const [symbol, owner] of owners)
+        found.set(symbol, [...(found.get(symbol) ?? []), { symbol: owner, section: 0, branch: true, inside: 0 }]);
     }
     for (const target of targets) {
       const symbols = new Set((found.get(target) ?? []).map(({ symbol }) => symbol));
       if (symbols.delete(0)) this.beyond.add(target);
       symbols.delete(target);
-      this.direct.set(target, [...symbols].sort((a, b) => a - b));
+      this.direct.set(
+        target,
+        [...symbols].sort((a, b) => a - b),
+      );
     }
   }
 }
@@ -65,7 +78,11 @@ export class BothUsers {
   private readonly sources: { orig?: SourceIndex; patched?: SourceIndex } = {};
   private readonly standing = new Map<string, { list: Standing[]; lost: boolean }>();
 
-  constructor(private readonly pairing: Pairing, readonly orig: Users, readonly patched: Users) {}
+  constructor(
+    private readonly pairing: Pairing,
+    readonly orig: Users,
+    readonly patched: Users,
+  ) {}
 
   /** Who uses a symbol; `lost`: some user has no counterpart in the other build that anything tells of. */
   of(side: 'orig' | 'patched', target: number): { list: readonly Standing[]; lost: boolean } {
@@ -119,8 +136,13 @@ export class BothUsers {
     if (paired[symbol] !== 0) return true;
     if (own.table.has(symbol, Trait.OBJECT)) return false;
     const name = sourceName(own.name(symbol));
-    if (side === 'orig') return (this.sources.patched ??= new SourceIndex(patched.side)).of(name).some((other) => sameSource(pairing, own, patched.side, symbol, other));
-    return (this.sources.orig ??= new SourceIndex(orig.side)).of(name).some((other) => sameSource(pairing, orig.side, own, other, symbol));
+    if (side === 'orig')
+      return (this.sources.patched ??= new SourceIndex(patched.side))
+        .of(name)
+        .some((other) => sameSource(pairing, own, patched.side, symbol, other));
+    return (this.sources.orig ??= new SourceIndex(orig.side))
+      .of(name)
+      .some((other) => sameSource(pairing, orig.side, own, other, symbol));
   }
 
   /** Pairs of users, one of each, that come from one function, or whose places in both builds do. */
@@ -128,7 +150,8 @@ export class BothUsers {
     const links: Array<[number, number]> = [];
     const theirs = this.of('patched', b).list;
     for (const x of this.of('orig', a).list) {
-      for (const y of theirs) if (sameSource(this.pairing, this.orig.side, this.patched.side, x.root, y.root)) links.push([x.user, y.user]);
+      for (const y of theirs)
+        if (sameSource(this.pairing, this.orig.side, this.patched.side, x.root, y.root)) links.push([x.user, y.user]);
     }
     return links;
   }

@@ -37,7 +37,16 @@ export interface Carried {
  *
  * `changed` are pairs of canonical functions; `included` gets the callers.
  */
-export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: number; patched: number }>, bodies: Bodies, included: Set<number>, pieces: Pieces, discarded: number, result: ObjectResult, diagnostics: Diagnostic[]): Carried {
+export function carryCallers(
+  input: AssessInput,
+  changed: ReadonlyArray<{ orig: number; patched: number }>,
+  bodies: Bodies,
+  included: Set<number>,
+  pieces: Pieces,
+  discarded: number,
+  result: ObjectResult,
+  diagnostics: Diagnostic[],
+): Carried {
   const { pairing, orig, patched, objectName } = input;
   const unit = isUnit(input);
   const origins = new Map<number, number[]>();
@@ -45,7 +54,20 @@ export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: 
     const name = patched.name(symbol);
     const where = { object: objectName, section: patched.sectionName(symbol), symbol: name };
     if (untraceable) diagnostics.push(diagnostic('not-traceable', `${name} has no ftrace site, and ${why}`, where));
-    else diagnostics.push(diagnostic('shared-address', `${left.map((body) => namesOf(orig.table, body).map((other) => orig.name(other)).join(' and ')).join(', ')} are one function in ORIG and not in PATCHED, and of ${name} ${why}`, where));
+    else
+      diagnostics.push(
+        diagnostic(
+          'shared-address',
+          `${left
+            .map((body) =>
+              namesOf(orig.table, body)
+                .map((other) => orig.name(other))
+                .join(' and '),
+            )
+            .join(', ')} are one function in ORIG and not in PATCHED, and of ${name} ${why}`,
+          where,
+        ),
+      );
   };
   /** Lets a body inherit the addresses that it may; what is left over it cannot be reached by. */
   const settle = (symbol: number, bodiesOfOrig: readonly number[]): Unreached[] => {
@@ -54,11 +76,15 @@ export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: 
     origins.set(symbol, reached);
     const unsited = own.filter((body) => !reached.includes(body));
     const parted = bodiesOfOrig.filter((body) => !own.includes(body));
-    return [{ symbol, left: unsited, untraceable: true }, { symbol, left: parted, untraceable: false }].filter(({ left }) => left.length > 0);
+    return [
+      { symbol, left: unsited, untraceable: true },
+      { symbol, left: parted, untraceable: false },
+    ].filter(({ left }) => left.length > 0);
   };
 
   const byPatched = new Map<number, number[]>();
-  for (const { orig: body, patched: symbol } of changed) byPatched.set(symbol, [...(byPatched.get(symbol) ?? []), body]);
+  for (const { orig: body, patched: symbol } of changed)
+    byPatched.set(symbol, [...(byPatched.get(symbol) ?? []), body]);
   const spared = new Set<number>();
   const via = new Map<number, string[]>();
   let open: Unreached[] = [];
@@ -69,7 +95,10 @@ export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: 
     via.set(symbol, []);
   }
   while (open.length > 0) {
-    const users = usersOf(patched, new Set(open.flatMap(({ symbol, left }) => [symbol, ...left.flatMap((body) => bodies.twinsOf(body))])));
+    const users = usersOf(
+      patched,
+      new Set(open.flatMap(({ symbol, left }) => [symbol, ...left.flatMap((body) => bodies.twinsOf(body))])),
+    );
     const exported = exportedOf(patched, new Set(open.map(({ symbol }) => symbol)));
     const usersBefore = usersOf(orig, new Set(open.flatMap(({ left }) => left)));
     const next: Unreached[] = [];
@@ -78,15 +107,25 @@ export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: 
       const before = left.flatMap((body) => usersBefore.get(body) ?? []);
       const bodiesBefore = new Set(before.map(({ symbol }) => symbol));
       // Names that were told apart: whoever called another one goes on doing so. New callers are changed themselves.
-      const wants = ({ symbol }: User): boolean => symbol === 0 || untraceable || bodies.originsOf(symbol).some((origin) => bodiesBefore.has(origin));
-      const callers = (users.get(callee) ?? []).filter((user) => user.symbol !== callee && !isLabel(user) && wants(user));
+      const wants = ({ symbol }: User): boolean =>
+        symbol === 0 || untraceable || bodies.originsOf(symbol).some((origin) => bodiesBefore.has(origin));
+      const callers = (users.get(callee) ?? []).filter(
+        (user) => user.symbol !== callee && !isLabel(user) && wants(user),
+      );
       if (callers.length === 0 && untraceable) refuse(unreached, 'nothing that refers to it is known');
-      else if (callers.length > 0 && callers.every(({ symbol }) => symbol !== 0 && patched.table.has(symbol, discarded))) refuse(unreached, 'only init or exit code refers to it');
+      else if (
+        callers.length > 0 &&
+        callers.every(({ symbol }) => symbol !== 0 && patched.table.has(symbol, discarded))
+      )
+        refuse(unreached, 'only init or exit code refers to it');
       else if (exported.has(callee)) refuse(unreached, 'it is exported: modules go on calling the old one');
       else if (unit && isGlobal(unreached)) refuse(unreached, 'other units may go on calling the old one');
       for (const caller of callers) {
         if (caller.symbol === 0 || patched.table.has(caller.symbol, Trait.OBJECT)) {
-          refuse(unreached, `its address is kept in ${caller.symbol === 0 ? patched.object.name(caller.section) : patched.name(caller.symbol)}`);
+          refuse(
+            unreached,
+            `its address is kept in ${caller.symbol === 0 ? patched.object.name(caller.section) : patched.name(caller.symbol)}`,
+          );
           continue;
         }
         if (patched.table.has(caller.symbol, discarded)) {
@@ -102,8 +141,16 @@ export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: 
         result.functions.carried.push({ name: patched.name(symbol), via: chain });
         append(next, settle(symbol, bodies.originsOf(symbol)));
       }
-      const elsewhere = left.flatMap((body) => bodies.twinsOf(body)).filter((twin) => twin !== callee).flatMap((twin) => users.get(twin) ?? []);
-      const keeper = before.find((user) => takesAddress(user) && !left.includes(user.symbol) && !elsewhere.some(({ branch, symbol }) => !branch && symbol === twinOf(pairing, user.symbol)));
+      const elsewhere = left
+        .flatMap((body) => bodies.twinsOf(body))
+        .filter((twin) => twin !== callee)
+        .flatMap((twin) => users.get(twin) ?? []);
+      const keeper = before.find(
+        (user) =>
+          takesAddress(user) &&
+          !left.includes(user.symbol) &&
+          !elsewhere.some(({ branch, symbol }) => !branch && symbol === twinOf(pairing, user.symbol)),
+      );
       if (keeper !== undefined) refuse(unreached, `its address was taken by ${orig.name(keeper.symbol)}`);
     }
     open = next;
@@ -112,7 +159,10 @@ export function carryCallers(input: AssessInput, changed: ReadonlyArray<{ orig: 
 
   /** Whether others than this object may refer to it: by a global name at an address that goes on leading to the old body. */
   function isGlobal({ symbol, left }: Unreached): boolean {
-    return namesOf(patched.table, symbol).some((name) => patched.table.info[name]! >>> 4 !== STB_LOCAL && left.includes(orig.table.canonical[pairing.origin[name]!]!));
+    return namesOf(patched.table, symbol).some(
+      (name) =>
+        patched.table.info[name]! >>> 4 !== STB_LOCAL && left.includes(orig.table.canonical[pairing.origin[name]!]!),
+    );
   }
 
   /** Whether code of ORIG that is still there may have put the address where a later call finds it. */

@@ -35,7 +35,9 @@ export function tellEncodings(input: AssessInput, included: Iterable<number>): D
     if (shrunk === undefined) return [];
     const name = orig.name(twin);
     const message = `${shrunk} stores nothing but 0 and 1 in ${name}, and ${shrunk === 'ORIG' ? 'PATCHED' : 'ORIG'} stores other values and never 1: what the running kernel left there may mean something else to the new code`;
-    return [diagnostic('value-encoding', message, { object: objectName, section: orig.sectionName(twin), symbol: name })];
+    return [
+      diagnostic('value-encoding', message, { object: objectName, section: orig.sectionName(twin), symbol: name }),
+    ];
   });
 }
 
@@ -44,9 +46,16 @@ const hasNoOne = (values: ReadonlySet<number>): boolean => !values.has(1) && [..
 
 /** What all code stores in variables, as far as it says so. */
 function allStored(side: Side, variables: ReadonlySet<number>): Map<number, Set<number>> {
-  const users = new Set([...usersOf(side, variables).values()].flat().map(({ symbol }) => symbol).filter((symbol) => symbol !== 0 && !side.table.has(symbol, Trait.OBJECT)));
+  const users = new Set(
+    [...usersOf(side, variables).values()]
+      .flat()
+      .map(({ symbol }) => symbol)
+      .filter((symbol) => symbol !== 0 && !side.table.has(symbol, Trait.OBJECT)),
+  );
   const found = new Map<number, Set<number>>();
-  for (const user of users) for (const [variable, value] of storedBytes(side, user)) found.set(variable, (found.get(variable) ?? new Set()).add(value));
+  for (const user of users)
+    for (const [variable, value] of storedBytes(side, user))
+      found.set(variable, (found.get(variable) ?? new Set()).add(value));
   return found;
 }
 
@@ -55,8 +64,17 @@ function storedBytes(side: Side, symbol: number): Array<[variable: number, value
   const { bytes, instructions, targets } = decodeFunction(side, symbol, side.disassembler);
   return targets.flatMap((list, i) => {
     const variable = list[0]?.target.symbol ?? 0;
-    if (list.length !== 1 || variable === 0 || list[0]!.target.delta !== 0 || side.table.size[variable] !== 1 || !side.table.has(variable, Trait.WRITABLE)) return [];
+    if (
+      list.length !== 1 ||
+      variable === 0 ||
+      list[0]!.target.delta !== 0 ||
+      side.table.size[variable] !== 1 ||
+      !side.table.has(variable, Trait.WRITABLE)
+    )
+      return [];
     const { offset, length } = instructions[i]!;
-    return side.disassembler.storedByte(bytes.subarray(offset, offset + length)).map((value): [number, number] => [variable, value]);
+    return side.disassembler
+      .storedByte(bytes.subarray(offset, offset + length))
+      .map((value): [number, number] => [variable, value]);
   });
 }

@@ -14,7 +14,9 @@ const FEW = 8;
 export function tellExportVersions(orig: Side, patched: Side, object: string): Diagnostic[] {
   const after = versionsOf(patched);
   if (after.size === 0) return [];
-  const changed = [...versionsOf(orig)].filter(([name, crc]) => after.has(name) && after.get(name) !== crc).map(([name]) => name);
+  const changed = [...versionsOf(orig)]
+    .filter(([name, crc]) => after.has(name) && after.get(name) !== crc)
+    .map(([name]) => name);
   if (changed.length === 0) return [];
   const message = `the version (CRC) of ${changed.slice(0, FEW).join(', ')}${changed.length > FEW ? ` and ${changed.length - FEW} more exports` : ''} changed: types that modules share with the kernel did`;
   return [diagnostic('export-version', message, { object, symbol: changed[0]! })];
@@ -24,7 +26,12 @@ function versionsOf(side: Side): Map<string, number> {
   const { table, object } = side;
   const found = new Map<string, number>();
   for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if (table.kind[symbol] !== Kind.ABSOLUTE || table.nameLength[symbol]! <= PREFIX.length || object.bytes[object.symbolNameOffset(symbol) + 2] !== LETTER_C) continue;
+    if (
+      table.kind[symbol] !== Kind.ABSOLUTE ||
+      table.nameLength[symbol]! <= PREFIX.length ||
+      object.bytes[object.symbolNameOffset(symbol) + 2] !== LETTER_C
+    )
+      continue;
     const name = side.name(symbol);
     if (name.startsWith(PREFIX)) found.set(name.slice(PREFIX.length), object.symbolValue(symbol));
   }

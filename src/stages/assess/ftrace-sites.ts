@@ -25,7 +25,8 @@ export class FtraceSites {
 
   private constructor(private readonly side: Side) {
     const entries = side.object.machine === EM_X86_64 ? [] : sectionsNamed(side, PATCHABLE);
-    this.patchable = entries.length === 0 ? null : { linkOrder: (side.object.sectionFlags(entries[0]!) & SHF_LINK_ORDER) !== 0 };
+    this.patchable =
+      entries.length === 0 ? null : { linkOrder: (side.object.sectionFlags(entries[0]!) & SHF_LINK_ORDER) !== 0 };
     this.patchablePlaces = placesOf(side, entries);
     this.listed = entries.length > 0 ? new Map() : placesOf(side, sectionsNamed(side, MCOUNT));
   }
@@ -42,8 +43,18 @@ export class FtraceSites {
     if (listed !== undefined) return { offset: listed, made: false };
     const content = object.content(section);
     const from = start - arch.leadIn(content, start);
-    const patchable = this.patchable === null ? null : (this.patchablePlaces.get(section) ?? []).some((place) => place >= from && place < end);
-    const offset = arch.ftraceSite({ content, start, end, other: object.symbolOther(symbol), patchable, relas: this.relas(section, start, end) });
+    const patchable =
+      this.patchable === null
+        ? null
+        : (this.patchablePlaces.get(section) ?? []).some((place) => place >= from && place < end);
+    const offset = arch.ftraceSite({
+      content,
+      start,
+      end,
+      other: object.symbolOther(symbol),
+      patchable,
+      relas: this.relas(section, start, end),
+    });
     return offset === undefined ? undefined : { offset, made: true };
   }
 
@@ -53,7 +64,8 @@ export class FtraceSites {
     const relas: CodeRela[] = [];
     for (let i = at; i < stop; i += RELA_WORDS) {
       const offset = u64(words, i + R_OFFSET);
-      if (offset >= start && offset < end && words[i + R_SYM]! < side.table.symbols) relas.push({ offset, type: words[i + R_TYPE]!, name: side.name(words[i + R_SYM]!) });
+      if (offset >= start && offset < end && words[i + R_SYM]! < side.table.symbols)
+        relas.push({ offset, type: words[i + R_TYPE]!, name: side.name(words[i + R_SYM]!) });
     }
     return relas;
   }

@@ -35,15 +35,36 @@ import { isUnit } from './whole-kernel';
 import { append, moveToFront } from '../../lists';
 
 export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';
-export type { AssessInput, Assessment, CarriedFunction, ChangedFunction, IncludedFunction, ObjectResult, PlainSymbol } from './types';
+export type {
+  AssessInput,
+  Assessment,
+  CarriedFunction,
+  ChangedFunction,
+  IncludedFunction,
+  ObjectResult,
+  PlainSymbol,
+} from './types';
 
 export function assess(given: AssessInput): Assessment {
   const input = withoutInstrumentation(given);
   const { pairing, orig, patched, objectName } = input;
   const diagnostics: Diagnostic[] = [];
   meet(pairing, orig, patched);
-  const refuse = (code: Parameters<typeof diagnostic>[0], message: string, side: Side, symbol: number, offset?: number): void => {
-    diagnostics.push(diagnostic(code, message, { object: objectName, section: side.sectionName(symbol), symbol: side.name(symbol), ...(offset === undefined ? {} : { offset }) }));
+  const refuse = (
+    code: Parameters<typeof diagnostic>[0],
+    message: string,
+    side: Side,
+    symbol: number,
+    offset?: number,
+  ): void => {
+    diagnostics.push(
+      diagnostic(code, message, {
+        object: objectName,
+        section: side.sectionName(symbol),
+        symbol: side.name(symbol),
+        ...(offset === undefined ? {} : { offset }),
+      }),
+    );
   };
   const discarded = discardedTraits(objectName);
 
@@ -51,7 +72,12 @@ export function assess(given: AssessInput): Assessment {
     name: objectName,
     functions: { changed: [], new: [], removed: [], carried: [], ignored: [] },
     data: { changed: [], new: [], removed: [], ignored: [] },
-    ambiguous: input.ambiguous.filter(({ used }) => used).map((group) => ({ orig: group.orig.map((s) => orig.name(s)), patched: group.patched.map((s) => patched.name(s)) })),
+    ambiguous: input.ambiguous
+      .filter(({ used }) => used)
+      .map((group) => ({
+        orig: group.orig.map((s) => orig.name(s)),
+        patched: group.patched.map((s) => patched.name(s)),
+      })),
   };
 
   const counted = foldLabelTables(input);
@@ -68,45 +94,95 @@ export function assess(given: AssessInput): Assessment {
       changed.push(verdict);
       result.functions.changed.push(changedFunction(pairing, orig, patched, verdict));
       if (orig.table.has(a, discarded) || patched.table.has(b, discarded)) {
-        refuse('init-change', `${orig.name(a)} changed, but its section ${orig.sectionName(a)} is gone from the running kernel`, orig, a, first?.offset);
+        refuse(
+          'init-change',
+          `${orig.name(a)} changed, but its section ${orig.sectionName(a)} is gone from the running kernel`,
+          orig,
+          a,
+          first?.offset,
+        );
       }
     } else if (verdict.status === 'changed') {
       result.data.changed.push({ ...plain(orig, a), first });
       const why = tables.refused.get(a);
-      if (orig.table.has(a, discarded)) refuse('init-change', `${orig.name(a)} changed, but its section ${orig.sectionName(a)} is gone from the running kernel`, orig, a, first?.offset);
-      else if (!tables.copied.has(b)) refuse('changed-data', `the initial value of ${orig.name(a)} changed${why === undefined ? '' : `, and ${why}`}`, orig, a, first?.offset);
+      if (orig.table.has(a, discarded))
+        refuse(
+          'init-change',
+          `${orig.name(a)} changed, but its section ${orig.sectionName(a)} is gone from the running kernel`,
+          orig,
+          a,
+          first?.offset,
+        );
+      else if (!tables.copied.has(b))
+        refuse(
+          'changed-data',
+          `the initial value of ${orig.name(a)} changed${why === undefined ? '' : `, and ${why}`}`,
+          orig,
+          a,
+          first?.offset,
+        );
     }
   }
 
   for (const symbol of input.lineOnly) {
-    (orig.table.has(symbol, Trait.OBJECT) ? result.data : result.functions).ignored.push({ name: orig.name(symbol), class: 'line' });
+    (orig.table.has(symbol, Trait.OBJECT) ? result.data : result.functions).ignored.push({
+      name: orig.name(symbol),
+      class: 'line',
+    });
   }
   const undecided = new Set(input.ambiguous.flatMap((group) => group.patched));
   const undecidedOrig = new Set(input.ambiguous.flatMap((group) => group.orig));
   const fresh = newFunctions(input, undecided);
   for (const symbol of fresh) {
     result.functions.new.push(plain(patched, symbol));
-    if (patched.table.has(symbol, discarded)) refuse('init-change', `new function ${patched.name(symbol)} lies in ${patched.sectionName(symbol)}, which the running kernel no longer executes`, patched, symbol);
+    if (patched.table.has(symbol, discarded))
+      refuse(
+        'init-change',
+        `new function ${patched.name(symbol)} lies in ${patched.sectionName(symbol)}, which the running kernel no longer executes`,
+        patched,
+        symbol,
+      );
   }
   listUnpaired(input, result, undecided, undecidedOrig);
   append(diagnostics, tellRelease(input));
   const otherKernel = tellOtherKernel(input, result);
-  if (otherKernel !== undefined) return { object: result, included: [], undecided: [...undecided], copied: [], diagnostics: [otherKernel, ...tellLosses(input)] };
+  if (otherKernel !== undefined)
+    return {
+      object: result,
+      included: [],
+      undecided: [...undecided],
+      copied: [],
+      diagnostics: [otherKernel, ...tellLosses(input)],
+    };
 
   for (const group of input.ambiguous) {
     // Ambiguous data matters only where included code reaches it.
     // A piece is told by its function.
     if (patched.table.has(group.patched[0]!, Trait.OBJECT | Trait.COLD)) continue;
     const symbol = group.patched[0]!;
-    refuse('ambiguous-twin', `${group.orig.length} functions in ORIG and ${group.patched.length} in PATCHED share the name ${patched.name(symbol)}, at least one changed, and nothing tells which`, patched, symbol);
+    refuse(
+      'ambiguous-twin',
+      `${group.orig.length} functions in ORIG and ${group.patched.length} in PATCHED share the name ${patched.name(symbol)}, at least one changed, and nothing tells which`,
+      patched,
+      symbol,
+    );
   }
 
   for (const symbol of input.contradicted) {
     const code = orig.table.has(symbol, Trait.OBJECT) ? 'ambiguous-data' : 'ambiguous-twin';
-    refuse(code, `functions that are otherwise unchanged disagree about which ${orig.name(symbol)} is which: at least one refers to another than before`, orig, symbol);
+    refuse(
+      code,
+      `functions that are otherwise unchanged disagree about which ${orig.name(symbol)} is which: at least one refers to another than before`,
+      orig,
+      symbol,
+    );
   }
 
-  const bodies = new Bodies(pairing, changed, (symbol) => reachedUnseen(patched, new Set([symbol]), isUnit(input)).size > 0);
+  const bodies = new Bodies(
+    pairing,
+    changed,
+    (symbol) => reachedUnseen(patched, new Set([symbol]), isUnit(input)).size > 0,
+  );
   const included = new Set([...changed.map(({ patched: symbol }) => symbol), ...fresh]);
   const pieces = new Pieces(patched);
   const { origins, spared } = carryCallers(input, changed, bodies, included, pieces, discarded, result, diagnostics);
@@ -119,15 +195,30 @@ export function assess(given: AssessInput): Assessment {
   refuseSharedTables(input, included, discarded, diagnostics);
   append(diagnostics, assessUncovered(input, included, discarded));
   if (included.size > 0) {
-    append(diagnostics, [...refuseUnlikeBuilds(input), ...refuseChangedTypes(input, included), ...tellEncodings(input, included)]);
+    append(diagnostics, [
+      ...refuseUnlikeBuilds(input),
+      ...refuseChangedTypes(input, included),
+      ...tellEncodings(input, included),
+    ]);
     for (const { section, bytes } of input.unknownSizes) {
-      diagnostics.push(diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, { object: objectName, section }));
+      diagnostics.push(
+        diagnostic('special-entry-size', `no known entry size fits the ${bytes} bytes of ${section}`, {
+          object: objectName,
+          section,
+        }),
+      );
     }
     append(diagnostics, tellLosses(input));
   }
   const functions = [...included].sort((a, b) => a - b).map((symbol) => includedFunction(symbol, origins.get(symbol)));
   append(diagnostics, tellNothingRedirected(input, functions, isRefused(diagnostics)));
-  return { object: result, included: functions, undecided: [...undecided], copied: [...tables.copied].sort((a, b) => a - b), diagnostics: diagnostics.map((told) => withTwinRemedy(input, told)) };
+  return {
+    object: result,
+    included: functions,
+    undecided: [...undecided],
+    copied: [...tables.copied].sort((a, b) => a - b),
+    diagnostics: diagnostics.map((told) => withTwinRemedy(input, told)),
+  };
 }
 
 function includedFunction(symbol: number, [origin = 0, ...further]: readonly number[] = []): IncludedFunction {
@@ -138,7 +229,9 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
   const { orig: a, patched: b } = verdict;
   // Names of the body that lead to this twin: one body can have become two.
   const section = orig.sectionName(a);
-  const names = namesOf(orig.table, a).filter((symbol) => pairing.twin[symbol] !== 0 && patched.table.canonical[pairing.twin[symbol]!] === b);
+  const names = namesOf(orig.table, a).filter(
+    (symbol) => pairing.twin[symbol] !== 0 && patched.table.canonical[pairing.twin[symbol]!] === b,
+  );
   // The compiler named the section after the function that it wrote (`.text.__se_sys_newuname`); the others are aliases.
   const own = names.findIndex((symbol) => section.endsWith(`.${orig.name(symbol)}`));
   if (own > 0) moveToFront(names, own);
@@ -162,16 +255,39 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
 /** Patched functions without a twin: not a cold part, not one more name of a paired body. */
 function newFunctions({ pairing, patched, unpaired }: AssessInput, undecided: ReadonlySet<number>): number[] {
   const { table } = patched;
-  return unpaired.patched.filter((symbol) => !table.has(symbol, Trait.OBJECT) && !table.has(symbol, Trait.COLD)
-    && table.canonical[symbol] === symbol && !undecided.has(symbol) && originOf(pairing, symbol) === 0);
+  return unpaired.patched.filter(
+    (symbol) =>
+      !table.has(symbol, Trait.OBJECT) &&
+      !table.has(symbol, Trait.COLD) &&
+      table.canonical[symbol] === symbol &&
+      !undecided.has(symbol) &&
+      originOf(pairing, symbol) === 0,
+  );
 }
 
-function listUnpaired({ pairing, orig, patched, unpaired }: AssessInput, result: ObjectResult, undecided: ReadonlySet<number>, undecidedOrig: ReadonlySet<number>): void {
+function listUnpaired(
+  { pairing, orig, patched, unpaired }: AssessInput,
+  result: ObjectResult,
+  undecided: ReadonlySet<number>,
+  undecidedOrig: ReadonlySet<number>,
+): void {
   for (const symbol of unpaired.patched) {
-    if (patched.table.has(symbol, Trait.OBJECT) && patched.table.canonical[symbol] === symbol && !undecided.has(symbol) && originOf(pairing, symbol) === 0) result.data.new.push(plain(patched, symbol));
+    if (
+      patched.table.has(symbol, Trait.OBJECT) &&
+      patched.table.canonical[symbol] === symbol &&
+      !undecided.has(symbol) &&
+      originOf(pairing, symbol) === 0
+    )
+      result.data.new.push(plain(patched, symbol));
   }
   for (const symbol of unpaired.orig) {
-    if (orig.table.canonical[symbol] !== symbol || undecidedOrig.has(symbol) || orig.table.has(symbol, Trait.COLD) || twinOf(pairing, symbol) !== 0) continue;
+    if (
+      orig.table.canonical[symbol] !== symbol ||
+      undecidedOrig.has(symbol) ||
+      orig.table.has(symbol, Trait.COLD) ||
+      twinOf(pairing, symbol) !== 0
+    )
+      continue;
     (orig.table.has(symbol, Trait.OBJECT) ? result.data : result.functions).removed.push(plain(orig, symbol));
   }
 }

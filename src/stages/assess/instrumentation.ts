@@ -26,9 +26,20 @@ export function instrumentationOf(side: Side): Instrumentation {
   const constructors = new Set<number>();
   let counts = false;
   for (let section = 1; section < table.sections; section++) {
-    if ((table.sectionClass[section]! & (SectionClass.INIT | SectionClass.EXIT)) === 0 || table.relaSection[section] === 0 || !CONSTRUCTORS.test(object.name(section))) continue;
+    if (
+      (table.sectionClass[section]! & (SectionClass.INIT | SectionClass.EXIT)) === 0 ||
+      table.relaSection[section] === 0 ||
+      !CONSTRUCTORS.test(object.name(section))
+    )
+      continue;
     for (const { symbol } of referencesFrom(side, section, 0, object.size(section))) {
-      if (symbol === 0 || constructors.has(symbol) || table.has(symbol, Trait.OBJECT) || table.section[symbol]! >= table.sections) continue;
+      if (
+        symbol === 0 ||
+        constructors.has(symbol) ||
+        table.has(symbol, Trait.OBJECT) ||
+        table.section[symbol]! >= table.sections
+      )
+        continue;
       const callees = calleesOf(side, symbol);
       if (callees.length === 0 || !callees.every((name) => REGISTRARS.test(name))) continue;
       constructors.add(symbol);
@@ -41,14 +52,25 @@ export function instrumentationOf(side: Side): Instrumentation {
 /** Whom a function calls, apart from what every function may call. */
 function calleesOf(side: Side, symbol: number): string[] {
   const { section, start, end } = side.rangeOf(symbol);
-  return referencesFrom(side, section, start, end).filter(({ branch, symbol: callee }) => branch && callee !== 0).map(({ symbol: callee }) => side.name(callee)).filter((name) => name !== '__fentry__' && !name.startsWith('__x86_return_'));
+  return referencesFrom(side, section, start, end)
+    .filter(({ branch, symbol: callee }) => branch && callee !== 0)
+    .map(({ symbol: callee }) => side.name(callee))
+    .filter((name) => name !== '__fentry__' && !name.startsWith('__x86_return_'));
 }
 
 /** Those of some data that only such constructors refer to: tables of what there is to register. */
-export function registered(side: Side, { constructors }: Instrumentation, data: readonly number[]): ReadonlySet<number> {
+export function registered(
+  side: Side,
+  { constructors }: Instrumentation,
+  data: readonly number[],
+): ReadonlySet<number> {
   if (constructors.size === 0 || data.length === 0) return NOTHING;
   const users = usersOf(side, new Set(data));
-  return new Set(data.filter((symbol) => users.has(symbol) && users.get(symbol)!.every(({ symbol: user }) => constructors.has(user))));
+  return new Set(
+    data.filter(
+      (symbol) => users.has(symbol) && users.get(symbol)!.every(({ symbol: user }) => constructors.has(user)),
+    ),
+  );
 }
 
 /** The input without what instrumentation made for itself: it changes with every edit, and nothing that runs comes by it. */
@@ -56,14 +78,22 @@ export function withoutInstrumentation<T extends Omit<AssessInput, 'tables'>>(in
   const { orig, patched, verdicts, unpaired } = input;
   const [ours, theirs] = [instrumentationOf(orig), instrumentationOf(patched)];
   if (ours.constructors.size + theirs.constructors.size === 0) return input;
-  const data = (side: Side, symbols: readonly number[]): number[] => symbols.filter((symbol) => side.table.has(symbol, Trait.OBJECT) && side.table.canonical[symbol] === symbol);
+  const data = (side: Side, symbols: readonly number[]): number[] =>
+    symbols.filter((symbol) => side.table.has(symbol, Trait.OBJECT) && side.table.canonical[symbol] === symbol);
   const left = (side: Side, own: Instrumentation, symbols: readonly number[]): ReadonlySet<number> =>
-    new Set([...own.constructors, ...registered(side, own, data(side, symbols)), ...(own.counts ? symbols.filter((symbol) => isProfileCounter(side.name(symbol))) : [])]);
+    new Set([
+      ...own.constructors,
+      ...registered(side, own, data(side, symbols)),
+      ...(own.counts ? symbols.filter((symbol) => isProfileCounter(side.name(symbol))) : []),
+    ]);
   const a = left(orig, ours, [...verdicts.map((verdict) => verdict.orig), ...unpaired.orig]);
   const b = left(patched, theirs, [...verdicts.map((verdict) => verdict.patched), ...unpaired.patched]);
   return {
     ...input,
     verdicts: verdicts.filter((verdict) => !a.has(verdict.orig) && !b.has(verdict.patched)),
-    unpaired: { orig: unpaired.orig.filter((symbol) => !a.has(orig.table.canonical[symbol]!)), patched: unpaired.patched.filter((symbol) => !b.has(patched.table.canonical[symbol]!)) },
+    unpaired: {
+      orig: unpaired.orig.filter((symbol) => !a.has(orig.table.canonical[symbol]!)),
+      patched: unpaired.patched.filter((symbol) => !b.has(patched.table.canonical[symbol]!)),
+    },
   };
 }

@@ -3,7 +3,8 @@ import type { Side } from '../compare';
 import { referencesFrom } from './references';
 
 /** Functions of C and of sanitizers that are done with their arguments when they return. */
-const HARMLESS = /^(?:__asan_|__hwasan_|__tsan_|__kasan_|__msan_|__sanitizer_|_?printk$|str(?:n?cmp|n?casecmp|n?len|n?cpy|n?str|r?chr|scpy)$|mem(?:cmp|cpy|move|chr)$|match_string$|__match_string$|sysfs_match_string$|(?:v?s(?:cn|n)?printf)$)/;
+const HARMLESS =
+  /^(?:__asan_|__hwasan_|__tsan_|__kasan_|__msan_|__sanitizer_|_?printk$|str(?:n?cmp|n?casecmp|n?len|n?cpy|n?str|r?chr|scpy)$|mem(?:cmp|cpy|move|chr)$|match_string$|__match_string$|sysfs_match_string$|(?:v?s(?:cn|n)?printf)$)/;
 
 /**
  * Where a function leaves the address of one of `targets`, or with `deep` of what they point to. Nothing is left by code that only reads

@@ -12,7 +12,11 @@ import type { AssessInput } from './types';
  * A table of labels changes with the function that it points into, whichever of the two differs: labels move with the code between them, and
  * what else the table holds is that function's, too. That is no changed initial value.
  */
-export function foldLabelTables({ pairing, patched, verdicts }: Pick<AssessInput, 'pairing' | 'patched' | 'verdicts'>): Verdict[] {
+export function foldLabelTables({
+  pairing,
+  patched,
+  verdicts,
+}: Pick<AssessInput, 'pairing' | 'patched' | 'verdicts'>): Verdict[] {
   const tables = new Map<Verdict, number[]>();
   for (const verdict of verdicts) {
     if (verdict.status !== 'changed' || !patched.table.has(verdict.patched, Trait.OBJECT)) continue;
@@ -27,7 +31,8 @@ export function foldLabelTables({ pairing, patched, verdicts }: Pick<AssessInput
     for (const part of functions) {
       const symbol = pieces.parentOf(part) || part;
       const origin = originOf(pairing, symbol);
-      if (origin !== 0 && !changed.has(symbol)) raised.set(symbol, { ...verdict, orig: origin, patched: symbol, class: 'table' });
+      if (origin !== 0 && !changed.has(symbol))
+        raised.set(symbol, { ...verdict, orig: origin, patched: symbol, class: 'table' });
     }
   }
   return [...verdicts.filter((verdict) => !tables.has(verdict) && !raised.has(verdict.patched)), ...raised.values()];
@@ -37,21 +42,43 @@ export function foldLabelTables({ pairing, patched, verdicts }: Pick<AssessInput
  * Refuses tables of labels of included functions that others read, or that may have been written to: the running kernel's table leads into the
  * old body, the copy into the new one, and what others take from the one must not come to run in the other.
  */
-export function refuseSharedTables({ pairing, patched, objectName: object }: AssessInput, included: ReadonlySet<number>, discarded: number, diagnostics: Diagnostic[]): void {
+export function refuseSharedTables(
+  { pairing, patched, objectName: object }: AssessInput,
+  included: ReadonlySet<number>,
+  discarded: number,
+  diagnostics: Diagnostic[],
+): void {
   if (included.size === 0) return;
   const tables = tablesInto(patched, included);
   if (tables.size === 0) return;
   const users = usersOf(patched, tables);
   for (const table of tables) {
-    const refuse = (message: string): void => void diagnostics.push(diagnostic('label-table', message, { object, section: patched.sectionName(table), symbol: patched.name(table) }));
-    const readers = (users.get(table) ?? []).filter(({ symbol }) => symbol !== table && !patched.table.has(symbol, discarded));
+    const refuse = (message: string): void =>
+      void diagnostics.push(
+        diagnostic('label-table', message, {
+          object,
+          section: patched.sectionName(table),
+          symbol: patched.name(table),
+        }),
+      );
+    const readers = (users.get(table) ?? []).filter(
+      ({ symbol }) => symbol !== table && !patched.table.has(symbol, discarded),
+    );
     const other = readers.find(({ symbol }) => !included.has(symbol));
-    const into = patched.name(functionsPointedInto(patched, patched.rangeOf(table)).find((symbol) => included.has(symbol))!);
-    if (other !== undefined) refuse(`${patched.name(table)} holds addresses inside ${into}, which goes in, and ${patched.name(other.symbol) || patched.object.name(other.section)} reads it, too`);
-    else if (readers.length > 0 && isWritten(patched, table) && originOf(pairing, table) !== 0) refuse(`${patched.name(table)} holds addresses inside ${into}, which goes in, and may have been written to`);
+    const into = patched.name(
+      functionsPointedInto(patched, patched.rangeOf(table)).find((symbol) => included.has(symbol))!,
+    );
+    if (other !== undefined)
+      refuse(
+        `${patched.name(table)} holds addresses inside ${into}, which goes in, and ${patched.name(other.symbol) || patched.object.name(other.section)} reads it, too`,
+      );
+    else if (readers.length > 0 && isWritten(patched, table) && originOf(pairing, table) !== 0)
+      refuse(`${patched.name(table)} holds addresses inside ${into}, which goes in, and may have been written to`);
   }
 }
 
 function isWritten({ table }: Side, symbol: number): boolean {
-  return table.has(symbol, Trait.WRITABLE) && (table.sectionClass[table.section[symbol]!]! & SectionClass.READONLY) === 0;
+  return (
+    table.has(symbol, Trait.WRITABLE) && (table.sectionClass[table.section[symbol]!]! & SectionClass.READONLY) === 0
+  );
 }

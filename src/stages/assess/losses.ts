@@ -6,7 +6,11 @@ import { tellRegistrations } from './registrations';
 import type { AssessInput } from './types';
 
 /** What the patched build does and its livepatch will not, besides what is refused: each is told, none is counted. */
-export function tellLosses({ orig, patched, objectName: object }: Pick<AssessInput, 'orig' | 'patched' | 'objectName'>): Diagnostic[] {
+export function tellLosses({
+  orig,
+  patched,
+  objectName: object,
+}: Pick<AssessInput, 'orig' | 'patched' | 'objectName'>): Diagnostic[] {
   const [ours, theirs] = [oddSections(orig), oddSections(patched)];
   return [
     ...tellCompilers(orig, patched, ours.get('.comment') ?? [], theirs.get('.comment') ?? [], object),

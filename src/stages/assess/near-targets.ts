@@ -18,9 +18,14 @@ export function nearTargets({ table }: Side, targets: ReadonlySet<number>): Map<
   const near = new Map<number, Span[]>();
   for (const target of targets) {
     const section = table.section[target]!;
-    const whole = section >= table.sections || table.sole[section] !== 0 || (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
+    const whole =
+      section >= table.sections ||
+      table.sole[section] !== 0 ||
+      (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
     const reach = Math.max(REACH_BEFORE, REACH_BEHIND, table.size[target]!) + MOST_BIAS;
-    const span: Span = whole ? ANYWHERE : [table.value[target]! - reach, table.value[target]! + table.size[target]! + reach];
+    const span: Span = whole
+      ? ANYWHERE
+      : [table.value[target]! - reach, table.value[target]! + table.size[target]! + reach];
     const spans = near.get(section);
     if (spans === undefined) near.set(section, [span]);
     else if (spans.length < FEW) spans.push(span);

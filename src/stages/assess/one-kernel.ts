@@ -9,7 +9,10 @@ const FEWEST = 500;
  * Two objects that are not two builds of one kernel: more functions differ, or exist on one side only, than agree. One reason then, not one for each of them. Undefined
  * where they may be.
  */
-export function tellOtherKernel({ orig, patched, objectName: object }: Pick<AssessInput, 'orig' | 'patched' | 'objectName'>, { functions: { changed, new: fresh, removed } }: ObjectResult): Diagnostic | undefined {
+export function tellOtherKernel(
+  { orig, patched, objectName: object }: Pick<AssessInput, 'orig' | 'patched' | 'objectName'>,
+  { functions: { changed, new: fresh, removed } }: ObjectResult,
+): Diagnostic | undefined {
   const differing = changed.length + Math.max(fresh.length, removed.length);
   if (differing < FEWEST) return undefined;
   const total = functionsOf(orig) + fresh.length;
@@ -22,7 +25,8 @@ function functionsOf({ table }: AssessInput['orig']): number {
   let count = 0;
   for (let i = 0; i < table.listedCount; i++) {
     const symbol = table.listed[i]!;
-    if ((table.traits[symbol]! & (Trait.FUNC | Trait.COLD)) === Trait.FUNC && table.canonical[symbol] === symbol) count++;
+    if ((table.traits[symbol]! & (Trait.FUNC | Trait.COLD)) === Trait.FUNC && table.canonical[symbol] === symbol)
+      count++;
   }
   return count;
 }

@@ -68,7 +68,11 @@ export function foldPieces({ pairing, orig, patched, verdicts, unpaired, ambiguo
   };
   for (const verdict of verdicts) {
     if (!orig.table.has(verdict.orig, Trait.COLD)) folded.push(verdict);
-    else if (verdict.status === 'changed' && !raise(ours.parentOf(verdict.orig), theirs.parentOf(verdict.patched), verdict)) folded.push(verdict);
+    else if (
+      verdict.status === 'changed' &&
+      !raise(ours.parentOf(verdict.orig), theirs.parentOf(verdict.patched), verdict)
+    )
+      folded.push(verdict);
   }
   // A piece that one build does not have, or that nothing tells from its namesakes: what jumps there changed.
   const open = { status: 'changed', class: 'code', first: null } as const;

@@ -6,7 +6,8 @@ import { guaranteedAlignment, neededAlignment } from './alignment';
 
 /** Memory of a kind that code relies on: a variable of one is never a variable of another. */
 const KINDS: ReadonlyArray<readonly [bit: number, what: string]> = [
-  [SectionClass.PERCPU, 'one copy a processor'], [SectionClass.DECRYPTED, 'memory that the hypervisor can read'],
+  [SectionClass.PERCPU, 'one copy a processor'],
+  [SectionClass.DECRYPTED, 'memory that the hypervisor can read'],
 ];
 
 export interface Misplaced {
@@ -22,17 +23,31 @@ export interface Misplaced {
  *
  * @param access what the code does with it
  */
-export function misplaced(orig: Side, patched: Side, twin: number, symbol: number, access: () => Access): Misplaced | undefined {
+export function misplaced(
+  orig: Side,
+  patched: Side,
+  twin: number,
+  symbol: number,
+  access: () => Access,
+): Misplaced | undefined {
   const [a, b] = [bitsOf(orig, twin), bitsOf(patched, symbol)];
   if (a === undefined || b === undefined) return undefined;
   const name = orig.name(twin);
   const places = `${name}, which lies in ${orig.sectionName(twin)} of the running kernel and in ${patched.sectionName(symbol)} of PATCHED`;
-  for (const [bit, what] of KINDS) if (((a ^ b) & bit) !== 0) return { code: 'changed-placement', message: `${places}: only one of them is ${what}` };
+  for (const [bit, what] of KINDS)
+    if (((a ^ b) & bit) !== 0) return { code: 'changed-placement', message: `${places}: only one of them is ${what}` };
   if (writability(b) > writability(a) && access() !== 'read') {
-    return { code: 'changed-placement', message: `${places}: it is read-only${writability(a) === 1 ? ' after boot' : ''}, and this may write to it` };
+    return {
+      code: 'changed-placement',
+      message: `${places}: it is read-only${writability(a) === 1 ? ' after boot' : ''}, and this may write to it`,
+    };
   }
   const [given, needed] = [guaranteedAlignment(orig, twin), neededAlignment(patched, symbol)];
-  if (needed > given) return { code: 'raised-alignment', message: `${name}, which is aligned to ${given} bytes in the running kernel and to ${needed} in PATCHED` };
+  if (needed > given)
+    return {
+      code: 'raised-alignment',
+      message: `${name}, which is aligned to ${given} bytes in the running kernel and to ${needed} in PATCHED`,
+    };
   return undefined;
 }
 

@@ -26,7 +26,14 @@ const SHARE = 20;
  * Compares the traces that profiles leave in objects: Clang's `.llvm.call-graph-profile` (a count for each caller and callee), and
  * sections `.text.hot.*` and `.text.unlikely.*`. With one profile an unchanged function has the same traces in both builds.
  */
-export function profileEvidence({ pairing, orig, patched, verdicts }: Pick<AssessInput, 'pairing' | 'orig' | 'patched'> & { verdicts: ReadonlyArray<Pick<Verdict, 'status' | 'orig'>> }): ProfileEvidence {
+export function profileEvidence({
+  pairing,
+  orig,
+  patched,
+  verdicts,
+}: Pick<AssessInput, 'pairing' | 'orig' | 'patched'> & {
+  verdicts: ReadonlyArray<Pick<Verdict, 'status' | 'orig'>>;
+}): ProfileEvidence {
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ orig: symbol }) => symbol));
   const [ours, theirs] = [countedCalls(orig), countedCalls(patched)];
   const evidence: ProfileEvidence = { functions: 0, differing: 0 };
@@ -56,7 +63,13 @@ export function tellProfiles(evidence: readonly ProfileEvidence[], object: strin
   const functions = evidence.reduce((sum, each) => sum + each.functions, 0);
   const differing = evidence.reduce((sum, each) => sum + each.differing, 0);
   if (differing < FEWEST || differing * SHARE < functions) return [];
-  return [diagnostic('different-profiles', `of ${functions} unchanged functions that show a profile ${differing} were counted otherwise or moved between hot and unlikely code: the builds used different profiles`, { object })];
+  return [
+    diagnostic(
+      'different-profiles',
+      `of ${functions} unchanged functions that show a profile ${differing} were counted otherwise or moved between hot and unlikely code: the builds used different profiles`,
+      { object },
+    ),
+  ];
 }
 
 /** An entry is a count; its two relocations (SHT_REL) name caller and callee. */
@@ -74,10 +87,18 @@ function countedCalls({ object, table }: Side): Map<number, string> {
     const records = viewOf(object.content(rel));
     const symbolAt = (at: number): number => {
       const symbol = records.getUint32(at + (object.little ? 12 : 8), object.little);
-      if (symbol >= table.symbols) object.malformed(object.offset(rel), `a relocation of ${object.name(section)} names symbol ${symbol} of ${table.symbols}`);
+      if (symbol >= table.symbols)
+        object.malformed(
+          object.offset(rel),
+          `a relocation of ${object.name(section)} names symbol ${symbol} of ${table.symbols}`,
+        );
       return symbol;
     };
-    for (let at = 0, entry = 0; at + 2 * REL <= records.byteLength && entry + ENTRY <= counts.byteLength; at += 2 * REL, entry += ENTRY) {
+    for (
+      let at = 0, entry = 0;
+      at + 2 * REL <= records.byteLength && entry + ENTRY <= counts.byteLength;
+      at += 2 * REL, entry += ENTRY
+    ) {
       const caller = table.canonical[symbolAt(at)]!;
       const callee = object.symbolName(symbolAt(at + REL));
       const call = `${promotedName(callee)?.base ?? callee} ${counts.getBigUint64(entry, object.little)}`;

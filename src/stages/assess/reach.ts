@@ -27,18 +27,38 @@ interface Included {
  *
  * @returns the symbols that go in
  */
-export function checkReach(input: AssessInput, included: ReadonlySet<number>, undecided: ReadonlySet<number>, copied: ReadonlySet<number>, discarded: number, diagnostics: Diagnostic[]): ReadonlySet<number> {
+export function checkReach(
+  input: AssessInput,
+  included: ReadonlySet<number>,
+  undecided: ReadonlySet<number>,
+  copied: ReadonlySet<number>,
+  discarded: number,
+  diagnostics: Diagnostic[],
+): ReadonlySet<number> {
   const { pairing, patched, objectName } = input;
   const { table } = patched;
   const told = new Set<string>();
   const refuse: Refuse = (code, from, at, about, message) => {
     if (told.has(`${code}:${about}`)) return;
     told.add(`${code}:${about}`);
-    diagnostics.push(diagnostic(code, message, { object: objectName, section: patched.object.name(from.section), symbol: about, offset: at }));
+    diagnostics.push(
+      diagnostic(code, message, {
+        object: objectName,
+        section: patched.object.name(from.section),
+        symbol: about,
+        offset: at,
+      }),
+    );
   };
   const symbolRange = (symbol: number): Included => {
     const start = table.value[symbol]!;
-    return { symbol, section: table.section[symbol]!, start, end: start + table.size[symbol]!, name: patched.name(symbol) };
+    return {
+      symbol,
+      section: table.section[symbol]!,
+      start,
+      end: start + table.size[symbol]!,
+      name: patched.name(symbol),
+    };
   };
 
   const queue = [...included].map(symbolRange);
@@ -48,9 +68,18 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
   for (const from of queue) {
     const entries = from.symbol !== 0 && !table.has(from.symbol, Trait.OBJECT) ? entriesOf(patched, from.symbol) : [];
     // What may be meant comes along, too.
-    const widened = (list: readonly Reference[]): Reference[] => list.flatMap((reference) => [reference, ...reference.others.map((symbol) => ({ ...reference, symbol }))]);
+    const widened = (list: readonly Reference[]): Reference[] =>
+      list.flatMap((reference) => [reference, ...reference.others.map((symbol) => ({ ...reference, symbol }))]);
     const own = new Set(widened(referencesFrom(patched, from.section, from.start, from.end)));
-    const references = [...own, ...widened(entries.flatMap((entry) => [...entryReferences(patched, entry.table, entry), ...replacementReferences(patched, entry.table, entry)]))];
+    const references = [
+      ...own,
+      ...widened(
+        entries.flatMap((entry) => [
+          ...entryReferences(patched, entry.table, entry),
+          ...replacementReferences(patched, entry.table, entry),
+        ]),
+      ),
+    ];
     for (const reference of references) {
       const { symbol, at } = reference;
       if (symbol === 0) {
@@ -66,63 +95,123 @@ export function checkReach(input: AssessInput, included: ReadonlySet<number>, un
       if (seen.has(symbol)) continue;
       if (undecided.has(symbol)) {
         const code = table.has(symbol, Trait.OBJECT) ? 'ambiguous-data' : 'ambiguous-twin';
-        refuse(code, from, at, patched.name(symbol), `${from.name} refers to ${patched.name(symbol)}, and nothing tells which one of ORIG that is`);
+        refuse(
+          code,
+          from,
+          at,
+          patched.name(symbol),
+          `${from.name} refers to ${patched.name(symbol)}, and nothing tells which one of ORIG that is`,
+        );
         continue;
       }
       const twin = copied.has(symbol) ? 0 : originOf(pairing, symbol);
       if (twin !== 0) {
         checkExisting(input, from, reference, twin, discarded, refuse);
-        const wrong = misplaced(input.orig, patched, twin, symbol, () => accessOf(patched, from, own.has(reference) ? at : -1));
-        if (wrong !== undefined) refuse(wrong.code, from, at, input.orig.name(twin), `${from.name} refers to ${wrong.message}`);
-      }
-      else if (isNewData(table.kind[symbol]!, table.traits[symbol]!)) {
+        const wrong = misplaced(input.orig, patched, twin, symbol, () =>
+          accessOf(patched, from, own.has(reference) ? at : -1),
+        );
+        if (wrong !== undefined)
+          refuse(wrong.code, from, at, input.orig.name(twin), `${from.name} refers to ${wrong.message}`);
+      } else if (isNewData(table.kind[symbol]!, table.traits[symbol]!)) {
         seen.add(symbol);
-        if (table.has(symbol, discarded)) refuse('init-change', from, at, patched.name(symbol), `${from.name} refers to ${patched.name(symbol)} in ${patched.sectionName(symbol)}, which is gone once the livepatch is loaded`);
+        if (table.has(symbol, discarded))
+          refuse(
+            'init-change',
+            from,
+            at,
+            patched.name(symbol),
+            `${from.name} refers to ${patched.name(symbol)} in ${patched.sectionName(symbol)}, which is gone once the livepatch is loaded`,
+          );
         queue.push(symbolRange(symbol));
       }
     }
-    for (const entry of entries) if (entry.table.special === RUNTIME_SPECIAL) checkRuntimeConstant(input, from, entry, entries, refuse);
+    for (const entry of entries)
+      if (entry.table.special === RUNTIME_SPECIAL) checkRuntimeConstant(input, from, entry, entries, refuse);
   }
   return seen;
 }
 
 /** The extent of anonymous read-only data that a reference reaches; undefined where there is nothing to follow. */
-function anonymousExtent({ patched }: AssessInput, { section, offset, at }: Reference, discarded: number, from: Included, refuse: Refuse): Included | undefined {
+function anonymousExtent(
+  { patched }: AssessInput,
+  { section, offset, at }: Reference,
+  discarded: number,
+  from: Included,
+  refuse: Refuse,
+): Included | undefined {
   const { table, object } = patched;
   if (section === 0 || section >= table.sections) return undefined;
   const bits = table.sectionClass[section]!;
   if ((bits & discardedClass(discarded)) !== 0) {
-    refuse('init-change', from, at, object.name(section), `${from.name} refers to ${object.name(section)}, which is gone from the running kernel`);
+    refuse(
+      'init-change',
+      from,
+      at,
+      object.name(section),
+      `${from.name} refers to ${object.name(section)}, which is gone from the running kernel`,
+    );
     return undefined;
   }
-  if ((bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0 || (bits & (SectionClass.STRING | SectionClass.CONSTANT | SectionClass.DERIVED)) !== 0 || table.relaSection[section] === 0) return undefined;
+  if (
+    (bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0 ||
+    (bits & (SectionClass.STRING | SectionClass.CONSTANT | SectionClass.DERIVED)) !== 0 ||
+    table.relaSection[section] === 0
+  )
+    return undefined;
   const extent = patched.extents.at(section, offset);
   return { symbol: 0, ...extent, name: `${object.name(section)}+${extent.start}` };
 }
 
 type Refuse = (code: DiagnosticCode, from: Included, at: number, about: string, message: string) => void;
 
-function checkExisting({ orig, patched }: AssessInput, from: Included, { at, branch }: Reference, twin: number, discarded: number, refuse: Refuse): void {
+function checkExisting(
+  { orig, patched }: AssessInput,
+  from: Included,
+  { at, branch }: Reference,
+  twin: number,
+  discarded: number,
+  refuse: Refuse,
+): void {
   const about = orig.name(twin);
   const gone = from.symbol !== 0 && patched.table.has(from.symbol, discarded);
   if (orig.table.has(twin, discarded) && !gone) {
-    refuse('init-change', from, at, about, `${from.name} refers to ${about} in ${orig.sectionName(twin)}, which is gone from the running kernel`);
+    refuse(
+      'init-change',
+      from,
+      at,
+      about,
+      `${from.name} refers to ${about} in ${orig.sectionName(twin)}, which is gone from the running kernel`,
+    );
   }
   // Direct calls need no ENDBR; an address that is kept will be called indirectly.
   if (!branch && orig.table.has(twin, Trait.SEALED)) {
-    refuse('sealed-endbr', from, at, about, `${from.name} takes the address of ${about}, whose ENDBR the running kernel removed at boot`);
+    refuse(
+      'sealed-endbr',
+      from,
+      at,
+      about,
+      `${from.name} takes the address of ${about}, whose ENDBR the running kernel removed at boot`,
+    );
   }
 }
 
 /** What the field at `at` of what goes in does with what it names; -1: a table entry's. Data keeps its address. */
-function accessOf({ table, object, disassembler }: AssessInput['patched'], { section, start, end }: Included, at: number): Access {
+function accessOf(
+  { table, object, disassembler }: AssessInput['patched'],
+  { section, start, end }: Included,
+  at: number,
+): Access {
   if (at < 0 || (table.sectionClass[section]! & SectionClass.EXEC) === 0) return 'address';
   return disassembler.access(object.content(section).subarray(start, end), at);
 }
 
 /** Data that has to come along: it exists in PATCHED only, or is private to each build. */
 function isNewData(kind: number, traits: number): boolean {
-  return (traits & Trait.OBJECT) !== 0 && (kind === Kind.NAMED || kind === Kind.CONTENT || kind === Kind.PRIVATE || kind === Kind.PLACE) && (traits & Trait.CONTENT) !== 0;
+  return (
+    (traits & Trait.OBJECT) !== 0 &&
+    (kind === Kind.NAMED || kind === Kind.CONTENT || kind === Kind.PRIVATE || kind === Kind.PLACE) &&
+    (traits & Trait.CONTENT) !== 0
+  );
 }
 
 function discardedClass(discarded: number): number {
@@ -130,11 +219,25 @@ function discardedClass(discarded: number): number {
 }
 
 /** Constants that boot code fills in: some can be read from their variable instead, others cannot, and of a kind that nobody knows nothing is known. */
-function checkRuntimeConstant({ patched }: AssessInput, from: Included, entry: FunctionEntry, entries: readonly FunctionEntry[], refuse: Refuse): void {
-  const { constant: { kind, variable }, load } = runtimeSite(patched, from.symbol, entry, entries);
+function checkRuntimeConstant(
+  { patched }: AssessInput,
+  from: Included,
+  entry: FunctionEntry,
+  entries: readonly FunctionEntry[],
+  refuse: Refuse,
+): void {
+  const {
+    constant: { kind, variable },
+    load,
+  } = runtimeSite(patched, from.symbol, entry, entries);
   if (load !== undefined) return;
   const { name } = from;
   const table = patched.object.name(entry.table.section);
-  const why = kind === 'shift' ? `shifts by ${variable}, a count` : kind === 'ptr' || kind === 'mask' ? `holds ${variable} in an instruction that cannot be turned into a load, a constant` : `has an entry in ${table}, a table of constants`;
+  const why =
+    kind === 'shift'
+      ? `shifts by ${variable}, a count`
+      : kind === 'ptr' || kind === 'mask'
+        ? `holds ${variable} in an instruction that cannot be turned into a load, a constant`
+        : `has an entry in ${table}, a table of constants`;
   refuse('runtime-constant', from, entry.site, name, `${name} ${why} that the kernel writes into its own code at boot`);
 }

@@ -25,7 +25,13 @@ export interface Reference {
 }
 
 /** All references from [start, end) of a section, or those by relocations that are `wanted`: symbol, and where in its section the addend leads. Relocations of type NONE refer to nothing. */
-export function referencesFrom(side: Side, section: number, start: number, end: number, wanted?: (symbol: number, place: number) => boolean): Reference[] {
+export function referencesFrom(
+  side: Side,
+  section: number,
+  start: number,
+  end: number,
+  wanted?: (symbol: number, place: number) => boolean,
+): Reference[] {
   const { table, object, arch, identity } = side;
   const executable = (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
   const { words, at, stop } = identity.relas.select(section, start, end);
@@ -33,7 +39,14 @@ export function referencesFrom(side: Side, section: number, start: number, end: 
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET);
     const type = words[i + R_TYPE]!;
-    if (field < start || field >= end || type === arch.none || arch.isHint(type) || (wanted !== undefined && !wanted(words[i + R_SYM]!, table.value[words[i + R_SYM]!]! + s64(words, i + R_ADDEND)))) continue;
+    if (
+      field < start ||
+      field >= end ||
+      type === arch.none ||
+      arch.isHint(type) ||
+      (wanted !== undefined && !wanted(words[i + R_SYM]!, table.value[words[i + R_SYM]!]! + s64(words, i + R_ADDEND)))
+    )
+      continue;
     const from = object.offset(section);
     const branch = executable && arch.isBranch(object.bytes, from, from + field, type);
     found.push({ ...reached(side, section, words, i), at: field - start, branch });
@@ -45,23 +58,41 @@ export function referencesFrom(side: Side, section: number, start: number, end: 
 function reached(side: Side, section: number, words: Uint32Array, i: number): Omit<Reference, 'at' | 'branch'> {
   const { table, object, arch, identity } = side;
   const symbol = words[i + R_SYM]!;
-  if (symbol >= table.symbols) object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
+  if (symbol >= table.symbols)
+    object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
   const kind = table.kind[symbol]!;
   const isPlace = kind === Kind.PLACE || kind === Kind.STRING;
-  const own = { symbol: table.canonical[symbol]!, section: table.section[symbol]!, offset: table.value[symbol]!, inside: 0, others: [] };
+  const own = {
+    symbol: table.canonical[symbol]!,
+    section: table.section[symbol]!,
+    offset: table.value[symbol]!,
+    inside: 0,
+    others: [],
+  };
   if (!isPlace && !table.has(symbol, Trait.FUNC)) return own;
   const field = u64(words, i + R_OFFSET);
   const type = words[i + R_TYPE]!;
   const user = { section, start: field, end: field + 1 };
   let offset = offsetReached(side, user, words, i);
-  if ((table.sectionClass[section]! & SectionClass.EXEC) === 0 || !arch.isPcRelative(type)) offset = labelOf(side, section, field, type, table.section[symbol]!, offset);
+  if ((table.sectionClass[section]! & SectionClass.EXEC) === 0 || !arch.isPcRelative(type))
+    offset = labelOf(side, section, field, type, table.section[symbol]!, offset);
   if (!isPlace) return { ...own, inside: offset - table.value[symbol]! };
   const place = table.section[symbol]!;
-  const entry = place < table.sections && (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, offset) : -1;
+  const entry =
+    place < table.sections && (table.sectionClass[place]! & SectionClass.TOC) !== 0
+      ? identity.tocRela(place, offset)
+      : -1;
   if (entry >= 0) return reached(side, place, identity.relas.words, entry);
-  if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0) return { symbol: 0, section: place, offset, inside: 0, others: [] };
+  if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0)
+    return { symbol: 0, section: place, offset, inside: 0, others: [] };
   const { symbol: owner, others } = meaningOf(side, user, field, symbol, place, offset);
-  return { symbol: owner, section: place, offset, inside: table.has(owner, Trait.FUNC | Trait.COLD) ? offset - table.value[owner]! : 0, others: others.map((other) => other.symbol) };
+  return {
+    symbol: owner,
+    section: place,
+    offset,
+    inside: table.has(owner, Trait.FUNC | Trait.COLD) ? offset - table.value[owner]! : 0,
+    others: others.map((other) => other.symbol),
+  };
 }
 
 export interface User {
@@ -138,12 +169,17 @@ function addNearCallers(side: Side, target: number, add: (target: number, user: 
 }
 
 /** Functions whose alternatives call a target: the call stands in the replacement and runs in place of the site. */
-function addAlternativeCallers(side: Side, targets: ReadonlySet<number>, add: (target: number, user: User) => void): void {
+function addAlternativeCallers(
+  side: Side,
+  targets: ReadonlySet<number>,
+  add: (target: number, user: User) => void,
+): void {
   for (const special of specialTables(side.identity, side.structSizes, [])) {
     if (special.rules.replacement === undefined) continue;
     forEachEntry(side.identity, special, (entry) => {
       for (const { symbol, branch, inside } of replacementReferences(side, special, entry)) {
-        if (targets.has(symbol)) add(symbol, { symbol: entry.owner, section: side.table.section[entry.owner]!, branch, inside });
+        if (targets.has(symbol))
+          add(symbol, { symbol: entry.owner, section: side.table.section[entry.owner]!, branch, inside });
       }
     });
   }
@@ -158,7 +194,8 @@ export function replacementReferences(side: Side, special: SpecialTable, entry: 
     if (u64(words, i + R_OFFSET) !== entry.start + replacement.field) continue;
     const place = reached(side, special.section, words, i);
     const length = side.object.content(special.section)[entry.start + replacement.length(special.size)]!;
-    if (length > 0 && place.section < side.table.sections) return referencesFrom(side, place.section, place.offset, place.offset + length);
+    if (length > 0 && place.section < side.table.sections)
+      return referencesFrom(side, place.section, place.offset, place.offset + length);
   }
   return [];
 }
@@ -170,7 +207,8 @@ export function entryReferences(side: Side, special: SpecialTable, entry: Specia
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET) - entry.start;
     // Nobody calls through a table entry, so its references need no ENDBR.
-    if (special.references.includes(field)) found.push({ ...reached(side, special.section, words, i), at: entry.site, branch: true });
+    if (special.references.includes(field))
+      found.push({ ...reached(side, special.section, words, i), at: entry.site, branch: true });
   }
   return found;
 }

@@ -19,11 +19,18 @@ export function relasOf({ object, table }: Side, section: number): TableRela[] {
   const relas: TableRela[] = [];
   for (let at = 0; at < words.length; at += RELA_WORDS) {
     const symbol = words[at + R_SYM]!;
-    if (symbol >= table.symbols) object.malformed(object.offset(relaSection), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
+    if (symbol >= table.symbols)
+      object.malformed(
+        object.offset(relaSection),
+        `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`,
+      );
     const target = table.section[symbol]!;
     relas.push({
-      offset: u64(words, at + R_OFFSET), type: words[at + R_TYPE]!, symbol,
-      section: target < table.sections ? target : 0, place: table.value[symbol]! + s64(words, at + R_ADDEND),
+      offset: u64(words, at + R_OFFSET),
+      type: words[at + R_TYPE]!,
+      symbol,
+      section: target < table.sections ? target : 0,
+      place: table.value[symbol]! + s64(words, at + R_ADDEND),
     });
   }
   return relas;

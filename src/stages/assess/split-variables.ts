@@ -32,8 +32,16 @@ export function refuseSplitVariables(input: AssessInput, reached: ReadonlySet<nu
     const split = piece !== undefined && patched.table.size[symbol]! > orig.table.size[piece]!;
     const joined = around !== undefined && patched.table.size[symbol]! < orig.table.size[around]!;
     if (!split && !joined) return [];
-    const other = split ? `ORIG has ${orig.name(piece)}, a piece of such a variable` : `it is a piece of ${orig.name(around!)}, which ORIG has whole`;
-    return [diagnostic('ambiguous-data', `${name} counts as new and would start anew: ${other}, and the running kernel's value would be lost`, { object: objectName, section: patched.sectionName(symbol), symbol: name })];
+    const other = split
+      ? `ORIG has ${orig.name(piece)}, a piece of such a variable`
+      : `it is a piece of ${orig.name(around!)}, which ORIG has whole`;
+    return [
+      diagnostic(
+        'ambiguous-data',
+        `${name} counts as new and would start anew: ${other}, and the running kernel's value would be lost`,
+        { object: objectName, section: patched.sectionName(symbol), symbol: name },
+      ),
+    ];
   });
 }
 

@@ -22,13 +22,21 @@ export function tellStaticsAnew(input: AssessInput, reached: ReadonlySet<number>
     const old = gone.get(likenessOf(patched, symbol));
     if (old === undefined) return [];
     const name = patched.name(symbol);
-    return [diagnostic('new-static-local', `${name} counts as new and starts anew: it looks like ${orig.name(old)} of ORIG, and nothing tells that it is the same`, { object: objectName, section: patched.sectionName(symbol), symbol: name })];
+    return [
+      diagnostic(
+        'new-static-local',
+        `${name} counts as new and starts anew: it looks like ${orig.name(old)} of ORIG, and nothing tells that it is the same`,
+        { object: objectName, section: patched.sectionName(symbol), symbol: name },
+      ),
+    ];
   });
 }
 
 /** Static variables that only PATCHED has, among what goes into the livepatch. */
 export function freshStatics({ pairing, patched, unpaired }: AssessInput, reached: ReadonlySet<number>): number[] {
-  return unpaired.patched.filter((symbol) => reached.has(symbol) && originOf(pairing, symbol) === 0 && isStatic(patched, symbol));
+  return unpaired.patched.filter(
+    (symbol) => reached.has(symbol) && originOf(pairing, symbol) === 0 && isStatic(patched, symbol),
+  );
 }
 
 /** Static variables that only ORIG has. */
@@ -38,12 +46,27 @@ export function goneStatics({ pairing, orig, unpaired }: AssessInput): number[] 
 
 /** Writable, and not of a kind that every build has for itself (`__already_done.2`). */
 function isStatic({ table }: Side, symbol: number): boolean {
-  return table.has(symbol, Trait.OBJECT) && table.has(symbol, Trait.WRITABLE) && table.canonical[symbol] === symbol && table.info[symbol]! >>> 4 === STB_LOCAL && table.kind[symbol] === Kind.NAMED;
+  return (
+    table.has(symbol, Trait.OBJECT) &&
+    table.has(symbol, Trait.WRITABLE) &&
+    table.canonical[symbol] === symbol &&
+    table.info[symbol]! >>> 4 === STB_LOCAL &&
+    table.kind[symbol] === Kind.NAMED
+  );
 }
 
 /** What a renamed function leaves of its variables' names: Clang's have the function's before theirs (`conf_rsp.tries`), GCC's a number behind (`tries.0`). */
 function likenessOf(side: Side, symbol: number): string {
   const { table } = side;
-  const name = side.name(symbol).split('.').filter((part) => !/^(?:\d+|llvm)$/.test(part)).pop();
-  return [name, table.size[symbol], table.sectionClass[table.section[symbol]!]! & SectionClass.PERCPU, unitOf(side, symbol)].join('\0');
+  const name = side
+    .name(symbol)
+    .split('.')
+    .filter((part) => !/^(?:\d+|llvm)$/.test(part))
+    .pop();
+  return [
+    name,
+    table.size[symbol],
+    table.sectionClass[table.section[symbol]!]! & SectionClass.PERCPU,
+    unitOf(side, symbol),
+  ].join('\0');
 }

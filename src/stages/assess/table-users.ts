@@ -22,7 +22,11 @@ export interface TableUsers {
  * there are one or two.
  * What only registers variables with KASAN is no user.
  */
-export function tableUsers(side: Side, roots: Iterable<number>, instrumentation: Instrumentation): Map<number, TableUsers> {
+export function tableUsers(
+  side: Side,
+  roots: Iterable<number>,
+  instrumentation: Instrumentation,
+): Map<number, TableUsers> {
   const found = new Map<number, TableUsers>();
   for (let open = new Set(roots); open.size > 0; ) {
     const users = usersOf(side, open);
@@ -30,7 +34,11 @@ export function tableUsers(side: Side, roots: Iterable<number>, instrumentation:
     const special = entryUsers(side, open);
     const next = new Set<number>();
     for (const target of open) {
-      const entry: TableUsers = { functions: new Set(special.get(target)), holders: new Set(), others: exported.has(target) ? ['modules read it by its export'] : [] };
+      const entry: TableUsers = {
+        functions: new Set(special.get(target)),
+        holders: new Set(),
+        others: exported.has(target) ? ['modules read it by its export'] : [],
+      };
       for (const { symbol, section } of users.get(target) ?? []) {
         if (symbol === target || instrumentation.constructors.has(symbol)) continue;
         if (symbol === 0) entry.others.push(`${side.object.name(section)} holds its address`);
@@ -51,7 +59,8 @@ function entryUsers(side: Side, targets: ReadonlySet<number>): Map<number, numbe
   const users = new Map<number, number[]>();
   for (const special of specialTables(side.identity, side.structSizes, [])) {
     forEachEntry(side.identity, special, (entry) => {
-      for (const { symbol } of entryReferences(side, special, entry)) if (targets.has(symbol)) users.set(symbol, [...users.get(symbol) ?? [], entry.owner]);
+      for (const { symbol } of entryReferences(side, special, entry))
+        if (targets.has(symbol)) users.set(symbol, [...(users.get(symbol) ?? []), entry.owner]);
     });
   }
   return users;
@@ -68,8 +77,17 @@ export function leadsToCode(side: Side, symbol: number, seen = new Set<number>()
     const section = table.section[target]!;
     if (section >= table.sections) continue;
     if (table.sectionClass[section]! & SectionClass.EXEC) return true;
-    const inner = table.kind[target] === Kind.PLACE ? side.identity.objectAt(section, table.value[target]! + s64(words, at + R_ADDEND)) : table.canonical[target]!;
-    if (inner !== 0 && (table.sectionClass[section]! & SectionClass.READONLY) !== 0 && table.has(inner, Trait.OBJECT) && leadsToCode(side, inner, seen)) return true;
+    const inner =
+      table.kind[target] === Kind.PLACE
+        ? side.identity.objectAt(section, table.value[target]! + s64(words, at + R_ADDEND))
+        : table.canonical[target]!;
+    if (
+      inner !== 0 &&
+      (table.sectionClass[section]! & SectionClass.READONLY) !== 0 &&
+      table.has(inner, Trait.OBJECT) &&
+      leadsToCode(side, inner, seen)
+    )
+      return true;
   }
   return false;
 }

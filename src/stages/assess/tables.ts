@@ -22,22 +22,43 @@ export interface Tables {
   refused: ReadonlyMap<number, string>;
 }
 
-const NOT_PLAIN = SectionClass.INIT | SectionClass.EXIT | SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.RECORD | SectionClass.STRING | SectionClass.CONSTANT;
+const NOT_PLAIN =
+  SectionClass.INIT |
+  SectionClass.EXIT |
+  SectionClass.SPECIAL |
+  SectionClass.DERIVED |
+  SectionClass.RECORD |
+  SectionClass.STRING |
+  SectionClass.CONSTANT;
 
 /**
  * Tells which changed read-only data is a table: messages, policies, labels, constants, dispatch tables. Nobody can tell its copy from
  * it if everyone who reads it gets the copy. So all readers go in, those too that reach it through other read-only data; and it is none
  * where something that stays keeps its address: a variable, an export, code that is gone and handed it on, or, of operations, anybody.
  */
-export function changedTables(input: Omit<AssessInput, 'tables'>, verdicts: readonly Verdict[], discarded: number): Tables {
+export function changedTables(
+  input: Omit<AssessInput, 'tables'>,
+  verdicts: readonly Verdict[],
+  discarded: number,
+): Tables {
   const { pairing, patched } = input;
-  const roots = verdicts.filter(({ status, orig: a, patched: b }) => status === 'changed' && patched.table.has(b, Trait.OBJECT) && isPlainReadOnly(input.orig, a) && isPlainReadOnly(patched, b));
+  const roots = verdicts.filter(
+    ({ status, orig: a, patched: b }) =>
+      status === 'changed' &&
+      patched.table.has(b, Trait.OBJECT) &&
+      isPlainReadOnly(input.orig, a) &&
+      isPlainReadOnly(patched, b),
+  );
   const copied = new Set<number>();
   const readers = new Map<string, Verdict>();
   const refused = new Map<number, string>();
   if (roots.length === 0) return { copied, readers: [], refused };
 
-  const users = tableUsers(patched, roots.map(({ patched: symbol }) => symbol), instrumentationOf(patched));
+  const users = tableUsers(
+    patched,
+    roots.map(({ patched: symbol }) => symbol),
+    instrumentationOf(patched),
+  );
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(keyOf));
   const pieces = new Pieces(patched);
   const judge = new Judge(input, users, discarded);
@@ -54,7 +75,11 @@ export function changedTables(input: Omit<AssessInput, 'tables'>, verdicts: read
         const reader = pieces.parentOf(part) || part;
         if (patched.table.has(reader, discarded)) continue;
         const name = patched.name(object);
-        const first = { offset: offsetIn(patched, part, object), orig: name, patched: `${name} (${patched.name(symbol)} changed)` };
+        const first = {
+          offset: offsetIn(patched, part, object),
+          orig: name,
+          patched: `${name} (${patched.name(symbol)} changed)`,
+        };
         // Two functions of ORIG may have become one.
         for (const origin of originsOf(pairing, reader)) {
           const verdict: Verdict = { orig: origin, patched: reader, status: 'changed', class: 'table', first };
@@ -79,7 +104,11 @@ function keyOf({ orig, patched }: Pick<Verdict, 'orig' | 'patched'>): string {
 
 /** The bodies of ORIG that the names of a body of PATCHED had. */
 function originsOf({ orig, patched, origin }: Pairing, symbol: number): Set<number> {
-  return new Set(namesOf(patched, symbol).map((name) => orig.canonical[origin[name]!]!).filter((body) => body !== 0));
+  return new Set(
+    namesOf(patched, symbol)
+      .map((name) => orig.canonical[origin[name]!]!)
+      .filter((body) => body !== 0),
+  );
 }
 
 /** The object and all read-only data that leads to it. */
@@ -95,7 +124,11 @@ function isPlainReadOnly(side: Side, symbol: number): boolean {
   const section = table.section[symbol]!;
   if (section >= table.sections || table.kind[symbol] !== Kind.NAMED) return false;
   const bits = table.sectionClass[section]!;
-  return (bits & SectionClass.READONLY) !== 0 && (bits & NOT_PLAIN) === 0 && /^\.(?:rodata|data\.rel\.ro)(?:\.|$)/.test(side.object.name(section));
+  return (
+    (bits & SectionClass.READONLY) !== 0 &&
+    (bits & NOT_PLAIN) === 0 &&
+    /^\.(?:rodata|data\.rel\.ro)(?:\.|$)/.test(side.object.name(section))
+  );
 }
 
 /** Why an object is no table; keeps what it learnt of its readers. */
@@ -103,16 +136,25 @@ class Judge {
   private readonly undecided: ReadonlySet<number>;
   private unit: boolean | undefined;
 
-  constructor(private readonly input: Omit<AssessInput, 'tables'>, private readonly users: ReadonlyMap<number, TableUsers>, private readonly discarded: number) {
+  constructor(
+    private readonly input: Omit<AssessInput, 'tables'>,
+    private readonly users: ReadonlyMap<number, TableUsers>,
+    private readonly discarded: number,
+  ) {
     this.undecided = new Set(input.ambiguous.flatMap((group) => group.patched));
   }
 
   refusal(root: number, chain: ReadonlySet<number>): string | undefined {
     const { patched } = this.input;
-    const live = [...chain].some((object) => [...this.users.get(object)!.functions].some((user) => !patched.table.has(user, this.discarded)));
+    const live = [...chain].some((object) =>
+      [...this.users.get(object)!.functions].some((user) => !patched.table.has(user, this.discarded)),
+    );
     for (const object of chain) {
       const why = this.ownRefusal(object) ?? this.usersRefusal(object, object !== root);
-      if (why !== undefined) return object === root || why.includes(patched.name(object)) ? why : `${patched.name(object)} leads to it: ${why}`;
+      if (why !== undefined)
+        return object === root || why.includes(patched.name(object))
+          ? why
+          : `${patched.name(object)} leads to it: ${why}`;
     }
     return live ? undefined : 'no code that still runs reads it';
   }
@@ -122,10 +164,13 @@ class Judge {
     const { pairing, patched } = this.input;
     const { table } = patched;
     // What is new, or belongs to each build, is the livepatch's own: only its readers matter.
-    if (originOf(pairing, object) === 0) return this.undecided.has(object) ? `nothing tells which variable of ORIG ${patched.name(object)} is` : undefined;
+    if (originOf(pairing, object) === 0)
+      return this.undecided.has(object) ? `nothing tells which variable of ORIG ${patched.name(object)} is` : undefined;
     if (!isPlainReadOnly(patched, object)) return `the variable ${patched.name(object)} holds its address`;
     const global = namesOf(table, object).some((name) => table.info[name]! >>> 4 !== STB_LOCAL);
-    return global && (this.unit ??= isUnit(this.input)) ? `${patched.name(object)} is global: other units may read it` : undefined;
+    return global && (this.unit ??= isUnit(this.input))
+      ? `${patched.name(object)} is global: other units may read it`
+      : undefined;
   }
 
   /** Because of who refers to it. */
@@ -149,7 +194,11 @@ class Judge {
 }
 
 const KEPT = {
-  variable: 'stores its address in a variable', memory: 'stores its address', call: 'passes its address on', return: 'returns its address', unknown: 'takes its address',
+  variable: 'stores its address in a variable',
+  memory: 'stores its address',
+  call: 'passes its address on',
+  return: 'returns its address',
+  unknown: 'takes its address',
 } as const satisfies Record<Kept, string>;
 
 /** Where a function first refers to an object. */

@@ -31,12 +31,21 @@ export function refuseChangedTypes(input: AssessInput, included: Iterable<number
   if (differing.size === 0) return [];
   const taken = reachedUnseen(orig, new Set(differing.keys()), isUnit(input));
   const bodies = [...included];
-  return [...differing].filter(([symbol]) => taken.has(symbol)).map(([symbol, { before, now }]) => {
-    const name = orig.name(symbol);
-    const callers = bodies.filter((body) => checksFor(patched, body, now)).map((body) => patched.name(body));
-    const who = callers.length === 0 ? 'calls of the new type' : `${callers.slice(0, NAMED).join(', ')}${callers.length > NAMED ? ' and others' : ''}`;
-    return diagnostic('changed-type', `the type of ${name} changed, and pointers to it may be in use: ${who} would look for 0x${now.toString(16)} before it, where the running kernel has 0x${before.toString(16)}`, { object: objectName, section: orig.sectionName(symbol), symbol: name });
-  });
+  return [...differing]
+    .filter(([symbol]) => taken.has(symbol))
+    .map(([symbol, { before, now }]) => {
+      const name = orig.name(symbol);
+      const callers = bodies.filter((body) => checksFor(patched, body, now)).map((body) => patched.name(body));
+      const who =
+        callers.length === 0
+          ? 'calls of the new type'
+          : `${callers.slice(0, NAMED).join(', ')}${callers.length > NAMED ? ' and others' : ''}`;
+      return diagnostic(
+        'changed-type',
+        `the type of ${name} changed, and pointers to it may be in use: ${who} would look for 0x${now.toString(16)} before it, where the running kernel has 0x${before.toString(16)}`,
+        { object: objectName, section: orig.sectionName(symbol), symbol: name },
+      );
+    });
 }
 
 const LETTER_K = 'k'.charCodeAt(0);
@@ -45,7 +54,11 @@ function hasTypes({ object, table }: Side): boolean {
   const { bytes } = object;
   for (let section = 1; section < table.sections; section++) {
     const at = object.nameOffset(section);
-    if ((bytes[at + 1] === LETTER_K || bytes[at + 2] === LETTER_K) && /^(?:\.|__)kcfi_traps$/.test(object.name(section))) return true;
+    if (
+      (bytes[at + 1] === LETTER_K || bytes[at + 2] === LETTER_K) &&
+      /^(?:\.|__)kcfi_traps$/.test(object.name(section))
+    )
+      return true;
   }
   return false;
 }

@@ -103,6 +103,10 @@ export interface Assessment {
 }
 
 /** An included function with each body of ORIG whose place it takes. */
-export function replacements({ symbol, origin, further = [] }: IncludedFunction): Array<{ symbol: number; origin: number }> {
+export function replacements({
+  symbol,
+  origin,
+  further = [],
+}: IncludedFunction): Array<{ symbol: number; origin: number }> {
   return [origin, ...further].map((body) => ({ symbol, origin: body }));
 }

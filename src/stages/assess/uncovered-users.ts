@@ -18,7 +18,11 @@ export function isReached(side: Side, range: Range, counts: (user: number) => bo
 }
 
 /** A pass over all relas, made where code without a name differs. */
-function hasRelocation({ object, table, arch, identity }: Side, { section, start, end }: Range, counts: (user: number) => boolean): boolean {
+function hasRelocation(
+  { object, table, arch, identity }: Side,
+  { section, start, end }: Range,
+  counts: (user: number) => boolean,
+): boolean {
   for (let relaSection = 1; relaSection < table.sections; relaSection++) {
     if (object.type(relaSection) !== SHT_RELA) continue;
     const bits = table.sectionClass[object.info(relaSection)]!;
@@ -29,7 +33,12 @@ function hasRelocation({ object, table, arch, identity }: Side, { section, start
       if (symbol >= table.symbols || table.section[symbol] !== section) continue;
       const relative = (bits & SectionClass.EXEC) !== 0 && arch.isPcRelative(words[at + R_TYPE]!);
       const place = table.value[symbol]! + s64(words, at + R_ADDEND) + (relative ? arch.bias(words[at + R_TYPE]!) : 0);
-      if (place >= start - (relative ? TAIL : 0) && place < end && counts(identity.coverAt(object.info(relaSection), u64(words, at + R_OFFSET)))) return true;
+      if (
+        place >= start - (relative ? TAIL : 0) &&
+        place < end &&
+        counts(identity.coverAt(object.info(relaSection), u64(words, at + R_OFFSET)))
+      )
+        return true;
     }
   }
   return false;
@@ -43,9 +52,15 @@ function hasNeighbour(side: Side, { section, start, end }: Range, counts: (user:
     if (table.canonical[symbol] !== symbol || table.has(symbol, Trait.OBJECT) || !counts(symbol)) continue;
     const from = table.value[symbol]!;
     const code = disassembler.decode(side.bytes(symbol));
-    const isIn = (target: number | undefined): boolean => target !== undefined && from + target >= start && from + target < end;
+    const isIn = (target: number | undefined): boolean =>
+      target !== undefined && from + target >= start && from + target < end;
     if (!code.some(({ flow }) => flow) || code.some(({ target, memory }) => isIn(target) || isIn(memory))) return true;
-    if (from + table.size[symbol]! <= start && start - from - table.size[symbol]! < NEAR && code.findLast(({ padding }) => !padding)?.runsOn === true) return true;
+    if (
+      from + table.size[symbol]! <= start &&
+      start - from - table.size[symbol]! < NEAR &&
+      code.findLast(({ padding }) => !padding)?.runsOn === true
+    )
+      return true;
   }
   return false;
 }

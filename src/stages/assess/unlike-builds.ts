@@ -13,13 +13,30 @@ const LAYOUTS = '.orc_unwind_ip';
  * does not have, and such a build is made to be measured. One that objtool has not run on while it has on the other: its code comes
  * without stack layouts.
  */
-export function refuseUnlikeBuilds({ orig, patched, objectName: object }: Pick<AssessInput, 'orig' | 'patched' | 'objectName'>): Diagnostic[] {
+export function refuseUnlikeBuilds({
+  orig,
+  patched,
+  objectName: object,
+}: Pick<AssessInput, 'orig' | 'patched' | 'objectName'>): Diagnostic[] {
   const [ours, theirs] = [sectionsOf(orig), sectionsOf(patched)];
   const found: Diagnostic[] = [];
   const counting = [ours.counters ? 'ORIG' : '', theirs.counters ? 'PATCHED' : ''].filter((name) => name !== '');
   const by = ours.gcov || theirs.gcov ? GCOV : COUNTERS;
-  if (counting.length > 0) found.push(diagnostic('instrumented-build', `${counting.join(' and ')} ${counting.length > 1 ? 'gather profiles' : 'gathers a profile'} (${by})`, { object, ...(by === GCOV ? {} : { section: COUNTERS }) }));
-  if (ours.layouts && !theirs.layouts) found.push(diagnostic('before-objtool', `PATCHED has no ${LAYOUTS} and ORIG has: objtool has not run on PATCHED`, { object, section: LAYOUTS }));
+  if (counting.length > 0)
+    found.push(
+      diagnostic(
+        'instrumented-build',
+        `${counting.join(' and ')} ${counting.length > 1 ? 'gather profiles' : 'gathers a profile'} (${by})`,
+        { object, ...(by === GCOV ? {} : { section: COUNTERS }) },
+      ),
+    );
+  if (ours.layouts && !theirs.layouts)
+    found.push(
+      diagnostic('before-objtool', `PATCHED has no ${LAYOUTS} and ORIG has: objtool has not run on PATCHED`, {
+        object,
+        section: LAYOUTS,
+      }),
+    );
   return found;
 }
 

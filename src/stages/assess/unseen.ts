@@ -12,7 +12,8 @@ export function exportedOf(side: Side, targets: ReadonlySet<number>): Set<number
   for (let section = 1; section < table.sections; section++) {
     if (table.relaSection[section] === 0 || (table.sectionClass[section]! & SectionClass.EXEC) !== 0) continue;
     if (!/^_*ksymtab|^\.export_symbol/.test(object.name(section))) continue;
-    for (const { symbol } of referencesFrom(side, section, 0, object.size(section))) if (targets.has(symbol)) exported.add(symbol);
+    for (const { symbol } of referencesFrom(side, section, 0, object.size(section)))
+      if (targets.has(symbol)) exported.add(symbol);
   }
   return exported;
 }
@@ -24,7 +25,8 @@ export function reachedUnseen(side: Side, targets: ReadonlySet<number>, unit: bo
   const users = usersOf(side, targets);
   for (const target of targets) {
     const isGlobal = namesOf(table, target).some((name) => table.info[name]! >>> 4 !== STB_LOCAL);
-    if ((unit && isGlobal) || (users.get(target) ?? []).some(({ branch, inside }) => !branch && inside === 0)) found.add(target);
+    if ((unit && isGlobal) || (users.get(target) ?? []).some(({ branch, inside }) => !branch && inside === 0))
+      found.add(target);
   }
   return found;
 }

@@ -1,4 +1,17 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, STB_LOCAL, STT_FILE, STT_SECTION, s64, u64, type ElfObject } from '../../elf';
+import {
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHT_RELA,
+  STB_LOCAL,
+  STT_FILE,
+  STT_SECTION,
+  s64,
+  u64,
+  type ElfObject,
+} from '../../elf';
 import type { Arch } from '../../arch';
 import { SectionClass } from '../../livepatch/section-class';
 import { Kind, type Identity, type ScanTable } from '../scan';
@@ -13,7 +26,12 @@ export interface AnonymousPlace {
 const UNKNOWN = 0;
 
 /** Places that anything loaded refers to, by section, in order. A pass over every rela: 1.5 million in a kernel, some 30 ms. */
-export function collectPlaces(object: ElfObject, table: ScanTable, arch: Arch, identity: Identity): Map<number, AnonymousPlace[]> {
+export function collectPlaces(
+  object: ElfObject,
+  table: ScanTable,
+  arch: Arch,
+  identity: Identity,
+): Map<number, AnonymousPlace[]> {
   const found = new Map<number, Map<number, number>>();
   const units = new UnitsOfUsers(table, identity);
   for (let relaSection = 1; relaSection < table.sections; relaSection++) {
@@ -26,7 +44,8 @@ export function collectPlaces(object: ElfObject, table: ScanTable, arch: Arch, i
       const symbol = words[at + R_SYM]!;
       if (symbol >= table.symbols || table.kind[symbol] !== Kind.PLACE) continue;
       const section = table.section[symbol]!;
-      if (section >= table.sections || (table.sectionClass[section]! & (SectionClass.STRING | SectionClass.EXEC)) !== 0) continue;
+      if (section >= table.sections || (table.sectionClass[section]! & (SectionClass.STRING | SectionClass.EXEC)) !== 0)
+        continue;
       let place = table.value[symbol]! + s64(words, at + R_ADDEND);
       if ((bits & SectionClass.EXEC) !== 0 && arch.isPcRelative(words[at + R_TYPE]!)) {
         const from = object.offset(user);
@@ -42,7 +61,12 @@ export function collectPlaces(object: ElfObject, table: ScanTable, arch: Arch, i
       places.set(place, known === undefined || known === unit ? unit : UNKNOWN);
     }
   }
-  return new Map([...found].map(([section, places]) => [section, [...places].map(([offset, unit]) => ({ offset, unit })).sort((a, b) => a.offset - b.offset)]));
+  return new Map(
+    [...found].map(([section, places]) => [
+      section,
+      [...places].map(([offset, unit]) => ({ offset, unit })).sort((a, b) => a.offset - b.offset),
+    ]),
+  );
 }
 
 /** The compilation units of code and data, where the symbol table or what they refer to tells. */
@@ -50,7 +74,10 @@ class UnitsOfUsers {
   private readonly known = new Map<number, number>();
   private sections: Uint32Array | undefined;
 
-  constructor(private readonly table: ScanTable, private readonly identity: Identity) {}
+  constructor(
+    private readonly table: ScanTable,
+    private readonly identity: Identity,
+  ) {}
 
   of(section: number, offset: number): number {
     const { table } = this;
@@ -58,7 +85,12 @@ class UnitsOfUsers {
     if (holder === 0) return UNKNOWN;
     if (table.info[holder]! >>> 4 === STB_LOCAL) return table.file[holder]!;
     let unit = this.known.get(holder);
-    if (unit === undefined) this.known.set(holder, (unit = this.unitOfGlobal(holder) || (table.sole[section] === holder ? this.unitsOfSections[section]! : UNKNOWN)));
+    if (unit === undefined)
+      this.known.set(
+        holder,
+        (unit =
+          this.unitOfGlobal(holder) || (table.sole[section] === holder ? this.unitsOfSections[section]! : UNKNOWN)),
+      );
     return unit;
   }
 
@@ -92,7 +124,14 @@ class UnitsOfUsers {
     for (let i = at; i < stop; i += RELA_WORDS) {
       const offset = u64(words, i + R_OFFSET);
       const target = words[i + R_SYM]!;
-      if (offset < start || offset >= end || target >= table.symbols || table.info[target]! >>> 4 !== STB_LOCAL || (table.info[target]! & 0xf) === STT_SECTION) continue;
+      if (
+        offset < start ||
+        offset >= end ||
+        target >= table.symbols ||
+        table.info[target]! >>> 4 !== STB_LOCAL ||
+        (table.info[target]! & 0xf) === STT_SECTION
+      )
+        continue;
       const file = table.file[target]!;
       if (file === 0) continue;
       if (unit !== UNKNOWN && unit !== file) return UNKNOWN;

@@ -15,7 +15,10 @@ export function sameBehind(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Pl
   const [x, y] = [restOf(a, pa), restOf(b, pb)];
   if (x.end - x.start !== y.end - y.start) return false;
   if (x.end > x.start) {
-    const [ours, theirs] = [a.identity.ofRange(x.section, x.start, x.end), b.identity.ofRange(y.section, y.start, y.end)];
+    const [ours, theirs] = [
+      a.identity.ofRange(x.section, x.start, x.end),
+      b.identity.ofRange(y.section, y.start, y.end),
+    ];
     return ours.every((word, i) => word === theirs[i]);
   }
   // Nothing but filling: what counts is who stands behind it.
@@ -45,7 +48,8 @@ function coverBehind(side: Side, { section, offset }: Place): number {
 /** A range that no symbol covers without what fills it up at both ends. Fields of relocations are no filling, though zeros stand in them. */
 export function withoutFilling(side: Side, { section, start, end }: Range): Range & { hasRelas: boolean } {
   const { object, table, arch } = side;
-  if ((table.sectionClass[section]! & SectionClass.NOBITS) !== 0) return { section, start, end: start, hasRelas: false };
+  if ((table.sectionClass[section]! & SectionClass.NOBITS) !== 0)
+    return { section, start, end: start, hasRelas: false };
   const content = object.content(section);
   const filling = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 ? arch.filling : ZEROS;
   let [first, last] = [end, start];
@@ -56,7 +60,12 @@ export function withoutFilling(side: Side, { section, start, end }: Range): Rang
     }
   }
   const from = filling.endFrom(content, start, first);
-  return { section, hasRelas: last > start, start: from, end: from === end ? end : filling.startFrom(content, Math.max(from, last), end) };
+  return {
+    section,
+    hasRelas: last > start,
+    start: from,
+    end: from === end ? end : filling.startFrom(content, Math.max(from, last), end),
+  };
 }
 
 /** Bytes of a relocated field, at least. */

@@ -39,7 +39,8 @@ function readNames(side: Side): Names {
     else if (name === 'linux_banner') found.release ||= /^Linux version (\S+) /.exec(text)?.[1] ?? '';
     else {
       const start = text.indexOf('Linux\0');
-      const field = (number: number): string => (start < 0 ? '' : text.slice(start + number * FIELD, start + (number + 1) * FIELD).split('\0', 1)[0]!);
+      const field = (number: number): string =>
+        start < 0 ? '' : text.slice(start + number * FIELD, start + (number + 1) * FIELD).split('\0', 1)[0]!;
       found.release ||= field(2);
       found.version ||= field(3);
     }
@@ -50,13 +51,23 @@ function readNames(side: Side): Names {
 /** The texts that differ between two builds' names, ORIG's and PATCHED's. */
 function differing(a: Side, b: Side): Array<readonly [string, string]> {
   const [ours, theirs] = [buildNames(a), buildNames(b)];
-  return ([[ours.version, theirs.version], [ours.release, theirs.release]] as const).filter(([x, y]) => x !== y && x !== '' && y !== '');
+  return (
+    [
+      [ours.version, theirs.version],
+      [ours.release, theirs.release],
+    ] as const
+  ).filter(([x, y]) => x !== y && x !== '' && y !== '');
 }
 
 /** Whether two texts differ in nothing but the names of their builds. */
 export function differsInBuild(a: Side, b: Side, x: string, y: string): boolean {
   const names = differing(a, b);
-  return names.length > 0 && x !== y && names.reduce((text, [name]) => text.replaceAll(name, '\u0001'), x) === names.reduce((text, [, name]) => text.replaceAll(name, '\u0001'), y);
+  return (
+    names.length > 0 &&
+    x !== y &&
+    names.reduce((text, [name]) => text.replaceAll(name, '\u0001'), x) ===
+      names.reduce((text, [, name]) => text.replaceAll(name, '\u0001'), y)
+  );
 }
 
 /** As `differsInBuild` for two variables that hold nothing but text, of any size. */
@@ -65,7 +76,9 @@ export function textDiffersInBuild(a: Side, symbolA: number, b: Side, symbolB: n
   if (Buffer.compare(x, y) === 0 || !isText(x) || !isText(y)) return false;
   // Fields are filled up with zeros.
   const plain = (bytes: Uint8Array): string => latin1(bytes).replace(/\0+/g, '\0');
-  return (BANNERS.has(a.name(symbolA)) && a.name(symbolA) === b.name(symbolB)) || differsInBuild(a, b, plain(x), plain(y));
+  return (
+    (BANNERS.has(a.name(symbolA)) && a.name(symbolA) === b.name(symbolB)) || differsInBuild(a, b, plain(x), plain(y))
+  );
 }
 
 /** Of two variables of one size the bytes that hold a name of the build: 1 for each. */
@@ -77,7 +90,8 @@ export function buildBytes(a: Side, b: Side, x: Uint8Array, y: Uint8Array): Uint
   for (const [name, other] of names) {
     for (let at = ours.indexOf(`${name}\0`); at >= 0; at = ours.indexOf(`${name}\0`, at + 1)) {
       const end = at + Math.max(name.length, other.length);
-      if (!theirs.startsWith(`${other}\0`, at) || !zeros(x, at + name.length, end) || !zeros(y, at + other.length, end)) continue;
+      if (!theirs.startsWith(`${other}\0`, at) || !zeros(x, at + name.length, end) || !zeros(y, at + other.length, end))
+        continue;
       found ??= new Uint8Array(x.length);
       found.fill(1, at, end);
     }
@@ -90,7 +104,11 @@ function zeros(bytes: Uint8Array, from: number, to: number): boolean {
 }
 
 function isText(bytes: Uint8Array): boolean {
-  return bytes.length > 1 && bytes.at(-1) === 0 && bytes.every((byte) => byte === 0 || byte === 9 || byte === 10 || (byte >= 0x20 && byte < 0x7f));
+  return (
+    bytes.length > 1 &&
+    bytes.at(-1) === 0 &&
+    bytes.every((byte) => byte === 0 || byte === 9 || byte === 10 || (byte >= 0x20 && byte < 0x7f))
+  );
 }
 
 function latin1(bytes: Uint8Array): string {

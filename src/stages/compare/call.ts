@@ -7,7 +7,7 @@ import type { Target } from './target';
 export interface Call {
   callee: string;
   /** By the argument's number, from 1. */
-  strings: ReadonlyMap<number, { text: string; /** The unit's own file, or a function's name. */ where: boolean }>;
+  strings: ReadonlyMap<number, { text: string /** The unit's own file, or a function's name. */; where: boolean }>;
 }
 
 /** How many instructions before the one in question an argument is looked for. */
@@ -38,11 +38,26 @@ export function callFrom(decoded: Decoded, index: number, units: ReadonlySet<str
 const FUNCTION_NAME = /(?:^|\.)__(?:func|FUNCTION|PRETTY_FUNCTION)__(?:$|\.)/;
 
 function textOf(side: Side, target: Target): string | undefined {
-  if (target.text !== undefined || target.symbol === 0 || target.delta !== 0 || !FUNCTION_NAME.test(side.name(target.symbol))) return target.text;
+  if (
+    target.text !== undefined ||
+    target.symbol === 0 ||
+    target.delta !== 0 ||
+    !FUNCTION_NAME.test(side.name(target.symbol))
+  )
+    return target.text;
   return Buffer.from(side.bytes(target.symbol)).toString('latin1').replace(/\0.*$/s, '');
 }
 
-function isWhere({ side, symbol }: Decoded, text: string, targets: Decoded['targets'][number], units: ReadonlySet<string>): boolean {
-  if (units.has(text.slice(text.lastIndexOf('/') + 1)) || targets.some(({ target }) => target.symbol !== 0 && FUNCTION_NAME.test(side.name(target.symbol)))) return true;
+function isWhere(
+  { side, symbol }: Decoded,
+  text: string,
+  targets: Decoded['targets'][number],
+  units: ReadonlySet<string>,
+): boolean {
+  if (
+    units.has(text.slice(text.lastIndexOf('/') + 1)) ||
+    targets.some(({ target }) => target.symbol !== 0 && FUNCTION_NAME.test(side.name(target.symbol)))
+  )
+    return true;
   return symbol !== 0 && text === side.name(symbol).split('.', 1)[0];
 }

@@ -9,15 +9,31 @@ import type { Difference, Verdict } from './verdict';
 
 /** Compares two objects: size, bytes, references. A record that differs only in its line is ignored. */
 export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Verdict {
-  const make = (status: Verdict['status'], kind: Verdict['class'], first: Difference | null): Verdict => ({ orig: symbolA, patched: symbolB, status, class: kind, first });
+  const make = (status: Verdict['status'], kind: Verdict['class'], first: Difference | null): Verdict => ({
+    orig: symbolA,
+    patched: symbolB,
+    status,
+    class: kind,
+    first,
+  });
   const sizeA = a.table.size[symbolA]!;
   const sizeB = b.table.size[symbolB]!;
-  if (textDiffersInBuild(a, symbolA, b, symbolB)) return make('ignored', 'release', { offset: 0, orig: a.name(symbolA), patched: b.name(symbolB) });
-  if (sizeA !== sizeB) return make('changed', 'data', { offset: Math.min(sizeA, sizeB), orig: `${sizeA} bytes`, patched: `${sizeB} bytes` });
+  if (textDiffersInBuild(a, symbolA, b, symbolB))
+    return make('ignored', 'release', { offset: 0, orig: a.name(symbolA), patched: b.name(symbolB) });
+  if (sizeA !== sizeB)
+    return make('changed', 'data', {
+      offset: Math.min(sizeA, sizeB),
+      orig: `${sizeA} bytes`,
+      patched: `${sizeB} bytes`,
+    });
   const bytesA = a.bytes(symbolA);
   const bytesB = b.bytes(symbolB);
   if (bytesA.length !== bytesB.length) {
-    return make('changed', 'data', { offset: 0, orig: bytesA.length === 0 ? 'all zero (.bss)' : 'initialised', patched: bytesB.length === 0 ? 'all zero (.bss)' : 'initialised' });
+    return make('changed', 'data', {
+      offset: 0,
+      orig: bytesA.length === 0 ? 'all zero (.bss)' : 'initialised',
+      patched: bytesB.length === 0 ? 'all zero (.bss)' : 'initialised',
+    });
   }
   const record = lineOfRecord(a, symbolA);
   let first: Difference | null = null;
@@ -27,7 +43,10 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
   for (let at = 0; at < bytesA.length; at++) {
     if (bytesA[at] === bytesB[at]) continue;
     const from = at & ~7;
-    const hex = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(from, from + 8)).toString('hex').replace(/(..)(?=.)/g, '$1 ');
+    const hex = (bytes: Uint8Array): string =>
+      Buffer.from(bytes.subarray(from, from + 8))
+        .toString('hex')
+        .replace(/(..)(?=.)/g, '$1 ');
     if (named?.[at] === 1) {
       release ??= { offset: at, orig: hex(bytesA), patched: hex(bytesB) };
       continue;
@@ -50,8 +69,15 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
         continue;
       }
     }
-    const text = (side: Side, entry: typeof x): string => (entry === undefined ? 'no reference' : describeTarget(side, entry.target));
-    return make('changed', 'data', first !== null && !onlyLine ? first : { offset: Math.min(x?.at ?? Infinity, y?.at ?? Infinity), orig: text(a, x), patched: text(b, y) });
+    const text = (side: Side, entry: typeof x): string =>
+      entry === undefined ? 'no reference' : describeTarget(side, entry.target);
+    return make(
+      'changed',
+      'data',
+      first !== null && !onlyLine
+        ? first
+        : { offset: Math.min(x?.at ?? Infinity, y?.at ?? Infinity), orig: text(a, x), patched: text(b, y) },
+    );
   }
   if (first === null) return release === null ? make('same', 'same', null) : make('ignored', 'release', release);
   return onlyLine ? make('ignored', 'line', first) : make('changed', 'data', first);

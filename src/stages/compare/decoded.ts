@@ -32,9 +32,16 @@ export function decodeRange(side: Side, range: Range, disassembler: Disassembler
     const instruction = instructions[index];
     if (instruction === undefined) break;
     const type = rela.words[rela.at + R_TYPE]!;
-    const tail = side.arch.tails.length > 1 ? Math.max(0, instruction.offset + instruction.length - offset - side.arch.bias(type)) : 0;
+    const tail =
+      side.arch.tails.length > 1
+        ? Math.max(0, instruction.offset + instruction.length - offset - side.arch.bias(type))
+        : 0;
     const branch = side.arch.isBranch(side.object.bytes, content + range.start, content + rela.offset, type);
-    targets[index]!.push({ at: offset - instruction.offset, target: resolveTarget(side, rela, range.section, tail), branch });
+    targets[index]!.push({
+      at: offset - instruction.offset,
+      target: resolveTarget(side, rela, range.section, tail),
+      branch,
+    });
   }
   return { side, symbol: 0, range, bytes, instructions, targets };
 }

@@ -19,17 +19,33 @@ interface OwnedEntry extends SpecialEntry {
 /** Special-section entries that describe a function, in table and file order. */
 export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
   let index = known.get(side);
-  if (index === undefined) known.set(side, (index = new EntryIndex(side.identity, specialTables(side.identity, side.structSizes, []))));
-  return index.of(symbol).map(({ table, entry }) => ({ ...entry, table, key: `${table.special}:${entry.site}:${entryDigest(side.identity, table, entry).join()}` }));
+  if (index === undefined)
+    known.set(side, (index = new EntryIndex(side.identity, specialTables(side.identity, side.structSizes, []))));
+  return index.of(symbol).map(({ table, entry }) => ({
+    ...entry,
+    table,
+    key: `${table.special}:${entry.site}:${entryDigest(side.identity, table, entry).join()}`,
+  }));
 }
 
 const known = new WeakMap<Side, EntryIndex>();
 
 /** The first entry, by site, that one function has and its twin does not; undefined if they agree. */
-export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {
+export function firstEntryDifference(
+  pairing: Pairing,
+  a: Side,
+  b: Side,
+  symbolA: number,
+  symbolB: number,
+): Difference | undefined {
   const { orig, patched } = pairing;
-  const equal = orig.special[symbolA * 2] === patched.special[symbolB * 2] && orig.special[symbolA * 2 + 1] === patched.special[symbolB * 2 + 1];
-  if (equal) return orig.has(symbolA, Trait.HAS_USES) || patched.has(symbolB, Trait.HAS_USES) ? firstKeyDifference(pairing, a, b, symbolA, symbolB) : undefined;
+  const equal =
+    orig.special[symbolA * 2] === patched.special[symbolB * 2] &&
+    orig.special[symbolA * 2 + 1] === patched.special[symbolB * 2 + 1];
+  if (equal)
+    return orig.has(symbolA, Trait.HAS_USES) || patched.has(symbolB, Trait.HAS_USES)
+      ? firstKeyDifference(pairing, a, b, symbolA, symbolB)
+      : undefined;
   const ours = entriesOf(a, symbolA);
   const theirs = entriesOf(b, symbolB);
   const onlyOurs = without(ours, theirs);
@@ -44,7 +60,8 @@ export function firstEntryDifference(pairing: Pairing, a: Side, b: Side, symbolA
   const first = [...onlyOurs, ...onlyTheirs].sort((x, y) => x.site - y.site)[0];
   if (first === undefined) return undefined;
   const same = (entry: OwnedEntry): boolean => entry.site === first.site && entry.table.special === first.table.special;
-  const text = (side: Side, entry: OwnedEntry | undefined): string => (entry === undefined ? `no entry in ${first.table.rules.name}` : describeEntry(side, entry));
+  const text = (side: Side, entry: OwnedEntry | undefined): string =>
+    entry === undefined ? `no entry in ${first.table.rules.name}` : describeEntry(side, entry);
   return { offset: first.site, orig: text(a, onlyOurs.find(same)), patched: text(b, onlyTheirs.find(same)) };
 }
 
@@ -54,23 +71,48 @@ function sameButHashes(pairing: Pairing, a: Side, b: Side, x: OwnedEntry, y: Own
   // Of a runtime constant the section's name says which variable it is.
   if (a.object.name(x.table.section) !== b.object.name(y.table.section)) return false;
   const meaning = (side: Side, { table, start }: OwnedEntry): string =>
-    table.meaning.map(([from, to]) => Buffer.from(side.object.content(table.section).subarray(start + from, start + to)).toString('hex')).join();
+    table.meaning
+      .map(([from, to]) =>
+        Buffer.from(side.object.content(table.section).subarray(start + from, start + to)).toString('hex'),
+      )
+      .join();
   if (meaning(a, x) !== meaning(b, y)) return false;
   const [codeX, codeY] = [replacementOf(a, x.table, x), replacementOf(b, y.table, y)];
-  const bytes = (side: Side, range: Range | undefined): Uint8Array => (range === undefined ? new Uint8Array(0) : side.object.content(range.section).subarray(range.start, range.end));
+  const bytes = (side: Side, range: Range | undefined): Uint8Array =>
+    range === undefined ? new Uint8Array(0) : side.object.content(range.section).subarray(range.start, range.end);
   if (Buffer.compare(bytes(a, codeX), bytes(b, codeY)) !== 0) return false;
   const targets = (side: Side, entry: OwnedEntry, code: Range | undefined): Array<{ at: number; target: Target }> => [
-    ...referencesOf(entry).map((rela) => ({ at: rela.offset - entry.start, target: resolveTarget(side, rela, entry.table.section, 0) })),
-    ...(code === undefined ? [] : Array.from(side.relasIn(code), (rela) => ({ at: rela.offset - code.start, target: resolveTarget(side, rela, code.section, 0) }))),
+    ...referencesOf(entry).map((rela) => ({
+      at: rela.offset - entry.start,
+      target: resolveTarget(side, rela, entry.table.section, 0),
+    })),
+    ...(code === undefined
+      ? []
+      : Array.from(side.relasIn(code), (rela) => ({
+          at: rela.offset - code.start,
+          target: resolveTarget(side, rela, code.section, 0),
+        }))),
   ];
   const [ours, theirs] = [targets(a, x, codeX), targets(b, y, codeY)];
-  return ours.length === theirs.length && ours.every(({ at, target }, i) => at === theirs[i]!.at && matchTargets(pairing, a, b, target, theirs[i]!.target, NO_UNITS) === 'same');
+  return (
+    ours.length === theirs.length &&
+    ours.every(
+      ({ at, target }, i) =>
+        at === theirs[i]!.at && matchTargets(pairing, a, b, target, theirs[i]!.target, NO_UNITS) === 'same',
+    )
+  );
 }
 
 const NO_UNITS: ReadonlySet<string> = new Set();
 
 /** The first entry that refers to another symbol of the same name: two `___once_key.N` differ in nothing else. */
-function firstKeyDifference(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Difference | undefined {
+function firstKeyDifference(
+  pairing: Pairing,
+  a: Side,
+  b: Side,
+  symbolA: number,
+  symbolB: number,
+): Difference | undefined {
   const byKey = (x: OwnedEntry, y: OwnedEntry): number => (x.key < y.key ? -1 : x.key > y.key ? 1 : x.start - y.start);
   const ours = entriesOf(a, symbolA).sort(byKey);
   const theirs = entriesOf(b, symbolB).sort(byKey);
@@ -80,7 +122,15 @@ function firstKeyDifference(pairing: Pairing, a: Side, b: Side, symbolA: number,
     const x = symbolsOf(a, entry);
     const y = symbolsOf(b, other);
     // A record (`struct _ddebug`) has no twin: its content is in the key.
-    if (x.some((target, k) => a.table.has(target, Trait.CORRELATABLE) && y[k] !== undefined && y[k] !== 0 && !sameSymbol(pairing, target, y[k]!))) {
+    if (
+      x.some(
+        (target, k) =>
+          a.table.has(target, Trait.CORRELATABLE) &&
+          y[k] !== undefined &&
+          y[k] !== 0 &&
+          !sameSymbol(pairing, target, y[k]!),
+      )
+    ) {
       return { offset: entry.site, orig: describeEntry(a, entry), patched: describeEntry(b, other) };
     }
   }
@@ -92,12 +142,18 @@ function symbolsOf(side: Side, entry: OwnedEntry): number[] {
   const range = replacementOf(side, entry.table, entry);
   return [
     ...referencesOf(entry).map((rela) => resolveTarget(side, rela, entry.table.section, 0).symbol),
-    ...(range === undefined ? [] : Array.from(side.relasIn(range), (rela) => resolveTarget(side, rela, range.section, 0).symbol)),
+    ...(range === undefined
+      ? []
+      : Array.from(side.relasIn(range), (rela) => resolveTarget(side, rela, range.section, 0).symbol)),
   ];
 }
 
 /** The relas of an entry that belong to its meaning: not its site, nor a file name. */
-export function referencesOf({ relas: { words, at, stop }, start, table }: Pick<OwnedEntry, 'relas' | 'start' | 'table'>): Rela[] {
+export function referencesOf({
+  relas: { words, at, stop },
+  start,
+  table,
+}: Pick<OwnedEntry, 'relas' | 'start' | 'table'>): Rela[] {
   const found: Rela[] = [];
   for (let i = at; i < stop; i += RELA_WORDS) {
     const offset = u64(words, i + R_OFFSET);
@@ -115,7 +171,11 @@ export function lineOf({ object }: Side, { table, start }: OwnedEntry): number |
 }
 
 /** The code that an alternatives entry puts in its site's place; undefined for other entries and for none. */
-export function replacementOf(side: Side, table: SpecialTable, { relas: { words, at, stop }, start }: SpecialEntry): Range | undefined {
+export function replacementOf(
+  side: Side,
+  table: SpecialTable,
+  { relas: { words, at, stop }, start }: SpecialEntry,
+): Range | undefined {
   const { replacement } = table.rules;
   if (replacement === undefined) return undefined;
   const length = side.object.content(table.section)[start + replacement.length(table.size)]!;
@@ -145,7 +205,8 @@ function describeEntry(side: Side, entry: OwnedEntry): string {
   const { rules, section } = entry.table;
   const parts: string[] = [];
   const content = side.object.content(section);
-  for (const [first, last] of entry.table.meaning) parts.push(Buffer.from(content.subarray(entry.start + first, entry.start + last)).toString('hex'));
+  for (const [first, last] of entry.table.meaning)
+    parts.push(Buffer.from(content.subarray(entry.start + first, entry.start + last)).toString('hex'));
   for (const rela of referencesOf(entry)) parts.push(describeTarget(side, resolveTarget(side, rela, section, 0)));
   return `${rules.name}: ${parts.join(' ')}`;
 }

@@ -16,7 +16,10 @@ export class EntryIndex {
   /** Owner * MOST_ENTRIES + number of the entry, in order. */
   private readonly keys: Float64Array;
 
-  constructor(private readonly identity: Identity, private readonly tables: readonly SpecialTable[]) {
+  constructor(
+    private readonly identity: Identity,
+    private readonly tables: readonly SpecialTable[],
+  ) {
     const parts: Float64Array[] = [];
     let length = 0;
     for (const table of tables) {

@@ -21,11 +21,18 @@ export class AnonymousExtents {
   /** Where extents begin, by section, in order. */
   private readonly bounds = new Map<number, number[]>();
 
-  constructor(private readonly object: ElfObject, private readonly table: ScanTable, private readonly arch: Arch, private readonly identity: Identity) {}
+  constructor(
+    private readonly object: ElfObject,
+    private readonly table: ScanTable,
+    private readonly arch: Arch,
+    private readonly identity: Identity,
+  ) {}
 
   /** Whether a section without symbols is one object. */
   isObject(section: number): boolean {
-    return this.table.coverStart[section] === this.table.coverStart[section + 1] && this.object.name(section).includes('..L');
+    return (
+      this.table.coverStart[section] === this.table.coverStart[section + 1] && this.object.name(section).includes('..L')
+    );
   }
 
   /** The extent that `offset` of a section belongs to. What ends at a symbol or at the section's end holds its end, too. */
@@ -131,11 +138,16 @@ export class AnonymousExtents {
       if (symbol >= table.symbols || identity.coverAt(section, field) !== 0) continue;
       const start = places[from(field) - 1]?.offset ?? field;
       const code = table.section[symbol]!;
-      const place = table.value[symbol]! + s64(words, i + R_ADDEND) - (arch.isPcRelative(words[i + R_TYPE]!) ? field - start : 0);
+      const place =
+        table.value[symbol]! + s64(words, i + R_ADDEND) - (arch.isPcRelative(words[i + R_TYPE]!) ? field - start : 0);
       let into = code < table.sections ? identity.coverAt(code, place) : 0;
       if (into !== 0 && place === table.value[into] && !table.has(into, Trait.COLD)) into = 0;
       // A case that is hardly ever taken stands in the cold part.
-      if (into !== owner && !(owner !== 0 && into !== 0 && (table.has(into, Trait.COLD) || table.has(owner, Trait.COLD)))) bounds.push(start);
+      if (
+        into !== owner &&
+        !(owner !== 0 && into !== 0 && (table.has(into, Trait.COLD) || table.has(owner, Trait.COLD)))
+      )
+        bounds.push(start);
       owner = into;
       // What somebody refers to behind the last label is something else.
       const next = owner === 0 ? undefined : places[from(field)]?.offset;

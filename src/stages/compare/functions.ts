@@ -20,23 +20,49 @@ import type { Side } from './side';
 import { describeTarget } from './target';
 import type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
-export function compareFunctions(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number, disassembler: Disassembler): Verdict {
-  const code = compareCode(pairing, decodeFunction(a, symbolA, disassembler), decodeFunction(b, symbolB, disassembler), unitNames(a, symbolA), disassembler);
+export function compareFunctions(
+  pairing: Pairing,
+  a: Side,
+  b: Side,
+  symbolA: number,
+  symbolB: number,
+  disassembler: Disassembler,
+): Verdict {
+  const code = compareCode(
+    pairing,
+    decodeFunction(a, symbolA, disassembler),
+    decodeFunction(b, symbolB, disassembler),
+    unitNames(a, symbolA),
+    disassembler,
+  );
   const verdict = (rest: CodeVerdict): Verdict => ({ orig: symbolA, patched: symbolB, ...rest });
   if (code.status === 'changed') return verdict(code);
   const entry = firstEntryDifference(pairing, a, b, symbolA, symbolB);
   if (entry !== undefined) return verdict({ status: 'changed', class: 'special-entry', first: entry });
-  const line = code.class === 'line' || code.class === 'padding' || code.class === 'release' ? null : firstMovedLine(a, b, symbolA, symbolB);
+  const line =
+    code.class === 'line' || code.class === 'padding' || code.class === 'release'
+      ? null
+      : firstMovedLine(a, b, symbolA, symbolB);
   return verdict(line === null ? code : { status: 'ignored', class: 'line', first: line });
 }
 
 type CodeVerdict = Pick<Verdict, 'status' | 'class' | 'first'>;
 
 /** Compares instructions, functions' or others. */
-export function compareCode(pairing: Pairing, da: Decoded, db: Decoded, units: ReadonlySet<string>, disassembler: Disassembler): CodeVerdict {
+export function compareCode(
+  pairing: Pairing,
+  da: Decoded,
+  db: Decoded,
+  units: ReadonlySet<string>,
+  disassembler: Disassembler,
+): CodeVerdict {
   const { side: a } = da;
   const { side: b } = db;
-  const verdict = (status: Verdict['status'], kind: ChangeClass | IgnoredClass | 'same', first: Difference | null): CodeVerdict => ({ status, class: kind, first });
+  const verdict = (
+    status: Verdict['status'],
+    kind: ChangeClass | IgnoredClass | 'same',
+    first: Difference | null,
+  ): CodeVerdict => ({ status, class: kind, first });
   let line: Difference | null = null;
   let release: Difference | null = null;
   let moved: Difference | null = null;
@@ -44,7 +70,11 @@ export function compareCode(pairing: Pairing, da: Decoded, db: Decoded, units: R
   for (let i = 0; i < Math.max(da.instructions.length, db.instructions.length); i++) {
     const ia = da.instructions[i];
     const ib = db.instructions[i];
-    const difference = (): Difference => ({ offset: (ia ?? da.instructions.at(-1))?.offset ?? 0, orig: describe(da, i, disassembler), patched: describe(db, i, disassembler) });
+    const difference = (): Difference => ({
+      offset: (ia ?? da.instructions.at(-1))?.offset ?? 0,
+      orig: describe(da, i, disassembler),
+      patched: describe(db, i, disassembler),
+    });
     if (ia === undefined || ib === undefined) {
       const rest = ia === undefined ? db : da;
       if (isPadding(rest, i)) {
@@ -58,20 +88,35 @@ export function compareCode(pairing: Pairing, da: Decoded, db: Decoded, units: R
     const sameBytes = equalBytes(bytesA, bytesB);
     const ta = da.targets[i]!;
     const tb = db.targets[i]!;
-    if (ta.length !== tb.length || ta.some(({ at }, k) => at !== tb[k]!.at)) return verdict('changed', sameBytes ? 'reference' : 'code', difference());
+    if (ta.length !== tb.length || ta.some(({ at }, k) => at !== tb[k]!.at))
+      return verdict('changed', sameBytes ? 'reference' : 'code', difference());
     if (ta.length === 0 && ia.target !== undefined && ib.target !== undefined) {
-      if (insideBoth(da, ia, db, ib) && ia.target !== ib.target && mnemonic(da, ia, disassembler) === mnemonic(db, ib, disassembler)) {
+      if (
+        insideBoth(da, ia, db, ib) &&
+        ia.target !== ib.target &&
+        mnemonic(da, ia, disassembler) === mnemonic(db, ib, disassembler)
+      ) {
         // A jump within the function goes further because something was put in between: a change, but that something tells more.
         moved ??= difference();
         continue;
       }
-      if (ia.length !== ib.length || !equalBytes(bytesA.subarray(0, ia.opcodeLength), bytesB.subarray(0, ib.opcodeLength))) return verdict('changed', 'code', difference());
+      if (
+        ia.length !== ib.length ||
+        !equalBytes(bytesA.subarray(0, ia.opcodeLength), bytesB.subarray(0, ib.opcodeLength))
+      )
+        return verdict('changed', 'code', difference());
       if (!sameReach(pairing, da, ia.target, db, ib.target, sameBytes)) return verdict('changed', 'code', difference());
       if (!sameBytes) layout ??= difference();
       continue;
     }
-    if (ta.length === 0 && ia.memory !== undefined && ib.memory !== undefined && equalBut(bytesA, bytesB, ia.opcodeLength - DISPLACEMENT)) {
-      if (!sameReach(pairing, da, ia.memory, db, ib.memory, sameBytes)) return verdict('changed', 'reference', difference());
+    if (
+      ta.length === 0 &&
+      ia.memory !== undefined &&
+      ib.memory !== undefined &&
+      equalBut(bytesA, bytesB, ia.opcodeLength - DISPLACEMENT)
+    ) {
+      if (!sameReach(pairing, da, ia.memory, db, ib.memory, sameBytes))
+        return verdict('changed', 'reference', difference());
       if (!sameBytes) layout ??= difference();
       continue;
     }
@@ -85,7 +130,8 @@ export function compareCode(pairing: Pairing, da: Decoded, db: Decoded, units: R
       if (match === 'line') line ??= difference();
       else if (match === 'release') release ??= difference();
       else if (match === 'table') return verdict('changed', 'table', difference());
-      else if (match === 'different') return verdict('changed', k === 0 ? 'reference' : 'second-reference', difference());
+      else if (match === 'different')
+        return verdict('changed', k === 0 ? 'reference' : 'second-reference', difference());
     }
   }
   if (moved !== null) return verdict('changed', 'code', moved);
@@ -106,7 +152,14 @@ function mnemonic({ bytes }: Decoded, instruction: Instruction, disassembler: Di
  * Whether what two instructions without a relocation reach is the same: within the function by offset, else by symbol and distance, and
  * where none is, by what lies there. Data between instructions can look like a branch to anywhere: then its bytes count.
  */
-function sameReach(pairing: Pairing, a: Decoded, targetA: number, b: Decoded, targetB: number, sameBytes: boolean): boolean {
+function sameReach(
+  pairing: Pairing,
+  a: Decoded,
+  targetA: number,
+  b: Decoded,
+  targetB: number,
+  sameBytes: boolean,
+): boolean {
   const insideA = targetA >= 0 && targetA < a.bytes.length;
   const insideB = targetB >= 0 && targetB < b.bytes.length;
   if (insideA !== insideB) return false;
@@ -118,10 +171,18 @@ function sameReach(pairing: Pairing, a: Decoded, targetA: number, b: Decoded, ta
 }
 
 /** What `target`, counted from the start of the code, is: a symbol and the distance from it, or a place that none covers. */
-function reached({ side, range: { section, start } }: Decoded, target: number): { symbol: number; delta: number; place: { section: number; offset: number }; outside: boolean } {
+function reached(
+  { side, range: { section, start } }: Decoded,
+  target: number,
+): { symbol: number; delta: number; place: { section: number; offset: number }; outside: boolean } {
   const offset = start + target;
   const symbol = side.identity.coverAt(section, offset);
-  return { symbol, delta: symbol === 0 ? 0 : offset - side.table.value[symbol]!, place: { section, offset }, outside: offset < 0 || offset >= side.object.size(section) };
+  return {
+    symbol,
+    delta: symbol === 0 ? 0 : offset - side.table.value[symbol]!,
+    place: { section, offset },
+    outside: offset < 0 || offset >= side.object.size(section),
+  };
 }
 
 /** Bytes of an operand relative to the instruction, which stands before the immediate. */
@@ -133,7 +194,9 @@ function equalBut(a: Uint8Array, b: Uint8Array, at: number): boolean {
 }
 
 function isPadding({ instructions, targets }: Decoded, from: number): boolean {
-  return instructions.slice(from).every(({ padding }) => padding) && targets.slice(from).every((list) => list.length === 0);
+  return (
+    instructions.slice(from).every(({ padding }) => padding) && targets.slice(from).every((list) => list.length === 0)
+  );
 }
 
 /** Instruction `index` in words: branches by where they go, other operands with what their relocations refer to. */

@@ -14,8 +14,16 @@ export interface Gap extends Range {
  * What is compared elsewhere: tables by their entries; records, strings, constants and Clang's unnamed data by who uses them; and what
  * is not loaded or made anew.
  */
-const ELSEWHERE = SectionClass.STRING | SectionClass.CONSTANT | SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.REPLACEMENT | SectionClass.RECORD | SectionClass.NOBITS | SectionClass.TOC
-  | SectionClass.ANONYMOUS;
+const ELSEWHERE =
+  SectionClass.STRING |
+  SectionClass.CONSTANT |
+  SectionClass.SPECIAL |
+  SectionClass.DERIVED |
+  SectionClass.REPLACEMENT |
+  SectionClass.RECORD |
+  SectionClass.NOBITS |
+  SectionClass.TOC |
+  SectionClass.ANONYMOUS;
 /**
  * `.export_symbol`: the linker script drops it; which functions are exported is another question. The others are tables of addresses of
  * code, which compilers write and a livepatch has its own of.
@@ -41,7 +49,8 @@ export function gapsOf(side: Side): Gap[] {
     const from = object.offset(section);
     const code = (bits & SectionClass.EXEC) !== 0;
     const add = (start: number, end: number, before: number, behind: number): void => {
-      if (end > start && !(code && nops.endFrom(bytes, from + start, from + end) === from + end)) found.push({ section, start, end, before, behind });
+      if (end > start && !(code && nops.endFrom(bytes, from + start, from + end) === from + end))
+        found.push({ section, start, end, before, behind });
     };
     if (only !== 0) {
       add(0, value[only]!, 0, only);
@@ -66,13 +75,15 @@ export function gapsOf(side: Side): Gap[] {
 /** How many bytes at the start of each section are padding with a name of its own (`__pfx_f`, `__cfi_f`), which is the function's behind it: 45,000 need no look. */
 function namedPadding({ table: { sections, symbols, section: sectionOf, size, traits, value } }: Side): Uint32Array {
   const bytes = new Uint32Array(sections);
-  for (let symbol = 1; symbol < symbols; symbol++) if ((traits[symbol]! & Trait.PREFIX) !== 0 && value[symbol] === 0) bytes[sectionOf[symbol]!] = size[symbol]!;
+  for (let symbol = 1; symbol < symbols; symbol++)
+    if ((traits[symbol]! & Trait.PREFIX) !== 0 && value[symbol] === 0) bytes[sectionOf[symbol]!] = size[symbol]!;
   return bytes;
 }
 
 /** Whether a gap holds nothing but what belongs to the function behind it. */
 function isPreamble({ table, arch, object }: Side, { section, start, end, behind }: Gap): boolean {
-  if (behind === 0 || !table.has(behind, Trait.FUNC) || (table.sectionClass[section]! & SectionClass.EXEC) === 0) return false;
+  if (behind === 0 || !table.has(behind, Trait.FUNC) || (table.sectionClass[section]! & SectionClass.EXEC) === 0)
+    return false;
   const content = object.content(section);
   if (start === 0 && arch.leadIn(content, end) === end) return true;
   const first = arch.filling.nops.endFrom(content, start, end);

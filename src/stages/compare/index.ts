@@ -26,13 +26,17 @@ export interface Candidates {
 }
 
 /** Finds the pairs that digests or uses do not prove equal. `suspects` are ORIG symbols that must be looked at whatever they say. */
-export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'uses'>, suspects: ReadonlySet<number> = new Set()): Candidates {
+export function candidates(
+  { pairing, uses }: Pick<Correlation, 'pairing' | 'uses'>,
+  suspects: ReadonlySet<number> = new Set(),
+): Candidates {
   const { orig, patched, twin } = pairing;
   const { listed, listedCount } = orig;
   const found: number[] = [];
   const lineOnly: number[] = [];
   const seen = new Set<number>();
-  const isTwin = (target: number, other: number): boolean => twin[target] !== 0 && patched.canonical[twin[target]!] === other;
+  const isTwin = (target: number, other: number): boolean =>
+    twin[target] !== 0 && patched.canonical[twin[target]!] === other;
   for (let i = 0; i < listedCount; i++) {
     const symbol = listed[i]!;
     if (twin[symbol] === 0) continue;
@@ -40,8 +44,15 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
     const b = patched.canonical[twin[symbol]!]!;
     const sameSize = orig.size[a] === patched.size[b];
     if (((orig.traits[a]! | patched.traits[b]!) & Trait.CONTENT) === 0 && sameSize) continue;
-    const doubtful = ((orig.traits[a]! | patched.traits[b]!) & Trait.DOUBTFUL) !== 0 && !doubtsAgree(uses, a, b, isTwin);
-    if (sameContent(orig, a, patched, b) && sameSize && !doubtful && (suspects.size === 0 || !suspects.has(a)) && !usesDiffer(pairing, uses, a, b)) {
+    const doubtful =
+      ((orig.traits[a]! | patched.traits[b]!) & Trait.DOUBTFUL) !== 0 && !doubtsAgree(uses, a, b, isTwin);
+    if (
+      sameContent(orig, a, patched, b) &&
+      sameSize &&
+      !doubtful &&
+      (suspects.size === 0 || !suspects.has(a)) &&
+      !usesDiffer(pairing, uses, a, b)
+    ) {
       if (orig.lines[a] !== patched.lines[b] && symbol === a) lineOnly.push(a);
       continue;
     }
@@ -58,11 +69,24 @@ export function candidates({ pairing, uses }: Pick<Correlation, 'pairing' | 'use
  * ORIG symbols without a twin whose names occur among PATCHED symbols without a twin: the same name, not the same thing
  * (a static of a unit that was replaced by another). Who refers to one by an equal name is not equal.
  */
-export function namesakesLeft({ pairing, unpaired, ambiguous }: Pick<Correlation, 'pairing' | 'unpaired' | 'ambiguous'>): Set<number> {
+export function namesakesLeft({
+  pairing,
+  unpaired,
+  ambiguous,
+}: Pick<Correlation, 'pairing' | 'unpaired' | 'ambiguous'>): Set<number> {
   const { orig, patched } = pairing;
   const undecided = new Set(ambiguous.flatMap((group) => group.orig));
-  const names = new Set(unpaired.patched.map((symbol) => patched.hash[symbol * 2]! * 0x100000000 + patched.hash[symbol * 2 + 1]!));
-  return new Set(unpaired.orig.filter((symbol) => !undecided.has(symbol) && names.has(orig.hash[symbol * 2]! * 0x100000000 + orig.hash[symbol * 2 + 1]!)).map((symbol) => orig.canonical[symbol]!));
+  const names = new Set(
+    unpaired.patched.map((symbol) => patched.hash[symbol * 2]! * 0x100000000 + patched.hash[symbol * 2 + 1]!),
+  );
+  return new Set(
+    unpaired.orig
+      .filter(
+        (symbol) =>
+          !undecided.has(symbol) && names.has(orig.hash[symbol * 2]! * 0x100000000 + orig.hash[symbol * 2 + 1]!),
+      )
+      .map((symbol) => orig.canonical[symbol]!),
+  );
 }
 
 /** Whether both make the same uses in the same order, of twins: the common case, without a list for each. */

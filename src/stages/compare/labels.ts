@@ -5,7 +5,13 @@ import type { Range } from './range';
 import type { Side } from './side';
 
 /** Tables that are read entry by entry, or that tools write about code: these name places in functions and are no part of them. */
-const ABOUT_CODE = SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.RECORD | SectionClass.REPLACEMENT | SectionClass.TOC | SectionClass.EXEC;
+const ABOUT_CODE =
+  SectionClass.SPECIAL |
+  SectionClass.DERIVED |
+  SectionClass.RECORD |
+  SectionClass.REPLACEMENT |
+  SectionClass.TOC |
+  SectionClass.EXEC;
 
 /**
  * Data that points into a function at other than its entry belongs to that function: tables of labels (`goto *jumptable[op]` in `___bpf_prog_run`)
@@ -16,12 +22,24 @@ const ABOUT_CODE = SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.RE
  */
 export function functionsPointedInto(side: Side, range: Range): number[] {
   const { table } = side;
-  if (range.section >= table.sections || table.relaSection[range.section] === 0 || isAboutCode(side, range.section)) return [];
+  if (range.section >= table.sections || table.relaSection[range.section] === 0 || isAboutCode(side, range.section))
+    return [];
   const found = new Set<number>();
   for (const { words, at, offset } of side.relasIn(range)) {
     const symbol = words[at + R_SYM]!;
     if (symbol >= table.symbols || isEntry(side, symbol)) continue;
-    const owner = functionAround(side, table.section[symbol]!, labelOf(side, range.section, offset, words[at + R_TYPE]!, table.section[symbol]!, table.value[symbol]! + s64(words, at + R_ADDEND)));
+    const owner = functionAround(
+      side,
+      table.section[symbol]!,
+      labelOf(
+        side,
+        range.section,
+        offset,
+        words[at + R_TYPE]!,
+        table.section[symbol]!,
+        table.value[symbol]! + s64(words, at + R_ADDEND),
+      ),
+    );
     if (owner !== 0) found.add(owner);
   }
   return [...found];
@@ -57,7 +75,13 @@ export function tablesInto(side: Side, functions: ReadonlySet<number>): Set<numb
   const found = new Set<number>();
   for (let section = 1; section < table.sections; section++) {
     const relaSection = table.relaSection[section]!;
-    if (relaSection === 0 || object.type(relaSection) !== SHT_RELA || (table.sectionClass[section]! & SectionClass.ALLOC) === 0 || isAboutCode(side, section)) continue;
+    if (
+      relaSection === 0 ||
+      object.type(relaSection) !== SHT_RELA ||
+      (table.sectionClass[section]! & SectionClass.ALLOC) === 0 ||
+      isAboutCode(side, section)
+    )
+      continue;
     const words = object.relas(relaSection);
     for (let at = 0; at < words.length; at += RELA_WORDS) {
       const symbol = words[at + R_SYM]!;
@@ -76,5 +100,8 @@ function isAboutCode({ table }: Side, section: number): boolean {
 }
 
 function isCode({ table }: Side, section: number): boolean {
-  return section < table.sections && (table.sectionClass[section]! & (SectionClass.EXEC | SectionClass.REPLACEMENT)) === SectionClass.EXEC;
+  return (
+    section < table.sections &&
+    (table.sectionClass[section]! & (SectionClass.EXEC | SectionClass.REPLACEMENT)) === SectionClass.EXEC
+  );
 }

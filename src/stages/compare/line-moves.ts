@@ -21,7 +21,12 @@ export function firstMovedLine(a: Side, b: Side, symbolA: number, symbolB: numbe
   const theirs = entriesOf(b, symbolB);
   for (const entry of entriesOf(a, symbolA)) {
     const [x, y] = [lineOf(a, entry), theirs.filter(({ key }) => key === entry.key).map((other) => lineOf(b, other))];
-    if (x !== undefined && y.length > 0 && !y.includes(x)) return { offset: entry.site, orig: `${entry.table.rules.name}: line ${x}`, patched: `${entry.table.rules.name}: line ${y[0]}` };
+    if (x !== undefined && y.length > 0 && !y.includes(x))
+      return {
+        offset: entry.site,
+        orig: `${entry.table.rules.name}: line ${x}`,
+        patched: `${entry.table.rules.name}: line ${y[0]}`,
+      };
   }
   return { offset: 0, orig: 'a source line', patched: 'another source line' };
 }
@@ -37,7 +42,11 @@ export class LineMoves {
     return moves;
   }
 
-  private constructor(private readonly pairing: Pairing, private readonly orig: Side, private readonly patched: Side) {}
+  private constructor(
+    private readonly pairing: Pairing,
+    private readonly orig: Side,
+    private readonly patched: Side,
+  ) {}
 
   /** Lines of the entries that describe the same places of two functions. */
   inFunction(a: number, b: number): LineMove[] {
@@ -56,27 +65,54 @@ export class LineMoves {
     const moves = this.inUnit(symbol);
     const before = moves.filter((move) => move.orig <= orig).sort((x, y) => y.orig - x.orig)[0];
     const behind = moves.filter((move) => move.orig >= orig).sort((x, y) => x.orig - y.orig)[0];
-    return before !== undefined && behind !== undefined && [before, behind].every((move) => move.patched - move.orig === patched - orig);
+    return (
+      before !== undefined &&
+      behind !== undefined &&
+      [before, behind].every((move) => move.patched - move.orig === patched - orig)
+    );
   }
 
   /** All of a function's unit. Which one a global belongs to is known where there is one only; else its own entries are all. */
   private inUnit(symbol: number): LineMove[] {
-    const { orig: { table } } = this;
+    const {
+      orig: { table },
+    } = this;
     const sole = this.orig.allUnits().size === 1;
     const file = table.file[symbol]!;
     const key = sole ? 0 : file !== 0 ? file : -symbol;
     let moves = this.byUnit.get(key);
-    if (moves === undefined) this.byUnit.set(key, (moves = this.collect(sole ? (one) => (table.info[one]! & 0xf) !== STT_FILE : file !== 0 ? (one) => table.file[one] === file : (one) => one === symbol)));
+    if (moves === undefined)
+      this.byUnit.set(
+        key,
+        (moves = this.collect(
+          sole
+            ? (one) => (table.info[one]! & 0xf) !== STT_FILE
+            : file !== 0
+              ? (one) => table.file[one] === file
+              : (one) => one === symbol,
+        )),
+      );
     return moves;
   }
 
   private collect(belongs: (symbol: number) => boolean): LineMove[] {
-    const { orig, patched, pairing: { twin } } = this;
+    const {
+      orig,
+      patched,
+      pairing: { twin },
+    } = this;
     const { listed, listedCount, canonical } = orig.table;
     const found: LineMove[] = [];
     for (let i = 0; i < listedCount; i++) {
       const a = listed[i]!;
-      if (twin[a] === 0 || canonical[a] !== a || !orig.table.has(a, Trait.CONTENT) || orig.table.has(a, Trait.OBJECT) || !belongs(a)) continue;
+      if (
+        twin[a] === 0 ||
+        canonical[a] !== a ||
+        !orig.table.has(a, Trait.CONTENT) ||
+        orig.table.has(a, Trait.OBJECT) ||
+        !belongs(a)
+      )
+        continue;
       const b = patched.table.canonical[twin[a]!]!;
       append(found, this.inFunction(a, b));
       append(found, this.inCalls(a, b));
@@ -89,12 +125,20 @@ export class LineMoves {
     const { orig, patched } = this;
     const [x, y] = [orig.bytes(a), patched.bytes(b)];
     if (x.length !== y.length || Buffer.compare(x, y) === 0) return [];
-    const [ours, theirs] = [decodeFunction(orig, a, orig.disassembler), decodeFunction(patched, b, patched.disassembler)];
+    const [ours, theirs] = [
+      decodeFunction(orig, a, orig.disassembler),
+      decodeFunction(patched, b, patched.disassembler),
+    ];
     const units = unitNames(orig, a);
     const found: LineMove[] = [];
-    for (let i = 0; i < ours.instructions.length && ours.instructions[i]!.offset === theirs.instructions[i]?.offset; i++) {
+    for (
+      let i = 0;
+      i < ours.instructions.length && ours.instructions[i]!.offset === theirs.instructions[i]?.offset;
+      i++
+    ) {
       const [line, other] = [argumentOf(ours, i, units), argumentOf(theirs, i, units)];
-      if (line !== undefined && other !== undefined && isToldLine(line) && isToldLine(other)) found.push({ orig: line.value, patched: other.value });
+      if (line !== undefined && other !== undefined && isToldLine(line) && isToldLine(other))
+        found.push({ orig: line.value, patched: other.value });
     }
     return found;
   }

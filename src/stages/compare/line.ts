@@ -13,6 +13,7 @@ export function unitNames(side: Side, symbol: number): ReadonlySet<string> {
 export function differsInLine(a: string, b: string, units: ReadonlySet<string>): boolean {
   if (a === b) return false;
   // A name begins behind a separator: tried at every letter, a long text without one takes quadratic time.
-  const masked = (text: string): string => text.replace(/(?<![^\s/:])([^\s/:]+):[0-9]+/g, (whole, file: string) => (units.has(file) ? `${file}:` : whole));
+  const masked = (text: string): string =>
+    text.replace(/(?<![^\s/:])([^\s/:]+):[0-9]+/g, (whole, file: string) => (units.has(file) ? `${file}:` : whole));
   return masked(a) === masked(b);
 }

@@ -18,7 +18,10 @@ export interface Literal {
  * distance it is: one behind the NUL is no neighbour's start, and the NUL no empty string.
  */
 export function isOwnLabel({ table }: Side, symbol: number): boolean {
-  return (table.sectionClass[table.section[symbol]!]! & (SectionClass.STRING | SectionClass.CONSTANT)) !== 0 && (table.info[symbol]! & 0xf) !== STT_SECTION;
+  return (
+    (table.sectionClass[table.section[symbol]!]! & (SectionClass.STRING | SectionClass.CONSTANT)) !== 0 &&
+    (table.info[symbol]! & 0xf) !== STT_SECTION
+  );
 }
 
 /** The literal around an offset of a string section; undefined where that lies within a unit, or nothing ends the literal. */

@@ -14,7 +14,15 @@ import { resolveTarget, type Place, type Target } from './target';
 /** How two targets relate: the same thing, the same but for a source line or the build's name, or different (in content of a table or not). */
 export type TargetMatch = 'same' | 'line' | 'release' | 'table' | 'different';
 
-export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target, units: ReadonlySet<string>, depth = 0): TargetMatch {
+export function matchTargets(
+  pairing: Pairing,
+  a: Side,
+  b: Side,
+  ta: Target,
+  tb: Target,
+  units: ReadonlySet<string>,
+  depth = 0,
+): TargetMatch {
   if (ta.type !== tb.type) return 'different';
   // Of what may mean one thing or another, one that both may mean has not changed.
   if (ta.others.length + tb.others.length > 0 && mayMeanTheSame(pairing, ta, tb)) return 'same';
@@ -22,22 +30,35 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
   if (ta.symbol !== 0 && tb.symbol !== 0) {
     const kindA = a.table.kind[ta.symbol]!;
     const kindB = b.table.kind[tb.symbol]!;
-    if (kindA === Kind.NAMED && kindB === Kind.NAMED) return ta.delta === tb.delta && sameSymbol(pairing, ta.symbol, tb.symbol) ? 'same' : 'different';
+    if (kindA === Kind.NAMED && kindB === Kind.NAMED)
+      return ta.delta === tb.delta && sameSymbol(pairing, ta.symbol, tb.symbol) ? 'same' : 'different';
     const tables = kindA === Kind.CONTENT && kindB === Kind.CONTENT;
     const elsewhere = kindA === Kind.UNDEFINED && kindB === Kind.UNDEFINED;
-    if (elsewhere && !sameDigests) return ta.delta === tb.delta && PromotedNames.of(pairing, a, b).same(ta.symbol, tb.symbol) ? 'same' : 'different';
-    if (sameDigests) return !tables || sameInner(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol)) ? 'same' : 'table';
+    if (elsewhere && !sameDigests)
+      return ta.delta === tb.delta && PromotedNames.of(pairing, a, b).same(ta.symbol, tb.symbol) ? 'same' : 'different';
+    if (sameDigests)
+      return !tables || sameInner(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol)) ? 'same' : 'table';
     if (ta.delta !== tb.delta) return 'different';
     // A digest does not open what a record's strings are cut from: a neighbour of another unit moved in `.rodata..L.str.8`.
-    if (!tables) return depth < DEEPEST && sameRecordBytes(a, b, ta.symbol, tb.symbol) && sameTargets(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'different';
+    if (!tables)
+      return depth < DEEPEST &&
+        sameRecordBytes(a, b, ta.symbol, tb.symbol) &&
+        sameTargets(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth)
+        ? 'same'
+        : 'different';
     return sameFields(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'table';
   }
   if (ta.text !== undefined && tb.text !== undefined) {
     if (sameDigests) return 'same';
     if (ta.delta !== tb.delta) return 'different';
-    return differsInLine(ta.text, tb.text, units) ? 'line' : differsInBuild(a, b, ta.text, tb.text) ? 'release' : 'different';
+    return differsInLine(ta.text, tb.text, units)
+      ? 'line'
+      : differsInBuild(a, b, ta.text, tb.text)
+        ? 'release'
+        : 'different';
   }
-  if (ta.symbol !== 0 || tb.symbol !== 0 || ta.place === undefined || tb.place === undefined) return sameDigests ? 'same' : 'different';
+  if (ta.symbol !== 0 || tb.symbol !== 0 || ta.place === undefined || tb.place === undefined)
+    return sameDigests ? 'same' : 'different';
   if (sameDigests && sameInnerOfPlaces(pairing, a, b, ta.place, tb.place)) return 'same';
   if (ta.delta === tb.delta && sameExtent(pairing, a, b, ta.place, tb.place, depth)) return 'same';
   return a.table.sectionClass[ta.place.section]! & SectionClass.READONLY ? 'table' : 'different';
@@ -46,7 +67,14 @@ export function matchTargets(pairing: Pairing, a: Side, b: Side, ta: Target, tb:
 function mayMeanTheSame(pairing: Pairing, ta: Target, tb: Target): boolean {
   const theirs = [tb, ...tb.others];
   // That both hardly mean something is no reason to think that they do.
-  return [ta, ...ta.others].some((x) => x.symbol !== 0 && theirs.some((y) => (x === ta || y === tb) && y.symbol !== 0 && x.delta === y.delta && sameSymbol(pairing, x.symbol, y.symbol)));
+  return [ta, ...ta.others].some(
+    (x) =>
+      x.symbol !== 0 &&
+      theirs.some(
+        (y) =>
+          (x === ta || y === tb) && y.symbol !== 0 && x.delta === y.delta && sameSymbol(pairing, x.symbol, y.symbol),
+      ),
+  );
 }
 
 /**
@@ -72,7 +100,8 @@ function sameInner(pairing: Pairing, a: Side, b: Side, rangeA: Range, rangeB: Ra
         if (kind === Kind.NAMED && !sameSymbol(pairing, target.symbol, other.symbol)) return false;
         if (kind === Kind.CONTENT) follow(a.rangeOf(target.symbol), b.rangeOf(other.symbol));
       } else if (target.symbol === 0 && other.symbol === 0 && target.place !== undefined && other.place !== undefined) {
-        if (countsByContent(a, target.place) && countsByContent(b, other.place)) follow(widest(a, target.place), widest(b, other.place));
+        if (countsByContent(a, target.place) && countsByContent(b, other.place))
+          follow(widest(a, target.place), widest(b, other.place));
       }
     }
   }
@@ -81,11 +110,20 @@ function sameInner(pairing: Pairing, a: Side, b: Side, rangeA: Range, rangeB: Ra
 
 /** What a range refers to, with the offsets of the fields in it. For data: nothing follows a field that is no instruction's. */
 export function targetsIn(side: Side, range: Range): Array<{ at: number; target: Target }> {
-  return Array.from(side.relasIn(range), (rela) => ({ at: rela.offset - range.start, target: resolveTarget(side, rela, range.section, 0) }));
+  return Array.from(side.relasIn(range), (rela) => ({
+    at: rela.offset - range.start,
+    target: resolveTarget(side, rela, range.section, 0),
+  }));
 }
 
 const BY_CONTENT = SectionClass.READONLY | SectionClass.ANONYMOUS;
-const NOT_BY_CONTENT = SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.RECORD | SectionClass.REPLACEMENT | SectionClass.NOBITS | SectionClass.STRING;
+const NOT_BY_CONTENT =
+  SectionClass.SPECIAL |
+  SectionClass.DERIVED |
+  SectionClass.RECORD |
+  SectionClass.REPLACEMENT |
+  SectionClass.NOBITS |
+  SectionClass.STRING;
 
 /** Whether the content of a place without a symbol is what counts about it. */
 function countsByContent(side: Side, { section }: Place): boolean {
@@ -107,7 +145,8 @@ function sameExtent(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place, de
   if (extents === undefined) return false;
   const [x, y] = extents;
   const digest = a.identity.ofRange(x.section, x.start, x.end);
-  if (!sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end))) return countsByContent(a, pa) && countsByContent(b, pb) && sameFields(pairing, a, b, x, y, depth);
+  if (!sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end)))
+    return countsByContent(a, pa) && countsByContent(b, pb) && sameFields(pairing, a, b, x, y, depth);
   return !countsByContent(a, pa) || sameInner(pairing, a, b, x, y);
 }
 
@@ -121,7 +160,8 @@ const NO_UNITS: ReadonlySet<string> = new Set();
  */
 function sameFields(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, depth: number): boolean {
   if (depth >= DEEPEST) return false;
-  const bytes = ({ object }: Side, { section, start, end }: Range): Uint8Array => object.content(section).subarray(start, end);
+  const bytes = ({ object }: Side, { section, start, end }: Range): Uint8Array =>
+    object.content(section).subarray(start, end);
   if (x.end - x.start !== y.end - y.start || Buffer.compare(bytes(a, x), bytes(b, y)) !== 0) return false;
   return sameTargets(pairing, a, b, x, y, depth);
 }
@@ -130,8 +170,14 @@ function sameFields(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, dept
 function sameTargets(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, depth: number): boolean {
   const ours = targetsIn(a, x);
   const theirs = targetsIn(b, y);
-  return ours.length > 0 && ours.length === theirs.length
-    && ours.every(({ at, target }, i) => at === theirs[i]!.at && matchTargets(pairing, a, b, target, theirs[i]!.target, NO_UNITS, depth + 1) === 'same');
+  return (
+    ours.length > 0 &&
+    ours.length === theirs.length &&
+    ours.every(
+      ({ at, target }, i) =>
+        at === theirs[i]!.at && matchTargets(pairing, a, b, target, theirs[i]!.target, NO_UNITS, depth + 1) === 'same',
+    )
+  );
 }
 
 /** The bytes that two anonymous places have to agree in; undefined where they cannot be the same. */
@@ -139,11 +185,18 @@ function extentsOf(a: Side, b: Side, pa: Place, pb: Place): [Range, Range] | und
   if (pa.offset < 0 || pb.offset < 0) return undefined;
   const both = a.table.sectionClass[pa.section]! & b.table.sectionClass[pb.section]!;
   // Writable data without a symbol is told by its section and its content; `.bss` has none to tell.
-  if ((both & SectionClass.READONLY) === 0 && ((both & SectionClass.NOBITS) !== 0 || unnumbered(a, pa.section) !== unnumbered(b, pb.section))) return undefined;
+  if (
+    (both & SectionClass.READONLY) === 0 &&
+    ((both & SectionClass.NOBITS) !== 0 || unnumbered(a, pa.section) !== unnumbered(b, pb.section))
+  )
+    return undefined;
   const sizeA = a.object.size(pa.section);
   const sizeB = b.object.size(pb.section);
   const objects = a.extents.isOneObject(pa.section) && b.extents.isOneObject(pb.section);
-  if (objects && sizeA === sizeB) return pa.offset === pb.offset ? [a.extents.at(pa.section, pa.offset), b.extents.at(pb.section, pb.offset)] : undefined;
+  if (objects && sizeA === sizeB)
+    return pa.offset === pb.offset
+      ? [a.extents.at(pa.section, pa.offset), b.extents.at(pb.section, pb.offset)]
+      : undefined;
   // `ld -r` joins equally named sections of two units: in 7.2 a 5-byte object follows the "i686" that override_release copies,
   // so where sizes differ the shorter one is the object. Elsewhere, where the builds disagree, the longer extent is compared.
   const length = objects ? Math.min(sizeA - pa.offset, sizeB - pb.offset) : lengthOf(a, b, pa, pb);
@@ -159,10 +212,15 @@ function sameDigest(a: Int32Array, b: Int32Array): boolean {
 
 /** How far behind two places the builds have to agree: to the end of the longer extent, unless that goes on with something that is referred to. */
 function lengthOf(a: Side, b: Side, pa: Place, pb: Place): number {
-  const [ours, theirs] = [a.extents.at(pa.section, pa.offset).end - pa.offset, b.extents.at(pb.section, pb.offset).end - pb.offset];
+  const [ours, theirs] = [
+    a.extents.at(pa.section, pa.offset).end - pa.offset,
+    b.extents.at(pb.section, pb.offset).end - pb.offset,
+  ];
   const [longer, place] = ours > theirs ? [a, pa] : [b, pb];
   const shorter = Math.min(ours, theirs);
-  return ours !== theirs && longer.extents.isPlace(place.section, place.offset + shorter) ? shorter : Math.max(ours, theirs);
+  return ours !== theirs && longer.extents.isPlace(place.section, place.offset + shorter)
+    ? shorter
+    : Math.max(ours, theirs);
 }
 
 /** What lies before two ends, where loops come from. */

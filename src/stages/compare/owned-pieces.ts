@@ -23,7 +23,11 @@ export function cutOwned(side: Side, stretches: readonly Stretch[]): Stretch[] {
   if (code.length === 0) return [...stretches];
   const places = new Map<number, OwnedPlace[]>();
   fromEntries(side, new Set(code.map(({ section }) => section)), places);
-  fromCode(side, new Set(code.filter(({ section }) => holdsCodePieces(side.object.name(section))).map(({ section }) => section)), places);
+  fromCode(
+    side,
+    new Set(code.filter(({ section }) => holdsCodePieces(side.object.name(section))).map(({ section }) => section)),
+    places,
+  );
   for (const list of places.values()) list.sort((a, b) => a.place - b.place);
   return stretches.flatMap((stretch) => cut(side, stretch, places.get(stretch.section) ?? []));
 }
@@ -36,10 +40,21 @@ function cut(side: Side, stretch: Stretch, places: readonly OwnedPlace[]): Stret
   const pieces: Stretch[] = starts.map((from, i) => {
     const owners = [...new Set(inside.filter(({ place }) => place === from).map(({ owner }) => owner))];
     const names = owners.map((owner) => `${side.table.hash[owner * 2]} ${side.table.hash[owner * 2 + 1]}`).sort();
-    return { ...withoutFilling(side, { section, start: from, end: starts[i + 1] ?? end }), labels: [], owners, key: `of ${names.join()}` };
+    return {
+      ...withoutFilling(side, { section, start: from, end: starts[i + 1] ?? end }),
+      labels: [],
+      owners,
+      key: `of ${names.join()}`,
+    };
   });
   const front = withoutFilling(side, { section, start, end: starts[0]! });
-  const first = { ...stretch, ...front, labels: stretch.labels.map((label) => ({ ...label, at: label.at + start - front.start })).filter(({ at }) => at < front.end - front.start) };
+  const first = {
+    ...stretch,
+    ...front,
+    labels: stretch.labels
+      .map((label) => ({ ...label, at: label.at + start - front.start }))
+      .filter(({ at }) => at < front.end - front.start),
+  };
   return [first, ...pieces].filter((piece) => piece.start < piece.end);
 }
 
@@ -65,7 +80,11 @@ function fromEntries(side: Side, wanted: ReadonlySet<number>, places: Map<number
 }
 
 /** What functions jump to in sections for pieces. */
-function fromCode({ table, object, arch, identity }: Side, wanted: ReadonlySet<number>, places: Map<number, OwnedPlace[]>): void {
+function fromCode(
+  { table, object, arch, identity }: Side,
+  wanted: ReadonlySet<number>,
+  places: Map<number, OwnedPlace[]>,
+): void {
   if (wanted.size === 0) return;
   for (let relaSection = 1; relaSection < table.sections; relaSection++) {
     if (object.type(relaSection) !== SHT_RELA) continue;
@@ -78,8 +97,13 @@ function fromCode({ table, object, arch, identity }: Side, wanted: ReadonlySet<n
       if (symbol >= table.symbols || !wanted.has(target) || target === user) continue;
       const field = u64(words, at + R_OFFSET);
       const type = words[at + R_TYPE]!;
-      const behind = arch.isPcRelative(type) ? arch.bias(type) + Math.max(0, arch.tail(object.bytes, object.offset(user), object.offset(user) + field)) : 0;
-      put(places, target, { place: table.value[symbol]! + s64(words, at + R_ADDEND) + behind, owner: identity.coverAt(user, field) });
+      const behind = arch.isPcRelative(type)
+        ? arch.bias(type) + Math.max(0, arch.tail(object.bytes, object.offset(user), object.offset(user) + field))
+        : 0;
+      put(places, target, {
+        place: table.value[symbol]! + s64(words, at + R_ADDEND) + behind,
+        owner: identity.coverAt(user, field),
+      });
     }
   }
 }

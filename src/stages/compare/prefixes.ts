@@ -51,9 +51,13 @@ export class Prefixes {
   typeHash(symbol: number): number | undefined {
     const { table, object } = this.side;
     for (const prefix of this.before(symbol)) {
-      const bytes = object.content(table.section[prefix]!).subarray(table.value[prefix]!, table.value[prefix]! + table.size[prefix]!);
+      const bytes = object
+        .content(table.section[prefix]!)
+        .subarray(table.value[prefix]!, table.value[prefix]! + table.size[prefix]!);
       // Clang aligns what is before the NOPs of -fpatchable-function-entry: then the instruction is the last one.
-      const at = [0, bytes.length - MOV_BYTES].find((place) => place >= 0 && place + MOV_BYTES <= bytes.length && (bytes[place]! & 0xf8) === MOV_EAX);
+      const at = [0, bytes.length - MOV_BYTES].find(
+        (place) => place >= 0 && place + MOV_BYTES <= bytes.length && (bytes[place]! & 0xf8) === MOV_EAX,
+      );
       if (at !== undefined) return new DataView(bytes.buffer, bytes.byteOffset + at + 1, 4).getUint32(0, object.little);
     }
     return undefined;

@@ -39,9 +39,14 @@ export class PromotedNames {
     return names;
   }
 
-  private constructor(private readonly pairing: Pairing, private readonly orig: Side, private readonly patched: Side) {
+  private constructor(
+    private readonly pairing: Pairing,
+    private readonly orig: Side,
+    private readonly patched: Side,
+  ) {
     const ours = promotedOf(orig);
-    for (const symbol of ours) if (orig.table.kind[symbol] === Kind.UNDEFINED) this.byName.set(orig.name(symbol), symbol);
+    for (const symbol of ours)
+      if (orig.table.kind[symbol] === Kind.UNDEFINED) this.byName.set(orig.name(symbol), symbol);
     this.hashes = pairing.unitHashes ?? learnHashes(soleHashes(orig, ours), soleHashes(patched, promotedOf(patched)));
     this.origins = new Map([...this.hashes].map(([from, to]) => [to, from]));
   }
@@ -71,10 +76,14 @@ export class PromotedNames {
  * Joins base names with one hash in each build to a map from ORIG's hashes to PATCHED's. Contradictions leave nothing: another
  * unit's static of the same name may have taken the first one's place.
  */
-export function learnHashes(orig: ReadonlyMap<string, string>, patched: ReadonlyMap<string, string>): Map<string, string> {
+export function learnHashes(
+  orig: ReadonlyMap<string, string>,
+  patched: ReadonlyMap<string, string>,
+): Map<string, string> {
   const hashes = new Map<string, string>();
   const origins = new Map<string, string>();
-  const learn = (map: Map<string, string>, from: string, to: string): unknown => map.set(from, map.has(from) && map.get(from) !== to ? '' : to);
+  const learn = (map: Map<string, string>, from: string, to: string): unknown =>
+    map.set(from, map.has(from) && map.get(from) !== to ? '' : to);
   for (const [base, from] of orig) {
     const to = patched.get(base) ?? '';
     if (from === '' || to === '') continue;
@@ -107,7 +116,11 @@ function promotedOf(side: Side): number[] {
   const found: number[] = [];
   for (let symbol = 1; symbol < table.symbols; symbol++) {
     if (table.info[symbol]! >>> 4 === STB_LOCAL) continue;
-    if (table.has(symbol, Trait.PROMOTED) || (table.kind[symbol] === Kind.UNDEFINED && promotedName(side.name(symbol)) !== undefined)) found.push(symbol);
+    if (
+      table.has(symbol, Trait.PROMOTED) ||
+      (table.kind[symbol] === Kind.UNDEFINED && promotedName(side.name(symbol)) !== undefined)
+    )
+      found.push(symbol);
   }
   return found;
 }

@@ -5,7 +5,9 @@ import type { Side } from './side';
 export function lineOfRecord(side: Side, symbol: number): RecordLine | undefined {
   const section = side.table.section[symbol]!;
   // COMMON and ABS are no sections.
-  return section < side.table.sections && (side.table.sectionClass[section]! & SectionClass.RECORD) !== 0 ? recordLine(side.sectionName(symbol), side.object.little) : undefined;
+  return section < side.table.sections && (side.table.sectionClass[section]! & SectionClass.RECORD) !== 0
+    ? recordLine(side.sectionName(symbol), side.object.little)
+    : undefined;
 }
 
 /** Whether the bits that differ in byte `at` are bits of the record's line. */
@@ -20,5 +22,8 @@ export function sameRecordBytes(a: Side, b: Side, symbolA: number, symbolB: numb
   const record = lineOfRecord(a, symbolA);
   if (record === undefined || lineOfRecord(b, symbolB) === undefined) return false;
   const [ours, theirs] = [a.bytes(symbolA), b.bytes(symbolB)];
-  return ours.length === theirs.length && ours.every((byte, at) => byte === theirs[at] || isLineByte(record, a.object.little, at, byte ^ theirs[at]!));
+  return (
+    ours.length === theirs.length &&
+    ours.every((byte, at) => byte === theirs[at] || isLineByte(record, a.object.little, at, byte ^ theirs[at]!))
+  );
 }

@@ -16,7 +16,11 @@ export class Side {
   private units: Set<string> | undefined;
   private decoder: Disassembler | undefined;
 
-  constructor(readonly object: ElfObject, readonly table: ScanTable, readonly structSizes: StructSizes = {}) {
+  constructor(
+    readonly object: ElfObject,
+    readonly table: ScanTable,
+    readonly structSizes: StructSizes = {},
+  ) {
     this.arch = archOf(object.machine, object.path);
     this.identity = Identity.of(object, table);
     this.extents = new AnonymousExtents(object, table, this.arch, this.identity);
@@ -44,7 +48,8 @@ export class Side {
     if (this.units === undefined) {
       this.units = new Set();
       const { listed, listedCount, info } = this.table;
-      for (let i = 0; i < listedCount; i++) if ((info[listed[i]!]! & 0xf) === STT_FILE) this.units.add(this.name(listed[i]!));
+      for (let i = 0; i < listedCount; i++)
+        if ((info[listed[i]!]! & 0xf) === STT_FILE) this.units.add(this.name(listed[i]!));
     }
     return this.units;
   }

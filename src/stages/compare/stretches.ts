@@ -34,7 +34,8 @@ export function stretchesOf(side: Side): Stretch[] {
       const { hasRelas, ...stretch } = withoutFilling(side, piece);
       const labels = others.labelsIn(piece, gap.behind === 0);
       // Zeros that have a name may become something else.
-      if (stretch.start < stretch.end || (labels.length > 0 && !isCode(side, gap.section))) found.push(stretchAt(side, stretch, labels, gap.before, hasRelas));
+      if (stretch.start < stretch.end || (labels.length > 0 && !isCode(side, gap.section)))
+        found.push(stretchAt(side, stretch, labels, gap.before, hasRelas));
     }
   }
   return found;
@@ -48,8 +49,17 @@ function stretchAt(side: Side, range: Range, labels: readonly Label[], before: n
   const { table } = side;
   // Who stands before read-only data says nothing about it: compilers put tables where they like.
   const alone = (table.sectionClass[range.section]! & SectionClass.READONLY) !== 0 || before === 0;
-  const key = labels.length > 0 || alone ? `${unnumbered(side, range.section)} ${labels.map((label) => uncounted(label.name)).join()}` : `behind ${table.hash[before * 2]} ${table.hash[before * 2 + 1]}`;
-  return { ...range, hasRelas, owners: [], labels: labels.map((label) => ({ name: label.name, at: label.at - range.start })), key };
+  const key =
+    labels.length > 0 || alone
+      ? `${unnumbered(side, range.section)} ${labels.map((label) => uncounted(label.name)).join()}`
+      : `behind ${table.hash[before * 2]} ${table.hash[before * 2 + 1]}`;
+  return {
+    ...range,
+    hasRelas,
+    owners: [],
+    labels: labels.map((label) => ({ name: label.name, at: label.at - range.start })),
+    key,
+  };
 }
 
 /** A label without what `__COUNTER__` and `__LINE__` put into it. */
@@ -74,7 +84,8 @@ class OtherSymbols {
       const section = sectionOf[symbol]!;
       if (section >= sections || wanted[section] === 0) continue;
       const prefix = (traits[symbol]! & Trait.PREFIX) !== 0;
-      if ((size[symbol] !== 0 && !prefix) || kind[symbol] === Kind.NONE || (info[symbol]! & 0xf) === STT_SECTION) continue;
+      if ((size[symbol] !== 0 && !prefix) || kind[symbol] === Kind.NONE || (info[symbol]! & 0xf) === STT_SECTION)
+        continue;
       const start = value[symbol]!;
       if (prefix) put(this.prefixes, section, { section, start, end: start + size[symbol]! });
       else {
@@ -91,7 +102,11 @@ class OtherSymbols {
     const pieces: Range[] = [];
     let at = start;
     const prefixes = this.prefixes.get(section) ?? [];
-    for (let i = above(prefixes.length, (one) => prefixes[one]!.end, start); i < prefixes.length && prefixes[i]!.start < end; i++) {
+    for (
+      let i = above(prefixes.length, (one) => prefixes[one]!.end, start);
+      i < prefixes.length && prefixes[i]!.start < end;
+      i++
+    ) {
       if (prefixes[i]!.start > at) pieces.push({ section, start: at, end: prefixes[i]!.start });
       at = prefixes[i]!.end;
     }
@@ -102,7 +117,10 @@ class OtherSymbols {
   labelsIn({ section, start, end }: Range, last: boolean): readonly Label[] {
     const labels = this.labels.get(section);
     if (labels === undefined) return [];
-    return labels.slice(above(labels.length, (one) => labels[one]!.at, start - 1), above(labels.length, (one) => labels[one]!.at, last ? end : end - 1));
+    return labels.slice(
+      above(labels.length, (one) => labels[one]!.at, start - 1),
+      above(labels.length, (one) => labels[one]!.at, last ? end : end - 1),
+    );
   }
 }
 

@@ -33,13 +33,22 @@ export interface Place {
 export function resolveTarget(side: Side, { words, at, offset }: Rela, section: number, tail: number): Target {
   const { table, object, arch, identity } = side;
   const symbol = words[at + R_SYM]!;
-  if (symbol >= table.symbols) object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
+  if (symbol >= table.symbols)
+    object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
   const type = words[at + R_TYPE]!;
   const addend = s64(words, at + R_ADDEND);
   const relative = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(type);
   const distance = addend + (relative ? arch.bias(type) + tail : 0);
 
-  const target: Target = { type, symbol: 0, delta: 0, others: [], digest: identity.ofTarget(symbol, section, offset, type, addend, tail), text: undefined, place: undefined };
+  const target: Target = {
+    type,
+    symbol: 0,
+    delta: 0,
+    others: [],
+    digest: identity.ofTarget(symbol, section, offset, type, addend, tail),
+    text: undefined,
+    place: undefined,
+  };
   const kind = table.kind[symbol]!;
   const place = table.section[symbol]!;
   if (kind === Kind.NAMED || kind === Kind.CONTENT || kind === Kind.PRIVATE) {
@@ -52,13 +61,13 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
     const reached = table.value[symbol]! + distance;
     const entry = (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, reached) : -1;
     // ppc64 reaches everything through its TOC: what counts is what the entry refers to.
-    if (entry >= 0) return { ...resolveTarget(side, { words: identity.relas.words, at: entry, offset: reached }, place, 0), type };
+    if (entry >= 0)
+      return { ...resolveTarget(side, { words: identity.relas.words, at: entry, offset: reached }, place, 0), type };
     const own = isOwnLabel(side, symbol) ? distance : 0;
     if (table.sectionClass[place]! & SectionClass.STRING) {
       target.delta = own;
       target.text = textAt(side, place, reached - own);
-    }
-    else {
+    } else {
       const meant = labelOf(side, section, offset, type, place, reached);
       const meaning = meaningOf(side, { section, start: offset, end: offset + 1 }, offset, symbol, place, meant);
       target.symbol = meaning.symbol;
@@ -66,7 +75,8 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
       target.others = meaning.others;
       target.place = { section: place, offset: meant - (meaning.symbol === 0 ? own : 0) };
       // What is meant may not be what lies there.
-      if (meaning.symbol !== 0) target.digest = identity.ofTarget(meaning.symbol, section, offset, arch.none, meaning.delta, 0);
+      if (meaning.symbol !== 0)
+        target.digest = identity.ofTarget(meaning.symbol, section, offset, arch.none, meaning.delta, 0);
     }
   }
   return target;
@@ -75,7 +85,9 @@ export function resolveTarget(side: Side, { words, at, offset }: Rela, section: 
 function textAt({ object }: Side, section: number, offset: number): string {
   const literal = literalAt(object, section, offset);
   if (literal === undefined) return '';
-  return Buffer.from(object.content(section).subarray(offset, literal.end - literal.unit)).toString(literal.unit === 2 ? 'utf16le' : 'latin1');
+  return Buffer.from(object.content(section).subarray(offset, literal.end - literal.unit)).toString(
+    literal.unit === 2 ? 'utf16le' : 'latin1',
+  );
 }
 
 /** A target in words: `printk`, `jiffies+0x8`, `"text"`, `.rodata+0x40`. */
@@ -83,12 +95,14 @@ export function describeTarget(side: Side, target: Target): string {
   const { table } = side;
   // A site that boot code rewrites (`__fentry__`) refers to nothing any more; its distance would only confuse.
   if (target.type === side.arch.none && target.symbol !== 0) return `${side.name(target.symbol)} (site)`;
-  const distance = (delta: number): string => (delta === 0 ? '' : delta < 0 ? `-0x${(-delta).toString(16)}` : `+0x${delta.toString(16)}`);
+  const distance = (delta: number): string =>
+    delta === 0 ? '' : delta < 0 ? `-0x${(-delta).toString(16)}` : `+0x${delta.toString(16)}`;
   if (target.text !== undefined) return JSON.stringify(target.text) + distance(target.delta);
   if (target.symbol !== 0) {
     const name = side.name(target.symbol);
     return (name || side.sectionName(target.symbol)) + distance(target.delta);
   }
-  if (target.place !== undefined && target.place.section < table.sections) return side.object.name(target.place.section) + distance(target.place.offset);
+  if (target.place !== undefined && target.place.section < table.sections)
+    return side.object.name(target.place.section) + distance(target.place.offset);
   return side.arch.relocationName(target.type);
 }

@@ -4,7 +4,11 @@ import { bytesOf, type Decoded } from './decoded';
 import { formatSaysLine } from './format';
 
 /** The constant that instruction `index` loads into an argument of the call that follows; undefined where it does not. */
-export function argumentOf(decoded: Decoded, index: number, units: ReadonlySet<string>): (ConstantArgument & { call: Call }) | undefined {
+export function argumentOf(
+  decoded: Decoded,
+  index: number,
+  units: ReadonlySet<string>,
+): (ConstantArgument & { call: Call }) | undefined {
   if (decoded.targets[index]!.length > 0) return undefined;
   const constant = decoded.side.disassembler.constantArgument(bytesOf(decoded, index));
   const call = constant === undefined ? undefined : callFrom(decoded, index, units);

@@ -38,7 +38,8 @@ interface Left {
  */
 export function compareUncovered(pairing: Pairing, a: Side, b: Side): UncoveredDifference[] {
   let left = withoutEqual(a, b, { orig: stretchesOf(a), patched: stretchesOf(b) }, ({ key }) => key);
-  const partsOf = (side: Side, stretches: readonly Stretch[]): Stretch[] => cutOwned(side, stretches).flatMap((stretch) => withoutUsed(side, stretch));
+  const partsOf = (side: Side, stretches: readonly Stretch[]): Stretch[] =>
+    cutOwned(side, stretches).flatMap((stretch) => withoutUsed(side, stretch));
   left = withoutEqual(a, b, { orig: partsOf(a, left.orig), patched: partsOf(b, left.patched) }, ({ key }) => key);
   const found: UncoveredDifference[] = [];
   const settle = (x: Stretch, y: Stretch): void => {
@@ -48,18 +49,44 @@ export function compareUncovered(pairing: Pairing, a: Side, b: Side): UncoveredD
   // First by what tells where they belong.
   left = pairUp(left, ({ key }) => key, settle);
   // Those of sections of one name, but for pieces of functions.
-  const names = new Map([...left.orig.map((one) => [one, unnumbered(a, one.section)] as const), ...left.patched.map((one) => [one, unnumbered(b, one.section)] as const)]);
+  const names = new Map([
+    ...left.orig.map((one) => [one, unnumbered(a, one.section)] as const),
+    ...left.patched.map((one) => [one, unnumbered(b, one.section)] as const),
+  ]);
   const place = (stretch: Stretch): string => (stretch.owners.length > 0 ? stretch.key : names.get(stretch)!);
   left = pairUp(withoutEqual(a, b, left, place), place, settle);
-  const sole = (side: Side, stretch: Stretch): Omit<UncoveredDifference, 'orig' | 'patched' | 'owners' | 'grown'> => ({ section: side.object.name(stretch.section), label: stretch.labels[0]?.name ?? '', offset: stretch.start });
-  append(found, left.orig.map((stretch) => ({ ...sole(a, stretch), orig: rangeOf(stretch), patched: null, owners: { orig: stretch.owners, patched: [] }, grown: false })));
-  append(found, left.patched.map((stretch) => ({ ...sole(b, stretch), orig: null, patched: rangeOf(stretch), owners: { orig: [], patched: stretch.owners }, grown: true })));
+  const sole = (side: Side, stretch: Stretch): Omit<UncoveredDifference, 'orig' | 'patched' | 'owners' | 'grown'> => ({
+    section: side.object.name(stretch.section),
+    label: stretch.labels[0]?.name ?? '',
+    offset: stretch.start,
+  });
+  append(
+    found,
+    left.orig.map((stretch) => ({
+      ...sole(a, stretch),
+      orig: rangeOf(stretch),
+      patched: null,
+      owners: { orig: stretch.owners, patched: [] },
+      grown: false,
+    })),
+  );
+  append(
+    found,
+    left.patched.map((stretch) => ({
+      ...sole(b, stretch),
+      orig: null,
+      patched: rangeOf(stretch),
+      owners: { orig: [], patched: stretch.owners },
+      grown: true,
+    })),
+  );
   return found;
 }
 
 /** Leaves out pairs of one key that have equal labels, bytes and references. */
 function withoutEqual(a: Side, b: Side, { orig, patched }: Left, keyOf: (stretch: Stretch) => string): Left {
-  const identityOf = (side: Side, stretch: Stretch): string => `${keyOf(stretch)} ${stretch.labels.map(({ name, at }) => `${uncounted(name)}@${at}`).join()} ${contentOf(side, stretch)}`;
+  const identityOf = (side: Side, stretch: Stretch): string =>
+    `${keyOf(stretch)} ${stretch.labels.map(({ name, at }) => `${uncounted(name)}@${at}`).join()} ${contentOf(side, stretch)}`;
   const open = new Map<string, Stretch[]>();
   for (const stretch of orig) put(open, identityOf(a, stretch), stretch);
   const equal = new Set<Stretch>();
@@ -75,13 +102,22 @@ function withoutEqual(a: Side, b: Side, { orig, patched }: Left, keyOf: (stretch
 const SHORT = 64;
 
 /** Equal for equal bytes and references. */
-function contentOf({ identity, object, table: { coverStart } }: Side, { section, start, end, hasRelas }: Stretch): string {
+function contentOf(
+  { identity, object, table: { coverStart } }: Side,
+  { section, start, end, hasRelas }: Stretch,
+): string {
   const plain = !hasRelas && end - start <= SHORT && coverStart[section + 1]! - coverStart[section]! <= 1;
-  return plain ? Buffer.from(object.content(section).subarray(start, end)).toString('latin1') : identity.ofRange(section, start, end).join();
+  return plain
+    ? Buffer.from(object.content(section).subarray(start, end)).toString('latin1')
+    : identity.ofRange(section, start, end).join();
 }
 
 /** Pairs those of one key in order; returns the others. */
-function pairUp({ orig, patched }: Left, keyOf: (stretch: Stretch) => string, settle: (x: Stretch, y: Stretch) => void): Left {
+function pairUp(
+  { orig, patched }: Left,
+  keyOf: (stretch: Stretch) => string,
+  settle: (x: Stretch, y: Stretch) => void,
+): Left {
   const others = new Map<string, Stretch[]>();
   for (const stretch of patched) put(others, keyOf(stretch), stretch);
   const rest = orig.filter((stretch) => {
@@ -97,28 +133,60 @@ function pairUp({ orig, patched }: Left, keyOf: (stretch: Stretch) => string, se
 function withoutUsed(side: Side, stretch: Stretch): Stretch[] {
   if ((side.table.sectionClass[stretch.section]! & SectionClass.READONLY) === 0) return [stretch];
   if (side.extents.isObject(stretch.section)) return [];
-  const range = withoutFilling(side, { section: stretch.section, start: stretch.start, end: side.extents.firstPlaceIn(stretch) });
+  const range = withoutFilling(side, {
+    section: stretch.section,
+    start: stretch.start,
+    end: side.extents.firstPlaceIn(stretch),
+  });
   if (range.start === range.end) return [];
   const moved = range.start - stretch.start;
-  return [{ ...stretch, ...range, labels: stretch.labels.map((label) => ({ ...label, at: label.at - moved })).filter(({ at }) => at < range.end - range.start) }];
+  return [
+    {
+      ...stretch,
+      ...range,
+      labels: stretch.labels
+        .map((label) => ({ ...label, at: label.at - moved }))
+        .filter(({ at }) => at < range.end - range.start),
+    },
+  ];
 }
 
 function firstDifference(pairing: Pairing, a: Side, b: Side, x: Stretch, y: Stretch): UncoveredDifference | undefined {
-  const at = (a.table.sectionClass[x.section]! & SectionClass.EXEC) !== 0 ? differenceOfCode(pairing, a, b, x, y) : differenceOfData(pairing, a, b, x, y);
+  const at =
+    (a.table.sectionClass[x.section]! & SectionClass.EXEC) !== 0
+      ? differenceOfCode(pairing, a, b, x, y)
+      : differenceOfData(pairing, a, b, x, y);
   if (at === undefined) return undefined;
   const label = x.labels.filter((one) => one.at <= at).at(-1) ?? x.labels[0];
-  return { orig: rangeOf(x), patched: rangeOf(y), section: a.object.name(x.section), label: label?.name ?? '', offset: x.start + at, owners: { orig: x.owners, patched: y.owners }, grown: isGrown(a, b, x, y) };
+  return {
+    orig: rangeOf(x),
+    patched: rangeOf(y),
+    section: a.object.name(x.section),
+    label: label?.name ?? '',
+    offset: x.start + at,
+    owners: { orig: x.owners, patched: y.owners },
+    grown: isGrown(a, b, x, y),
+  };
 }
 
 /** Where labels stand otherwise; undefined where they do not. */
 function differenceOfLabels(x: Stretch, y: Stretch): number | undefined {
-  const i = x.labels.findIndex(({ name, at }, k) => y.labels[k] === undefined || uncounted(y.labels[k].name) !== uncounted(name) || y.labels[k].at !== at);
+  const i = x.labels.findIndex(
+    ({ name, at }, k) =>
+      y.labels[k] === undefined || uncounted(y.labels[k].name) !== uncounted(name) || y.labels[k].at !== at,
+  );
   if (i >= 0) return Math.max(0, x.labels[i]!.at);
   return y.labels.length > x.labels.length ? Math.max(0, y.labels[x.labels.length]!.at) : undefined;
 }
 
 function differenceOfCode(pairing: Pairing, a: Side, b: Side, x: Stretch, y: Stretch): number | undefined {
-  const { status, first } = compareCode(pairing, decodeRange(a, x, a.disassembler), decodeRange(b, y, b.disassembler), a.allUnits(), a.disassembler);
+  const { status, first } = compareCode(
+    pairing,
+    decodeRange(a, x, a.disassembler),
+    decodeRange(b, y, b.disassembler),
+    a.allUnits(),
+    a.disassembler,
+  );
   return status === 'changed' ? first!.offset : differenceOfLabels(x, y);
 }
 
@@ -128,23 +196,40 @@ function differenceOfData(pairing: Pairing, a: Side, b: Side, x: Stretch, y: Str
   let at = 0;
   while (at < length && ours[at] === theirs[at]) at++;
   const [targets, others] = [targetsIn(a, x), targetsIn(b, y)];
-  const i = targets.findIndex((one, k) => others[k]?.at !== one.at || !sameTarget(pairing, a, b, one.target, others[k].target));
-  const places = [at < Math.max(ours.length, theirs.length) ? at : Infinity, i >= 0 ? targets[i]!.at : others[targets.length]?.at ?? Infinity, differenceOfLabels(x, y) ?? Infinity];
+  const i = targets.findIndex(
+    (one, k) => others[k]?.at !== one.at || !sameTarget(pairing, a, b, one.target, others[k].target),
+  );
+  const places = [
+    at < Math.max(ours.length, theirs.length) ? at : Infinity,
+    i >= 0 ? targets[i]!.at : (others[targets.length]?.at ?? Infinity),
+    differenceOfLabels(x, y) ?? Infinity,
+  ];
   const first = smallest(places);
   return first === Infinity ? undefined : first;
 }
 
 /** As matchTargets, where numbers of `__COUNTER__` and `__LINE__` in a name (`__initstub__kmod_x__312_2005_f6`) say nothing. */
 function sameTarget(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target): boolean {
-  if (ta.symbol !== 0 && tb.symbol !== 0 && ta.delta === tb.delta && isCounted(a.name(ta.symbol)) && uncounted(a.name(ta.symbol)) === uncounted(b.name(tb.symbol))) return true;
+  if (
+    ta.symbol !== 0 &&
+    tb.symbol !== 0 &&
+    ta.delta === tb.delta &&
+    isCounted(a.name(ta.symbol)) &&
+    uncounted(a.name(ta.symbol)) === uncounted(b.name(tb.symbol))
+  )
+    return true;
   return matchTargets(pairing, a, b, ta, tb, a.allUnits()) !== 'different';
 }
 
 /** Words with what they refer to. */
 function wordsOf(side: Side, stretch: Stretch): string[] {
   const bytes = bytesOf(side, stretch);
-  const words = Array.from({ length: Math.ceil(bytes.length / WORD) }, (_, i) => Buffer.from(bytes.subarray(i * WORD, (i + 1) * WORD)).toString('hex'));
-  for (const { at, target } of targetsIn(side, stretch)) words[Math.floor(at / WORD)] += ` ${target.symbol !== 0 ? `${uncounted(side.name(target.symbol))}+${target.delta}` : target.digest.join()}`;
+  const words = Array.from({ length: Math.ceil(bytes.length / WORD) }, (_, i) =>
+    Buffer.from(bytes.subarray(i * WORD, (i + 1) * WORD)).toString('hex'),
+  );
+  for (const { at, target } of targetsIn(side, stretch))
+    words[Math.floor(at / WORD)] +=
+      ` ${target.symbol !== 0 ? `${uncounted(side.name(target.symbol))}+${target.delta}` : target.digest.join()}`;
   return words;
 }
 

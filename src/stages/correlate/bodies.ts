@@ -14,7 +14,8 @@ export function namesOf(table: ScanTable, canonical: number): number[] {
   while (low < high) {
     const middle = (low + high) >>> 1;
     const symbol = covers[middle]!;
-    if (value[symbol]! < value[canonical]! || (value[symbol] === value[canonical] && size[symbol]! > size[canonical]!)) low = middle + 1;
+    if (value[symbol]! < value[canonical]! || (value[symbol] === value[canonical] && size[symbol]! > size[canonical]!))
+      low = middle + 1;
     else high = middle;
   }
   const names = [canonical];
@@ -43,7 +44,8 @@ function throughNames(table: ScanTable, symbol: number, paired: Uint32Array, oth
     if (paired[name] === 0) continue;
     const twin = other.canonical[paired[name]!]!;
     if (found === 0) found = twin;
-    else if (twin !== found && sameContent(table, symbol, other, twin) && !sameContent(table, symbol, other, found)) found = twin;
+    else if (twin !== found && sameContent(table, symbol, other, twin) && !sameContent(table, symbol, other, found))
+      found = twin;
   }
   return found;
 }

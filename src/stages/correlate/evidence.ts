@@ -7,8 +7,14 @@ import type { UseIndex } from './use-index';
 export function sameContent(orig: ScanTable, a: number, patched: ScanTable, b: number): boolean {
   const d = orig.digest;
   const e = patched.digest;
-  return d[a * 4] === e[b * 4] && d[a * 4 + 1] === e[b * 4 + 1] && d[a * 4 + 2] === e[b * 4 + 2] && d[a * 4 + 3] === e[b * 4 + 3]
-    && orig.special[a * 2] === patched.special[b * 2] && orig.special[a * 2 + 1] === patched.special[b * 2 + 1];
+  return (
+    d[a * 4] === e[b * 4] &&
+    d[a * 4 + 1] === e[b * 4 + 1] &&
+    d[a * 4 + 2] === e[b * 4 + 2] &&
+    d[a * 4 + 3] === e[b * 4 + 3] &&
+    orig.special[a * 2] === patched.special[b * 2] &&
+    orig.special[a * 2 + 1] === patched.special[b * 2 + 1]
+  );
 }
 
 /** What speaks for a target's twin: undefined for nothing, 0 where unchanged users contradict each other. */
@@ -48,16 +54,23 @@ export function votesBySlot(pairing: Pairing, orig: UseIndex, patched: UseIndex,
  * Where a name is unique in a build its uses are not noted there, but equal contents refer to that name, and only one symbol
  * has it: [target, other target] of every unchanged user on the other side.
  */
-function* soleNameUses({ orig, patched, twin, origin }: Pairing, ours: UseIndex, theirs: UseIndex, groups: readonly Group[]): Generator<[number, number]> {
+function* soleNameUses(
+  { orig, patched, twin, origin }: Pairing,
+  ours: UseIndex,
+  theirs: UseIndex,
+  groups: readonly Group[],
+): Generator<[number, number]> {
   const unchanged = (x: number, y: number): boolean => x !== 0 && y !== 0 && sameContent(orig, x, patched, y);
   for (const group of groups) {
     const [a] = group.orig;
     const [b] = group.patched;
     if (a !== undefined && !orig.has(a, Trait.AMBIGUOUS)) {
-      for (const target of group.patched) for (const user of theirs.usersOf(target)) if (unchanged(origin[user]!, user)) yield [a, target];
+      for (const target of group.patched)
+        for (const user of theirs.usersOf(target)) if (unchanged(origin[user]!, user)) yield [a, target];
     }
     if (b !== undefined && !patched.has(b, Trait.AMBIGUOUS)) {
-      for (const target of group.orig) for (const user of ours.usersOf(target)) if (unchanged(user, twin[user]!)) yield [target, b];
+      for (const target of group.orig)
+        for (const user of ours.usersOf(target)) if (unchanged(user, twin[user]!)) yield [target, b];
     }
   }
 }
@@ -66,7 +79,10 @@ function* soleNameUses({ orig, patched, twin, origin }: Pairing, ours: UseIndex,
  * Joins two users' uses by slot, as [target, other target]. A name may prove nothing in one build only (a new unit brought a
  * namesake), so a use can lack its counterpart: 0 stands for it.
  */
-export function bySlot(ours: ReadonlyArray<[number, number]>, theirs: ReadonlyArray<[number, number]>): Array<[number, number]> {
+export function bySlot(
+  ours: ReadonlyArray<[number, number]>,
+  theirs: ReadonlyArray<[number, number]>,
+): Array<[number, number]> {
   const joined: Array<[number, number]> = [];
   let i = 0;
   let j = 0;

@@ -25,7 +25,11 @@ const PROMOTED_ANYWHERE = -1;
  *
  * `units` maps this side's FILE symbols to what stands for the other side's; undefined leaves scope out.
  */
-export function keysOf(table: ScanTable, paired: Uint32Array, units: Uint32Array | ((unit: number) => number) | undefined): Keyed {
+export function keysOf(
+  table: ScanTable,
+  paired: Uint32Array,
+  units: Uint32Array | ((unit: number) => number) | undefined,
+): Keyed {
   const { listed, listedCount, traits, hash, info, file } = table;
   const symbols = new Uint32Array(listedCount);
   const keys = new Uint32Array(listedCount * 2);
@@ -36,7 +40,15 @@ export function keysOf(table: ScanTable, paired: Uint32Array, units: Uint32Array
     if ((bits & Trait.CORRELATABLE) === 0 || paired[symbol] !== 0) continue;
     const unit = file[symbol]!;
     let scope = 0;
-    if (units !== undefined) scope = (bits & Trait.PROMOTED) !== 0 ? PROMOTED_ANYWHERE : unit === 0 ? unit : typeof units === 'function' ? units(unit) : units[unit]! || UNPAIRED_UNIT + unit;
+    if (units !== undefined)
+      scope =
+        (bits & Trait.PROMOTED) !== 0
+          ? PROMOTED_ANYWHERE
+          : unit === 0
+            ? unit
+            : typeof units === 'function'
+              ? units(unit)
+              : units[unit]! || UNPAIRED_UNIT + unit;
     scope = (Math.imul(scope, 16) + (info[symbol]! & 0xf)) | 0;
     keys[count * 2] = hash[symbol * 2]! ^ Math.imul(scope, 0x9e3779b1);
     keys[count * 2 + 1] = hash[symbol * 2 + 1]! ^ Math.imul(scope + 0x7f4a7c15, 0x85ebca6b);
@@ -106,7 +118,7 @@ function slotsFor(count: number): Uint32Array {
 /** The slot of a key: its own, or the empty one where it belongs. `keys` are those of the positions that slots hold. */
 function find(slots: Uint32Array, keys: Uint32Array, low: number, high: number): number {
   const mask = slots.length - 1;
-  let slot = (Math.imul(low, 0x9e3779b1) ^ (high >>> 5)) >>> 0 & mask;
+  let slot = ((Math.imul(low, 0x9e3779b1) ^ (high >>> 5)) >>> 0) & mask;
   for (;;) {
     const head = slots[slot]!;
     if (head === 0 || (keys[head * 2 - 2] === low && keys[head * 2 - 1] === high)) return slot;

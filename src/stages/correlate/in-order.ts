@@ -23,7 +23,11 @@ export function joinInOrder(pairing: Pairing): void {
         if (j === next) next++;
         continue;
       }
-      if (orig.hash[symbol * 2] !== patched.hash[other * 2] || orig.hash[symbol * 2 + 1] !== patched.hash[other * 2 + 1]) continue;
+      if (
+        orig.hash[symbol * 2] !== patched.hash[other * 2] ||
+        orig.hash[symbol * 2 + 1] !== patched.hash[other * 2 + 1]
+      )
+        continue;
       if (sameScope(pairing, symbol, other)) pairing.pair(symbol, other, 'name');
       next = j + 1;
       break;
@@ -38,7 +42,8 @@ function isSoleName({ traits }: ScanTable, symbol: number): boolean {
 /** Of one type, and of twin units, of none, or both promoted out of theirs. */
 function sameScope({ orig, patched, unitTwin }: Pairing, a: number, b: number): boolean {
   if (((orig.info[a]! ^ patched.info[b]!) & 0xf) !== 0) return false;
-  if (((orig.traits[a]! | patched.traits[b]!) & Trait.PROMOTED) !== 0) return (orig.traits[a]! & patched.traits[b]! & Trait.PROMOTED) !== 0;
+  if (((orig.traits[a]! | patched.traits[b]!) & Trait.PROMOTED) !== 0)
+    return (orig.traits[a]! & patched.traits[b]! & Trait.PROMOTED) !== 0;
   const unit = orig.file[a]!;
   return unit === 0 ? patched.file[b] === 0 : unitTwin[unit] !== 0 && unitTwin[unit] === patched.file[b];
 }

@@ -64,7 +64,12 @@ export interface NamePairs {
  * The first half of correlation: it needs tables but no digests, so it can run while those are made. Undefined where even
  * the units can only be told by content; `correlate` then does it all.
  */
-export function pairByName(orig: ScanTable, patched: ScanTable, uses?: BothUses, declared: readonly number[] = []): NamePairs | undefined {
+export function pairByName(
+  orig: ScanTable,
+  patched: ScanTable,
+  uses?: BothUses,
+  declared: readonly number[] = [],
+): NamePairs | undefined {
   const steps = nameSteps(orig, patched, uses, declared);
   for (;;) {
     const { done, value } = steps.next();
@@ -73,7 +78,12 @@ export function pairByName(orig: ScanTable, patched: ScanTable, uses?: BothUses,
 }
 
 /** `pairByName` a step at a time, for a thread that others ask for work meanwhile. */
-export function* nameSteps(orig: ScanTable, patched: ScanTable, uses?: BothUses, declared: readonly number[] = []): Generator<void, NamePairs | undefined> {
+export function* nameSteps(
+  orig: ScanTable,
+  patched: ScanTable,
+  uses?: BothUses,
+  declared: readonly number[] = [],
+): Generator<void, NamePairs | undefined> {
   const pairing = new Pairing(orig, patched);
   const units = pairUnits(pairing, uses);
   if (units === undefined) return undefined;
@@ -92,8 +102,17 @@ export function* nameSteps(orig: ScanTable, patched: ScanTable, uses?: BothUses,
 }
 
 /** `declared` are pairs by hand, as ORIG's and PATCHED's symbol in turn. `mayTake` is asked before groups are told apart, for that takes memory by their members; it throws where there is not enough. */
-export function correlate(orig: ScannedObject, patched: ScannedObject, known?: NamePairs, mayTake: (groups: readonly Group[]) => void = () => undefined, declared: readonly number[] = []): Correlation {
-  const uses = { orig: new UseIndex(orig.uses, orig.table.symbols), patched: new UseIndex(patched.uses, patched.table.symbols) };
+export function correlate(
+  orig: ScannedObject,
+  patched: ScannedObject,
+  known?: NamePairs,
+  mayTake: (groups: readonly Group[]) => void = () => undefined,
+  declared: readonly number[] = [],
+): Correlation {
+  const uses = {
+    orig: new UseIndex(orig.uses, orig.table.symbols),
+    patched: new UseIndex(patched.uses, patched.table.symbols),
+  };
   const { pairing, units, scoped } = known ?? pairByName(orig.table, patched.table, uses, declared)!;
   markUsers(orig);
   markUsers(patched);
@@ -107,18 +126,31 @@ export function correlate(orig: ScannedObject, patched: ScannedObject, known?: N
 }
 
 /** A correlation that leaves these groups open. */
-export function withOpen({ pairing, units, uses }: Pick<Correlation, 'pairing' | 'units' | 'uses'>, open: readonly Group[]): Correlation {
+export function withOpen(
+  { pairing, units, uses }: Pick<Correlation, 'pairing' | 'units' | 'uses'>,
+  open: readonly Group[],
+): Correlation {
   const { orig, patched } = pairing;
   const votes = votesBySlot(pairing, uses.orig, uses.patched, open);
   const contradicted = open.flatMap(({ orig: members }) => members).filter((symbol) => votes.get(symbol) === 0);
-  const isUsed = ({ orig: ours, patched: theirs }: Group): boolean => ours.some((symbol) => !orig.has(symbol, Trait.AMBIGUOUS) || uses.orig.isUsed(symbol)) || theirs.some((symbol) => !patched.has(symbol, Trait.AMBIGUOUS) || uses.patched.isUsed(symbol));
-  return { pairing, ambiguous: open.map((group) => ({ ...group, used: isUsed(group) })), contradicted, units, uses, unpaired: { orig: withoutTwin(orig, pairing.twin), patched: withoutTwin(patched, pairing.origin) } };
+  const isUsed = ({ orig: ours, patched: theirs }: Group): boolean =>
+    ours.some((symbol) => !orig.has(symbol, Trait.AMBIGUOUS) || uses.orig.isUsed(symbol)) ||
+    theirs.some((symbol) => !patched.has(symbol, Trait.AMBIGUOUS) || uses.patched.isUsed(symbol));
+  return {
+    pairing,
+    ambiguous: open.map((group) => ({ ...group, used: isUsed(group) })),
+    contradicted,
+    units,
+    uses,
+    unpaired: { orig: withoutTwin(orig, pairing.twin), patched: withoutTwin(patched, pairing.origin) },
+  };
 }
 
 /** Symbols that refer to names which prove nothing: equal digests are not yet equal contents. */
 function markUsers({ table, uses }: ScannedObject): void {
   for (let at = 0; at < uses.length; at += USE_WORDS) {
-    if (uses[at]! < table.symbols) table.traits[uses[at]!]! |= uses[at + 2]! >= DOUBTFUL_USE ? Trait.DOUBTFUL : Trait.HAS_USES;
+    if (uses[at]! < table.symbols)
+      table.traits[uses[at]!]! |= uses[at + 2]! >= DOUBTFUL_USE ? Trait.DOUBTFUL : Trait.HAS_USES;
   }
 }
 
@@ -133,7 +165,9 @@ function settle(pairing: Pairing, groups: Group[], uses: BothUses): Group[] {
     for (const group of open) progress = pairByUse(pairing, group, votes) || progress;
     // Uses may have told equal ones apart, so ask for content only after them.
     for (const group of open) progress = pairByContent(pairing, group, uses) || progress;
-    if (!progress) for (const group of open) progress = pairByUser(pairing, group, uses) || pairRemaining(pairing, group, uses) || progress;
+    if (!progress)
+      for (const group of open)
+        progress = pairByUser(pairing, group, uses) || pairRemaining(pairing, group, uses) || progress;
     open = stillOpen(pairing, open);
   }
   return open;
@@ -141,7 +175,9 @@ function settle(pairing: Pairing, groups: Group[], uses: BothUses): Group[] {
 
 /** Groups with members left on both sides, without the members that have a twin. */
 function stillOpen(pairing: Pairing, groups: readonly Group[]): Group[] {
-  return groups.map((group) => unpaired(pairing, group)).filter((group) => group.orig.length > 0 && group.patched.length > 0);
+  return groups
+    .map((group) => unpaired(pairing, group))
+    .filter((group) => group.orig.length > 0 && group.patched.length > 0);
 }
 
 function withoutTwin({ listed, listedCount, traits }: ScanTable, paired: Uint32Array): number[] {
@@ -156,10 +192,14 @@ function withoutTwin({ listed, listedCount, traits }: ScanTable, paired: Uint32A
 function joinByScope(pairing: Pairing): Group[] {
   const { orig, patched, unitTwin } = pairing;
   const doubtful: Group[] = [];
-  const groups = joinByKey(keysOf(orig, pairing.twin, unitTwin), keysOf(patched, pairing.origin, (unit) => pairing.unitKey(unit)), (a, b) => {
-    if (needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
-    else pairing.pair(a, b, (orig.traits[a]! & Trait.AMBIGUOUS) !== 0 ? 'unit' : 'name');
-  });
+  const groups = joinByKey(
+    keysOf(orig, pairing.twin, unitTwin),
+    keysOf(patched, pairing.origin, (unit) => pairing.unitKey(unit)),
+    (a, b) => {
+      if (needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
+      else pairing.pair(a, b, (orig.traits[a]! & Trait.AMBIGUOUS) !== 0 ? 'unit' : 'name');
+    },
+  );
   return [...groups, ...doubtful];
 }
 
@@ -167,9 +207,13 @@ function joinByScope(pairing: Pairing): Group[] {
 function joinAnywhere(pairing: Pairing): Group[] {
   const { orig, patched } = pairing;
   const doubtful: Group[] = [];
-  const groups = joinByKey(keysOf(orig, pairing.twin, undefined), keysOf(patched, pairing.origin, undefined), (a, b) => {
-    if (!mayPair(pairing, a, b) || needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
-    else pairing.pair(a, b, 'promotion');
-  });
+  const groups = joinByKey(
+    keysOf(orig, pairing.twin, undefined),
+    keysOf(patched, pairing.origin, undefined),
+    (a, b) => {
+      if (!mayPair(pairing, a, b) || needsEvidence(pairing, a, b)) doubtful.push({ orig: [a], patched: [b] });
+      else pairing.pair(a, b, 'promotion');
+    },
+  );
   return [...groups, ...doubtful];
 }

@@ -18,9 +18,13 @@ export function needsEvidence(pairing: Pairing, a: number, b: number): boolean {
   const { orig, patched, soleUnit } = pairing;
   if (isNumberedVariable(orig, a) || isNumberedVariable(patched, b)) return true;
   if (soleUnit) return false;
-  if ((isPromotedVariable(orig, a) || isPromotedVariable(patched, b)) && orig.suffix[a] !== patched.suffix[b]) return true;
+  if ((isPromotedVariable(orig, a) || isPromotedVariable(patched, b)) && orig.suffix[a] !== patched.suffix[b])
+    return true;
   const [unitA, unitB] = [orig.file[a]!, patched.file[b]!];
-  return (orig.has(a, Trait.WRITABLE) || patched.has(b, Trait.WRITABLE)) && (unitA === 0 || unitB === 0 ? unitA !== unitB : !pairing.sameUnit(unitA, unitB) || isUndecided(pairing, unitB));
+  return (
+    (orig.has(a, Trait.WRITABLE) || patched.has(b, Trait.WRITABLE)) &&
+    (unitA === 0 || unitB === 0 ? unitA !== unitB : !pairing.sameUnit(unitA, unitB) || isUndecided(pairing, unitB))
+  );
 }
 
 /** Whether a unit of PATCHED may be several of ORIG's. */
@@ -33,7 +37,10 @@ function isPromotedVariable(table: ScanTable, symbol: number): boolean {
 }
 
 export function unpaired(pairing: Pairing, group: Group): Group {
-  return { orig: group.orig.filter((symbol) => pairing.twin[symbol] === 0), patched: group.patched.filter((symbol) => pairing.origin[symbol] === 0) };
+  return {
+    orig: group.orig.filter((symbol) => pairing.twin[symbol] === 0),
+    patched: group.patched.filter((symbol) => pairing.origin[symbol] === 0),
+  };
 }
 
 /** A local like `counter.5`: the number is the build's own, and two of them may be different variables. */

@@ -30,7 +30,8 @@ export const EVIDENCE: Record<Rule, string> = {
   content: 'equal contents, different from every other symbol of the name',
   identical: 'all symbols of the name have equal contents',
   use: 'the same places of unchanged functions refer to them',
-  aligned: 'the same instructions of a function that changed refer to them, and no other reading of its code comes near',
+  aligned:
+    'the same instructions of a function that changed refer to them, and no other reading of its code comes near',
   user: 'the same functions use them, and no other symbol of the name',
   remaining: 'every other symbol of the name is paired',
   declared: 'declared with --twin',
@@ -50,7 +51,8 @@ export class Pairing {
   /** By ORIG symbol: the PATCHED twin, 0 for none. */ readonly twin: Uint32Array<SharedArrayBuffer>;
   /** By PATCHED symbol: the ORIG twin, 0 for none. */ readonly origin: Uint32Array<SharedArrayBuffer>;
   /** By ORIG symbol: index into RULES. */ readonly rule: Uint8Array<SharedArrayBuffer>;
-  /** By ORIG's FILE symbol: the twin unit's FILE symbol, 0 for none; above all symbols for one that may be several, see `undecidedUnits`. */ readonly unitTwin: Uint32Array<SharedArrayBuffer>;
+  /** By ORIG's FILE symbol: the twin unit's FILE symbol, 0 for none; above all symbols for one that may be several, see `undecidedUnits`. */
+  readonly unitTwin: Uint32Array<SharedArrayBuffer>;
   /** PATCHED's units of one name that nothing tells apart, by FILE symbol: the number that `unitTwin` has for ORIG's of them. */
   readonly undecidedUnits: Map<number, number>;
   /** Each object is of one unit (a partition of ThinLTO), so whatever a unit's static may be called is that unit's. */
@@ -61,7 +63,11 @@ export class Pairing {
   constants: ReadonlyMap<string, string> | undefined;
 
   /** A fresh pairing, or one over the shared columns of another thread's. */
-  constructor(readonly orig: ScanTable, readonly patched: ScanTable, shared?: SharedPairing) {
+  constructor(
+    readonly orig: ScanTable,
+    readonly patched: ScanTable,
+    shared?: SharedPairing,
+  ) {
     this.twin = new Uint32Array(shared?.twin ?? new SharedArrayBuffer(orig.symbols * 4));
     this.origin = new Uint32Array(shared?.origin ?? new SharedArrayBuffer(patched.symbols * 4));
     this.rule = new Uint8Array(shared?.rule ?? new SharedArrayBuffer(orig.symbols));
@@ -72,12 +78,18 @@ export class Pairing {
   /** What another thread's pairing is made over. */
   get shared(): SharedPairing {
     const { twin, origin, rule, unitTwin, undecidedUnits } = this;
-    return { twin: twin.buffer, origin: origin.buffer, rule: rule.buffer, unitTwin: unitTwin.buffer, undecidedUnits: [...undecidedUnits] };
+    return {
+      twin: twin.buffer,
+      origin: origin.buffer,
+      rule: rule.buffer,
+      unitTwin: unitTwin.buffer,
+      undecidedUnits: [...undecidedUnits],
+    };
   }
 
   /** What stands for a unit of PATCHED in `unitTwin`. */
   unitKey(unit: number): number {
-    return this.undecidedUnits.size === 0 ? unit : this.undecidedUnits.get(unit) ?? unit;
+    return this.undecidedUnits.size === 0 ? unit : (this.undecidedUnits.get(unit) ?? unit);
   }
 
   /** Whether two units, by FILE symbol, are twins, or may be. */

@@ -24,10 +24,12 @@ export function pairBySuffix(pairing: Pairing): void {
   // Sole symbols by what PATCHED calls them; 0 where a build has several of one name and hash.
   const ours = new Map<string, number>();
   const theirs = new Map<string, number>();
-  const note = (map: Map<string, number>, key: string, symbol: number): unknown => map.set(key, map.has(key) ? 0 : symbol);
+  const note = (map: Map<string, number>, key: string, symbol: number): unknown =>
+    map.set(key, map.has(key) ? 0 : symbol);
   forEachPromoted(orig, (symbol) => {
     const to = hashes.get(orig.suffix[symbol]!) ?? 0;
-    if (pairing.twin[symbol] === 0 && to !== 0 && origins.get(to) === orig.suffix[symbol]) note(ours, keyOf(orig, symbol, to), symbol);
+    if (pairing.twin[symbol] === 0 && to !== 0 && origins.get(to) === orig.suffix[symbol])
+      note(ours, keyOf(orig, symbol, to), symbol);
   });
   if (ours.size === 0) return;
   forEachPromoted(patched, (symbol) => {

@@ -30,7 +30,10 @@ export function pairByContent(pairing: Pairing, group: Group, uses: BothUses): b
 }
 
 function isUsedObject({ orig, patched }: Pairing, uses: BothUses, group: Group): boolean {
-  return group.orig.some((symbol) => orig.has(symbol, Trait.OBJECT) && uses.orig.isUsed(orig.canonical[symbol]!)) || group.patched.some((symbol) => patched.has(symbol, Trait.OBJECT) && uses.patched.isUsed(patched.canonical[symbol]!));
+  return (
+    group.orig.some((symbol) => orig.has(symbol, Trait.OBJECT) && uses.orig.isUsed(orig.canonical[symbol]!)) ||
+    group.patched.some((symbol) => patched.has(symbol, Trait.OBJECT) && uses.patched.isUsed(patched.canonical[symbol]!))
+  );
 }
 
 /** Members of equal contents, known by the first of them. */
@@ -52,11 +55,19 @@ function byContent(pairing: Pairing, group: Group, uses: BothUses): Group[] {
     const canonical = table.canonical[symbol]!;
     const isWritable = table.has(symbol, Trait.WRITABLE);
     const own = isWritable ? '' : usesKey(pairing, uses, canonical, side);
-    const word = table.digest[canonical * 4]! ^ Math.imul(table.special[canonical * 2]!, 0x9e3779b1) ^ Math.imul(table.size[symbol]!, 0x85ebca6b);
+    const word =
+      table.digest[canonical * 4]! ^
+      Math.imul(table.special[canonical * 2]!, 0x9e3779b1) ^
+      Math.imul(table.size[symbol]!, 0x85ebca6b);
     const key = own === '' ? word : `${own}${word}`;
     const next = isWritable ? undefined : byKey.get(key);
     for (let known = next; known !== undefined; known = known.next) {
-      if (known.uses !== own || known.table.size[known.symbol] !== table.size[symbol] || !sameContent(known.table, known.table.canonical[known.symbol]!, table, canonical)) continue;
+      if (
+        known.uses !== own ||
+        known.table.size[known.symbol] !== table.size[symbol] ||
+        !sameContent(known.table, known.table.canonical[known.symbol]!, table, canonical)
+      )
+        continue;
       known[side].push(symbol);
       return;
     }
@@ -73,11 +84,14 @@ function byContent(pairing: Pairing, group: Group, uses: BothUses): Group[] {
 /** The twins of what a symbol refers to by ambiguous names, as part of its content; unique while one of them has no twin. */
 function usesKey({ twin, patched }: Pairing, uses: BothUses, symbol: number, side: 'orig' | 'patched'): string {
   if (uses[side].firstOf(symbol) === 0) return '';
-  return uses[side].of(symbol).map(([slot, target]) => {
-    if (target === symbol) return `${slot}:self;`;
-    if (side === 'patched') return `${slot}:${target};`;
-    return twin[target] === 0 ? `${slot}:open ${target};` : `${slot}:${patched.canonical[twin[target]!]};`;
-  }).join('');
+  return uses[side]
+    .of(symbol)
+    .map(([slot, target]) => {
+      if (target === symbol) return `${slot}:self;`;
+      if (side === 'patched') return `${slot}:${target};`;
+      return twin[target] === 0 ? `${slot}:open ${target};` : `${slot}:${patched.canonical[twin[target]!]};`;
+    })
+    .join('');
 }
 
 export function pairByUse(pairing: Pairing, group: Group, votes: Map<number, number>): boolean {
@@ -101,10 +115,13 @@ export function pairByUser(pairing: Pairing, group: Group, uses: BothUses): bool
   let progress = false;
   const free = unpaired(pairing, group);
   if (free.orig.length * free.patched.length > 10_000) return false;
-  const lost = free.orig.some((a) => [...uses.orig.usersOf(a)].some((user) => pairing.twin[user] === 0))
-    || free.patched.some((b) => [...uses.patched.usersOf(b)].some((user) => pairing.origin[user] === 0));
+  const lost =
+    free.orig.some((a) => [...uses.orig.usersOf(a)].some((user) => pairing.twin[user] === 0)) ||
+    free.patched.some((b) => [...uses.patched.usersOf(b)].some((user) => pairing.origin[user] === 0));
   if (lost) return false;
-  const links = free.orig.map((a) => free.patched.filter((b) => mayPair(pairing, a, b) && shareUser(pairing, uses.orig, a, uses.patched, b)));
+  const links = free.orig.map((a) =>
+    free.patched.filter((b) => mayPair(pairing, a, b) && shareUser(pairing, uses.orig, a, uses.patched, b)),
+  );
   free.orig.forEach((a, i) => {
     const [b, ...others] = links[i]!;
     if (b === undefined || others.length > 0) return;
@@ -122,14 +139,22 @@ export function pairRemaining(pairing: Pairing, group: Group, uses: BothUses): b
   const [a] = free.orig as [number];
   const [b] = free.patched as [number];
   if (!mayPair(pairing, a, b)) return false;
-  if (needsEvidence(pairing, a, b) && !isUnused(pairing, uses, a, b) && !isDoubtfulAlike(pairing, uses, a, b) && !(shareUser(pairing, uses.orig, a, uses.patched, b) && isOnlyOne(pairing, uses, a, b))) return false;
+  if (
+    needsEvidence(pairing, a, b) &&
+    !isUnused(pairing, uses, a, b) &&
+    !isDoubtfulAlike(pairing, uses, a, b) &&
+    !(shareUser(pairing, uses.orig, a, uses.patched, b) && isOnlyOne(pairing, uses, a, b))
+  )
+    return false;
   pairing.pair(a, b, 'remaining');
   return true;
 }
 
 /** Whether nobody uses either. Uses of a name that is alone are not noted. */
 function isUnused({ orig, patched }: Pairing, uses: BothUses, a: number, b: number): boolean {
-  return orig.has(a, Trait.AMBIGUOUS) && patched.has(b, Trait.AMBIGUOUS) && !uses.orig.isUsed(a) && !uses.patched.isUsed(b);
+  return (
+    orig.has(a, Trait.AMBIGUOUS) && patched.has(b, Trait.AMBIGUOUS) && !uses.orig.isUsed(a) && !uses.patched.isUsed(b)
+  );
 }
 
 /**
@@ -137,20 +162,42 @@ function isUnused({ orig, patched }: Pairing, uses: BothUses, a: number, b: numb
  * alike. Then it is one variable, or one that nobody uses (`tomoyo_builtin_profile.10`, one byte behind the array that `tomoyo_load_builtin_policy` goes through).
  */
 function isDoubtfulAlike({ orig, patched, twin, origin }: Pairing, uses: BothUses, a: number, b: number): boolean {
-  if (!orig.has(a, Trait.AMBIGUOUS) || !patched.has(b, Trait.AMBIGUOUS) || uses.orig.isSurelyUsed(a) || uses.patched.isSurelyUsed(b)) return false;
+  if (
+    !orig.has(a, Trait.AMBIGUOUS) ||
+    !patched.has(b, Trait.AMBIGUOUS) ||
+    uses.orig.isSurelyUsed(a) ||
+    uses.patched.isSurelyUsed(b)
+  )
+    return false;
   const ours = uses.orig.doubtful.byTarget.get(a);
   const theirs = uses.patched.doubtful.byTarget.get(b);
   if (ours === undefined || theirs === undefined || ours.size !== theirs.size) return false;
-  const alike = (x: number, y: number): boolean => (x === a ? y === b : y !== b && (twin[x] === 0 ? origin[y] === 0 : patched.canonical[twin[x]!] === y));
+  const alike = (x: number, y: number): boolean =>
+    x === a ? y === b : y !== b && (twin[x] === 0 ? origin[y] === 0 : patched.canonical[twin[x]!] === y);
   return [...ours].every((user) => {
     const other = twin[user] === 0 ? 0 : patched.canonical[twin[user]!]!;
-    return other !== 0 && theirs.has(other) && sameContent(orig, user, patched, other) && doubtsAgree(uses, user, other, alike);
+    return (
+      other !== 0 &&
+      theirs.has(other) &&
+      sameContent(orig, user, patched, other) &&
+      doubtsAgree(uses, user, other, alike)
+    );
   });
 }
 
 /** Whether the users of either use no other symbol of its name. */
 function isOnlyOne({ orig, patched }: Pairing, uses: BothUses, a: number, b: number): boolean {
-  const only = (table: ScanTable, index: BothUses['orig'], symbol: number): boolean => !table.has(symbol, Trait.OBJECT)
-    || [...index.usersOf(symbol)].every((user) => index.of(user).every(([, target]) => target === symbol || table.hash[target * 2] !== table.hash[symbol * 2] || table.hash[target * 2 + 1] !== table.hash[symbol * 2 + 1]));
+  const only = (table: ScanTable, index: BothUses['orig'], symbol: number): boolean =>
+    !table.has(symbol, Trait.OBJECT) ||
+    [...index.usersOf(symbol)].every((user) =>
+      index
+        .of(user)
+        .every(
+          ([, target]) =>
+            target === symbol ||
+            table.hash[target * 2] !== table.hash[symbol * 2] ||
+            table.hash[target * 2 + 1] !== table.hash[symbol * 2 + 1],
+        ),
+    );
   return only(orig, uses.orig, a) && only(patched, uses.patched, b);
 }

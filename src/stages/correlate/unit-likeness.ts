@@ -23,22 +23,38 @@ interface Likeness {
  *
  * @param renamed the units are of different names: then most of the locals have to be common, too
  */
-export function likest(pairing: Pairing, uses: BothUses, units: readonly Unit[], others: readonly Unit[], renamed = false): Array<[Unit, Unit]> {
+export function likest(
+  pairing: Pairing,
+  uses: BothUses,
+  units: readonly Unit[],
+  others: readonly Unit[],
+  renamed = false,
+): Array<[Unit, Unit]> {
   const found: Array<[Unit, Unit]> = [];
   if (units.length === 0 || others.length === 0 || units.length * others.length > MOST_COMPARED) return found;
   const { orig, patched } = pairing;
   const owners = namesByUnits(orig, units, patched, others);
   const ours = units.map((unit) => globalUsers(orig, uses.orig, unit));
   const theirs = others.map((unit) => globalUsers(patched, uses.patched, unit));
-  const likeness = units.map((unit, i) => others.map((other, j) => likenessOf(orig, unit, ours[i]!, patched, other, theirs[j]!, owners)));
+  const likeness = units.map((unit, i) =>
+    others.map((other, j) => likenessOf(orig, unit, ours[i]!, patched, other, theirs[j]!, owners)),
+  );
   const [rest, restOthers] = [new Set(units.keys()), new Set(others.keys())];
   for (let progress = true; progress; ) {
     progress = false;
     for (const i of rest) {
       for (const j of restOthers) {
         const { value, evidence } = likeness[i]![j]!;
-        if (evidence === 0 || (renamed && value * 2 < Math.max(units[i]!.last - units[i]!.first, others[j]!.last - others[j]!.first))) continue;
-        if ([...restOthers].some((other) => other !== j && likeness[i]![other]!.value >= value) || [...rest].some((other) => other !== i && likeness[other]![j]!.value >= value)) continue;
+        if (
+          evidence === 0 ||
+          (renamed && value * 2 < Math.max(units[i]!.last - units[i]!.first, others[j]!.last - others[j]!.first))
+        )
+          continue;
+        if (
+          [...restOthers].some((other) => other !== j && likeness[i]![other]!.value >= value) ||
+          [...rest].some((other) => other !== i && likeness[other]![j]!.value >= value)
+        )
+          continue;
         found.push([units[i]!, others[j]!]);
         rest.delete(i);
         restOthers.delete(j);
@@ -50,7 +66,15 @@ export function likest(pairing: Pairing, uses: BothUses, units: readonly Unit[],
   return found;
 }
 
-function likenessOf(orig: ScanTable, unit: Unit, users: ReadonlySet<number>, patched: ScanTable, other: Unit, otherUsers: ReadonlySet<number>, owners: ReadonlyMap<number, number>): Likeness {
+function likenessOf(
+  orig: ScanTable,
+  unit: Unit,
+  users: ReadonlySet<number>,
+  patched: ScanTable,
+  other: Unit,
+  otherUsers: ReadonlySet<number>,
+  owners: ReadonlyMap<number, number>,
+): Likeness {
   const names = new Map<number, number>();
   for (let i = unit.first; i < unit.last; i++) names.set(keyOf(orig, orig.listed[i]!), orig.listed[i]!);
   let value = 0;
@@ -76,7 +100,12 @@ function likenessOf(orig: ScanTable, unit: Unit, users: ReadonlySet<number>, pat
 }
 
 /** In how many of these units each local name occurs. */
-function namesByUnits(orig: ScanTable, units: readonly Unit[], patched: ScanTable, others: readonly Unit[]): Map<number, number> {
+function namesByUnits(
+  orig: ScanTable,
+  units: readonly Unit[],
+  patched: ScanTable,
+  others: readonly Unit[],
+): Map<number, number> {
   const counts = new Map<number, number>();
   const count = (table: ScanTable, list: readonly Unit[]): void => {
     for (const { first, last } of list) {
@@ -96,7 +125,8 @@ function globalUsers(table: ScanTable, uses: UseIndex, { first, last }: Unit): S
   for (let i = first; i < last; i++) {
     const local = table.listed[i]!;
     if (table.canonical[local] !== local) continue;
-    for (const user of uses.usersOf(local)) if (table.file[user] === 0 && !table.has(user, Trait.AMBIGUOUS)) found.add(keyOf(table, user));
+    for (const user of uses.usersOf(local))
+      if (table.file[user] === 0 && !table.has(user, Trait.AMBIGUOUS)) found.add(keyOf(table, user));
   }
   return found;
 }

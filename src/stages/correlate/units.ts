@@ -22,7 +22,10 @@ function isSole({ listed, listedCount, suffix }: ScanTable, units: ReadonlyMap<u
  * changes it. Units of one name that nothing tells apart stay together, and their locals pair one by one if at all. Those
  * without any counterpart are reported, not fatal: their functions are new or removed.
  */
-export function pairUnits(pairing: Pairing, uses: BothUses | undefined): { removed: number[]; added: number[] } | undefined {
+export function pairUnits(
+  pairing: Pairing,
+  uses: BothUses | undefined,
+): { removed: number[]; added: number[] } | undefined {
   const { orig, patched } = pairing;
   const origUnits = unitsOf(orig);
   const patchedUnits = unitsOf(patched);

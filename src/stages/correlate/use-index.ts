@@ -18,7 +18,10 @@ export class UseIndex {
   private doubts: Doubts | undefined;
 
   /** @param symbols how many the object has; what a damaged record says of others, or to them, is passed over */
-  constructor(readonly words: Uint32Array, private readonly symbols: number) {
+  constructor(
+    readonly words: Uint32Array,
+    private readonly symbols: number,
+  ) {
     this.byUser = new Chains(words, USER, symbols);
   }
 
@@ -28,7 +31,8 @@ export class UseIndex {
     if (known !== undefined) return known;
     if (this.targets.first(target) === 0) return NOBODY;
     const users = new Set<number>();
-    for (let use = this.targets.first(target); use !== 0; use = this.targets.after(use)) users.add(wordOf(this.words, use, USER));
+    for (let use = this.targets.first(target); use !== 0; use = this.targets.after(use))
+      users.add(wordOf(this.words, use, USER));
     this.users.set(target, users);
     return users;
   }
@@ -108,10 +112,18 @@ function doubtsIn(words: Uint32Array): Doubts {
  * Whether two users' doubtful uses are of twins, slot by slot, whichever of the objects is meant: in users of equal contents that is the
  * same one. `alike`: two symbols, one of each build, that count as twins.
  */
-export function doubtsAgree({ orig, patched }: BothUses, a: number, b: number, alike: (target: number, other: number) => boolean): boolean {
+export function doubtsAgree(
+  { orig, patched }: BothUses,
+  a: number,
+  b: number,
+  alike: (target: number, other: number) => boolean,
+): boolean {
   const ours = orig.doubtful.byUser.get(a) ?? NO_DOUBTS;
   const theirs = patched.doubtful.byUser.get(b) ?? NO_DOUBTS;
-  return ours.length === theirs.length && ours.every(([slot, target], i) => slot === theirs[i]![0] && alike(target, theirs[i]![1]));
+  return (
+    ours.length === theirs.length &&
+    ours.every(([slot, target], i) => slot === theirs[i]![0] && alike(target, theirs[i]![1]))
+  );
 }
 
 export interface BothUses {

@@ -29,7 +29,13 @@ function readLists(side: Side): BtfList[] {
   const sections = new Map<number, number[]>();
   for (let symbol = 1; symbol < table.symbols; symbol++) {
     const section = table.section[symbol]!;
-    if (section === 0 || section >= table.sections || (table.info[symbol]! & 0xf) === STT_SECTION || !isBtfIds(side, section)) continue;
+    if (
+      section === 0 ||
+      section >= table.sections ||
+      (table.info[symbol]! & 0xf) === STT_SECTION ||
+      !isBtfIds(side, section)
+    )
+      continue;
     const list = sections.get(section);
     if (list === undefined) sections.set(section, [symbol]);
     else list.push(symbol);
@@ -40,16 +46,28 @@ function readLists(side: Side): BtfList[] {
     return labels.map((label, i) => {
       const start = table.value[label]!;
       const end = i + 1 < labels.length ? table.value[labels[i + 1]!]! : object.size(section);
-      const entries = symbols.filter((symbol) => table.value[symbol]! >= start && table.value[symbol]! < end && side.name(symbol).startsWith(ENTRY));
+      const entries = symbols.filter(
+        (symbol) => table.value[symbol]! >= start && table.value[symbol]! < end && side.name(symbol).startsWith(ENTRY),
+      );
       // Flags of kfuncs stand between the ids.
       const words = Buffer.from(object.content(section).subarray(start, end)).toString('hex');
-      return { label, section, start, end, content: `${words}\n${entries.map((symbol) => `${table.value[symbol]! - start} ${side.name(symbol).replace(/__\d+$/, '')}`).join('\n')}` };
+      return {
+        label,
+        section,
+        start,
+        end,
+        content: `${words}\n${entries.map((symbol) => `${table.value[symbol]! - start} ${side.name(symbol).replace(/__\d+$/, '')}`).join('\n')}`,
+      };
     });
   });
 }
 
 export function isBtfIds({ object, table }: Side, section: number): boolean {
-  return table.sectionClass[section] !== 0 && object.bytes[object.nameOffset(section) + 1] === 0x42 && object.name(section) === SECTION;
+  return (
+    table.sectionClass[section] !== 0 &&
+    object.bytes[object.nameOffset(section) + 1] === 0x42 &&
+    object.name(section) === SECTION
+  );
 }
 
 /** The list that a place lies in; undefined before the first label. */
@@ -64,8 +82,14 @@ export function btfListAt(side: Side, section: number, offset: number): BtfList 
 export function origList(orig: Side, patched: Side, list: BtfList, unit: number): BtfList | undefined {
   const name = patched.name(list.label);
   const local = patched.table.info[list.label]! >>> 4 === STB_LOCAL;
-  const unitOf = (side: Side, symbol: number): string => (side.table.file[symbol] === 0 ? '' : side.name(side.table.file[symbol]!));
-  const named = listsOf(orig).filter(({ label }) => orig.name(label) === name && (orig.table.info[label]! >>> 4 === STB_LOCAL) === local && (!local || unitOf(orig, label) === unitOf(patched, list.label)));
+  const unitOf = (side: Side, symbol: number): string =>
+    side.table.file[symbol] === 0 ? '' : side.name(side.table.file[symbol]!);
+  const named = listsOf(orig).filter(
+    ({ label }) =>
+      orig.name(label) === name &&
+      (orig.table.info[label]! >>> 4 === STB_LOCAL) === local &&
+      (!local || unitOf(orig, label) === unitOf(patched, list.label)),
+  );
   const own = unit === 0 ? [] : named.filter(({ label }) => orig.table.file[label] === unit);
   const [found, ...others] = own.length > 0 ? own : named;
   return others.length === 0 ? found : undefined;

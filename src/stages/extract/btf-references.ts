@@ -11,7 +11,12 @@ import type { CopyInput } from './types';
  * ever. A list that the running kernel has is reached there; one that is new, or has other entries, is refused.
  */
 export class BtfReferences {
-  constructor(private readonly input: CopyInput, private readonly clones: Clones, private readonly links: Links, private readonly refusals: Refusals) {}
+  constructor(
+    private readonly input: CopyInput,
+    private readonly clones: Clones,
+    private readonly links: Links,
+    private readonly refusals: Refusals,
+  ) {}
 
   /** Makes a reference if it is one to such a list; false for others. */
   made(copy: Copy, reference: Reference, at: number): boolean {
@@ -29,20 +34,56 @@ export class BtfReferences {
     const { orig, patched, pairing } = this.input;
     const list = btfListAt(patched, section, start);
     const entry = patched.identity.coverAt(section, start);
-    if (list === undefined) return this.refuse(copy, at, entry === 0 ? `${patched.object.name(section)}+0x${start.toString(16)}` : patched.name(entry), 'which belongs to no list of BTF type ids that has a name');
+    if (list === undefined)
+      return this.refuse(
+        copy,
+        at,
+        entry === 0 ? `${patched.object.name(section)}+0x${start.toString(16)}` : patched.name(entry),
+        'which belongs to no list of BTF type ids that has a name',
+      );
     const user = patched.identity.coverAt(copy.range.section, copy.range.end - 1);
     const twin = user === 0 ? 0 : originOf(pairing, user);
     const ours = origList(orig, patched, list, twin === 0 ? 0 : orig.table.file[twin]!);
     const name = patched.name(list.label);
-    if (ours === undefined) return this.refuse(copy, at, name, 'a list of BTF type ids that ORIG does not have: nobody fills it in in a livepatch');
-    if (ours.content !== list.content) return this.refuse(copy, at, name, 'a list of BTF type ids that has other entries in ORIG: nobody fills the new ones in in a livepatch');
+    if (ours === undefined)
+      return this.refuse(
+        copy,
+        at,
+        name,
+        'a list of BTF type ids that ORIG does not have: nobody fills it in in a livepatch',
+      );
+    if (ours.content !== list.content)
+      return this.refuse(
+        copy,
+        at,
+        name,
+        'a list of BTF type ids that has other entries in ORIG: nobody fills the new ones in in a livepatch',
+      );
     const target = this.links.original(ours.label, list.label);
-    if (target === undefined) return this.refuse(copy, at, name, 'a list of BTF type ids, and nothing tells which one of the running kernel that is');
+    if (target === undefined)
+      return this.refuse(
+        copy,
+        at,
+        name,
+        'a list of BTF type ids, and nothing tells which one of the running kernel that is',
+      );
     const { output } = this.clones;
-    output.klpRelas.push({ section: copy.section, offset: copy.start + at, type: reference.type, target: output.klpSymbol(target), addend: reference.addend + start - list.start });
+    output.klpRelas.push({
+      section: copy.section,
+      offset: copy.start + at,
+      type: reference.type,
+      target: output.klpSymbol(target),
+      addend: reference.addend + start - list.start,
+    });
   }
 
   private refuse(copy: Copy, at: number, about: string, why: string): void {
-    this.refusals.add('btf-ids', about, this.input.patched.object.name(copy.range.section), at, `${copy.name} refers to ${about}, ${why}`);
+    this.refusals.add(
+      'btf-ids',
+      about,
+      this.input.patched.object.name(copy.range.section),
+      at,
+      `${copy.name} refers to ${about}, ${why}`,
+    );
   }
 }

@@ -1,5 +1,17 @@
 import {
-  SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_MERGE,
+  SHF_STRINGS,
+  SHF_WRITE,
+  SHT_GROUP,
+  SHT_NOBITS,
+  SHT_NULL,
+  SHT_REL,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  SHT_SYMTAB_SHNDX,
 } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '../../livepatch/object';
 import { SectionClass } from '../../livepatch/section-class';
@@ -41,7 +53,15 @@ const EMPTY_OBJECT_ALIGN = 8;
 const LARGEST_ALIGN = 0x10000;
 
 /** Sections that say how the file is to be read: a writer makes its own. */
-const TABLES: ReadonlySet<number> = new Set([SHT_NULL, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_REL, SHT_SYMTAB_SHNDX, SHT_GROUP]);
+const TABLES: ReadonlySet<number> = new Set([
+  SHT_NULL,
+  SHT_SYMTAB,
+  SHT_STRTAB,
+  SHT_RELA,
+  SHT_REL,
+  SHT_SYMTAB_SHNDX,
+  SHT_GROUP,
+]);
 
 /** Copies pieces of PATCHED into the output, each once. */
 export class Clones {
@@ -56,7 +76,11 @@ export class Clones {
   private copies: Map<number, Copy[]> | undefined;
   private counted = 0;
 
-  constructor(private readonly patched: Side, readonly output: LivepatchObject, private readonly dialect: Dialect) {}
+  constructor(
+    private readonly patched: Side,
+    readonly output: LivepatchObject,
+    private readonly dialect: Dialect,
+  ) {}
 
   /** The clone of a canonical symbol, if there is one. */
   of(symbol: number): OutputSymbol | undefined {
@@ -75,12 +99,19 @@ export class Clones {
       this.counted = this.open.length;
     }
     const all = this.copies.get(section);
-    const copy = all?.find(({ range }) => offset >= range.start && offset < range.end) ?? all?.find(({ range }) => offset === range.end);
-    return copy === undefined ? this.locateString(section, offset) : { section: copy.section, offset: copy.start + offset - copy.range.start };
+    const copy =
+      all?.find(({ range }) => offset >= range.start && offset < range.end) ??
+      all?.find(({ range }) => offset === range.end);
+    return copy === undefined
+      ? this.locateString(section, offset)
+      : { section: copy.section, offset: copy.start + offset - copy.range.start };
   }
 
   private locateString(section: number, offset: number): { section: OutputSection; offset: number } | undefined {
-    const literal = (this.patched.table.sectionClass[section]! & SectionClass.STRING) === 0 ? undefined : literalAt(this.patched.object, section, offset);
+    const literal =
+      (this.patched.table.sectionClass[section]! & SectionClass.STRING) === 0
+        ? undefined
+        : literalAt(this.patched.object, section, offset);
     const copy = literal === undefined ? undefined : this.strings.get(`${section}:${literal.start}`);
     return copy === undefined ? undefined : { section: copy.section, offset: copy.offset + offset - literal!.start };
   }
@@ -92,10 +123,27 @@ export class Clones {
     const prefixes = Prefixes.of(this.patched).before(symbol);
     const from = smallest([start - this.namelessPadding(symbol), ...prefixes.map((prefix) => table.value[prefix]!)]);
     const range = { section, start: from, end };
-    const target = this.sectionLike(section, 'both', object.entsize(section), this.dialect.sectionName(this.patched, symbol));
-    const placed = this.copy(range, target, this.patched.name(symbol), this.alignOf(section), this.patched.arch.gapByte);
+    const target = this.sectionLike(
+      section,
+      'both',
+      object.entsize(section),
+      this.dialect.sectionName(this.patched, symbol),
+    );
+    const placed = this.copy(
+      range,
+      target,
+      this.patched.name(symbol),
+      this.alignOf(section),
+      this.patched.arch.gapByte,
+    );
     const clone = this.define(symbol, target, placed + start - from);
-    for (const prefix of prefixes) this.output.define({ ...bodyName(this.patched, prefix), section: target, value: placed + table.value[prefix]! - from, size: table.size[prefix]! });
+    for (const prefix of prefixes)
+      this.output.define({
+        ...bodyName(this.patched, prefix),
+        section: target,
+        value: placed + table.value[prefix]! - from,
+        size: table.size[prefix]!,
+      });
     this.code.push({ ...range, place: { symbol: clone, offset: from - start }, replacement: false });
     return clone;
   }
@@ -107,7 +155,11 @@ export class Clones {
     const range = this.patched.rangeOf(symbol);
     const target = this.sectionLike(range.section);
     if (range.start === range.end) return this.define(symbol, target, target.append(1, EMPTY_OBJECT_ALIGN), 1);
-    return this.define(symbol, target, this.copy(range, target, this.patched.name(symbol), this.alignOf(range.section)));
+    return this.define(
+      symbol,
+      target,
+      this.copy(range, target, this.patched.name(symbol), this.alignOf(range.section)),
+    );
   }
 
   /**
@@ -120,18 +172,27 @@ export class Clones {
     if (literal === undefined) return undefined;
     const text = object.content(section).subarray(literal.start, literal.end);
     const target = this.sectionLike(section);
-    const copy = this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({ symbol: this.output.sectionSymbol(target), offset: target.append(text, this.alignOf(section)) }));
+    const copy = this.once(`${this.output.sections.indexOf(target)}:${Buffer.from(text).toString('latin1')}`, () => ({
+      symbol: this.output.sectionSymbol(target),
+      offset: target.append(text, this.alignOf(section)),
+    }));
     this.strings.set(`${section}:${literal.start}`, { section: target, offset: copy.offset });
     const value = copy.offset + offset - literal.start;
     if (label === 0) return { symbol: copy.symbol, offset: value };
-    return this.once(`${this.output.sections.indexOf(target)}:${value}:label`, () => ({ symbol: this.output.define({ ...bodyName(this.patched, label), section: target, value, size: 0 }), offset: 0 }));
+    return this.once(`${this.output.sections.indexOf(target)}:${value}:label`, () => ({
+      symbol: this.output.define({ ...bodyName(this.patched, label), section: target, value, size: 0 }),
+      offset: 0,
+    }));
   }
 
   /** An extent of data that no symbol covers. */
   extent(range: Range): OutputPlace {
     return this.once(keyOf(range), () => {
       const target = this.sectionLike(range.section);
-      return { symbol: this.output.sectionSymbol(target), offset: this.copy(range, target, this.nameOf(range), this.alignOf(range.section)) };
+      return {
+        symbol: this.output.sectionSymbol(target),
+        offset: this.copy(range, target, this.nameOf(range), this.alignOf(range.section)),
+      };
     });
   }
 
@@ -150,7 +211,12 @@ export class Clones {
       const target = this.tableLike(range.section, size);
       // The last entry of a table may lack its padding; behind it comes another here.
       if (target.size % size !== 0) target.append(size - (target.size % size));
-      const placed = this.copy({ ...range, end: Math.min(range.end, this.patched.object.size(range.section)) }, target, this.nameOf(range), 1);
+      const placed = this.copy(
+        { ...range, end: Math.min(range.end, this.patched.object.size(range.section)) },
+        target,
+        this.nameOf(range),
+        1,
+      );
       target.align = Math.max(target.align, this.alignOf(range.section));
       return { symbol: this.output.sectionSymbol(target), offset: placed };
     });
@@ -160,17 +226,29 @@ export class Clones {
   replacement(range: Range): OutputPlace {
     return this.once(keyOf(range), () => {
       const target = this.sectionLike(range.section);
-      const place = { symbol: this.output.sectionSymbol(target), offset: this.copy(range, target, this.nameOf(range), 1) };
+      const place = {
+        symbol: this.output.sectionSymbol(target),
+        offset: this.copy(range, target, this.nameOf(range), 1),
+      };
       this.code.push({ ...range, place, replacement: true });
       return place;
     });
   }
 
   /** The output's section with the attributes of a section of PATCHED. @throws KlpflowError `malformed-elf` for one that holds neither code nor data */
-  sectionLike(section: number, use: SectionUse = 'both', entsize = this.patched.object.entsize(section), name = this.patched.object.name(section)): OutputSection {
+  sectionLike(
+    section: number,
+    use: SectionUse = 'both',
+    entsize = this.patched.object.entsize(section),
+    name = this.patched.object.name(section),
+  ): OutputSection {
     const { object } = this.patched;
     const type = object.type(section);
-    if (TABLES.has(type)) object.malformed(object.offset(section), `section ${section} (${object.name(section)}) holds code or data and is of type ${type}`);
+    if (TABLES.has(type))
+      object.malformed(
+        object.offset(section),
+        `section ${section} (${object.name(section)}) holds code or data and is of type ${type}`,
+      );
     return this.output.section({ name, type, flags: object.sectionFlags(section) & KEPT_FLAGS, entsize, use });
   }
 
@@ -178,14 +256,22 @@ export class Clones {
   tableLike(section: number, entrySize: number, use: SectionUse = 'both'): OutputSection {
     const { object } = this.patched;
     const entsize = object.entsize(section);
-    return this.sectionLike(section, use, entsize === 0 && (object.sectionFlags(section) & SHF_MERGE) !== 0 ? entrySize : entsize);
+    return this.sectionLike(
+      section,
+      use,
+      entsize === 0 && (object.sectionFlags(section) & SHF_MERGE) !== 0 ? entrySize : entsize,
+    );
   }
 
   /** A section's alignment. @throws KlpflowError `malformed-elf` for what no memory can keep */
   alignOf(section: number): number {
     const { object } = this.patched;
     const align = object.align(section) || 1;
-    if (align > LARGEST_ALIGN || !Number.isInteger(Math.log2(align))) object.malformed(object.offset(section), `section ${section} (${object.name(section)}) is aligned to ${align} bytes`);
+    if (align > LARGEST_ALIGN || !Number.isInteger(Math.log2(align)))
+      object.malformed(
+        object.offset(section),
+        `section ${section} (${object.name(section)}) is aligned to ${align} bytes`,
+      );
     return align;
   }
 
@@ -198,17 +284,24 @@ export class Clones {
   /** Copies bytes so that they keep their position within an alignment unit. @returns where they start */
   private copy(range: Range, section: OutputSection, name: string, align: number, fill = 0): number {
     const { start, end } = range;
-    const content = section.type === SHT_NOBITS ? end - start : this.patched.object.content(range.section).subarray(start, end);
+    const content =
+      section.type === SHT_NOBITS ? end - start : this.patched.object.content(range.section).subarray(start, end);
     const placed = section.append(content, align, fill, start % align);
     this.open.push({ name, range, section, start: placed });
     return placed;
   }
 
-  private define(symbol: number, section: OutputSection, value: number, size = this.patched.table.size[symbol]!): OutputSymbol {
+  private define(
+    symbol: number,
+    section: OutputSection,
+    value: number,
+    size = this.patched.table.size[symbol]!,
+  ): OutputSymbol {
     const [own, ...aliases] = this.dialect.namesOf(this.patched, symbol);
     const clone = this.output.define({ ...own!, section, value, size });
     this.symbols.set(symbol, clone);
-    for (const alias of aliases) this.output.define({ ...alias, section, value, size: this.patched.table.size[symbol]! });
+    for (const alias of aliases)
+      this.output.define({ ...alias, section, value, size: this.patched.table.size[symbol]! });
     return clone;
   }
 
@@ -222,7 +315,9 @@ export class Clones {
 
   private nameOf({ section, start }: Range): string {
     const name = this.patched.object.name(section);
-    return this.patched.table.sectionClass[section]! & SectionClass.SPECIAL ? `an entry of ${name}` : `${name}+0x${start.toString(16)}`;
+    return this.patched.table.sectionClass[section]! & SectionClass.SPECIAL
+      ? `an entry of ${name}`
+      : `${name}+0x${start.toString(16)}`;
   }
 }
 

@@ -32,7 +32,11 @@ export function codePieceAt(side: Side, section: number, offset: number): Range 
  */
 export function keepPieceEntries(side: Side, clones: Clones): void {
   const { table, identity, object } = side;
-  const pieces = new Set(clones.code.filter(({ section, replacement }) => replacement && holdsCodePieces(object.name(section))).map(({ section }) => section));
+  const pieces = new Set(
+    clones.code
+      .filter(({ section, replacement }) => replacement && holdsCodePieces(object.name(section)))
+      .map(({ section }) => section),
+  );
   if (pieces.size === 0) return;
   for (const { section, rules, size } of specialTables(identity, side.structSizes, [])) {
     const { words, at, stop } = identity.relas.select(section, 0, object.size(section));
@@ -46,7 +50,8 @@ export function keepPieceEntries(side: Side, clones: Clones): void {
       let entry = kept.get(start);
       if (entry === undefined) kept.set(start, (entry = { site: false, back: false }));
       if (offset - start === rules.site) entry.site = pieces.has(target) && clones.locate(target, place) !== undefined;
-      else if (target < table.sections && !pieces.has(target)) entry.back ||= clones.of(identity.objectAt(target, place)) !== undefined;
+      else if (target < table.sections && !pieces.has(target))
+        entry.back ||= clones.of(identity.objectAt(target, place)) !== undefined;
     }
     for (const [start, { site, back }] of kept) if (site && back) clones.entry({ section, start, end: start + size });
   }
@@ -66,7 +71,8 @@ function fixupStarts(side: Side, fixup: number): number[] {
     const words = object.relas(table.relaSection[section]!);
     for (let at = 0; at < words.length; at += RELA_WORDS) {
       const symbol = words[at + R_SYM]!;
-      if (symbol < table.symbols && table.section[symbol] === fixup) found.add(table.value[symbol]! + s64(words, at + R_ADDEND));
+      if (symbol < table.symbols && table.section[symbol] === fixup)
+        found.add(table.value[symbol]! + s64(words, at + R_ADDEND));
     }
   }
   bySection.set(fixup, (starts = [...found].sort((a, b) => a - b)));

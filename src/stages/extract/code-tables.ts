@@ -6,10 +6,10 @@ import type { Dialect } from './dialect';
 
 /** Tables of one address an entry, by the bytes of an entry; who needs the livepatch's own. */
 const TABLES: Readonly<Record<string, { size: number; use: SectionUse }>> = {
-  '__mcount_loc': { size: 8, use: 'both' },
+  __mcount_loc: { size: 8, use: 'both' },
   '.smp_locks': { size: 4, use: 'both' },
   '.kcfi_traps': { size: 4, use: 'both' },
-  '__kcfi_traps': { size: 4, use: 'both' },
+  __kcfi_traps: { size: 4, use: 'both' },
   '.return_sites': { size: 4, use: 'module' },
   '.retpoline_sites': { size: 4, use: 'module' },
   '.call_sites': { size: 4, use: 'module' },
@@ -19,8 +19,8 @@ const TABLES: Readonly<Record<string, { size: number; use: SectionUse }>> = {
   '.s390_indirect_call': { size: 4, use: 'both' },
   '.s390_indirect_branches': { size: 4, use: 'both' },
   '.s390_indirect_jump': { size: 4, use: 'both' },
-  '__lwsync_fixup': { size: 8, use: 'both' },
-  '__barrier_nospec_fixup': { size: 8, use: 'both' },
+  __lwsync_fixup: { size: 8, use: 'both' },
+  __barrier_nospec_fixup: { size: 8, use: 'both' },
   '.discard.annotate_insn': { size: 8, use: 'build' },
   '.discard.unwind_hints': { size: 12, use: 'build' },
   '.discard.ibt_endbr_noseal': { size: 8, use: 'build' },
@@ -45,12 +45,20 @@ export function copyCodeTables(patched: Side, clones: Clones, dialect: Dialect):
     if (patched.table.relaSection[section] === 0 || !code.mayBeTable(section)) continue;
     const name = patched.object.name(section);
     const table = TABLES[name];
-    if (table !== undefined && dialect.keepsTable(name)) copyTable(patched, clones, code, section, table.size, table.use);
+    if (table !== undefined && dialect.keepsTable(name))
+      copyTable(patched, clones, code, section, table.size, table.use);
     else if (name === '.orc_unwind_ip') copyOrc(patched, clones, code, section);
   }
 }
 
-function copyTable(patched: Side, clones: Clones, code: CodeIndex, section: number, entrySize: number, use: SectionUse): void {
+function copyTable(
+  patched: Side,
+  clones: Clones,
+  code: CodeIndex,
+  section: number,
+  entrySize: number,
+  use: SectionUse,
+): void {
   const { object } = patched;
   const content = object.content(section);
   code.forEachReference(section, (field, type, range, place) => {
@@ -58,13 +66,22 @@ function copyTable(patched: Side, clones: Clones, code: CodeIndex, section: numb
     const width = type === R_X86_64_64 ? 8 : 4;
     const size = entrySize || width;
     const start = entrySize === 0 ? field : Math.floor(field / size) * size;
-    if (field + width > start + size || start + size > content.length) object.malformed(object.offset(section), `a rela applies to offset ${field} of ${object.name(section)}, across entries of ${size} bytes`);
+    if (field + width > start + size || start + size > content.length)
+      object.malformed(
+        object.offset(section),
+        `a rela applies to offset ${field} of ${object.name(section)}, across entries of ${size} bytes`,
+      );
     const target = clones.tableLike(section, size, use);
     const bytes = content.slice(start, start + size);
     bytes.fill(0, field - start, field - start + width);
     const placed = target.append(bytes, 1);
     target.align = Math.max(target.align, clones.alignOf(section));
-    target.relas.push({ offset: placed + field - start, type, symbol: range.place.symbol, addend: range.place.offset + place - range.start });
+    target.relas.push({
+      offset: placed + field - start,
+      type,
+      symbol: range.place.symbol,
+      addend: range.place.offset + place - range.start,
+    });
   });
 }
 
@@ -103,7 +120,9 @@ function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: number
     ip.relas.push({ offset, type, symbol: range.place.symbol, addend: range.place.offset + place - range.start });
   };
   for (const range of clones.code) {
-    const entries = range.replacement ? undefined : bySection.get(range.section)?.sort((a, b) => a.place - b.place || a.index - b.index);
+    const entries = range.replacement
+      ? undefined
+      : bySection.get(range.section)?.sort((a, b) => a.place - b.place || a.index - b.index);
     if (entries === undefined) continue;
     const word = ({ index }: OrcEntry): Uint8Array => content.subarray(index * size, (index + 1) * size);
     const inside = entries.filter(({ place }) => place >= range.start && place < range.end);
@@ -129,7 +148,10 @@ class CodeIndex {
   /** By section: whether any of it was copied. A table has 400,000 entries, and nearly none names such a section. */
   private readonly flagged: Uint8Array;
 
-  constructor(private readonly patched: Side, code: readonly CodeRange[]) {
+  constructor(
+    private readonly patched: Side,
+    code: readonly CodeRange[],
+  ) {
     this.flagged = new Uint8Array(patched.table.sections);
     for (const range of code) {
       this.flagged[range.section] = 1;
@@ -144,11 +166,17 @@ class CodeIndex {
     const { object } = this.patched;
     const at = object.nameOffset(section);
     const [first, second] = [object.bytes[at], object.bytes[at + 1]];
-    return (first === 0x5f && second === 0x5f && object.bytes[at + 2] !== 0x70) || (first === 0x2e && second !== 0x74 && second !== 0x62);
+    return (
+      (first === 0x5f && second === 0x5f && object.bytes[at + 2] !== 0x70) ||
+      (first === 0x2e && second !== 0x74 && second !== 0x62)
+    );
   }
 
   /** Calls `visit` for each rela of a section whose target lies in copied code, in table order. */
-  forEachReference(section: number, visit: (field: number, type: number, range: CodeRange, place: number) => void): void {
+  forEachReference(
+    section: number,
+    visit: (field: number, type: number, range: CodeRange, place: number) => void,
+  ): void {
     this.forEachPlace(section, (field, type, target, place) => {
       const range = this.ranges.get(target)!.find(({ start, end }) => place >= start && place < end);
       if (range !== undefined) visit(field, type, range, place);
@@ -161,9 +189,14 @@ class CodeIndex {
     const { words, at, stop } = identity.relas.select(section, 0, object.size(section));
     for (let i = at; i < stop; i += RELA_WORDS) {
       const symbol = words[i + R_SYM]!;
-      if (symbol >= table.symbols) object.malformed(object.offset(section), `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`);
+      if (symbol >= table.symbols)
+        object.malformed(
+          object.offset(section),
+          `a rela of section ${section} names symbol ${symbol} of ${table.symbols}`,
+        );
       const target = table.section[symbol]!;
-      if (target < table.sections && this.flagged[target] === 1) visit(u64(words, i + R_OFFSET), words[i + R_TYPE]!, target, table.value[symbol]! + s64(words, i + R_ADDEND));
+      if (target < table.sections && this.flagged[target] === 1)
+        visit(u64(words, i + R_OFFSET), words[i + R_TYPE]!, target, table.value[symbol]! + s64(words, i + R_ADDEND));
     }
   }
 }

@@ -11,7 +11,14 @@ import { keepEntries } from './special-entries';
 import type { CopyInput } from './types';
 
 /** Copies the included functions, what `roots` adds to them, and all that these reach, into `output`. */
-export function copyReached(input: CopyInput, output: LivepatchObject, dialect: Dialect, links: Links, refusals: Refusals, roots?: (clones: Clones) => void): Clones {
+export function copyReached(
+  input: CopyInput,
+  output: LivepatchObject,
+  dialect: Dialect,
+  links: Links,
+  refusals: Refusals,
+  roots?: (clones: Clones) => void,
+): Clones {
   const { patched } = input;
   meet(input.pairing, input.orig, patched);
   const clones = new Clones(patched, output, dialect);

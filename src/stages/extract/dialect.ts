@@ -23,7 +23,10 @@ export interface Dialect {
 }
 
 export const KLP_DIALECT: Dialect = {
-  namesOf: (patched, symbol) => [symbol, ...namesOf(patched.table, symbol).filter((alias) => alias !== symbol && !isOwnLabel(patched, alias))].map((name) => bodyName(patched, name)),
+  namesOf: (patched, symbol) =>
+    [symbol, ...namesOf(patched.table, symbol).filter((alias) => alias !== symbol && !isOwnLabel(patched, alias))].map(
+      (name) => bodyName(patched, name),
+    ),
   sectionName: () => undefined,
   keepsTable: () => true,
   jumpLabels: true,

@@ -28,7 +28,11 @@ export class Exports {
    * module is loaded, and fails that where the other module is not.
    */
   dependsOn(owner: string): boolean {
-    const { orig: { object, table }, symvers, objectName } = this.input;
+    const {
+      orig: { object, table },
+      symvers,
+      objectName,
+    } = this.input;
     if (owner === 'vmlinux' || owner === objectName) return true;
     if (this.dependencies === undefined) {
       this.dependencies = new Set();

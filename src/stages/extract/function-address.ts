@@ -15,7 +15,11 @@ export function takesAddress(patched: Side, symbol: number, use: Use, from: Copy
   const { table, arch } = patched;
   if (!table.has(symbol, Trait.FUNC)) return false;
   const bits = table.sectionClass[from.range.section]!;
-  if ((bits & (SectionClass.SPECIAL | SectionClass.DERIVED)) !== 0 || !arch.isFunctionPointer(use.type, (bits & SectionClass.TOC) !== 0)) return false;
+  if (
+    (bits & (SectionClass.SPECIAL | SectionClass.DERIVED)) !== 0 ||
+    !arch.isFunctionPointer(use.type, (bits & SectionClass.TOC) !== 0)
+  )
+    return false;
   const inCode = (bits & SectionClass.EXEC) !== 0;
   // As it stands in the copy: a branch through the GOT has become a direct one.
   if (inCode && arch.isBranch(from.section.bytes, from.start, from.start + at, use.type)) return false;

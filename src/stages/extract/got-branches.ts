@@ -24,7 +24,14 @@ const FIELD = 4;
  */
 export function relaxBranch(bytes: Uint8Array, at: number, reference: Reference): Reference | undefined {
   const { field, type, addend } = reference;
-  if (type !== R_X86_64_GOTPCRELX || addend !== -FIELD || at < OPCODE || at + FIELD > bytes.length || bytes[at - OPCODE] !== INDIRECT) return undefined;
+  if (
+    type !== R_X86_64_GOTPCRELX ||
+    addend !== -FIELD ||
+    at < OPCODE ||
+    at + FIELD > bytes.length ||
+    bytes[at - OPCODE] !== INDIRECT
+  )
+    return undefined;
   const modrm = bytes[at - 1];
   if (modrm !== CALL_MODRM && modrm !== JUMP_MODRM) return undefined;
   bytes.set([modrm === CALL_MODRM ? CALL : JUMP, 0, 0, 0, 0, NOP], at - OPCODE);

@@ -9,5 +9,15 @@ export function klpSymbolsOf(output: LivepatchObject): KlpSymbolReport[] {
   };
   for (const { oldName, sympos, evidence } of output.funcs) add(oldName, output.name, sympos, evidence);
   for (const { target } of output.klpRelas) add(target.name, target.module, target.sympos, target.evidence);
-  return [...seen.values()].sort((a, b) => (a.object < b.object ? -1 : a.object > b.object ? 1 : a.name < b.name ? -1 : a.name > b.name ? 1 : a.sympos - b.sympos));
+  return [...seen.values()].sort((a, b) =>
+    a.object < b.object
+      ? -1
+      : a.object > b.object
+        ? 1
+        : a.name < b.name
+          ? -1
+          : a.name > b.name
+            ? 1
+            : a.sympos - b.sympos,
+  );
 }

@@ -11,7 +11,11 @@ import type { CopyInput } from './types';
 export class LabelTables {
   private readonly known = new Map<number, Link | undefined>();
 
-  constructor(private readonly input: CopyInput, private readonly clones: Clones, private readonly refusals: Refusals) {}
+  constructor(
+    private readonly input: CopyInput,
+    private readonly clones: Clones,
+    private readonly refusals: Refusals,
+  ) {}
 
   /** How a table of labels is reached: as a copy, beside its function's. Undefined for other data. */
   linkTo(symbol: number, from: Copy, at: number): Link | undefined {
@@ -28,12 +32,23 @@ export class LabelTables {
     const other = functions.find((owner) => this.clones.of(owner) === undefined);
     if (other === undefined) return { kind: 'clone' };
     const name = patched.name(symbol);
-    this.refusals.add('label-table', name, patched.object.name(from.range.section), at, `${from.name} reads ${name}, which holds addresses inside ${patched.name(other)}, and that function stays in the kernel`);
+    this.refusals.add(
+      'label-table',
+      name,
+      patched.object.name(from.range.section),
+      at,
+      `${from.name} reads ${name}, which holds addresses inside ${patched.name(other)}, and that function stays in the kernel`,
+    );
     return { kind: 'refused' };
   }
 
   /** Refuses a reference to the middle of a function that stays. @returns whether it did */
-  refuseInside(symbol: number, { field, type, addend }: Pick<Reference, 'field' | 'type' | 'addend'>, from: Copy, at: number): boolean {
+  refuseInside(
+    symbol: number,
+    { field, type, addend }: Pick<Reference, 'field' | 'type' | 'addend'>,
+    from: Copy,
+    at: number,
+  ): boolean {
     const { patched } = this.input;
     const { table, arch } = patched;
     const section = table.section[symbol]!;
@@ -41,9 +56,20 @@ export class LabelTables {
     const named = table.value[symbol]! + addend + biasOf(patched, from.range, field, type);
     const place = labelOf(patched, from.range.section, field, type, section, named);
     const owner = functionAround(patched, section, place);
-    if (owner === 0 || place - table.value[owner]! === arch.localEntry(patched.object.symbolOther(owner)) || this.clones.of(owner) !== undefined) return false;
+    if (
+      owner === 0 ||
+      place - table.value[owner]! === arch.localEntry(patched.object.symbolOther(owner)) ||
+      this.clones.of(owner) !== undefined
+    )
+      return false;
     const about = `${patched.name(owner)}+0x${(place - table.value[owner]!).toString(16)}`;
-    this.refusals.add('inside-function', about, patched.object.name(from.range.section), at, `${from.name} leads to ${about}, the middle of a function that stays in the kernel`);
+    this.refusals.add(
+      'inside-function',
+      about,
+      patched.object.name(from.range.section),
+      at,
+      `${from.name} leads to ${about}, the middle of a function that stays in the kernel`,
+    );
     return true;
   }
 }

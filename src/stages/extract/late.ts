@@ -16,12 +16,25 @@ export function refuseLateRelocations(patched: Side, output: LivepatchObject, re
   if (late.length === 0) return;
   const sites = alternativeSites(patched, output);
   for (const { section, offset, target } of late) {
-    const what = SPECIAL.has(section.name) ? `an entry of ${section.name}`
-      : section.name === '.altinstr_replacement' ? 'replacement code'
-        : sites.some((site) => site.section === section && offset >= site.start && offset < site.end) ? 'an instruction that the kernel replaces when it loads the livepatch' : undefined;
+    const what = SPECIAL.has(section.name)
+      ? `an entry of ${section.name}`
+      : section.name === '.altinstr_replacement'
+        ? 'replacement code'
+        : sites.some((site) => site.section === section && offset >= site.start && offset < site.end)
+          ? 'an instruction that the kernel replaces when it loads the livepatch'
+          : undefined;
     if (what === undefined) continue;
-    const owner = output.symbols.find((symbol) => symbol.section === section && symbol.size > 0 && offset >= symbol.value && offset < symbol.value + symbol.size);
-    refusals.add('late-relocation', target.patchedName, section.name, undefined, `${owner === undefined ? '' : `${owner.name}: `}${what} refers to ${target.patchedName} of module ${target.module}, whose address is filled in only afterwards`);
+    const owner = output.symbols.find(
+      (symbol) =>
+        symbol.section === section && symbol.size > 0 && offset >= symbol.value && offset < symbol.value + symbol.size,
+    );
+    refusals.add(
+      'late-relocation',
+      target.patchedName,
+      section.name,
+      undefined,
+      `${owner === undefined ? '' : `${owner.name}: `}${what} refers to ${target.patchedName} of module ${target.module}, whose address is filled in only afterwards`,
+    );
   }
 }
 
@@ -36,10 +49,14 @@ function alternativeSites(patched: Side, output: LivepatchObject): Site[] {
   return specialTables(patched.identity, patched.structSizes, []).flatMap(({ rules, size }) => {
     if (rules.replacement === undefined) return [];
     const length = rules.replacement.length(size) - 1;
-    return output.sections.filter(({ name }) => name === rules.name).flatMap(({ relas, bytes }) => relas.flatMap(({ offset, symbol, addend }) => {
-      if (offset % size !== rules.site || typeof symbol.section === 'string') return [];
-      const start = symbol.value + addend;
-      return [{ section: symbol.section, start, end: start + bytes[offset - rules.site + length]! }];
-    }));
+    return output.sections
+      .filter(({ name }) => name === rules.name)
+      .flatMap(({ relas, bytes }) =>
+        relas.flatMap(({ offset, symbol, addend }) => {
+          if (offset % size !== rules.site || typeof symbol.section === 'string') return [];
+          const start = symbol.value + addend;
+          return [{ section: symbol.section, start, end: start + bytes[offset - rules.site + length]! }];
+        }),
+      );
   });
 }

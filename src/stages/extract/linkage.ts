@@ -54,8 +54,13 @@ export class Linkage implements Links {
   private readonly exports: Exports;
   private globals: Map<string, number> | undefined;
 
-  constructor(private readonly input: ExtractInput, private readonly refusals: Refusals) {
-    this.included = new Map(input.included.map(({ symbol, origin, further = [] }) => [symbol, origin === 0 ? [] : [origin, ...further]]));
+  constructor(
+    private readonly input: ExtractInput,
+    private readonly refusals: Refusals,
+  ) {
+    this.included = new Map(
+      input.included.map(({ symbol, origin, further = [] }) => [symbol, origin === 0 ? [] : [origin, ...further]]),
+    );
     this.exports = new Exports(input);
   }
 
@@ -63,8 +68,20 @@ export class Linkage implements Links {
   of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link {
     const { orig, patched } = this.input;
     const replaced = this.included.get(symbol) ?? [];
-    if (replaced.length > 0 && use !== undefined && takesAddress(patched, symbol, use, from, at) && isIndirectTarget(orig, replaced[0]!, patched, symbol)) {
-      return remembered(this.pointers, named, () => this.klpLink(replaced.flatMap((body) => namesOf(orig.table, body)), named, from, at));
+    if (
+      replaced.length > 0 &&
+      use !== undefined &&
+      takesAddress(patched, symbol, use, from, at) &&
+      isIndirectTarget(orig, replaced[0]!, patched, symbol)
+    ) {
+      return remembered(this.pointers, named, () =>
+        this.klpLink(
+          replaced.flatMap((body) => namesOf(orig.table, body)),
+          named,
+          from,
+          at,
+        ),
+      );
     }
     return remembered(this.links, named, () => this.decide(symbol, named, from, at));
   }
@@ -72,15 +89,20 @@ export class Linkage implements Links {
   private decide(symbol: number, named: number, from: Copy, at: number): Link {
     const { pairing, patched, undecided } = this.input;
     const { table } = patched;
-    if (this.included.has(symbol)) return table.size[symbol]! > 0 ? { kind: 'clone' } : this.refuse(symbol, from, at, 'which has no size: nothing tells what to copy');
+    if (this.included.has(symbol))
+      return table.size[symbol]! > 0
+        ? { kind: 'clone' }
+        : this.refuse(symbol, from, at, 'which has no size: nothing tells what to copy');
     if (table.kind[symbol] === Kind.UNDEFINED) return this.undefinedLink(symbol, from, at);
     if (undecided.has(symbol)) return { kind: 'refused' };
     if (this.input.copied.has(symbol)) return { kind: 'clone' };
     const bits = table.sectionClass[table.section[symbol]!]!;
-    const own = table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0;
+    const own =
+      table.kind[symbol] === Kind.CONTENT || table.kind[symbol] === Kind.PRIVATE || (bits & SectionClass.RECORD) !== 0;
     if (own && !table.has(symbol, Trait.FUNC)) return { kind: 'clone' };
     // What the build fills in after linking (`.BTF_ids`), or drops.
-    if ((bits & SectionClass.DERIVED) !== 0) return this.refuse(symbol, from, at, 'which has its content in the running kernel only');
+    if ((bits & SectionClass.DERIVED) !== 0)
+      return this.refuse(symbol, from, at, 'which has its content in the running kernel only');
     const twin = originOf(pairing, symbol);
     if (twin !== 0) return this.existingLink(symbol, named, twin, from, at);
     if (table.has(symbol, Trait.OBJECT)) return { kind: 'clone' };
@@ -95,7 +117,8 @@ export class Linkage implements Links {
       if (link !== undefined) return link;
     }
     // Told by assess: init and exit code is gone from the running kernel.
-    if (orig.table.has(twin, this.input.objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT)) return { kind: 'refused' };
+    if (orig.table.has(twin, this.input.objectName === 'vmlinux' ? Trait.INIT | Trait.EXIT : Trait.INIT))
+      return { kind: 'refused' };
     return this.klpLink(namesOf(orig.table, twin), named, from, at, isText(patched, symbol));
   }
 
@@ -116,7 +139,13 @@ export class Linkage implements Links {
   private refuse(symbol: number, from: Copy, at: number, why: string): Link {
     const { patched } = this.input;
     const about = patched.name(symbol) || patched.sectionName(symbol);
-    this.refusals.add('unresolved-reference', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}, ${why}`);
+    this.refusals.add(
+      'unresolved-reference',
+      about,
+      patched.object.name(from.range.section),
+      at,
+      `${from.name} refers to ${about}, ${why}`,
+    );
     return { kind: 'refused' };
   }
 
@@ -129,11 +158,16 @@ export class Linkage implements Links {
     const name = patched.name(symbol);
     const bounds = /^__(start|stop)_/.test(name);
     const exported = bounds ? undefined : this.input.symvers.get(name);
-    if (exported !== undefined) return this.exports.dependsOn(exported.owner) ? exportLink(exported, name, patched.table.info[symbol]!) : this.refuseDependency(exported.owner, name, from, at);
+    if (exported !== undefined)
+      return this.exports.dependsOn(exported.owner)
+        ? exportLink(exported, name, patched.table.info[symbol]!)
+        : this.refuseDependency(exported.owner, name, from, at);
     if (!bounds && !this.input.symvers.known) return { kind: 'import', name };
     // A name that ThinLTO promoted is another partition's of the same object, and the running kernel has it under ORIG's hash.
     const promoted = promotedName(name) !== undefined;
-    const namesake = this.globalNamed(name, symbol) || (promoted ? PromotedNames.of(pairing, orig, patched).originOf(symbol)?.symbol ?? 0 : 0);
+    const namesake =
+      this.globalNamed(name, symbol) ||
+      (promoted ? (PromotedNames.of(pairing, orig, patched).originOf(symbol)?.symbol ?? 0) : 0);
     if ((objectName === 'vmlinux' || promoted) && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
     // A module's patched object may use what the livepatch's other objects define; who links them together sees.
     if (objectName !== 'vmlinux' && !bounds) return { kind: 'import', name };
@@ -142,7 +176,13 @@ export class Linkage implements Links {
 
   private refuseDependency(owner: string, name: string, from: Copy, at: number): Link {
     const { patched, objectName } = this.input;
-    this.refusals.add('undeclared-dependency', name, patched.object.name(from.range.section), at, `${from.name} refers to ${name} of module ${owner}, and ${objectName} of ORIG uses nothing of that module`);
+    this.refusals.add(
+      'undeclared-dependency',
+      name,
+      patched.object.name(from.range.section),
+      at,
+      `${from.name} refers to ${name} of module ${owner}, and ${objectName} of ORIG uses nothing of that module`,
+    );
     return { kind: 'refused' };
   }
 
@@ -151,14 +191,23 @@ export class Linkage implements Links {
     const position = positions.positionOf(name);
     if (!('sympos' in position)) return undefined;
     this.references.add(name);
-    return { module: objectName, name: position.name, sympos: position.sympos, evidence: position.evidence, patchedName: patched.name(named), info: patched.table.info[named]! };
+    return {
+      module: objectName,
+      name: position.name,
+      sympos: position.sympos,
+      evidence: position.evidence,
+      patchedName: patched.name(named),
+      info: patched.table.info[named]!,
+    };
   }
 
   /** One of several names of a thing in ORIG, by the first whose position is known; without any a copy where one does as well. */
   private klpLink(names: readonly number[], symbol: number, from: Copy, at: number, copyable = false): Link {
     const { orig, patched, positions } = this.input;
     const patchedName = patched.name(symbol);
-    const ordered = [...names].sort((a, b) => Number(orig.name(b) === patchedName) - Number(orig.name(a) === patchedName) || a - b);
+    const ordered = [...names].sort(
+      (a, b) => Number(orig.name(b) === patchedName) - Number(orig.name(a) === patchedName) || a - b,
+    );
     let why: { code: 'position-unknown' | 'not-in-kernel'; message: string } | undefined;
     for (const name of ordered) {
       const text = orig.name(name);
@@ -171,7 +220,13 @@ export class Linkage implements Links {
     }
     if (copyable) return { kind: 'clone' };
     const about = orig.name(ordered[0]!);
-    this.refusals.add(why?.code ?? 'position-unknown', about, patched.object.name(from.range.section), at, `${from.name} refers to ${about}: ${why?.message ?? 'it has no name that the kernel lists'}`);
+    this.refusals.add(
+      why?.code ?? 'position-unknown',
+      about,
+      patched.object.name(from.range.section),
+      at,
+      `${from.name} refers to ${about}: ${why?.message ?? 'it has no name that the kernel lists'}`,
+    );
     return { kind: 'refused' };
   }
 
@@ -183,11 +238,15 @@ export class Linkage implements Links {
       const { table } = orig;
       for (let other = 1; other < table.symbols; other++) {
         // Sized ones are paired; what is left are labels and undefined names, a few hundred.
-        if (table.info[other]! >>> 4 !== STB_LOCAL && (table.size[other] === 0 || table.kind[other] === Kind.UNDEFINED)) this.globals.set(orig.name(other), other);
+        if (table.info[other]! >>> 4 !== STB_LOCAL && (table.size[other] === 0 || table.kind[other] === Kind.UNDEFINED))
+          this.globals.set(orig.name(other), other);
       }
     }
     const found = this.globals.get(name) ?? 0;
-    return found !== 0 && (orig.table.kind[found] === Kind.UNDEFINED) === (patched.table.kind[symbol] === Kind.UNDEFINED) ? found : 0;
+    return found !== 0 &&
+      (orig.table.kind[found] === Kind.UNDEFINED) === (patched.table.kind[symbol] === Kind.UNDEFINED)
+      ? found
+      : 0;
   }
 }
 
@@ -198,7 +257,15 @@ export class Linkage implements Links {
 function isText(side: Side, symbol: number): boolean {
   const { table } = side;
   if (table.info[symbol]! >>> 4 !== STB_LOCAL || !table.has(symbol, Trait.OBJECT)) return false;
-  if ((table.sectionClass[table.section[symbol]!]! & SectionClass.READONLY) === 0 || !side.relasIn(side.rangeOf(symbol)).next().done) return false;
+  if (
+    (table.sectionClass[table.section[symbol]!]! & SectionClass.READONLY) === 0 ||
+    !side.relasIn(side.rangeOf(symbol)).next().done
+  )
+    return false;
   const bytes = side.bytes(symbol);
-  return bytes.indexOf(0) === bytes.length - 1 && bytes.length > 1 && bytes.every((byte, i) => byte >= 0x20 || byte === 0x0a || byte === 0x09 || i === bytes.length - 1);
+  return (
+    bytes.indexOf(0) === bytes.length - 1 &&
+    bytes.length > 1 &&
+    bytes.every((byte, i) => byte >= 0x20 || byte === 0x0a || byte === 0x09 || i === bytes.length - 1)
+  );
 }

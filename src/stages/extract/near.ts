@@ -36,10 +36,24 @@ export function nearReferences(side: Side, range: Range): Near {
     const place = start + to;
     const owner = side.identity.coverAt(section, place);
     if (target === undefined || length - opcodeLength !== 4 || owner === 0) found.others.push({ field: from, place });
-    else found.branches.push({ field, type: R_X86_64_PLT32, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: place - table.value[owner]! - 4 });
+    else
+      found.branches.push({
+        field,
+        type: R_X86_64_PLT32,
+        kind: 'symbol',
+        symbol: owner,
+        named: owner,
+        inside: 0,
+        addend: place - table.value[owner]! - 4,
+      });
   }
   const next = extents.widestAt(section, end - 1).end;
   const last = instructions.findLast(({ padding }) => !padding);
-  if (last?.runsOn === true && next < object.size(section) && !object.content(section).subarray(end, next).includes(INT3)) found.next = next;
+  if (
+    last?.runsOn === true &&
+    next < object.size(section) &&
+    !object.content(section).subarray(end, next).includes(INT3)
+  )
+    found.next = next;
   return found;
 }

@@ -12,6 +12,13 @@ export class Refusals {
     const key = `${code}:${about}`;
     if (this.told.has(key)) return;
     this.told.add(key);
-    this.diagnostics.push(diagnostic(code, message, { object: this.objectName, section, symbol: about, ...(offset === undefined ? {} : { offset }) }));
+    this.diagnostics.push(
+      diagnostic(code, message, {
+        object: this.objectName,
+        section,
+        symbol: about,
+        ...(offset === undefined ? {} : { offset }),
+      }),
+    );
   }
 }

@@ -20,7 +20,14 @@ export interface Rehearsal {
  */
 export function rehearse(input: Omit<ExtractInput, 'facts' | 'provenance'>): Rehearsal | undefined {
   if (input.patched.object.machine !== EM_X86_64) return undefined;
-  const { object, klpSymbols, diagnostics } = extract({ ...input, rehearsed: true, facts: NO_FACTS, provenance: { orig: '', patched: '' } });
-  const imports = input.symvers.known ? [] : object.symbols.filter(({ section }) => section === 'undefined').map(({ name }) => name);
+  const { object, klpSymbols, diagnostics } = extract({
+    ...input,
+    rehearsed: true,
+    facts: NO_FACTS,
+    provenance: { orig: '', patched: '' },
+  });
+  const imports = input.symvers.known
+    ? []
+    : object.symbols.filter(({ section }) => section === 'undefined').map(({ name }) => name);
   return { diagnostics, imports, lookups: klpSymbols.length };
 }

@@ -1,4 +1,13 @@
-import { EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32, STB_LOCAL } from '../../elf';
+import {
+  EM_X86_64,
+  R_X86_64_32,
+  R_X86_64_32S,
+  R_X86_64_64,
+  R_X86_64_PC32,
+  R_X86_64_PC64,
+  R_X86_64_PLT32,
+  STB_LOCAL,
+} from '../../elf';
 import { SectionClass } from '../../livepatch/section-class';
 import type { Range } from '../compare';
 import type { Reading } from '../places';
@@ -17,7 +26,12 @@ import type { CopyInput } from './types';
 
 /** What the x86-64 module loader applies (arch/x86/kernel/module.c), with the bytes of each field. */
 const LOADABLE = new Map<number, number>([
-  [R_X86_64_64, 8], [R_X86_64_PC64, 8], [R_X86_64_32, 4], [R_X86_64_32S, 4], [R_X86_64_PC32, 4], [R_X86_64_PLT32, 4],
+  [R_X86_64_64, 8],
+  [R_X86_64_PC64, 8],
+  [R_X86_64_32, 4],
+  [R_X86_64_32S, 4],
+  [R_X86_64_PC32, 4],
+  [R_X86_64_PLT32, 4],
 ]);
 
 const TOC_ENTRY = 8;
@@ -31,9 +45,16 @@ export class Relocator {
   private readonly labels: LabelTables;
   private readonly btf: BtfReferences;
 
-  constructor(private readonly input: CopyInput, private readonly clones: Clones, private readonly linkage: Links, private readonly refusals: Refusals) {
+  constructor(
+    private readonly input: CopyInput,
+    private readonly clones: Clones,
+    private readonly linkage: Links,
+    private readonly refusals: Refusals,
+  ) {
     this.labels = new LabelTables(input, clones, refusals);
-    this.tables = new Map(specialTables(input.patched.identity, input.patched.structSizes, []).map((table) => [table.section, table]));
+    this.tables = new Map(
+      specialTables(input.patched.identity, input.patched.structSizes, []).map((table) => [table.section, table]),
+    );
     this.btf = new BtfReferences(input, clones, linkage, refusals);
   }
 
@@ -51,8 +72,18 @@ export class Relocator {
   private relaxed(copy: Copy, reference: Reference): Reference {
     const { patched } = this.input;
     const at = reference.field - copy.range.start;
-    if (patched.arch.machine !== EM_X86_64 || (patched.table.sectionClass[copy.range.section]! & SectionClass.EXEC) === 0) return reference;
-    return relaxBranch(copy.section.bytes.subarray(copy.start, copy.start + copy.range.end - copy.range.start), at, reference) ?? reference;
+    if (
+      patched.arch.machine !== EM_X86_64 ||
+      (patched.table.sectionClass[copy.range.section]! & SectionClass.EXEC) === 0
+    )
+      return reference;
+    return (
+      relaxBranch(
+        copy.section.bytes.subarray(copy.start, copy.start + copy.range.end - copy.range.start),
+        at,
+        reference,
+      ) ?? reference
+    );
   }
 
   /** Makes relocations of what the assembler resolved within a section of several functions. */
@@ -61,8 +92,10 @@ export class Relocator {
     const { section, start } = copy.range;
     const { branches, others, next } = nearReferences(patched, copy.range);
     for (const branch of branches) this.refer(copy, branch);
-    for (const { field, place } of others) this.refuseReach(copy, field - start, section, place, 'in a way that cannot be relocated');
-    if (next !== undefined && (patched.table.sectionClass[section]! & SectionClass.REPLACEMENT) === 0) this.refuseReach(copy, copy.range.end - start, section, next, 'by running on into it');
+    for (const { field, place } of others)
+      this.refuseReach(copy, field - start, section, place, 'in a way that cannot be relocated');
+    if (next !== undefined && (patched.table.sectionClass[section]! & SectionClass.REPLACEMENT) === 0)
+      this.refuseReach(copy, copy.range.end - start, section, next, 'by running on into it');
   }
 
   /** Makes one reference of a copy. */
@@ -72,7 +105,13 @@ export class Relocator {
     const at = field - copy.range.start;
     const width = patched.arch.machine === EM_X86_64 ? LOADABLE.get(type) : 0;
     if (width === undefined) {
-      this.refuse('unsupported-relocation', copy, at, copy.name, `${copy.name} has a relocation of ${patched.arch.relocationName(type)}, which the module loader does not apply`);
+      this.refuse(
+        'unsupported-relocation',
+        copy,
+        at,
+        copy.name,
+        `${copy.name} has a relocation of ${patched.arch.relocationName(type)}, which the module loader does not apply`,
+      );
       return;
     }
     if (field + width > copy.range.end) {
@@ -80,7 +119,13 @@ export class Relocator {
       return;
     }
     if (Math.abs(reference.addend) > EXACT) {
-      this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has a relocation whose addend needs more than 53 bits`);
+      this.refuse(
+        'unresolved-reference',
+        copy,
+        at,
+        copy.name,
+        `${copy.name} has a relocation whose addend needs more than 53 bits`,
+      );
       return;
     }
     // The loader wants zeros where it writes.
@@ -97,7 +142,13 @@ export class Relocator {
         this.toAbsolute(copy, reference, at);
         return;
       case 'common':
-        this.refuse('unresolved-reference', copy, at, patched.name(reference.symbol), `${copy.name} refers to ${patched.name(reference.symbol)}, a common symbol: a module has none (build with -fno-common)`);
+        this.refuse(
+          'unresolved-reference',
+          copy,
+          at,
+          patched.name(reference.symbol),
+          `${copy.name} refers to ${patched.name(reference.symbol)}, a common symbol: a module has none (build with -fno-common)`,
+        );
         return;
       case 'string': {
         const place = this.clones.string(reference.section, reference.offset, reference.label);
@@ -117,34 +168,71 @@ export class Relocator {
   private withFunction<T extends Reference & { kind: 'symbol' }>(reference: T): T {
     const { symbol, inside, addend } = reference;
     const { table } = this.input.patched;
-    if (inside === 0 || (this.clones.of(inside) === undefined && table.info[symbol]! >>> 4 !== STB_LOCAL)) return reference;
-    return { ...reference, symbol: inside, named: inside, addend: addend + table.value[symbol]! - table.value[inside]! };
+    if (inside === 0 || (this.clones.of(inside) === undefined && table.info[symbol]! >>> 4 !== STB_LOCAL))
+      return reference;
+    return {
+      ...reference,
+      symbol: inside,
+      named: inside,
+      addend: addend + table.value[symbol]! - table.value[inside]!,
+    };
   }
 
   /** Whether it does not matter what of several things the reference means, or nothing but one may be meant. Refuses it else. */
-  private isDecided(copy: Copy, { symbol, addend, delta = 0, others = [], type }: Reference & { kind: 'symbol' }, at: number): boolean {
+  private isDecided(
+    copy: Copy,
+    { symbol, addend, delta = 0, others = [], type }: Reference & { kind: 'symbol' },
+    at: number,
+  ): boolean {
     const { patched } = this.input;
     const { table } = patched;
     const own = { symbol, delta };
     const link = (one: number): Link => this.linkage.of(one, one, copy, at, { type, addend });
-    const place = ({ symbol: one, delta: distance }: Reading): string => (one === 0 ? 'data without a name' : distance === table.size[one]! ? `the end of ${patched.name(one)}` : `${patched.name(one)}${distance < 0 ? '' : '+'}${distance}`);
+    const place = ({ symbol: one, delta: distance }: Reading): string =>
+      one === 0
+        ? 'data without a name'
+        : distance === table.size[one]!
+          ? `the end of ${patched.name(one)}`
+          : `${patched.name(one)}${distance < 0 ? '' : '+'}${distance}`;
     for (const other of others) {
       if (haveOneAddress(this.input, own, other, link)) continue;
       const what = `${place(own)} or ${place(other)}`;
-      this.refusals.add('ambiguous-reference', `${copy.name}+0x${at.toString(16)}`, patched.object.name(copy.range.section), at, `${copy.name} refers at +0x${at.toString(16)} to ${what}, which lie at one place in PATCHED and not in the livepatch, and nothing tells which is meant`);
+      this.refusals.add(
+        'ambiguous-reference',
+        `${copy.name}+0x${at.toString(16)}`,
+        patched.object.name(copy.range.section),
+        at,
+        `${copy.name} refers at +0x${at.toString(16)} to ${what}, which lie at one place in PATCHED and not in the livepatch, and nothing tells which is meant`,
+      );
       return false;
     }
     return true;
   }
 
-  private toSymbol(copy: Copy, { symbol, named, field, type, addend }: Reference & { symbol: number; named: number }, at: number): void {
+  private toSymbol(
+    copy: Copy,
+    { symbol, named, field, type, addend }: Reference & { symbol: number; named: number },
+    at: number,
+  ): void {
     const { output } = this.clones;
     const link = this.labels.linkTo(symbol, copy, at) ?? this.linkage.of(symbol, named, copy, at, { type, addend });
-    if ((link.kind === 'klp' || link.kind === 'import') && this.labels.refuseInside(symbol, { field, type, addend }, copy, at)) return;
+    if (
+      (link.kind === 'klp' || link.kind === 'import') &&
+      this.labels.refuseInside(symbol, { field, type, addend }, copy, at)
+    )
+      return;
     const offset = copy.start + at;
-    if (link.kind === 'clone') copy.section.relas.push({ offset, type, symbol: this.clones.of(symbol) ?? this.clones.object(symbol), addend });
-    else if (link.kind === 'import') copy.section.relas.push({ offset, type, symbol: output.reference(link.name, this.input.patched.table.info[named]!), addend });
-    else if (link.kind === 'klp') output.klpRelas.push({ section: copy.section, offset, type, target: output.klpSymbol(link.target), addend });
+    if (link.kind === 'clone')
+      copy.section.relas.push({ offset, type, symbol: this.clones.of(symbol) ?? this.clones.object(symbol), addend });
+    else if (link.kind === 'import')
+      copy.section.relas.push({
+        offset,
+        type,
+        symbol: output.reference(link.name, this.input.patched.table.info[named]!),
+        addend,
+      });
+    else if (link.kind === 'klp')
+      output.klpRelas.push({ section: copy.section, offset, type, target: output.klpSymbol(link.target), addend });
   }
 
   /** Assembler constants (`L4_PAGE_OFFSET`): a name that nobody would define for a module, so the value goes along. */
@@ -152,8 +240,21 @@ export class Relocator {
     const { patched } = this.input;
     const name = patched.name(symbol);
     const value = patched.object.symbolValue(symbol);
-    if (value > EXACT) this.refuse('unresolved-reference', copy, at, name, `${copy.name} refers to the absolute symbol ${name}, whose value needs more than 53 bits`);
-    else copy.section.relas.push({ offset: copy.start + at, type, symbol: this.clones.output.absolute(name, patched.table.info[symbol]!, value), addend });
+    if (value > EXACT)
+      this.refuse(
+        'unresolved-reference',
+        copy,
+        at,
+        name,
+        `${copy.name} refers to the absolute symbol ${name}, whose value needs more than 53 bits`,
+      );
+    else
+      copy.section.relas.push({
+        offset: copy.start + at,
+        type,
+        symbol: this.clones.output.absolute(name, patched.table.info[symbol]!, value),
+        addend,
+      });
   }
 
   /** The code that an alternatives entry puts in place of its site. The address of an empty one means nothing: it is the next entry's. */
@@ -169,10 +270,28 @@ export class Relocator {
       return;
     }
     const { table, object } = patched;
-    const section = reference.kind === 'place' ? reference.section : reference.kind === 'symbol' ? table.section[reference.symbol]! : 0;
-    const offset = reference.kind === 'place' ? reference.offset : reference.kind === 'symbol' ? table.value[reference.symbol]! + reference.addend : 0;
-    if (section === 0 || offset < 0 || offset + length > object.size(section)) this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has replacement code that is not found`);
-    else this.toPlace(copy, reference.kind === 'symbol' ? { ...reference, addend: 0 } : reference, at, this.clones.replacement({ section, start: offset, end: offset + length }), 0);
+    const section =
+      reference.kind === 'place'
+        ? reference.section
+        : reference.kind === 'symbol'
+          ? table.section[reference.symbol]!
+          : 0;
+    const offset =
+      reference.kind === 'place'
+        ? reference.offset
+        : reference.kind === 'symbol'
+          ? table.value[reference.symbol]! + reference.addend
+          : 0;
+    if (section === 0 || offset < 0 || offset + length > object.size(section))
+      this.refuse('unresolved-reference', copy, at, copy.name, `${copy.name} has replacement code that is not found`);
+    else
+      this.toPlace(
+        copy,
+        reference.kind === 'symbol' ? { ...reference, addend: 0 } : reference,
+        at,
+        this.clones.replacement({ section, start: offset, end: offset + length }),
+        0,
+      );
   }
 
   /** Data or code that no symbol covers. */
@@ -192,7 +311,14 @@ export class Relocator {
     } else if (bits & SectionClass.TOC) {
       const start = Math.floor(offset / TOC_ENTRY) * TOC_ENTRY;
       if (start < 0 || start + TOC_ENTRY > size) this.refuseReach(copy, at, section, offset, 'outside of it');
-      else this.toPlace(copy, reference, at, this.clones.entry({ section, start, end: start + TOC_ENTRY }), offset - start);
+      else
+        this.toPlace(
+          copy,
+          reference,
+          at,
+          this.clones.entry({ section, start, end: start + TOC_ENTRY }),
+          offset - start,
+        );
     } else if (bits & SectionClass.EXEC) this.toCode(copy, reference, at);
     else if (bits & SectionClass.DERIVED) this.refuseReach(copy, at, section, offset, 'which no symbol covers');
     else if (size === 0 && offset === 0) this.toPlace(copy, reference, at, this.clones.emptyObject(section), 0);
@@ -202,12 +328,15 @@ export class Relocator {
       const start = offset === size ? size - unit : Math.floor(offset / unit) * unit;
       if (start < 0 || start + unit > size) this.refuseReach(copy, at, section, offset, 'outside of it');
       else this.toPlace(copy, reference, at, this.clones.extent({ section, start, end: start + unit }), offset - start);
-    } else if ((bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0) this.refuseReach(copy, at, section, offset, 'writable data without a symbol');
-    else if (offset < 0 || (offset > size && !extents.isObject(section))) this.refuseReach(copy, at, section, offset, 'outside of it');
+    } else if ((bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) === 0)
+      this.refuseReach(copy, at, section, offset, 'writable data without a symbol');
+    else if (offset < 0 || (offset > size && !extents.isObject(section)))
+      this.refuseReach(copy, at, section, offset, 'outside of it');
     else {
       const extent = extents.at(section, offset);
       if (extent.start === extent.end) this.refuseReach(copy, at, section, offset, 'outside of it');
-      else if (this.cutsReference(extent)) this.refuseReach(copy, at, section, offset, 'whose ends would cut a reference in two');
+      else if (this.cutsReference(extent))
+        this.refuseReach(copy, at, section, offset, 'whose ends would cut a reference in two');
       else this.toPlace(copy, reference, at, this.clones.extent(extent), offset - extent.start);
     }
   }
@@ -242,7 +371,13 @@ export class Relocator {
     return { place: this.clones.entry({ section, start, end: start + size }), distance: offset - start };
   }
 
-  private toPlace(copy: Copy, { type, addend }: Reference, at: number, { symbol, offset }: OutputPlace, distance: number): void {
+  private toPlace(
+    copy: Copy,
+    { type, addend }: Reference,
+    at: number,
+    { symbol, offset }: OutputPlace,
+    distance: number,
+  ): void {
     copy.section.relas.push({ offset: copy.start + at, type, symbol, addend: offset + distance + addend });
   }
 
@@ -251,7 +386,13 @@ export class Relocator {
     this.refuse('unresolved-reference', copy, at, place, `${copy.name} refers to ${place}, ${why}`);
   }
 
-  private refuse(code: 'unsupported-relocation' | 'unresolved-reference', copy: Copy, at: number, about: string, message: string): void {
+  private refuse(
+    code: 'unsupported-relocation' | 'unresolved-reference',
+    copy: Copy,
+    at: number,
+    about: string,
+    message: string,
+  ): void {
     this.refusals.add(code, about, this.input.patched.object.name(copy.range.section), at, message);
   }
 }

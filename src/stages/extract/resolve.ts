@@ -12,8 +12,11 @@ import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
  * `addend` is what to add to the target's new place (of the symbol, or of the place at `offset`): the distance into the
  * target less the bytes that the processor adds for the rest of the instruction.
  */
-export type Reference = { field: number; type: number; addend: number } & (
-  /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0; `others` is what else may be meant than the place `delta` from it. */
+export type Reference = {
+  field: number;
+  type: number;
+  addend: number;
+} /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0; `others` is what else may be meant than the place `delta` from it. */ & (
   | { kind: 'symbol'; symbol: number; named: number; inside: number; delta?: number; others?: readonly Reading[] }
   | { kind: 'undefined' | 'absolute' | 'common'; symbol: number }
   /** A literal, by any place of it; `label` is the symbol that the distance `addend` counts from, 0 where its start is meant. */
@@ -28,7 +31,13 @@ export function referencesIn(side: Side, range: Range): Reference[] {
   const { words, at, stop } = side.identity.relas.select(range.section, range.start, range.end);
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET);
-    if (field < range.start || field >= range.end || words[i + R_TYPE] === side.arch.none || side.arch.isHint(words[i + R_TYPE]!)) continue;
+    if (
+      field < range.start ||
+      field >= range.end ||
+      words[i + R_TYPE] === side.arch.none ||
+      side.arch.isHint(words[i + R_TYPE]!)
+    )
+      continue;
     found.push(resolve(side, range, words, i, field));
   }
   return found;
@@ -37,7 +46,11 @@ export function referencesIn(side: Side, range: Range): Reference[] {
 function resolve(side: Side, range: Range, words: Uint32Array, i: number, field: number): Reference {
   const { table, object } = side;
   const symbol = words[i + R_SYM]!;
-  if (symbol >= table.symbols) object.malformed(object.offset(range.section), `a rela of section ${range.section} names symbol ${symbol} of ${table.symbols}`);
+  if (symbol >= table.symbols)
+    object.malformed(
+      object.offset(range.section),
+      `a rela of section ${range.section} names symbol ${symbol} of ${table.symbols}`,
+    );
   const type = words[i + R_TYPE]!;
   const addend = s64(words, i + R_ADDEND);
   const section = table.section[symbol]!;
@@ -45,26 +58,42 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   if (table.kind[symbol] === Kind.UNDEFINED) return { ...common, kind: 'undefined', symbol };
   if (section === SECTION_ABS) return { ...common, kind: 'absolute', symbol };
   if (section === SECTION_COMMON) return { ...common, kind: 'common', symbol };
-  if (section >= table.sections) object.malformed(object.offset(range.section), `a rela of section ${range.section} names symbol ${symbol}, which is defined nowhere`);
+  if (section >= table.sections)
+    object.malformed(
+      object.offset(range.section),
+      `a rela of section ${range.section} names symbol ${symbol}, which is defined nowhere`,
+    );
 
   const value = table.value[symbol]!;
   const kind = table.kind[symbol]!;
   if (kind !== Kind.PLACE && kind !== Kind.STRING) {
     // A label inside a function (`entry_SYSCALL_64_after_hwframe`).
-    const owner = table.size[symbol] === 0 && inCode(table.sectionClass[section]!) ? side.identity.coverAt(section, value) : 0;
+    const owner =
+      table.size[symbol] === 0 && inCode(table.sectionClass[section]!) ? side.identity.coverAt(section, value) : 0;
     return { ...common, kind: 'symbol', symbol: table.canonical[symbol]!, named: symbol, inside: owner };
   }
   const bias = biasOf(side, range, field, type);
   const offset = value + addend + bias;
   const labelled = offset !== value && isOwnLabel(side, symbol);
   if (table.sectionClass[section]! & SectionClass.STRING) {
-    return labelled ? { ...common, kind: 'string', section, offset: value, label: symbol } : { ...common, kind: 'string', section, offset, label: 0, addend: -bias };
+    return labelled
+      ? { ...common, kind: 'string', section, offset: value, label: symbol }
+      : { ...common, kind: 'string', section, offset, label: 0, addend: -bias };
   }
   if (labelled && object.entsize(section) > 0) return { ...common, kind: 'place', section, offset: value };
   const meant = labelOf(side, range.section, field, type, section, offset);
   const { symbol: owner, delta, others, foreign } = meaningOf(side, range, field, symbol, section, meant);
-  if (owner === 0 && others.length === 0) return { ...common, kind: foreign ? 'foreign' : 'place', section, offset: meant, addend: offset - meant - bias };
-  return { ...common, kind: 'symbol', symbol: owner, named: owner, inside: 0, addend: delta + offset - meant - bias, ...(others.length === 0 ? {} : { delta, others }) };
+  if (owner === 0 && others.length === 0)
+    return { ...common, kind: foreign ? 'foreign' : 'place', section, offset: meant, addend: offset - meant - bias };
+  return {
+    ...common,
+    kind: 'symbol',
+    symbol: owner,
+    named: owner,
+    inside: 0,
+    addend: delta + offset - meant - bias,
+    ...(others.length === 0 ? {} : { delta, others }),
+  };
 }
 
 function inCode(sectionClass: number): boolean {

@@ -10,12 +10,31 @@ import type { CopyInput } from './types';
  * Turns an immediate that boot code fills in in vmlinux only into a read of the variable, in an instruction as long, so that nothing behind moves.
  * Upstream leaves the placeholder: a cloned `__fput` would free into 0x0123456789abcdef, `__futex_hash` look behind its table.
  */
-export function readVariable(input: CopyInput, linkage: Links, clones: Clones, refusals: Refusals, copy: Copy, symbol: number, entry: FunctionEntry, entries: readonly FunctionEntry[]): void {
+export function readVariable(
+  input: CopyInput,
+  linkage: Links,
+  clones: Clones,
+  refusals: Refusals,
+  copy: Copy,
+  symbol: number,
+  entry: FunctionEntry,
+  entries: readonly FunctionEntry[],
+): void {
   const { patched } = input;
-  const { constant: { variable: name }, load } = runtimeSite(patched, symbol, entry, entries);
+  const {
+    constant: { variable: name },
+    load,
+  } = runtimeSite(patched, symbol, entry, entries);
   // Refused by assess, with the reason.
   if (load === undefined) return;
-  const refuse = (why: string): void => refusals.add('runtime-constant', copy.name, patched.object.name(copy.range.section), entry.site, `${copy.name} holds ${name} in its code, and ${why}`);
+  const refuse = (why: string): void =>
+    refusals.add(
+      'runtime-constant',
+      copy.name,
+      patched.object.name(copy.range.section),
+      entry.site,
+      `${copy.name} holds ${name} in its code, and ${why}`,
+    );
   const variables = variablesNamed(input, name, load.size, symbol);
   if (variables.length !== 1) {
     refuse(variables.length === 0 ? 'no variable has that name' : `${variables.length} variables have that name`);
@@ -26,9 +45,12 @@ export function readVariable(input: CopyInput, linkage: Links, clones: Clones, r
   const variable = variables[0]!;
   const link = linkage.of(variable, variable, copy, entry.site);
   const field = { offset: start + load.field, type: R_X86_64_PC32, addend: -4 };
-  if (link.kind === 'import') copy.section.relas.push({ ...field, symbol: clones.output.reference(link.name, patched.table.info[variable]!) });
-  else if (link.kind === 'klp') clones.output.klpRelas.push({ ...field, section: copy.section, target: clones.output.klpSymbol(link.target) });
-  else if (link.kind === 'clone') copy.section.relas.push({ ...field, symbol: clones.of(variable) ?? clones.object(variable) });
+  if (link.kind === 'import')
+    copy.section.relas.push({ ...field, symbol: clones.output.reference(link.name, patched.table.info[variable]!) });
+  else if (link.kind === 'klp')
+    clones.output.klpRelas.push({ ...field, section: copy.section, target: clones.output.klpSymbol(link.target) });
+  else if (link.kind === 'clone')
+    copy.section.relas.push({ ...field, symbol: clones.of(variable) ?? clones.object(variable) });
   else if (input.undecided.has(variable)) refuse('nothing tells which one of ORIG that is');
 }
 
@@ -41,7 +63,8 @@ function variablesNamed({ patched }: CopyInput, variable: string, size: number, 
     if (!table.has(symbol, Trait.OBJECT) || table.size[symbol] !== size || table.canonical[symbol] !== symbol) continue;
     // LTO may have promoted it: `__names_cache.llvm.123`.
     const name = patched.name(symbol);
-    if (name === variable || (name.startsWith(variable) && name.startsWith('.llvm.', variable.length))) all.push(symbol);
+    if (name === variable || (name.startsWith(variable) && name.startsWith('.llvm.', variable.length)))
+      all.push(symbol);
   }
   const own = all.filter((symbol) => table.file[symbol] !== 0 && table.file[symbol] === table.file[user]);
   if (own.length > 0) return own;

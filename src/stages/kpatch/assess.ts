@@ -51,20 +51,34 @@ export function assessKpatch(given: AssessInput): KpatchAssessment {
   // A part of a function may read a table, too.
   const tables = changedTables(input, own, discardedTraits(objectName));
   const all = withReaders(own, tables.readers);
-  const { verdicts, parts } = sites === undefined ? { verdicts: all, parts: new Set<number>() } : raiseParents(pairing, patched, sites, all);
-  const { object, included, ...rest } = assess({ ...input, verdicts, tables, assumeSites: sites !== undefined, unit: !whole });
+  const { verdicts, parts } =
+    sites === undefined ? { verdicts: all, parts: new Set<number>() } : raiseParents(pairing, patched, sites, all);
+  const { object, included, ...rest } = assess({
+    ...input,
+    verdicts,
+    tables,
+    assumeSites: sites !== undefined,
+    unit: !whole,
+  });
 
   const reported = reportedFunctions(pairing, orig, patched, { included, object });
   const newGlobals = newGlobalsOf(patched, unpaired.patched);
   const remarks = remarksOf(patched, unpaired.patched, input.verdicts, markers);
-  const problems = [...tellUnlikeMake(orig.object, patched.object), ...markers.problems, ...(sites === undefined ? [] : untraceable(orig, sites, traceable, reported, objectName))];
+  const problems = [
+    ...tellUnlikeMake(orig.object, patched.object),
+    ...markers.problems,
+    ...(sites === undefined ? [] : untraceable(orig, sites, traceable, reported, objectName)),
+  ];
   return {
     assessment: {
-      ...rest, object, included: included.map((entry) => (parts.has(entry.symbol) ? { ...entry, origin: 0 } : entry)),
+      ...rest,
+      object,
+      included: included.map((entry) => (parts.has(entry.symbol) ? { ...entry, origin: 0 } : entry)),
       diagnostics: [...problems, ...rest.diagnostics],
     },
     plan: { markers, reported, newGlobals, debug: !whole },
     empty: reported.length + newGlobals.length + markers.callbacks.length === 0,
-    remarks, problems,
+    remarks,
+    problems,
   };
 }

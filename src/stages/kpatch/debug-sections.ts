@@ -24,7 +24,12 @@ export function copyDebugSections(patched: Side, clones: Clones, output: Livepat
     const name = object.name(section);
     if (!name.startsWith('.debug_') && !name.startsWith('.eh_frame')) continue;
     // Several may have one name: GCC's -g3 makes a .debug_macro a header, -fdebug-types-section a .debug_info a type.
-    const copy = output.addSection({ name, type: object.type(section), flags: object.sectionFlags(section) & KEPT_FLAGS, entsize: object.entsize(section) });
+    const copy = output.addSection({
+      name,
+      type: object.type(section),
+      flags: object.sectionFlags(section) & KEPT_FLAGS,
+      entsize: object.entsize(section),
+    });
     copy.append(object.content(section), clones.alignOf(section));
     copies.set(section, copy);
     sizes.set(section, plainSize(object, section));
@@ -34,10 +39,14 @@ export function copyDebugSections(patched: Side, clones: Clones, output: Livepat
     for (const { offset, type, section: target, place } of relasOf(patched, section)) {
       const debug = copies.get(target);
       if (offset >= sizes.get(section)! || (debug !== undefined && (place < 0 || place > sizes.get(target)!))) {
-        object.malformed(object.offset(section), `a rela of section ${section} (${copy.name}) applies to offset ${offset} or refers to ${place}, outside of a section`);
+        object.malformed(
+          object.offset(section),
+          `a rela of section ${section} (${copy.name}) applies to offset ${offset} or refers to ${place}, outside of a section`,
+        );
       }
       const found = debug === undefined ? clones.locate(target, place) : { section: debug, offset: place };
-      if (found !== undefined) copy.relas.push({ offset, type, symbol: output.sectionSymbol(found.section), addend: found.offset });
+      if (found !== undefined)
+        copy.relas.push({ offset, type, symbol: output.sectionSymbol(found.section), addend: found.offset });
       else if (type === patched.arch.address64 && ENDED_BY_ZEROS.has(copy.name)) bury(copy, offset, object.little);
       else frames?.empty(offset);
     }
@@ -47,5 +56,6 @@ export function copyDebugSections(patched: Side, clones: Clones, output: Livepat
 
 /** Makes an address that is no more 1, as linkers do: as 0 it and its kin would end the list, and what stands behind it would have no address. */
 function bury({ bytes, flags, size }: OutputSection, offset: number, little: boolean): void {
-  if ((flags & SHF_COMPRESSED) === 0 && offset + 8 <= size) setU64(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset, 1, little);
+  if ((flags & SHF_COMPRESSED) === 0 && offset + 8 <= size)
+    setU64(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset, 1, little);
 }

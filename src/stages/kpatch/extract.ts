@@ -53,7 +53,10 @@ export function extractKpatch(input: KpatchInput): KpatchExtraction {
   const callbacks: OutputSection[] = [];
   const clones = copyReached(input, object, new KpatchDialect(input), links, refusals, (copies) => {
     for (const symbol of input.newGlobals) copies.object(symbol);
-    for (const { section } of markers.callbacks) callbacks.push(copies.extent({ section, start: 0, end: patched.object.size(section) }).symbol.section as OutputSection);
+    for (const { section } of markers.callbacks)
+      callbacks.push(
+        copies.extent({ section, start: 0, end: patched.object.size(section) }).symbol.section as OutputSection,
+      );
   });
   markForced(input, clones, object);
   const { functions, replaced } = patchedFunctions(input, clones, object, links);
@@ -63,8 +66,23 @@ export function extractKpatch(input: KpatchInput): KpatchExtraction {
   const debug = input.debug ? copyDebugSections(patched, clones, object) : [];
   const { little, flags } = patched.object;
   return {
-    kpatch: { object, little, flags, functions, symbols: links.found, sites, patchable, callbacks, klpArch, namespaces: markers.namespaces, debug },
-    klpSymbols: klpSymbolsOf(object), replaced, references: [...links.references], diagnostics: refusals.diagnostics,
+    kpatch: {
+      object,
+      little,
+      flags,
+      functions,
+      symbols: links.found,
+      sites,
+      patchable,
+      callbacks,
+      klpArch,
+      namespaces: markers.namespaces,
+      debug,
+    },
+    klpSymbols: klpSymbolsOf(object),
+    replaced,
+    references: [...links.references],
+    diagnostics: refusals.diagnostics,
   };
 }
 
@@ -84,9 +102,15 @@ class KpatchDialect implements Dialect {
     const own = reported?.named ?? (patched.table.has(symbol, Trait.FUNC) ? ownName(patched, symbol) : symbol);
     const twin = pairing.origin[own]!;
     const body = bodyName(patched, own);
-    const first = { ...body, name: reported?.name ?? (twin === 0 ? body.name : orig.name(twin)), info: reported !== undefined && reported.origin !== 0 ? (body.info & 0xf) | (STB_LOCAL << 4) : body.info };
+    const first = {
+      ...body,
+      name: reported?.name ?? (twin === 0 ? body.name : orig.name(twin)),
+      info: reported !== undefined && reported.origin !== 0 ? (body.info & 0xf) | (STB_LOCAL << 4) : body.info,
+    };
     // Another name of the body is defined only where the kernel does not have it and somebody may look for it.
-    const others = namesOf(patched.table, symbol).filter((name) => name !== own && pairing.origin[name] === 0 && patched.table.info[name]! >>> 4 === STB_GLOBAL);
+    const others = namesOf(patched.table, symbol).filter(
+      (name) => name !== own && pairing.origin[name] === 0 && patched.table.info[name]! >>> 4 === STB_GLOBAL,
+    );
     return [first, ...others.map((name) => bodyName(patched, name))];
   }
 
@@ -95,7 +119,9 @@ class KpatchDialect implements Dialect {
     const reported = this.reported.get(symbol);
     const section = patched.sectionName(symbol);
     const own = reported === undefined ? '' : patched.name(reported.named);
-    return reported !== undefined && own !== reported.name && section.endsWith(`.${own}`) ? section.slice(0, -own.length) + reported.name : undefined;
+    return reported !== undefined && own !== reported.name && section.endsWith(`.${own}`)
+      ? section.slice(0, -own.length) + reported.name
+      : undefined;
   }
 
   keepsTable(name: string): boolean {
@@ -106,7 +132,8 @@ class KpatchDialect implements Dialect {
 /** FILE symbols of the units that included functions are from. */
 function nameUnits({ patched, included }: KpatchInput, object: LivepatchObject): void {
   const units = new Set(included.map(({ symbol }) => patched.table.file[symbol]!).filter((file) => file !== 0));
-  for (const file of [...units].sort((a, b) => a - b)) object.define({ name: patched.name(file), info: STT_FILE, section: 'absolute', value: 0, size: 0 });
+  for (const file of [...units].sort((a, b) => a - b))
+    object.define({ name: patched.name(file), info: STT_FILE, section: 'absolute', value: 0, size: 0 });
 }
 
 /** Pointers to functions that may be replaced while they run: only those that are replaced matter. */
@@ -120,13 +147,21 @@ function markForced({ patched, markers }: KpatchInput, clones: Clones, object: L
 }
 
 /** One record for each function that takes another's place. */
-function patchedFunctions({ included, orig }: KpatchInput, clones: Clones, object: LivepatchObject, links: KpatchLinks): { functions: KpatchObject['functions']; replaced: number[] } {
+function patchedFunctions(
+  { included, orig }: KpatchInput,
+  clones: Clones,
+  object: LivepatchObject,
+  links: KpatchLinks,
+): { functions: KpatchObject['functions']; replaced: number[] } {
   const functions = new Map<KlpFunc, { address: bigint; size: number }>();
   const replaced: number[] = [];
   for (const { symbol, origin } of included.flatMap(replacements)) {
     const found = origin === 0 ? undefined : links.replaced(origin);
     if (found === undefined) continue;
-    const { name, symbol: { address, size, sympos } } = found;
+    const {
+      name,
+      symbol: { address, size, sympos },
+    } = found;
     const func = { oldName: orig.name(name), sympos, evidence: 'the parent', replacement: clones.of(symbol)! };
     object.funcs.push(func);
     functions.set(func, { address, size });
@@ -147,24 +182,49 @@ function refuseSiblingCalls({ patched, included }: KpatchInput, refusals: Refusa
     for (const { field } of referencesIn(patched, range)) {
       if (field % 4 !== 0 || wordAt(content, field) !== SIBLING_CALL) continue;
       const at = field - range.start;
-      refusals.add('sibling-call', `${patched.name(symbol)}+${at}`, patched.object.name(range.section), at, `${patched.name(symbol)} ends in a jump to another function at +0x${at.toString(16)}`);
+      refusals.add(
+        'sibling-call',
+        `${patched.name(symbol)}+${at}`,
+        patched.object.name(range.section),
+        at,
+        `${patched.name(symbol)} ends in a jump to another function at +0x${at.toString(16)}`,
+      );
     }
   }
 }
 
 /** Before the patched module is loaded its symbols have no addresses, and the kernel reads these entries at once. */
-function refuseLateEntries({ patched, objectName, klpArch }: KpatchInput, object: LivepatchObject, refusals: Refusals): void {
+function refuseLateEntries(
+  { patched, objectName, klpArch }: KpatchInput,
+  object: LivepatchObject,
+  refusals: Refusals,
+): void {
   if (objectName === 'vmlinux' || klpArch) return;
   const special = new Set<string>();
-  for (let section = 1; section < patched.table.sections; section++) if (patched.table.sectionClass[section]! & SectionClass.SPECIAL) special.add(patched.object.name(section));
+  for (let section = 1; section < patched.table.sections; section++)
+    if (patched.table.sectionClass[section]! & SectionClass.SPECIAL) special.add(patched.object.name(section));
   for (const { section, offset, target } of object.klpRelas) {
-    if (special.has(section.name)) refusals.add('special-klp-reference', target.name, section.name, offset, `an entry of ${section.name} refers to ${target.name}, which only the livepatch core can find`);
+    if (special.has(section.name))
+      refusals.add(
+        'special-klp-reference',
+        target.name,
+        section.name,
+        offset,
+        `an entry of ${section.name} refers to ${target.name}, which only the livepatch core can find`,
+      );
   }
 }
 
 /** New global variables, which are copied even if nothing of this object refers to them; not those that macros left for the differ. */
 export function newGlobalsOf(patched: Side, unpaired: readonly number[]): number[] {
   const { table } = patched;
-  return unpaired.filter((symbol) => table.has(symbol, Trait.OBJECT) && table.canonical[symbol] === symbol && table.info[symbol]! >>> 4 === STB_GLOBAL && table.section[symbol]! < table.sections
-    && (table.sectionClass[table.section[symbol]!]! & (SectionClass.DERIVED | SectionClass.SPECIAL)) === 0 && !MARKERS.some((marker) => patched.name(symbol).startsWith(marker)));
+  return unpaired.filter(
+    (symbol) =>
+      table.has(symbol, Trait.OBJECT) &&
+      table.canonical[symbol] === symbol &&
+      table.info[symbol]! >>> 4 === STB_GLOBAL &&
+      table.section[symbol]! < table.sections &&
+      (table.sectionClass[table.section[symbol]!]! & (SectionClass.DERIVED | SectionClass.SPECIAL)) === 0 &&
+      !MARKERS.some((marker) => patched.name(symbol).startsWith(marker)),
+  );
 }

@@ -15,7 +15,10 @@ export type Block = readonly [from: number, to: number];
 export class FileBlocks {
   private readonly known = new Map<number, Block | undefined>();
 
-  constructor(private readonly orig: Side, private readonly parent: ParentSymbols) {}
+  constructor(
+    private readonly orig: Side,
+    private readonly parent: ParentSymbols,
+  ) {}
 
   /** The stretch of an ORIG symbol's unit; undefined where none fits, or several do. */
   of(symbol: number): Block | undefined {
@@ -29,7 +32,9 @@ export class FileBlocks {
     const blocks = this.parent.blocks(this.orig.name(file));
     const own = this.localsOf(file);
     const key = [...own].sort().join('\0');
-    const fitting = blocks.filter((block) => [...new Set(this.parent.localsOf(block).filter(stays))].sort().join('\0') === key);
+    const fitting = blocks.filter(
+      (block) => [...new Set(this.parent.localsOf(block).filter(stays))].sort().join('\0') === key,
+    );
     // A unit without locals has nothing to look up: any stretch will do.
     return fitting.length === 1 || own.size === 0 ? fitting[0] : undefined;
   }

@@ -9,7 +9,10 @@ export class Frames {
   /** Where each ends, by the place of its function's address. */
   private readonly ends = new Map<number, number>();
 
-  constructor(private readonly section: OutputSection, little: boolean) {
+  constructor(
+    private readonly section: OutputSection,
+    little: boolean,
+  ) {
     const { bytes } = section;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let at = 0; at + 4 <= bytes.length; ) {

@@ -25,26 +25,46 @@ export interface ReportedFunction {
  * Verdicts that count here: entries of special sections are not compared (a compiler may order or repeat them at will), and what
  * the patch's author said to ignore is not, either.
  */
-export function verdictsThatCount(patched: Side, verdicts: readonly Verdict[], { ignoredSections, ignoredFunctions }: Markers): Verdict[] {
+export function verdictsThatCount(
+  patched: Side,
+  verdicts: readonly Verdict[],
+  { ignoredSections, ignoredFunctions }: Markers,
+): Verdict[] {
   const ignored = new Set(ignoredFunctions.map((symbol) => patched.name(symbol)));
   const isIgnored = (symbol: number): boolean => {
-    for (let name: string | undefined = patched.name(symbol); name !== undefined; name = parentName(name)) if (ignored.has(name)) return true;
+    for (let name: string | undefined = patched.name(symbol); name !== undefined; name = parentName(name))
+      if (ignored.has(name)) return true;
     return ignoredFunctions.includes(symbol);
   };
-  return verdicts.filter(({ status, class: kind, patched: symbol }) => status !== 'changed' || (kind !== 'special-entry' && !ignoredSections.has(patched.table.section[symbol]!) && !isIgnored(symbol)));
+  return verdicts.filter(
+    ({ status, class: kind, patched: symbol }) =>
+      status !== 'changed' ||
+      (kind !== 'special-entry' && !ignoredSections.has(patched.table.section[symbol]!) && !isIgnored(symbol)),
+  );
 }
 
 /**
  * A part that was split off a function (`f.part.0`) and has no ftrace site is replaced through that function, which then counts as
  * changed. `parts` are those parts, canonical, of PATCHED.
  */
-export function raiseParents(pairing: Pairing, patched: Side, sites: FtraceSites, verdicts: readonly Verdict[]): { verdicts: Verdict[]; parts: ReadonlySet<number> } {
+export function raiseParents(
+  pairing: Pairing,
+  patched: Side,
+  sites: FtraceSites,
+  verdicts: readonly Verdict[],
+): { verdicts: Verdict[]; parts: ReadonlySet<number> } {
   const parts = new Set<number>();
   const changed = new Set(verdicts.filter(({ status }) => status === 'changed').map(({ patched: symbol }) => symbol));
   const raised = new Map<number, Verdict>();
   for (const verdict of verdicts) {
     const name = parentName(patched.name(verdict.patched));
-    if (verdict.status !== 'changed' || name === undefined || !patched.table.has(verdict.patched, Trait.FUNC) || patched.table.has(verdict.patched, Trait.COLD)) continue;
+    if (
+      verdict.status !== 'changed' ||
+      name === undefined ||
+      !patched.table.has(verdict.patched, Trait.FUNC) ||
+      patched.table.has(verdict.patched, Trait.COLD)
+    )
+      continue;
     const parent = sites.siteOf(verdict.orig) === undefined ? functionNamed(patched, name) : 0;
     if (parent === 0) continue;
     parts.add(verdict.patched);
@@ -58,48 +78,78 @@ export function raiseParents(pairing: Pairing, patched: Side, sites: FtraceSites
 function functionNamed({ table, object }: Side, name: string): number {
   for (let i = 0; i < table.listedCount; i++) {
     const symbol = table.listed[i]!;
-    if (table.nameLength[symbol] === name.length && table.has(symbol, Trait.FUNC) && object.symbolName(symbol) === name) return table.canonical[symbol]!;
+    if (table.nameLength[symbol] === name.length && table.has(symbol, Trait.FUNC) && object.symbolName(symbol) === name)
+      return table.canonical[symbol]!;
   }
   return 0;
 }
 
 /** Changed functions that the kernel cannot redirect: by its own list of names, where there is one, else for lack of an ftrace site of ORIG. */
-export function untraceable(orig: Side, sites: FtraceSites, traceable: ReadonlySet<string> | undefined, reported: readonly ReportedFunction[], objectName: string): Diagnostic[] {
-  const isLost = ({ origin, name }: ReportedFunction): boolean => origin !== 0 && (traceable === undefined ? sites.siteOf(origin) === undefined : !traceable.has(name));
-  return reported.filter(isLost).map(({ origin }) => diagnostic(
-    'not-traceable', `${orig.name(origin)} changed and has no ftrace site`, { object: objectName, section: orig.sectionName(origin), symbol: orig.name(origin) },
-  ));
+export function untraceable(
+  orig: Side,
+  sites: FtraceSites,
+  traceable: ReadonlySet<string> | undefined,
+  reported: readonly ReportedFunction[],
+  objectName: string,
+): Diagnostic[] {
+  const isLost = ({ origin, name }: ReportedFunction): boolean =>
+    origin !== 0 && (traceable === undefined ? sites.siteOf(origin) === undefined : !traceable.has(name));
+  return reported.filter(isLost).map(({ origin }) =>
+    diagnostic('not-traceable', `${orig.name(origin)} changed and has no ftrace site`, {
+      object: objectName,
+      section: orig.sectionName(origin),
+      symbol: orig.name(origin),
+    }),
+  );
 }
 
 /**
  * The included functions that have a line each, in the order of PATCHED's symbol table: not those whose section is gone from the
  * running kernel, nor parts that were split off another function.
  */
-export function reportedFunctions(pairing: Pairing, orig: Side, patched: Side, { included, object }: Pick<Assessment, 'included' | 'object'>): ReportedFunction[] {
+export function reportedFunctions(
+  pairing: Pairing,
+  orig: Side,
+  patched: Side,
+  { included, object }: Pick<Assessment, 'included' | 'object'>,
+): ReportedFunction[] {
   const carried = new Map(object.functions.carried.map(({ name, via }) => [name, via]));
   let functions: ReadonlySet<string> | undefined;
   const found: ReportedFunction[] = [];
   for (const { symbol } of included) {
     const parent = parentName(patched.name(symbol));
-    if (patched.table.has(symbol, Trait.COLD | Trait.INIT | Trait.EXIT) || (parent !== undefined && (functions ??= functionNames(patched)).has(parent))) continue;
+    if (
+      patched.table.has(symbol, Trait.COLD | Trait.INIT | Trait.EXIT) ||
+      (parent !== undefined && (functions ??= functionNames(patched)).has(parent))
+    )
+      continue;
     const named = ownName(patched, symbol);
     const origin = originOf(pairing, symbol);
     const twin = pairing.origin[named]!;
     const via = carried.get(patched.name(symbol));
-    found.push({ symbol, named, origin, ...(via === undefined ? {} : { carried: via }), name: twin !== 0 ? orig.name(twin) : origin !== 0 ? orig.name(ownName(orig, origin)) : patched.name(named) });
+    found.push({
+      symbol,
+      named,
+      origin,
+      ...(via === undefined ? {} : { carried: via }),
+      name: twin !== 0 ? orig.name(twin) : origin !== 0 ? orig.name(ownName(orig, origin)) : patched.name(named),
+    });
   }
   return found.sort((a, b) => a.named - b.named);
 }
 
 function functionNames({ table, object }: Side): ReadonlySet<string> {
   const names = new Set<string>();
-  for (let i = 0; i < table.listedCount; i++) if (table.has(table.listed[i]!, Trait.FUNC)) names.add(object.symbolName(table.listed[i]!));
+  for (let i = 0; i < table.listedCount; i++)
+    if (table.has(table.listed[i]!, Trait.FUNC)) names.add(object.symbolName(table.listed[i]!));
   return names;
 }
 
 /** Of a body's names the one that its section is called after, the last one if there are several; else the first function. */
 export function ownName(side: Side, symbol: number): number {
-  const names = namesOf(side.table, symbol).filter((name) => (side.table.info[name]! & 0xf) === STT_FUNC).sort((a, b) => a - b);
+  const names = namesOf(side.table, symbol)
+    .filter((name) => (side.table.info[name]! & 0xf) === STT_FUNC)
+    .sort((a, b) => a - b);
   const section = side.sectionName(symbol);
   return names.findLast((name) => isOwnSection(section, side.name(name))) ?? names[0] ?? symbol;
 }

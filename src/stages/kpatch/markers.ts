@@ -29,12 +29,18 @@ export interface Markers {
 /** Reads them. Markers that name nothing are told in `problems`. */
 export function readMarkers(patched: Side, objectName: string): Markers {
   const problems: Diagnostic[] = [];
-  const wrong = (section: string, message: string): void => void problems.push(diagnostic('kpatch-marker', message, { object: objectName, section }));
+  const wrong = (section: string, message: string): void =>
+    void problems.push(diagnostic('kpatch-marker', message, { object: objectName, section }));
   const sections = markerSections(patched);
   const named = sectionsToIgnore(patched, sections, wrong);
   return {
-    ignoredSections: new Set(named.map(({ section }) => section)), ignoredNames: named.map(({ name }) => name), ignoredFunctions: functionsToIgnore(patched, sections, wrong),
-    callbacks: callbackRecords(patched, sections), forced: functionsOf(patched, sections, FORCE), namespaces: namespacesOf(patched), problems,
+    ignoredSections: new Set(named.map(({ section }) => section)),
+    ignoredNames: named.map(({ name }) => name),
+    ignoredFunctions: functionsToIgnore(patched, sections, wrong),
+    callbacks: callbackRecords(patched, sections),
+    forced: functionsOf(patched, sections, FORCE),
+    namespaces: namespacesOf(patched),
+    problems,
   };
 }
 
@@ -53,16 +59,24 @@ function markerSections(patched: Side): MarkerSections {
   return sections;
 }
 
-function sectionsToIgnore(patched: Side, sections: MarkerSections, wrong: (section: string, message: string) => void): Array<{ section: number; name: string }> {
+function sectionsToIgnore(
+  patched: Side,
+  sections: MarkerSections,
+  wrong: (section: string, message: string) => void,
+): Array<{ section: number; name: string }> {
   const { object, table } = patched;
   const found: Array<{ section: number; name: string }> = [];
   for (const marker of sections.get(IGNORE_SECTIONS) ?? []) {
     for (const { section, place } of relasOf(patched, marker)) {
       const end = section === 0 ? 0 : object.size(section);
-      const name = place >= 0 && place < end ? object.text(object.offset(section) + place, object.offset(section) + end) : '';
+      const name =
+        place >= 0 && place < end ? object.text(object.offset(section) + place, object.offset(section) + end) : '';
       const [known] = name === '' ? [] : sectionsNamed(patched, name);
       if (known === undefined) {
-        wrong(IGNORE_SECTIONS, `KPATCH_IGNORE_SECTION names ${name === '' ? 'nothing' : name}, which is no section of PATCHED`);
+        wrong(
+          IGNORE_SECTIONS,
+          `KPATCH_IGNORE_SECTION names ${name === '' ? 'nothing' : name}, which is no section of PATCHED`,
+        );
         continue;
       }
       // A rela section stands for what it relocates.
@@ -73,10 +87,18 @@ function sectionsToIgnore(patched: Side, sections: MarkerSections, wrong: (secti
   return found;
 }
 
-function functionsToIgnore(patched: Side, sections: MarkerSections, wrong: (section: string, message: string) => void): number[] {
+function functionsToIgnore(
+  patched: Side,
+  sections: MarkerSections,
+  wrong: (section: string, message: string) => void,
+): number[] {
   const functions = functionsOf(patched, sections, IGNORE_FUNCTIONS);
-  const count = (sections.get(IGNORE_FUNCTIONS) ?? []).reduce((sum, section) => sum + relasOf(patched, section).length, 0);
-  if (functions.length < count) wrong(IGNORE_FUNCTIONS, 'KPATCH_IGNORE_FUNCTION names something that is no function of PATCHED');
+  const count = (sections.get(IGNORE_FUNCTIONS) ?? []).reduce(
+    (sum, section) => sum + relasOf(patched, section).length,
+    0,
+  );
+  if (functions.length < count)
+    wrong(IGNORE_FUNCTIONS, 'KPATCH_IGNORE_FUNCTION names something that is no function of PATCHED');
   return functions;
 }
 
@@ -86,7 +108,11 @@ function functionsOf(patched: Side, sections: MarkerSections, marker: string): n
   const functions: number[] = [];
   for (const holder of sections.get(marker) ?? []) {
     for (const { symbol, section, place } of relasOf(patched, holder)) {
-      const target = table.has(symbol, Trait.FUNC) ? table.canonical[symbol]! : section === 0 ? 0 : identity.objectAt(section, place);
+      const target = table.has(symbol, Trait.FUNC)
+        ? table.canonical[symbol]!
+        : section === 0
+          ? 0
+          : identity.objectAt(section, place);
       if (target !== 0 && table.has(target, Trait.FUNC)) functions.push(target);
     }
   }
@@ -99,7 +125,11 @@ function callbackRecords(patched: Side, sections: MarkerSections): CallbackRecor
   for (const section of CALLBACK_SECTIONS.flatMap((name) => sections.get(name) ?? []).sort((a, b) => a - b)) {
     const target = relasOf(patched, section).find(({ offset }) => offset % CALLBACK.entsize === CALLBACK.function);
     if (target === undefined) continue;
-    const symbol = table.has(target.symbol, Trait.FUNC) ? table.canonical[target.symbol]! : target.section === 0 ? 0 : identity.objectAt(target.section, target.place);
+    const symbol = table.has(target.symbol, Trait.FUNC)
+      ? table.canonical[target.symbol]!
+      : target.section === 0
+        ? 0
+        : identity.objectAt(target.section, target.place);
     if (symbol !== 0) records.push({ section, symbol });
   }
   return records;
@@ -109,6 +139,8 @@ const IMPORT = 'import_ns=';
 
 /** Built-in objects say `object.import_ns=X`, modules `import_ns=X`. */
 function namespacesOf(patched: Side): string[] {
-  return sectionsNamed(patched, '.modinfo').flatMap((section) => Buffer.from(patched.object.content(section)).toString('latin1').split('\0'))
-    .filter((text) => text.includes(IMPORT)).map((text) => text.slice(text.indexOf(IMPORT)));
+  return sectionsNamed(patched, '.modinfo')
+    .flatMap((section) => Buffer.from(patched.object.content(section)).toString('latin1').split('\0'))
+    .filter((text) => text.includes(IMPORT))
+    .map((text) => text.slice(text.indexOf(IMPORT)));
 }

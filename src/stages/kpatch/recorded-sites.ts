@@ -10,7 +10,10 @@ const CALL = [0xe8, 0, 0, 0, 0];
 const NOP = 0x0f;
 
 /** Where ftrace takes hold of the included functions. */
-export function recordSites({ patched, included }: CopyInput, clones: Clones): Pick<KpatchObject, 'sites' | 'patchable'> {
+export function recordSites(
+  { patched, included }: CopyInput,
+  clones: Clones,
+): Pick<KpatchObject, 'sites' | 'patchable'> {
   const found = FtraceSites.of(patched);
   const sites: Array<KpatchObject['sites'][number]> = [];
   for (const { symbol } of included) {
@@ -40,7 +43,12 @@ function restoreCall(patched: Side, symbol: number, site: number, clones: Clones
     place.section.bytes.set(CALL, place.offset);
     const called = words[i + R_SYM]!;
     if (called >= patched.table.symbols) return;
-    place.section.relas.push({ offset: place.offset + 1, type: R_X86_64_PC32, symbol: clones.output.reference(patched.name(called), patched.table.info[called]!), addend: -4 });
+    place.section.relas.push({
+      offset: place.offset + 1,
+      type: R_X86_64_PC32,
+      symbol: clones.output.reference(patched.name(called), patched.table.info[called]!),
+      addend: -4,
+    });
     return;
   }
 }

@@ -23,7 +23,8 @@ export function usesIn(side: Side, symbol: number, isRelocated: (field: number) 
   if (disassembler.steps === undefined) return found;
   const of = (field: number): FieldUses => {
     let uses = found.get(field);
-    if (uses === undefined) found.set(field, (uses = { accessed: [], compared: [], handed: [], stored: false, returned: false }));
+    if (uses === undefined)
+      found.set(field, (uses = { accessed: [], compared: [], handed: [], stored: false, returned: false }));
     return uses;
   };
   followPointers(disassembler.steps(side.bytes(symbol)), isRelocated, {
@@ -40,8 +41,16 @@ export function usesIn(side: Side, symbol: number, isRelocated: (field: number) 
  * The readings that hold an access this far from the place. Where a loop makes the distance endless, the whole of it must lie on one side;
  * `loosely` what it begins with will do: `tab + 192` with an index that counts up from -24.
  */
-export function readingsAccessed({ table }: Side, list: readonly Reading[], [low, high]: Distance, loosely: boolean): Reading[] {
-  const holds = (distance: number) => ({ symbol, delta }: Reading): boolean => delta + distance >= 0 && (symbol === 0 || delta + distance < table.size[symbol]!);
+export function readingsAccessed(
+  { table }: Side,
+  list: readonly Reading[],
+  [low, high]: Distance,
+  loosely: boolean,
+): Reading[] {
+  const holds =
+    (distance: number) =>
+    ({ symbol, delta }: Reading): boolean =>
+      delta + distance >= 0 && (symbol === 0 || delta + distance < table.size[symbol]!);
   if (low === high) return list.filter(holds(low));
   const up = Number.isFinite(low);
   const down = Number.isFinite(high);

@@ -28,12 +28,22 @@ export interface Meaning extends Reading {
  *
  * @param by the symbol that its relocation names
  */
-export function meaningOf(side: Side, user: Range, field: number, by: number, section: number, offset: number): Meaning {
+export function meaningOf(
+  side: Side,
+  user: Range,
+  field: number,
+  by: number,
+  section: number,
+  offset: number,
+): Meaning {
   const { table, identity } = side;
   const readings = readingsAt(side, by, section, offset, () => unitOf(side, around(side, user, field)));
   const usual = (readings.unusual ? undefined : readings.list[0]) ?? { symbol: 0, delta: 0 };
   // Entries of special sections name the object they belong to.
-  const sure = (readings.list.length < 2 && !readings.unusual) || (table.sectionClass[user.section]! & (SectionClass.SPECIAL | SectionClass.DERIVED)) !== 0 || identity.coverAt(user.section, field) === 0;
+  const sure =
+    (readings.list.length < 2 && !readings.unusual) ||
+    (table.sectionClass[user.section]! & (SectionClass.SPECIAL | SectionClass.DERIVED)) !== 0 ||
+    identity.coverAt(user.section, field) === 0;
   if (sure) return { ...usual, others: [], foreign: readings.foreign };
   const meanings = meaningsOf(side, user, field);
   const decided = meanings.at(field - meanings.range.start)?.decided;

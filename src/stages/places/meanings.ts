@@ -24,10 +24,17 @@ export class RangeMeanings {
   private byField: Map<number, Doubt> | undefined;
 
   /** @param symbol the canonical symbol of the range, 0 for none */
-  constructor(private readonly side: Side, readonly symbol: number, readonly range: Range) {
+  constructor(
+    private readonly side: Side,
+    readonly symbol: number,
+    readonly range: Range,
+  ) {
     const relocated = this.collect();
     const isCode = (side.table.sectionClass[range.section]! & SectionClass.EXEC) !== 0;
-    this.uses = isCode && symbol !== 0 && this.open.length > 0 ? usesIn(side, symbol, (field) => relocated.has(field)) : new Map();
+    this.uses =
+      isCode && symbol !== 0 && this.open.length > 0
+        ? usesIn(side, symbol, (field) => relocated.has(field))
+        : new Map();
     this.decide(this.references, false);
   }
 
@@ -43,7 +50,9 @@ export class RangeMeanings {
 
   /** Whether memory is accessed from a place by an index that may be anything. */
   isIndexed(field: number): boolean {
-    return this.uses.get(field)?.accessed.some(([low, high]) => !Number.isFinite(low) && !Number.isFinite(high)) === true;
+    return (
+      this.uses.get(field)?.accessed.some(([low, high]) => !Number.isFinite(low) && !Number.isFinite(high)) === true
+    );
   }
 
   private get open(): Doubt[] {
@@ -66,11 +75,32 @@ export class RangeMeanings {
       if (symbol >= table.symbols || table.section[symbol]! >= table.sections) continue;
       const kind = table.kind[symbol]!;
       if (kind === Kind.PLACE) {
-        const readings = readingsAt(side, symbol, table.section[symbol]!, offsetReached(side, range, words, at), () => (unit ??= unitOf(side, range)));
-        if (readings.list.length > 0) this.references.push({ ...readings, field, decided: readings.list.length === 1 && !readings.unusual ? readings.list[0] : undefined });
+        const readings = readingsAt(
+          side,
+          symbol,
+          table.section[symbol]!,
+          offsetReached(side, range, words, at),
+          () => (unit ??= unitOf(side, range)),
+        );
+        if (readings.list.length > 0)
+          this.references.push({
+            ...readings,
+            field,
+            decided: readings.list.length === 1 && !readings.unusual ? readings.list[0] : undefined,
+          });
       } else if (kind === Kind.NAMED || kind === Kind.CONTENT || kind === Kind.PRIVATE) {
-        const reading = { symbol: table.canonical[symbol]!, delta: offsetReached(side, range, words, at) - table.value[symbol]! };
-        this.references.push({ list: [reading], between: false, unusual: false, foreign: false, field, decided: reading });
+        const reading = {
+          symbol: table.canonical[symbol]!,
+          delta: offsetReached(side, range, words, at) - table.value[symbol]!,
+        };
+        this.references.push({
+          list: [reading],
+          between: false,
+          unusual: false,
+          foreign: false,
+          field,
+          decided: reading,
+        });
       }
     }
     return relocated;
@@ -83,16 +113,29 @@ export class RangeMeanings {
     agreeWithTwin(this.side, this, settled);
     this.decide(settled, false);
     // What lies in an object and is hardly meant from the one behind it is evidence for what it is compared with.
-    for (const reference of settled) if (reference.decided === undefined && reference.doubtful !== true && !reference.between && !reference.unusual && reference.list.slice(1).every(({ delta }) => delta < 0)) reference.decided = reference.list[0];
+    for (const reference of settled)
+      if (
+        reference.decided === undefined &&
+        reference.doubtful !== true &&
+        !reference.between &&
+        !reference.unusual &&
+        reference.list.slice(1).every(({ delta }) => delta < 0)
+      )
+        reference.decided = reference.list[0];
     this.decide(settled, false);
     this.decide(settled, true);
-    for (const reference of settled) if (reference.decided === undefined) reference.decided = this.lastGuess(reference, settled);
+    for (const reference of settled)
+      if (reference.decided === undefined) reference.decided = this.lastGuess(reference, settled);
     return known;
   }
 
   /** Decides by use what use tells, until that tells nothing more: what one reference means is evidence for what it is compared with. */
   private decide(references: readonly Doubt[], loosely: boolean): void {
-    const decided = new Map(references.flatMap(({ field, decided: reading }) => (reading === undefined ? [] : [[field, reading.symbol] as const])));
+    const decided = new Map(
+      references.flatMap(({ field, decided: reading }) =>
+        reading === undefined ? [] : [[field, reading.symbol] as const],
+      ),
+    );
     for (let progress = true; progress; ) {
       progress = false;
       for (const reference of references) {
@@ -111,12 +154,14 @@ export class RangeMeanings {
     const uses = this.uses.get(field);
     if (uses === undefined) return [];
     const found = new Set<Reading>();
-    for (const distance of uses.accessed) for (const reading of readingsAccessed(this.side, list, distance, loosely)) found.add(reading);
+    for (const distance of uses.accessed)
+      for (const reading of readingsAccessed(this.side, list, distance, loosely)) found.add(reading);
     for (const others of uses.compared) {
       // Pointers that are compared point into one object.
       const objects = new Set(others?.map((other) => decided.get(other) ?? 0) ?? [0]);
       const [object = 0] = objects;
-      if (objects.size === 1 && object !== 0) for (const reading of list) if (reading.symbol === object) found.add(reading);
+      if (objects.size === 1 && object !== 0)
+        for (const reading of list) if (reading.symbol === object) found.add(reading);
     }
     return [...found];
   }
@@ -128,7 +173,8 @@ export class RangeMeanings {
   private lastGuess(reference: Doubt, all: readonly Doubt[]): Reading | undefined {
     if (reference.doubtful === true) return undefined;
     const { list, between, unusual, field } = reference;
-    const isMentioned = ({ symbol }: Reading): boolean => all.some((other) => other.field !== field && other.decided?.symbol === symbol);
+    const isMentioned = ({ symbol }: Reading): boolean =>
+      all.some((other) => other.field !== field && other.decided?.symbol === symbol);
     if (unusual) {
       const mentioned = list.filter(isMentioned);
       return mentioned.length === 1 ? mentioned[0] : undefined;
@@ -143,7 +189,10 @@ export class RangeMeanings {
     if (!isMentioned(ending)) return list[0];
     if (uses === undefined) return undefined;
     const inside = new Set(all.flatMap(({ field: at, decided }) => (decided?.symbol === ending.symbol ? [at] : [])));
-    const mayMeet = uses.returned || uses.handed.some((others) => others.some((other) => inside.has(other))) || (uses.stored && [...inside].some((at) => this.uses.get(at)?.stored === true));
+    const mayMeet =
+      uses.returned ||
+      uses.handed.some((others) => others.some((other) => inside.has(other))) ||
+      (uses.stored && [...inside].some((at) => this.uses.get(at)?.stored === true));
     return mayMeet ? undefined : list[0];
   }
 }

@@ -5,13 +5,19 @@ import type { Range, Side } from '../compare';
 
 /** Where the rela at word `at` leads: offset in its symbol's section. The field lies in `user`. */
 export function offsetReached(side: Side, user: Range, words: Uint32Array, at: number): number {
-  return side.table.value[words[at + R_SYM]!]! + s64(words, at + R_ADDEND) + biasOf(side, user, u64(words, at + R_OFFSET), words[at + R_TYPE]!);
+  return (
+    side.table.value[words[at + R_SYM]!]! +
+    s64(words, at + R_ADDEND) +
+    biasOf(side, user, u64(words, at + R_OFFSET), words[at + R_TYPE]!)
+  );
 }
 
 /** What the processor adds to a field: only an instruction counts from its own end, a PC-relative word of a table means what it says. */
 export function biasOf(side: Side, user: Range, field: number, type: number): number {
   const { table, arch } = side;
-  return (table.sectionClass[user.section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(type) ? arch.bias(type) + tailAt(side, user, field) : 0;
+  return (table.sectionClass[user.section]! & SectionClass.EXEC) !== 0 && arch.isPcRelative(type)
+    ? arch.bias(type) + tailAt(side, user, field)
+    : 0;
 }
 
 /** Instruction bytes behind the field at `field`; where the bytes before it do not tell, the code around it is decoded: a function, or `user`. */
@@ -22,7 +28,9 @@ function tailAt(side: Side, user: Range, field: number): number {
   if (tail >= 0) return tail;
   const owner = side.identity.coverAt(user.section, field);
   const { section, start, end } = owner === 0 ? user : side.rangeOf(owner);
-  const instruction = instructionsOf(side, { section, start, end }).find(({ offset, length }) => start + offset + length > field);
+  const instruction = instructionsOf(side, { section, start, end }).find(
+    ({ offset, length }) => start + offset + length > field,
+  );
   // Four bytes are the width of every relocated operand that can have something behind it.
   return instruction === undefined ? 0 : Math.max(0, start + instruction.offset + instruction.length - field - 4);
 }
@@ -36,7 +44,8 @@ const last = new WeakMap<Side, DecodedRange>();
 
 function instructionsOf(side: Side, { section, start, end }: Range): readonly Instruction[] {
   const known = last.get(side);
-  if (known !== undefined && known.section === section && known.start === start && known.end === end) return known.instructions;
+  if (known !== undefined && known.section === section && known.start === start && known.end === end)
+    return known.instructions;
   const instructions = side.disassembler.decode(side.object.content(section).subarray(start, end));
   last.set(side, { section, start, end, instructions });
   return instructions;

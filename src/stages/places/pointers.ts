@@ -19,7 +19,11 @@ export interface PointerUses {
 const JOINS_BEFORE_WIDENING = 3;
 
 /** Follows the pointers of a function through registers and the slots of its frame, and tells how they are used. */
-export function followPointers(steps: readonly Step[], isRelocated: (field: number) => boolean, uses: PointerUses): void {
+export function followPointers(
+  steps: readonly Step[],
+  isRelocated: (field: number) => boolean,
+  uses: PointerUses,
+): void {
   const flow = new Flow(steps, isRelocated);
   flow.settle();
   flow.tell(uses);
@@ -32,7 +36,10 @@ class Flow {
   private readonly joins = new Map<number, number>();
   private readonly leaders: Set<number>;
 
-  constructor(private readonly steps: readonly Step[], private readonly isRelocated: (field: number) => boolean) {
+  constructor(
+    private readonly steps: readonly Step[],
+    private readonly isRelocated: (field: number) => boolean,
+  ) {
     steps.forEach(({ offset }, i) => this.at.set(offset, i));
     this.leaders = new Set([0]);
     steps.forEach((step, i) => {
@@ -48,7 +55,9 @@ class Flow {
     this.goFrom(0);
     const reached = new Set(this.states.keys());
     // What no branch leads to is reached by a table of jumps, or never: the padding behind a return must not spoil what is known behind it.
-    const others = [...this.leaders].filter((leader) => leader < this.steps.length && !reached.has(leader)).sort((a, b) => a - b);
+    const others = [...this.leaders]
+      .filter((leader) => leader < this.steps.length && !reached.has(leader))
+      .sort((a, b) => a - b);
     if (others.length === 0) return;
     const start = this.atTables();
     for (const leader of others) {
@@ -72,7 +81,8 @@ class Flow {
   }
 
   tell(uses: PointerUses): void {
-    for (const [leader, before] of this.states) this.run(leader, before, (step, state) => this.tellStep(step, state, uses));
+    for (const [leader, before] of this.states)
+      this.run(leader, before, (step, state) => this.tellStep(step, state, uses));
   }
 
   /** Not into the blocks of `done`. */
@@ -82,7 +92,8 @@ class Flow {
       const { last, after } = this.run(leader, this.states.get(leader)!);
       const step = this.steps[last]!;
       const next = [this.targetOf(step), step.runsOn && last + 1 < this.steps.length ? last + 1 : undefined];
-      for (const successor of next) if (successor !== undefined && !done.has(successor) && this.enter(successor, after)) open.push(successor);
+      for (const successor of next)
+        if (successor !== undefined && !done.has(successor) && this.enter(successor, after)) open.push(successor);
     }
   }
 
@@ -98,13 +109,18 @@ class Flow {
   }
 
   /** Goes through a block. */
-  private run(leader: number, before: State, visit?: (step: Step, state: State) => void): { last: number; after: State } {
+  private run(
+    leader: number,
+    before: State,
+    visit?: (step: Step, state: State) => void,
+  ): { last: number; after: State } {
     const state = new Map(before);
     for (let i = leader; ; i++) {
       const step = this.steps[i]!;
       visit?.(step, state);
       this.apply(step, state);
-      if (!step.runsOn || this.targetOf(step) !== undefined || i + 1 >= this.steps.length || this.leaders.has(i + 1)) return { last: i, after: state };
+      if (!step.runsOn || this.targetOf(step) !== undefined || i + 1 >= this.steps.length || this.leaders.has(i + 1))
+        return { last: i, after: state };
     }
   }
 
@@ -112,27 +128,40 @@ class Flow {
     const value = sets === undefined ? undefined : valueOf(state, sets.value, this.isRelocated);
     const before = sets === undefined ? undefined : state.get(sets.register);
     for (const register of loses) state.delete(register);
-    if (moves) for (const register of [...state.keys()]) if (register >= STACK_SLOTS && register < FRAME_SLOTS) state.delete(register);
+    if (moves)
+      for (const register of [...state.keys()])
+        if (register >= STACK_SLOTS && register < FRAME_SLOTS) state.delete(register);
     if (sets === undefined) return;
-    const after = !sets.may ? value : value === undefined || before === undefined ? undefined : either(before, value, false);
+    const after = !sets.may
+      ? value
+      : value === undefined || before === undefined
+        ? undefined
+        : either(before, value, false);
     if (after === undefined) state.delete(sets.register);
     else state.set(sets.register, after);
   }
 
   private targetOf({ target, branchField }: Step): number | undefined {
-    return target === undefined || (branchField >= 0 && this.isRelocated(branchField)) ? undefined : this.at.get(target);
+    return target === undefined || (branchField >= 0 && this.isRelocated(branchField))
+      ? undefined
+      : this.at.get(target);
   }
 
   private tellStep(step: Step, state: State, uses: PointerUses): void {
     const value = (term: Parameters<typeof valueOf>[1]): Value | undefined => valueOf(state, term, this.isRelocated);
-    for (const term of step.accesses) for (const [field, distance] of value(term) ?? []) if (field !== NUMBER) uses.accessed(field, distance);
+    for (const term of step.accesses)
+      for (const [field, distance] of value(term) ?? []) if (field !== NUMBER) uses.accessed(field, distance);
     if (step.compares !== undefined) {
       const [a, b] = step.compares.map(value);
       tellCompared(a, b, uses);
       tellCompared(b, a, uses);
     }
     const leaves = step.target === undefined || this.targetOf(step) === undefined;
-    if (step.hands.length > 0 && leaves) tellHanded(step.hands.map((register) => state.get(register)), uses);
+    if (step.hands.length > 0 && leaves)
+      tellHanded(
+        step.hands.map((register) => state.get(register)),
+        uses,
+      );
     if (step.stores !== undefined) for (const field of pointersOf(value(step.stores))) uses.stored(field);
     if (step.returns !== undefined) for (const field of pointersOf(state.get(step.returns))) uses.returned(field);
   }
@@ -147,12 +176,16 @@ function tellCompared(a: Value | undefined, b: Value | undefined, uses: PointerU
 }
 
 function pointersOf(value: Value | undefined): number[] {
-  return [...value?.keys() ?? []].filter((base) => base !== NUMBER);
+  return [...(value?.keys() ?? [])].filter((base) => base !== NUMBER);
 }
 
 function tellHanded(values: ReadonlyArray<Value | undefined>, uses: PointerUses): void {
   const fields = values.map(pointersOf);
   fields.forEach((list, i) => {
-    for (const field of list) uses.handed(field, fields.flatMap((other, j) => (i === j ? [] : other)));
+    for (const field of list)
+      uses.handed(
+        field,
+        fields.flatMap((other, j) => (i === j ? [] : other)),
+      );
   });
 }

@@ -21,7 +21,13 @@ export interface Readings {
   foreign: boolean;
 }
 
-const NEVER = SectionClass.EXEC | SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.STRING | SectionClass.TOC | SectionClass.RECORD;
+const NEVER =
+  SectionClass.EXEC |
+  SectionClass.SPECIAL |
+  SectionClass.DERIVED |
+  SectionClass.STRING |
+  SectionClass.TOC |
+  SectionClass.RECORD;
 /** Data without a name that begins at the place. */
 export const NAMELESS: Reading = { symbol: 0, delta: 0 };
 const ANONYMOUS: Readings = { list: [], between: false, unusual: false, foreign: false };
@@ -41,37 +47,64 @@ export function readingsAt(side: Side, by: number, section: number, offset: numb
   const bits = table.sectionClass[section]!;
   if ((bits & SectionClass.CONSTANT) !== 0 && object.entsize(section) > 0) return ANONYMOUS;
   const found = identity.objectAt(section, offset);
-  const only = (symbol: number): Readings => ({ ...ANONYMOUS, list: [{ symbol, delta: offset - table.value[symbol]! }] });
-  if ((bits & (NEVER | SectionClass.READONLY)) === SectionClass.READONLY && table.coverStart[section + 1] === table.coverStart[section]) return { ...ANONYMOUS, list: [NAMELESS] };
-  if ((bits & NEVER) !== 0 || table.sole[section] !== 0 || table.coverStart[section + 1] === table.coverStart[section]) return found === 0 ? ANONYMOUS : only(found);
+  const only = (symbol: number): Readings => ({
+    ...ANONYMOUS,
+    list: [{ symbol, delta: offset - table.value[symbol]! }],
+  });
+  if (
+    (bits & (NEVER | SectionClass.READONLY)) === SectionClass.READONLY &&
+    table.coverStart[section + 1] === table.coverStart[section]
+  )
+    return { ...ANONYMOUS, list: [NAMELESS] };
+  if ((bits & NEVER) !== 0 || table.sole[section] !== 0 || table.coverStart[section + 1] === table.coverStart[section])
+    return found === 0 ? ANONYMOUS : only(found);
 
   const unit = unitOf();
   const isLocal = (symbol: number): boolean => table.info[symbol]! >>> 4 === STB_LOCAL;
   const bySection = (table.info[by]! & 0xf) === STT_SECTION;
-  const mayMean = (symbol: number): boolean => symbol !== 0 && table.has(symbol, Trait.OBJECT) && (isLocal(symbol) ? unit === 0 || table.file[symbol] === unit : !bySection);
+  const mayMean = (symbol: number): boolean =>
+    symbol !== 0 &&
+    table.has(symbol, Trait.OBJECT) &&
+    (isLocal(symbol) ? unit === 0 || table.file[symbol] === unit : !bySection);
   const covering = identity.coverAt(section, offset);
   const start = covering === 0 ? offset : table.value[covering]!;
   const near: number[] = [];
   const pastEnd = (symbol: number): number => offset - table.value[symbol]! - table.size[symbol]!;
-  for (let before = identity.objectBefore(section, start); before !== 0 && pastEnd(before) < REACH_BEHIND; before = identity.objectBefore(section, table.value[before]!)) {
+  for (
+    let before = identity.objectBefore(section, start);
+    before !== 0 && pastEnd(before) < REACH_BEHIND;
+    before = identity.objectBefore(section, table.value[before]!)
+  ) {
     if (mayMean(before) && pastEnd(before) >= 0) near.push(before);
   }
   const ends = near.length > 0 && pastEnd(near[0]!) === 0;
   const behind = identity.objectBehind(section, offset);
   if (mayMean(behind) && table.value[behind]! - offset <= REACH_BEFORE) near.push(behind);
-  const list = (symbols: readonly number[], more: Partial<Readings> = {}): Readings => ({ ...ANONYMOUS, ...more, list: symbols.map((symbol) => ({ symbol, delta: offset - table.value[symbol]! })) });
+  const list = (symbols: readonly number[], more: Partial<Readings> = {}): Readings => ({
+    ...ANONYMOUS,
+    ...more,
+    list: symbols.map((symbol) => ({ symbol, delta: offset - table.value[symbol]! })),
+  });
 
-  if (covering !== 0 && (mayMean(covering) || (!isLocal(covering) && !(ends && offset === start)) || !table.has(covering, Trait.OBJECT))) {
+  if (
+    covering !== 0 &&
+    (mayMean(covering) || (!isLocal(covering) && !(ends && offset === start)) || !table.has(covering, Trait.OBJECT))
+  ) {
     return list([covering, ...near.filter((symbol) => symbol !== covering)], { between: ends && offset === start });
   }
   const outside = offset < 0 || offset >= object.size(section);
   if (ends) {
     const ending = list(near);
-    const nameless = covering === 0 && !outside && (bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) !== 0 && isData(side, section, offset);
+    const nameless =
+      covering === 0 &&
+      !outside &&
+      (bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) !== 0 &&
+      isData(side, section, offset);
     return nameless ? { ...ending, list: [NAMELESS, ...ending.list], between: true } : ending;
   }
   // Behind the last symbol of read-only data begins what has no name.
-  if (covering === 0 && !outside && (bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) !== 0) return { ...ANONYMOUS, list: [NAMELESS] };
+  if (covering === 0 && !outside && (bits & (SectionClass.READONLY | SectionClass.ANONYMOUS)) !== 0)
+    return { ...ANONYMOUS, list: [NAMELESS] };
   const sole = unit === 0 ? 0 : onlyOf(side, section, offset, unit);
   if (sole !== 0) return only(sole);
   const foreign = found !== 0 && (covering !== 0 || (bits & SectionClass.READONLY) === 0);
@@ -81,7 +114,14 @@ export function readingsAt(side: Side, by: number, section: number, offset: numb
 /** Whether what no symbol covers is more than padding. */
 function isData({ object, extents, identity }: Side, section: number, offset: number): boolean {
   const { end } = extents.widestAt(section, offset);
-  if (end - offset >= object.align(section) || object.content(section).subarray(offset, end).some((byte) => byte !== 0)) return true;
+  if (
+    end - offset >= object.align(section) ||
+    object
+      .content(section)
+      .subarray(offset, end)
+      .some((byte) => byte !== 0)
+  )
+    return true;
   const { at, stop } = identity.relas.select(section, offset, end);
   return at < stop;
 }

@@ -33,7 +33,12 @@ export function valueOf(state: State, term: Term, isRelocated: (field: number) =
     else unknown = true;
   }
   if (pointer === undefined) return unknown ? undefined : new Map([[NUMBER, [low, high] as const]]);
-  return new Map(Array.from(pointer, ([base, [from, to]]) => [base, unknown ? [-Infinity, Infinity] as const : [from + low, to + high] as const]));
+  return new Map(
+    Array.from(pointer, ([base, [from, to]]) => [
+      base,
+      unknown ? ([-Infinity, Infinity] as const) : ([from + low, to + high] as const),
+    ]),
+  );
 }
 
 /** What may come by either way; undefined where that may be anything. */
@@ -42,7 +47,11 @@ export function either(a: Value, b: Value, widen: boolean): Value | undefined {
   for (const [base, [low, high]] of b) {
     const known = joined.get(base);
     if (known === undefined) joined.set(base, [low, high]);
-    else joined.set(base, [low < known[0] ? (widen ? -Infinity : low) : known[0], high > known[1] ? (widen ? Infinity : high) : known[1]]);
+    else
+      joined.set(base, [
+        low < known[0] ? (widen ? -Infinity : low) : known[0],
+        high > known[1] ? (widen ? Infinity : high) : known[1],
+      ]);
   }
   return joined.size > MOST_BASES ? undefined : joined;
 }

@@ -12,7 +12,11 @@ export interface BootSite {
 /** Tables of code addresses, one relocation an entry, and how many bytes boot code writes at most at such a site. */
 const ADDRESS_TABLES: Readonly<Record<string, number>> = {
   // `jmp __x86_return_thunk` becomes `ret; int3...`; a conditional indirect jump has six bytes.
-  '.return_sites': 5, '.retpoline_sites': 6, '.call_sites': 5, __mcount_loc: 5, '.ibt_endbr_seal': 4,
+  '.return_sites': 5,
+  '.retpoline_sites': 6,
+  '.call_sites': 5,
+  __mcount_loc: 5,
+  '.ibt_endbr_seal': 4,
 };
 
 /** The boot-rewritten sites within some functions of ORIG, read from its tables in one pass each. */
@@ -49,5 +53,8 @@ export function bootSites(orig: Side, functions: readonly number[]): BootSite[] 
 function isTableName(bytes: Uint8Array, at: number): boolean {
   const first = bytes[at];
   const second = bytes[at + 1];
-  return (first === 0x2e && (second === 0x72 || second === 0x63 || second === 0x69)) || (first === 0x5f && second === 0x5f && bytes[at + 2] === 0x6d);
+  return (
+    (first === 0x2e && (second === 0x72 || second === 0x63 || second === 0x69)) ||
+    (first === 0x5f && second === 0x5f && bytes[at + 2] === 0x6d)
+  );
 }

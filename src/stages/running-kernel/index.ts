@@ -41,12 +41,21 @@ function sizeDifference({ orig, positions, listing }: RunningKernelInput, symbol
   const { table } = orig;
   const entry = entryOf(positions, symbol);
   // The final link overrides weak symbols: `linux_banner` of ORIG lacks the build's number and time.
-  if (entry === undefined || listing.kind === 'nm' || table.section[symbol] === SHN_UNDEF || table.info[symbol]! >>> 4 === STB_WEAK) return undefined;
+  if (
+    entry === undefined ||
+    listing.kind === 'nm' ||
+    table.section[symbol] === SHN_UNDEF ||
+    table.info[symbol]! >>> 4 === STB_WEAK
+  )
+    return undefined;
   const { size, symbol: symbols } = listing.columns;
-  if (size[entry] !== table.size[symbol]) return differs(orig, symbol, `ORIG has ${table.size[symbol]} bytes, ${listing.path} ${size[entry]}`);
+  if (size[entry] !== table.size[symbol])
+    return differs(orig, symbol, `ORIG has ${table.size[symbol]} bytes, ${listing.path} ${size[entry]}`);
   const type = table.info[symbol]! & 0xf;
   const theirs = listing.image === null ? type : listing.image.symbols[symbols[entry]! * SYM_WORDS + ST_INFO]! & 0xf;
-  return theirs === type || type === STT_NOTYPE ? undefined : differs(orig, symbol, `ORIG's is of ELF type ${type}, that of ${listing.path} of ${theirs}`);
+  return theirs === type || type === STT_NOTYPE
+    ? undefined
+    : differs(orig, symbol, `ORIG's is of ELF type ${type}, that of ${listing.path} of ${theirs}`);
 }
 
 function codeDifferences({ orig, positions, listing, functions }: RunningKernelInput, image: ElfImage): Diagnostic[] {
@@ -59,12 +68,20 @@ function codeDifferences({ orig, positions, listing, functions }: RunningKernelI
     const { low, high, symbol: symbols } = listing.columns;
     const section = image.sectionOf(symbols[entry]!);
     const theirs = section === undefined ? undefined : image.bytesAt(section, low[entry]!, high[entry]!, size);
-    if (theirs === undefined) return [differs(orig, symbol, `${listing.path} does not hold the bytes at ${listing.address(entry)}`)];
+    if (theirs === undefined)
+      return [differs(orig, symbol, `${listing.path} does not hold the bytes at ${listing.address(entry)}`)];
     const ours = orig.bytes(symbol);
     const linked = linkedBytes(orig, symbol, sites);
     const at = ours.findIndex((byte, i) => linked[i] === 0 && byte !== theirs[i]);
     if (at < 0) return [];
-    return [differs(orig, symbol, `at ${orig.name(symbol)}+0x${at.toString(16)} ORIG has ${hex(ours, at)}, ${listing.path} has ${hex(theirs, at)}`, at)];
+    return [
+      differs(
+        orig,
+        symbol,
+        `at ${orig.name(symbol)}+0x${at.toString(16)} ORIG has ${hex(ours, at)}, ${listing.path} has ${hex(theirs, at)}`,
+        at,
+      ),
+    ];
   });
 }
 
@@ -80,7 +97,8 @@ function linkedBytes(orig: Side, symbol: number, sites: readonly BootSite[]): Ui
     const [from, to] = orig.arch.linked(words[at + R_TYPE]!);
     mark(offset + from, offset + to);
   }
-  for (const site of sites) if (site.section === section && site.end > start && site.start < end) mark(site.start, site.end);
+  for (const site of sites)
+    if (site.section === section && site.end > start && site.start < end) mark(site.start, site.end);
   return linked;
 }
 
@@ -106,16 +124,23 @@ function missingFunctions({ orig, positions, listing }: RunningKernelInput): Dia
 
 function entryOf(positions: SymbolPositions, symbol: number): number | undefined {
   const position = positions.positionOf(symbol);
-  return 'sympos' in position ? position.entry ?? undefined : undefined;
+  return 'sympos' in position ? (position.entry ?? undefined) : undefined;
 }
 
 function differs(orig: Side, symbol: number, what: string, offset?: number): Diagnostic {
   const where = { object: orig.object.path, section: orig.sectionName(symbol), symbol: orig.name(symbol) };
-  return diagnostic('orig-not-running-kernel', `${orig.name(symbol)} is not the running kernel's: ${what}`, offset === undefined ? where : { ...where, offset });
+  return diagnostic(
+    'orig-not-running-kernel',
+    `${orig.name(symbol)} is not the running kernel's: ${what}`,
+    offset === undefined ? where : { ...where, offset },
+  );
 }
 
 function hex(bytes: Uint8Array, at: number): string {
-  return Buffer.from(bytes.subarray(at, at + 8)).toString('hex').replace(/../g, '$& ').trimEnd();
+  return Buffer.from(bytes.subarray(at, at + 8))
+    .toString('hex')
+    .replace(/../g, '$& ')
+    .trimEnd();
 }
 
 function unique(diagnostics: readonly Diagnostic[]): Diagnostic[] {

@@ -1,5 +1,12 @@
 import { RELA_WORDS, type ElfObject } from '../../elf';
-import { FIRST_ROLE, RUNTIME_SPECIAL, Role, SPECIAL_SECTIONS, runtimeSection, type SpecialSection } from '../../livepatch/special-sections';
+import {
+  FIRST_ROLE,
+  RUNTIME_SPECIAL,
+  Role,
+  SPECIAL_SECTIONS,
+  runtimeSection,
+  type SpecialSection,
+} from '../../livepatch/special-sections';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
 
@@ -40,17 +47,30 @@ export function specialTables(identity: Identity, sizes: StructSizes, unknown: U
     if (special === 0 || special >= FIRST_ROLE) continue;
     const rules = special === RUNTIME_SPECIAL ? runtimeSection(object.name(section)) : SPECIAL_SECTIONS[special - 1]!;
     const size = entrySize(identity, section, rules, sizes, annotations);
-    if (size > 0) tables.push({ section, special, rules, size, meaning: rules.meaning(size), references: rules.references(size) });
+    if (size > 0)
+      tables.push({ section, special, rules, size, meaning: rules.meaning(size), references: rules.references(size) });
     else unknown.push({ section: object.name(section), bytes: object.size(section) });
   }
   return tables;
 }
 
 /** Tells the WebAssembly which table the next calls are about; the words are listed in wasm/entries.ts. */
-export function openTable({ rules: words, code }: Identity, { section, special, rules, size, meaning, references }: SpecialTable): void {
+export function openTable(
+  { rules: words, code }: Identity,
+  { section, special, rules, size, meaning, references }: SpecialTable,
+): void {
   const { replacement } = rules;
   words.fill(-1);
-  words.set([section, special, size, rules.site, replacement?.field ?? -1, replacement?.length(size) ?? -1, rules.line?.(size)?.[0] ?? -1, special === RUNTIME_SPECIAL ? 1 : 0]);
+  words.set([
+    section,
+    special,
+    size,
+    rules.site,
+    replacement?.field ?? -1,
+    replacement?.length(size) ?? -1,
+    rules.line?.(size)?.[0] ?? -1,
+    special === RUNTIME_SPECIAL ? 1 : 0,
+  ]);
   words.set(meaning.flat(), 8);
   words.set(references, 12);
   code.openTable();
@@ -81,11 +101,20 @@ export function nextEntries({ code, entries }: Identity): Float64Array {
 
 /** The entry whose numbers stand at `i`, in a table whose relas begin at word `at`. */
 export function entryOf(numbers: Float64Array, i: number, words: Uint32Array, at: number): SpecialEntry {
-  return { owner: numbers[i]!, site: numbers[i + 1]!, start: numbers[i + 2]!, relas: { words, at: at + numbers[i + 3]! * RELA_WORDS, stop: at + numbers[i + 4]! * RELA_WORDS } };
+  return {
+    owner: numbers[i]!,
+    site: numbers[i + 1]!,
+    start: numbers[i + 2]!,
+    relas: { words, at: at + numbers[i + 3]! * RELA_WORDS, stop: at + numbers[i + 4]! * RELA_WORDS },
+  };
 }
 
 /** The digest of an entry's meaning: where it applies, what it refers to, its deciding bytes, never its line. */
-export function entryDigest(identity: Identity, special: SpecialTable, { owner, site, start, relas }: SpecialEntry): Int32Array {
+export function entryDigest(
+  identity: Identity,
+  special: SpecialTable,
+  { owner, site, start, relas }: SpecialEntry,
+): Int32Array {
   openTable(identity, special);
   const { at } = identity.relas.select(special.section, 0, identity.object.size(special.section));
   identity.entries.set([owner, site, start, (relas.at - at) / RELA_WORDS, (relas.stop - at) / RELA_WORDS]);

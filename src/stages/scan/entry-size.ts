@@ -16,11 +16,22 @@ export type StructSizes = Readonly<Record<string, number>>;
  *
  * @param annotations sections of Role.ENTRY_ANNOTATIONS
  */
-export function entrySize(identity: Identity, section: number, special: SpecialSection, sizes: StructSizes, annotations: readonly number[]): number {
+export function entrySize(
+  identity: Identity,
+  section: number,
+  special: SpecialSection,
+  sizes: StructSizes,
+  annotations: readonly number[],
+): number {
   const { object } = identity;
   const total = object.size(section);
   if (total === 0) return special.sizes[0]!;
-  const candidates = [annotatedSize(identity, section, annotations), object.entsize(section), sizes[special.struct] ?? 0, ...special.sizes];
+  const candidates = [
+    annotatedSize(identity, section, annotations),
+    object.entsize(section),
+    sizes[special.struct] ?? 0,
+    ...special.sizes,
+  ];
   for (const size of candidates) {
     if (size < 4 || size > LARGEST) continue;
     const rest = total % size;
@@ -35,7 +46,14 @@ export function entrySize(identity: Identity, section: number, special: SpecialS
  */
 function fits({ code }: Identity, section: number, size: number, special: SpecialSection): boolean {
   const known = [...special.references(size), special.replacement?.field ?? special.site, ...(special.code ?? [])];
-  return code.fits(section, size, special.site, known.reduce((bits, field) => bits | (1 << (field >>> 1)), 0)) !== 0;
+  return (
+    code.fits(
+      section,
+      size,
+      special.site,
+      known.reduce((bits, field) => bits | (1 << (field >>> 1)), 0),
+    ) !== 0
+  );
 }
 
 /** Linux 6.19 on: type-1 entries of .discard.annotate_data mark where an entry starts. Returns their even spacing, or 0. */

@@ -1,7 +1,12 @@
 import { RELA_SIZE, SHF_ALLOC, SHF_MERGE, SYM_SIZE } from '../../elf';
 import { SectionClass, classByName, recordLine } from '../../livepatch/section-class';
 import { FIRST_ROLE, specialNumber } from '../../livepatch/special-sections';
-import { isCompilerConstant, isPrintkIndexEntry, isUncorrelatedStaticLocal, pieceParent } from '../../livepatch/symbol-rules';
+import {
+  isCompilerConstant,
+  isPrintkIndexEntry,
+  isUncorrelatedStaticLocal,
+  pieceParent,
+} from '../../livepatch/symbol-rules';
 import type { Identity } from './identity';
 
 /** What `bias` says of a type that is not relative to its place. */
@@ -12,14 +17,18 @@ const NOT_RELATIVE = -0x80000000;
  *
  * Rules that go by names are JavaScript here, for they are asked for few names: 158 sections and 5,408 symbols of a 7.2 kernel.
  */
-export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): Record<string, (...args: number[]) => unknown> {
+export function hostOf(
+  identity: Identity,
+  uses: (words: Uint32Array) => void,
+): Record<string, (...args: number[]) => unknown> {
   const { object, table, arch } = identity;
   const { bytes } = object;
   const biases = new Map<number, number>();
   const sorted = new Map<number, number>();
   let memory: Uint8Array | undefined;
   const lineOf = (section: number) => recordLine(object.name(section), object.little);
-  const relaOffset = (relaSection: number, index: number): number => object.offset(relaSection) + (index >>> 0) * RELA_SIZE;
+  const relaOffset = (relaSection: number, index: number): number =>
+    object.offset(relaSection) + (index >>> 0) * RELA_SIZE;
   const symbolOffset = (symbol: number): number => object.offset(object.symtabSection) + symbol * SYM_SIZE;
 
   return {
@@ -41,7 +50,8 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
 
     bias(type) {
       let bias = biases.get(type!);
-      if (bias === undefined) biases.set(type!, (bias = arch.isPcRelative(type! >>> 0) ? arch.bias(type! >>> 0) : NOT_RELATIVE));
+      if (bias === undefined)
+        biases.set(type!, (bias = arch.isPcRelative(type! >>> 0) ? arch.bias(type! >>> 0) : NOT_RELATIVE));
       return bias;
     },
     tail: (from, field) => arch.tail(bytes, from!, field!),
@@ -53,7 +63,13 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
     classOfName(section, flags) {
       const name = object.name(section!);
       // `.discard.annotate_data`, `.llvm.call-graph-profile` and `.gnu.lto_*` are not loaded and looked for all the same.
-      const special = (flags! & SHF_ALLOC) !== 0 || name.startsWith('.discard.') || name.startsWith('.llvm.') || name.startsWith('.gnu.lto_') ? specialNumber(name) : 0;
+      const special =
+        (flags! & SHF_ALLOC) !== 0 ||
+        name.startsWith('.discard.') ||
+        name.startsWith('.llvm.') ||
+        name.startsWith('.gnu.lto_')
+          ? specialNumber(name)
+          : 0;
       table.sectionSpecial[section!] = special;
       const bits = classByName(name, special !== 0 && special < FIRST_ROLE);
       // A merged constant without flags is plain read-only data.
@@ -62,26 +78,61 @@ export function hostOf(identity: Identity, uses: (words: Uint32Array) => void): 
     nameRules(symbol, length) {
       const start = table.name[symbol!]!;
       const name = object.text(start, start + length!);
-      return (pieceParent(name) !== undefined ? 1 : 0) | (isUncorrelatedStaticLocal(name) ? 2 : 0) | (isCompilerConstant(name) ? 4 : 0) | (isPrintkIndexEntry(name) ? 8 : 0);
+      return (
+        (pieceParent(name) !== undefined ? 1 : 0) |
+        (isUncorrelatedStaticLocal(name) ? 2 : 0) |
+        (isCompilerConstant(name) ? 4 : 0) |
+        (isPrintkIndexEntry(name) ? 8 : 0)
+      );
     },
 
     // Errors do not return.
     nameOutside: (section) => object.nameOffset(section!),
-    twoRelas: (target, first, second) => object.malformed(object.offset(second!), `sections ${first} and ${second} both hold relas of section ${target}`),
-    symbolNameOutside: (symbol) => object.malformed(symbolOffset(symbol!), `symbol ${symbol}: st_name lies outside the string table`),
-    symbolNameLong: (symbol, bytes) => object.malformed(symbolOffset(symbol!), `symbol ${symbol}: the name has ${bytes} bytes or more`),
-    symbolIndexMissing: (symbol) => object.malformed(symbolOffset(symbol!), `symbol ${symbol} needs an extended section index and the file has none`),
-    symbolSection: (symbol, section) => object.malformed(symbolOffset(symbol!), `symbol ${symbol} is in section ${section! >>> 0} of ${object.sectionCount}`),
+    twoRelas: (target, first, second) =>
+      object.malformed(object.offset(second!), `sections ${first} and ${second} both hold relas of section ${target}`),
+    symbolNameOutside: (symbol) =>
+      object.malformed(symbolOffset(symbol!), `symbol ${symbol}: st_name lies outside the string table`),
+    symbolNameLong: (symbol, bytes) =>
+      object.malformed(symbolOffset(symbol!), `symbol ${symbol}: the name has ${bytes} bytes or more`),
+    symbolIndexMissing: (symbol) =>
+      object.malformed(symbolOffset(symbol!), `symbol ${symbol} needs an extended section index and the file has none`),
+    symbolSection: (symbol, section) =>
+      object.malformed(
+        symbolOffset(symbol!),
+        `symbol ${symbol} is in section ${section! >>> 0} of ${object.sectionCount}`,
+      ),
     symbolExtent: (symbol, section, end) =>
-      object.malformed(symbolOffset(symbol!), `symbol ${symbol} (${object.symbolName(symbol!)}) ends at ${end} of section ${section}, which has ${object.size(section!)} bytes`),
-    functionNowhere: (symbol) => object.malformed(symbolOffset(symbol!), `symbol ${symbol} (${object.symbolName(symbol!)}) is a function in SHN_COMMON, where only data can be`),
-    symbolWide: (symbol) => object.malformed(symbolOffset(symbol!), `symbol ${symbol} (${object.symbolName(symbol!)}) has an offset or a size of 4 GiB or more`),
+      object.malformed(
+        symbolOffset(symbol!),
+        `symbol ${symbol} (${object.symbolName(symbol!)}) ends at ${end} of section ${section}, which has ${object.size(section!)} bytes`,
+      ),
+    functionNowhere: (symbol) =>
+      object.malformed(
+        symbolOffset(symbol!),
+        `symbol ${symbol} (${object.symbolName(symbol!)}) is a function in SHN_COMMON, where only data can be`,
+      ),
+    symbolWide: (symbol) =>
+      object.malformed(
+        symbolOffset(symbol!),
+        `symbol ${symbol} (${object.symbolName(symbol!)}) has an offset or a size of 4 GiB or more`,
+      ),
     relaOutside: (relaSection, index, offset, section) =>
-      object.malformed(relaOffset(relaSection!, index!), `a rela applies to offset ${offset} of section ${section}, which has ${object.size(section!)} bytes`),
-    relaSymbol: (relaSection, index, symbol) => object.malformed(relaOffset(relaSection!, index!), `a rela names symbol ${symbol! >>> 0} of ${table.symbols}`),
-    endless: (section, most) => object.malformed(object.offset(section!), `read-only data of section ${section} refers to itself, more than ${most} times over`),
+      object.malformed(
+        relaOffset(relaSection!, index!),
+        `a rela applies to offset ${offset} of section ${section}, which has ${object.size(section!)} bytes`,
+      ),
+    relaSymbol: (relaSection, index, symbol) =>
+      object.malformed(relaOffset(relaSection!, index!), `a rela names symbol ${symbol! >>> 0} of ${table.symbols}`),
+    endless: (section, most) =>
+      object.malformed(
+        object.offset(section!),
+        `read-only data of section ${section} refers to itself, more than ${most} times over`,
+      ),
     overlapping: (section, symbol, most) =>
-      object.malformed(symbolOffset(symbol!), `symbols of section ${section} up to ${symbol} (${object.symbolName(symbol!)}) lie over each other: together they and their relas are more than ${most} times the file`),
+      object.malformed(
+        symbolOffset(symbol!),
+        `symbols of section ${section} up to ${symbol} (${object.symbolName(symbol!)}) lie over each other: together they and their relas are more than ${most} times the file`,
+      ),
     readOutside(offset) {
       throw new RangeError(`${object.path}: a read at offset ${offset} of ${bytes.length}`);
     },

@@ -63,7 +63,8 @@ export class Identity {
   /** A thread has one for each table. */
   static of(object: ElfObject, table: ScanTable): Identity {
     let identity = known.get(table);
-    if (identity === undefined) known.set(table, (identity = new Identity(object, table, archOf(object.machine, object.path))));
+    if (identity === undefined)
+      known.set(table, (identity = new Identity(object, table, archOf(object.machine, object.path))));
     return identity;
   }
 
@@ -75,7 +76,10 @@ export class Identity {
     const { memory } = table;
     this.relas = new RelaReader(object, table);
     compiled ??= new WebAssembly.Module(Buffer.from(base64, 'base64'));
-    const { exports } = new WebAssembly.Instance(compiled, { env: { memory }, host: hostOf(this, (words) => this.uses.append(words)) });
+    const { exports } = new WebAssembly.Instance(compiled, {
+      env: { memory },
+      host: hostOf(this, (words) => this.uses.append(words)),
+    });
     this.code = exports as unknown as Code;
     const globals = exports as Record<string, WebAssembly.Global>;
     const constant = (name: string): number => globals[name]!.value;
@@ -121,7 +125,10 @@ export class Identity {
     set('extended', object.extendedOffset);
     set('stringsStart', object.strings.start);
     set('stringsEnd', object.strings.end);
-    set('tails', arch.tails.reduce((bits, tail) => bits | (1 << tail), 0));
+    set(
+      'tails',
+      arch.tails.reduce((bits, tail) => bits | (1 << tail), 0),
+    );
     this.words = new Int32Array(memory.buffer);
     this.rules = new Int32Array(memory.buffer, start + own.get('rules')!, constant('RULES'));
     this.entries = new Float64Array(memory.buffer, start + own.get('entryBatch')!, numbers);
@@ -179,4 +186,3 @@ const SLICE = 4096;
 export function inSlices(from: number, to: number, work: (from: number, to: number) => void): void {
   for (let at = from; at < to; at += SLICE) work(at, Math.min(at + SLICE, to));
 }
-

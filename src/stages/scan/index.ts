@@ -16,7 +16,16 @@ import { ScanTable, fitsMemory } from './table';
 import { Trait } from './traits';
 
 export { ScanTable, tableBytes, type Shape, type SharedMemory } from './table';
-export { DOUBTFUL_USE, Kind, REACH_BEFORE, REACH_BEHIND, SPECIAL_TRAITS, SECTION_ABS, SECTION_COMMON, Trait } from './traits';
+export {
+  DOUBTFUL_USE,
+  Kind,
+  REACH_BEFORE,
+  REACH_BEHIND,
+  SPECIAL_TRAITS,
+  SECTION_ABS,
+  SECTION_COMMON,
+  Trait,
+} from './traits';
 export { Identity } from './identity';
 export { USE_WORDS } from './uses';
 
@@ -24,7 +33,12 @@ export { USE_WORDS } from './uses';
 export function readTable(object: ElfObject): ScanTable {
   archOf(object.machine, object.path);
   const shape = { symbols: object.symbolCount, sections: object.sectionCount };
-  if (!fitsMemory(shape)) throw new KlpflowError('input-too-large', `${object.path}: ${shape.symbols} symbols and ${shape.sections} sections are more than fit into memory`, { object: object.path });
+  if (!fitsMemory(shape))
+    throw new KlpflowError(
+      'input-too-large',
+      `${object.path}: ${shape.symbols} symbols and ${shape.sections} sections are more than fit into memory`,
+      { object: object.path },
+    );
   const table = new ScanTable(shape);
   const { symbols, sections } = table;
   const { code } = Identity.of(object, table);
@@ -66,7 +80,8 @@ const MOST_SHARDS = 64;
 export function shardBounds({ symbols, covers, size }: ScanTable): number[] {
   const STEP = 32;
   const weights = new Float64Array(Math.ceil(symbols / STEP) + 1);
-  for (let at = 0, i = 0; at < symbols; at += STEP, i++) weights[i + 1] = weights[i]! + (covers[at] === 0 ? 0 : STEP * (64 + Math.min(size[covers[at]!]!, 1e6)));
+  for (let at = 0, i = 0; at < symbols; at += STEP, i++)
+    weights[i + 1] = weights[i]! + (covers[at] === 0 ? 0 : STEP * (64 + Math.min(size[covers[at]!]!, 1e6)));
   const total = weights[weights.length - 1]!;
   const count = Math.min(MOST_SHARDS, Math.max(1, Math.ceil(total / SHARD_WEIGHT)));
   const bounds = [0];
@@ -81,7 +96,8 @@ export function shardBounds({ symbols, covers, size }: ScanTable): number[] {
 export function contentSymbols({ traits, covers }: ScanTable, from: number, to: number): Uint32Array {
   const found = new Uint32Array(to - from);
   let count = 0;
-  for (let i = from; i < to; i++) if ((traits[covers[i]!]! & (Trait.CONTENT | Trait.ALIAS)) === Trait.CONTENT) found[count++] = covers[i]!;
+  for (let i = from; i < to; i++)
+    if ((traits[covers[i]!]! & (Trait.CONTENT | Trait.ALIAS)) === Trait.CONTENT) found[count++] = covers[i]!;
   return found.subarray(0, count);
 }
 
@@ -105,7 +121,11 @@ function saysTraceable(object: ElfObject, table: ScanTable): boolean {
 }
 
 /** Digests the special-section entries into their functions' columns; returns their uses and the tables nothing could size. */
-export function digestSpecials(object: ElfObject, table: ScanTable, sizes: StructSizes): { uses: Uint32Array; unknown: UnknownEntrySize[]; traceKnown: boolean } {
+export function digestSpecials(
+  object: ElfObject,
+  table: ScanTable,
+  sizes: StructSizes,
+): { uses: Uint32Array; unknown: UnknownEntrySize[]; traceKnown: boolean } {
   const unknown: UnknownEntrySize[] = [];
   const identity = Identity.of(object, table);
   for (const special of specialTables(identity, sizes, unknown)) {

@@ -17,7 +17,10 @@ export class RelaReader {
   private readonly sorted = new Map<number, Uint32Array>();
   private readonly ordered = new Map<number, boolean>();
 
-  constructor(private readonly object: ElfObject, private readonly table: ScanTable) {
+  constructor(
+    private readonly object: ElfObject,
+    private readonly table: ScanTable,
+  ) {
     this.words = object.words;
   }
 
@@ -43,7 +46,8 @@ export class RelaReader {
     this.stop = this.at + count * RELA_WORDS;
     if (count <= 1) return this;
     // One function in its section, the common case: all relas are its own, and no search is worth it.
-    const whole = (start === 0 && end === object.size(section)) || coverStart[section + 1]! - coverStart[section]! === 1;
+    const whole =
+      (start === 0 && end === object.size(section)) || coverStart[section + 1]! - coverStart[section]! === 1;
     if (!(whole ? this.inOrder() : this.isOrdered(relaSection))) {
       this.words = this.inOffsetOrder(relaSection);
       this.at = 0;

@@ -25,10 +25,34 @@ function layout({ symbols: n, sections: m }: Shape) {
     return place;
   };
   const columns = {
-    digest: column(4, n * 4), special: column(4, n * 2),
-    hash: column(4, n * 2), value: column(4, n), size: column(4, n), name: column(4, n), section: column(4, n), file: column(4, n), canonical: column(4, n), suffix: column(4, n), traits: column(4, n),
-    lines: column(4, n), covers: column(4, n), around: column(4, n), listed: column(4, n), nameLength: column(2, n), info: column(1, n), kind: column(1, n), refersTo: column(1, n),
-    sectionClass: column(4, m), relaSection: column(4, m), sectionStart: column(4, m), sectionLength: column(4, m), coverStart: column(4, m + 1), sole: column(4, m), roles: column(4, m), sectionSpecial: column(1, m), counts: column(4, 4),
+    digest: column(4, n * 4),
+    special: column(4, n * 2),
+    hash: column(4, n * 2),
+    value: column(4, n),
+    size: column(4, n),
+    name: column(4, n),
+    section: column(4, n),
+    file: column(4, n),
+    canonical: column(4, n),
+    suffix: column(4, n),
+    traits: column(4, n),
+    lines: column(4, n),
+    covers: column(4, n),
+    around: column(4, n),
+    listed: column(4, n),
+    nameLength: column(2, n),
+    info: column(1, n),
+    kind: column(1, n),
+    refersTo: column(1, n),
+    sectionClass: column(4, m),
+    relaSection: column(4, m),
+    sectionStart: column(4, m),
+    sectionLength: column(4, m),
+    coverStart: column(4, m + 1),
+    sole: column(4, m),
+    roles: column(4, m),
+    sectionSpecial: column(1, m),
+    counts: column(4, 4),
   };
   return { columns, bytes };
 }
@@ -62,7 +86,8 @@ export class ScanTable {
   /** Length of the name in bytes. */ readonly nameLength: Uint16Array;
   /** Two words of base-name hash. */ readonly hash: Uint32Array;
   readonly section: Uint32Array;
-  /** st_value; bytes from the section's start. Of SHN_ABS only the low 32 bits: ElfFile.symbolValue has all. */ readonly value: Uint32Array;
+  /** st_value; bytes from the section's start. Of SHN_ABS only the low 32 bits: ElfFile.symbolValue has all. */
+  readonly value: Uint32Array;
   readonly size: Uint32Array;
   /** st_info. */ readonly info: Uint8Array;
   readonly kind: Uint8Array;
@@ -74,23 +99,30 @@ export class ScanTable {
   readonly listed: Uint32Array;
   /** Sections that are read entry by entry, sought by role or hold records; a handful, `roleCount` of them. Derived. */
   readonly roles: Uint32Array;
-  /** How many of `listed` and `roles` are filled, and how many cold parts there are. */ private readonly counts: Uint32Array;
+  /** How many of `listed` and `roles` are filled, and how many cold parts there are. */
+  private readonly counts: Uint32Array;
   /** Four words of content digest. */ readonly digest: Int32Array;
   /** Two words of digest over the function's special-section entries, order-free. */ readonly special: Int32Array;
-  /** Sum over the source lines that a function's entries carry; a difference here is told and ignored. */ readonly lines: Int32Array;
+  /** Sum over the source lines that a function's entries carry; a difference here is told and ignored. */
+  readonly lines: Int32Array;
 
   // Per section.
   readonly sectionClass: Uint32Array;
   /** Number of the special section, 0 for none. */ readonly sectionSpecial: Uint8Array;
   /** The rela section that applies, 0 for none. */ readonly relaSection: Uint32Array;
-  /** covers[coverStart[s] .. coverStart[s + 1]) are the sized symbols of section s by (value, size). */ readonly coverStart: Uint32Array;
+  /** covers[coverStart[s] .. coverStart[s + 1]) are the sized symbols of section s by (value, size). */
+  readonly coverStart: Uint32Array;
   readonly covers: Uint32Array;
   /** The object that a section consists of, canonical; 0 for others. Derived. */ readonly sole: Uint32Array;
 
   /** Lays the columns over `memory`, or over fresh zeroed memory. */
-  constructor(readonly shape: Shape, memory?: SharedMemory) {
+  constructor(
+    readonly shape: Shape,
+    memory?: SharedMemory,
+  ) {
     const { columns: at, bytes } = layout(shape);
-    this.memory = memory ?? new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE), maximum: MOST_PAGES, shared: true });
+    this.memory =
+      memory ?? new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE), maximum: MOST_PAGES, shared: true });
     const { buffer } = this.memory;
     if (memory === undefined) useHugePages(buffer, 0);
     this.places = Object.entries(at).map(([name, [offset]]) => [name, offset]);
@@ -145,7 +177,9 @@ export class ScanTable {
 
   /** Sections of a role, in order; see Role. */
   ofRole(role: number): number[] {
-    return Array.from(this.roles.subarray(0, this.roleCount)).filter((section) => this.sectionSpecial[section] === role);
+    return Array.from(this.roles.subarray(0, this.roleCount)).filter(
+      (section) => this.sectionSpecial[section] === role,
+    );
   }
 
   get coldCount(): number {

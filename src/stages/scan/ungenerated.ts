@@ -17,12 +17,19 @@ const MARK = '__gnu_lto_slim';
 export function refuseUngenerated(object: ElfObject, table: ScanTable): void {
   const sections = table.ofRole(Role.LTO);
   if (sections.length === 0) return;
-  const slim = sections.find((section) => object.name(section).startsWith(HEADER) && (object.content(section)[SLIM_BYTE] ?? 0) !== 0);
+  const slim = sections.find(
+    (section) => object.name(section).startsWith(HEADER) && (object.content(section)[SLIM_BYTE] ?? 0) !== 0,
+  );
   if (slim === undefined && !hasMark(object, table)) return;
-  throw new KlpflowError('bitcode', `${object.path} was compiled by GCC for LTO (a slim object: .gnu.lto_* and no machine code): code generation has not happened yet`, { object: object.path, section: object.name(slim ?? sections[0]!) });
+  throw new KlpflowError(
+    'bitcode',
+    `${object.path} was compiled by GCC for LTO (a slim object: .gnu.lto_* and no machine code): code generation has not happened yet`,
+    { object: object.path, section: object.name(slim ?? sections[0]!) },
+  );
 }
 
 function hasMark(object: ElfObject, { symbols, nameLength }: ScanTable): boolean {
-  for (let symbol = 1; symbol < symbols; symbol++) if (nameLength[symbol] === MARK.length && object.symbolName(symbol) === MARK) return true;
+  for (let symbol = 1; symbol < symbols; symbol++)
+    if (nameLength[symbol] === MARK.length && object.symbolName(symbol) === MARK) return true;
   return false;
 }

@@ -18,9 +18,14 @@ export function nameCleaning({ object, table }: Side): NameCleaning {
   for (let symbol = 1; symbol < table.symbols && !promoted; symbol++) promoted = table.has(symbol, Trait.PROMOTED);
   if (!promoted) return 'none';
   for (let section = 1; section < table.sections; section++) {
-    if ((table.sectionClass[section]! & (SectionClass.STRING | SectionClass.ALLOC)) !== (SectionClass.STRING | SectionClass.ALLOC)) continue;
+    if (
+      (table.sectionClass[section]! & (SectionClass.STRING | SectionClass.ALLOC)) !==
+      (SectionClass.STRING | SectionClass.ALLOC)
+    )
+      continue;
     const content = object.content(section);
-    if (Buffer.from(content.buffer, content.byteOffset, content.length).includes(LITERAL) || startsWithLiteral(content)) return 'llvm';
+    if (Buffer.from(content.buffer, content.byteOffset, content.length).includes(LITERAL) || startsWithLiteral(content))
+      return 'llvm';
   }
   let cleaner = false;
   let byName = false;

@@ -10,9 +10,13 @@ import type { Evidence } from './evidence';
 export class FileOrder implements Evidence {
   readonly text = 'order of FILE symbols';
 
-  private constructor(private readonly orig: Side, private readonly listing: KernelListing, private readonly image: ElfImage,
+  private constructor(
+    private readonly orig: Side,
+    private readonly listing: KernelListing,
+    private readonly image: ElfImage,
     /** For each FILE symbol of ORIG the symbols of the image that are local to it: [from, to). */
-    private readonly units: ReadonlyMap<number, readonly [from: number, to: number]>) {}
+    private readonly units: ReadonlyMap<number, readonly [from: number, to: number]>,
+  ) {}
 
   /** Undefined where the listing has no FILE symbols, or others in between than ORIG has. */
   static read(orig: Side, listing: KernelListing): FileOrder | undefined {
@@ -22,7 +26,8 @@ export class FileOrder implements Evidence {
     const names = new Set(own.map((file) => orig.name(file)));
     // Units that join at the final link only: `.vmlinux.export.c`, `version-timestamp.c`.
     const theirs = imageFiles(image).filter(({ name }) => names.has(name));
-    if (own.length === 0 || own.length !== theirs.length || own.some((file, i) => orig.name(file) !== theirs[i]!.name)) return undefined;
+    if (own.length === 0 || own.length !== theirs.length || own.some((file, i) => orig.name(file) !== theirs[i]!.name))
+      return undefined;
     return new FileOrder(orig, listing, image, new Map(own.map((file, i) => [file, [theirs[i]!.from, theirs[i]!.to]])));
   }
 
@@ -42,7 +47,8 @@ export class FileOrder implements Evidence {
 
 function origFiles({ table }: Side): number[] {
   const files: number[] = [];
-  for (let i = 0; i < table.listedCount; i++) if ((table.info[table.listed[i]!]! & 0xf) === STT_FILE) files.push(table.listed[i]!);
+  for (let i = 0; i < table.listedCount; i++)
+    if ((table.info[table.listed[i]!]! & 0xf) === STT_FILE) files.push(table.listed[i]!);
   return files;
 }
 

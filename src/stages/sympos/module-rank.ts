@@ -24,7 +24,8 @@ export function moduleRank({ object, table }: Side, symbol: number): ModuleRank 
   let init = 0;
   for (let other = 1; other < table.symbols; other++) {
     const type = info[other]! & 0xf;
-    if (nameLength[other] !== length || type === STT_SECTION || type === STT_FILE || section[other] === SHN_UNDEF) continue;
+    if (nameLength[other] !== length || type === STT_SECTION || type === STT_FILE || section[other] === SHN_UNDEF)
+      continue;
     let i = 0;
     while (i < length && bytes[name[other]! + i] === bytes[name[symbol]! + i]) i++;
     if (i < length) continue;

@@ -31,29 +31,50 @@ export class Neighbours implements Evidence {
   private readonly sectionBrackets = new Map<number, Bracket>();
   private readonly unitBrackets = new Map<number, Bracket | undefined>();
 
-  constructor(private readonly orig: Side, private readonly listing: KernelListing, private readonly names: OrigNames) {}
+  constructor(
+    private readonly orig: Side,
+    private readonly listing: KernelListing,
+    private readonly names: OrigNames,
+  ) {}
 
   entryOf(symbol: number, namesakes: readonly number[], entries: readonly number[]): number | undefined {
     if (namesakes.length !== entries.length || namesakes.length > 1000) return undefined;
     const { table } = this.orig;
     // One that ORIG does not define has no neighbours, whatever locals of its name do.
-    if (!namesakes.includes(symbol) || namesakes.some((other) => table.section[other]! >= table.sections)) return undefined;
-    const bySection = this.assign(symbol, namesakes.map((other) => remembered(this.sectionBrackets, other, () => this.bySections(other))), entries);
+    if (!namesakes.includes(symbol) || namesakes.some((other) => table.section[other]! >= table.sections))
+      return undefined;
+    const bySection = this.assign(
+      symbol,
+      namesakes.map((other) => remembered(this.sectionBrackets, other, () => this.bySections(other))),
+      entries,
+    );
     // Two of one name in one unit are the compiler's, whose order another build need not keep.
     const units = new Set(namesakes.map((other) => table.file[other]!));
-    const byUnit = units.size < namesakes.length ? undefined : this.assign(symbol, namesakes.map((other) => remembered(this.unitBrackets, other, () => this.byUnits(other))), entries);
-    return bySection === undefined || byUnit === undefined || bySection === byUnit ? bySection ?? byUnit : undefined;
+    const byUnit =
+      units.size < namesakes.length
+        ? undefined
+        : this.assign(
+            symbol,
+            namesakes.map((other) => remembered(this.unitBrackets, other, () => this.byUnits(other))),
+            entries,
+          );
+    return bySection === undefined || byUnit === undefined || bySection === byUnit ? (bySection ?? byUnit) : undefined;
   }
 
   /** The entry of `symbol` when the namesakes take the entries in their order; undefined where brackets are missing, contradict, or leave a choice. */
-  private assign(symbol: number, brackets: ReadonlyArray<Bracket | undefined>, entries: readonly number[]): number | undefined {
+  private assign(
+    symbol: number,
+    brackets: ReadonlyArray<Bracket | undefined>,
+    entries: readonly number[],
+  ): number | undefined {
     const ordered: Bracket[] = [];
     for (const bracket of brackets) {
       if (bracket === undefined) return undefined;
       ordered.push(bracket);
     }
     ordered.sort((a, b) => this.compare(a, b));
-    for (let i = 0; i < ordered.length; i++) if (!this.holds(ordered[i]!, entries[i]!) || !this.sameSize(ordered[i]!.symbol, entries[i]!)) return undefined;
+    for (let i = 0; i < ordered.length; i++)
+      if (!this.holds(ordered[i]!, entries[i]!) || !this.sameSize(ordered[i]!.symbol, entries[i]!)) return undefined;
     const own = ordered.findIndex((bracket) => bracket.symbol === symbol);
     return this.hasChoice(ordered, entries, own) ? undefined : entries[own];
   }
@@ -72,7 +93,13 @@ export class Neighbours implements Evidence {
     const open = [own];
     for (let i = open.pop(); i !== undefined; i = open.pop()) {
       for (let j = 0; j < ordered.length; j++) {
-        if (j === i || ordered[j]!.whole === ordered[i]!.whole || (j !== own && seen.has(j)) || !this.holds(ordered[i]!, entries[j]!)) continue;
+        if (
+          j === i ||
+          ordered[j]!.whole === ordered[i]!.whole ||
+          (j !== own && seen.has(j)) ||
+          !this.holds(ordered[i]!, entries[j]!)
+        )
+          continue;
         if (j === own) return true;
         seen.add(j);
         open.push(j);
@@ -82,9 +109,15 @@ export class Neighbours implements Evidence {
   }
 
   private compare(a: Bracket, b: Bracket): number {
-    if (a.whole !== b.whole && a.above !== b.above) return a.above < 0 || b.above < 0 ? a.above - b.above : this.listing.compare(a.above, b.above);
+    if (a.whole !== b.whole && a.above !== b.above)
+      return a.above < 0 || b.above < 0 ? a.above - b.above : this.listing.compare(a.above, b.above);
     const { section, value } = this.orig.table;
-    return a.whole - b.whole || section[a.symbol]! - section[b.symbol]! || value[a.symbol]! - value[b.symbol]! || a.symbol - b.symbol;
+    return (
+      a.whole - b.whole ||
+      section[a.symbol]! - section[b.symbol]! ||
+      value[a.symbol]! - value[b.symbol]! ||
+      a.symbol - b.symbol
+    );
   }
 
   private sameSize(symbol: number, entry: number): boolean {
@@ -127,7 +160,14 @@ export class Neighbours implements Evidence {
       for (let other = symbol; other > 0 && other < table.symbols && left-- > 0; other += step) {
         if (table.info[other]! >>> 4 !== STB_LOCAL || (unit !== 0 && table.file[other] !== unit)) break;
         const section = table.section[other]!;
-        if (table.file[other] === file || section === 0 || section >= table.sections || table.size[other] === 0 || this.familyOf(section) !== family) continue;
+        if (
+          table.file[other] === file ||
+          section === 0 ||
+          section >= table.sections ||
+          table.size[other] === 0 ||
+          this.familyOf(section) !== family
+        )
+          continue;
         const entry = this.anchor(other);
         if (entry < 0) continue;
         // A symbol table need not list a unit's functions by address: all of them count.

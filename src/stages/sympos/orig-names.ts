@@ -13,7 +13,10 @@ export class OrigNames {
   /** By section: whether the link drops it. */
   private lost: boolean[] | undefined;
 
-  constructor(private readonly orig: Side, readonly cleaning: NameCleaning) {}
+  constructor(
+    private readonly orig: Side,
+    readonly cleaning: NameCleaning,
+  ) {}
 
   /** All symbols that have the (cleaned) name of `symbol`, itself too unless the kernel does not list it, in table order. */
   namesakes(symbol: number): number[] {
@@ -44,7 +47,10 @@ export class OrigNames {
     if (nameLength[symbol] === 0 || type === STT_SECTION || type === STT_FILE || place === SHN_UNDEF) return false;
     if (place === SECTION_ABS) return info[symbol]! >>> 4 !== STB_LOCAL;
     this.lost ??= Array.from({ length: table.sections }, (_, i) => this.isLost(i));
-    return (place === SECTION_COMMON || !this.lost[place]!) && !isLeftOut(object.bytes, name[symbol]!, name[symbol]! + nameLength[symbol]!);
+    return (
+      (place === SECTION_COMMON || !this.lost[place]!) &&
+      !isLeftOut(object.bytes, name[symbol]!, name[symbol]! + nameLength[symbol]!)
+    );
   }
 
   private build(): NameIndex {
@@ -52,7 +58,10 @@ export class OrigNames {
     const { name, nameLength } = table;
     const { bytes } = object;
     const { cleaning } = this;
-    this.lengths = cleaning === 'none' ? nameLength : nameLength.map((length, i) => cleanedLength(cleaning, bytes, name[i]!, name[i]! + length));
+    this.lengths =
+      cleaning === 'none'
+        ? nameLength
+        : nameLength.map((length, i) => cleanedLength(cleaning, bytes, name[i]!, name[i]! + length));
     return new NameIndex({ bytes, start: name, length: this.lengths }, table.symbols, (symbol) => !this.has(symbol));
   }
 

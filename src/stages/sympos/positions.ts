@@ -43,7 +43,11 @@ export class SymbolPositions {
    * @param objectName `vmlinux`, or the module's name as `lsmod` shows it
    * @param listing symbols of the running kernel, null where none were given
    */
-  constructor(private readonly orig: Side, private readonly objectName: string, private readonly listing: KernelListing | null) {
+  constructor(
+    private readonly orig: Side,
+    private readonly objectName: string,
+    private readonly listing: KernelListing | null,
+  ) {
     this.names = new OrigNames(orig, objectName === 'vmlinux' ? nameCleaning(orig) : 'none');
   }
 
@@ -61,7 +65,10 @@ export class SymbolPositions {
   get evidence(): readonly Evidence[] {
     if (this.kinds === undefined) {
       const { orig, listing, names } = this;
-      const kinds = listing === null ? [] : [Symids.read(orig, listing), FileOrder.read(orig, listing), new Neighbours(orig, listing, names)];
+      const kinds =
+        listing === null
+          ? []
+          : [Symids.read(orig, listing), FileOrder.read(orig, listing), new Neighbours(orig, listing, names)];
       this.kinds = kinds.filter((kind) => kind !== undefined);
     }
     return this.kinds;
@@ -70,7 +77,8 @@ export class SymbolPositions {
   /** Which entries of the listing have the symbol's name, and which symbols of ORIG. */
   candidates(symbol: number): { entries: number[]; namesakes: number[] } {
     const { object, table } = this.orig;
-    const entries = this.listing?.findBytes(object.bytes, table.name[symbol]!, this.names.length(symbol), this.names.cleaning) ?? [];
+    const entries =
+      this.listing?.findBytes(object.bytes, table.name[symbol]!, this.names.length(symbol), this.names.cleaning) ?? [];
     return { entries, namesakes: this.names.namesakes(symbol) };
   }
 
@@ -86,18 +94,28 @@ export class SymbolPositions {
     const name = this.nameOf(symbol);
     const { entries, namesakes } = this.candidates(symbol);
     if (listing === null) {
-      if (orig.table.section[symbol] === SHN_UNDEF) return unknown(`ORIG does not define ${name}, and without the running kernel's symbols nothing tells whether it has it`);
-      if (namesakes.length > 1) return unknown(`ORIG has ${namesakes.length} symbols ${name}, and without the running kernel's symbols their order is not known`);
-      if (namesakes[0] !== symbol) return { code: 'not-in-kernel', refused: `${name} is of a kind that no kernel lists` };
+      if (orig.table.section[symbol] === SHN_UNDEF)
+        return unknown(
+          `ORIG does not define ${name}, and without the running kernel's symbols nothing tells whether it has it`,
+        );
+      if (namesakes.length > 1)
+        return unknown(
+          `ORIG has ${namesakes.length} symbols ${name}, and without the running kernel's symbols their order is not known`,
+        );
+      if (namesakes[0] !== symbol)
+        return { code: 'not-in-kernel', refused: `${name} is of a kind that no kernel lists` };
       return { sympos: 0, name, evidence: 'unique in ORIG; the kernel was not seen', entry: null };
     }
     if (entries.length === 0) return { code: 'not-in-kernel', refused: `${listing.path} has no ${name}` };
     const isUndefined = orig.table.section[symbol] === SHN_UNDEF;
-    if (!isUndefined && !namesakes.includes(symbol)) return { code: 'not-in-kernel', refused: `${name} is of a kind that no kernel lists` };
-    if (entries.length === 1 && namesakes.length === (isUndefined ? 0 : 1)) return { sympos: 0, name, evidence: 'unique in the running kernel', entry: entries[0]! };
+    if (!isUndefined && !namesakes.includes(symbol))
+      return { code: 'not-in-kernel', refused: `${name} is of a kind that no kernel lists` };
+    if (entries.length === 1 && namesakes.length === (isUndefined ? 0 : 1))
+      return { sympos: 0, name, evidence: 'unique in the running kernel', entry: entries[0]! };
     for (const kind of this.evidence) {
       const entry = kind.entryOf(symbol, namesakes, entries);
-      if (entry === 'contradicts') return unknown(`${kind.text} of ORIG and of ${listing.path} disagree about ${name}: they are not of one build`);
+      if (entry === 'contradicts')
+        return unknown(`${kind.text} of ORIG and of ${listing.path} disagree about ${name}: they are not of one build`);
       if (entry !== undefined) return { sympos: this.rank(entry, entries), name, evidence: kind.text, entry };
     }
     const count = `${listing.path} has ${entries.length} symbols ${name}, ORIG ${namesakes.length}`;
@@ -108,20 +126,36 @@ export class SymbolPositions {
   private rank(entry: number, entries: readonly number[]): number {
     if (entries.length === 1) return 0;
     const { low, high } = this.listing!.columns;
-    return 1 + entries.filter((other) => high[other]! < high[entry]! || (high[other] === high[entry] && low[other]! < low[entry]!)).length;
+    return (
+      1 +
+      entries.filter(
+        (other) => high[other]! < high[entry]! || (high[other] === high[entry] && low[other]! < low[entry]!),
+      ).length
+    );
   }
 
   private inModule(symbol: number): Position | NoPosition {
     const { orig, objectName, listing } = this;
     const name = this.nameOf(symbol);
-    if (orig.table.section[symbol] === SHN_UNDEF) return { code: 'not-in-kernel', refused: `${objectName} does not define ${name}` };
+    if (orig.table.section[symbol] === SHN_UNDEF)
+      return { code: 'not-in-kernel', refused: `${objectName} does not define ${name}` };
     const { count, rank, unstable } = moduleRank(orig, symbol);
-    if (unstable) return unknown(`${objectName} has ${count} symbols ${name}, one of them in code or data that is dropped after loading: positions change then`);
+    if (unstable)
+      return unknown(
+        `${objectName} has ${count} symbols ${name}, one of them in code or data that is dropped after loading: positions change then`,
+      );
     const loaded = listing?.findInModule(objectName, name);
-    if (loaded?.length === 0) return { code: 'not-in-kernel', refused: `${listing!.path} has no ${name} in ${objectName}` };
-    if (loaded !== undefined && loaded.length !== count) return unknown(`${listing!.path} has ${loaded.length} symbols ${name} in ${objectName}, ORIG ${count}`);
+    if (loaded?.length === 0)
+      return { code: 'not-in-kernel', refused: `${listing!.path} has no ${name} in ${objectName}` };
+    if (loaded !== undefined && loaded.length !== count)
+      return unknown(`${listing!.path} has ${loaded.length} symbols ${name} in ${objectName}, ORIG ${count}`);
     const evidence = count === 1 ? `unique in ${objectName}` : `order in the symbol table of ${objectName}`;
-    return { sympos: count === 1 ? 0 : rank, name, evidence: loaded === undefined ? `${evidence}; the loaded module was not seen` : evidence, entry: null };
+    return {
+      sympos: count === 1 ? 0 : rank,
+      name,
+      evidence: loaded === undefined ? `${evidence}; the loaded module was not seen` : evidence,
+      entry: null,
+    };
   }
 
   private nameOf(symbol: number): string {
@@ -134,4 +168,3 @@ export class SymbolPositions {
 function unknown(refused: string): NoPosition {
   return { code: 'position-unknown', refused };
 }
-

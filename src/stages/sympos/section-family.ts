@@ -8,4 +8,5 @@ export function sectionFamily(name: string): string {
 }
 
 /** Two dots are also what a compiler's own objects have: `.rodata..L__const.f.x`, `.rodata..compoundliteral.3`, `.data..str.5.llvm.7`. */
-const FAMILY = /^(\.text\.(?:unlikely|hot|startup|exit|unknown|split)|\.data\.rel(?:\.ro)?(?:\.local)?|\.text|\.data|\.rodata|\.bss|\.init\.(?:text|data|rodata))(?:$|\.[^.]|\.\.(?:L|compoundliteral|str\.))/;
+const FAMILY =
+  /^(\.text\.(?:unlikely|hot|startup|exit|unknown|split)|\.data\.rel(?:\.ro)?(?:\.local)?|\.text|\.data|\.rodata|\.bss|\.init\.(?:text|data|rodata))(?:$|\.[^.]|\.\.(?:L|compoundliteral|str\.))/;

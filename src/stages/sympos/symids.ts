@@ -14,18 +14,28 @@ const ENTRY = 16;
 export class Symids implements Evidence {
   readonly text = '.klp.symid';
 
-  private constructor(private readonly ids: ReadonlyMap<number, number>, private readonly addresses: ReadonlyMap<number, readonly [low: number, high: number]>,
-    private readonly orig: Side, private readonly listing: KernelListing) {}
+  private constructor(
+    private readonly ids: ReadonlyMap<number, number>,
+    private readonly addresses: ReadonlyMap<number, readonly [low: number, high: number]>,
+    private readonly orig: Side,
+    private readonly listing: KernelListing,
+  ) {}
 
   /** Undefined unless both files have the table. */
   static read(orig: Side, listing: KernelListing): Symids | undefined {
     const { image } = listing;
     const inOrig = sectionNamed(orig.object, SECTION);
     const inImage = image === null ? 0 : sectionNamed(image, SECTION);
-    return inOrig === 0 || inImage === 0 ? undefined : new Symids(idsBySymbol(orig.object, inOrig), addressesById(image!, inImage), orig, listing);
+    return inOrig === 0 || inImage === 0
+      ? undefined
+      : new Symids(idsBySymbol(orig.object, inOrig), addressesById(image!, inImage), orig, listing);
   }
 
-  entryOf(symbol: number, _namesakes: readonly number[], entries: readonly number[]): number | 'contradicts' | undefined {
+  entryOf(
+    symbol: number,
+    _namesakes: readonly number[],
+    entries: readonly number[],
+  ): number | 'contradicts' | undefined {
     const id = this.ids.get(symbol);
     const address = id === undefined ? undefined : this.addresses.get(id);
     if (id === undefined) return undefined;
@@ -59,7 +69,8 @@ function idsBySymbol(orig: ElfObject, section: number): Map<number, number> {
     const words = orig.relas(rela);
     for (let at = 0; at < words.length; at += RELA_WORDS) {
       const entry = words[at + R_OFFSET]! - 8;
-      if (words[at + R_OFFSET + 1] === 0 && entry >= 0 && entry % ENTRY === 0 && entry + ENTRY <= content.byteLength) ids.set(words[at + R_SYM]!, idAt(content, entry, orig.little));
+      if (words[at + R_OFFSET + 1] === 0 && entry >= 0 && entry % ENTRY === 0 && entry + ENTRY <= content.byteLength)
+        ids.set(words[at + R_SYM]!, idAt(content, entry, orig.little));
     }
   }
   return ids;

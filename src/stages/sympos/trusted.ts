@@ -13,7 +13,8 @@ export class TrustedPositions {
 
   positionOf(symbol: number): Position | NoPosition {
     const name = this.orig.name(symbol);
-    if (this.orig.table.section[symbol] !== SHN_UNDEF && !this.names.has(symbol)) return { code: 'not-in-kernel', refused: `${name} is of a kind that no kernel lists` };
+    if (this.orig.table.section[symbol] !== SHN_UNDEF && !this.names.has(symbol))
+      return { code: 'not-in-kernel', refused: `${name} is of a kind that no kernel lists` };
     return { sympos: 0, name, evidence: '', entry: null };
   }
 }

@@ -1,11 +1,32 @@
 import {
-  R_X86_64_PLT32, SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS, SHT_RELA, STB_LOCAL,
-  STT_FILE, STT_FUNC, STT_OBJECT,
+  R_X86_64_PLT32,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_MERGE,
+  SHF_STRINGS,
+  SHF_WRITE,
+  SHN_LORESERVE,
+  SHN_UNDEF,
+  SHN_XINDEX,
+  SHT_NOBITS,
+  SHT_RELA,
+  STB_LOCAL,
+  STT_FILE,
+  STT_FUNC,
+  STT_OBJECT,
 } from '../../elf/constants';
 import type { ElfObject } from '../../elf/object';
 import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, u64 } from '../../elf/words';
 import { distributionOf } from './distribution';
-import { REFERENCE_KINDS, SITE_TABLES, type DataKind, type ObjectShape, type ReferenceKind, type Shape, type SiteKind } from './types';
+import {
+  REFERENCE_KINDS,
+  SITE_TABLES,
+  type DataKind,
+  type ObjectShape,
+  type ReferenceKind,
+  type Shape,
+  type SiteKind,
+} from './types';
 
 const CLONE = /\.(cold|isra|part|constprop)(\.|$)/;
 /** Tables whose entries hold two references to code. */
@@ -13,7 +34,11 @@ const TWO_CODE_FIELDS = new Set<SiteKind>(['jumpLabels', 'faults', 'alternatives
 
 /** What symbols lie in, by section kind. */
 const Kind = { OTHER: 0, CODE: 1, STRING: 2, RODATA: 3, DATA: 4, BSS: 5 } as const;
-const DATA_KINDS: ReadonlyArray<readonly [DataKind, number]> = [['data', Kind.DATA], ['bss', Kind.BSS], ['rodata', Kind.RODATA]];
+const DATA_KINDS: ReadonlyArray<readonly [DataKind, number]> = [
+  ['data', Kind.DATA],
+  ['bss', Kind.BSS],
+  ['rodata', Kind.RODATA],
+];
 
 /** A symbol that has bytes of its own. */
 interface Extent {
@@ -50,37 +75,71 @@ class Measurement {
     this.readSymbols();
     for (const extents of this.extents.values()) extents.sort((a, b) => a.start - b.start || a.symbol - b.symbol);
     this.dropAliases();
-    for (let section = 1; section < object.sectionCount; section++) if (object.type(section) === SHT_RELA) this.readRelas(section);
+    for (let section = 1; section < object.sectionCount; section++)
+      if (object.type(section) === SHT_RELA) this.readRelas(section);
   }
 
   shape(): Shape {
     const { object, functions, scopes } = this;
     const count = functions.length;
     const per1000 = (value: number, of = count): number => (of === 0 ? 0 : Math.round((value / of) * 100_000) / 100);
-    const byKey = <K extends string, V>(keys: readonly K[], value: (key: K) => V): Record<K, V> => Object.fromEntries(keys.map((key) => [key, value(key)])) as Record<K, V>;
+    const byKey = <K extends string, V>(keys: readonly K[], value: (key: K) => V): Record<K, V> =>
+      Object.fromEntries(keys.map((key) => [key, value(key)])) as Record<K, V>;
     const groups = [...this.localNames.values()].filter((times) => times > 1);
     const alone = functions.filter(({ section }) => this.extents.get(section)!.length === 1).length;
     const init = functions.filter(({ section }) => object.name(section) === '.init.text').length;
     const references = [...this.references.values()].reduce((sum, value) => sum + value, 0);
     return {
       schema: 'klpflow/shape@1',
-      counts: { bytes: object.bytes.length, sections: object.sectionCount, symbols: object.symbolCount, relas: this.relaCount, functions: count, units: this.units },
+      counts: {
+        bytes: object.bytes.length,
+        sections: object.sectionCount,
+        symbols: object.symbolCount,
+        relas: this.relaCount,
+        functions: count,
+        units: this.units,
+      },
       functions: {
-        size: distributionOf(functions.map(({ size }) => size)), relas: distributionOf(functions.map(({ relas }) => relas)),
-        sizeToRelas: rankCorrelation(functions), localsPerUnit: distributionOf(this.byUnit.filter((locals) => locals > 0)),
+        size: distributionOf(functions.map(({ size }) => size)),
+        relas: distributionOf(functions.map(({ relas }) => relas)),
+        sizeToRelas: rankCorrelation(functions),
+        localsPerUnit: distributionOf(this.byUnit.filter((locals) => locals > 0)),
         per1000: byKey(Object.keys(scopes) as Array<keyof typeof scopes>, (scope) => per1000(scopes[scope])),
         placed: { alone: per1000(alone), init: per1000(init), shared: per1000(count - alone - init) },
-        duplicates: { per1000: per1000(groups.reduce((sum, times) => sum + times, 0), scopes.local), group: distributionOf(groups) },
+        duplicates: {
+          per1000: per1000(
+            groups.reduce((sum, times) => sum + times, 0),
+            scopes.local,
+          ),
+          group: distributionOf(groups),
+        },
       },
       references: byKey(REFERENCE_KINDS, (kind) => per1000(this.references.get(kind)!, references)),
-      objects: Object.fromEntries(DATA_KINDS.map(([name, kind]): [DataKind, ObjectShape] => {
-        const found = this.objects.get(kind)!;
-        return [name, { per1000: per1000(found.length), alone: per1000(found.filter(({ section }) => this.extents.get(section)!.length === 1).length, found.length), size: distributionOf(found.map(({ size }) => size)), relas: distributionOf(found.map(({ relas }) => relas)) }];
-      })) as Shape['objects'],
+      objects: Object.fromEntries(
+        DATA_KINDS.map(([name, kind]): [DataKind, ObjectShape] => {
+          const found = this.objects.get(kind)!;
+          return [
+            name,
+            {
+              per1000: per1000(found.length),
+              alone: per1000(
+                found.filter(({ section }) => this.extents.get(section)!.length === 1).length,
+                found.length,
+              ),
+              size: distributionOf(found.map(({ size }) => size)),
+              relas: distributionOf(found.map(({ relas }) => relas)),
+            },
+          ];
+        }),
+      ) as Shape['objects'],
       strings: this.strings(per1000),
       sites: byKey(Object.keys(SITE_TABLES) as SiteKind[], (kind) => per1000(this.sites(kind))),
       entrySections: per1000(this.entrySections()),
-      totals: { sections: per1000(object.sectionCount), symbols: per1000(object.symbolCount), relas: per1000(this.relaCount) },
+      totals: {
+        sections: per1000(object.sectionCount),
+        symbols: per1000(object.symbolCount),
+        relas: per1000(this.relaCount),
+      },
       debug: this.debug(count),
     };
   }
@@ -101,7 +160,8 @@ class Measurement {
     let section = object.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
     if (section === SHN_XINDEX) section = object.extendedIndex[symbol] ?? 0;
     else if (section === SHN_UNDEF || section >= SHN_LORESERVE) return 0;
-    if (section >= object.sectionCount) object.malformed(0, `symbol ${symbol} is in section ${section} of ${object.sectionCount}`);
+    if (section >= object.sectionCount)
+      object.malformed(0, `symbol ${symbol} is in section ${section} of ${object.sectionCount}`);
     return section;
   }
 
@@ -139,7 +199,9 @@ class Measurement {
     const { object, scopes } = this;
     const extra = new Set<Extent>();
     for (const [section, extents] of this.extents) {
-      const kept = extents.filter((extent, i) => i === 0 || extents[i - 1]!.start !== extent.start || extents[i - 1]!.size !== extent.size);
+      const kept = extents.filter(
+        (extent, i) => i === 0 || extents[i - 1]!.start !== extent.start || extents[i - 1]!.size !== extent.size,
+      );
       if (kept.length === extents.length) continue;
       for (const extent of extents) if (!kept.includes(extent)) extra.add(extent);
       this.extents.set(section, kept);
@@ -191,10 +253,14 @@ class Measurement {
 
   private count(symbol: number, type: number): void {
     const { object } = this;
-    if (symbol >= object.symbolCount) object.malformed(0, `a relocation names symbol ${symbol} of ${object.symbolCount}`);
+    if (symbol >= object.symbolCount)
+      object.malformed(0, `a relocation names symbol ${symbol} of ${object.symbolCount}`);
     const section = this.sectionOf(symbol);
     const kind = section === 0 ? Kind.OTHER : this.kinds[section]!;
-    this.references.set(this.referenceKind(symbol, type, kind), this.references.get(this.referenceKind(symbol, type, kind))! + 1);
+    this.references.set(
+      this.referenceKind(symbol, type, kind),
+      this.references.get(this.referenceKind(symbol, type, kind))! + 1,
+    );
   }
 
   private referenceKind(symbol: number, type: number, kind: number): ReferenceKind {
@@ -238,7 +304,8 @@ class Measurement {
       const words = object.relas(section);
       for (let at = 0; at < words.length; at += RELA_WORDS) {
         const symbol = words[at + R_SYM]!;
-        if (symbol >= object.symbolCount) object.malformed(0, `a relocation names symbol ${symbol} of ${object.symbolCount}`);
+        if (symbol >= object.symbolCount)
+          object.malformed(0, `a relocation names symbol ${symbol} of ${object.symbolCount}`);
         const isCode = kinds[this.sectionOf(symbol)] === Kind.CODE;
         // What is exported or kept for modules may be a variable.
         if (isCode || kind === 'exports' || kind === 'addressable') references++;
@@ -250,7 +317,8 @@ class Measurement {
   private entrySections(): number {
     const { object } = this;
     let count = 0;
-    for (let section = 1; section < object.sectionCount; section++) if (object.name(section) === '__patchable_function_entries') count++;
+    for (let section = 1; section < object.sectionCount; section++)
+      if (object.name(section) === '__patchable_function_entries') count++;
     return count;
   }
 

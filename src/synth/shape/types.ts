@@ -2,14 +2,38 @@ import type { Distribution } from './distribution';
 
 /** Places of code that tables list, by the table. */
 export const SITE_TABLES = {
-  ftrace: '__mcount_loc', returns: '.return_sites', calls: '.call_sites', retpolines: '.retpoline_sites', seals: '.ibt_endbr_seal', orc: '.orc_unwind_ip',
-  bugs: '__bug_table', jumpLabels: '__jump_table', staticCalls: '.static_call_sites', faults: '__ex_table', alternatives: '.altinstructions',
-  locks: '.smp_locks', annotations: '.discard.annotate_insn', addressable: '.discard.addressable', exports: '.export_symbol', runtimeConstants: 'runtime_',
+  ftrace: '__mcount_loc',
+  returns: '.return_sites',
+  calls: '.call_sites',
+  retpolines: '.retpoline_sites',
+  seals: '.ibt_endbr_seal',
+  orc: '.orc_unwind_ip',
+  bugs: '__bug_table',
+  jumpLabels: '__jump_table',
+  staticCalls: '.static_call_sites',
+  faults: '__ex_table',
+  alternatives: '.altinstructions',
+  locks: '.smp_locks',
+  annotations: '.discard.annotate_insn',
+  addressable: '.discard.addressable',
+  exports: '.export_symbol',
+  runtimeConstants: 'runtime_',
 } as const;
 export type SiteKind = keyof typeof SITE_TABLES;
 
 /** What a relocation in code refers to. */
-export const REFERENCE_KINDS = ['fentry', 'returnThunk', 'retpoline', 'call', 'code', 'string', 'constant', 'data', 'bss', 'other'] as const;
+export const REFERENCE_KINDS = [
+  'fentry',
+  'returnThunk',
+  'retpoline',
+  'call',
+  'code',
+  'string',
+  'constant',
+  'data',
+  'bss',
+  'other',
+] as const;
 export type ReferenceKind = (typeof REFERENCE_KINDS)[number];
 
 /** Sections of loaded data; `string` holds merged strings. */

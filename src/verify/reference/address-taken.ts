@@ -6,7 +6,8 @@ import type { ReferenceObject, ReferenceRela } from './object';
 const FIELD = 4;
 
 /** Lists of functions that call none: what is exported, or may not be probed, or is to be kept by the compiler (`__ADDRESSABLE`). */
-const LISTS = /^(?:\.discard|\.eh_frame|_+ksymtab|_kprobe_blacklist|_error_injection_whitelist|\.static_call_tramp_key)/;
+const LISTS =
+  /^(?:\.discard|\.eh_frame|_+ksymtab|_kprobe_blacklist|_error_injection_whitelist|\.static_call_tramp_key)/;
 
 /** Whether an object keeps the address of a function of this name: in data, or in an instruction that is no branch to it. */
 export function takesAddress(object: ReferenceObject, name: string): boolean {
@@ -22,7 +23,9 @@ export function takesAddress(object: ReferenceObject, name: string): boolean {
       if (type === R_X86_64_PLT32 || (code !== undefined && isBranch(code, offset))) return false;
       const target = object.symbol(symbol);
       const distance = addend + (code !== undefined && type === R_X86_64_PC32 ? FIELD : 0);
-      return target.section === 0 ? target.name === name && distance === 0 : places.has(`${target.section}:${target.value + distance}`);
+      return target.section === 0
+        ? target.name === name && distance === 0
+        : places.has(`${target.section}:${target.value + distance}`);
     };
     if (object.relas(section, (_, symbol) => homes.has(object.sectionOf(symbol))).some(reaches)) return true;
   }
@@ -32,5 +35,7 @@ export function takesAddress(object: ReferenceObject, name: string): boolean {
 /** call and jmp (e8, e9), jcc (0f 80 to 0f 8f). */
 function isBranch(code: Uint8Array, field: number): boolean {
   const opcode = code[field - 1];
-  return opcode === 0xe8 || opcode === 0xe9 || (code[field - 2] === 0x0f && opcode !== undefined && (opcode & 0xf0) === 0x80);
+  return (
+    opcode === 0xe8 || opcode === 0xe9 || (code[field - 2] === 0x0f && opcode !== undefined && (opcode & 0xf0) === 0x80)
+  );
 }

@@ -36,7 +36,12 @@ export function checkAliases({ kernel, findings, replacements }: Context, object
     for (const alias of names.get(old.address) ?? []) {
       const [ours, theirs] = [bodies.get(name) ?? [], bodies.get(alias) ?? []];
       if (alias === name || isPrefixName(alias) || ours.length === 0 || theirs.length === 0) continue;
-      if (!ours.some((a) => theirs.some((b) => sameBody(a, b)))) findings.add('verify-klp-func', place, `${alias} stands at the address of ${name}, too, and is another function in the object: its callers would get the code of ${name}`);
+      if (!ours.some((a) => theirs.some((b) => sameBody(a, b))))
+        findings.add(
+          'verify-klp-func',
+          place,
+          `${alias} stands at the address of ${name}, too, and is another function in the object: its callers would get the code of ${name}`,
+        );
     }
   }
 }
@@ -45,14 +50,27 @@ function sameBody(a: Body, b: Body): boolean {
   if (a.object === b.object && a.symbol.section === b.symbol.section && a.symbol.value === b.symbol.value) return true;
   if (a.symbol.size !== b.symbol.size || a.object !== b.object) return false;
   const { object } = a;
-  const code = ({ symbol }: Body): Uint8Array => object.elf.content(symbol.section).subarray(symbol.value, symbol.value + symbol.size);
+  const code = ({ symbol }: Body): Uint8Array =>
+    object.elf.content(symbol.section).subarray(symbol.value, symbol.value + symbol.size);
   if (Buffer.compare(code(a), code(b)) !== 0) return false;
-  const relasOf = ({ symbol }: Body) => object.relas(symbol.section, (offset) => offset >= symbol.value && offset < symbol.value + symbol.size).sort((x, y) => x.offset - y.offset);
+  const relasOf = ({ symbol }: Body) =>
+    object
+      .relas(symbol.section, (offset) => offset >= symbol.value && offset < symbol.value + symbol.size)
+      .sort((x, y) => x.offset - y.offset);
   const [ours, theirs] = [relasOf(a), relasOf(b)];
   object.readSymbols(new Set([...ours, ...theirs].map(({ symbol }) => object.sectionOf(symbol))));
-  return ours.length === theirs.length && ours.every((rela, i) => {
-    const other = theirs[i]!;
-    return rela.offset - a.symbol.value === other.offset - b.symbol.value && rela.type === other.type
-      && sameIdentity(identityInObject(object, rela.symbol, rela.addend), identityInObject(object, other.symbol, other.addend));
-  });
+  return (
+    ours.length === theirs.length &&
+    ours.every((rela, i) => {
+      const other = theirs[i]!;
+      return (
+        rela.offset - a.symbol.value === other.offset - b.symbol.value &&
+        rela.type === other.type &&
+        sameIdentity(
+          identityInObject(object, rela.symbol, rela.addend),
+          identityInObject(object, other.symbol, other.addend),
+        )
+      );
+    })
+  );
 }

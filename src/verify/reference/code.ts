@@ -30,12 +30,18 @@ export interface Difference {
 export function compareCode(context: Context, pair: Pair): Difference[] {
   const { module } = context;
   const { section, symbol, object, original } = pair;
-  if (symbol.size !== original.size) return [{ offset: 0, message: `it has ${symbol.size} bytes, in the object ${original.size}` }];
+  if (symbol.size !== original.size)
+    return [{ offset: 0, message: `it has ${symbol.size} bytes, in the object ${original.size}` }];
   const differences: Difference[] = [];
-  const { code: theirs, relas } = withDirectBranches(object.elf.content(original.section).subarray(original.value, original.value + original.size), pair.relas);
+  const { code: theirs, relas } = withDirectBranches(
+    object.elf.content(original.section).subarray(original.value, original.value + original.size),
+    pair.relas,
+  );
   const ours = section.bytes.subarray(symbol.value, symbol.value + symbol.size);
   const masked = new Uint8Array(symbol.size);
-  const mine = new Map(module.relasIn(section, symbol.value, symbol.value + symbol.size).map((rela) => [rela.offset - symbol.value, rela]));
+  const mine = new Map(
+    module.relasIn(section, symbol.value, symbol.value + symbol.size).map((rela) => [rela.offset - symbol.value, rela]),
+  );
   for (const [at, { kind, variable }] of pair.constants) {
     const load = loadInstead(kind, theirs, at);
     masked.fill(1, load.start, load.start + load.bytes.length);
@@ -44,7 +50,11 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
     const instruction = rela && context.code.covering(section, rela.offset);
     const target = rela && instruction && targetInCode(module, rela, instruction);
     const same = load.bytes.length > 0 && load.bytes.every((byte, i) => byte === null || ours[load.start + i] === byte);
-    if (target === undefined || !same || nameOfVariable(target) !== variable) differences.push({ offset: load.start, message: `the runtime constant ${variable} is not read from the variable into the same register` });
+    if (target === undefined || !same || nameOfVariable(target) !== variable)
+      differences.push({
+        offset: load.start,
+        message: `the runtime constant ${variable} is not read from the variable into the same register`,
+      });
   }
   for (const [at, { type }] of [...relas, ...mine]) masked.fill(1, at, at + (WIDTHS[type] ?? 4));
   for (let at = 0; at < symbol.size; at++) {
@@ -57,19 +67,29 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
     mine.delete(at);
     const place = { section, offset: symbol.value + at };
     const instruction = context.code.covering(section, place.offset);
-    const end = isRelative(theirRela.type) && instruction !== undefined ? instruction.offset + instruction.length - place.offset : 0;
+    const end =
+      isRelative(theirRela.type) && instruction !== undefined
+        ? instruction.offset + instruction.length - place.offset
+        : 0;
     const expected = identityInObject(object, theirRela.symbol, theirRela.addend + end);
     if (rela === undefined) {
       // The jump into .altinstr_aux is always patched by its alternative, which is kept.
-      if (!isAuxiliary(object, theirRela)) differences.push({ offset: at, message: `the relocation against ${expected.text} is missing` });
+      if (!isAuxiliary(object, theirRela))
+        differences.push({ offset: at, message: `the relocation against ${expected.text} is missing` });
       continue;
     }
-    if (kindOf(rela.type) !== kindOf(theirRela.type)) differences.push({ offset: at, message: `the relocation has type ${rela.type}, in the object ${theirRela.type}` });
+    if (kindOf(rela.type) !== kindOf(theirRela.type))
+      differences.push({
+        offset: at,
+        message: `the relocation has type ${rela.type}, in the object ${theirRela.type}`,
+      });
     if (instruction === undefined) continue;
     const found = identityInModule(module, targetInCode(module, rela, instruction));
-    if (!sameIdentity(expected, found)) differences.push({ offset: at, message: `it refers to ${found.text}, in the object to ${expected.text}` });
+    if (!sameIdentity(expected, found))
+      differences.push({ offset: at, message: `it refers to ${found.text}, in the object to ${expected.text}` });
   }
-  for (const at of mine.keys()) differences.push({ offset: at, message: `a relocation at ${signed(at)} that the object does not have` });
+  for (const at of mine.keys())
+    differences.push({ offset: at, message: `a relocation at ${signed(at)} that the object does not have` });
   return differences;
 }
 

@@ -11,7 +11,13 @@ interface Code {
  * Other uses of the GOT cannot be in a module, and remain.
  */
 export function withDirectBranches(code: Uint8Array, relas: ReadonlyMap<number, ReferenceRela>): Code {
-  const through = [...relas].filter(([at, { type, addend }]) => type === R_X86_64_GOTPCRELX && addend === -4 && code[at - 2] === 0xff && (code[at - 1] === 0x15 || code[at - 1] === 0x25));
+  const through = [...relas].filter(
+    ([at, { type, addend }]) =>
+      type === R_X86_64_GOTPCRELX &&
+      addend === -4 &&
+      code[at - 2] === 0xff &&
+      (code[at - 1] === 0x15 || code[at - 1] === 0x25),
+  );
   if (through.length === 0) return { code, relas };
   const [bytes, direct] = [code.slice(), new Map(relas)];
   for (const [at, rela] of through) {

@@ -38,14 +38,20 @@ export function identityInObject(object: ReferenceObject, symbolIndex: number, o
   const symbol = object.symbol(symbolIndex);
   const names = new Set<string>();
   if (symbol.type !== STT_SECTION && symbol.name !== '') names.add(label(withoutNumbers(symbol.name), offset));
-  if (symbol.section === 0) return { names, named: true, empty: false, bytes: null, extent: 0, text: label(symbol.name, offset) };
+  if (symbol.section === 0)
+    return { names, named: true, empty: false, bytes: null, extent: 0, text: label(symbol.name, offset) };
   const { elf } = object;
   const at = symbol.value + offset;
   const covering = addNames(names, object.symbolsIn(symbol.section), at);
   const flags = elf.sectionFlags(symbol.section);
-  const content = isReadOnly(flags, elf.type(symbol.section)) && at >= 0 ? elf.content(symbol.section).subarray(at) : null;
+  const content =
+    isReadOnly(flags, elf.type(symbol.section)) && at >= 0 ? elf.content(symbol.section).subarray(at) : null;
   return {
-    names, named: isNamed(covering, at), empty: covering?.size === 0, bytes: content, extent: content === null ? 0 : extentOf(content, flags, elf.entsize(symbol.section)),
+    names,
+    named: isNamed(covering, at),
+    empty: covering?.size === 0,
+    bytes: content,
+    extent: content === null ? 0 : extentOf(content, flags, elf.entsize(symbol.section)),
     text: covering === undefined ? label(elf.name(symbol.section), at) : label(covering.name, at - covering.value),
   };
 }
@@ -54,13 +60,27 @@ export function identityInObject(object: ReferenceObject, symbolIndex: number, o
 export function identityInModule(module: Module, target: Target): Identity {
   if (target.in !== 'module') {
     const name = target.in === 'klp' ? target.name.name : target.name;
-    return { names: new Set([label(withoutNumbers(name), target.offset)]), named: true, empty: false, bytes: null, extent: 0, text: label(name, target.offset) };
+    return {
+      names: new Set([label(withoutNumbers(name), target.offset)]),
+      named: true,
+      empty: false,
+      bytes: null,
+      extent: 0,
+      text: label(name, target.offset),
+    };
   }
   const { section, offset } = target;
   const names = new Set<string>();
   const covering = addNames(names, module.symbolsIn(section), offset);
   const bytes = isReadOnly(section.flags, section.type) && offset >= 0 ? section.bytes.subarray(offset) : null;
-  return { names, named: isNamed(covering, offset), empty: covering?.size === 0, bytes, extent: 0, text: covering === undefined ? label(section.name, offset) : label(covering.name, offset - covering.value) };
+  return {
+    names,
+    named: isNamed(covering, offset),
+    empty: covering?.size === 0,
+    bytes,
+    extent: 0,
+    text: covering === undefined ? label(section.name, offset) : label(covering.name, offset - covering.value),
+  };
 }
 
 /** Whether both mean the same: by a name and the distance from it, or, where one side has no name, by content. */
@@ -70,8 +90,12 @@ export function sameIdentity(object: Identity, module: Identity): boolean {
   if (object.empty && module.bytes === null && module.names.size === 0) return true;
   // Strings and constants lose their local names when they are merged. Where both have one, it decides.
   if (object.named && module.named) return false;
-  if (object.bytes === null || module.bytes === null) return object.names.size === 0 && module.names.size === 0 && object.bytes === module.bytes;
-  return module.bytes.length >= object.extent && Buffer.compare(object.bytes.subarray(0, object.extent), module.bytes.subarray(0, object.extent)) === 0;
+  if (object.bytes === null || module.bytes === null)
+    return object.names.size === 0 && module.names.size === 0 && object.bytes === module.bytes;
+  return (
+    module.bytes.length >= object.extent &&
+    Buffer.compare(object.bytes.subarray(0, object.extent), module.bytes.subarray(0, object.extent)) === 0
+  );
 }
 
 /**
@@ -89,7 +113,8 @@ function addNames(names: Set<string>, symbols: readonly Named[], at: number): Na
     }
     if (nearest === undefined || Math.abs(at - value) < Math.abs(at - nearest.value)) nearest = symbol;
   }
-  if (covering === undefined && nearest !== undefined) names.add(label(withoutNumbers(nearest.name), at - nearest.value));
+  if (covering === undefined && nearest !== undefined)
+    names.add(label(withoutNumbers(nearest.name), at - nearest.value));
   return covering ?? nearest;
 }
 
@@ -102,14 +127,20 @@ function isReadOnly(flags: number, type: number): boolean {
 const MADE_UP = /^(\.L|\.str|\.compoundliteral|CSWTCH|switch\.table|__UNIQUE_ID_)/;
 
 function isNamed(covering: Named | undefined, at: number): boolean {
-  return covering !== undefined && at >= covering.value && at < covering.value + covering.size && !MADE_UP.test(covering.name);
+  return (
+    covering !== undefined &&
+    at >= covering.value &&
+    at < covering.value + covering.size &&
+    !MADE_UP.test(covering.name)
+  );
 }
 
 function extentOf(content: Uint8Array, flags: number, entsize: number): number {
   if ((flags & SHF_MERGE) === 0) return Math.min(ANONYMOUS, content.length);
   const unit = Math.max(1, entsize);
   if ((flags & SHF_STRINGS) === 0) return Math.min(unit, content.length);
-  for (let at = 0; at + unit <= content.length; at += unit) if (content.subarray(at, at + unit).every((byte) => byte === 0)) return at + unit;
+  for (let at = 0; at + unit <= content.length; at += unit)
+    if (content.subarray(at, at + unit).every((byte) => byte === 0)) return at + unit;
   return content.length;
 }
 

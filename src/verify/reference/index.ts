@@ -28,8 +28,14 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
   const functions: Array<{ section: ModuleSection; symbol: ModuleSymbol }> = [];
   for (const section of module.sections) {
     if (!isExecutable(section)) continue;
-    const own = new Set(module.functionsIn(section).filter(({ name }) => OWN.has(name)).map(({ value }) => value));
-    for (const symbol of module.functionsIn(section)) if (isFunction(symbol) && symbol.size > 0 && !own.has(symbol.value)) functions.push({ section, symbol });
+    const own = new Set(
+      module
+        .functionsIn(section)
+        .filter(({ name }) => OWN.has(name))
+        .map(({ value }) => value),
+    );
+    for (const symbol of module.functionsIn(section))
+      if (isFunction(symbol) && symbol.size > 0 && !own.has(symbol.value)) functions.push({ section, symbol });
   }
   const exact = new Set(functions.map(({ symbol }) => symbol.name));
   const bare = new Set([...exact].map(withoutNumbers));
@@ -42,10 +48,18 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
     const object = new ReferenceObject(path, new Set(TABLE_NAMES), CONSTANTS);
     objects.push(object);
     const sections = new Set<number>();
-    for (const original of object.named((type, name) => (type === STT_FUNC ? exact.has(name) || bare.has(withoutNumbers(name)) : dataNames.has(name)))) {
+    for (const original of object.named((type, name) =>
+      type === STT_FUNC ? exact.has(name) || bare.has(withoutNumbers(name)) : dataNames.has(name),
+    )) {
       const relas = relasOf(object, original);
       for (const { symbol } of relas.values()) sections.add(object.sectionOf(symbol));
-      if (original.type === STT_FUNC) put(candidates, exact.has(original.name) ? original.name : withoutNumbers(original.name), { object, original, relas, constants: constantsOf(object, original) });
+      if (original.type === STT_FUNC)
+        put(candidates, exact.has(original.name) ? original.name : withoutNumbers(original.name), {
+          object,
+          original,
+          relas,
+          constants: constantsOf(object, original),
+        });
       else put(sameData, original.name, { object, original, relas });
     }
     object.readSymbols(sections);
@@ -55,7 +69,9 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
   const pairs: Pair[] = [];
   for (const { section, symbol } of functions) {
     // A ThinLTO build after another patch may have numbered the name anew (`__se_sys_newuname.llvm.8464344228277713093`).
-    const list = [symbol.name, withoutNumbers(symbol.name)].flatMap((name, i, names) => (i > 0 && name === names[0] ? [] : candidates.get(name) ?? []));
+    const list = [symbol.name, withoutNumbers(symbol.name)].flatMap((name, i, names) =>
+      i > 0 && name === names[0] ? [] : (candidates.get(name) ?? []),
+    );
     let best: { pair: Pair; differences: Difference[] } | undefined;
     for (const candidate of list) {
       const pair: Pair = { section, symbol, ...candidate };
@@ -64,11 +80,16 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
       if (differences.length === 0) break;
     }
     if (best === undefined) {
-      findings.add('verify-object-differs', { section, offset: symbol.value }, `no object has a function ${symbol.name}`);
+      findings.add(
+        'verify-object-differs',
+        { section, offset: symbol.value },
+        `no object has a function ${symbol.name}`,
+      );
       continue;
     }
     pairs.push(best.pair);
-    for (const { offset, message } of best.differences) findings.add('verify-object-differs', { section, offset: symbol.value + offset }, message);
+    for (const { offset, message } of best.differences)
+      findings.add('verify-object-differs', { section, offset: symbol.value + offset }, message);
   }
   compareTables(context, pairs);
   checkLiterals(context, pairs);
@@ -84,7 +105,9 @@ function put<T>(found: Map<string, T[]>, name: string, value: T): void {
 }
 
 function relasOf(object: ReferenceObject, { section, value, size }: ReferenceSymbol): Map<number, ReferenceRela> {
-  const relas = object.relas(section, (offset) => offset >= value && offset < value + size).filter(({ type }) => type !== R_X86_64_NONE);
+  const relas = object
+    .relas(section, (offset) => offset >= value && offset < value + size)
+    .filter(({ type }) => type !== R_X86_64_NONE);
   return new Map(relas.map((rela) => [rela.offset - value, rela]));
 }
 

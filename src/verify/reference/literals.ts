@@ -35,11 +35,21 @@ function usesOf(context: Context, object: ReferenceObject, pairs: readonly Pair[
       const strings = SHF_MERGE | SHF_STRINGS;
       const rela = module.relaAt(section, symbol.value + at);
       const instruction = rela && code.covering(section, rela.offset);
-      if (place === 0 || (object.elf.sectionFlags(place) & strings) !== strings || rela === undefined || instruction === undefined) continue;
+      if (
+        place === 0 ||
+        (object.elf.sectionFlags(place) & strings) !== strings ||
+        rela === undefined ||
+        instruction === undefined
+      )
+        continue;
       const target = targetInCode(module, rela, instruction);
       if (target.in !== 'module') continue;
       const behind = isRelative(theirs.type) ? instruction.offset + instruction.length - rela.offset : 0;
-      const use: Use = { offset: value + theirs.addend + behind, rela, target: { section: target.section.index, offset: target.offset } };
+      const use: Use = {
+        offset: value + theirs.addend + behind,
+        rela,
+        target: { section: target.section.index, offset: target.offset },
+      };
       const list = found.get(place);
       if (list === undefined) found.set(place, [use]);
       else list.push(use);
@@ -49,11 +59,24 @@ function usesOf(context: Context, object: ReferenceObject, pairs: readonly Pair[
 }
 
 /** Of two neighbours among the references: the second one may count from the first where no end of a string lies between them. */
-function checkDistance({ findings }: Context, { elf }: ReferenceObject, section: number, first: Use, second: Use): void {
+function checkDistance(
+  { findings }: Context,
+  { elf }: ReferenceObject,
+  section: number,
+  first: Use,
+  second: Use,
+): void {
   const unit = Math.max(1, elf.entsize(section));
   const between = elf.content(section).subarray(first.offset, second.offset);
-  for (let at = 0; at + unit <= between.length; at += unit) if (between.subarray(at, at + unit).every((byte) => byte === 0)) return;
+  for (let at = 0; at + unit <= between.length; at += unit)
+    if (between.subarray(at, at + unit).every((byte) => byte === 0)) return;
   const distance = second.offset - first.offset;
-  const same = first.target.section === second.target.section && second.target.offset - first.target.offset === distance;
-  if (!same) findings.add('verify-object-differs', { section: second.rela.section, offset: second.rela.offset }, `it refers into a literal ${distance} bytes behind another reference, in the module elsewhere: the literal was torn`);
+  const same =
+    first.target.section === second.target.section && second.target.offset - first.target.offset === distance;
+  if (!same)
+    findings.add(
+      'verify-object-differs',
+      { section: second.rela.section, offset: second.rela.offset },
+      `it refers into a literal ${distance} bytes behind another reference, in the module elsewhere: the literal was torn`,
+    );
 }

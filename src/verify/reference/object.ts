@@ -1,5 +1,24 @@
 import {
-  ElfObject, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_RELA, STT_FILE, STT_FUNC, STT_OBJECT, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, s64, u64,
+  ElfObject,
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHN_LORESERVE,
+  SHN_UNDEF,
+  SHN_XINDEX,
+  SHT_RELA,
+  STT_FILE,
+  STT_FUNC,
+  STT_OBJECT,
+  STT_SECTION,
+  ST_INFO,
+  ST_SIZE,
+  ST_VALUE,
+  SYM_WORDS,
+  s64,
+  u64,
 } from '../../elf';
 
 export interface ReferenceSymbol {
@@ -58,7 +77,12 @@ export class ReferenceObject {
     const found: ReferenceSymbol[] = [];
     for (let symbol = 1; symbol < this.elf.symbolCount; symbol++) {
       const type = this.elf.symbols[symbol * SYM_WORDS + ST_INFO]! & 0xf;
-      if ((type !== STT_FUNC && type !== STT_OBJECT) || this.sectionOf(symbol) === 0 || !wanted(type, this.elf.symbolName(symbol))) continue;
+      if (
+        (type !== STT_FUNC && type !== STT_OBJECT) ||
+        this.sectionOf(symbol) === 0 ||
+        !wanted(type, this.elf.symbolName(symbol))
+      )
+        continue;
       const described = this.symbol(symbol);
       if (described.size > 0) found.push(described);
     }
@@ -71,13 +95,20 @@ export class ReferenceObject {
     if (index >= elf.symbolCount) elf.malformed(elf.offset(elf.symtabSection), `there is no symbol ${index}`);
     const at = index * SYM_WORDS;
     const info = elf.symbols[at + ST_INFO]!;
-    return { name: elf.symbolName(index), type: info & 0xf, section: this.sectionOf(index), value: u64(elf.symbols, at + ST_VALUE), size: u64(elf.symbols, at + ST_SIZE) };
+    return {
+      name: elf.symbolName(index),
+      type: info & 0xf,
+      section: this.sectionOf(index),
+      value: u64(elf.symbols, at + ST_VALUE),
+      size: u64(elf.symbols, at + ST_SIZE),
+    };
   }
 
   /** A symbol's section; 0 for UNDEF, ABS and the like. */
   sectionOf(index: number): number {
     const plain = (this.elf.symbols[index * SYM_WORDS + ST_INFO] ?? 0) >>> 16;
-    const section = plain === SHN_XINDEX ? this.elf.extendedIndex[index] ?? 0 : plain >= SHN_LORESERVE ? SHN_UNDEF : plain;
+    const section =
+      plain === SHN_XINDEX ? (this.elf.extendedIndex[index] ?? 0) : plain >= SHN_LORESERVE ? SHN_UNDEF : plain;
     return section < this.elf.sectionCount ? section : 0;
   }
 
@@ -89,7 +120,8 @@ export class ReferenceObject {
       for (let at = 0; at < words.length; at += RELA_WORDS) {
         const offset = u64(words, at + R_OFFSET);
         const symbol = words[at + R_SYM]!;
-        if (wanted(offset, symbol)) found.push({ offset, type: words[at + R_TYPE]!, symbol, addend: s64(words, at + R_ADDEND) });
+        if (wanted(offset, symbol))
+          found.push({ offset, type: words[at + R_TYPE]!, symbol, addend: s64(words, at + R_ADDEND) });
       }
     }
     return found;
@@ -104,7 +136,13 @@ export class ReferenceObject {
       const section = this.sectionOf(symbol);
       if (!missing.has(section)) continue;
       const described = this.symbol(symbol);
-      if (described.type !== STT_SECTION && described.type !== STT_FILE && described.name !== '' && !described.name.startsWith('.Ltmp')) this.symbolsBySection.get(section)!.push(described);
+      if (
+        described.type !== STT_SECTION &&
+        described.type !== STT_FILE &&
+        described.name !== '' &&
+        !described.name.startsWith('.Ltmp')
+      )
+        this.symbolsBySection.get(section)!.push(described);
     }
   }
 

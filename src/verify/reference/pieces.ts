@@ -12,7 +12,8 @@ export function checkForeignTables({ module, findings }: Context, objects: reado
   const users = new Map<string, ModuleRela>();
   for (const rela of module.relas) {
     const name = /^\.klp\.sym\.[^.]+\.(.+),\d+$/.exec(rela.symbol.name)?.[1];
-    if (name !== undefined && rela.symbol.type !== STT_FUNC && !users.has(withoutNumbers(name))) users.set(withoutNumbers(name), rela);
+    if (name !== undefined && rela.symbol.type !== STT_FUNC && !users.has(withoutNumbers(name)))
+      users.set(withoutNumbers(name), rela);
   }
   if (users.size === 0) return;
   /** Of the data called so: how many there are, and how many lead into a function. */
@@ -30,7 +31,12 @@ export function checkForeignTables({ module, findings }: Context, objects: reado
   for (const [name, { all, inside, into }] of counts) {
     const rela = users.get(name)!;
     // Namesakes of other units may be no tables; which one is meant the name does not say.
-    if (inside === all) findings.add('verify-target', { section: rela.section, offset: rela.offset }, `${name} of the kernel leads into the middle of ${into}, so that it belongs to that function's code`);
+    if (inside === all)
+      findings.add(
+        'verify-target',
+        { section: rela.section, offset: rela.offset },
+        `${name} of the kernel leads into the middle of ${into}, so that it belongs to that function's code`,
+      );
   }
 }
 
@@ -42,7 +48,9 @@ function functionEntered(object: ReferenceObject, { section, value, size }: Refe
     const target = object.symbol(symbol);
     if (target.section === 0 || (object.elf.sectionFlags(target.section) & SHF_EXECINSTR) === 0) continue;
     const place = target.value + addend;
-    const around = object.symbolsIn(target.section).filter((each) => each.type === STT_FUNC && place >= each.value && place < each.value + each.size);
+    const around = object
+      .symbolsIn(target.section)
+      .filter((each) => each.type === STT_FUNC && place >= each.value && place < each.value + each.size);
     if (around.length > 0 && around.every((each) => each.value !== place)) return around[0]!.name;
   }
   return undefined;

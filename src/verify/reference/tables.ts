@@ -7,15 +7,38 @@ import { identityInModule, identityInObject, sameIdentity, type Identity } from 
 import type { ReferenceObject, ReferenceRela } from './object';
 
 /** Tables whose entries follow their function. Seals do not: a module may go without. */
-const KINDS = ['alternatives', 'bugs', 'exceptions', 'jumpLabels', 'staticCalls', 'locks', 'ftrace', 'returns', 'retpolines', 'calls', 'cfi', 'traps', 'paravirt', 'unwind'] as const satisfies readonly TableKind[];
+const KINDS = [
+  'alternatives',
+  'bugs',
+  'exceptions',
+  'jumpLabels',
+  'staticCalls',
+  'locks',
+  'ftrace',
+  'returns',
+  'retpolines',
+  'calls',
+  'cfi',
+  'traps',
+  'paravirt',
+  'unwind',
+] as const satisfies readonly TableKind[];
 
 /** Fields that refer to something, besides the first. */
-const REFERENCES: Partial<Record<TableKind, readonly number[]>> = { exceptions: [4], jumpLabels: [4, 8], staticCalls: [4], bugs: [4, 8] };
+const REFERENCES: Partial<Record<TableKind, readonly number[]>> = {
+  exceptions: [4],
+  jumpLabels: [4, 8],
+  staticCalls: [4],
+  bugs: [4, 8],
+};
 
 const ORC_WORDS = '.orc_unwind';
 const ORC_WORD = 6;
 
-export const TABLE_NAMES: readonly string[] = [...KINDS.flatMap((kind) => TABLES[kind].names as readonly string[]), ORC_WORDS];
+export const TABLE_NAMES: readonly string[] = [
+  ...KINDS.flatMap((kind) => TABLES[kind].names as readonly string[]),
+  ORC_WORDS,
+];
 
 /** An entry of the object's table. */
 interface ObjectEntry {
@@ -34,14 +57,22 @@ export function compareTables(context: Context, pairs: readonly Pair[]): void {
     for (const { section, symbol, object, original } of pairs) {
       const { value, size } = symbol;
       const wanted = new Map<number, ObjectEntry[]>();
-      for (const [at, list] of theirs.get(object)?.get(original.section) ?? []) if (at >= original.value && at < original.value + original.size) wanted.set(at - original.value, list);
+      for (const [at, list] of theirs.get(object)?.get(original.section) ?? [])
+        if (at >= original.value && at < original.value + original.size) wanted.set(at - original.value, list);
       const here = ours.get(section.index) ?? new Map<number, Entry[]>();
       for (const [at, list] of wanted) {
         const mine = here.get(value + at) ?? [];
-        if (mine.length < list.length) context.findings.add('verify-missing-entry', { section, offset: value + at }, `the object has ${list.length === 1 ? 'an entry' : `${list.length} entries`} in ${TABLES[kind].names[0]} here, the module ${mine.length === 0 ? 'none' : mine.length}`);
+        if (mine.length < list.length)
+          context.findings.add(
+            'verify-missing-entry',
+            { section, offset: value + at },
+            `the object has ${list.length === 1 ? 'an entry' : `${list.length} entries`} in ${TABLES[kind].names[0]} here, the module ${mine.length === 0 ? 'none' : mine.length}`,
+          );
         else list.forEach((entry, i) => compareEntry(context, kind, mine[i]!, entry));
       }
-      for (const [at, list] of here) if (at >= value && at < value + size && !wanted.has(at - value)) list[0]!.add(`the object has no entry for ${list[0]!.name({ section, offset: at })}`);
+      for (const [at, list] of here)
+        if (at >= value && at < value + size && !wanted.has(at - value))
+          list[0]!.add(`the object has no entry for ${list[0]!.name({ section, offset: at })}`);
     }
   }
 }
@@ -58,12 +89,17 @@ function moduleEntries(context: Context, kind: TableKind): Map<number, Map<numbe
 }
 
 /** Entries of the objects that are for a section of one of the pairs. */
-function objectEntries(context: Context, kind: TableKind, pairs: readonly Pair[]): Map<ReferenceObject, Map<number, Map<number, ObjectEntry[]>>> {
+function objectEntries(
+  context: Context,
+  kind: TableKind,
+  pairs: readonly Pair[],
+): Map<ReferenceObject, Map<number, Map<number, ObjectEntry[]>>> {
   const all = new Map<ReferenceObject, Map<number, Map<number, ObjectEntry[]>>>();
   for (const object of new Set(pairs.map((pair) => pair.object))) {
     const wanted = new Set(pairs.filter((pair) => pair.object === object).map(({ original }) => original.section));
     const found = new Map<number, Map<number, ObjectEntry[]>>();
-    for (const name of TABLES[kind].names) for (const section of object.sections(name)) readTable(context, TABLES[kind], object, section, wanted, found);
+    for (const name of TABLES[kind].names)
+      for (const section of object.sections(name)) readTable(context, TABLES[kind], object, section, wanted, found);
     readTargets(kind, object, found);
     all.set(object, found);
   }
@@ -71,7 +107,11 @@ function objectEntries(context: Context, kind: TableKind, pairs: readonly Pair[]
 }
 
 /** Symbols of the sections that the entries refer to. */
-function readTargets(kind: TableKind, object: ReferenceObject, found: ReadonlyMap<number, ReadonlyMap<number, readonly ObjectEntry[]>>): void {
+function readTargets(
+  kind: TableKind,
+  object: ReferenceObject,
+  found: ReadonlyMap<number, ReadonlyMap<number, readonly ObjectEntry[]>>,
+): void {
   const sections = new Set<number>();
   for (const places of found.values()) {
     for (const { offset, relas } of [...places.values()].flat()) {
@@ -80,21 +120,38 @@ function readTargets(kind: TableKind, object: ReferenceObject, found: ReadonlyMa
         if (rela !== undefined) sections.add(object.sectionOf(rela.symbol));
       }
       const replacement = kind === 'alternatives' ? relas.get(offset + 4) : undefined;
-      if (replacement !== undefined) for (const rela of replacementRelas(object, object.sectionOf(replacement.symbol))) sections.add(object.sectionOf(rela.symbol));
+      if (replacement !== undefined)
+        for (const rela of replacementRelas(object, object.sectionOf(replacement.symbol)))
+          sections.add(object.sectionOf(rela.symbol));
     }
   }
   object.readSymbols(sections);
 }
 
-function readTable(context: Context, table: Table, object: ReferenceObject, section: number, wanted: ReadonlySet<number>, found: Map<number, Map<number, ObjectEntry[]>>): void {
+function readTable(
+  context: Context,
+  table: Table,
+  object: ReferenceObject,
+  section: number,
+  wanted: ReadonlySet<number>,
+  found: Map<number, Map<number, ObjectEntry[]>>,
+): void {
   const { elf } = object;
   const bytes = elf.content(section);
-  const measured = elf.name(section) === '__bug_table' ? bugEntrySize(bytes.length, new Set(object.relas(section, () => true).map(({ offset }) => offset))) : undefined;
+  const measured =
+    elf.name(section) === '__bug_table'
+      ? bugEntrySize(bytes.length, new Set(object.relas(section, () => true).map(({ offset }) => offset)))
+      : undefined;
   const size = entrySize(context, table, { entsize: elf.entsize(section) }, measured);
   // A kernel's tables have a million relocations, of which a livepatch needs a few dozen.
-  const sites = object.relas(section, (offset, symbol) => offset % size === 0 && offset + size <= bytes.length && wanted.has(object.sectionOf(symbol)));
+  const sites = object.relas(
+    section,
+    (offset, symbol) => offset % size === 0 && offset + size <= bytes.length && wanted.has(object.sectionOf(symbol)),
+  );
   const entries = new Set(sites.map(({ offset }) => offset));
-  const relas = new Map(object.relas(section, (offset) => entries.has(offset - (offset % size))).map((rela) => [rela.offset, rela]));
+  const relas = new Map(
+    object.relas(section, (offset) => entries.has(offset - (offset % size))).map((rela) => [rela.offset, rela]),
+  );
   for (const { offset, symbol, addend } of sites) {
     const { section: code, value } = object.symbol(symbol);
     put(found, code, value + addend, { object, section, offset, bytes: bytes.subarray(offset, offset + size), relas });
@@ -111,11 +168,13 @@ function put<T>(found: Map<number, Map<number, T[]>>, section: number, offset: n
 
 /** What an entry says besides its place: plain fields, references, the replacement's code or the ORC word behind it. */
 function compareEntry(context: Context, kind: TableKind, ours: Entry, theirs: ObjectEntry): void {
-  const differ = (message: string, at = 0): void => ours.add(`${message} for ${describePlace(context, ours)}`, at, 'verify-object-differs');
-  const relocated = (at: number): boolean => [0, 1, 2, 3, 4, 5, 6, 7].some((back) => {
-    const rela = theirs.relas.get(theirs.offset + at - back);
-    return rela !== undefined && at - back >= 0 && back < (rela.type === 1 || rela.type === 24 ? 8 : 4);
-  });
+  const differ = (message: string, at = 0): void =>
+    ours.add(`${message} for ${describePlace(context, ours)}`, at, 'verify-object-differs');
+  const relocated = (at: number): boolean =>
+    [0, 1, 2, 3, 4, 5, 6, 7].some((back) => {
+      const rela = theirs.relas.get(theirs.offset + at - back);
+      return rela !== undefined && at - back >= 0 && back < (rela.type === 1 || rela.type === 24 ? 8 : 4);
+    });
   const plain = theirs.bytes.findIndex((byte, at) => !relocated(at) && byte !== ours.bytes[at]);
   if (plain >= 0) differ('another content than the object has', plain);
   for (const at of REFERENCES[kind] ?? []) {
@@ -128,7 +187,8 @@ function compareEntry(context: Context, kind: TableKind, ours: Entry, theirs: Ob
     }
     const expected = identityInObject(theirs.object, rela.symbol, rela.addend);
     const found = identityInModule(context.module, targetInData(context.module, target));
-    if (!sameIdentity(expected, found) && !(kind === 'staticCalls' && isTrampoline(expected, found))) differ(`a reference to ${found.text}, in the object to ${expected.text},`, at);
+    if (!sameIdentity(expected, found) && !(kind === 'staticCalls' && isTrampoline(expected, found)))
+      differ(`a reference to ${found.text}, in the object to ${expected.text},`, at);
   }
   if (kind === 'alternatives') compareReplacement(context, ours, theirs, differ);
   if (kind === 'unwind' && wordOf(context, ours) !== objectWord(theirs)) differ('another ORC word than the object has');
@@ -159,7 +219,12 @@ function objectWord({ object, section, offset }: ObjectEntry): string | undefine
 }
 
 /** The replacement's bytes, and what its relocated fields refer to. Lengths have been compared with the other plain fields. */
-function compareReplacement(context: Context, ours: Entry, { object, bytes, offset, relas }: ObjectEntry, differ: (message: string, at: number) => void): void {
+function compareReplacement(
+  context: Context,
+  ours: Entry,
+  { object, bytes, offset, relas }: ObjectEntry,
+  differ: (message: string, at: number) => void,
+): void {
   const { module } = context;
   const length = bytes[bytes.length - 1]!;
   const theirs = relas.get(offset + 4);
@@ -170,14 +235,21 @@ function compareReplacement(context: Context, ours: Entry, { object, bytes, offs
   const start = value + theirs.addend;
   const inside = (at: number): boolean => at >= 0 && at < length;
   const fields = new Map<number, ReferenceRela>();
-  for (const field of replacementRelas(object, section)) if (inside(field.offset - start)) fields.set(field.offset - start, field);
+  for (const field of replacementRelas(object, section))
+    if (inside(field.offset - start)) fields.set(field.offset - start, field);
   const masked = new Set([...fields.keys()].flatMap((at) => [at, at + 1, at + 2, at + 3]));
   const code = object.elf.content(section).subarray(start, start + length);
-  if (code.some((byte, at) => !masked.has(at) && byte !== target.section.bytes[target.offset + at])) differ('another replacement than the object has', 4);
+  if (code.some((byte, at) => !masked.has(at) && byte !== target.section.bytes[target.offset + at]))
+    differ('another replacement than the object has', 4);
   for (const [at, field] of fields) {
     const mine = module.relaAt(target.section, target.offset + at);
     // Relative fields count from the same place on both sides.
-    const same = mine !== undefined && sameIdentity(identityInObject(object, field.symbol, field.addend + 4), identityInModule(module, targetInData(module, { ...mine, addend: mine.addend + 4 })));
+    const same =
+      mine !== undefined &&
+      sameIdentity(
+        identityInObject(object, field.symbol, field.addend + 4),
+        identityInModule(module, targetInData(module, { ...mine, addend: mine.addend + 4 })),
+      );
     if (!same && field.type !== 0) differ('a replacement that refers to something else than in the object', 4);
   }
 }

@@ -10,7 +10,10 @@ export const alias: Construct = {
   make: (r) => ({ bodies: [r.from(1, 50), r.from(51, 99)], to: 0, weak: r.one(2), calls: r.below(3) }),
   emit(m, n) {
     const [one, two, other] = [n.g('impl'), n.g('impl2'), n.g('named')];
-    const named = m.to === 2 ? `${attribute(m)}noinline u32 ${other}(u32 k)\n{\n\treturn ext(k ^ 77) + 5;\n}` : `u32 ${other}(u32 k) ${attribute(m)}__alias(${m.to === 0 ? one : two});`;
+    const named =
+      m.to === 2
+        ? `${attribute(m)}noinline u32 ${other}(u32 k)\n{\n\treturn ext(k ^ 77) + 5;\n}`
+        : `u32 ${other}(u32 k) ${attribute(m)}__alias(${m.to === 0 ? one : two});`;
     return `noinline u32 ${one}(u32 k)
 {
 	u32 acc = ext(k + ${m.bodies[0]});
@@ -39,10 +42,36 @@ ${m.calls === 1 ? `	acc += ${two}(k);\n` : ''}${n.slot('c')}	return acc;
 `;
   },
   edits: [
-    { name: 'body', weight: 3, apply: (m, r) => { m.bodies[r.below(2)] += 5; } },
-    { name: 'retarget', apply: (m) => { m.to = m.to === 0 ? 1 : 0; } },
-    { name: 'split', apply: (m) => { m.to = 2; } },
-    { name: 'weak', apply: (m) => { m.weak = !m.weak; } },
-    { name: 'calls', apply: (m) => { m.calls = m.calls === 1 ? 0 : 1; } },
+    {
+      name: 'body',
+      weight: 3,
+      apply: (m, r) => {
+        m.bodies[r.below(2)] += 5;
+      },
+    },
+    {
+      name: 'retarget',
+      apply: (m) => {
+        m.to = m.to === 0 ? 1 : 0;
+      },
+    },
+    {
+      name: 'split',
+      apply: (m) => {
+        m.to = 2;
+      },
+    },
+    {
+      name: 'weak',
+      apply: (m) => {
+        m.weak = !m.weak;
+      },
+    },
+    {
+      name: 'calls',
+      apply: (m) => {
+        m.calls = m.calls === 1 ? 0 : 1;
+      },
+    },
   ],
 };

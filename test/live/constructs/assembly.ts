@@ -5,7 +5,14 @@ export const assembly: Construct = {
   kind: 'assembly',
   slots: ['a', 'b', 'c'],
   outline: true,
-  make: (r) => ({ c: r.from(1, 90), sized: r.one(2), table: [r.from(1, 90), r.from(1, 90), r.from(1, 90)], loop: r.from(1, 5), inner: r.from(1, 50), embedded: r.from(1, 90) }),
+  make: (r) => ({
+    c: r.from(1, 90),
+    sized: r.one(2),
+    table: [r.from(1, 90), r.from(1, 90), r.from(1, 90)],
+    loop: r.from(1, 5),
+    inner: r.from(1, 50),
+    embedded: r.from(1, 90),
+  }),
   emit(m, n) {
     const [fn, table] = [n.g('asm_mix'), n.g('asm_table')];
     return `extern u32 ${fn}(u32 k);
@@ -41,10 +48,39 @@ ${n.slot('c')}	return acc * 3;
 `;
   },
   edits: [
-    { name: 'loop', apply: (m) => { m.loop += 1; } },
-    { name: 'inner', weight: 2, apply: (m) => { m.inner += 1; } },
-    { name: 'table', mayRefuse: true, apply: (m, r) => { m.table[r.below(3)] += 1; } },
-    { name: 'embedded', mayRefuse: true, apply: (m) => { m.embedded += 1; } },
-    { name: 'function', mayRefuse: true, apply: (m) => { m.c += 1; } },
+    {
+      name: 'loop',
+      apply: (m) => {
+        m.loop += 1;
+      },
+    },
+    {
+      name: 'inner',
+      weight: 2,
+      apply: (m) => {
+        m.inner += 1;
+      },
+    },
+    {
+      name: 'table',
+      mayRefuse: true,
+      apply: (m, r) => {
+        m.table[r.below(3)] += 1;
+      },
+    },
+    {
+      name: 'embedded',
+      mayRefuse: true,
+      apply: (m) => {
+        m.embedded += 1;
+      },
+    },
+    {
+      name: 'function',
+      mayRefuse: true,
+      apply: (m) => {
+        m.c += 1;
+      },
+    },
   ],
 };

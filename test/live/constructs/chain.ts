@@ -37,10 +37,35 @@ ${m.deep ? `	acc += ${s('inner')}(k + 5);\n` : ''}	return ${s('middle')}(acc ^ 3
 `;
   },
   edits: [
-    { name: 'inner', apply: (m) => { m.c[0] += 2; } },
-    { name: 'middle', apply: (m) => { m.c[1] += 2; } },
-    { name: 'tail', apply: (m) => { m.tail = !m.tail; } },
-    { name: 'deep', apply: (m) => { m.deep = !m.deep; } },
-    { name: 'pure', apply: (m) => { m.pure = !m.pure; } },
+    {
+      name: 'inner',
+      apply: (m) => {
+        m.c[0] += 2;
+      },
+    },
+    {
+      name: 'middle',
+      apply: (m) => {
+        m.c[1] += 2;
+      },
+    },
+    {
+      name: 'tail',
+      apply: (m) => {
+        m.tail = !m.tail;
+      },
+    },
+    {
+      name: 'deep',
+      apply: (m) => {
+        m.deep = !m.deep;
+      },
+    },
+    {
+      name: 'pure',
+      apply: (m) => {
+        m.pure = !m.pure;
+      },
+    },
   ],
 };

@@ -52,9 +52,31 @@ ${n.entry('clone_b')}
 `;
   },
   edits: [
-    { name: 'mode', weight: 2, apply: (m) => { m.mode += 1; } },
-    { name: 'same', weight: 3, apply: (m) => { m.same = !m.same; } },
-    { name: 'rare', apply: (m) => { m.rare += 1; } },
-    { name: 'field', apply: (m) => { m.field = 1 - m.field; } },
+    {
+      name: 'mode',
+      weight: 2,
+      apply: (m) => {
+        m.mode += 1;
+      },
+    },
+    {
+      name: 'same',
+      weight: 3,
+      apply: (m) => {
+        m.same = !m.same;
+      },
+    },
+    {
+      name: 'rare',
+      apply: (m) => {
+        m.rare += 1;
+      },
+    },
+    {
+      name: 'field',
+      apply: (m) => {
+        m.field = 1 - m.field;
+      },
+    },
   ],
 };

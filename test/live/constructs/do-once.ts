@@ -1,7 +1,11 @@
 /** What is done once: a flag in a section of its own and a key beside it, both called the same wherever the macro is used. */
 import type { Construct, Model } from '../model';
 
-interface Use { buffer: string; warm: number; fresh?: boolean }
+interface Use {
+  buffer: string;
+  warm: number;
+  fresh?: boolean;
+}
 
 function once({ buffer, warm, fresh }: Use): string {
   return `	{
@@ -18,7 +22,11 @@ const uses = (m: Model, f: number): string => m.functions[f].map(once).join('');
 export const doOnce: Construct = {
   kind: 'do-once',
   slots: ['a', 'b'],
-  make: (r) => ({ functions: [r.from(1, 3), r.from(1, 2)].map((count) => Array.from({ length: count }, () => ({ buffer: r.pick(['secret', 'other']), warm: r.from(1, 900) }))) }),
+  make: (r) => ({
+    functions: [r.from(1, 3), r.from(1, 2)].map((count) =>
+      Array.from({ length: count }, () => ({ buffer: r.pick(['secret', 'other']), warm: r.from(1, 900) })),
+    ),
+  }),
   emit(m, n) {
     return `${n.entry('slot_of')}
 {
@@ -38,7 +46,24 @@ ${n.slot('b')}	return acc + secret * 5 + other;
 `;
   },
   edits: [
-    { name: 'add', apply: (m, r) => { if (m.gone) return false; const list = r.pick(m.functions as Use[][]); list.splice(r.from(0, list.length), 0, { buffer: 'secret', warm: r.from(1, 900), fresh: true }); return true; } },
-    { name: 'remove', apply: (m, r) => { const list = r.pick(m.functions as Use[][]); if (list.length < 2 || m.functions.flat().some(({ fresh }: Use) => fresh)) return false; m.gone = true; list.splice(r.below(list.length), 1); return true; } },
+    {
+      name: 'add',
+      apply: (m, r) => {
+        if (m.gone) return false;
+        const list = r.pick(m.functions as Use[][]);
+        list.splice(r.from(0, list.length), 0, { buffer: 'secret', warm: r.from(1, 900), fresh: true });
+        return true;
+      },
+    },
+    {
+      name: 'remove',
+      apply: (m, r) => {
+        const list = r.pick(m.functions as Use[][]);
+        if (list.length < 2 || m.functions.flat().some(({ fresh }: Use) => fresh)) return false;
+        m.gone = true;
+        list.splice(r.below(list.length), 1);
+        return true;
+      },
+    },
   ],
 };

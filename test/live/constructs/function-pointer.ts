@@ -4,7 +4,14 @@ import type { Construct } from '../model';
 export const functionPointer: Construct = {
   kind: 'function-pointer',
   slots: ['g', 'h', 'a', 'b', 'c'],
-  make: (r) => ({ g: r.from(1, 50), h: r.from(1, 50), linkage: r.pick(['static ', 'static ', '']), sets: r.pick(['k & 1', 'k > 5', 'k == 3']), compare: r.below(2), initial: r.one(3) }),
+  make: (r) => ({
+    g: r.from(1, 50),
+    h: r.from(1, 50),
+    linkage: r.pick(['static ', 'static ', '']),
+    sets: r.pick(['k & 1', 'k > 5', 'k == 3']),
+    compare: r.below(2),
+    initial: r.one(3),
+  }),
   emit(m, n) {
     const [g, h, ops] = [m.linkage ? n.s('go') : n.g('go'), m.linkage ? n.s('halt') : n.g('halt'), n.s('ops')];
     return `${m.linkage}u32 ${g}(u32 k)
@@ -46,10 +53,37 @@ ${n.slot('c')}	return acc + (${ops}.fn == ${g}) * 2 + (${ops}.fn == ${h}) * 4 + 
 `;
   },
   edits: [
-    { name: 'g', weight: 3, apply: (m) => { m.g += 9; } },
-    { name: 'h', apply: (m) => { m.h += 9; } },
-    { name: 'both', apply: (m) => { m.g += 9; m.sets = m.sets === 'k & 1' ? 'k > 4' : 'k & 1'; } },
-    { name: 'set', apply: (m, r) => { m.sets = r.pick(['k & 1', 'k > 5', 'k == 3', 'k < 9'].filter((text) => text !== m.sets)); } },
-    { name: 'compare', apply: (m) => { m.compare = 1 - m.compare; } },
+    {
+      name: 'g',
+      weight: 3,
+      apply: (m) => {
+        m.g += 9;
+      },
+    },
+    {
+      name: 'h',
+      apply: (m) => {
+        m.h += 9;
+      },
+    },
+    {
+      name: 'both',
+      apply: (m) => {
+        m.g += 9;
+        m.sets = m.sets === 'k & 1' ? 'k > 4' : 'k & 1';
+      },
+    },
+    {
+      name: 'set',
+      apply: (m, r) => {
+        m.sets = r.pick(['k & 1', 'k > 5', 'k == 3', 'k < 9'].filter((text) => text !== m.sets));
+      },
+    },
+    {
+      name: 'compare',
+      apply: (m) => {
+        m.compare = 1 - m.compare;
+      },
+    },
   ],
 };

@@ -19,13 +19,32 @@ export const globals: Construct = {
   kind: 'globals',
   slots: ['a', 'b'],
   plain: 4,
-  make: (r) => ({ vars: Array.from({ length: r.from(1, 3) }, (_, tag) => ({ tag, size: r.pick([1, 1, 4]), start: r.pick([0, 7]), place: r.pick(PLACES), ...named(r), warm: r.from(100, 999) })), swapped: false, next: 10 }),
+  make: (r) => ({
+    vars: Array.from({ length: r.from(1, 3) }, (_, tag) => ({
+      tag,
+      size: r.pick([1, 1, 4]),
+      start: r.pick([0, 7]),
+      place: r.pick(PLACES),
+      ...named(r),
+      warm: r.from(100, 999),
+    })),
+    swapped: false,
+    next: 10,
+  }),
   emit(m, n) {
-    const name = (i: number): string => m.vars[i].name ?? (m.vars[i].shared ? n.s(`var_${m.vars[i].tag}`) : n.g(`var_${m.vars[i].tag}`));
+    const name = (i: number): string =>
+      m.vars[i].name ?? (m.vars[i].shared ? n.s(`var_${m.vars[i].tag}`) : n.g(`var_${m.vars[i].tag}`));
     const at = (i: number): string => (m.vars[i].size > 1 ? `${name(i)}[k & 3]` : name(i));
     const all = m.vars.map((_: unknown, i: number) => i);
     const order = m.swapped ? [...all].reverse() : all;
-    const warm = (i: number): string => (m.vars[i].fresh ? '' : n.warm(m.vars[i].size > 1 ? `for (u32 i = 0; i < ${m.vars[i].size}; i++) ${name(i)}[i] = ${m.vars[i].warm} + i;` : `${name(i)} = ${m.vars[i].warm};`));
+    const warm = (i: number): string =>
+      m.vars[i].fresh
+        ? ''
+        : n.warm(
+            m.vars[i].size > 1
+              ? `for (u32 i = 0; i < ${m.vars[i].size}; i++) ${name(i)}[i] = ${m.vars[i].warm} + i;`
+              : `${name(i)} = ${m.vars[i].warm};`,
+          );
     const live = (i: number): string => (m.vars[i].fresh ? 'if (!rt_warming) ' : '');
     return `${order.map((i: number) => variable(m, i, name(i))).join('')}
 ${n.entry('put')}
@@ -42,12 +61,71 @@ ${all.map((i: number) => `	acc = acc * 5 + ${at(i)};\n`).join('')}${n.slot('b')}
 `;
   },
   edits: [
-    { name: 'linkage', weight: 2, apply: (m, r) => { const one = r.pick(m.vars as Model[]); if (one['shared']) return false; one['linkage'] = one['linkage'] ? '' : 'static '; return true; } },
-    { name: 'add', weight: 2, apply: (m, r) => { m.vars.push({ tag: m.next++, size: r.pick([1, 4]), start: r.pick([0, 7]), place: '', ...named(r), warm: 0, fresh: true }); } },
-    { name: 'order', weight: 2, apply: (m) => { m.swapped = !m.swapped; } },
-    { name: 'remove', weight: 2, apply: (m) => { if (m.vars.length < 2) return false; m.vars.pop(); return true; } },
-    { name: 'value', mayRefuse: true, apply: (m, r) => { r.pick(m.vars as Model[])['start'] += 1; } },
-    { name: 'size', mayRefuse: true, apply: (m, r) => { const one = r.pick(m.vars as Model[]); if (one['size'] === 1) return false; one['size'] = 6; return true; } },
-    { name: 'place', mayRefuse: true, apply: (m, r) => { const one = r.pick(m.vars as Model[]); one['place'] = one['place'] ? '' : '__read_mostly '; } },
+    {
+      name: 'linkage',
+      weight: 2,
+      apply: (m, r) => {
+        const one = r.pick(m.vars as Model[]);
+        if (one['shared']) return false;
+        one['linkage'] = one['linkage'] ? '' : 'static ';
+        return true;
+      },
+    },
+    {
+      name: 'add',
+      weight: 2,
+      apply: (m, r) => {
+        m.vars.push({
+          tag: m.next++,
+          size: r.pick([1, 4]),
+          start: r.pick([0, 7]),
+          place: '',
+          ...named(r),
+          warm: 0,
+          fresh: true,
+        });
+      },
+    },
+    {
+      name: 'order',
+      weight: 2,
+      apply: (m) => {
+        m.swapped = !m.swapped;
+      },
+    },
+    {
+      name: 'remove',
+      weight: 2,
+      apply: (m) => {
+        if (m.vars.length < 2) return false;
+        m.vars.pop();
+        return true;
+      },
+    },
+    {
+      name: 'value',
+      mayRefuse: true,
+      apply: (m, r) => {
+        r.pick(m.vars as Model[])['start'] += 1;
+      },
+    },
+    {
+      name: 'size',
+      mayRefuse: true,
+      apply: (m, r) => {
+        const one = r.pick(m.vars as Model[]);
+        if (one['size'] === 1) return false;
+        one['size'] = 6;
+        return true;
+      },
+    },
+    {
+      name: 'place',
+      mayRefuse: true,
+      apply: (m, r) => {
+        const one = r.pick(m.vars as Model[]);
+        one['place'] = one['place'] ? '' : '__read_mostly ';
+      },
+    },
   ],
 };

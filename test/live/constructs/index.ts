@@ -21,6 +21,27 @@ import { switches } from './switch';
 import { tables } from './tables';
 import { wide } from './wide';
 
-export const constructs: Record<string, Construct> = Object.fromEntries([
-  alias, assembly, chain, clones, computedGoto, doOnce, endPointer, functionPointer, globals, identical, listed, literal, messages, placement, readOnly, staticLocals, structs, switches, tables, wide,
-].map((construct) => [construct.kind, construct]));
+export const constructs: Record<string, Construct> = Object.fromEntries(
+  [
+    alias,
+    assembly,
+    chain,
+    clones,
+    computedGoto,
+    doOnce,
+    endPointer,
+    functionPointer,
+    globals,
+    identical,
+    listed,
+    literal,
+    messages,
+    placement,
+    readOnly,
+    staticLocals,
+    structs,
+    switches,
+    tables,
+    wide,
+  ].map((construct) => [construct.kind, construct]),
+);

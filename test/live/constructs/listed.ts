@@ -10,13 +10,17 @@ export const listed: Construct = {
     const all = Array.from({ length: m.n }, (_, i) => i);
     return `${node} { ${node} *next; const char *name; u32 (*show)(${node} *self, u32 k); u32 hits; };
 static ${node} *${n.s('head')};
-${all.map((i) => `static u32 ${n.s(`show_${i}`)}(${node} *self, u32 k)
+${all
+  .map(
+    (i) => `static u32 ${n.s(`show_${i}`)}(${node} *self, u32 k)
 {
 	u32 acc = self->hits++ + ext(k ^ ${m.c[i]});
 ${i === 0 ? n.slot('a') : ''}	return acc;
 }
 static ${node} ${n.s(`node_${i}`)} = { NULL, "node ${i}", ${n.s(`show_${i}`)} };
-`).join('')}
+`,
+  )
+  .join('')}
 ${n.init('register')}
 {
 ${all.map((i) => `	${n.s(`node_${i}`)}.hits = ${i * 7 + 3};\n	${n.s(`node_${i}`)}.next = ${n.s('head')};\n	${n.s('head')} = &${n.s(`node_${i}`)};\n`).join('')}}
@@ -38,7 +42,18 @@ ${n.slot('c')}	return acc + ${n.s('head')}->hits + (${n.s('node_0')}.show == ${n
 `;
   },
   edits: [
-    { name: 'show', weight: 3, apply: (m, r) => { m.c[r.below(m.n)] += 5; } },
-    { name: 'names', apply: (m) => { m.names = !m.names; } },
+    {
+      name: 'show',
+      weight: 3,
+      apply: (m, r) => {
+        m.c[r.below(m.n)] += 5;
+      },
+    },
+    {
+      name: 'names',
+      apply: (m) => {
+        m.names = !m.names;
+      },
+    },
   ],
 };

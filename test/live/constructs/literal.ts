@@ -1,7 +1,21 @@
 /** String literals: their tails, NULs within them, loops over them, tables of them. */
 import type { Construct, Model } from '../model';
 
-const WORDS = ['one', 'two', 'three', 'KMGTPEZY', 'abcdefgh', 'ready', 'link down', 'x', 'queue full', 'memory', 'zzz', 'half', 'timeout'];
+const WORDS = [
+  'one',
+  'two',
+  'three',
+  'KMGTPEZY',
+  'abcdefgh',
+  'ready',
+  'link down',
+  'x',
+  'queue full',
+  'memory',
+  'zzz',
+  'half',
+  'timeout',
+];
 const list = (m: Model): string => `"${m.list.join('\\0')}\\0"`;
 
 /** Several references into one literal, in one function. */
@@ -11,15 +25,24 @@ const WAYS: Record<string, (s: string, m: Model) => string> = {
   indexed: (s) => `acc += ${s}[(k ^ acc) % sizeof(${s})]; acc += digest_str(${s});`,
   counted: (s) => `for (u32 i = 0; i < sizeof(${s}) - 1; i++) acc += ext(${s}[i] ^ k);`,
   middle: (s, m) => `acc += digest_range(${s} + ${m.skip}, ${s} + sizeof(${s})); acc ^= digest_str(${s});`,
-  two: (s, m) => `{ static const char *const whole = ${s}; acc += digest_range(whole, whole + ${m.skip}) ^ digest_str(whole + ${m.skip}); }`,
-  from: (s, m) => `for (const char *p = ${s} + (k & ${m.skip}); *p; p++) acc = acc * 31 + (u8)*p; acc += (u32)strlen(${s});`,
+  two: (s, m) =>
+    `{ static const char *const whole = ${s}; acc += digest_range(whole, whole + ${m.skip}) ^ digest_str(whole + ${m.skip}); }`,
+  from: (s, m) =>
+    `for (const char *p = ${s} + (k & ${m.skip}); *p; p++) acc = acc * 31 + (u8)*p; acc += (u32)strlen(${s});`,
 };
 
 export const literal: Construct = {
   kind: 'literal',
   slots: ['a', 'b', 'c'],
   stateless: true,
-  make: (r) => ({ text: `${r.pick(WORDS)} ${r.pick(WORDS)}`, skip: r.pick([1, 3, 3, 4]), list: Array.from({ length: r.from(2, 5) }, () => r.pick(WORDS)), way: r.pick(Object.keys(WAYS)), names: Array.from({ length: r.from(3, 7) }, () => r.pick(WORDS)), constant: r.one(2) }),
+  make: (r) => ({
+    text: `${r.pick(WORDS)} ${r.pick(WORDS)}`,
+    skip: r.pick([1, 3, 3, 4]),
+    list: Array.from({ length: r.from(2, 5) }, () => r.pick(WORDS)),
+    way: r.pick(Object.keys(WAYS)),
+    names: Array.from({ length: r.from(3, 7) }, () => r.pick(WORDS)),
+    constant: r.one(2),
+  }),
   emit(m, n) {
     const [s, l] = [n.s('TEXT').toUpperCase(), n.s('LIST').toUpperCase()];
     return `#undef ${s}
@@ -52,12 +75,47 @@ ${n.slot('c')}	return acc;
 `;
   },
   edits: [
-    { name: 'text', apply: (m, r) => { m.text += ` ${r.pick(WORDS)}`; } },
-    { name: 'word', apply: (m, r) => { m.list[r.below(m.list.length)] = r.pick(WORDS); } },
-    { name: 'more-words', apply: (m, r) => { m.list.splice(r.from(0, m.list.length), 0, r.pick(WORDS)); } },
-    { name: 'way', apply: (m, r) => { m.way = r.pick(Object.keys(WAYS).filter((way) => way !== m.way)); } },
-    { name: 'skip', apply: (m) => { m.skip = m.skip === 1 ? 2 : 1; } },
-    { name: 'name', apply: (m, r) => { m.names[r.below(m.names.length)] = 'another'; } },
-    { name: 'more-names', apply: (m, r) => { m.names.splice(r.from(0, m.names.length), 0, r.pick(WORDS)); } },
+    {
+      name: 'text',
+      apply: (m, r) => {
+        m.text += ` ${r.pick(WORDS)}`;
+      },
+    },
+    {
+      name: 'word',
+      apply: (m, r) => {
+        m.list[r.below(m.list.length)] = r.pick(WORDS);
+      },
+    },
+    {
+      name: 'more-words',
+      apply: (m, r) => {
+        m.list.splice(r.from(0, m.list.length), 0, r.pick(WORDS));
+      },
+    },
+    {
+      name: 'way',
+      apply: (m, r) => {
+        m.way = r.pick(Object.keys(WAYS).filter((way) => way !== m.way));
+      },
+    },
+    {
+      name: 'skip',
+      apply: (m) => {
+        m.skip = m.skip === 1 ? 2 : 1;
+      },
+    },
+    {
+      name: 'name',
+      apply: (m, r) => {
+        m.names[r.below(m.names.length)] = 'another';
+      },
+    },
+    {
+      name: 'more-names',
+      apply: (m, r) => {
+        m.names.splice(r.from(0, m.names.length), 0, r.pick(WORDS));
+      },
+    },
   ],
 };

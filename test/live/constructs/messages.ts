@@ -6,7 +6,17 @@ export const messages: Construct = {
   kind: 'messages',
   slots: ['a', 'b'],
   stateless: true,
-  make: (r) => ({ text: r.pick(['no carrier', 'reset', 'queue %u']), level: r.pick(['KERN_ERR', 'KERN_INFO', '']), limit: r.from(50, 200), most: r.from(50, 200), timeout: r.from(50, 200), name: r.below(2), lines: r.from(0, 3), from: r.pick(['timer.c', 'core.c']), shared: r.one(2) }),
+  make: (r) => ({
+    text: r.pick(['no carrier', 'reset', 'queue %u']),
+    level: r.pick(['KERN_ERR', 'KERN_INFO', '']),
+    limit: r.from(50, 200),
+    most: r.from(50, 200),
+    timeout: r.from(50, 200),
+    name: r.below(2),
+    lines: r.from(0, 3),
+    from: r.pick(['timer.c', 'core.c']),
+    shared: r.one(2),
+  }),
   emit(m, n) {
     const helper = `${n.s('report')}${m.name ? '_all' : ''}`;
     return `${'\n'.repeat(m.lines)}static noinline u32 ${helper}(u32 k)
@@ -29,12 +39,52 @@ ${n.slot('b')}	return acc + WARN_ON(acc == 12);
 `;
   },
   edits: [
-    { name: 'text', apply: (m) => { m.text += '!'; } },
-    { name: 'level', apply: (m, r) => { m.level = r.pick(['KERN_ERR', 'KERN_INFO', ''].filter((level) => level !== m.level)); } },
-    { name: 'limit', weight: 3, apply: (m, r) => { m.limit += r.from(1, 60); } },
-    { name: 'number', weight: 4, apply: (m, r) => { m[r.pick(['most', 'timeout'])] += r.from(1, 60); } },
-    { name: 'rename', apply: (m, _, item) => { if (hasState(item)) return false; m.name = 1 - m.name; return true; } },
-    { name: 'lines', weight: 3, apply: (m, r) => { m.lines += r.from(1, 3); } },
-    { name: 'shared', apply: (m) => { m.shared = !m.shared; } },
+    {
+      name: 'text',
+      apply: (m) => {
+        m.text += '!';
+      },
+    },
+    {
+      name: 'level',
+      apply: (m, r) => {
+        m.level = r.pick(['KERN_ERR', 'KERN_INFO', ''].filter((level) => level !== m.level));
+      },
+    },
+    {
+      name: 'limit',
+      weight: 3,
+      apply: (m, r) => {
+        m.limit += r.from(1, 60);
+      },
+    },
+    {
+      name: 'number',
+      weight: 4,
+      apply: (m, r) => {
+        m[r.pick(['most', 'timeout'])] += r.from(1, 60);
+      },
+    },
+    {
+      name: 'rename',
+      apply: (m, _, item) => {
+        if (hasState(item)) return false;
+        m.name = 1 - m.name;
+        return true;
+      },
+    },
+    {
+      name: 'lines',
+      weight: 3,
+      apply: (m, r) => {
+        m.lines += r.from(1, 3);
+      },
+    },
+    {
+      name: 'shared',
+      apply: (m) => {
+        m.shared = !m.shared;
+      },
+    },
   ],
 };

@@ -7,7 +7,13 @@ export const placement: Construct = {
   kind: 'placement',
   slots: ['a', 'b', 'c'],
   plain: 5,
-  make: (r) => ({ text: r.pick(TEXT.slice(0, 3)), data: r.pick(['.data..read_mostly', '.data..own', '.data..cacheline_aligned']), c: r.from(1, 99), notrace: r.one(3), n: r.from(1, 50) }),
+  make: (r) => ({
+    text: r.pick(TEXT.slice(0, 3)),
+    data: r.pick(['.data..read_mostly', '.data..own', '.data..cacheline_aligned']),
+    c: r.from(1, 99),
+    notrace: r.one(3),
+    n: r.from(1, 50),
+  }),
   emit(m, n) {
     const [knob, step, quiet] = [n.s('knob'), n.s('sched_step'), n.s('quiet')];
     return `static u32 __section("${m.data}") ${knob} = 11;
@@ -41,8 +47,25 @@ ${n.slot('c')}	return acc;
 `;
   },
   edits: [
-    { name: 'constant', weight: 4, apply: (m) => { m.c += 1; } },
-    { name: 'section', apply: (m, r) => { m.text = r.pick(TEXT.slice(0, 3).filter((text) => text !== m.text)); } },
-    { name: 'not-traced', mayRefuse: true, apply: (m) => { m.n += 1; } },
+    {
+      name: 'constant',
+      weight: 4,
+      apply: (m) => {
+        m.c += 1;
+      },
+    },
+    {
+      name: 'section',
+      apply: (m, r) => {
+        m.text = r.pick(TEXT.slice(0, 3).filter((text) => text !== m.text));
+      },
+    },
+    {
+      name: 'not-traced',
+      mayRefuse: true,
+      apply: (m) => {
+        m.n += 1;
+      },
+    },
   ],
 };

@@ -5,7 +5,12 @@ export const readOnly: Construct = {
   kind: 'read-only',
   slots: ['a', 'b'],
   plain: 6,
-  make: (r) => ({ place: r.pick(['', '', 'const ', '__ro_after_init ', '__read_mostly ']), values: [r.from(1, 99), r.from(1, 99), r.from(1, 99)], written: r.one(4), local: r.one(2) }),
+  make: (r) => ({
+    place: r.pick(['', '', 'const ', '__ro_after_init ', '__read_mostly ']),
+    values: [r.from(1, 99), r.from(1, 99), r.from(1, 99)],
+    written: r.one(4),
+    local: r.one(2),
+  }),
   emit(m, n) {
     const name = m.local ? 'limits' : n.s('limits');
     const place = m.written && (m.place === 'const ' || m.place.startsWith('__ro')) ? '' : m.place;
@@ -24,8 +29,31 @@ ${n.slot('b')}	return acc;
 `;
   },
   edits: [
-    { name: 'write', mayRefuse: true, weight: 3, apply: (m) => { if (m.written) return false; m.written = true; return true; } },
-    { name: 'no-write', mayRefuse: true, apply: (m) => { if (!m.written) return false; m.written = false; return true; } },
-    { name: 'value', mayRefuse: true, apply: (m, r) => { m.values[r.below(3)] += 1; } },
+    {
+      name: 'write',
+      mayRefuse: true,
+      weight: 3,
+      apply: (m) => {
+        if (m.written) return false;
+        m.written = true;
+        return true;
+      },
+    },
+    {
+      name: 'no-write',
+      mayRefuse: true,
+      apply: (m) => {
+        if (!m.written) return false;
+        m.written = false;
+        return true;
+      },
+    },
+    {
+      name: 'value',
+      mayRefuse: true,
+      apply: (m, r) => {
+        m.values[r.below(3)] += 1;
+      },
+    },
   ],
 };

@@ -4,7 +4,13 @@ import type { Construct } from '../model';
 export const structs: Construct = {
   kind: 'structs',
   slots: ['a', 'b', 'c'],
-  make: (r) => ({ fields: [r.from(1, 7), r.from(1, 31), r.from(1, 200)], list: Array.from({ length: r.from(3, 9) }, () => r.from(1, 5000)), wideBits: r.from(5, 12), readOnly: r.one(2), big: r.one(2) }),
+  make: (r) => ({
+    fields: [r.from(1, 7), r.from(1, 31), r.from(1, 200)],
+    list: Array.from({ length: r.from(3, 9) }, () => r.from(1, 5000)),
+    wideBits: r.from(5, 12),
+    readOnly: r.one(2),
+    big: r.one(2),
+  }),
   emit(m, n) {
     const type = `struct ${n.g('opts')}`;
     const [f, g, h] = m.fields;
@@ -41,10 +47,41 @@ ${n.slot('c')}	return acc + digest(opaque(list), sizeof(list)) + digest(&(${type
 `;
   },
   edits: [
-    { name: 'list', apply: (m, r) => { m.list[r.below(m.list.length)] += 1; } },
-    { name: 'list-longer', apply: (m, r) => { m.list.push(r.from(1, 5000)); } },
-    { name: 'const-field', apply: (m, r) => { if (!m.readOnly) return false; m.fields[r.below(3)] ^= 1; return true; } },
-    { name: 'data-field', mayRefuse: true, apply: (m) => { if (m.readOnly) return false; m.fields[2] ^= 1; return true; } },
-    { name: 'bits', mayRefuse: true, apply: (m) => { m.wideBits += 1; } },
+    {
+      name: 'list',
+      apply: (m, r) => {
+        m.list[r.below(m.list.length)] += 1;
+      },
+    },
+    {
+      name: 'list-longer',
+      apply: (m, r) => {
+        m.list.push(r.from(1, 5000));
+      },
+    },
+    {
+      name: 'const-field',
+      apply: (m, r) => {
+        if (!m.readOnly) return false;
+        m.fields[r.below(3)] ^= 1;
+        return true;
+      },
+    },
+    {
+      name: 'data-field',
+      mayRefuse: true,
+      apply: (m) => {
+        if (m.readOnly) return false;
+        m.fields[2] ^= 1;
+        return true;
+      },
+    },
+    {
+      name: 'bits',
+      mayRefuse: true,
+      apply: (m) => {
+        m.wideBits += 1;
+      },
+    },
   ],
 };

@@ -21,10 +21,18 @@ export const switches: Construct = {
   make(r) {
     const count = r.from(5, 12);
     const sparse = r.one(4);
-    return { style: r.pick(Object.keys(CASES)), at: Array.from({ length: count }, (_, i) => (sparse ? i * r.from(1, 4) + i * i * 3 : i)), values: Array.from({ length: count }, () => r.from(1, 250)), other: r.from(1, 99), inlined: r.one(3) };
+    return {
+      style: r.pick(Object.keys(CASES)),
+      at: Array.from({ length: count }, (_, i) => (sparse ? i * r.from(1, 4) + i * i * 3 : i)),
+      values: Array.from({ length: count }, () => r.from(1, 250)),
+      other: r.from(1, 99),
+      inlined: r.one(3),
+    };
   },
   emit(m, n) {
-    const head = m.inlined ? `static __always_inline u32 ${n.s('choose')}(u32 k, u32 acc)` : `static noinline u32 ${n.s('choose')}(u32 k, u32 acc)`;
+    const head = m.inlined
+      ? `static __always_inline u32 ${n.s('choose')}(u32 k, u32 acc)`
+      : `static noinline u32 ${n.s('choose')}(u32 k, u32 acc)`;
     return `${head}
 {
 	u32 result = 0;
@@ -50,11 +58,45 @@ ${n.slot('c')}	return ${n.s('choose')}(k + 1, acc) * 3;
 `;
   },
   edits: [
-    { name: 'case', apply: (m, r) => { m.values[r.below(m.values.length)] += 3; } },
-    { name: 'new-case', apply: (m, r) => { m.at.push(Math.max(...m.at) + r.from(1, 2)); m.values.push(r.from(1, 250)); } },
-    { name: 'less-cases', apply: (m) => { if (m.at.length < 6) return false; m.at.pop(); m.values.pop(); return true; } },
-    { name: 'default', apply: (m) => { m.other += 11; } },
-    { name: 'style', apply: (m, r) => { m.style = r.pick(Object.keys(CASES).filter((style) => style !== m.style)); } },
-    { name: 'inline', apply: (m) => { m.inlined = !m.inlined; } },
+    {
+      name: 'case',
+      apply: (m, r) => {
+        m.values[r.below(m.values.length)] += 3;
+      },
+    },
+    {
+      name: 'new-case',
+      apply: (m, r) => {
+        m.at.push(Math.max(...m.at) + r.from(1, 2));
+        m.values.push(r.from(1, 250));
+      },
+    },
+    {
+      name: 'less-cases',
+      apply: (m) => {
+        if (m.at.length < 6) return false;
+        m.at.pop();
+        m.values.pop();
+        return true;
+      },
+    },
+    {
+      name: 'default',
+      apply: (m) => {
+        m.other += 11;
+      },
+    },
+    {
+      name: 'style',
+      apply: (m, r) => {
+        m.style = r.pick(Object.keys(CASES).filter((style) => style !== m.style));
+      },
+    },
+    {
+      name: 'inline',
+      apply: (m) => {
+        m.inlined = !m.inlined;
+      },
+    },
   ],
 };

@@ -1,10 +1,17 @@
 /** Constant tables, tables in tables, tables of functions. */
 import type { Construct, Model } from '../model';
 
-const rows = (m: Model, n: { s(base: string): string }): string => m.rows
-  .map((row: Row) => `	{ ${row.id}, "${row.name}", ${n.s('values')}_${row.values}, ${n.s('act')}_${row.act} },\n`).join('');
+const rows = (m: Model, n: { s(base: string): string }): string =>
+  m.rows
+    .map((row: Row) => `	{ ${row.id}, "${row.name}", ${n.s('values')}_${row.values}, ${n.s('act')}_${row.act} },\n`)
+    .join('');
 
-interface Row { id: number; name: string; values: number; act: number }
+interface Row {
+  id: number;
+  name: string;
+  values: number;
+  act: number;
+}
 
 export const tables: Construct = {
   kind: 'tables',
@@ -12,8 +19,15 @@ export const tables: Construct = {
   stateless: true,
   make(r) {
     return {
-      values: Array.from({ length: 2 }, () => Array.from({ length: 4 }, () => r.from(1, 90))), acts: Array.from({ length: 3 }, () => r.from(1, 90)),
-      rows: Array.from({ length: r.from(2, 5) }, (_, i) => ({ id: i * 10 + r.below(9), name: r.pick(['red', 'green', 'blue', 'white']), values: r.below(2), act: r.below(3) })), direct: r.one(2),
+      values: Array.from({ length: 2 }, () => Array.from({ length: 4 }, () => r.from(1, 90))),
+      acts: Array.from({ length: 3 }, () => r.from(1, 90)),
+      rows: Array.from({ length: r.from(2, 5) }, (_, i) => ({
+        id: i * 10 + r.below(9),
+        name: r.pick(['red', 'green', 'blue', 'white']),
+        values: r.below(2),
+        act: r.below(3),
+      })),
+      direct: r.one(2),
     };
   },
   emit(m, n) {
@@ -39,13 +53,55 @@ ${n.slot('c')}${m.direct ? `	acc += ${n.s('act')}_1(k);\n` : ''}	return acc;
 `;
   },
   edits: [
-    { name: 'act', apply: (m, r) => { m.acts[r.below(3)] += 7; } },
-    { name: 'value', apply: (m, r) => { m.values[r.below(2)][r.below(4)] += 7; } },
-    { name: 'row', apply: (m, r) => { r.pick(m.rows as Row[]).id += 5; } },
-    { name: 'row-act', apply: (m, r) => { const row = r.pick(m.rows as Row[]); row.act = (row.act + 1) % 3; } },
-    { name: 'row-name', apply: (m, r) => { r.pick(m.rows as Row[]).name = r.pick(['black', 'grey']); } },
-    { name: 'new-row', apply: (m, r) => { m.rows.push({ id: 91, name: 'new', values: r.below(2), act: r.below(3) }); } },
-    { name: 'new-act', apply: (m, r) => { m.acts.push(r.from(1, 90)); r.pick(m.rows as Row[]).act = m.acts.length - 1; } },
-    { name: 'direct', apply: (m) => { m.direct = !m.direct; } },
+    {
+      name: 'act',
+      apply: (m, r) => {
+        m.acts[r.below(3)] += 7;
+      },
+    },
+    {
+      name: 'value',
+      apply: (m, r) => {
+        m.values[r.below(2)][r.below(4)] += 7;
+      },
+    },
+    {
+      name: 'row',
+      apply: (m, r) => {
+        r.pick(m.rows as Row[]).id += 5;
+      },
+    },
+    {
+      name: 'row-act',
+      apply: (m, r) => {
+        const row = r.pick(m.rows as Row[]);
+        row.act = (row.act + 1) % 3;
+      },
+    },
+    {
+      name: 'row-name',
+      apply: (m, r) => {
+        r.pick(m.rows as Row[]).name = r.pick(['black', 'grey']);
+      },
+    },
+    {
+      name: 'new-row',
+      apply: (m, r) => {
+        m.rows.push({ id: 91, name: 'new', values: r.below(2), act: r.below(3) });
+      },
+    },
+    {
+      name: 'new-act',
+      apply: (m, r) => {
+        m.acts.push(r.from(1, 90));
+        r.pick(m.rows as Row[]).act = m.acts.length - 1;
+      },
+    },
+    {
+      name: 'direct',
+      apply: (m) => {
+        m.direct = !m.direct;
+      },
+    },
   ],
 };

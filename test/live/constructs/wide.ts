@@ -8,11 +8,18 @@ export const wide: Construct = {
   kind: 'wide',
   slots: ['a', 'b'],
   stateless: true,
-  make: (r) => ({ prefix: r.pick(['L', 'u']), words: Array.from({ length: 4 }, () => r.pick(WORDS)), loop: r.one(2), skip: r.below(3) }),
+  make: (r) => ({
+    prefix: r.pick(['L', 'u']),
+    words: Array.from({ length: 4 }, () => r.pick(WORDS)),
+    loop: r.one(2),
+    skip: r.below(3),
+  }),
   emit(m, n) {
     const type = m.prefix === 'L' ? 's32' : 'u16';
     const digest = m.prefix === 'L' ? 'digest_wide' : 'digest_u16';
-    const walk = m.loop ? `for (const ${type} *p = ${quoted(m, 0)}; p < ${quoted(m, 0)} + ${m.words[0].length + 1}; p++) acc = acc * 31 + (u32)*p;` : `acc += ${digest}(${quoted(m, 0)}); acc ^= ${digest}((const ${type} *)${quoted(m, 0)} + ${Math.min(m.skip, m.words[0].length)});`;
+    const walk = m.loop
+      ? `for (const ${type} *p = ${quoted(m, 0)}; p < ${quoted(m, 0)} + ${m.words[0].length + 1}; p++) acc = acc * 31 + (u32)*p;`
+      : `acc += ${digest}(${quoted(m, 0)}); acc ^= ${digest}((const ${type} *)${quoted(m, 0)} + ${Math.min(m.skip, m.words[0].length)});`;
     return `${n.entry('variable')}
 {
 	u32 acc = k;
@@ -30,8 +37,24 @@ ${n.slot('b')}	return acc;
 `;
   },
   edits: [
-    { name: 'word', apply: (m, r) => { const at = r.below(3); m.words[at] = r.pick(WORDS.filter((word) => word !== m.words[at])); } },
-    { name: 'table', apply: (m) => { m.words[3] += 'X'; } },
-    { name: 'loop', apply: (m) => { m.loop = !m.loop; } },
+    {
+      name: 'word',
+      apply: (m, r) => {
+        const at = r.below(3);
+        m.words[at] = r.pick(WORDS.filter((word) => word !== m.words[at]));
+      },
+    },
+    {
+      name: 'table',
+      apply: (m) => {
+        m.words[3] += 'X';
+      },
+    },
+    {
+      name: 'loop',
+      apply: (m) => {
+        m.loop = !m.loop;
+      },
+    },
   ],
 };

@@ -30,12 +30,27 @@ export function textSubject(kernel: SmallKernel, folder: string): Subject {
   const fixture = kernelFiles(folder);
   const whole = join(folder, 'whole.ko');
   writeFileSync(whole, livepatchModule().module.bytes());
-  const names = readFileSync(kernel.listing, 'latin1').split('\n').slice(0, 40).map((line) => line.split(' ')[2] ?? '').filter((name) => name !== '');
-  const kallsyms = Buffer.from(`${testKernel().kallsyms()}ffffffffc0000010 t loader\t[loop]\nffffffffc0000000 d loop_state\t[loop]\n`);
-  const rows = Buffer.from([
-    "Symbol table '.symtab' contains 60 entries:", '   Num:    Value          Size Type    Bind   Vis      Ndx Name', '     0: 0000000000000000     0 NOTYPE  LOCAL  DEFAULT  UND ', '     1: 0000000000000000     0 FILE    LOCAL  DEFAULT  ABS main.c',
-    ...['_stext', ...names].map((name, i) => `${String(i + 2).padStart(6)}: ${(0xffffffff81000000n + BigInt(i) * 64n).toString(16)} ${i % 5 === 0 ? '0x100000' : '    64'} ${i % 2 === 0 ? 'FUNC   ' : 'OBJECT '} ${i % 3 === 0 ? 'LOCAL ' : 'GLOBAL'} DEFAULT ${i % 7 === 0 ? '[<other>: 88] ' : ' '}  1 ${name}`), '',
-  ].join('\n'));
+  const names = readFileSync(kernel.listing, 'latin1')
+    .split('\n')
+    .slice(0, 40)
+    .map((line) => line.split(' ')[2] ?? '')
+    .filter((name) => name !== '');
+  const kallsyms = Buffer.from(
+    `${testKernel().kallsyms()}ffffffffc0000010 t loader\t[loop]\nffffffffc0000000 d loop_state\t[loop]\n`,
+  );
+  const rows = Buffer.from(
+    [
+      "Symbol table '.symtab' contains 60 entries:",
+      '   Num:    Value          Size Type    Bind   Vis      Ndx Name',
+      '     0: 0000000000000000     0 NOTYPE  LOCAL  DEFAULT  UND ',
+      '     1: 0000000000000000     0 FILE    LOCAL  DEFAULT  ABS main.c',
+      ...['_stext', ...names].map(
+        (name, i) =>
+          `${String(i + 2).padStart(6)}: ${(0xffffffff81000000n + BigInt(i) * 64n).toString(16)} ${i % 5 === 0 ? '0x100000' : '    64'} ${i % 2 === 0 ? 'FUNC   ' : 'OBJECT '} ${i % 3 === 0 ? 'LOCAL ' : 'GLOBAL'} DEFAULT ${i % 7 === 0 ? '[<other>: 88] ' : ' '}  1 ${name}`,
+      ),
+      '',
+    ].join('\n'),
+  );
   const symvers = Buffer.from(exportsOf(names) + readFileSync(fixture.symvers, 'latin1'));
   const list = join(folder, 'list');
   const readers: Record<string, (bytes: Buffer) => string> = {
@@ -46,17 +61,24 @@ export function textSubject(kernel: SmallKernel, folder: string): Subject {
     },
     exports(bytes) {
       const found = new ParentExports(bytes, 'Module.symvers');
-      return ['__proto__', 'constructor', ...names].every((name) => ['string', 'undefined'].includes(typeof found.ownerOf(name))) ? 'exports' : 'BUG: an owner that is no name';
+      return ['__proto__', 'constructor', ...names].every((name) =>
+        ['string', 'undefined'].includes(typeof found.ownerOf(name)),
+      )
+        ? 'exports'
+        : 'BUG: an owner that is no name';
     },
     listing(bytes) {
       const found = KernelListing.parse(new Uint8Array(bytes), 'kallsyms');
-      for (const name of [...names, 'alpha', 'state']) for (const cleaning of ['none', 'first-dot', 'llvm'] as const) for (const entry of found.find(name, cleaning)) found.address(entry);
+      for (const name of [...names, 'alpha', 'state'])
+        for (const cleaning of ['none', 'first-dot', 'llvm'] as const)
+          for (const entry of found.find(name, cleaning)) found.address(entry);
       found.findInModule('loop', 'loader');
       return 'listing';
     },
     parent(bytes) {
       const found = ParentSymbols.parse(new Uint8Array(bytes));
-      for (const name of names) checkResult([...found.locals(name), ...found.globals(name)].map((entry) => found.symbol(entry).size));
+      for (const name of names)
+        checkResult([...found.locals(name), ...found.globals(name)].map((entry) => found.symbol(entry).size));
       for (const block of found.blocks('main.c')) found.localsOf(block);
       return 'parent';
     },
@@ -70,10 +92,19 @@ export function textSubject(kernel: SmallKernel, folder: string): Subject {
       checkResult([], verify({ module: whole, symvers: list }).diagnostics);
       return 'verified';
     },
-    ftrace: (bytes) => `traceable-${traceableNames(bytes.toString('utf8'), 'vmlinux', 'available_filter_functions').size > 0}`,
+    ftrace: (bytes) =>
+      `traceable-${traceableNames(bytes.toString('utf8'), 'vmlinux', 'available_filter_functions').size > 0}`,
   };
   const texts: Array<[keyof typeof readers, Buffer]> = [
-    ['symvers', symvers], ['exports', symvers], ['verifyExports', symvers], ['listing', kallsyms], ['listing', rows], ['parent', rows], ['verify', kallsyms], ['verify', rows], ['ftrace', Buffer.from(names.map((name, i) => `${name}${i % 4 === 0 ? ' [loop]' : ''}\n`).join(''))],
+    ['symvers', symvers],
+    ['exports', symvers],
+    ['verifyExports', symvers],
+    ['listing', kallsyms],
+    ['listing', rows],
+    ['parent', rows],
+    ['verify', kallsyms],
+    ['verify', rows],
+    ['ftrace', Buffer.from(names.map((name, i) => `${name}${i % 4 === 0 ? ' [loop]' : ''}\n`).join(''))],
   ];
   return {
     codes: new Set(['malformed-symvers', 'unusable-listing', 'malformed-symbol-list', 'not-elf']),
@@ -133,11 +164,26 @@ export function imageSubject(kernel: SmallKernel, folder: string): Subject {
           writeFileSync(path, bytes);
           const listing = KernelListing.open(path);
           const positions = new SymbolPositions(found.orig, 'vmlinux', listing);
-          const { assessment: { included, undecided, copied }, correlation: { pairing } } = found;
+          const {
+            assessment: { included, undecided, copied },
+            correlation: { pairing },
+          } = found;
           const { replaced, references, klpSymbols, diagnostics } = extract({
-            pairing, orig: found.orig, patched: found.patched, objectName: 'vmlinux', included, undecided: new Set(undecided), copied: new Set(copied), symvers: Symvers.EMPTY, positions, facts: platformFacts(orig), provenance: { orig: 'o', patched: 'p' },
+            pairing,
+            orig: found.orig,
+            patched: found.patched,
+            objectName: 'vmlinux',
+            included,
+            undecided: new Set(undecided),
+            copied: new Set(copied),
+            symvers: Symvers.EMPTY,
+            positions,
+            facts: platformFacts(orig),
+            provenance: { orig: 'o', patched: 'p' },
           });
-          diagnostics.push(...checkRunningKernel({ orig: found.orig, positions, listing, functions: replaced, references }));
+          diagnostics.push(
+            ...checkRunningKernel({ orig: found.orig, positions, listing, functions: replaced, references }),
+          );
           checkResult(klpSymbols, diagnostics);
           return diagnostics.length === 0 ? 'the-kernel' : 'another-kernel';
         },
@@ -165,9 +211,15 @@ function imageOf({ orig }: InlineDiff): Buffer {
     offset += room.length;
   }
   const writer = new ElfWriter({ machine: 62 });
-  const section = writer.section({ name: '.text', flags: SHF_ALLOC | SHF_EXECINSTR, align: 16, content: Buffer.concat(text) });
+  const section = writer.section({
+    name: '.text',
+    flags: SHF_ALLOC | SHF_EXECINSTR,
+    align: 16,
+    content: Buffer.concat(text),
+  });
   writer.symbol({ name: '_stext', binding: 1, type: 0, section, value: BASE, size: 0 });
-  for (const { name, offset: at, size, type } of placed) writer.symbol({ name, binding: 1, type, section, value: BASE + BigInt(at), size });
+  for (const { name, offset: at, size, type } of placed)
+    writer.symbol({ name, binding: 1, type, section, value: BASE + BigInt(at), size });
   const file = Buffer.concat(Array.from(writer.chunks(), (chunk) => Buffer.from(chunk)));
   file.writeUInt16LE(2, 16);
   file.writeBigUInt64LE(BASE, headerAt(file, '.text') + 16);

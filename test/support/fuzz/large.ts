@@ -10,9 +10,30 @@ import { ELF_CODES, type Subject } from './outcome';
 const [SHT_SYMTAB, SHT_STRTAB, SHT_RELA] = [2, 3, 4];
 
 /** Record sizes, and offset and width of the fields, of little-endian tables. */
-const HEADER = [[24, 4], [28, 4], [32, 8], [40, 8], [48, 8], [56, 8], [8, 8], [0, 4], [4, 4]] as const;
-const SYMBOL = [[0, 4], [4, 1], [6, 2], [8, 8], [16, 8]] as const;
-const RELA = [[0, 8], [8, 4], [12, 4], [16, 8]] as const;
+const HEADER = [
+  [24, 4],
+  [28, 4],
+  [32, 8],
+  [40, 8],
+  [48, 8],
+  [56, 8],
+  [8, 8],
+  [0, 4],
+  [4, 4],
+] as const;
+const SYMBOL = [
+  [0, 4],
+  [4, 1],
+  [6, 2],
+  [8, 8],
+  [16, 8],
+] as const;
+const RELA = [
+  [0, 8],
+  [8, 4],
+  [12, 4],
+  [16, 8],
+] as const;
 
 interface Scan {
   table: ScanTable;
@@ -24,8 +45,13 @@ export function largeSubject(path: string): Subject {
   const view = Buffer.from(bytes.buffer);
   const table = Number(view.readBigUInt64LE(40));
   const count = view.readUInt16LE(60) || Number(view.readBigUInt64LE(table + 32));
-  const sections = Array.from({ length: count }, (_, i) => ({ type: view.readUInt32LE(table + i * 64 + 4), offset: Number(view.readBigUInt64LE(table + i * 64 + 24)), size: Number(view.readBigUInt64LE(table + i * 64 + 32)) }));
-  const ofType = (type: number): typeof sections => sections.filter((section) => section.type === type && section.size >= 24);
+  const sections = Array.from({ length: count }, (_, i) => ({
+    type: view.readUInt32LE(table + i * 64 + 4),
+    offset: Number(view.readBigUInt64LE(table + i * 64 + 24)),
+    size: Number(view.readBigUInt64LE(table + i * 64 + 32)),
+  }));
+  const ofType = (type: number): typeof sections =>
+    sections.filter((section) => section.type === type && section.size >= 24);
   const [symtabs, strings, relas] = [ofType(SHT_SYMTAB), ofType(SHT_STRTAB), ofType(SHT_RELA)];
   const pristine = scan(bytes, path);
 
@@ -44,10 +70,20 @@ export function largeSubject(path: string): Subject {
         else view.writeUInt8(random.below(256), at);
         done.push(`${what} at ${at}: ${view.subarray(at, at + width).toString('hex')}`);
       };
-      const record = (what: string, tables: ReadonlyArray<{ offset: number; size: number }>, width: number, fields: ReadonlyArray<readonly [number, number]>): void => {
+      const record = (
+        what: string,
+        tables: ReadonlyArray<{ offset: number; size: number }>,
+        width: number,
+        fields: ReadonlyArray<readonly [number, number]>,
+      ): void => {
         const { offset, size } = random.pick(tables);
         const [field, bytesWide] = random.pick(fields);
-        write(offset + random.below(Math.floor(size / width)) * width + field, bytesWide, what, offset + random.below(Math.floor(size / width)) * width + field);
+        write(
+          offset + random.below(Math.floor(size / width)) * width + field,
+          bytesWide,
+          what,
+          offset + random.below(Math.floor(size / width)) * width + field,
+        );
       };
       for (let left = 1 + random.below(3); left > 0; left--) {
         const dice = random.below(10);

@@ -63,9 +63,16 @@ export function verifySubject(folder: string): Subject {
   writeFileSync(at('whole.ko'), module);
   const parts = { vmlinux: readFileSync(vmlinux), template: readFileSync(template), object: readFileSync(objects[0]!) };
   return {
-    codes: new Set([...ELF_CODES, 'malformed-symbol-list', 'not-linked', 'not-a-module', 'no-btf', 'malformed-symvers']),
+    codes: new Set([
+      ...ELF_CODES,
+      'malformed-symbol-list',
+      'not-linked',
+      'not-a-module',
+      'no-btf',
+      'malformed-symvers',
+    ]),
     mutant(seed) {
-      const what = seed % 8 < 5 ? 'module' : (['vmlinux', 'template', 'object'] as const)[seed % 8 - 5]!;
+      const what = seed % 8 < 5 ? 'module' : (['vmlinux', 'template', 'object'] as const)[(seed % 8) - 5]!;
       const { bytes, done } = damaged(what === 'module' ? module : parts[what], seed);
       const file = at(`damaged-${what}`);
       return {
@@ -73,7 +80,12 @@ export function verifySubject(folder: string): Subject {
         run() {
           writeFileSync(file, bytes);
           const whole: VerifyRequest = { module: at('whole.ko'), vmlinux, symvers, btf, template, objects };
-          const request = what === 'object' ? { ...whole, objects: [file] } : seed % 16 === 0 ? { module: file } : { ...whole, [what]: file };
+          const request =
+            what === 'object'
+              ? { ...whole, objects: [file] }
+              : seed % 16 === 0
+                ? { module: file }
+                : { ...whole, [what]: file };
           const { diagnostics, ok, module: told } = verify(request);
           checkResult(told, diagnostics);
           return ok ? 'ok' : 'findings';
@@ -101,11 +113,18 @@ export function moduleSubject(folder: string, kpatchObject: Buffer, template: st
           }
           if (seed % bases.length === 2) {
             const { size, init, exit } = readTemplate(opened(bytes));
-            for (const offset of [init, exit]) if (offset !== undefined && !(offset >= 0 && offset + 8 <= size)) return `BUG: an entry point at ${offset} of ${size}`;
+            for (const offset of [init, exit])
+              if (offset !== undefined && !(offset >= 0 && offset + 8 <= size))
+                return `BUG: an entry point at ${offset} of ${size}`;
             return 'template';
           }
           writeFileSync(input, bytes);
-          await createKlpModule({ input, output: join(folder, 'klp.ko'), archSections: seed % 4 === 1, environment: {} });
+          await createKlpModule({
+            input,
+            output: join(folder, 'klp.ko'),
+            archSections: seed % 4 === 1,
+            environment: {},
+          });
           ElfObject.open(join(folder, 'klp.ko'));
           return 'made';
         },

@@ -28,17 +28,28 @@ async function subjectOf(name: string, folder: string, corpus: string): Promise<
   const synthetic: Unit = { name: 'synthetic', orig: readFileSync(kernel.orig), patched: readFileSync(kernel.patched) };
   const units = [synthetic, ppc64Unit(), ...unitsIn(corpus)];
   switch (name) {
-    case 'unit': return unitSubject(units, folder);
-    case 'kpatch': return kpatchSubject(units, folder);
-    case 'object': return objectSubject(units, folder);
-    case 'link': return linkSubject(folder);
-    case 'verify': return verifySubject(folder);
-    case 'module': return moduleSubject(folder, await kpatchObject(kernel, synthetic, folder), kernel.template);
-    case 'text': return textSubject(kernel, folder);
-    case 'types': return typesSubject(folder);
-    case 'image': return imageSubject(kernel, folder);
-    case 'record': return recordSubject(kernel, folder);
-    default: throw new Error(`no subject ${name}`);
+    case 'unit':
+      return unitSubject(units, folder);
+    case 'kpatch':
+      return kpatchSubject(units, folder);
+    case 'object':
+      return objectSubject(units, folder);
+    case 'link':
+      return linkSubject(folder);
+    case 'verify':
+      return verifySubject(folder);
+    case 'module':
+      return moduleSubject(folder, await kpatchObject(kernel, synthetic, folder), kernel.template);
+    case 'text':
+      return textSubject(kernel, folder);
+    case 'types':
+      return typesSubject(folder);
+    case 'image':
+      return imageSubject(kernel, folder);
+    case 'record':
+      return recordSubject(kernel, folder);
+    default:
+      throw new Error(`no subject ${name}`);
   }
 }
 
@@ -47,7 +58,17 @@ async function kpatchObject({ orig, patched }: SmallKernel, unit: Unit, folder: 
   const at = (name: string): string => join(folder, name);
   writeFileSync(at('parent'), parentOf(unit, []));
   writeFileSync(at('exports'), exportsOf(['_printk']));
-  const { exit, diagnostics } = await createDiffObject({ orig, patched, parentName: 'vmlinux', parentSymtab: at('parent'), symvers: at('exports'), output: at('kpatch.o'), klpArch: false, structSizes: {}, print: () => undefined });
+  const { exit, diagnostics } = await createDiffObject({
+    orig,
+    patched,
+    parentName: 'vmlinux',
+    parentSymtab: at('parent'),
+    symvers: at('exports'),
+    output: at('kpatch.o'),
+    klpArch: false,
+    structSizes: {},
+    print: () => undefined,
+  });
   if (exit !== 0) throw new Error(`the premise: create-diff-object makes an object, ${JSON.stringify(diagnostics)}`);
   return readFileSync(at('kpatch.o'));
 }
@@ -65,14 +86,17 @@ async function main([folder = '', corpus = '', name = '', first = '', count = ''
     const { user, system } = process.cpuUsage(started);
     const seconds = (user + system) / 1e6;
     if (outOfRange.length > 0) outcome = `BUG: ${outOfRange.splice(0).slice(0, 3).join('; ')}`;
-    if (seconds > SLOW_SECONDS && !outcome.startsWith('BUG')) outcome = `BUG: took ${seconds.toFixed(1)} s, then ${outcome}`;
+    if (seconds > SLOW_SECONDS && !outcome.startsWith('BUG'))
+      outcome = `BUG: took ${seconds.toFixed(1)} s, then ${outcome}`;
     const kind = outcome.split(':', 1)[0]!;
     outcomes[kind] = (outcomes[kind] ?? 0) + 1;
     if (kind === 'BUG') console.log(JSON.stringify({ seed: `${name}:${seed}`, done: mutant.done, outcome }));
   }
   closeSync(mark);
   const { user, system } = process.cpuUsage();
-  console.log(JSON.stringify({ outcomes, cpuSeconds: (user + system) / 1e6, peakBytes: process.resourceUsage().maxRSS * 1024 }));
+  console.log(
+    JSON.stringify({ outcomes, cpuSeconds: (user + system) / 1e6, peakBytes: process.resourceUsage().maxRSS * 1024 }),
+  );
 }
 
 void main(process.argv.slice(2));

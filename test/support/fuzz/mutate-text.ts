@@ -1,6 +1,35 @@
 import { Random } from '../../../src/synth/random';
 
-const FIELDS = ['', '0', '-1', '0x', '0xffffffffffffffff', 'ffffffffffffffffffff', '18446744073709551615', '9'.repeat(30), 'NaN', 'UND', 'ABS', '[', ']', '[a', 'a]', '[<other>: 88]', '%s', '\0', '\u00e4\u20ac', 'vmlinux', 'EXPORT_SYMBOL', '__proto__', 'constructor', 'toString', '.L', '_stext', ':', '1:'];
+const FIELDS = [
+  '',
+  '0',
+  '-1',
+  '0x',
+  '0xffffffffffffffff',
+  'ffffffffffffffffffff',
+  '18446744073709551615',
+  '9'.repeat(30),
+  'NaN',
+  'UND',
+  'ABS',
+  '[',
+  ']',
+  '[a',
+  'a]',
+  '[<other>: 88]',
+  '%s',
+  '\0',
+  '\u00e4\u20ac',
+  'vmlinux',
+  'EXPORT_SYMBOL',
+  '__proto__',
+  'constructor',
+  'toString',
+  '.L',
+  '_stext',
+  ':',
+  '1:',
+];
 
 /** One to four damages to a text of lines with fields: bytes, fields, separators, lines. */
 export function mutateText(text: Buffer, seed: number): { bytes: Buffer; done: string[] } {
@@ -19,12 +48,19 @@ export function mutateText(text: Buffer, seed: number): { bytes: Buffer; done: s
     } else if (dice < 55) {
       const parts = lines[at]!.split(/([ \t]+)/);
       const field = random.below(parts.length);
-      parts[field] = random.chance(20) ? parts[random.below(parts.length)]! : random.chance(5) ? 'x'.repeat(70_000) : Buffer.from(random.pick(FIELDS)).toString('latin1');
+      parts[field] = random.chance(20)
+        ? parts[random.below(parts.length)]!
+        : random.chance(5)
+          ? 'x'.repeat(70_000)
+          : Buffer.from(random.pick(FIELDS)).toString('latin1');
       lines[at] = parts.join('');
       join();
       done.push(`field ${field} of line ${at + 1}`);
     } else if (dice < 65) {
-      lines[at] = lines[at]!.replace(random.pick([/\t/g, / +/g, /[0-9a-f]{4}/, /\S+$/]), random.pick(['', '\t', ' ', '\r', '\n', '\0']));
+      lines[at] = lines[at]!.replace(
+        random.pick([/\t/g, / +/g, /[0-9a-f]{4}/, /\S+$/]),
+        random.pick(['', '\t', ' ', '\r', '\n', '\0']),
+      );
       join();
       done.push(`separators of line ${at + 1}`);
     } else if (dice < 75) {

@@ -3,7 +3,10 @@ import { mutate, type Mutant } from '../mutate';
 
 /** Fields of an ELF64 record by width and offset, for both byte orders. */
 class Fields {
-  constructor(readonly bytes: Buffer, private readonly little: boolean) {}
+  constructor(
+    readonly bytes: Buffer,
+    private readonly little: boolean,
+  ) {}
 
   get(at: number, width: 1 | 2 | 4 | 8): number {
     const { bytes, little } = this;
@@ -46,7 +49,12 @@ export function mutateWithin(object: Buffer, seed: number): Mutant {
   const table = fields.get(40, 8);
   const count = fields.get(60, 2) || fields.get(table + 32, 8);
   const header = (section: number): number => table + section * 64;
-  const all = Array.from({ length: count }, (_, section) => ({ section, type: fields.get(header(section) + 4, 4), offset: fields.get(header(section) + 24, 8), size: fields.get(header(section) + 32, 8) }));
+  const all = Array.from({ length: count }, (_, section) => ({
+    section,
+    type: fields.get(header(section) + 4, 4),
+    offset: fields.get(header(section) + 24, 8),
+    size: fields.get(header(section) + 32, 8),
+  }));
   const [symtab] = all.filter(({ type }) => type === SHT_SYMTAB);
   const relas = all.filter(({ type, size }) => type === SHT_RELA && size > 0);
   const contents = all.filter(({ type, size }) => type === SHT_PROGBITS && size > 0);
@@ -69,8 +77,15 @@ export function mutateWithin(object: Buffer, seed: number): Mutant {
     else if (what === 3) fields.set(word(1), 4, random.below(symbols));
     else if (what === 4) fields.set(word(0), 4, random.below(48));
     else if (what === 5) fields.copy(at + 16, other + 16, 8);
-    else fields.set(at + 16, 8, random.pick([0, -4, 4, -8, 1, room, -room, 0x7fffffff, -0x80000000, 2 ** 52, random.below(65536)]));
-    done.push(`rela at ${at} (${['offset', 'offset of another', 'target of another', 'symbol', 'type', 'addend of another', 'addend'][what]})`);
+    else
+      fields.set(
+        at + 16,
+        8,
+        random.pick([0, -4, 4, -8, 1, room, -room, 0x7fffffff, -0x80000000, 2 ** 52, random.below(65536)]),
+      );
+    done.push(
+      `rela at ${at} (${['offset', 'offset of another', 'target of another', 'symbol', 'type', 'addend of another', 'addend'][what]})`,
+    );
   };
   const changeSymbol = (): void => {
     if (symbols < 2) return;
@@ -89,7 +104,9 @@ export function mutateWithin(object: Buffer, seed: number): Mutant {
     } else if (what === 5) fields.set(at + 16, 8, 0);
     else if (what === 6) fields.copy(at, other, 24);
     else fields.set(at + 6, 2, random.pick([0, 0xfff1, 0xfff2, 1 + random.below(Math.max(1, count - 1))]));
-    done.push(`symbol ${symbol} (${['name', 'type', 'place of another', 'size', 'value', 'no size', 'as another', 'section'][what]})`);
+    done.push(
+      `symbol ${symbol} (${['name', 'type', 'place of another', 'size', 'value', 'no size', 'as another', 'section'][what]})`,
+    );
   };
   const changeSection = (): void => {
     const section = 1 + random.below(count - 1);
@@ -97,10 +114,17 @@ export function mutateWithin(object: Buffer, seed: number): Mutant {
     const what = random.below(6);
     if (what === 0) fields.copy(at, other, 4);
     else if (what === 1) fields.copy(at + 8, other + 8, 8);
-    else if (what === 2 && all[section]!.type === SHT_PROGBITS) fields.set(at + 4, 4, random.pick([SHT_NOBITS, 14, 7, 0x70000001, 0]));
+    else if (what === 2 && all[section]!.type === SHT_PROGBITS)
+      fields.set(at + 4, 4, random.pick([SHT_NOBITS, 14, 7, 0x70000001, 0]));
     else if (what === 3) fields.set(at + 48, 8, random.pick([0, 1, 3, 16, 4096, 1 << 20, 2 ** 40]));
-    else if (what === 4 && all[section]!.type !== SHT_RELA) fields.set(at + 56, 8, random.pick([0, 1, 2, 3, 4, 8, 12, 13, 16, 24, 65536, 2 ** 40]));
-    else if (all[section]!.type === SHT_PROGBITS) fields.set(at + 32, 8, random.pick([0, 1, near(all[section]!.size) % (all[section]!.size + 1), all[section]!.size >> 1]));
+    else if (what === 4 && all[section]!.type !== SHT_RELA)
+      fields.set(at + 56, 8, random.pick([0, 1, 2, 3, 4, 8, 12, 13, 16, 24, 65536, 2 ** 40]));
+    else if (all[section]!.type === SHT_PROGBITS)
+      fields.set(
+        at + 32,
+        8,
+        random.pick([0, 1, near(all[section]!.size) % (all[section]!.size + 1), all[section]!.size >> 1]),
+      );
     done.push(`section ${section} (${['name', 'flags', 'type', 'alignment', 'entry size', 'size'][what]})`);
   };
   const changeContent = (): void => {
@@ -109,11 +133,23 @@ export function mutateWithin(object: Buffer, seed: number): Mutant {
     const at = offset + random.below(size);
     const what = random.below(3);
     if (what === 0) bytes[at] = random.below(256);
-    else if (what === 1) for (let i = at; i < Math.min(at + 1 + random.below(16), offset + size); i++) bytes[i] = random.pick([0, 0xff, 0x90, 0xcc, random.below(256)]);
+    else if (what === 1)
+      for (let i = at; i < Math.min(at + 1 + random.below(16), offset + size); i++)
+        bytes[i] = random.pick([0, 0xff, 0x90, 0xcc, random.below(256)]);
     else bytes.copyWithin(at, offset + random.below(size), Math.min(offset + size, offset + random.below(size) + 8));
     done.push(`content of section ${section} at ${at - offset}`);
   };
 
-  for (let left = 1 + random.below(6); left > 0; left--) random.pick([changeRela, changeRela, changeRela, changeSymbol, changeSymbol, changeSection, changeContent, changeContent])();
+  for (let left = 1 + random.below(6); left > 0; left--)
+    random.pick([
+      changeRela,
+      changeRela,
+      changeRela,
+      changeSymbol,
+      changeSymbol,
+      changeSection,
+      changeContent,
+      changeContent,
+    ])();
   return { bytes, done };
 }

@@ -11,7 +11,24 @@ export function mutateWords(file: Buffer, seed: number): { bytes: Buffer; done: 
     if (dice < 75) {
       const word = dice < 15 ? random.below(Math.min(6, words)) : random.below(words);
       const now = bytes.readUInt32LE(word * 4);
-      const values = [0, 1, now + 1, now - 1, now * 2, now ^ 0x1000000, now ^ 0x80000000, now | 0xffff, 0x7fffffff, 0xffffffff, 0xffff, bytes.length, bytes.readUInt32LE(random.below(words) * 4), random.next(), word, (random.below(32) << 24) | random.below(65536)];
+      const values = [
+        0,
+        1,
+        now + 1,
+        now - 1,
+        now * 2,
+        now ^ 0x1000000,
+        now ^ 0x80000000,
+        now | 0xffff,
+        0x7fffffff,
+        0xffffffff,
+        0xffff,
+        bytes.length,
+        bytes.readUInt32LE(random.below(words) * 4),
+        random.next(),
+        word,
+        (random.below(32) << 24) | random.below(65536),
+      ];
       const value = random.pick(values) >>> 0;
       bytes.writeUInt32LE(value, word * 4);
       done.push(`word at ${word * 4} = 0x${value.toString(16)}`);

@@ -17,7 +17,16 @@ export interface Mutant {
 }
 
 /** What any damaged object may be called. */
-export const ELF_CODES: readonly DiagnosticCode[] = ['malformed-elf', 'not-elf', 'not-relocatable', 'unsupported-object', 'compressed-section', 'unsupported-section', 'bitcode', 'machine-mismatch'];
+export const ELF_CODES: readonly DiagnosticCode[] = [
+  'malformed-elf',
+  'not-elf',
+  'not-relocatable',
+  'unsupported-object',
+  'compressed-section',
+  'unsupported-section',
+  'bitcode',
+  'machine-mismatch',
+];
 
 /** Runs a mutant: the code of an error, a word about the result, or `BUG: ...`. */
 export async function outcomeOf({ codes }: Subject, mutant: Mutant): Promise<string> {

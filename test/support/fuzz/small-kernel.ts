@@ -25,23 +25,41 @@ export async function smallKernel(folder: string, functions = 60): Promise<Small
   mkdirSync(folder, { recursive: true });
   const pair = await smallPair(folder, functions, CHANGES);
   const object = ElfObject.open(pair.orig);
-  const names = [...new Set(Array.from({ length: object.symbolCount }, (_, symbol) => object.symbolName(symbol)).filter((name) => /^[A-Za-z_]/.test(name)))];
+  const names = [
+    ...new Set(
+      Array.from({ length: object.symbolCount }, (_, symbol) => object.symbolName(symbol)).filter((name) =>
+        /^[A-Za-z_]/.test(name),
+      ),
+    ),
+  ];
   const at = (name: string): string => join(folder, name);
   writeFileSync(at('kallsyms'), listingOf(names));
   writeFileSync(at('Module.symvers'), SYMVERS + exportsOf(['__fentry__']));
   writeFileSync(at('types.btf'), kernelTypes());
   templateOf(folder);
-  return { ...pair, symvers: at('Module.symvers'), listing: at('kallsyms'), btf: at('types.btf'), template: at('template.ko') };
+  return {
+    ...pair,
+    symvers: at('Module.symvers'),
+    listing: at('kallsyms'),
+    btf: at('types.btf'),
+    template: at('template.ko'),
+  };
 }
 
 /** Raw BTF of the structs that the small kernel has. */
 export function kernelTypes(): Buffer {
   const { spare: _, ...structs } = STRUCTS;
-  return btf(Object.fromEntries(Object.entries(structs).map(([name, { size, offsets }]) => [name, { size, members: { ...offsets } }])));
+  return btf(
+    Object.fromEntries(
+      Object.entries(structs).map(([name, { size, offsets }]) => [name, { size, members: { ...offsets } }]),
+    ),
+  );
 }
 
 export function listingOf(names: readonly string[]): string {
-  return ['_stext', ...names].map((name, i) => `${(0xffffffff81000000n + BigInt(i) * 64n).toString(16)} T ${name}\n`).join('');
+  return ['_stext', ...names]
+    .map((name, i) => `${(0xffffffff81000000n + BigInt(i) * 64n).toString(16)} T ${name}\n`)
+    .join('');
 }
 
 export function exportsOf(names: readonly string[]): string {
@@ -58,10 +76,25 @@ export interface Unit {
 /** One of another processor, whose extract ends before a module is made; kpatch's corpus has more. */
 export function ppc64Unit(): Unit {
   const [rel24, addr64] = [10, 38];
-  const build = (value: number): Buffer => Buffer.from(object({ machine: EM_PPC64 }).file('x.c')
-    .section('.toc', { align: 8, body: [relocated(8, addr64, 'state')] }).data('state', [u32(1)], { bind: 'global' })
-    .func('get', code(u32(0x38600000 + value), u32(0x4e800020)), { bind: 'global' })
-    .func('use', code(relocated(4, rel24, 'get', 0, 0x48000001), relocated(4, rel24, 'outside', 0, 0x48000001), u32(0x4e800020)), { bind: 'global' }).undef('outside').bytes());
+  const build = (value: number): Buffer =>
+    Buffer.from(
+      object({ machine: EM_PPC64 })
+        .file('x.c')
+        .section('.toc', { align: 8, body: [relocated(8, addr64, 'state')] })
+        .data('state', [u32(1)], { bind: 'global' })
+        .func('get', code(u32(0x38600000 + value), u32(0x4e800020)), { bind: 'global' })
+        .func(
+          'use',
+          code(
+            relocated(4, rel24, 'get', 0, 0x48000001),
+            relocated(4, rel24, 'outside', 0, 0x48000001),
+            u32(0x4e800020),
+          ),
+          { bind: 'global' },
+        )
+        .undef('outside')
+        .bytes(),
+    );
   return { name: 'ppc64', orig: build(1), patched: build(2) };
 }
 

@@ -41,14 +41,22 @@ function baseOf(unit: Unit): Base {
   const names = { defined: new Set<string>(), undefined: new Set<string>() };
   for (let symbol = 1; symbol < elf.symbolCount; symbol++) {
     const name = elf.symbolName(symbol);
-    if (/^[A-Za-z_]/.test(name)) names[elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16 === SHN_UNDEF ? 'undefined' : 'defined'].add(name);
+    if (/^[A-Za-z_]/.test(name))
+      names[elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16 === SHN_UNDEF ? 'undefined' : 'defined'].add(name);
   }
   const [defined, undef] = [[...names.defined], [...names.undefined]];
   // Every third one is left to the module loader, the rest to the livepatch core.
   const exported = undef.filter((_, i) => i % 3 === 0);
   return {
-    ...unit, objectName: 'vmlinux', defined, undefined: undef,
-    listing: KernelListing.parse(Buffer.from(listingOf([...defined, ...undef.filter((_, i) => i % 3 !== 1)])), 'kallsyms'), symvers: Symvers.parse(exportsOf(exported), 'Module.symvers'),
+    ...unit,
+    objectName: 'vmlinux',
+    defined,
+    undefined: undef,
+    listing: KernelListing.parse(
+      Buffer.from(listingOf([...defined, ...undef.filter((_, i) => i % 3 !== 1)])),
+      'kallsyms',
+    ),
+    symvers: Symvers.parse(exportsOf(exported), 'Module.symvers'),
   };
 }
 
@@ -81,22 +89,47 @@ export function unitSubject(units: readonly Unit[], folder: string): Subject {
   };
 }
 
-function explainOne({ correlation, orig, patched, assessment: { object: { functions, data } } }: InlineDiff, seed: number): void {
+function explainOne(
+  {
+    correlation,
+    orig,
+    patched,
+    assessment: {
+      object: { functions, data },
+    },
+  }: InlineDiff,
+  seed: number,
+): void {
   const listed = [...functions.changed, ...functions.new, ...data.changed];
   const name = listed[seed % Math.max(1, listed.length)]?.name;
   // A name that is no text any more cannot be given on a command line either.
   if (name !== undefined && !name.includes('\ufffd')) explainSymbol(correlation.pairing, orig, patched, name, 3);
 }
 
-function extracted(base: Base, { orig, patched, correlation, assessment }: InlineDiff, module: string, seed: number): string {
+function extracted(
+  base: Base,
+  { orig, patched, correlation, assessment }: InlineDiff,
+  module: string,
+  seed: number,
+): string {
   const listing = seed % 4 === 0 ? null : base.listing;
   const positions = new SymbolPositions(orig, base.objectName, listing);
   const { object, klpSymbols, replaced, references, diagnostics } = extract({
-    pairing: correlation.pairing, orig, patched, objectName: base.objectName, included: assessment.included, undecided: new Set(assessment.undecided), copied: new Set(assessment.copied), symvers: base.symvers, positions,
+    pairing: correlation.pairing,
+    orig,
+    patched,
+    objectName: base.objectName,
+    included: assessment.included,
+    undecided: new Set(assessment.undecided),
+    copied: new Set(assessment.copied),
+    symvers: base.symvers,
+    positions,
     // What a unit does not say, and a whole kernel would.
-    facts: { ...platformFacts(orig.object), vermagic: PLATFORM.vermagic }, provenance: { orig: 'o', patched: 'p' },
+    facts: { ...platformFacts(orig.object), vermagic: PLATFORM.vermagic },
+    provenance: { orig: 'o', patched: 'p' },
   });
-  if (listing !== null) diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
+  if (listing !== null)
+    diagnostics.push(...checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
   checkResult(klpSymbols, diagnostics);
   if (object.machine !== 62) return 'extracted';
   const bytes = Buffer.concat([...writeKlpObject(object).chunks()].map((chunk) => Buffer.from(chunk)));
@@ -119,7 +152,10 @@ export function kpatchSubject(units: readonly Unit[], folder: string): Subject {
       const unit = units[seed % units.length]!;
       if (!prepared.has(unit)) {
         const { defined, undefined: undef } = baseOf(unit);
-        prepared.set(unit, { symtab: parentOf(unit, undef), symvers: exportsOf([...undef.filter((_, i) => i % 3 === 0), ...defined.slice(0, 1)]) });
+        prepared.set(unit, {
+          symtab: parentOf(unit, undef),
+          symvers: exportsOf([...undef.filter((_, i) => i % 3 === 0), ...defined.slice(0, 1)]),
+        });
       }
       const { symtab, symvers } = prepared.get(unit)!;
       const side = new Random(seed, 1).chance(60) ? 'patched' : 'orig';
@@ -132,7 +168,15 @@ export function kpatchSubject(units: readonly Unit[], folder: string): Subject {
           writeFileSync(at('symtab'), symtab);
           writeFileSync(at('symvers'), symvers);
           const { exit, diagnostics } = await createDiffObject({
-            orig: at('orig.o'), patched: at('patched.o'), parentName: 'vmlinux', parentSymtab: at('symtab'), symvers: at('symvers'), output: at('out.o'), klpArch: seed % 2 === 0, structSizes: {}, print: () => undefined,
+            orig: at('orig.o'),
+            patched: at('patched.o'),
+            parentName: 'vmlinux',
+            parentSymtab: at('symtab'),
+            symvers: at('symvers'),
+            output: at('out.o'),
+            klpArch: seed % 2 === 0,
+            structSizes: {},
+            print: () => undefined,
           });
           checkResult([], diagnostics);
           if (exit === 0) ElfObject.open(at('out.o'));
@@ -149,11 +193,24 @@ export function kpatchSubject(units: readonly Unit[], folder: string): Subject {
 export function parentOf({ orig, name }: Unit, imported: readonly string[]): string {
   const elf = opened(orig, name);
   const types = ['NOTYPE', 'OBJECT', 'FUNC', 'SECTION', 'FILE'];
-  const lines = ["Symbol table '.symtab' contains many entries:", '   Num:    Value          Size Type    Bind   Vis      Ndx Name'];
-  const row = (i: number, type: string, bind: string, index: string, text: string): string => `${String(i).padStart(6)}: ${(0xffffffff81000000n + BigInt(i) * 64n).toString(16)}    64 ${type.padEnd(7)} ${bind.padEnd(6)} DEFAULT  ${index} ${text}`;
+  const lines = [
+    "Symbol table '.symtab' contains many entries:",
+    '   Num:    Value          Size Type    Bind   Vis      Ndx Name',
+  ];
+  const row = (i: number, type: string, bind: string, index: string, text: string): string =>
+    `${String(i).padStart(6)}: ${(0xffffffff81000000n + BigInt(i) * 64n).toString(16)}    64 ${type.padEnd(7)} ${bind.padEnd(6)} DEFAULT  ${index} ${text}`;
   for (let symbol = 1; symbol < elf.symbolCount; symbol++) {
     const info = elf.symbols[symbol * SYM_WORDS + ST_INFO]!;
-    if (info >>> 16 !== SHN_UNDEF) lines.push(row(symbol, types[info & 0xf] ?? 'NOTYPE', (info >>> 4 & 0xf) === 0 ? 'LOCAL' : 'GLOBAL', '1', elf.symbolName(symbol)));
+    if (info >>> 16 !== SHN_UNDEF)
+      lines.push(
+        row(
+          symbol,
+          types[info & 0xf] ?? 'NOTYPE',
+          ((info >>> 4) & 0xf) === 0 ? 'LOCAL' : 'GLOBAL',
+          '1',
+          elf.symbolName(symbol),
+        ),
+      );
   }
   imported.forEach((text, i) => lines.push(row(elf.symbolCount + i, 'FUNC', 'GLOBAL', '1', text)));
   return `${lines.join('\n')}\n`;
@@ -189,4 +246,3 @@ export function objectSubject(units: readonly Unit[], folder: string): Subject {
     },
   };
 }
-

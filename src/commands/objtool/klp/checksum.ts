@@ -2,17 +2,32 @@ import { Args, Flags } from '@oclif/core';
 import { addChecksums, type DiagnosticCode } from '../../../index';
 import { ObjtoolCommand } from '../../support/objtool-command';
 
-const FILE_ERRORS: ReadonlySet<DiagnosticCode> = new Set(['unreadable', 'not-regular-file', 'not-elf', 'not-relocatable', 'no-space', 'write-failed']);
+const FILE_ERRORS: ReadonlySet<DiagnosticCode> = new Set([
+  'unreadable',
+  'not-regular-file',
+  'not-elf',
+  'not-relocatable',
+  'no-space',
+  'write-failed',
+]);
 
 export default class ObjtoolKlpChecksum extends ObjtoolCommand {
   static override summary = 'add checksums of functions and objects to an object, as objtool does';
   static override description =
-    'Adds the section .discard.sym_checksum, which objtool klp diff compares. Values are those of objtool 7.2, but for code that refers to strings of 2- or 4-byte characters, of which objtool hashes one byte. The file is replaced in one step. Exit codes are objtool\'s: 0 done, 1 unreadable file, 129 usage, 255 error.';
-  static override examples = ['<%= config.bin %> <%= command.id %> vmlinux.o', '<%= config.bin %> <%= command.id %> --dry-run --debug-checksum=vfs_read vmlinux.o'];
-  static override args = { file: Args.string({ name: 'FILE', description: 'vmlinux.o, or a module\'s .o', required: true }) };
+    "Adds the section .discard.sym_checksum, which objtool klp diff compares. Values are those of objtool 7.2, but for code that refers to strings of 2- or 4-byte characters, of which objtool hashes one byte. The file is replaced in one step. Exit codes are objtool's: 0 done, 1 unreadable file, 129 usage, 255 error.";
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> vmlinux.o',
+    '<%= config.bin %> <%= command.id %> --dry-run --debug-checksum=vfs_read vmlinux.o',
+  ];
+  static override args = {
+    file: Args.string({ name: 'FILE', description: "vmlinux.o, or a module's .o", required: true }),
+  };
   static override flags = {
     'dry-run': Flags.boolean({ description: 'do not write modifications' }),
-    'debug-checksum': Flags.string({ description: 'tell on stderr how the checksums of these symbols come about', helpValue: 'SYM[,SYM...]' }),
+    'debug-checksum': Flags.string({
+      description: 'tell on stderr how the checksums of these symbols come about',
+      helpValue: 'SYM[,SYM...]',
+    }),
   };
 
   /** objtool ends with 1 where it cannot open or write the file. */

@@ -5,10 +5,14 @@ import { ObjtoolCommand } from '../../support/objtool-command';
 export default class ObjtoolKlpDiff extends ObjtoolCommand {
   static override summary = 'write the livepatch object of two objects, as objtool does';
   static override description =
-    'Writes OUT as klpflow diff -o OUT --format klp does, with the Module.symvers of the working directory or of the nearest one above it, and with vmlinux from beside vmlinux.o. Both objects must have checksums (objtool klp checksum). OUT is there afterwards only if something changed and nothing was refused. Exit codes are objtool\'s: 0 done or nothing changed, 129 usage, 255 refused or error.';
+    "Writes OUT as klpflow diff -o OUT --format klp does, with the Module.symvers of the working directory or of the nearest one above it, and with vmlinux from beside vmlinux.o. Both objects must have checksums (objtool klp checksum). OUT is there afterwards only if something changed and nothing was refused. Exit codes are objtool's: 0 done or nothing changed, 129 usage, 255 refused or error.";
   static override examples = ['<%= config.bin %> <%= command.id %> vmlinux.o patched/vmlinux.o diff/vmlinux.o'];
   static override args = {
-    orig: Args.string({ name: 'ORIG', description: 'vmlinux.o (or a module\'s .o) of the original build', required: true }),
+    orig: Args.string({
+      name: 'ORIG',
+      description: "vmlinux.o (or a module's .o) of the original build",
+      required: true,
+    }),
     patched: Args.string({ name: 'PATCHED', description: 'the same object of the patched build', required: true }),
     out: Args.string({ name: 'OUT', description: 'the livepatch object to write', required: true }),
   };
@@ -21,10 +25,13 @@ export default class ObjtoolKlpDiff extends ObjtoolCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ObjtoolKlpDiff);
     this.objectName = args.orig;
-    const result = await this.running({ fresh: false, progress: 'none' }, (options) => objtoolDiff({ ...options, ...args }));
+    const result = await this.running({ fresh: false, progress: 'none' }, (options) =>
+      objtoolDiff({ ...options, ...args }),
+    );
     for (const { functions } of result.objects) {
       for (const { name } of functions.new) this.log(`${args.orig}: new function: ${name}`);
-      for (const { name, patchedName } of functions.changed) this.log(`${args.orig}: changed function: ${patchedName ?? name}`);
+      for (const { name, patchedName } of functions.changed)
+        this.log(`${args.orig}: changed function: ${patchedName ?? name}`);
       for (const { name } of functions.carried) this.log(`${args.orig}: changed function: ${name}`);
     }
     if (flags.debug || flags['debug-correlate']) this.tellPairs(result);
@@ -35,11 +42,13 @@ export default class ObjtoolKlpDiff extends ObjtoolCommand {
 
   private tellPairs({ objects }: DiffResult): void {
     for (const { functions } of objects) {
-      for (const { name, patchedName, pairedBy } of functions.changed) this.tellDebug(`correlate: ${name} -> ${patchedName ?? name} (${pairedBy.rule}: ${pairedBy.evidence})`);
+      for (const { name, patchedName, pairedBy } of functions.changed)
+        this.tellDebug(`correlate: ${name} -> ${patchedName ?? name} (${pairedBy.rule}: ${pairedBy.evidence})`);
     }
   }
 
   private tellSymbols({ objects }: DiffResult): void {
-    for (const { name, object, sympos, evidence } of objects.flatMap(({ klpSymbols }) => klpSymbols)) this.tellDebug(`clone: .klp.sym.${object}.${name},${sympos} (${evidence})`);
+    for (const { name, object, sympos, evidence } of objects.flatMap(({ klpSymbols }) => klpSymbols))
+      this.tellDebug(`clone: .klp.sym.${object}.${name},${sympos} (${evidence})`);
   }
 }

@@ -5,9 +5,11 @@ import { ObjtoolCommand } from '../../support/objtool-command';
 export default class ObjtoolKlpPostLink extends ObjtoolCommand {
   static override summary = 'finish a livepatch module that klp-build linked, as objtool does';
   static override description =
-    'Turns the records of __klp_relocs.OBJECT into relocations that the livepatch core applies (.klp.rela.OBJECT.SECTION). The file is replaced in one step. Exit codes are objtool\'s: 0 done, 255 error.';
+    "Turns the records of __klp_relocs.OBJECT into relocations that the livepatch core applies (.klp.rela.OBJECT.SECTION). The file is replaced in one step. Exit codes are objtool's: 0 done, 255 error.";
   static override examples = ['<%= config.bin %> <%= command.id %> livepatch-fix.ko'];
-  static override args = { file: Args.string({ name: 'FILE', description: 'the linked module (FILE.ko)', required: true }) };
+  static override args = {
+    file: Args.string({ name: 'FILE', description: 'the linked module (FILE.ko)', required: true }),
+  };
   protected override readonly usageCode = 255;
 
   async run(): Promise<void> {

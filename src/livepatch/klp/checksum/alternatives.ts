@@ -43,9 +43,14 @@ export class Alternatives {
   private readonly bySite = new Places<Alternative[]>();
   private readonly replacements = new Places<Replacement>();
 
-  constructor(private readonly elf: ElfObject, private readonly symbols: ChecksumSymbols, private readonly relocations: Relocations) {
+  constructor(
+    private readonly elf: ElfObject,
+    private readonly symbols: ChecksumSymbols,
+    private readonly relocations: Relocations,
+  ) {
     for (const table of TABLES) {
-      for (let section = 1; section < elf.sectionCount; section++) if (elf.name(section) === table.name) this.read(section, table);
+      for (let section = 1; section < elf.sectionCount; section++)
+        if (elf.name(section) === table.name) this.read(section, table);
     }
   }
 
@@ -62,19 +67,30 @@ export class Alternatives {
     const { elf } = this;
     const bytes = elf.content(table);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    if (bytes.length % size !== 0) elf.malformed(elf.offset(table), `${name} holds ${bytes.length} bytes, not entries of ${size}`);
+    if (bytes.length % size !== 0)
+      elf.malformed(elf.offset(table), `${name} holds ${bytes.length} bytes, not entries of ${size}`);
     let replaced = { section: -1, start: -1, end: -1 };
     for (let at = 0; at < bytes.length; at += size) {
-      const site = this.target(table, at + SITE) ?? elf.malformed(elf.offset(table) + at, `an entry of ${name} names no instruction`);
+      const site =
+        this.target(table, at + SITE) ??
+        elf.malformed(elf.offset(table) + at, `an entry of ${name} names no instruction`);
       const empty = kind === AlternativeKind.INSTRUCTIONS && bytes[at + LENGTH] === 0;
-      const target = empty ? { section: 0, offset: 0 } : this.target(table, at + TARGET) ?? elf.malformed(elf.offset(table) + at, `an entry of ${name} names no target`);
+      const target = empty
+        ? { section: 0, offset: 0 }
+        : (this.target(table, at + TARGET) ??
+          elf.malformed(elf.offset(table) + at, `an entry of ${name} names no target`));
       if (target.offset >= EXTABLE_BIAS) target.offset -= EXTABLE_BIAS;
       const alternative: Alternative = { kind, ...target };
       if (kind === AlternativeKind.INSTRUCTIONS) {
         const end = site.offset + bytes[at + ORIG_LENGTH]!;
-        if (site.section === replaced.section && site.offset === replaced.start) replaced.end = Math.max(replaced.end, end);
+        if (site.section === replaced.section && site.offset === replaced.start)
+          replaced.end = Math.max(replaced.end, end);
         else replaced = { section: site.section, start: site.offset, end };
-        const group = { feature: view.getUint32(at + FEATURE, true), end: target.offset + bytes[at + LENGTH]!, replaced };
+        const group = {
+          feature: view.getUint32(at + FEATURE, true),
+          end: target.offset + bytes[at + LENGTH]!,
+          replaced,
+        };
         alternative.group = group;
         if (!empty) this.replacements.set(target.section, target.offset, group);
       }

@@ -28,11 +28,20 @@ export class Code {
   private readonly kept = new Map<number, DecodedSection>();
   private readonly common = new Map<number, DecodedSection>();
 
-  constructor(private readonly elf: ElfObject, private readonly symbols: ChecksumSymbols, private readonly disassembler: Disassembler) {}
+  constructor(
+    private readonly elf: ElfObject,
+    private readonly symbols: ChecksumSymbols,
+    private readonly disassembler: Disassembler,
+  ) {}
 
   /** The instruction that starts at a place, if one does. */
   at(section: number, offset: number): Site | undefined {
-    if (section === 0 || (this.elf.sectionFlags(section) & SHF_EXECINSTR) === 0 || this.elf.type(section) === SHT_NOBITS) return undefined;
+    if (
+      section === 0 ||
+      (this.elf.sectionFlags(section) & SHF_EXECINSTR) === 0 ||
+      this.elf.type(section) === SHT_NOBITS
+    )
+      return undefined;
     const code = this.decoded(section);
     const index = (code.startsAt[offset] ?? 0) - 1;
     return index < 0 ? undefined : { code, index };

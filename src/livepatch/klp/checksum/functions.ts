@@ -36,13 +36,21 @@ class FunctionContent {
   private within = false;
   private replacement: Replacement | undefined;
 
-  constructor(private readonly chunks: Chunks, private readonly context: FunctionContext, private readonly enter: (site: Site) => void) {}
+  constructor(
+    private readonly chunks: Chunks,
+    private readonly context: FunctionContext,
+    private readonly enter: (site: Site) => void,
+  ) {}
 
   add(site: Site, targets: readonly Alternative[] = NONE): void {
     const { code, index } = site;
     const instruction = code.instructions[index]!;
     this.enter(site);
-    const relocation = this.context.relocations.first(code.section, instruction.offset, instruction.offset + instruction.length);
+    const relocation = this.context.relocations.first(
+      code.section,
+      instruction.offset,
+      instruction.offset + instruction.length,
+    );
     if (relocation !== undefined || !this.addDirectBranch(site, instruction)) {
       this.chunks.bytes(code.bytes, instruction.offset, instruction.offset + instruction.length);
       if (relocation !== undefined) this.addReference(instruction, relocation);
@@ -51,7 +59,8 @@ class FunctionContent {
     if (this.within) return;
     this.within = true;
     for (const alternative of targets) this.addAlternative(alternative, site);
-    for (const alternative of this.context.alternatives.of(code.section, instruction.offset)) this.addAlternative(alternative, site);
+    for (const alternative of this.context.alternatives.of(code.section, instruction.offset))
+      this.addAlternative(alternative, site);
     this.within = false;
   }
 
@@ -70,7 +79,10 @@ class FunctionContent {
   }
 
   private addReference(instruction: Instruction, { offset: field, type, symbol, addend }: Relocation): void {
-    const { chunks, context: { references, symbols } } = this;
+    const {
+      chunks,
+      context: { references, symbols },
+    } = this;
     let offset = addend + (x86_64.isPcRelative(type) ? instruction.offset + instruction.length - field : 0);
     if (offset > 0) offset %= HALF;
     if (references.isString(symbol)) return references.string(chunks, symbol, offset);
@@ -107,7 +119,10 @@ class FunctionContent {
  * none. undefined where the target is no instruction, or a thunk, which stands for what its register holds.
  */
 function resolveBranch(
-  { symbols, code }: FunctionContext, site: Site, instruction: Instruction, replacement: Replacement | undefined,
+  { symbols, code }: FunctionContext,
+  site: Site,
+  instruction: Instruction,
+  replacement: Replacement | undefined,
 ): { symbol: number; offset?: number } | undefined {
   const { section, bytes } = site.code;
   let [target, targetSection] = [instruction.target!, section];
@@ -125,7 +140,8 @@ function resolveBranch(
   const atStart = symbols.value(owner) === target;
   if (atStart && !symbols.isLocal(owner) && THUNK.test(symbols.name(owner))) return undefined;
   const own = site.code.owner[site.index]!;
-  if (atStart && own !== 0 && symbols.whole(own) !== symbols.whole(owner) && symbols.type(owner) === STT_FUNC) return { symbol: owner };
+  if (atStart && own !== 0 && symbols.whole(own) !== symbols.whole(owner) && symbols.type(owner) === STT_FUNC)
+    return { symbol: owner };
   return { symbol: owner, offset: target - symbols.value(owner) };
 }
 

@@ -37,8 +37,16 @@ export interface Checksums {
  * in sections without entry size, of which objtool sees too little.
  * @throws KlpflowError `unsupported-object`, `malformed-elf`
  */
-export function symbolChecksums(elf: ElfObject, { debug = new Set(), tell = () => undefined }: ChecksumOptions = {}): Checksums {
-  if (elf.machine !== EM_X86_64) throw new KlpflowError('unsupported-object', `${elf.path}: checksums are made for x86-64 alone, not for processor ${elf.machine}`, { object: elf.path, offset: 18 });
+export function symbolChecksums(
+  elf: ElfObject,
+  { debug = new Set(), tell = () => undefined }: ChecksumOptions = {},
+): Checksums {
+  if (elf.machine !== EM_X86_64)
+    throw new KlpflowError(
+      'unsupported-object',
+      `${elf.path}: checksums are made for x86-64 alone, not for processor ${elf.machine}`,
+      { object: elf.path, offset: 18 },
+    );
   const symbols = new ChecksumSymbols(elf);
   const relocations = new Relocations(elf);
   const references = new References(elf, symbols);
@@ -58,7 +66,13 @@ export function symbolChecksums(elf: ElfObject, { debug = new Set(), tell = () =
     if (type !== STT_FUNC && type !== STT_OBJECT) continue;
     const name = debug.size === 0 ? '' : symbols.name(symbol);
     if (debug.has(name)) told.add(name);
-    if (symbols.parent[symbol] !== 0 || symbols.canonical[symbol] !== symbol || symbols.size(symbol) === 0 || symbols.section[symbol] === 0) continue;
+    if (
+      symbols.parent[symbol] !== 0 ||
+      symbols.canonical[symbol] !== symbol ||
+      symbols.size(symbol) === 0 ||
+      symbols.section[symbol] === 0
+    )
+      continue;
     chunks.reset();
     const hash = (): string => chunks.digest().toString(16).padStart(16, '0');
     if (type === STT_FUNC) {
@@ -66,7 +80,12 @@ export function symbolChecksums(elf: ElfObject, { debug = new Set(), tell = () =
       if (debug.has(name)) chunks.onChunk = () => tell(`${name}(): ${place} ${hash()}`);
       addFunction(chunks, symbol, context, (site) => (place = debug.has(name) ? placeOf(site, context) : ''));
     } else {
-      addData(chunks, symbol, context, (offset, what) => debug.has(name) && tell(`${name}+0x${offset.toString(16)}: ${what} ${hash()}`));
+      addData(
+        chunks,
+        symbol,
+        context,
+        (offset, what) => debug.has(name) && tell(`${name}+0x${offset.toString(16)}: ${what} ${hash()}`),
+      );
     }
     chunks.onChunk = () => undefined;
     const checksum = chunks.digest();
@@ -78,5 +97,7 @@ export function symbolChecksums(elf: ElfObject, { debug = new Set(), tell = () =
 function placeOf({ code, index }: Site, { elf, symbols }: { elf: ElfObject; symbols: ChecksumSymbols }): string {
   const { offset } = code.instructions[index]!;
   const symbol = symbols.covering(code.section, offset);
-  return symbol === 0 ? `${elf.name(code.section)}+0x${offset.toString(16)}` : `${symbols.name(symbol)}+0x${(offset - symbols.value(symbol)).toString(16)}`;
+  return symbol === 0
+    ? `${elf.name(code.section)}+0x${offset.toString(16)}`
+    : `${symbols.name(symbol)}+0x${(offset - symbols.value(symbol)).toString(16)}`;
 }

@@ -45,7 +45,9 @@ class ForwardJumps {
   readonly destinationOf = new Map<number, number>();
 
   constructor(sites: readonly Site[]) {
-    const numbers = new Map(sites.map(({ code, index }, number) => [`${code.section}:${code.instructions[index]!.offset}`, number]));
+    const numbers = new Map(
+      sites.map(({ code, index }, number) => [`${code.section}:${code.instructions[index]!.offset}`, number]),
+    );
     sites.forEach(({ code, index }, number) => {
       const { target } = code.instructions[index]!;
       const destination = target === undefined ? undefined : numbers.get(`${code.section}:${target}`);
@@ -56,7 +58,13 @@ class ForwardJumps {
   }
 }
 
-function tableOf(func: number, sites: readonly Site[], jump: number, forward: ForwardJumps, context: Context): Table | undefined {
+function tableOf(
+  func: number,
+  sites: readonly Site[],
+  jump: number,
+  forward: ForwardJumps,
+  context: Context,
+): Table | undefined {
   for (let at = jump; at >= 0; at = forward.sourceOf.get(at) ?? at - 1) {
     const site = sites[at]!;
     if (at !== jump && isIndirectJump(site)) return undefined;
@@ -82,7 +90,12 @@ function tableAt({ code, index }: Site, { symbols, relocations, isTableSection }
   return first === undefined ? undefined : { section, first };
 }
 
-function targetsOf(func: number, { section, first }: Table, heads: ReadonlySet<string>, context: Context): Alternative[] {
+function targetsOf(
+  func: number,
+  { section, first }: Table,
+  heads: ReadonlySet<string>,
+  context: Context,
+): Alternative[] {
   const targets: Alternative[] = [];
   const size = entrySize(first.type);
   for (let at = first.offset; ; at += size) {
@@ -96,7 +109,12 @@ function targetsOf(func: number, { section, first }: Table, heads: ReadonlySet<s
 }
 
 /** The instruction of this function that an entry names; 'end' for the function's end, which Clang leaves in unused entries. */
-function entryTarget(func: number, entry: Relocation, first: Relocation, { symbols, code }: Context): Alternative | 'end' | undefined {
+function entryTarget(
+  func: number,
+  entry: Relocation,
+  first: Relocation,
+  { symbols, code }: Context,
+): Alternative | 'end' | undefined {
   const section = symbols.section[entry.symbol]!;
   const base = symbols.type(entry.symbol) === STT_SECTION ? 0 : symbols.value(entry.symbol);
   const offset = base + entry.addend - (entry.type === R_X86_64_PC32 ? entry.offset - first.offset : 0);
@@ -123,6 +141,10 @@ function isIndirectJump({ code, index }: Site): boolean {
   const { offset, length, flow, target } = code.instructions[index]!;
   if (!flow || target !== undefined) return false;
   let at = offset;
-  while (at < offset + length && (code.bytes[at] === 0x3e || code.bytes[at] === 0x66 || (code.bytes[at]! & 0xf0) === 0x40)) at++;
+  while (
+    at < offset + length &&
+    (code.bytes[at] === 0x3e || code.bytes[at] === 0x66 || (code.bytes[at]! & 0xf0) === 0x40)
+  )
+    at++;
   return code.bytes[at] === 0xff && (code.bytes[at + 1]! & 0x38) === 0x20;
 }

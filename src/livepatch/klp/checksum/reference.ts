@@ -6,8 +6,15 @@ import type { ChecksumSymbols } from './symbols';
 export class References {
   private readonly constants: ReadonlySet<number>;
 
-  constructor(private readonly elf: ElfObject, private readonly symbols: ChecksumSymbols) {
-    this.constants = new Set(Array.from({ length: elf.sectionCount }, (_, i) => i).filter((i) => i > 0 && elf.name(i).startsWith('.rodata.cst')));
+  constructor(
+    private readonly elf: ElfObject,
+    private readonly symbols: ChecksumSymbols,
+  ) {
+    this.constants = new Set(
+      Array.from({ length: elf.sectionCount }, (_, i) => i).filter(
+        (i) => i > 0 && elf.name(i).startsWith('.rodata.cst'),
+      ),
+    );
   }
 
   /** Whether the symbol lies among strings, which count by their text. */

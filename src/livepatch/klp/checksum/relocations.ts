@@ -1,4 +1,15 @@
-import { RELA_SIZE, RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64, type ElfObject } from '../../../elf';
+import {
+  RELA_SIZE,
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHT_RELA,
+  s64,
+  u64,
+  type ElfObject,
+} from '../../../elf';
 
 export interface Relocation {
   offset: number;
@@ -48,7 +59,11 @@ export class Relocations {
     const offset = u64(words, at + R_OFFSET);
     if (offset >= to) return undefined;
     const symbol = words[at + R_SYM]!;
-    if (symbol >= this.elf.symbolCount) this.elf.malformed(this.elf.offset(this.tables[section]!) + order[number]! * RELA_SIZE, `the relocation names symbol ${symbol} of ${this.elf.symbolCount}`);
+    if (symbol >= this.elf.symbolCount)
+      this.elf.malformed(
+        this.elf.offset(this.tables[section]!) + order[number]! * RELA_SIZE,
+        `the relocation names symbol ${symbol} of ${this.elf.symbolCount}`,
+      );
     return { offset, type: words[at + R_TYPE]!, symbol, addend: s64(words, at + R_ADDEND) };
   }
 

@@ -1,4 +1,19 @@
-import { SHN_LORESERVE, SHN_XINDEX, STB_LOCAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, u64, type ElfObject } from '../../../elf';
+import {
+  SHN_LORESERVE,
+  SHN_XINDEX,
+  STB_LOCAL,
+  STT_FILE,
+  STT_FUNC,
+  STT_NOTYPE,
+  STT_OBJECT,
+  STT_SECTION,
+  ST_INFO,
+  ST_SIZE,
+  ST_VALUE,
+  SYM_WORDS,
+  u64,
+  type ElfObject,
+} from '../../../elf';
 import { coldParent } from '../../symbol-rules';
 
 /** Symbols of one section by place; `reach` is the furthest end of the first symbols up to each. */
@@ -69,7 +84,9 @@ export class ChecksumSymbols {
   }
 
   name(symbol: number): string {
-    return this.ownType(symbol) === STT_SECTION && this.section[symbol] !== 0 ? this.elf.name(this.section[symbol]!) : this.elf.symbolName(symbol);
+    return this.ownType(symbol) === STT_SECTION && this.section[symbol] !== 0
+      ? this.elf.name(this.section[symbol]!)
+      : this.elf.symbolName(symbol);
   }
 
   /** Bytes of the name by which others refer to the symbol: for functions and objects without the numbers at its end. */
@@ -97,7 +114,12 @@ export class ChecksumSymbols {
     let found = 0;
     for (let i = this.behind(symbols, offset) - 1; i >= 0 && reach[i]! > offset; i--) {
       const symbol = symbols[i]!;
-      if (this.size(symbol) > 0 && this.value(symbol) + this.size(symbol) > offset && (found === 0 || this.size(symbol) <= this.size(found))) found = symbol;
+      if (
+        this.size(symbol) > 0 &&
+        this.value(symbol) + this.size(symbol) > offset &&
+        (found === 0 || this.size(symbol) <= this.size(found))
+      )
+        found = symbol;
     }
     return this.canonical[found]!;
   }
@@ -106,8 +128,10 @@ export class ChecksumSymbols {
   calledAt(section: number, offset: number): number {
     const symbols = this.in(section);
     let other = 0;
-    for (let i = this.behind(symbols, offset) - 1; i >= 0 && this.value(symbols[i]!) === offset; i--) other = symbols[i]!;
-    for (let i = this.behind(symbols, offset - 1); i < symbols.length && this.value(symbols[i]!) === offset; i++) if (this.type(symbols[i]!) === STT_FUNC) return this.canonical[symbols[i]!]!;
+    for (let i = this.behind(symbols, offset) - 1; i >= 0 && this.value(symbols[i]!) === offset; i--)
+      other = symbols[i]!;
+    for (let i = this.behind(symbols, offset - 1); i < symbols.length && this.value(symbols[i]!) === offset; i++)
+      if (this.type(symbols[i]!) === STT_FUNC) return this.canonical[symbols[i]!]!;
     return this.canonical[other]!;
   }
 
@@ -130,8 +154,12 @@ export class ChecksumSymbols {
     const { elf } = this;
     const short = elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
     if (short >= SHN_LORESERVE && short !== SHN_XINDEX) return 0;
-    const index = short === SHN_XINDEX ? elf.extendedIndex[symbol] ?? elf.sectionCount : short;
-    if (index >= elf.sectionCount) elf.malformed(elf.offset(elf.symtabSection) + symbol * 24, `symbol ${symbol} is defined in section ${index} of ${elf.sectionCount}`);
+    const index = short === SHN_XINDEX ? (elf.extendedIndex[symbol] ?? elf.sectionCount) : short;
+    if (index >= elf.sectionCount)
+      elf.malformed(
+        elf.offset(elf.symtabSection) + symbol * 24,
+        `symbol ${symbol} is defined in section ${index} of ${elf.sectionCount}`,
+      );
     return index;
   }
 
@@ -188,7 +216,12 @@ export class ChecksumSymbols {
       this.coldPart[parent] = this.coldPart[canonical] = symbol;
       const start = this.value(symbol);
       const end = this.value(parent) + this.size(parent);
-      if (this.section[symbol] === this.section[parent] && start >= this.value(parent) && start + this.size(symbol) === end) this.sizes[parent]! -= this.size(symbol);
+      if (
+        this.section[symbol] === this.section[parent] &&
+        start >= this.value(parent) &&
+        start + this.size(symbol) === end
+      )
+        this.sizes[parent]! -= this.size(symbol);
     }
   }
 }

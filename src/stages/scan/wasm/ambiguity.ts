@@ -1,6 +1,13 @@
 /** Which names prove nothing. */
 import { addTrait, canonicalOf, digest, highHash, lowHash, symbols, traitsOf } from './columns';
-import { TRAIT_AMBIGUOUS, TRAIT_CORRELATABLE, TRAIT_NUMBERED, TRAIT_PROMOTED, TRAIT_UNIT_LOCAL, TRAIT_WRITABLE } from '../generated/constants';
+import {
+  TRAIT_AMBIGUOUS,
+  TRAIT_CORRELATABLE,
+  TRAIT_NUMBERED,
+  TRAIT_PROMOTED,
+  TRAIT_UNIT_LOCAL,
+  TRAIT_WRITABLE,
+} from '../generated/constants';
 
 /** Any unit's `state` may be the one that LTO promotes in the next build. */
 const PROMOTED_VARIABLE: u32 = TRAIT_PROMOTED | TRAIT_WRITABLE;
@@ -19,13 +26,14 @@ export function markAmbiguous(from: u32, to: u32): void {
   for (let symbol = from; symbol < to; symbol++) {
     const bits = traitsOf(symbol);
     if ((bits & TRAIT_CORRELATABLE) == 0) continue;
-    if ((bits & NUMBERED_VARIABLE) == NUMBERED_VARIABLE || (bits & PROMOTED_VARIABLE) == PROMOTED_VARIABLE) addTrait(symbol, TRAIT_AMBIGUOUS);
+    if ((bits & NUMBERED_VARIABLE) == NUMBERED_VARIABLE || (bits & PROMOTED_VARIABLE) == PROMOTED_VARIABLE)
+      addTrait(symbol, TRAIT_AMBIGUOUS);
     const low = lowHash(symbol);
     const high = highHash(symbol);
     for (let slot = ((low ^ (high >>> 7)) * 0x9e3779b1) & mask; ; slot = (slot + 1) & mask) {
-      const other = load<u32>(slots + (<usize>slot << 2));
+      const other = load<u32>(slots + ((<usize>slot) << 2));
       if (other == 0) {
-        store<u32>(slots + (<usize>slot << 2), symbol);
+        store<u32>(slots + ((<usize>slot) << 2), symbol);
         break;
       }
       if (lowHash(other) == low && highHash(other) == high) {
@@ -42,7 +50,7 @@ export function markAmbiguous(from: u32, to: u32): void {
 
 /** Empties the digest column again. */
 export function clearSlots(): void {
-  if (symbols > 0) memory.fill(digest, 0, <usize>capacity() << 2);
+  if (symbols > 0) memory.fill(digest, 0, (<usize>capacity()) << 2);
 }
 
 function capacity(): u32 {

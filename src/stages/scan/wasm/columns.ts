@@ -40,14 +40,14 @@ export let counts: usize = 0;
 @inline
 export function symbolCell(column: usize, symbol: u32, shift: u32): usize {
   if (symbol >= symbols) unreachable();
-  return column + (<usize>symbol << shift);
+  return column + ((<usize>symbol) << shift);
 }
 
 // @ts-ignore: decorator
 @inline
 export function sectionCell(column: usize, section: u32, shift: u32): usize {
   if (section >= sections) unreachable();
-  return column + (<usize>section << shift);
+  return column + ((<usize>section) << shift);
 }
 
 // @ts-ignore: decorator

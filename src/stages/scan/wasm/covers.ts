@@ -66,6 +66,7 @@ export function lastCovered(section: u32, offset: i64): i64 {
   const from = firstCover(section);
   let end: i64 = 0;
   // One around the last one ends later.
-  for (let i = above(section, offset); i > from; i = aroundCover(i - 1)) end = max(end, startOf(cover(i - 1)) + sizeOf(cover(i - 1)));
+  for (let i = above(section, offset); i > from; i = aroundCover(i - 1))
+    end = max(end, startOf(cover(i - 1)) + sizeOf(cover(i - 1)));
   return end;
 }

@@ -1,10 +1,37 @@
 /** The columns that follow from the others and are not recorded. */
 import {
-  around, aroundCover, canonicalOf, classOf, counts, cover, firstCover, info, kindOf, lastCover, listed, refersTo, roles, sectionCell, sectionSpecial, sizeOf, sole, startOf,
-  symbolCell, traitsOf,
+  around,
+  aroundCover,
+  canonicalOf,
+  classOf,
+  counts,
+  cover,
+  firstCover,
+  info,
+  kindOf,
+  lastCover,
+  listed,
+  refersTo,
+  roles,
+  sectionCell,
+  sectionSpecial,
+  sizeOf,
+  sole,
+  startOf,
+  symbolCell,
+  traitsOf,
 } from './columns';
 import { sectionSize } from './file';
-import { CLASS_EXEC, CLASS_RECORD, REFERS_ALIAS, REFERS_AMBIGUOUS, STT_FILE, TRAIT_AMBIGUOUS, TRAIT_COLD, TRAIT_CORRELATABLE } from '../generated/constants';
+import {
+  CLASS_EXEC,
+  CLASS_RECORD,
+  REFERS_ALIAS,
+  REFERS_AMBIGUOUS,
+  STT_FILE,
+  TRAIT_AMBIGUOUS,
+  TRAIT_COLD,
+  TRAIT_CORRELATABLE,
+} from '../generated/constants';
 
 /** Fills `refersTo` and `listed`. Kinds, aliases and ambiguity must be known. */
 export function deriveSymbols(from: u32, to: u32): void {
@@ -13,7 +40,10 @@ export function deriveSymbols(from: u32, to: u32): void {
   for (let symbol = from; symbol < to; symbol++) {
     const target = canonicalOf(symbol);
     const ambiguous = (traitsOf(target) & TRAIT_AMBIGUOUS) != 0 ? REFERS_AMBIGUOUS : 0;
-    store<u8>(symbolCell(refersTo, symbol, 0), <u8>(kindOf(symbol) | ambiguous | (target != symbol ? REFERS_ALIAS : 0)));
+    store<u8>(
+      symbolCell(refersTo, symbol, 0),
+      <u8>(kindOf(symbol) | ambiguous | (target != symbol ? REFERS_ALIAS : 0)),
+    );
     const bits = traitsOf(symbol);
     if ((bits & TRAIT_CORRELATABLE) != 0 || (load<u8>(symbolCell(info, symbol, 0)) & 0xf) == STT_FILE) {
       store<u32>(symbolCell(listed, count, 2), symbol);

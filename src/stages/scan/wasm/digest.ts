@@ -24,18 +24,21 @@ export function reset(digest: usize, seed: u32): void {
 // @ts-ignore: decorator
 @inline
 function lane1(h1: u32, h2: u32, k: u32): u32 {
-  return rotl(h1 ^ rotl(k * C1, 15) * C2, 19) + h2;
+  return rotl(h1 ^ (rotl(k * C1, 15) * C2), 19) + h2;
 }
 
 /** Mixes four words. Order matters. */
 // @ts-ignore: decorator
 @inline
 export function words(digest: usize, k1: u32, k2: u32, k3: u32, k4: u32): void {
-  let h1 = load<u32>(digest), h2 = load<u32>(digest, 4), h3 = load<u32>(digest, 8), h4 = load<u32>(digest, 12);
+  let h1 = load<u32>(digest),
+    h2 = load<u32>(digest, 4),
+    h3 = load<u32>(digest, 8),
+    h4 = load<u32>(digest, 12);
   h1 = lane1(h1, h2, k1) * 5 + 0x561ccd1b;
-  h2 = (rotl(h2 ^ rotl(k2 * C2, 16) * C3, 17) + h3) * 5 + 0x0bcaa747;
-  h3 = (rotl(h3 ^ rotl(k3 * C3, 17) * C4, 15) + h4) * 5 + 0x96cd1c35;
-  h4 = (rotl(h4 ^ rotl(k4 * C4, 18) * C1, 13) + h1) * 5 + 0x32ac3b17;
+  h2 = (rotl(h2 ^ (rotl(k2 * C2, 16) * C3), 17) + h3) * 5 + 0x0bcaa747;
+  h3 = (rotl(h3 ^ (rotl(k3 * C3, 17) * C4), 15) + h4) * 5 + 0x96cd1c35;
+  h4 = (rotl(h4 ^ (rotl(k4 * C4, 18) * C1), 13) + h1) * 5 + 0x32ac3b17;
   store<u32>(digest, h1);
   store<u32>(digest, h2, 4);
   store<u32>(digest, h3, 8);
@@ -50,9 +53,13 @@ export function bytes(digest: usize, start: u32, end: u32): void {
     let blocks = min(room(at), end - at) >> 4;
     let from = pointer(at, blocks << 4);
     at += blocks << 4;
-    for (; blocks != 0; blocks--, from += 16) words(digest, load<u32>(from), load<u32>(from, 4), load<u32>(from, 8), load<u32>(from, 12));
+    for (; blocks != 0; blocks--, from += 16)
+      words(digest, load<u32>(from), load<u32>(from, 4), load<u32>(from, 8), load<u32>(from, 12));
   }
-  let k1: u32 = 0, k2: u32 = 0, k3: u32 = 0, k4: u32 = 0;
+  let k1: u32 = 0,
+    k2: u32 = 0,
+    k3: u32 = 0,
+    k4: u32 = 0;
   for (let i: u32 = 0; at < end; at++, i++) {
     const byte = byteAt(at) << ((i & 3) << 3);
     if (i < 4) k1 |= byte;
@@ -66,7 +73,10 @@ export function bytes(digest: usize, start: u32, end: u32): void {
 
 export function finish(digest: usize): void {
   const length = load<u32>(digest, 16);
-  let h1 = load<u32>(digest) ^ length, h2 = load<u32>(digest, 4) ^ length, h3 = load<u32>(digest, 8) ^ length, h4 = load<u32>(digest, 12) ^ length;
+  let h1 = load<u32>(digest) ^ length,
+    h2 = load<u32>(digest, 4) ^ length,
+    h3 = load<u32>(digest, 8) ^ length,
+    h4 = load<u32>(digest, 12) ^ length;
   h1 += h2 + h3 + h4;
   h2 += h1;
   h3 += h1;

@@ -1,5 +1,18 @@
 /** Entries of special sections: what they say of the function whose code they describe. */
-import { addTrait, classOf, lines as linesColumn, relasOf, sectionOf, sections, sizeOf, special as specialColumn, startOf, symbolCell, symbols, traitsOf } from './columns';
+import {
+  addTrait,
+  classOf,
+  lines as linesColumn,
+  relasOf,
+  sectionOf,
+  sections,
+  sizeOf,
+  special as specialColumn,
+  startOf,
+  symbolCell,
+  symbols,
+  traitsOf,
+} from './columns';
 import { coverAt, objectAt } from './covers';
 import { DIGEST, bytes, finish, reset, words } from './digest';
 import { byteAt, pointer, sectionName, sectionOffset, sectionSize, textEnd, wordOf } from './file';
@@ -82,7 +95,7 @@ export function nextEntry(): bool {
     site = 0;
     relas.read(base, sorted, next);
     if (relas.offset >= <u64>total) relaOutside(relasOf(section), next, <f64>relas.offset, section);
-    start = <i64>relas.offset / size * size;
+    start = (<i64>relas.offset / size) * size;
     for (;;) {
       if (relas.symbol >= symbols) relaSymbol(relasOf(section), next, relas.symbol);
       if (<i64>relas.offset == start + rule(SITE)) {
@@ -112,7 +125,8 @@ export function digestEntry(owner: u32, site: i64, start: i64, first: u32, last:
   reset(digest, number);
   words(digest, <u32>site, nameHash, 0, 0);
   const content = sectionOffset(section) + <u32>start;
-  for (let i = MEANING; i < MEANING + 4; i += 2) if (rule(i) >= 0) bytes(digest, content + rule(i), content + rule(i + 1));
+  for (let i = MEANING; i < MEANING + 4; i += 2)
+    if (rule(i) >= 0) bytes(digest, content + rule(i), content + rule(i + 1));
 
   const slot = specialSlot(number, site);
   for (let i = first; i < last; i++) {

@@ -11,15 +11,57 @@
  * one does. So equal digests mean equal contents, and unequal ones are settled by `compare`, which decodes.
  */
 import {
-  canonicalOf, classOf, firstCover, highHash, info, kindOf, lastCover, lowHash, refersTo, relasOf, sectionOf, sections, sizeOf, soleOf, startOf, symbolCell, symbols, traitsOf,
+  canonicalOf,
+  classOf,
+  firstCover,
+  highHash,
+  info,
+  kindOf,
+  lastCover,
+  lowHash,
+  refersTo,
+  relasOf,
+  sectionOf,
+  sections,
+  sizeOf,
+  soleOf,
+  startOf,
+  symbolCell,
+  symbols,
+  traitsOf,
 } from './columns';
 import { coverAt, lastCovered, nextCover, objectAt } from './covers';
 import { among, isBetween, mayMeanBefore, mixNeighbours, noteBoth } from './neighbours';
 import { DIGEST, bytes, finish, reset, words } from './digest';
 import { byteAt, entrySize, sectionName, sectionOffset, sectionSize, sectionType, startsWith, textEnd } from './file';
 import {
-  CLASS_ANONYMOUS, CLASS_CONSTANT, CLASS_DERIVED, CLASS_EXEC, CLASS_NOBITS, CLASS_PERCPU, CLASS_READONLY, CLASS_RECORD, CLASS_REPLACEMENT, CLASS_SPECIAL, CLASS_STRING, CLASS_TOC, CLASS_WRITE,
-  KIND_ABSOLUTE, KIND_CONTENT, KIND_NAMED, KIND_PLACE, KIND_PRIVATE, KIND_STRING, KIND_UNDEFINED, REFERS_ALIAS, REFERS_AMBIGUOUS, REFERS_KIND, SECTION_ABS, SHT_NOBITS, STT_SECTION, TRAIT_AMBIGUOUS,
+  CLASS_ANONYMOUS,
+  CLASS_CONSTANT,
+  CLASS_DERIVED,
+  CLASS_EXEC,
+  CLASS_NOBITS,
+  CLASS_PERCPU,
+  CLASS_READONLY,
+  CLASS_RECORD,
+  CLASS_REPLACEMENT,
+  CLASS_SPECIAL,
+  CLASS_STRING,
+  CLASS_TOC,
+  CLASS_WRITE,
+  KIND_ABSOLUTE,
+  KIND_CONTENT,
+  KIND_NAMED,
+  KIND_PLACE,
+  KIND_PRIVATE,
+  KIND_STRING,
+  KIND_UNDEFINED,
+  REFERS_ALIAS,
+  REFERS_AMBIGUOUS,
+  REFERS_KIND,
+  SECTION_ABS,
+  SHT_NOBITS,
+  STT_SECTION,
+  TRAIT_AMBIGUOUS,
 } from '../generated/constants';
 import { NOT_RELATIVE, bias, endless, forEachBranch, relaOutside, relaSymbol, tail as tailOf, touches } from './host';
 import { mixRecordBytes } from './records';
@@ -93,13 +135,22 @@ export function ofRange(section: u32, start: i64, end: i64, user: u32, outerSlot
     else bytes(digest, from + <u32>start, from + <u32>end);
   }
   if (relasOf(section) != 0) mixReferences(digest, section, start, end, user, start, outerSlot);
-  if ((bits & (CLASS_EXEC | CLASS_NOBITS)) == CLASS_EXEC && lastCover(section) - firstCover(section) > 1) mixBranches(digest, section, start, end);
+  if ((bits & (CLASS_EXEC | CLASS_NOBITS)) == CLASS_EXEC && lastCover(section) - firstCover(section) > 1)
+    mixBranches(digest, section, start, end);
   finish(digest);
   return digest;
 }
 
 /** Mixes the canonical references of [start, end) of a section; slots count from `origin`. */
-export function mixReferences(digest: usize, section: u32, start: i64, end: i64, user: u32, origin: i64, outerSlot: u32): void {
+export function mixReferences(
+  digest: usize,
+  section: u32,
+  start: i64,
+  end: i64,
+  user: u32,
+  origin: i64,
+  outerSlot: u32,
+): void {
   relas.select(section, start, end);
   // Others will select while these are gone through.
   const base = relas.base;
@@ -169,12 +220,25 @@ export function branch(target: f64): void {
  * Mixes what (symbol, addend) of a rela at `offset` of `section` points at. `knownTail` is the number of instruction
  * bytes behind the field where decoding has told it, else -1.
  */
-export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32, type: u32, addend: i64, user: u32, slot: u32, knownTail: i32): void {
+export function mixTarget(
+  digest: usize,
+  symbol: u32,
+  section: u32,
+  offset: u32,
+  type: u32,
+  addend: i64,
+  user: u32,
+  slot: u32,
+  knownTail: i32,
+): void {
   const kind = kindOf(symbol);
   if (kind == KIND_NAMED) mixNamed(digest, symbol, addend, user, slot);
   else if (kind == KIND_STRING || kind == KIND_PLACE) {
     // Entries of special sections and records name the objects they belong to.
-    let unsure = !(alone && depth == 0) && mayBeUnsure(sectionOf(symbol)) && (classOf(section) & (CLASS_SPECIAL | CLASS_RECORD)) == 0;
+    let unsure =
+      !(alone && depth == 0) &&
+      mayBeUnsure(sectionOf(symbol)) &&
+      (classOf(section) & (CLASS_SPECIAL | CLASS_RECORD)) == 0;
     const relative = (classOf(section) & CLASS_EXEC) != 0 ? bias(type) : NOT_RELATIVE;
     indexed = false;
     if (unsure && (classOf(section) & CLASS_EXEC) != 0) {
@@ -189,7 +253,9 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
     const from = sectionOffset(section);
     const tail = knownTail >= 0 ? knownTail : tailOf(from, from + offset);
     if (tail >= 0) mixNear(digest, symbol, addend + relative + tail, unsure, user, slot);
-    else for (let i = 0; tails >> i != 0; i++) if (((tails >> i) & 1) != 0) mixNear(digest, symbol, addend + relative + i, unsure, user, slot);
+    else
+      for (let i = 0; tails >> i != 0; i++)
+        if (((tails >> i) & 1) != 0) mixNear(digest, symbol, addend + relative + i, unsure, user, slot);
   } else if (kind == KIND_CONTENT) {
     words(digest, TAG_CONTENT, <u32>addend, <u32>(addend >> 32), 0);
     mixContent(digest, canonicalOf(symbol), user, slot);
@@ -208,7 +274,12 @@ export function mixTarget(digest: usize, symbol: u32, section: u32, offset: u32,
  */
 function mixNear(digest: usize, symbol: u32, distance: i64, unsure: bool, user: u32, slot: u32): void {
   const section = sectionOf(symbol);
-  if (distance == 0 || section >= sections || (classOf(section) & (CLASS_STRING | CLASS_CONSTANT)) == 0 || (load<u8>(symbolCell(info, symbol, 0)) & 0xf) == STT_SECTION) {
+  if (
+    distance == 0 ||
+    section >= sections ||
+    (classOf(section) & (CLASS_STRING | CLASS_CONSTANT)) == 0 ||
+    (load<u8>(symbolCell(info, symbol, 0)) & 0xf) == STT_SECTION
+  ) {
     mixPlace(digest, section, startOf(symbol) + distance, unsure, user, slot);
     return;
   }
@@ -229,7 +300,7 @@ function mixPlace(digest: usize, section: u32, offset: i64, unsure: bool, user: 
   else if ((bits & CLASS_RECORD) != 0) mixRecord(digest, section, offset, user, slot);
   else if ((bits & CLASS_CONSTANT) != 0 && entrySize(section) > 0) {
     const size = entrySize(section);
-    const start = offset >= 0 ? offset - offset % size : -1;
+    const start = offset >= 0 ? offset - (offset % size) : -1;
     mixExtent(digest, TAG_CONSTANT, section, start, start + size, offset, user, slot);
   } else {
     const target = objectAt(section, offset);
@@ -238,13 +309,25 @@ function mixPlace(digest: usize, section: u32, offset: i64, unsure: bool, user: 
       // Content is kept for all who refer to it.
       mixNeighbours(digest, section, offset, target, depth == 0 ? user : 0);
       // Which of two it is proves nothing about either's twin.
-      if (target != 0 && kindOf(target) == KIND_NAMED && !indexed && isBetween(section, offset, target) && mayMeanBefore(section, target)) {
+      if (
+        target != 0 &&
+        kindOf(target) == KIND_NAMED &&
+        !indexed &&
+        isBetween(section, offset, target) &&
+        mayMeanBefore(section, target)
+      ) {
         noteBoth(user, slot, section, target);
         owner = 0;
       }
     }
     // Behind the end of `names` may begin a literal without a name.
-    const behind = target != 0 && offset >= startOf(target) + sizeOf(target) && offset < sectionSize(section) && (bits & (CLASS_READONLY | CLASS_ANONYMOUS)) != 0 && (bits & (CLASS_EXEC | CLASS_SPECIAL | CLASS_DERIVED)) == 0 && soleOf(section) == 0;
+    const behind =
+      target != 0 &&
+      offset >= startOf(target) + sizeOf(target) &&
+      offset < sectionSize(section) &&
+      (bits & (CLASS_READONLY | CLASS_ANONYMOUS)) != 0 &&
+      (bits & (CLASS_EXEC | CLASS_SPECIAL | CLASS_DERIVED)) == 0 &&
+      soleOf(section) == 0;
     if (target != 0) mixTargetSymbol(digest, target, offset - startOf(target), owner, slot);
     if (target == 0 || behind) mixAnonymous(digest, section, offset, user, slot);
   }
@@ -252,12 +335,18 @@ function mixPlace(digest: usize, section: u32, offset: i64, unsure: bool, user: 
 
 /** Whether a section has several objects of which a reference to it may mean one or another. */
 function mayBeUnsure(section: u32): bool {
-  return section < sections && soleOf(section) == 0 && lastCover(section) != firstCover(section) && (classOf(section) & (CLASS_EXEC | CLASS_SPECIAL | CLASS_DERIVED | CLASS_RECORD | CLASS_TOC | CLASS_STRING)) == 0;
+  return (
+    section < sections &&
+    soleOf(section) == 0 &&
+    lastCover(section) != firstCover(section) &&
+    (classOf(section) & (CLASS_EXEC | CLASS_SPECIAL | CLASS_DERIVED | CLASS_RECORD | CLASS_TOC | CLASS_STRING)) == 0
+  );
 }
 
 /** What a CLASS_TOC entry refers to; a constant entry is its eight bytes. */
 function mixTocEntry(digest: usize, section: u32, offset: i64, user: u32, slot: u32): void {
-  if (findTocRela(section, offset) < 0) mixExtent(digest, TAG_CONSTANT, section, offset, offset + 8, offset, user, slot);
+  if (findTocRela(section, offset) < 0)
+    mixExtent(digest, TAG_CONSTANT, section, offset, offset + 8, offset, user, slot);
   else mixTarget(digest, relas.symbol, section, <u32>offset, relas.type, relas.addend, user, slot, -1);
 }
 
@@ -362,7 +451,16 @@ function mixAnonymous(digest: usize, section: u32, offset: i64, user: u32, slot:
   }
   const whole = firstCover(section) == lastCover(section) && holdsLabel(name);
   // Where the object begins and ends nobody knows: all that no symbol covers there.
-  mixExtent(digest, TAG_ANONYMOUS, section, whole ? 0 : lastCovered(section, offset), whole ? size : nextCover(section, offset, size), offset, user, slot);
+  mixExtent(
+    digest,
+    TAG_ANONYMOUS,
+    section,
+    whole ? 0 : lastCovered(section, offset),
+    whole ? size : nextCover(section, offset, size),
+    offset,
+    user,
+    slot,
+  );
 }
 
 /** Digits, dots and underscores. */
@@ -386,7 +484,16 @@ let lastHigh: u64 = 0;
 const OF_SECTION: usize = 20;
 const OF_START: usize = 24;
 
-function mixExtent(digest: usize, tag: u32, section: u32, start: i64, end: i64, offset: i64, user: u32, slot: u32): void {
+function mixExtent(
+  digest: usize,
+  tag: u32,
+  section: u32,
+  start: i64,
+  end: i64,
+  offset: i64,
+  user: u32,
+  slot: u32,
+): void {
   if (start < 0 || end > sectionSize(section) || depth >= DEEPEST) {
     words(digest, TAG_OUTSIDE, <u32>offset, <u32>(offset >> 32), tag);
     return;

@@ -86,7 +86,7 @@ export function digestTarget(symbol: u32, section: u32, offset: f64, type: u32, 
   const digest = digests + LEVELS * DIGEST;
   reset(digest, 0);
   setAlone(true);
-  mixTarget(digest, symbol, section, <u32><i64>offset, type, <i64>addend, 0, 0, tail);
+  mixTarget(digest, symbol, section, <u32>(<i64>offset), type, <i64>addend, 0, 0, tail);
   setAlone(false);
   finish(digest);
   return digest;
@@ -110,7 +110,14 @@ export function nextEntries(): u32 {
 /** Pointer to the digest of the entry of the open table whose numbers stand first in `entryBatch`. It keeps no account of uses. */
 export function digestEntry(): usize {
   begin();
-  return entries.digestEntry(<u32>load<f64>(entryBatch), <i64>load<f64>(entryBatch, 8), <i64>load<f64>(entryBatch, 16), <u32>load<f64>(entryBatch, 24), <u32>load<f64>(entryBatch, 32), 0);
+  return entries.digestEntry(
+    <u32>load<f64>(entryBatch),
+    <i64>load<f64>(entryBatch, 8),
+    <i64>load<f64>(entryBatch, 16),
+    <u32>load<f64>(entryBatch, 24),
+    <u32>load<f64>(entryBatch, 32),
+    0,
+  );
 }
 
 export function coverAt(section: u32, offset: f64): u32 {

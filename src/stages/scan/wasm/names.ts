@@ -99,7 +99,7 @@ export function read(start: usize, strip: bool): void {
   // Most names have nothing to strip: one pass finds a dot and the hash.
   for (let at = start; at < end; at += 8) {
     let word = load<u64>(at);
-    if (end - at < 8) word &= (1 << (<u64>(end - at) << 3)) - 1;
+    if (end - at < 8) word &= (1 << ((<u64>(end - at)) << 3)) - 1;
     if (dot == 0) {
       const bits = firstNul(word ^ (ONES * DOT));
       if (bits < 64) dot = at + <usize>(bits >> 3);
@@ -143,7 +143,7 @@ function rehash(start: usize, stop: usize): void {
   state = SEED;
   for (let at = start; at < stop; at += 8) {
     let word = load<u64>(at);
-    if (stop - at < 8) word &= (1 << (<u64>(stop - at) << 3)) - 1;
+    if (stop - at < 8) word &= (1 << ((<u64>(stop - at)) << 3)) - 1;
     mix(word);
   }
   finish();
@@ -187,7 +187,7 @@ function stripped(start: usize, end: usize, dot: usize): void {
         continue;
       }
     }
-    word |= <u64>byte << bits;
+    word |= (<u64>byte) << bits;
     bits += 8;
     if (bits < 64) continue;
     mix(word);

@@ -18,7 +18,11 @@ import { note } from './uses';
 export function mixNeighbours(digest: usize, section: u32, offset: i64, target: u32, user: u32): void {
   const unit = user == 0 ? 0 : unitOf(user);
   let start = target != 0 ? startOf(target) : offset;
-  for (let before = objectBefore(section, start); before != 0 && offset - startOf(before) - sizeOf(before) < <i64>REACH_BEHIND; before = objectBefore(section, start)) {
+  for (
+    let before = objectBefore(section, start);
+    before != 0 && offset - startOf(before) - sizeOf(before) < <i64>REACH_BEHIND;
+    before = objectBefore(section, start)
+  ) {
     start = startOf(before);
     if (isForeign(before, unit)) continue;
     words(digest, TAG_NEIGHBOUR, lowHash(before), highHash(before), <u32>(offset - start));

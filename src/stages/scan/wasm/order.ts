@@ -1,8 +1,30 @@
 /** Indexes the sized symbols of every section by address, and unites aliases. */
 import {
-  addTrait, canonical, cover, coverStart, covers, firstCover, highHash, lastCover, lowHash, sectionCell, sectionOf, sections, sizeOf, startOf, symbolCell, traitsOf,
+  addTrait,
+  canonical,
+  cover,
+  coverStart,
+  covers,
+  firstCover,
+  highHash,
+  lastCover,
+  lowHash,
+  sectionCell,
+  sectionOf,
+  sections,
+  sizeOf,
+  startOf,
+  symbolCell,
+  traitsOf,
 } from './columns';
-import { TRAIT_ALIAS, TRAIT_CONTENT, TRAIT_CORRELATABLE, TRAIT_FUNC, TRAIT_OBJECT, TRAIT_PREFIX } from '../generated/constants';
+import {
+  TRAIT_ALIAS,
+  TRAIT_CONTENT,
+  TRAIT_CORRELATABLE,
+  TRAIT_FUNC,
+  TRAIT_OBJECT,
+  TRAIT_PREFIX,
+} from '../generated/constants';
 
 /**
  * A counting sort by section, then by (value, size) within one: most sections hold a single function, so the inner
@@ -46,7 +68,12 @@ export function orderCovers(first: u32, last: u32): void {
 /** Sized and defined in a section; padding belongs to the function behind it. */
 function isCover(symbol: u32): bool {
   const bits = traitsOf(symbol);
-  return (bits & (TRAIT_FUNC | TRAIT_OBJECT | TRAIT_CONTENT)) != 0 && (bits & TRAIT_PREFIX) == 0 && sizeOf(symbol) > 0 && sectionOf(symbol) < sections;
+  return (
+    (bits & (TRAIT_FUNC | TRAIT_OBJECT | TRAIT_CONTENT)) != 0 &&
+    (bits & TRAIT_PREFIX) == 0 &&
+    sizeOf(symbol) > 0 &&
+    sectionOf(symbol) < sections
+  );
 }
 
 function isBefore(a: u32, b: u32): bool {

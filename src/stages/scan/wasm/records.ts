@@ -28,10 +28,19 @@ export function mixRecordBytes(digest: usize, section: u32, start: u32, end: u32
   const line: u32 = offset >= 0 && end - start >= <u32>offset + 4 ? start + offset : end;
   let at = start;
   while (end - at >= 16) {
-    words(digest, wordWithout(at, line), wordWithout(at + 4, line), wordWithout(at + 8, line), wordWithout(at + 12, line));
+    words(
+      digest,
+      wordWithout(at, line),
+      wordWithout(at + 4, line),
+      wordWithout(at + 8, line),
+      wordWithout(at + 12, line),
+    );
     at += 16;
   }
-  let k1: u32 = 0, k2: u32 = 0, k3: u32 = 0, k4: u32 = 0;
+  let k1: u32 = 0,
+    k2: u32 = 0,
+    k3: u32 = 0,
+    k4: u32 = 0;
   for (let i: u32 = 0; at < end; at++, i++) {
     const byte = byteWithout(at, line) << ((i & 3) << 3);
     if (i < 4) k1 |= byte;
@@ -44,7 +53,12 @@ export function mixRecordBytes(digest: usize, section: u32, start: u32, end: u32
 }
 
 function wordWithout(at: u32, line: u32): u32 {
-  return byteWithout(at, line) | (byteWithout(at + 1, line) << 8) | (byteWithout(at + 2, line) << 16) | (byteWithout(at + 3, line) << 24);
+  return (
+    byteWithout(at, line) |
+    (byteWithout(at + 1, line) << 8) |
+    (byteWithout(at + 2, line) << 16) |
+    (byteWithout(at + 3, line) << 24)
+  );
 }
 
 function byteWithout(at: u32, line: u32): u32 {

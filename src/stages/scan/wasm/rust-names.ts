@@ -127,7 +127,8 @@ function backReference(): void {
   at++;
   if (at > end) failed = true;
   let less: u32 = 0;
-  for (let i: u32 = 0; i < gapCount; i++) if (load<u32>(gaps + (i << 3)) < <u32>place) less = load<u32>(gaps + (i << 3), 4);
+  for (let i: u32 = 0; i < gapCount; i++)
+    if (load<u32>(gaps + (i << 3)) < <u32>place) less = load<u32>(gaps + (i << 3), 4);
   // In a form of its own: who reads a base name compares it, no more.
   if (out + 3 > stop) failed = true;
   if (failed) return;

@@ -2,7 +2,22 @@
 import { relaSection, relasOf, sectionCell, sectionClass } from './columns';
 import { byteAt, header, keepPlace, longOf, sectionName, startsWith, wordOf } from './file';
 import {
-  CLASS_ALLOC, CLASS_DERIVED, CLASS_EXEC, CLASS_HOT, CLASS_NOBITS, CLASS_READONLY, CLASS_STRING, CLASS_UNLIKELY, CLASS_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, SHT_RELA,
+  CLASS_ALLOC,
+  CLASS_DERIVED,
+  CLASS_EXEC,
+  CLASS_HOT,
+  CLASS_NOBITS,
+  CLASS_READONLY,
+  CLASS_STRING,
+  CLASS_UNLIKELY,
+  CLASS_WRITE,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_MERGE,
+  SHF_STRINGS,
+  SHF_WRITE,
+  SHT_NOBITS,
+  SHT_RELA,
 } from '../generated/constants';
 import { classOfName, twoRelas } from './host';
 

@@ -1,15 +1,80 @@
 /** Fills the symbol columns, except digests. */
 import {
-  canonical, classOf, file, hash, info, kind as kindColumn, name, nameLength, section as sectionColumn, sectionOf, sections, size, suffix, symbolCell, traits as traitColumn, value,
+  canonical,
+  classOf,
+  file,
+  hash,
+  info,
+  kind as kindColumn,
+  name,
+  nameLength,
+  section as sectionColumn,
+  sectionOf,
+  sections,
+  size,
+  suffix,
+  symbolCell,
+  traits as traitColumn,
+  value,
 } from './columns';
 import { big, longOf, pointer, sectionSize, wordOf } from './file';
 import {
-  CLASS_ALLOC, CLASS_CONSTANT, CLASS_DERIVED, CLASS_EXEC, CLASS_EXIT, CLASS_INIT, CLASS_NOBITS, CLASS_ONCE, CLASS_READONLY, CLASS_RECORD, CLASS_SPECIAL, CLASS_STRING, CLASS_WRITE,
-  KIND_ABSOLUTE, KIND_CONTENT, KIND_NAMED, KIND_PLACE, KIND_PRIVATE, KIND_STRING, KIND_UNDEFINED,
-  SECTION_ABS, SECTION_COMMON, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, STB_LOCAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION, STT_TLS,
-  TRAIT_COLD, TRAIT_CONTENT, TRAIT_CORRELATABLE, TRAIT_EXIT, TRAIT_FUNC, TRAIT_INIT, TRAIT_NUMBERED, TRAIT_OBJECT, TRAIT_PREFIX, TRAIT_PROMOTED, TRAIT_UNIT_LOCAL, TRAIT_WRITABLE,
+  CLASS_ALLOC,
+  CLASS_CONSTANT,
+  CLASS_DERIVED,
+  CLASS_EXEC,
+  CLASS_EXIT,
+  CLASS_INIT,
+  CLASS_NOBITS,
+  CLASS_ONCE,
+  CLASS_READONLY,
+  CLASS_RECORD,
+  CLASS_SPECIAL,
+  CLASS_STRING,
+  CLASS_WRITE,
+  KIND_ABSOLUTE,
+  KIND_CONTENT,
+  KIND_NAMED,
+  KIND_PLACE,
+  KIND_PRIVATE,
+  KIND_STRING,
+  KIND_UNDEFINED,
+  SECTION_ABS,
+  SECTION_COMMON,
+  SHN_COMMON,
+  SHN_LORESERVE,
+  SHN_UNDEF,
+  SHN_XINDEX,
+  STB_LOCAL,
+  STT_FILE,
+  STT_FUNC,
+  STT_NOTYPE,
+  STT_OBJECT,
+  STT_SECTION,
+  STT_TLS,
+  TRAIT_COLD,
+  TRAIT_CONTENT,
+  TRAIT_CORRELATABLE,
+  TRAIT_EXIT,
+  TRAIT_FUNC,
+  TRAIT_INIT,
+  TRAIT_NUMBERED,
+  TRAIT_OBJECT,
+  TRAIT_PREFIX,
+  TRAIT_PROMOTED,
+  TRAIT_UNIT_LOCAL,
+  TRAIT_WRITABLE,
 } from '../generated/constants';
-import { functionNowhere, nameRules, symbolExtent, symbolIndexMissing, symbolNameLong, symbolNameOutside, symbolSection, symbolWide } from './host';
+import {
+  functionNowhere,
+  nameRules,
+  symbolExtent,
+  symbolIndexMissing,
+  symbolNameLong,
+  symbolNameOutside,
+  symbolSection,
+  symbolWide,
+} from './host';
 import * as base from './names';
 
 const SYMBOL: u32 = 24;
@@ -54,7 +119,8 @@ export function readSymbols(from: u32, to: u32): void {
       store<u32>(symbolCell(sectionColumn, symbol, 2), place);
       store<u32>(symbolCell(value, symbol, 2), <u32>start);
       store<u32>(symbolCell(size, symbol, 2), <u32>bytes);
-      if (place < sections && place != SHN_UNDEF && <f64>start + <f64>bytes > <f64>sectionSize(place)) symbolExtent(symbol, place, <f64>start + <f64>bytes);
+      if (place < sections && place != SHN_UNDEF && <f64>start + <f64>bytes > <f64>sectionSize(place))
+        symbolExtent(symbol, place, <f64>start + <f64>bytes);
       if (type == STT_FUNC && place == SECTION_COMMON) functionNowhere(symbol);
       // The columns hold 32 bits. An absolute value may have more; whoever needs it reads it in the file.
       if ((start | bytes) >> 32 != 0 && place != SHN_UNDEF && place != SECTION_ABS) symbolWide(symbol);
@@ -130,14 +196,21 @@ function classify(symbol: u32, type: u32, local: bool, text: usize, sized: bool)
     if (privateLocal || (isObject && (rules & RULE_CONSTANT) != 0) || (bits & CLASS_CONSTANT) != 0) {
       // A private variable is cloned with its function, so its initial value is part of that (`_rs`: another burst).
       // `_entry` of the printk index is left out: it holds a line.
-      const content = sized && (bits & CLASS_NOBITS) == 0 && ((bits & CLASS_READONLY) != 0 || (privateLocal && (rules & RULE_PRINTK_ENTRY) == 0));
+      const content =
+        sized &&
+        (bits & CLASS_NOBITS) == 0 &&
+        ((bits & CLASS_READONLY) != 0 || (privateLocal && (rules & RULE_PRINTK_ENTRY) == 0));
       if (privateLocal || content) {
         kind = content ? KIND_CONTENT : KIND_PRIVATE;
         correlatable = false;
       }
     }
   }
-  if (kind == KIND_NAMED && type == STT_NOTYPE && (bits & (CLASS_READONLY | CLASS_ALLOC)) == (CLASS_READONLY | CLASS_ALLOC)) {
+  if (
+    kind == KIND_NAMED &&
+    type == STT_NOTYPE &&
+    (bits & (CLASS_READONLY | CLASS_ALLOC)) == (CLASS_READONLY | CLASS_ALLOC)
+  ) {
     // A label in read-only data: the data behind it counts (`K256` of .rodata.cst256.K256, which assembler code names).
     kind = KIND_PLACE;
   }
@@ -148,7 +221,8 @@ function classify(symbol: u32, type: u32, local: bool, text: usize, sized: bool)
   }
   if (correlatable) traits |= TRAIT_CORRELATABLE;
   const counts = sized && (isFunction || isObject || isCode) && (bits & CLASS_ALLOC) != 0;
-  if (counts && ((bits & (CLASS_STRING | CLASS_DERIVED | CLASS_SPECIAL)) == 0 || (bits & CLASS_RECORD) != 0)) traits |= TRAIT_CONTENT;
+  if (counts && ((bits & (CLASS_STRING | CLASS_DERIVED | CLASS_SPECIAL)) == 0 || (bits & CLASS_RECORD) != 0))
+    traits |= TRAIT_CONTENT;
   store<u32>(symbolCell(traitColumn, symbol, 2), traits);
   store<u8>(symbolCell(kindColumn, symbol, 0), <u8>kind);
 }
@@ -156,7 +230,12 @@ function classify(symbol: u32, type: u32, local: bool, text: usize, sized: bool)
 /** Padding before a function: such a symbol goes with the function behind it. */
 function isPrefixName(text: usize): bool {
   const end = base.end;
-  return base.holds(text, end, '__pfx_') || base.holds(text, end, '__cfi_') || base.holds(text, end, '__pi___pfx_') || base.holds(text, end, '__pi___cfi_');
+  return (
+    base.holds(text, end, '__pfx_') ||
+    base.holds(text, end, '__cfi_') ||
+    base.holds(text, end, '__pi___pfx_') ||
+    base.holds(text, end, '__pi___cfi_')
+  );
 }
 
 /** `__initcall__kmod_...` and `__initstub__kmod_...` count source lines in their names. */

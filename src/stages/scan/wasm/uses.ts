@@ -14,7 +14,7 @@ export function note(user: u32, slot: u32, target: u32): void {
   met++;
   if (user == 0) return;
   if (used == USES) flush();
-  const at = uses + (<usize>used << 2);
+  const at = uses + ((<usize>used) << 2);
   store<u32>(at, user);
   store<u32>(at, slot, 4);
   store<u32>(at, target, 8);
