@@ -2,7 +2,6 @@
  * Two functions of a real kernel (Debian's 6.12, GCC) that livepatches once went wrong in, each with one byte of an immediate edited: no instruction
  * changes its length, so nothing else moves.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -18,11 +17,11 @@ import {
   u64,
 } from '../src/elf';
 import { readTable } from '../src/stages/scan';
-import { kernelFiles, skipWithout, unavailable, unpack } from './support/corpus';
+import { kernelFiles, skipWithout, unavailable } from './support/corpus';
+import { BPF_PROG_RUN, BTF_SHOW_END, REAL_KERNEL, editedObject, type ByteEdit } from './support/real-functions';
 import { klpflow, resultOf } from './support/run-klpflow';
 import { tempFolder } from './support/temp-folder';
 
-const KERNEL = 'debian-6.12-gcc';
 const folder = tempFolder();
 const EXECUTABLE = 4;
 
@@ -87,27 +86,13 @@ class Output {
   }
 }
 
-/** The livepatch of ORIG with the byte at an offset of a function's section changed. */
+/** The livepatch object of ORIG with one byte edited. */
 async function patchOf(
-  name: string,
-  section: string,
-  at: number,
-  from: number,
-  to: number,
-): Promise<{ changed: string[]; klpSymbols: string[]; output: Output }> {
-  const { orig } = unpack(KERNEL, 'cmdline-marker');
-  const { symvers, vmlinux } = kernelFiles(KERNEL);
-  const object = ElfObject.open(orig);
-  const target = Array.from({ length: object.sectionCount }, (_, i) => i).filter(
-    (i) => i > 0 && object.name(i) === section,
-  );
-  expect(target).toHaveLength(1);
-  const bytes = readFileSync(orig);
-  const place = object.offset(target[0]!) + at;
-  expect(bytes[place]).toBe(from);
-  bytes[place] = to;
-  const [patched, out] = [join(folder, `${name}.o`), join(folder, `${name}-livepatch.o`)];
-  writeFileSync(patched, bytes);
+  edit: ByteEdit,
+): Promise<{ changed: string[]; klpSymbols: string[]; output: Output; patched: string }> {
+  const { orig, patched } = editedObject(edit, folder);
+  const { symvers, vmlinux } = kernelFiles(REAL_KERNEL);
+  const out = join(folder, `${edit.name}-livepatch.o`);
   const ran = await klpflow([
     'diff',
     orig,
@@ -132,15 +117,16 @@ async function patchOf(
     changed: functions.changed.map((one) => one.name),
     klpSymbols: klpSymbols.map((one) => one.name),
     output: new Output(ElfObject.open(out)),
+    patched,
   };
 }
 
-describe(KERNEL, () => {
-  beforeEach((context) => skipWithout(context, unavailable(KERNEL, true)));
+describe(REAL_KERNEL, () => {
+  beforeEach((context) => skipWithout(context, unavailable(REAL_KERNEL, true)));
 
   test('___bpf_prog_run jumps through its own table', async () => {
     // The kernel's table is equal, and leads into the old body: the first `goto` would leave the new one for good.
-    const { changed, klpSymbols, output } = await patchOf('bpf', '.text.___bpf_prog_run', 0x7b, 0x0f, 0x07);
+    const { changed, klpSymbols, output, patched } = await patchOf(BPF_PROG_RUN);
     expect(changed).toEqual(['___bpf_prog_run']);
     expect(klpSymbols.filter((name) => name.startsWith('jumptable'))).toEqual([]);
     expect(output.symbols.filter(({ name }) => name.includes('.klp.sym.') && name.includes('jumptable'))).toEqual([]);
@@ -153,7 +139,7 @@ describe(KERNEL, () => {
     for (const { section, place } of labels)
       expect(section === body.section && place > body.value && place < body.value + body.size).toBe(true);
     // Each at the distance that it has from the function's start in PATCHED.
-    const before = new Output(ElfObject.open(join(folder, 'bpf.o')));
+    const before = new Output(ElfObject.open(patched));
     const [old, oldTable] = [before.named('___bpf_prog_run'), before.named(table[0]!.name)];
     expect(labels.map(({ at, place }) => [at, place - body.value])).toEqual(
       before
@@ -167,7 +153,7 @@ describe(KERNEL, () => {
   });
 
   test('btf_show_end_aggr_type compares with the start of the literal whose end it counts from', async () => {
-    const { changed, output } = await patchOf('btf', '.text.btf_show_end_aggr_type', 0x57, 0x1f, 0x0f);
+    const { changed, output } = await patchOf(BTF_SHOW_END);
     expect(changed).toEqual(['btf_show_end_aggr_type']);
 
     const BLANKS = `${' '.repeat(32)}\0`;
