@@ -8,7 +8,7 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Diagnostic } from '../src/diagnostics';
-import { bundle, options, root } from '../.ci/build/bundle.mjs';
+import { bundle, options, root } from '../scripts/bundle.mjs';
 import { EM_S390 } from '../src/elf/constants';
 import { code, hex, object, relocated, u16, type Body, type Target } from './support/elf-builder';
 import { errorOf, resultOf, running } from './support/run-klpflow';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { bundle, lazyEnums, lazyRequires, root } from '../.ci/build/bundle.mjs';
+import { bundle, lazyEnums, lazyRequires, root } from '../scripts/bundle.mjs';
 
 test('a bundled pool maps a file in its threads', async () => {
   const directory = mkdtempSync(join(root, 'dist/pool-test-'));

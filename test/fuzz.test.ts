@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest';
-import { bundle, options, root } from '../.ci/build/bundle.mjs';
+import { bundle, options, root } from '../scripts/bundle.mjs';
 import { CORPUS, skipWithout, unavailable, unpack } from './support/corpus';
 import { tempFolder } from './support/temp-folder';
 

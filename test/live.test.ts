@@ -7,7 +7,7 @@ import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { root } from '../.ci/build/bundle.mjs';
+import { root } from '../scripts/bundle.mjs';
 import { ElfObject } from '../src/elf';
 import { RUNTIME, bundleTrial } from './live/run.mjs';
 import type { Outcome } from './live/trial';

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { committedManifest, manifest, root } from '../.ci/build/manifest.mjs';
+import { committedManifest, manifest, root } from '../scripts/manifest.mjs';
 
 interface Flag {
   char?: string;

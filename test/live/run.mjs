@@ -1,7 +1,7 @@
 /** `npm run test:live`: bundles the trial with klpflow within, its tasks on the calling thread, and runs it. */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { DECODING, bundle, options, root } from '../../.ci/build/bundle.mjs';
+import { DECODING, bundle, options, root } from '../../scripts/bundle.mjs';
 
 export const RUNTIME = path.join(root, 'test/live/runtime');
 

@@ -1,4 +1,4 @@
-/** The numbers that the symbol columns of a table hold. The WebAssembly has them, too; see .ci/build/wasm.mjs. */
+/** The numbers that the symbol columns of a table hold. The WebAssembly has them, too; see scripts/wasm.mjs. */
 
 /** What a reference to a symbol means, i.e. which part of its target makes it equal to another. */
 export const Kind = {

@@ -8,7 +8,7 @@ import { root } from './bundle.mjs';
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'klpflow-build-'));
 try {
   const main = path.join(root, 'dist/main.js');
-  const collect = path.join(root, '.ci/build/collect-code.cjs');
+  const collect = path.join(root, 'scripts/collect-code.cjs');
   const pair = [path.join(folder, 'orig.o'), path.join(folder, 'patched.o')];
   const run = (...argv) => execFileSync(process.execPath, argv, { stdio: ['ignore', 'ignore', 'inherit'] });
   run(main, 'synth', '--output', folder, '--functions', '2000');

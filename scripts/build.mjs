@@ -26,7 +26,7 @@ try {
   await Promise.all(
     there.map(([name, source]) => bundle(source, path.join(root, 'dist', name), name === 'stage.js' ? DECODING : {})),
   );
-  execFileSync(process.execPath, [path.join(root, '.ci/build/code-cache.mjs')], {
+  execFileSync(process.execPath, [path.join(root, 'scripts/code-cache.mjs')], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   // Not before here: it loads the bundle.

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 
-export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Lines of packages that a bundle needs otherwise: file, what it says, what it shall say. */
 const PATCHES = [
@@ -82,7 +82,7 @@ export function lazyEnums(source) {
   } }); }\n${lazy}`;
 }
 
-const standIn = (name) => path.join(root, `.ci/build/stand-ins/${name}.cjs`);
+const standIn = (name) => path.join(root, `scripts/stand-ins/${name}.cjs`);
 
 export const options = {
   absWorkingDir: root,
