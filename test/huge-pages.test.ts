@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { useHugePages } from '../src/elf';
+import { useHugePages } from '../src/files/huge-pages';
 
 const HERE = existsSync('/sys/kernel/mm/transparent_hugepage/enabled');
 

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, type TestContext } from 'vitest';
 import { ElfObject } from '../src/elf';
-import { writeAtomically } from '../src/elf/output-file';
+import { writeAtomically } from '../src/files/output-file';
 import { withChecksums } from '../src/livepatch/klp';
 import { CORPUS, skipWithout, unavailable, unpack } from './support/corpus';
 import { objtool, objtoolKlp, skipWithoutObjtool } from './support/objtool';

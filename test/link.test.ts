@@ -6,7 +6,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ElfObject, MappedFile } from '../src/elf';
+import { ElfObject } from '../src/elf';
+import { MappedFile } from '../src/files/mapped-file';
 import { link, type LinkResult } from '../src/index';
 import { platformFacts } from '../src/livepatch/facts';
 import { readKlpObject, writeKlpObject } from '../src/livepatch/klp';

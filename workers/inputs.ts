@@ -1,7 +1,9 @@
 /** What a thread reads, and keeps open between the tasks of a run. A file that changed meanwhile is an error here, not a surprise later. */
 import { threadId } from 'node:worker_threads';
 import { KlpflowError, fileError } from '../src/diagnostics';
-import { ElfObject, fileIdentity, readText, sameIdentity, type FileIdentity } from '../src/elf';
+import { ElfObject } from '../src/elf';
+import { fileIdentity, sameIdentity, type FileIdentity } from '../src/files/mapped-file';
+import { readText } from '../src/files/whole-file';
 import { traceableNames } from '../src/livepatch/ftrace-list';
 import { ScanTable } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';

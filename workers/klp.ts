@@ -1,6 +1,7 @@
 /** What the pool's threads do of dialect klp. */
 import { isRefused, type Diagnostic } from '../src/diagnostics';
-import { readText, type ElfObject } from '../src/elf';
+import type { ElfObject } from '../src/elf';
+import { readText } from '../src/files/whole-file';
 import { wholeOf } from '../src/elf/writer';
 import { platformFacts } from '../src/livepatch/facts';
 import { writeKlpObject } from '../src/livepatch/klp';

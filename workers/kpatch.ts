@@ -1,5 +1,7 @@
 /** What the pool's threads do of dialect kpatch. */
-import { MappedFile, readWhole, type ElfObject } from '../src/elf';
+import type { ElfObject } from '../src/elf';
+import { MappedFile } from '../src/files/mapped-file';
+import { readWhole } from '../src/files/whole-file';
 import { wholeOf } from '../src/elf/writer';
 import { ParentExports, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
 import { KernelListing, isReadelf, readProc } from '../src/livepatch/listing';

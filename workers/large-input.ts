@@ -1,8 +1,10 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { fileError } from '../src/diagnostics';
-import { LARGEST_MAP, MappedFile, copyLoaded } from '../src/elf';
-import { contentDigest, makeFolder, temporaryIn } from '../src/records';
+import { copyLoaded } from '../src/elf';
+import { LARGEST_MAP, MappedFile } from '../src/files/mapped-file';
+import { contentDigest, makeFolder } from '../src/records';
+import { temporaryIn } from '../src/files/temporary';
 
 /**
  * Makes the copy of an input that is too large to be mapped, unless it is there: then its content must have the digest that

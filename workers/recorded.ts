@@ -1,5 +1,5 @@
 /** What a thread reads from the run directory and writes to it. */
-import { fileIdentity } from '../src/elf';
+import { fileIdentity } from '../src/files/mapped-file';
 import { readRecords, writeRecords, type Miss, type RecordPlace, type SpecialRecord } from '../src/records';
 import { Trait, type ScanTable } from '../src/stages/scan';
 import { mustBe } from './inputs';

@@ -4,7 +4,8 @@
 import { resolve } from 'node:path';
 import { threadId, workerData } from 'node:worker_threads';
 import { diagnosticOf, KlpflowError } from '../src/diagnostics';
-import { EM_X86_64, ElfObject, fileIdentity } from '../src/elf';
+import { EM_X86_64, ElfObject } from '../src/elf';
+import { fileIdentity } from '../src/files/mapped-file';
 import { archOf } from '../src/arch';
 import { moduleInfo } from '../src/livepatch/modinfo';
 import {

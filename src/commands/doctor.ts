@@ -50,7 +50,7 @@ async function mmapAddon(root: string): Promise<Check> {
   const file = join(root, 'package.json');
   try {
     // Here, not above: without its addon this module does not load, and saying so is the point.
-    const { MappedFile } = await import('../elf');
+    const { MappedFile } = await import('../files/mapped-file');
     const { bytes } = MappedFile.open(file);
     if (readFileSync(file).equals(bytes)) return { name: 'mmap', ok: true, finding: 'the addon loads and maps a file' };
     throw new Error('a mapped file differs from the file');

@@ -20,7 +20,7 @@ import {
   SHT_SYMTAB_SHNDX,
   SYM_SIZE,
 } from './constants';
-import type { MappedFile } from './mapped-file';
+import type { MappedFile } from '../files/mapped-file';
 import {
   SHDR_FIELDS,
   SHDR_WORDS,

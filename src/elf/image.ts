@@ -1,6 +1,6 @@
 import { ET_DYN, ET_EXEC, ET_REL, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS } from './constants';
 import { ElfFile } from './file';
-import { MappedFile } from './mapped-file';
+import { MappedFile } from '../files/mapped-file';
 import { SHDR_WORDS, SH_ADDR, ST_INFO, SYM_WORDS } from './words';
 
 /**

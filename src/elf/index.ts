@@ -4,8 +4,5 @@ export { ElfFile } from './file';
 export { ElfImage } from './image';
 export { ElfObject } from './object';
 export { plainSize } from './compressed';
-export { readText, readWhole } from './whole-file';
-export { useHugePages } from './huge-pages';
 export { stringEnd } from './string-end';
 export { copyLoaded } from './loaded-copy';
-export { LARGEST_MAP, MappedFile, fileIdentity, sameIdentity, type FileIdentity } from './mapped-file';

@@ -1,7 +1,7 @@
 import { ET_DYN, ET_EXEC, ET_REL, RELA_SIZE, SHF_ALLOC, SHT_REL, SHT_SYMTAB } from './constants';
 import { ElfFile } from './file';
 import { unreadSection } from './section-types';
-import { MappedFile } from './mapped-file';
+import { MappedFile } from '../files/mapped-file';
 import { RELA_FIELDS } from './words';
 
 /**

@@ -15,7 +15,7 @@ import {
   STT_SECTION,
   SYM_SIZE,
 } from './constants';
-import { writeAtomically } from './output-file';
+import { writeAtomically } from '../files/output-file';
 import { filePieces, type PlannedContent } from './writer-layout';
 import { LINK_SYMTAB, WriterSections, type SectionPlan } from './writer-sections';
 import { WriterSymbols, type SymbolSpec } from './writer-symbols';

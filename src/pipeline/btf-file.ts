@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { KlpflowError, fileError } from '../diagnostics';
-import { MappedFile } from '../elf';
+import { MappedFile } from '../files/mapped-file';
 import { structSizes } from '../livepatch/btf';
 import { SPECIAL_SECTIONS } from '../livepatch/special-sections';
 

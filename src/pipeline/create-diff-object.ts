@@ -4,8 +4,9 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { fileError, isRefused, type Diagnostic, type DiagnosticCode } from '../diagnostics';
-import { ElfObject, readWhole } from '../elf';
-import { writeAtomically } from '../elf/output-file';
+import { ElfObject } from '../elf';
+import { readWhole } from '../files/whole-file';
+import { writeAtomically } from '../files/output-file';
 import { Messages, ParentExports, ParentSymbols, writeKpatchObject, type Remarks } from '../livepatch/kpatch';
 import { profileEvidence, tellProfiles } from '../stages/assess';
 import { compareObjects } from '../stages/inline';

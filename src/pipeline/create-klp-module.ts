@@ -1,5 +1,5 @@
 import { ElfObject } from '../elf';
-import { writeAtomically } from '../elf/output-file';
+import { writeAtomically } from '../files/output-file';
 import { klpModule, structSizesFrom } from '../livepatch/kpatch';
 import { checkOutput } from './files';
 

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, realpathSync, statSync, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KlpflowError } from '../diagnostics';
-import { fileIdentity, sameIdentity } from '../elf';
+import { fileIdentity, sameIdentity } from '../files/mapped-file';
 import type { InputFile } from './types';
 
 /** A file as it is now. @throws KlpflowError `unreadable` */

@@ -1,6 +1,6 @@
 import { chmod, stat } from 'node:fs/promises';
 import { ElfObject } from '../elf';
-import { writeAtomically } from '../elf/output-file';
+import { writeAtomically } from '../files/output-file';
 import { hasChecksums, symbolChecksums, withChecksums } from '../livepatch/klp';
 
 export interface ChecksumRequest {

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { version } from '../../package.json';
 import { KlpflowError, type Diagnostic } from '../diagnostics';
-import { ElfObject, readText } from '../elf';
-import { writeAtomically } from '../elf/output-file';
+import { ElfObject } from '../elf';
+import { readText } from '../files/whole-file';
+import { writeAtomically } from '../files/output-file';
 import { readKlpObject } from '../livepatch/klp';
 import {
   moduleNameOf,

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Diagnostic } from '../diagnostics';
-import { ElfObject, MappedFile } from '../elf';
-import { writeAtomically } from '../elf/output-file';
+import { ElfObject } from '../elf';
+import { MappedFile } from '../files/mapped-file';
+import { writeAtomically } from '../files/output-file';
 import { readKlpObject } from '../livepatch/klp';
 import type { KernelFiles } from './extract';
 import type { Flow } from './flow';

@@ -12,8 +12,9 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
-import type { FileIdentity } from '../elf';
-import { isTemporary, makeFolder, removeAbandoned, temporaryIn, type RecordPlace } from '../records';
+import type { FileIdentity } from '../files/mapped-file';
+import { makeFolder, type RecordPlace } from '../records';
+import { isTemporary, removeAbandoned, temporaryIn } from '../files/temporary';
 
 /** Layout of a run directory; another number is another layout. */
 const LAYOUT = 1;

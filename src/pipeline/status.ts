@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { fileIdentity } from '../elf';
+import { fileIdentity } from '../files/mapped-file';
 import { decodeInput, decodeOutcome, decodeShape, loadHash, readRecords } from '../records';
 import { RunDir } from './run-dir';
 

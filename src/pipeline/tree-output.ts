@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
-import { removeAbandoned, writeAtomically } from '../elf/output-file';
+import { removeAbandoned, writeAtomically } from '../files/output-file';
 import { decodeLivepatch, loadHash, makeFolder, readRecords, type RecordPlace } from '../records';
 import { holdsDevices } from './files';
 import type { OutputFormat, OutputReport } from './output';

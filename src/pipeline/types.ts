@@ -3,7 +3,7 @@
  * contents; every thread maps the inputs itself.
  */
 import type { Diagnostic } from '../diagnostics';
-import type { FileIdentity } from '../elf';
+import type { FileIdentity } from '../files/mapped-file';
 import type { Load } from './memory';
 import type { RecordPlace } from '../records';
 import type { AmbiguousGroup, Group, SharedPairing } from '../stages/correlate';

@@ -15,7 +15,7 @@ import { Reader, Writer } from 'protobufjs/minimal';
 import { fileError } from '../diagnostics';
 import { klpflow } from './generated/schema';
 import { Hash64 } from './hash';
-import { temporaryIn } from './temporary';
+import { temporaryIn } from '../files/temporary';
 
 /** Version of the schema; raise it when a field changes its meaning. */
 const SCHEMA = 1;

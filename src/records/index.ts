@@ -1,5 +1,4 @@
 export { makeFolder, openRecords, readRecords, writeRecords, type Miss, type RecordPlace } from './file';
-export { isTemporary, removeAbandoned, temporaryIn } from './temporary';
 export { contentDigest, loadHash } from './hash';
 export { decodeShape, decodeTable, encodeTable, type TableColumns } from './table';
 export {

@@ -1,4 +1,4 @@
-import { writeAtomically } from '../elf/output-file';
+import { writeAtomically } from '../files/output-file';
 import type { ElfWriter } from '../elf/writer';
 import { UnitCache, type Build } from './build';
 import { applyEdits, chooseEdits, editedText, newText, type Changes, type Edit } from './changes';

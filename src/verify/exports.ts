@@ -1,5 +1,5 @@
 import { KlpflowError } from '../diagnostics';
-import { readWhole } from '../elf';
+import { readWhole } from '../files/whole-file';
 
 export interface ExportedSymbol {
   crc: number;

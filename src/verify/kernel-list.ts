@@ -1,5 +1,5 @@
 import { KlpflowError } from '../diagnostics';
-import { readWhole } from '../elf';
+import { readWhole } from '../files/whole-file';
 import type { KernelSymbol } from './kernel';
 
 /** `address type name [module]`: /proc/kallsyms and System.map. */

@@ -1,7 +1,6 @@
 import { KlpflowError } from '../diagnostics';
 import {
   ElfImage,
-  MappedFile,
   SHDR_WORDS,
   SHF_EXECINSTR,
   SHF_WRITE,
@@ -20,6 +19,7 @@ import {
   SYM_WORDS,
   u64,
 } from '../elf';
+import { MappedFile } from '../files/mapped-file';
 import { address64, byAddress, isElf } from './addresses';
 import { readList } from './kernel-list';
 

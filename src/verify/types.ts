@@ -1,5 +1,7 @@
 import { KlpflowError } from '../diagnostics';
-import { ET_REL, ElfImage, ElfObject, MappedFile, readWhole } from '../elf';
+import { ET_REL, ElfImage, ElfObject } from '../elf';
+import { MappedFile } from '../files/mapped-file';
+import { readWhole } from '../files/whole-file';
 import { isElf } from './addresses';
 
 export interface StructLayout {

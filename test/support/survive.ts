@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { KlpflowError } from '../../src/diagnostics';
-import { ElfObject, MappedFile } from '../../src/elf';
+import { ElfObject } from '../../src/elf';
+import { MappedFile } from '../../src/files/mapped-file';
 import { mutate } from './mutate';
 
 /** Runs `action` on mutants of a file; each must give a result or a typed error. @returns how many gave which */

@@ -11,7 +11,7 @@ import {
   type RunOptions,
   type TaskRecord,
 } from '../../index';
-import { writeAtomically } from '../../elf/output-file';
+import { writeAtomically } from '../../files/output-file';
 import { checkOutput } from '../../pipeline/files';
 import { progressView, type ProgressMode } from '../../report/progress';
 import { chromeTrace } from '../../report/trace';

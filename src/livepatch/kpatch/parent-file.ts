@@ -2,7 +2,6 @@ import { KlpflowError } from '../../diagnostics';
 import {
   ElfImage,
   ElfObject,
-  MappedFile,
   STB_GLOBAL,
   STB_LOCAL,
   STT_FILE,
@@ -18,6 +17,7 @@ import {
   u64,
   type ElfFile,
 } from '../../elf';
+import { MappedFile } from '../../files/mapped-file';
 import { Columns, KernelListing, isElf, isReadelf, readProc } from '../listing';
 import { ParentSymbols } from './parent-symbols';
 

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { KlpflowError, fileError } from '../../diagnostics';
-import { ELF_MAGIC, ElfImage, MappedFile } from '../../elf';
+import { ELF_MAGIC, ElfImage } from '../../elf';
+import { MappedFile } from '../../files/mapped-file';
 import type { Columns } from './columns';
 import { imageColumns } from './image-symbols';
 import { cleanedLength, type NameCleaning } from './kallsyms';

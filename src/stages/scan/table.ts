@@ -4,7 +4,7 @@
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
  * every property is a typed array over one shared memory that all threads and their WebAssembly see. A million symbols take 85 MB.
  */
-import { useHugePages } from '../../elf';
+import { useHugePages } from '../../files/huge-pages';
 
 export interface Shape {
   symbols: number;

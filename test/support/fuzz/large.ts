@@ -4,7 +4,8 @@ import { Random } from '../../../src/synth/random';
 import { correlate } from '../../../src/stages/correlate';
 import { platformFacts } from '../../../src/livepatch/facts';
 import { digestShard, digestSpecials, readTable, type ScanTable } from '../../../src/stages/scan';
-import { ElfObject, MappedFile } from '../../../src/elf';
+import { ElfObject } from '../../../src/elf';
+import { MappedFile } from '../../../src/files/mapped-file';
 import { ELF_CODES, type Subject } from './outcome';
 
 const [SHT_SYMTAB, SHT_STRTAB, SHT_RELA] = [2, 3, 4];

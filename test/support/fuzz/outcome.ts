@@ -1,5 +1,6 @@
 import { diagnosticOf, type Diagnostic, type DiagnosticCode } from '../../../src/diagnostics';
-import { ElfObject, MappedFile } from '../../../src/elf';
+import { ElfObject } from '../../../src/elf';
+import { MappedFile } from '../../../src/files/mapped-file';
 
 /** One kind of input that is damaged, and what reads it. */
 export interface Subject {
