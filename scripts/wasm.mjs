@@ -65,7 +65,7 @@ async function compiled() {
 async function sharedConstants() {
   const contents = `
     import { Kind, Trait, SECTION_ABS, SECTION_COMMON, REFERS_KIND, REFERS_AMBIGUOUS, REFERS_ALIAS, DOUBTFUL_USE, REACH_BEHIND, REACH_BEFORE } from './src/stages/scan/traits';
-    import { SectionClass } from './src/livepatch/section-class';
+    import { SectionClass } from './src/kernel/section-class';
     import * as elf from './src/elf/constants';
     const prefixed = (prefix, object) => Object.entries(object).map(([name, value]) => [prefix + name, value]);
     module.exports = [

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KlpflowError } from '../src/diagnostics';
-import { structLayouts, structSizes } from '../src/livepatch/btf';
+import { structLayouts, structSizes } from '../src/kernel/btf';
 import { KERNELS, pairsOf, skipWithout, unavailable, unpack } from './support/corpus';
 
 /** One BTF type: kind, vlen, size or type, name, words behind the head. */

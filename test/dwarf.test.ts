@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ElfObject } from '../src/elf';
-import { dwarfStructSizes } from '../src/livepatch/dwarf';
+import { dwarfStructSizes } from '../src/kernel/dwarf';
 import { skipWithout } from './support/corpus';
 import { noCompiler } from './support/kpatch-sources';
 import { mutate } from './support/mutate';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KlpflowError } from '../src/diagnostics';
 import { EM_S390, ElfObject, SHDR_WORDS } from '../src/elf';
-import { SectionClass } from '../src/livepatch/section-class';
+import { SectionClass } from '../src/kernel/section-class';
 import { digestShard, digestSpecials, readTable } from '../src/stages/scan';
 import { diffObjects, opened, scan, symbolsOf, type ScanOfObject } from './support/diff-objects';
 import { FENTRY_SITE, code, hex, object, ptr64, relocated, u32, type ObjectBuilder } from './support/elf-builder';

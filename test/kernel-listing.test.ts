@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KlpflowError } from '../src/diagnostics';
 import { ParentSymbols } from '../src/livepatch/kpatch';
-import { KernelListing } from '../src/livepatch/listing';
+import { KernelListing } from '../src/kernel/listing';
 import { RETURN, code, object, u64 } from './support/elf-builder';
 import { linkImage } from './support/linked-image';
 import { readelf } from './support/readelf';

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { R_X86_64_PC32, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE } from '../src/elf';
 import { writeModule } from '../src/livepatch/ko';
 import type { OutputSection } from '../src/livepatch/object';
-import { Symvers } from '../src/livepatch/symvers';
+import { Symvers } from '../src/kernel/symvers';
 import { PatchedObject } from './support/patched-object';
 import { OPTIONS, SYMVERS, TARGET, templateOf } from './support/target-kernel';
 import { tempFolder } from './support/temp-folder';

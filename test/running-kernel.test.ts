@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { KernelListing } from '../src/livepatch/listing';
+import { KernelListing } from '../src/kernel/listing';
 import { ElfObject } from '../src/elf';
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { Side } from '../src/stages/compare/side';

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ElfObject } from '../src/elf';
-import { KernelListing } from '../src/livepatch/listing';
+import { KernelListing } from '../src/kernel/listing';
 import { Side } from '../src/stages/compare/side';
 import { Trait, readTable } from '../src/stages/scan';
 import { checkRunningKernel } from '../src/stages/running-kernel';

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ElfObject } from '../src/elf';
-import { KernelListing } from '../src/livepatch/listing';
+import { KernelListing } from '../src/kernel/listing';
 import { Side } from '../src/stages/compare/side';
 import { readTable } from '../src/stages/scan';
 import { SymbolPositions } from '../src/stages/sympos';

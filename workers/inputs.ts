@@ -4,7 +4,7 @@ import { KlpflowError, fileError } from '../src/diagnostics';
 import { ElfObject } from '../src/elf';
 import { fileIdentity, sameIdentity, type FileIdentity } from '../src/files/mapped-file';
 import { readText } from '../src/files/whole-file';
-import { traceableNames } from '../src/livepatch/ftrace-list';
+import { traceableNames } from '../src/kernel/ftrace-list';
 import { ScanTable } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
 import { Side } from '../src/stages/compare';

@@ -4,7 +4,7 @@ import { MappedFile } from '../src/files/mapped-file';
 import { readWhole } from '../src/files/whole-file';
 import { wholeOf } from '../src/elf/writer';
 import { ParentExports, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
-import { KernelListing, isReadelf, readProc } from '../src/livepatch/listing';
+import { KernelListing, isReadelf, readProc } from '../src/kernel/listing';
 import { profileEvidence, type IncludedFunction } from '../src/stages/assess';
 import { compareObjects, type PairFacts } from '../src/stages/inline';
 import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../src/stages/kpatch';

@@ -7,7 +7,7 @@ import { diagnosticOf, KlpflowError } from '../src/diagnostics';
 import { EM_X86_64, ElfObject } from '../src/elf';
 import { fileIdentity } from '../src/files/mapped-file';
 import { archOf } from '../src/arch';
-import { moduleInfo } from '../src/livepatch/modinfo';
+import { moduleInfo } from '../src/kernel/modinfo';
 import {
   contentDigest,
   decodeDigests,

@@ -1,8 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { KlpflowError, fileError } from '../diagnostics';
 import { MappedFile } from '../files/mapped-file';
-import { structSizes } from '../livepatch/btf';
-import { SPECIAL_SECTIONS } from '../livepatch/special-sections';
+import { structSizes } from '../kernel/btf';
+import { SPECIAL_SECTIONS } from '../kernel/special-sections';
 
 /** BTF and where it is from. */
 export interface BtfFile {

@@ -15,7 +15,7 @@ import {
   type KlpState,
 } from '../livepatch/ko';
 import type { LivepatchObject } from '../livepatch/object';
-import { Symvers } from '../livepatch/symvers';
+import { Symvers } from '../kernel/symvers';
 import { readBtf } from './btf-file';
 import { checkOutput, checkUnchanged, inputFiles } from './files';
 

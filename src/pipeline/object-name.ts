@@ -1,5 +1,5 @@
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
-import { runtimeName } from '../livepatch/symvers';
+import { runtimeName } from '../kernel/symvers';
 import type { Identified } from './scan';
 
 /** What the kernel calls the patched object, and what has to be said of that. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { forkJoin, from, map, mergeMap, of, toArray, type Observable } from 'rxjs';
-import type { ModuleInfo } from '../livepatch/modinfo';
+import type { ModuleInfo } from '../kernel/modinfo';
 import { LARGEST_MAP, fileIdentity, type FileIdentity } from '../files/mapped-file';
 import type { Flow } from './flow';
 import { memoryLeft, type Load } from './memory';

@@ -7,7 +7,7 @@ import type { FileIdentity } from '../files/mapped-file';
 import type { Load } from './memory';
 import type { RecordPlace } from '../records';
 import type { AmbiguousGroup, Group, SharedPairing } from '../stages/correlate';
-import type { ModuleInfo } from '../livepatch/modinfo';
+import type { ModuleInfo } from '../kernel/modinfo';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
 import type { UncoveredDifference, Verdict } from '../stages/compare';

@@ -1,5 +1,5 @@
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
-import { SectionClass } from '../livepatch/section-class';
+import { SectionClass } from '../kernel/section-class';
 import type { Side } from './compare';
 import { Trait } from './scan';
 import { nameOf, symbolsNamed } from './symbol-name';

@@ -1,5 +1,5 @@
 import { EM_X86_64 } from '../elf';
-import { loadInstead, runtimeConstantOf, type LoadInstead, type RuntimeConstant } from '../livepatch/runtime-constants';
+import { loadInstead, runtimeConstantOf, type LoadInstead, type RuntimeConstant } from '../kernel/runtime-constants';
 import type { Side } from './compare';
 import type { entriesOf } from './compare/entries';
 import { writtenBytes } from './scan/entries';

@@ -1,8 +1,8 @@
 import { writeKlpObject } from '../../src/livepatch/klp';
 import { platformFacts } from '../../src/livepatch/facts';
-import { KernelListing } from '../../src/livepatch/listing';
+import { KernelListing } from '../../src/kernel/listing';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../../src/livepatch/object';
-import { Symvers } from '../../src/livepatch/symvers';
+import { Symvers } from '../../src/kernel/symvers';
 import { extract, type Extraction } from '../../src/stages/extract';
 import { SymbolPositions } from '../../src/stages/sympos';
 import { diffObjects, type ObjectDiff } from './diff-objects';

@@ -5,8 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { structLayouts, type StructLayout } from '../../src/livepatch/btf';
-import { Symvers } from '../../src/livepatch/symvers';
+import { structLayouts, type StructLayout } from '../../src/kernel/btf';
+import { Symvers } from '../../src/kernel/symvers';
 import { KPATCH_SCRIPT } from './kpatch-sources';
 import { withObjtoolTables, type OrcWords } from './objtool-tables';
 import { kpatchDiff } from './kpatch-run';

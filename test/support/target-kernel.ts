@@ -11,7 +11,7 @@ import {
   type TargetKernel,
 } from '../../src/livepatch/ko';
 import type { LivepatchObject } from '../../src/livepatch/object';
-import { Symvers } from '../../src/livepatch/symvers';
+import { Symvers } from '../../src/kernel/symvers';
 import { code, object, ptr64, u32, type Body } from './elf-builder';
 import { ModuleFile } from './module-file';
 

@@ -1,7 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { STB_LOCAL } from '../../elf';
 import type { LivepatchObject, OutputSymbol } from '../object';
-import type { Symvers } from '../symvers';
+import type { Symvers } from '../../kernel/symvers';
 
 /** What the module itself defines. */
 const OWN = new Set(['init_module', 'cleanup_module', '__this_module']);

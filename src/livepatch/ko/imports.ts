@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { STB_WEAK } from '../../elf';
-import type { Symvers } from '../symvers';
+import type { Symvers } from '../../kernel/symvers';
 import type { ModuleImage } from './image';
 import type { Platform } from './platform';
 import { NAME_ROOM, type ModuleTemplate } from './template';

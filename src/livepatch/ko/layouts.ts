@@ -1,5 +1,5 @@
 import { diagnostic, KlpflowError, type Diagnostic } from '../../diagnostics';
-import { structLayouts, type StructLayout } from '../btf';
+import { structLayouts, type StructLayout } from '../../kernel/btf';
 import { NAME_OFFSET, NAME_ROOM, type ModuleTemplate } from './template';
 import { append } from '../../lists';
 

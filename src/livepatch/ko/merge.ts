@@ -4,7 +4,7 @@ import type { LivepatchObject, OutputSection, OutputSymbol } from '../object';
 import { Definitions } from './definitions';
 import { contentKind, type ModuleImage } from './image';
 import { isContent, isTable, moduleSection, tableAlign } from './section-names';
-import type { Symvers } from '../symvers';
+import type { Symvers } from '../../kernel/symvers';
 
 const NOP = 0x90;
 /** The loader goes by its own structs; a size that is none is not passed on. */

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../diagnostics';
-import type { Symvers } from '../symvers';
+import type { Symvers } from '../../kernel/symvers';
 import type { KernelStructs } from './layouts';
 import type { ModuleTemplate } from './template';
 

@@ -18,7 +18,7 @@ import {
   type ElfFile,
 } from '../../elf';
 import { MappedFile } from '../../files/mapped-file';
-import { Columns, KernelListing, isElf, isReadelf, readProc } from '../listing';
+import { Columns, KernelListing, isElf, isReadelf, readProc } from '../../kernel/listing';
 import { ParentSymbols } from './parent-symbols';
 
 /**

@@ -1,7 +1,7 @@
 import { STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT } from '../../elf';
-import { Columns } from '../listing/columns';
-import { NameIndex } from '../listing/name-index';
-import { Scanner, isWord, sizeAt } from '../listing/text';
+import { Columns } from '../../kernel/listing/columns';
+import { NameIndex } from '../../kernel/listing/name-index';
+import { Scanner, isWord, sizeAt } from '../../kernel/listing/text';
 
 const TYPES: ReadonlyArray<readonly [string, number]> = [
   ['FUNC', STT_FUNC],

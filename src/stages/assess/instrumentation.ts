@@ -1,5 +1,5 @@
-import { SectionClass } from '../../livepatch/section-class';
-import { isProfileCounter } from '../../livepatch/symbol-rules';
+import { SectionClass } from '../../kernel/section-class';
+import { isProfileCounter } from '../../kernel/symbol-rules';
 import type { Side } from '../compare';
 import { Trait } from '../scan';
 import { referencesFrom, usersOf } from './references';

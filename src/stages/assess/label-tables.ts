@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side, Verdict } from '../compare';
 import { functionsPointedInto, tablesInto } from '../compare/labels';
 import { originOf } from '../correlate';

@@ -1,4 +1,4 @@
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare';
 import { REACH_BEFORE, REACH_BEHIND } from '../scan';
 

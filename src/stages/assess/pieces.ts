@@ -1,5 +1,5 @@
 import { STB_LOCAL } from '../../elf';
-import { pieceParent } from '../../livepatch/symbol-rules';
+import { pieceParent } from '../../kernel/symbol-rules';
 import type { Side, Verdict } from '../compare';
 import { originOf, twinOf } from '../correlate';
 import { Trait } from '../scan';

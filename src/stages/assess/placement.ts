@@ -1,5 +1,5 @@
 import type { Access } from '../../arch';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare';
 import { Trait } from '../scan';
 import { guaranteedAlignment, neededAlignment } from './alignment';

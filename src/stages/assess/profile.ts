@@ -1,7 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SHT_REL } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
-import { Role } from '../../livepatch/special-sections';
+import { SectionClass } from '../../kernel/section-class';
+import { Role } from '../../kernel/special-sections';
 import { promotedName, type Side, type Verdict } from '../compare';
 import { Trait } from '../scan';
 import type { AssessInput } from './types';

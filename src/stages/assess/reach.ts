@@ -1,7 +1,7 @@
 import type { Access } from '../../arch';
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
-import { SectionClass } from '../../livepatch/section-class';
-import { RUNTIME_SPECIAL } from '../../livepatch/special-sections';
+import { SectionClass } from '../../kernel/section-class';
+import { RUNTIME_SPECIAL } from '../../kernel/special-sections';
 import { entriesOf } from '../compare/entries';
 import { originOf } from '../correlate';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';

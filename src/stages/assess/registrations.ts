@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare';
 import { Kind } from '../scan';
 

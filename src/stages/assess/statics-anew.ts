@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { STB_LOCAL } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare';
 import { originOf, twinOf } from '../correlate';
 import { Kind, Trait } from '../scan';

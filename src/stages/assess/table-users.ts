@@ -1,5 +1,5 @@
 import { R_ADDEND, R_SYM, s64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables } from '../scan/entries';

@@ -1,6 +1,6 @@
 import type { Kept } from '../../arch';
 import { STB_LOCAL } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side, Verdict } from '../compare';
 import { namesOf, originOf, type Pairing } from '../correlate';
 import { Kind, Trait } from '../scan';

@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Range, Side, UncoveredDifference } from '../compare';
 import { originOf, twinOf } from '../correlate';
 import { Trait } from '../scan';

@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { Role } from '../../livepatch/special-sections';
+import { Role } from '../../kernel/special-sections';
 import type { Side } from '../compare';
 import { instrumentationOf } from './instrumentation';
 import type { AssessInput } from './types';

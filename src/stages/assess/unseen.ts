@@ -1,6 +1,6 @@
 /** Who calls a function without being among what can be taken along. */
 import { STB_LOCAL } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare';
 import { namesOf } from '../correlate';
 import { referencesFrom, usersOf } from './references';

@@ -13,7 +13,7 @@ import {
   type ElfObject,
 } from '../../elf';
 import type { Arch } from '../../arch';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { Kind, type Identity, type ScanTable } from '../scan';
 
 /** A place without a symbol that something loaded refers to, and the unit of all who do; 0 where that is not known. */

@@ -1,5 +1,5 @@
 import { ZEROS } from '../../arch';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Pairing } from '../correlate';
 import type { Range } from './range';
 import { sameSymbol } from './same-symbol';

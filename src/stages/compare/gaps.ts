@@ -1,4 +1,4 @@
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
 import type { Range } from './range';
 import type { Side } from './side';

@@ -1,5 +1,5 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, STB_LOCAL, s64, u64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
 import type { Range } from './range';
 import type { Side } from './side';

@@ -1,5 +1,5 @@
 import { STT_SECTION, stringEnd, type ElfObject } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from './side';
 
 /** A literal of a section of merged strings, terminator included: all that a reference to it may mean. */

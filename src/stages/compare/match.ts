@@ -1,4 +1,4 @@
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { Kind } from '../scan';
 import type { Pairing } from '../correlate';
 import { unnumbered } from './behind';

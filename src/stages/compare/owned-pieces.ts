@@ -1,6 +1,6 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64 } from '../../elf';
-import { holdsCodePieces } from '../../livepatch/code-pieces';
-import { SectionClass } from '../../livepatch/section-class';
+import { holdsCodePieces } from '../../kernel/code-pieces';
+import { SectionClass } from '../../kernel/section-class';
 import { specialTables } from '../scan/entries';
 import { withoutFilling } from './behind';
 import type { Side } from './side';

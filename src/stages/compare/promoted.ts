@@ -1,5 +1,5 @@
 import { STB_LOCAL } from '../../elf';
-import { isCompilerConstant, isUncorrelatedStaticLocal } from '../../livepatch/symbol-rules';
+import { isCompilerConstant, isUncorrelatedStaticLocal } from '../../kernel/symbol-rules';
 import type { Pairing } from '../correlate';
 import { Kind, Trait } from '../scan';
 import type { Side } from './side';

@@ -1,4 +1,4 @@
-import { SectionClass, recordLine, type RecordLine } from '../../livepatch/section-class';
+import { SectionClass, recordLine, type RecordLine } from '../../kernel/section-class';
 import type { Side } from './side';
 
 /** Where the record that a symbol is holds its line; undefined for other data. */

@@ -1,5 +1,5 @@
 import { STT_SECTION } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { Kind, Trait } from '../scan';
 import { unnumbered, withoutFilling } from './behind';
 import { above } from './extents';

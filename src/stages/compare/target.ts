@@ -1,5 +1,5 @@
 import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { meaningOf, type Reading } from '../places';
 import { Kind } from '../scan';
 import { labelOf } from './labels';

@@ -1,5 +1,5 @@
 import { append, smallest } from '../../lists';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Pairing } from '../correlate';
 import { unnumbered, withoutFilling } from './behind';
 import { decodeRange } from './decoded';

@@ -14,7 +14,7 @@ import {
   SHT_SYMTAB_SHNDX,
 } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '../../livepatch/object';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Range, Side } from '../compare';
 import { literalAt } from '../compare/literal';
 import { Prefixes } from '../compare/prefixes';

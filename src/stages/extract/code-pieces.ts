@@ -1,5 +1,5 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
-import { holdsCodePieces } from '../../livepatch/code-pieces';
+import { holdsCodePieces } from '../../kernel/code-pieces';
 import type { Range, Side } from '../compare';
 import { specialTables } from '../scan/entries';
 import type { Clones } from './clones';

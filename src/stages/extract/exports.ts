@@ -1,5 +1,5 @@
 import { STB_LOCAL, STB_WEAK } from '../../elf';
-import type { Export } from '../../livepatch/symvers';
+import type { Export } from '../../kernel/symvers';
 import { Kind } from '../scan';
 import type { Link } from './linkage';
 import type { ExtractInput } from './types';

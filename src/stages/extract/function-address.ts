@@ -1,5 +1,5 @@
 import { EM_X86_64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare';
 import { Prefixes } from '../compare/prefixes';
 import { Trait } from '../scan';

@@ -1,5 +1,5 @@
 import type { LivepatchObject, OutputSection } from '../../livepatch/object';
-import { SPECIAL_SECTIONS } from '../../livepatch/special-sections';
+import { SPECIAL_SECTIONS } from '../../kernel/special-sections';
 import type { Side } from '../compare';
 import { specialTables } from '../scan/entries';
 import type { Refusals } from './refusals';

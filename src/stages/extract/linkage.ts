@@ -1,6 +1,6 @@
 import { STB_LOCAL } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { PromotedNames, promotedName, type Side } from '../compare';
 import { namesOf, originOf } from '../correlate';
 import { Kind, Trait } from '../scan';

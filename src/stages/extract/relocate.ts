@@ -8,7 +8,7 @@ import {
   R_X86_64_PLT32,
   STB_LOCAL,
 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../compare';
 import type { Reading } from '../places';
 import { specialTables, type SpecialTable } from '../scan/entries';

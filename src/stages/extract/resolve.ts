@@ -1,5 +1,5 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Range, Side } from '../compare';
 import { labelOf } from '../compare/labels';
 import { isOwnLabel } from '../compare/literal';

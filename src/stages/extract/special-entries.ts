@@ -1,4 +1,4 @@
-import { RUNTIME_SPECIAL } from '../../livepatch/special-sections';
+import { RUNTIME_SPECIAL } from '../../kernel/special-sections';
 import { entriesOf } from '../compare/entries';
 import type { FunctionEntry as Entry } from '../runtime-loads';
 import { Trait } from '../scan';

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../diagnostics';
 import type { LivepatchObject, PlatformFacts, Provenance } from '../../livepatch/object';
-import type { Symvers } from '../../livepatch/symvers';
+import type { Symvers } from '../../kernel/symvers';
 import type { IncludedFunction } from '../assess';
 import type { Side } from '../compare';
 import type { Pairing } from '../correlate';

@@ -9,7 +9,7 @@ import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { FORCE, MARKERS } from '../../livepatch/kpatch/layout';
 import type { KpatchObject } from '../../livepatch/kpatch/object';
 import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare';
 import { replacements } from '../assess/types';
 import { namesOf } from '../correlate';

@@ -3,7 +3,7 @@ import type { KlpSymbol } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { CORE_FUNCTIONS } from '../../livepatch/kpatch/layout';
 import type { ParentSymbol, ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { PromotedNames, promotedName } from '../compare';
 import { namesOf, originOf } from '../correlate';
 import type { Copy } from '../extract/clones';

@@ -5,7 +5,7 @@
  * it may mean; where that is more than one object, the other references of the same function or object, what its instructions do with the
  * address, and what its twin refers to decide (meanings.ts). The neighbour that happens to lie there is the last guess.
  */
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Range, Side } from '../compare';
 import { meaningsOf } from './meanings';
 import { readingsAt, type Reading } from './readings';

@@ -1,5 +1,5 @@
 import { R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, u64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { Kind } from '../scan';
 import type { Range, Side } from '../compare';
 import { readingsAccessed, usesIn, type FieldUses } from './evidence';

@@ -1,6 +1,6 @@
 import type { Instruction } from '../../arch';
 import { R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import type { Range, Side } from '../compare';
 
 /** Where the rela at word `at` leads: offset in its symbol's section. The field lies in `user`. */

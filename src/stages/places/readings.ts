@@ -1,5 +1,5 @@
 import { STB_LOCAL, STT_SECTION } from '../../elf';
-import { SectionClass } from '../../livepatch/section-class';
+import { SectionClass } from '../../kernel/section-class';
 import { REACH_BEFORE, REACH_BEHIND, Trait } from '../scan';
 import type { Side } from '../compare';
 

@@ -4,7 +4,7 @@
  */
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { R_TYPE, SHN_UNDEF, STB_WEAK, ST_INFO, STT_FUNC, STT_NOTYPE, SYM_WORDS, type ElfImage } from '../../elf';
-import type { KernelListing } from '../../livepatch/listing';
+import type { KernelListing } from '../../kernel/listing';
 import type { Side } from '../compare/side';
 import { Trait } from '../scan/traits';
 import type { SymbolPositions } from '../sympos';

@@ -6,7 +6,7 @@ import {
   SPECIAL_SECTIONS,
   runtimeSection,
   type SpecialSection,
-} from '../../livepatch/special-sections';
+} from '../../kernel/special-sections';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
 

@@ -1,4 +1,4 @@
-import type { SpecialSection } from '../../livepatch/special-sections';
+import type { SpecialSection } from '../../kernel/special-sections';
 import type { Identity } from './identity';
 
 /** No entry is longer. */

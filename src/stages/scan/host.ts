@@ -1,12 +1,12 @@
 import { RELA_SIZE, SHF_ALLOC, SHF_MERGE, SYM_SIZE } from '../../elf';
-import { SectionClass, classByName, recordLine } from '../../livepatch/section-class';
-import { FIRST_ROLE, specialNumber } from '../../livepatch/special-sections';
+import { SectionClass, classByName, recordLine } from '../../kernel/section-class';
+import { FIRST_ROLE, specialNumber } from '../../kernel/special-sections';
 import {
   isCompilerConstant,
   isPrintkIndexEntry,
   isUncorrelatedStaticLocal,
   pieceParent,
-} from '../../livepatch/symbol-rules';
+} from '../../kernel/symbol-rules';
 import type { Identity } from './identity';
 
 /** What `bias` says of a type that is not relative to its place. */

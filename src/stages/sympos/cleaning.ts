@@ -1,5 +1,5 @@
-import type { NameCleaning } from '../../livepatch/listing';
-import { SectionClass } from '../../livepatch/section-class';
+import type { NameCleaning } from '../../kernel/listing';
+import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../compare/side';
 import { Trait } from '../scan/traits';
 

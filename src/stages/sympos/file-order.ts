@@ -1,5 +1,5 @@
 import { STB_LOCAL, STT_FILE, ST_INFO, SYM_WORDS, type ElfImage } from '../../elf';
-import type { KernelListing } from '../../livepatch/listing';
+import type { KernelListing } from '../../kernel/listing';
 import type { Side } from '../compare/side';
 import type { Evidence } from './evidence';
 

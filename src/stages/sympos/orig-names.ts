@@ -1,5 +1,5 @@
 import { SHF_ALLOC, SHN_UNDEF, STB_LOCAL, STT_FILE, STT_SECTION } from '../../elf';
-import { NameIndex, cleanedLength, isLeftOut, type NameCleaning } from '../../livepatch/listing';
+import { NameIndex, cleanedLength, isLeftOut, type NameCleaning } from '../../kernel/listing';
 import type { Side } from '../compare/side';
 import { SECTION_ABS, SECTION_COMMON } from '../scan/traits';
 

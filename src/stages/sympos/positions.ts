@@ -1,5 +1,5 @@
 import { SHN_UNDEF } from '../../elf';
-import type { KernelListing } from '../../livepatch/listing';
+import type { KernelListing } from '../../kernel/listing';
 import type { Side } from '../compare/side';
 import { nameCleaning } from './cleaning';
 import type { Evidence } from './evidence';

@@ -1,5 +1,5 @@
 import { RELA_WORDS, R_OFFSET, R_SYM, SHT_RELA, type ElfFile, type ElfImage, type ElfObject } from '../../elf';
-import type { KernelListing } from '../../livepatch/listing';
+import type { KernelListing } from '../../kernel/listing';
 import type { Side } from '../compare/side';
 import type { Evidence } from './evidence';
 

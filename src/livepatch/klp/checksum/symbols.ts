@@ -14,7 +14,7 @@ import {
   u64,
   type ElfObject,
 } from '../../../elf';
-import { coldParent } from '../../symbol-rules';
+import { coldParent } from '../../../kernel/symbol-rules';
 
 /** Symbols of one section by place; `reach` is the furthest end of the first symbols up to each. */
 interface Placed {

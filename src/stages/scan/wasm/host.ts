@@ -22,7 +22,7 @@ export declare function lineMask(section: u32): u32;
 
 /** `classByName` of a section with these flags; fills in its special-section number, too. */
 export declare function classOfName(section: u32, flags: u32): u32;
-/** What the rules of livepatch/symbol-rules.ts say of a symbol's name, of this length; bits in ./symbols.ts. */
+/** What the rules of kernel/symbol-rules.ts say of a symbol's name, of this length; bits in ./symbols.ts. */
 export declare function nameRules(symbol: u32, length: u32): u32;
 
 export declare function twoRelas(target: u32, first: u32, second: u32): void;
