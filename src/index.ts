@@ -20,14 +20,14 @@ export {
   type DiagnosticCode,
 } from './diagnostics';
 export { readStructSizes } from './pipeline/btf-file';
-export { addChecksums, type ChecksumRequest } from './pipeline/klp-checksum';
-export { objtoolDiff, type ObjtoolDiffRequest } from './pipeline/objtool-diff';
-export { postLinkModule } from './pipeline/post-link';
+export { addChecksums, type ChecksumRequest } from './tools/objtool/klp-checksum';
+export { objtoolDiff, type ObjtoolDiffRequest } from './tools/objtool/klp-diff';
+export { postLinkModule } from './tools/objtool/klp-post-link';
 export {
   createDiffObject,
   type CreateDiffObjectRequest,
   type CreateDiffObjectResult,
-} from './pipeline/create-diff-object';
-export { createKlpModule, type CreateKlpModuleRequest } from './pipeline/create-klp-module';
-export { structSizesFrom as kpatchStructSizes } from './livepatch/kpatch';
+} from './tools/kpatch/create-diff-object';
+export { createKlpModule, type CreateKlpModuleRequest } from './tools/kpatch/create-klp-module';
+export { structSizesFrom as kpatchStructSizes } from './tools/kpatch/struct-sizes';
 export { verify, type PatchedFunction, type PatchedObject, type VerifyRequest, type VerifyResult } from './verify';

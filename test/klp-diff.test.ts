@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test, type TestContext } from 'vitest';
 import { ElfObject } from '../src/elf';
 import { writeAtomically } from '../src/files/output-file';
-import { withChecksums } from '../src/livepatch/klp';
+import { withChecksums } from '../src/tools/objtool/checksum/section';
 import { CORPUS, skipWithout, unavailable, unpack } from './support/corpus';
 import { objtool, objtoolKlp, skipWithoutObjtool } from './support/objtool';
 import { readelf } from './support/readelf';

@@ -7,7 +7,8 @@ import { chmodSync, copyFileSync, readFileSync, readdirSync, statSync, writeFile
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ElfObject, SHT_NOBITS } from '../src/elf';
-import { postLink as finish, writeKlpObject } from '../src/livepatch/klp';
+import { writeKlpObject } from '../src/livepatch/klp';
+import { postLink as finish } from '../src/tools/objtool/post-link';
 import { CORPUS, skipWithout, unavailable } from './support/corpus';
 import { sample } from './support/livepatch-sample';
 import { objtoolKlp, skipWithoutObjtool } from './support/objtool';

@@ -3,17 +3,17 @@
  * thousand times in a build, mostly on small units, for which threads and records would take longer than the work.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { fileError, isRefused, type Diagnostic, type DiagnosticCode } from '../diagnostics';
-import { ElfObject } from '../elf';
-import { readWhole } from '../files/whole-file';
-import { writeAtomically } from '../files/output-file';
-import { Messages, ParentExports, ParentSymbols, writeKpatchObject, type Remarks } from '../livepatch/kpatch';
-import { profileEvidence, tellProfiles } from '../stages/assess';
-import { compareObjects } from '../stages/inline';
-import { assessKpatch, extractKpatch, tellUnlikeMake, type ReportedFunction } from '../stages/kpatch';
-import { checkOutput } from './files';
+import { fileError, isRefused, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
+import { ElfObject } from '../../elf';
+import { readWhole } from '../../files/whole-file';
+import { writeAtomically } from '../../files/output-file';
+import { Messages, ParentExports, ParentSymbols, writeKpatchObject, type Remarks } from '../../livepatch/kpatch';
+import { profileEvidence, tellProfiles } from '../../stages/assess';
+import { compareObjects } from '../../stages/inline';
+import { assessKpatch, extractKpatch, tellUnlikeMake, type ReportedFunction } from '../../stages/kpatch';
+import { checkOutput } from '../../pipeline/files';
 import { ownStructSizes } from './own-struct-sizes';
-import { append } from '../lists';
+import { append } from '../../lists';
 
 export interface CreateDiffObjectRequest {
   orig: string;

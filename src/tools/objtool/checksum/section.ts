@@ -8,8 +8,8 @@ import {
   type ElfObject,
 } from '../../../elf';
 import { withSections } from '../append';
-import { relaBytes } from '../rows';
-import type { SymbolChecksum } from './index';
+import { relaBytes } from '../../../livepatch/klp/rows';
+import type { SymbolChecksum } from '.';
 
 /** Where checksums stand: records of a symbol's address (a relocation) and its checksum. */
 export const CHECKSUMS = { name: '.discard.sym_checksum', entsize: 16 } as const;

@@ -20,8 +20,8 @@ import {
   type ElfObject,
 } from '../../elf';
 import { withSections } from './append';
-import { KLP_RELOCS, isKlpSymbol, isTombstone } from './layout';
-import { fieldBytes, relaBytes, relasBySection, type RelaRow } from './rows';
+import { KLP_RELOCS, isKlpSymbol, isTombstone } from '../../livepatch/klp/layout';
+import { fieldBytes, relaBytes, relasBySection, type RelaRow } from '../../livepatch/klp/rows';
 
 /** Relocations for the livepatch core that apply to one section. */
 interface KlpRelaSection {

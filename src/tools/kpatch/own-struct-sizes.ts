@@ -1,7 +1,7 @@
-import { SHF_EXECINSTR, SHT_RELA, type ElfObject } from '../elf';
-import { structSizes } from '../kernel/btf';
-import { dwarfStructSizes } from '../kernel/dwarf';
-import { SPECIAL_SECTIONS } from '../kernel/special-sections';
+import { SHF_EXECINSTR, SHT_RELA, type ElfObject } from '../../elf';
+import { structSizes } from '../../kernel/btf';
+import { dwarfStructSizes } from '../../kernel/dwarf';
+import { SPECIAL_SECTIONS } from '../../kernel/special-sections';
 
 /** Sizes of the structs in an object's special sections by its own types (BTF, else DWARF), apart from those in `known`. */
 export function ownStructSizes(object: ElfObject, known: Readonly<Record<string, number>>): Record<string, number> {

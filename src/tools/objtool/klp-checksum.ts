@@ -1,7 +1,8 @@
 import { chmod, stat } from 'node:fs/promises';
-import { ElfObject } from '../elf';
-import { writeAtomically } from '../files/output-file';
-import { hasChecksums, symbolChecksums, withChecksums } from '../livepatch/klp';
+import { ElfObject } from '../../elf';
+import { writeAtomically } from '../../files/output-file';
+import { hasChecksums, withChecksums } from './checksum/section';
+import { symbolChecksums } from './checksum';
 
 export interface ChecksumRequest {
   path: string;

@@ -16,7 +16,7 @@ import {
   u64,
   type ElfObject,
 } from '../../elf';
-import { ARCH, RELOCATIONS, STRINGS, SYMBOLS } from './layout';
+import { ARCH, RELOCATIONS, STRINGS, SYMBOLS } from '../../livepatch/kpatch/layout';
 
 /** A klp relocation as the linked tables tell it. */
 export interface LinkedRelocation {

@@ -33,7 +33,7 @@ import {
   klpArchName,
   klpRelaName,
   klpSymbolName,
-} from './layout';
+} from '../../livepatch/kpatch/layout';
 import { LinkedModule, relasOf } from './linked-module';
 import { append } from '../../lists';
 

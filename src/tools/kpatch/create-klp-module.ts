@@ -1,7 +1,8 @@
-import { ElfObject } from '../elf';
-import { writeAtomically } from '../files/output-file';
-import { klpModule, structSizesFrom } from '../livepatch/kpatch';
-import { checkOutput } from './files';
+import { ElfObject } from '../../elf';
+import { writeAtomically } from '../../files/output-file';
+import { klpModule } from './klp-module';
+import { structSizesFrom } from './struct-sizes';
+import { checkOutput } from '../../pipeline/files';
 
 export interface CreateKlpModuleRequest {
   input: string;

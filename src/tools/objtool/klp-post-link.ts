@@ -1,7 +1,7 @@
 import { chmod, stat } from 'node:fs/promises';
-import { ElfObject } from '../elf';
-import { writeAtomically } from '../files/output-file';
-import { postLink } from '../livepatch/klp';
+import { ElfObject } from '../../elf';
+import { writeAtomically } from '../../files/output-file';
+import { postLink } from './post-link';
 
 /**
  * Finishes a module that klp-build linked, in place: afterwards the file is the finished module, or as it was.

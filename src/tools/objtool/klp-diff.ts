@@ -1,12 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { KlpflowError } from '../diagnostics';
-import { ElfObject } from '../elf';
-import { hasChecksums } from '../livepatch/klp';
-import { moduleName } from '../livepatch/klp/module-name';
-import { diff, type DiffResult } from './diff';
-import { checkOutput } from './files';
-import type { RunOptions } from './flow';
+import { KlpflowError } from '../../diagnostics';
+import { ElfObject } from '../../elf';
+import { hasChecksums } from './checksum/section';
+import { moduleName } from './module-name';
+import { diff, type DiffResult } from '../../pipeline/diff';
+import { checkOutput } from '../../pipeline/files';
+import type { RunOptions } from '../../pipeline/flow';
 
 export interface ObjtoolDiffRequest extends RunOptions {
   orig: string;
