@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { KernelListing } from '../src/kernel/listing';
 import { ElfObject } from '../src/elf';
 import { checkRunningKernel } from '../src/stages/running-kernel';
-import { Side } from '../src/stages/compare/side';
+import { Side } from '../src/stages/side/side';
 import { readTable } from '../src/stages/scan';
-import { SymbolPositions } from '../src/stages/sympos';
+import { SymbolPositions } from '../src/stages/running-kernel/sympos';
 import {
   ENDBR,
   FTRACE_NOP,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { SHF_ALLOC } from '../src/elf/constants';
-import { Side } from '../src/stages/compare';
+import { Side } from '../src/stages/side/side';
 import { entriesOf } from '../src/stages/compare/entries';
 import { SPECIAL_TRAITS, Trait, readTable, type ScanTable } from '../src/stages/scan';
 import { encodeTable } from '../src/records';

@@ -6,10 +6,10 @@ import { execFileSync } from 'node:child_process';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ElfObject } from '../src/elf';
 import { KernelListing } from '../src/kernel/listing';
-import { Side } from '../src/stages/compare/side';
+import { Side } from '../src/stages/side/side';
 import { Trait, readTable } from '../src/stages/scan';
 import { checkRunningKernel } from '../src/stages/running-kernel';
-import { SymbolPositions } from '../src/stages/sympos';
+import { SymbolPositions } from '../src/stages/running-kernel/sympos';
 import { kernelFiles, pairsOf, skipWithout, unavailable, unpack, type Kernel } from './support/corpus';
 
 interface Known {

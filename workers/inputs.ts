@@ -7,7 +7,7 @@ import { readText } from '../src/files/whole-file';
 import { traceableNames } from '../src/kernel/ftrace-list';
 import { ScanTable } from '../src/stages/scan';
 import { Pairing } from '../src/stages/correlate';
-import { Side } from '../src/stages/compare';
+import { Side } from '../src/stages/side/side';
 import type { InputFile, InputRef, ObjectRef, PairRef } from '../src/pipeline/types';
 
 export function mustBe(now: FileIdentity, { path, identity }: InputFile): void {

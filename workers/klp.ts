@@ -11,7 +11,7 @@ import { profileEvidence } from '../src/stages/assess';
 import { extract, rehearse, type ExtractInput } from '../src/stages/extract';
 import { diffInline, type PairFacts } from '../src/stages/inline';
 import { checkRunningKernel } from '../src/stages/running-kernel';
-import { SymbolPositions, TrustedPositions } from '../src/stages/sympos';
+import { SymbolPositions, TrustedPositions } from '../src/stages/running-kernel/sympos';
 import { read } from './inputs';
 import type { AnswerOf, RehearsalAnswer, TaskOf, UnitResult } from '../src/pipeline/types';
 import { append } from '../src/lists';

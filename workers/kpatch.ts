@@ -9,7 +9,7 @@ import { profileEvidence, type IncludedFunction } from '../src/stages/assess';
 import { compareObjects, type PairFacts } from '../src/stages/inline';
 import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../src/stages/kpatch';
 import { checkRunningKernel } from '../src/stages/running-kernel';
-import { SymbolPositions } from '../src/stages/sympos';
+import { SymbolPositions } from '../src/stages/running-kernel/sympos';
 import { keptReader, read } from './inputs';
 import { inNameOf } from './klp';
 import type { AnswerOf, InputFile, Judgement, UnitRequest, UnitResult } from '../src/pipeline/types';

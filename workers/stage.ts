@@ -36,7 +36,8 @@ import {
   restoreColumns,
   shardBounds,
 } from '../src/stages/scan';
-import { Side, comparePairs, compareUncovered } from '../src/stages/compare';
+import { comparePairs, compareUncovered } from '../src/stages/compare';
+import { Side } from '../src/stages/side/side';
 import { resolveTwins } from '../src/stages/declared-twins';
 import { settleByAlignment } from '../src/stages/align';
 import { assess, profileEvidence } from '../src/stages/assess';

@@ -3,7 +3,7 @@ import { BothUsers, Users } from './align/users';
 import { AlignedUses, shortOf } from './align/evidence';
 import { MARGIN } from './align/shortfall';
 import { RULES, mayPair, sameContent, type Pairing } from './correlate';
-import type { Side } from './compare';
+import type { Side } from './side/side';
 import { Trait, type ScanTable } from './scan';
 import { nameOf } from './symbol-name';
 

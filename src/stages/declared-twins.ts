@@ -1,6 +1,6 @@
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
 import { SectionClass } from '../kernel/section-class';
-import type { Side } from './compare';
+import type { Side } from './side/side';
 import { Trait } from './scan';
 import { nameOf, symbolsNamed } from './symbol-name';
 

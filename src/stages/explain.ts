@@ -4,8 +4,9 @@
 import { KlpflowError } from '../diagnostics';
 import { candidatesFor, type Candidate } from './candidates';
 import { EVIDENCE, RULES, originOf, twinOf, type Pairing } from './correlate';
-import { comparePairs, type Side, type Verdict } from './compare';
-import { decodeFunction, type Decoded } from './compare/decoded';
+import { comparePairs, type Verdict } from './compare';
+import type { Side } from './side/side';
+import { decodeFunction, type Decoded } from './side/decoded';
 import { describe } from './compare/functions';
 import { unitOf } from './assess/names';
 import { Trait } from './scan';

@@ -2,7 +2,6 @@ import type { ElfObject } from '../elf';
 import { assess, type AssessInput, type Assessment } from './assess';
 import { usersOf } from './assess/references';
 import {
-  Side,
   candidates,
   comparePairs,
   compareUncovered,
@@ -10,6 +9,7 @@ import {
   type UncoveredDifference,
   type Verdict,
 } from './compare';
+import { Side } from './side/side';
 import { settleByAlignment } from './align';
 import { correlate, withOpen, type Correlation } from './correlate';
 import { digestShard, digestSpecials, readTable, type ScanTable } from './scan';

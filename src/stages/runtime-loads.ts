@@ -1,6 +1,6 @@
 import { EM_X86_64 } from '../elf';
 import { loadInstead, runtimeConstantOf, type LoadInstead, type RuntimeConstant } from '../kernel/runtime-constants';
-import type { Side } from './compare';
+import type { Side } from './side/side';
 import type { entriesOf } from './compare/entries';
 import { writtenBytes } from './scan/entries';
 

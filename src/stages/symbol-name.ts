@@ -3,7 +3,7 @@
  * name, too; the second is the second in the symbol table.
  */
 import { STB_LOCAL, STT_FILE } from '../elf';
-import type { Side } from './compare';
+import type { Side } from './side/side';
 import { Trait } from './scan';
 
 /** Functions and objects that a text names, canonical, in symbol-table order; those with content before the others. */

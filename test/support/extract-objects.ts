@@ -4,7 +4,7 @@ import { KernelListing } from '../../src/kernel/listing';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../../src/livepatch/object';
 import { Symvers } from '../../src/kernel/symvers';
 import { extract, type Extraction } from '../../src/stages/extract';
-import { SymbolPositions } from '../../src/stages/sympos';
+import { SymbolPositions } from '../../src/stages/running-kernel/sympos';
 import { diffObjects, type ObjectDiff } from './diff-objects';
 import type { ObjectBuilder } from './elf-builder';
 import { plain } from './livepatch-sample';

@@ -22,7 +22,7 @@ export interface KlpSymbol {
   name: string;
   /** 0 where the name is unique, else its 1-based rank among equal names. */
   sympos: number;
-  /** What proves the position: see stages/sympos. */
+  /** What proves the position: see stages/running-kernel/sympos. */
   evidence: string;
   /** Name and st_info of the symbol in PATCHED that the references name. */
   patchedName: string;

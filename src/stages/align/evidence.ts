@@ -1,4 +1,4 @@
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import type { Group, Pairing } from '../correlate';
 import { Trait } from '../scan';
 import { withAnchors } from './anchors';

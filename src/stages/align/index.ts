@@ -4,7 +4,7 @@
  * Functions that changed tell by their instructions: laid beside each other in order, the same instruction uses the same variable. It
  * takes decoding, so it is done for open groups only; most whole kernels have none.
  */
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { mayPair, sameContent, type Group, type Pairing, type UseIndex } from '../correlate';
 import { Trait } from '../scan';
 import { AlignedUses, agreed, shortOf, type Reading, type Readings } from './evidence';

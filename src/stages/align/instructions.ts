@@ -1,8 +1,8 @@
-import { decodeFunction } from '../compare/decoded';
+import { decodeFunction } from '../side/decoded';
 import { entriesOf, referencesOf } from '../compare/entries';
-import type { Side } from '../compare';
-import { isTwin } from '../compare/same-symbol';
-import { resolveTarget } from '../compare/target';
+import type { Side } from '../side/side';
+import { isTwin } from '../correlate/same-symbol';
+import { resolveTarget } from '../places/target';
 import { append } from '../../lists';
 import type { Pairing } from '../correlate';
 import { Trait } from '../scan';

@@ -1,5 +1,5 @@
-import type { Side } from '../compare';
-import { isTwin } from '../compare/same-symbol';
+import type { Side } from '../side/side';
+import { isTwin } from '../correlate/same-symbol';
 import type { Pairing } from '../correlate';
 import { Trait } from '../scan';
 

@@ -1,4 +1,4 @@
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { entryReferences, usersOf } from '../assess/references';
 import { Trait } from '../scan';
 import { forEachEntry, specialTables } from '../scan/entries';

@@ -1,4 +1,4 @@
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 
 /** What the address of a variable is sure to be a multiple of, wherever its section is placed. */
 export function guaranteedAlignment({ object, table }: Side, symbol: number): number {

@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 
 /** Compilers that objects name in `.comment`, and nobody else: linkers write theirs there, too. */
 function compilersOf({ object }: Side, sections: readonly number[]): Set<string> {

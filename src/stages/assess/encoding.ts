@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { decodeFunction } from '../compare/decoded';
-import type { Side } from '../compare';
+import { decodeFunction } from '../side/decoded';
+import type { Side } from '../side/side';
 import { originOf, twinOf } from '../correlate';
 import { Trait } from '../scan';
 import { usersOf } from './references';

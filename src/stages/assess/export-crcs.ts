@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { Kind } from '../scan';
 
 const PREFIX = '__crc_';

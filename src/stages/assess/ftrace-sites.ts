@@ -1,6 +1,6 @@
 import { EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHF_LINK_ORDER, u64 } from '../../elf';
 import type { CodeRela } from '../../arch';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
 import { Trait } from '../scan';
 import { relasOf, sectionsNamed } from './side-relas';

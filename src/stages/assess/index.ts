@@ -7,7 +7,8 @@
  */
 import { diagnostic, isRefused, type Diagnostic } from '../../diagnostics';
 import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
-import type { Side, Verdict } from '../compare';
+import type { Verdict } from '../compare';
+import type { Side } from '../side/side';
 import { meet } from '../places';
 import { Trait } from '../scan';
 import { Bodies } from './bodies';

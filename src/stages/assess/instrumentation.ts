@@ -1,6 +1,6 @@
 import { SectionClass } from '../../kernel/section-class';
 import { isProfileCounter } from '../../kernel/symbol-rules';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { Trait } from '../scan';
 import { referencesFrom, usersOf } from './references';
 import type { AssessInput } from './types';

@@ -1,5 +1,5 @@
 import type { Callee, Kept } from '../../arch';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { referencesFrom } from './references';
 
 /** Functions of C and of sanitizers that are done with their arguments when they return. */

@@ -1,7 +1,8 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side, Verdict } from '../compare';
-import { functionsPointedInto, tablesInto } from '../compare/labels';
+import type { Verdict } from '../compare';
+import type { Side } from '../side/side';
+import { functionsPointedInto, tablesInto } from '../side/labels';
 import { originOf } from '../correlate';
 import { Trait } from '../scan';
 import { Pieces } from './pieces';

@@ -1,4 +1,4 @@
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { Trait } from '../scan';
 import type { PlainSymbol, UnitName } from './types';
 

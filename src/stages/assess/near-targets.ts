@@ -1,5 +1,5 @@
 import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { REACH_BEFORE, REACH_BEHIND } from '../scan';
 
 type Span = readonly [from: number, to: number];

@@ -1,4 +1,4 @@
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 
 /** Letters behind the dot of `.text`, `.rela`, `.rodata`, `.data`, `.bss`, `.debug`, `.discard`: what nearly all of 200,000 sections are called. */
 const ORDINARY = new Set([...'trdb'].map((letter) => letter.charCodeAt(0)));

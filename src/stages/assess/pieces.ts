@@ -1,6 +1,7 @@
 import { STB_LOCAL } from '../../elf';
 import { pieceParent } from '../../kernel/symbol-rules';
-import type { Side, Verdict } from '../compare';
+import type { Verdict } from '../compare';
+import type { Side } from '../side/side';
 import { originOf, twinOf } from '../correlate';
 import { Trait } from '../scan';
 import type { AssessInput } from './types';

@@ -1,6 +1,6 @@
 import type { Access } from '../../arch';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { Trait } from '../scan';
 import { guaranteedAlignment, neededAlignment } from './alignment';
 

@@ -2,7 +2,8 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SHT_REL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Role } from '../../kernel/special-sections';
-import { promotedName, type Side, type Verdict } from '../compare';
+import { promotedName, type Verdict } from '../compare';
+import type { Side } from '../side/side';
 import { Trait } from '../scan';
 import type { AssessInput } from './types';
 

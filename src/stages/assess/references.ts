@@ -3,8 +3,8 @@ import { SectionClass } from '../../kernel/section-class';
 import { meaningOf, offsetReached } from '../places';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
-import type { Side } from '../compare';
-import { labelOf } from '../compare/labels';
+import type { Side } from '../side/side';
+import { labelOf } from '../side/labels';
 import { nearTargets } from './near-targets';
 
 /** One reference out of a range of bytes, resolved to the symbol or place it reaches. */

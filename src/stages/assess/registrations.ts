@@ -1,7 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { Kind } from '../scan';
 
 /** How a table's entries are told apart, and what people call them. */

@@ -1,5 +1,5 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 
 /** A relocation of a table as it stands in the file. */
 export interface TableRela {

@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { unitOf } from './names';
 import { freshStatics, goneStatics } from './statics-anew';
 import type { AssessInput } from './types';

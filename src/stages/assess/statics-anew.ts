@@ -1,7 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { originOf, twinOf } from '../correlate';
 import { Kind, Trait } from '../scan';
 import { unitOf } from './names';

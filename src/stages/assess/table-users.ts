@@ -1,6 +1,6 @@
 import { R_ADDEND, R_SYM, s64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables } from '../scan/entries';
 import { registered, type Instrumentation } from './instrumentation';

@@ -1,7 +1,8 @@
 import type { Kept } from '../../arch';
 import { STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side, Verdict } from '../compare';
+import type { Verdict } from '../compare';
+import type { Side } from '../side/side';
 import { namesOf, originOf, type Pairing } from '../correlate';
 import { Kind, Trait } from '../scan';
 import { instrumentationOf } from './instrumentation';

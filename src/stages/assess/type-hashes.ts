@@ -1,7 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { EM_X86_64 } from '../../elf';
-import type { Side } from '../compare';
-import { Prefixes } from '../compare/prefixes';
+import type { Side } from '../side/side';
+import { Prefixes } from '../side/prefixes';
 import { twinOf } from '../correlate';
 import type { AssessInput } from './types';
 import { reachedUnseen } from './unseen';

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../../diagnostics';
-import type { ChangeClass, Difference, IgnoredClass, Side, UncoveredDifference, Verdict } from '../compare';
+import type { ChangeClass, Difference, IgnoredClass, UncoveredDifference, Verdict } from '../compare';
+import type { Side } from '../side/side';
 import type { AmbiguousGroup, Pairing } from '../correlate';
 import type { UnknownEntrySize } from '../scan/entries';
 import type { Tables } from './tables';

@@ -1,6 +1,7 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Range, Side } from '../compare';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 import { Trait } from '../scan';
 
 /** Most alignment between a function and what it runs on into. */

@@ -1,6 +1,8 @@
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
 import { SectionClass } from '../../kernel/section-class';
-import type { Range, Side, UncoveredDifference } from '../compare';
+import type { UncoveredDifference } from '../compare';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 import { originOf, twinOf } from '../correlate';
 import { Trait } from '../scan';
 import { referencesFrom } from './references';

@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { Role } from '../../kernel/special-sections';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { instrumentationOf } from './instrumentation';
 import type { AssessInput } from './types';
 

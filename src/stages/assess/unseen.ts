@@ -1,7 +1,7 @@
 /** Who calls a function without being among what can be taken along. */
 import { STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
 import { referencesFrom, usersOf } from './references';
 

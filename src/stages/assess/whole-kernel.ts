@@ -1,4 +1,4 @@
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import type { AssessInput } from './types';
 
 /** vmlinux.o: no unit defines both the first task and the version's banner. */

@@ -1,10 +1,10 @@
 import { ZEROS } from '../../arch';
 import { SectionClass } from '../../kernel/section-class';
 import type { Pairing } from '../correlate';
-import type { Range } from './range';
-import { sameSymbol } from './same-symbol';
-import type { Side } from './side';
-import type { Place } from './target';
+import type { Range } from '../side/range';
+import { sameSymbol } from '../correlate/same-symbol';
+import type { Side } from '../side/side';
+import type { Place } from '../places/target';
 
 /**
  * Whether two places that no symbol covers are the same: in sections of one name, with equal bytes and references up to the next

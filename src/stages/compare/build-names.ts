@@ -1,5 +1,5 @@
 import { Trait } from '../scan';
-import type { Side } from './side';
+import type { Side } from '../side/side';
 
 /** What a build calls itself: `uname -r`, and `uname -v` with the number and the time of the build. */
 interface Names {

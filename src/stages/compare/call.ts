@@ -1,7 +1,7 @@
-import type { Decoded } from './decoded';
-import { bytesOf } from './decoded';
-import type { Side } from './side';
-import type { Target } from './target';
+import type { Decoded } from '../side/decoded';
+import { bytesOf } from '../side/decoded';
+import type { Side } from '../side/side';
+import type { Target } from '../places/target';
 
 /** A direct call, with the strings that stand in its arguments, as far as they are loaded right before it. */
 export interface Call {

@@ -3,8 +3,8 @@ import { buildBytes, textDiffersInBuild } from './build-names';
 import { unitNames } from './line';
 import { matchTargets, targetsIn } from './match';
 import { isLineByte, lineOfRecord } from './record';
-import type { Side } from './side';
-import { describeTarget } from './target';
+import type { Side } from '../side/side';
+import { describeTarget } from '../places/target';
 import type { Difference, Verdict } from './verdict';
 
 /** Compares two objects: size, bytes, references. A record that differs only in its line is ignored. */

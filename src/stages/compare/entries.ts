@@ -1,13 +1,13 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
 import type { Pairing } from '../correlate';
 import { entryDigest, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
-import { EntryIndex } from './entry-index';
+import { EntryIndex } from '../side/entry-index';
 import { Trait } from '../scan';
 import { matchTargets } from './match';
-import { sameSymbol } from './same-symbol';
-import type { Range, Rela } from './range';
-import type { Side } from './side';
-import { describeTarget, resolveTarget, type Target } from './target';
+import { sameSymbol } from '../correlate/same-symbol';
+import type { Range, Rela } from '../side/range';
+import type { Side } from '../side/side';
+import { describeTarget, resolveTarget, type Target } from '../places/target';
 import type { Difference } from './verdict';
 
 interface OwnedEntry extends SpecialEntry {

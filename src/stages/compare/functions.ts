@@ -9,15 +9,15 @@
 import type { Disassembler, Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
 import { sameBehind } from './behind';
-import { bytesOf, decodeFunction, type Decoded } from './decoded';
+import { bytesOf, decodeFunction, type Decoded } from '../side/decoded';
 import { firstEntryDifference } from './entries';
 import { unitNames } from './line';
 import { isMovedLine } from './line-argument';
 import { firstMovedLine } from './line-moves';
 import { matchTargets } from './match';
-import { sameSymbol } from './same-symbol';
-import type { Side } from './side';
-import { describeTarget } from './target';
+import { sameSymbol } from '../correlate/same-symbol';
+import type { Side } from '../side/side';
+import { describeTarget } from '../places/target';
 import type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
 export function compareFunctions(

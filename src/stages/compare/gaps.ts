@@ -1,7 +1,7 @@
 import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
-import type { Range } from './range';
-import type { Side } from './side';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 
 /** Bytes of a loaded section between sized symbols, before the first or behind the last one. */
 export interface Gap extends Range {

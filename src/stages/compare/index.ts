@@ -8,13 +8,11 @@ import { meet } from '../places';
 import { bySlot, doubtsAgree, sameContent, type Correlation, type Pairing } from '../correlate';
 import { compareData } from './data';
 import { compareFunctions } from './functions';
-import type { Side } from './side';
-import { sameSymbol } from './same-symbol';
+import type { Side } from '../side/side';
+import { sameSymbol } from '../correlate/same-symbol';
 import type { Verdict } from './verdict';
 
-export type { Range } from './range';
 export { PromotedNames, isNumberedAnew, learnHashes, promotedName } from './promoted';
-export { Side } from './side';
 export { compareUncovered, type UncoveredDifference } from './uncovered';
 export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 

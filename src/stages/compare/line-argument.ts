@@ -1,6 +1,6 @@
 import { lineArgument, printsValues } from '../../arch';
 import type { Pairing } from '../correlate';
-import type { Decoded } from './decoded';
+import type { Decoded } from '../side/decoded';
 import { LineMoves } from './line-moves';
 import { argumentOf, isToldLine } from './told-line';
 

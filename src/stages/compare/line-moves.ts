@@ -2,10 +2,10 @@ import { append } from '../../lists';
 import { STT_FILE } from '../../elf';
 import type { Pairing } from '../correlate';
 import { Trait } from '../scan';
-import { decodeFunction } from './decoded';
+import { decodeFunction } from '../side/decoded';
 import { entriesOf, lineOf } from './entries';
 import { unitNames } from './line';
-import type { Side } from './side';
+import type { Side } from '../side/side';
 import { argumentOf, isToldLine } from './told-line';
 import type { Difference } from './verdict';
 

@@ -1,4 +1,4 @@
-import type { Side } from './side';
+import type { Side } from '../side/side';
 
 /** Names of the source file that a symbol comes from: its unit's, or, as a global has none, every unit's. */
 export function unitNames(side: Side, symbol: number): ReadonlySet<string> {

@@ -6,10 +6,10 @@ import { differsInBuild } from './build-names';
 import { differsInLine } from './line';
 import { PromotedNames } from './promoted';
 import { sameRecordBytes } from './record';
-import { sameSymbol } from './same-symbol';
-import type { Range } from './range';
-import type { Side } from './side';
-import { resolveTarget, type Place, type Target } from './target';
+import { sameSymbol } from '../correlate/same-symbol';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
+import { resolveTarget, type Place, type Target } from '../places/target';
 
 /** How two targets relate: the same thing, the same but for a source line or the build's name, or different (in content of a table or not). */
 export type TargetMatch = 'same' | 'line' | 'release' | 'table' | 'different';

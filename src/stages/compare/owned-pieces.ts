@@ -3,7 +3,7 @@ import { holdsCodePieces } from '../../kernel/code-pieces';
 import { SectionClass } from '../../kernel/section-class';
 import { specialTables } from '../scan/entries';
 import { withoutFilling } from './behind';
-import type { Side } from './side';
+import type { Side } from '../side/side';
 import { put, type Stretch } from './stretches';
 
 /** A place of uncovered code, and the function that it belongs to. */

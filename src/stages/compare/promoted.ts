@@ -2,7 +2,7 @@ import { STB_LOCAL } from '../../elf';
 import { isCompilerConstant, isUncorrelatedStaticLocal } from '../../kernel/symbol-rules';
 import type { Pairing } from '../correlate';
 import { Kind, Trait } from '../scan';
-import type { Side } from './side';
+import type { Side } from '../side/side';
 
 /**
  * Whether an equal base name is no sign of the same thing: compilers number strings and the initial values of arrays (`.str.3`,

@@ -1,5 +1,5 @@
 import { SectionClass, recordLine, type RecordLine } from '../../kernel/section-class';
-import type { Side } from './side';
+import type { Side } from '../side/side';
 
 /** Where the record that a symbol is holds its line; undefined for other data. */
 export function lineOfRecord(side: Side, symbol: number): RecordLine | undefined {

@@ -2,10 +2,10 @@ import { STT_SECTION } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Kind, Trait } from '../scan';
 import { unnumbered, withoutFilling } from './behind';
-import { above } from './extents';
+import { above } from '../side/extents';
 import { gapsOf, type Gap } from './gaps';
-import type { Range } from './range';
-import type { Side } from './side';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 
 /** A symbol without a size, and where it stands. */
 export interface Label {

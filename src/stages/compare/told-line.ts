@@ -1,6 +1,6 @@
 import { lineArgument, type ConstantArgument } from '../../arch';
 import { callFrom, type Call } from './call';
-import { bytesOf, type Decoded } from './decoded';
+import { bytesOf, type Decoded } from '../side/decoded';
 import { formatSaysLine } from './format';
 
 /** The constant that instruction `index` loads into an argument of the call that follows; undefined where it does not. */

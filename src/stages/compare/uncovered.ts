@@ -2,13 +2,13 @@ import { append, smallest } from '../../lists';
 import { SectionClass } from '../../kernel/section-class';
 import type { Pairing } from '../correlate';
 import { unnumbered, withoutFilling } from './behind';
-import { decodeRange } from './decoded';
+import { decodeRange } from '../side/decoded';
 import { compareCode } from './functions';
 import { matchTargets, targetsIn } from './match';
 import { cutOwned } from './owned-pieces';
-import type { Range } from './range';
-import type { Side } from './side';
-import type { Target } from './target';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
+import type { Target } from '../places/target';
 import { isCounted, put, stretchesOf, uncounted, type Stretch } from './stretches';
 
 /** Bytes that no symbol covers and that differ; of a stretch that only one build has the other is null. May cross threads. */

@@ -1,5 +1,5 @@
 import { STB_LOCAL, STT_SECTION } from '../../elf';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 
 const SECTION = '.BTF_ids';
 const ENTRY = '__BTF_ID__';

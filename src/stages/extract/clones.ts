@@ -15,9 +15,10 @@ import {
 } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '../../livepatch/object';
 import { SectionClass } from '../../kernel/section-class';
-import type { Range, Side } from '../compare';
-import { literalAt } from '../compare/literal';
-import { Prefixes } from '../compare/prefixes';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
+import { literalAt } from '../side/literal';
+import { Prefixes } from '../side/prefixes';
 import { bodyName, type Dialect } from './dialect';
 import { smallest } from '../../lists';
 

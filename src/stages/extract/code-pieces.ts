@@ -1,6 +1,7 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
 import { holdsCodePieces } from '../../kernel/code-pieces';
-import type { Range, Side } from '../compare';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 import { specialTables } from '../scan/entries';
 import type { Clones } from './clones';
 

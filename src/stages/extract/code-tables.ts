@@ -1,6 +1,6 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_64, s64, u64 } from '../../elf';
 import type { SectionUse } from '../../livepatch/object';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import type { Clones, CodeRange } from './clones';
 import type { Dialect } from './dialect';
 

@@ -1,5 +1,5 @@
 import { STB_LOCAL } from '../../elf';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
 
 /** A symbol of a copied body. */

@@ -1,7 +1,7 @@
 import { EM_X86_64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare';
-import { Prefixes } from '../compare/prefixes';
+import type { Side } from '../side/side';
+import { Prefixes } from '../side/prefixes';
 import { Trait } from '../scan';
 import type { Copy } from './clones';
 import type { Use } from './linkage';

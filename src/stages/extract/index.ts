@@ -7,7 +7,7 @@
  * come along with the code they describe, and bring what they name. Nothing else is copied: the result is what is reached.
  */
 import { CALLBACKS, LivepatchObject } from '../../livepatch/object';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
 import { replacements } from '../assess/types';
 import type { Clones } from './clones';

@@ -1,4 +1,4 @@
-import { functionAround, functionsPointedInto, isEntry, labelOf } from '../compare/labels';
+import { functionAround, functionsPointedInto, isEntry, labelOf } from '../side/labels';
 import { Trait } from '../scan';
 import type { Clones, Copy } from './clones';
 import type { Link } from './linkage';

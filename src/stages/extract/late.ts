@@ -1,6 +1,6 @@
 import type { LivepatchObject, OutputSection } from '../../livepatch/object';
 import { SPECIAL_SECTIONS } from '../../kernel/special-sections';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { specialTables } from '../scan/entries';
 import type { Refusals } from './refusals';
 

@@ -1,7 +1,8 @@
 import { STB_LOCAL } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import { SectionClass } from '../../kernel/section-class';
-import { PromotedNames, promotedName, type Side } from '../compare';
+import { PromotedNames, promotedName } from '../compare';
+import type { Side } from '../side/side';
 import { namesOf, originOf } from '../correlate';
 import { Kind, Trait } from '../scan';
 import type { Refusals } from './refusals';

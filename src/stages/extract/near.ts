@@ -1,5 +1,6 @@
 import { R_X86_64_PLT32 } from '../../elf';
-import type { Range, Side } from '../compare';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 import type { Reference } from './resolve';
 
 /** What code reaches in its own section without a relocation. */

@@ -9,7 +9,7 @@ import {
   STB_LOCAL,
 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Range } from '../compare';
+import type { Range } from '../side/range';
 import type { Reading } from '../places';
 import { specialTables, type SpecialTable } from '../scan/entries';
 import { BtfReferences } from './btf-references';

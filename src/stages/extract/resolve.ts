@@ -1,8 +1,9 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Range, Side } from '../compare';
-import { labelOf } from '../compare/labels';
-import { isOwnLabel } from '../compare/literal';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
+import { labelOf } from '../side/labels';
+import { isOwnLabel } from '../side/literal';
 import { biasOf, meaningOf, type Reading } from '../places';
 import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
 

@@ -2,9 +2,9 @@ import type { Diagnostic } from '../../diagnostics';
 import type { LivepatchObject, PlatformFacts, Provenance } from '../../livepatch/object';
 import type { Symvers } from '../../kernel/symvers';
 import type { IncludedFunction } from '../assess';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import type { Pairing } from '../correlate';
-import type { SymbolPositions } from '../sympos';
+import type { SymbolPositions } from '../running-kernel/sympos';
 
 /** A pair and what is to be copied of it, whichever the dialect. */
 export interface CopyInput {

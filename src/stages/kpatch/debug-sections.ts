@@ -1,7 +1,7 @@
 import { SHF_ALLOC, SHF_COMPRESSED, SHF_MERGE, SHF_STRINGS, plainSize } from '../../elf';
 import { setU64 } from '../../elf/encode';
 import type { LivepatchObject, OutputSection } from '../../livepatch/object';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import type { Clones } from '../extract/clones';
 import { Frames } from './frames';
 import { relasOf } from '../assess/side-relas';

@@ -10,7 +10,7 @@ import { FORCE, MARKERS } from '../../livepatch/kpatch/layout';
 import type { KpatchObject } from '../../livepatch/kpatch/object';
 import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
 import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { replacements } from '../assess/types';
 import { namesOf } from '../correlate';
 import type { Clones } from '../extract/clones';

@@ -2,7 +2,7 @@ import { STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT } from '../../elf';
 import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
 import { mayBeDiscarded } from '../../livepatch/kpatch/names';
 import { isPrefixName } from '../../kernel/symbol-rules';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 
 export type Block = readonly [from: number, to: number];
 

@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { CALLBACK, CALLBACK_SECTIONS, FORCE, IGNORE_FUNCTIONS, IGNORE_SECTIONS } from '../../livepatch/kpatch/layout';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { Trait } from '../scan';
 import { relasOf, sectionsNamed, sectionsStarting } from '../assess/side-relas';
 

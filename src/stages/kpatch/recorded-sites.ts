@@ -1,6 +1,6 @@
 import { EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, R_X86_64_NONE, R_X86_64_PC32, u64 } from '../../elf';
 import type { KpatchObject } from '../../livepatch/kpatch/object';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import type { Clones } from '../extract/clones';
 import type { CopyInput } from '../extract/types';
 import { Trait } from '../scan';

@@ -1,6 +1,6 @@
 import { originOf, twinOf, type Pairing } from '../correlate';
-import type { Side } from '../compare';
-import { sameSymbol } from '../compare/same-symbol';
+import type { Side } from '../side/side';
+import { sameSymbol } from '../correlate/same-symbol';
 import { forget } from './meanings';
 import type { Reading } from './readings';
 

@@ -1,4 +1,4 @@
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { followPointers } from './pointers';
 import type { Reading } from './readings';
 import type { Distance } from './values';

@@ -6,7 +6,8 @@
  * address, and what its twin refers to decide (meanings.ts). The neighbour that happens to lie there is the last guess.
  */
 import { SectionClass } from '../../kernel/section-class';
-import type { Range, Side } from '../compare';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 import { meaningsOf } from './meanings';
 import { readingsAt, type Reading } from './readings';
 import { unitOf } from './unit';

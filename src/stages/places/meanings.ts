@@ -1,7 +1,8 @@
 import { R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, u64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Kind } from '../scan';
-import type { Range, Side } from '../compare';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 import { readingsAccessed, usesIn, type FieldUses } from './evidence';
 import { offsetReached } from './place-of';
 import { readingsAt, type Reading, type Readings } from './readings';

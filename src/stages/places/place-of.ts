@@ -1,7 +1,8 @@
 import type { Instruction } from '../../arch';
 import { R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import type { Range, Side } from '../compare';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 
 /** Where the rela at word `at` leads: offset in its symbol's section. The field lies in `user`. */
 export function offsetReached(side: Side, user: Range, words: Uint32Array, at: number): number {

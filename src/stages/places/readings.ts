@@ -1,7 +1,7 @@
 import { STB_LOCAL, STT_SECTION } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { REACH_BEFORE, REACH_BEHIND, Trait } from '../scan';
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 
 /** One thing that a reference may mean: a canonical symbol, and the distance from it; or NAMELESS. */
 export interface Reading {

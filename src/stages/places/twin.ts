@@ -1,4 +1,4 @@
-import type { Side } from '../compare';
+import type { Side } from '../side/side';
 import { meaningsOf, type Doubt, type RangeMeanings } from './meanings';
 import type { Reading } from './readings';
 

@@ -1,6 +1,7 @@
 import { R_SYM, STB_LOCAL } from '../../elf';
 import { Kind } from '../scan';
-import type { Range, Side } from '../compare';
+import type { Range } from '../side/range';
+import type { Side } from '../side/side';
 import { offsetReached } from './place-of';
 
 const known = new WeakMap<Side, Map<number, number>>();

@@ -1,5 +1,5 @@
 import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
-import type { Side } from '../compare/side';
+import type { Side } from '../side/side';
 import { forEachEntry, specialTables, writtenBytes } from '../scan/entries';
 
 /** Code that boot rewrites: bytes [start, end) of a section of ORIG. */

@@ -5,9 +5,9 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { R_TYPE, SHN_UNDEF, STB_WEAK, ST_INFO, STT_FUNC, STT_NOTYPE, SYM_WORDS, type ElfImage } from '../../elf';
 import type { KernelListing } from '../../kernel/listing';
-import type { Side } from '../compare/side';
+import type { Side } from '../side/side';
 import { Trait } from '../scan/traits';
-import type { SymbolPositions } from '../sympos';
+import type { SymbolPositions } from './sympos';
 import { bootSites, type BootSite } from './boot-sites';
 
 export interface RunningKernelInput {

@@ -13,7 +13,7 @@ import { readBtf } from '../../../src/pipeline/btf-file';
 import { extract } from '../../../src/stages/extract';
 import { diffInline, type InlineDiff } from '../../../src/stages/inline';
 import { checkRunningKernel } from '../../../src/stages/running-kernel';
-import { SymbolPositions } from '../../../src/stages/sympos';
+import { SymbolPositions } from '../../../src/stages/running-kernel/sympos';
 import { verify } from '../../../src/verify';
 import { ElfWriter } from '../../../src/elf/writer';
 import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC } from '../../../src/elf/constants';

@@ -18,7 +18,7 @@ import { explainSymbol } from '../../../src/stages/explain';
 import { extract } from '../../../src/stages/extract';
 import { diffInline, type InlineDiff } from '../../../src/stages/inline';
 import { checkRunningKernel } from '../../../src/stages/running-kernel';
-import { SymbolPositions } from '../../../src/stages/sympos';
+import { SymbolPositions } from '../../../src/stages/running-kernel/sympos';
 import { unitNames } from '../../../src/stages/unit-names';
 import { verify } from '../../../src/verify';
 import { Random } from '../../../src/synth/random';

@@ -1,4 +1,4 @@
-import { namesOf, sameContent, type Pairing } from '../correlate';
+import { namesOf, sameContent, type Pairing } from '.';
 import { Trait } from '../scan';
 
 /** Whether two canonical symbols are twins by any of their names, or as good as twins. */

@@ -1,6 +1,6 @@
-import { RELA_WORDS, R_OFFSET, R_SYM, SHT_RELA, type ElfFile, type ElfImage, type ElfObject } from '../../elf';
-import type { KernelListing } from '../../kernel/listing';
-import type { Side } from '../compare/side';
+import { RELA_WORDS, R_OFFSET, R_SYM, SHT_RELA, type ElfFile, type ElfImage, type ElfObject } from '../../../elf';
+import type { KernelListing } from '../../../kernel/listing';
+import type { Side } from '../../side/side';
 import type { Evidence } from './evidence';
 
 const SECTION = '.klp.symid';

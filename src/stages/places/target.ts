@@ -1,11 +1,11 @@
 import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import { meaningOf, type Reading } from '../places';
+import { meaningOf, type Reading } from '.';
 import { Kind } from '../scan';
-import { labelOf } from './labels';
-import { isOwnLabel, literalAt } from './literal';
-import type { Rela } from './range';
-import type { Side } from './side';
+import { labelOf } from '../side/labels';
+import { isOwnLabel, literalAt } from '../side/literal';
+import type { Rela } from '../side/range';
+import type { Side } from '../side/side';
 
 /** What one relocation refers to, resolved for one instruction. */
 export interface Target {

@@ -1,6 +1,6 @@
-import { STB_LOCAL, STT_FILE, ST_INFO, SYM_WORDS, type ElfImage } from '../../elf';
-import type { KernelListing } from '../../kernel/listing';
-import type { Side } from '../compare/side';
+import { STB_LOCAL, STT_FILE, ST_INFO, SYM_WORDS, type ElfImage } from '../../../elf';
+import type { KernelListing } from '../../../kernel/listing';
+import type { Side } from '../../side/side';
 import type { Evidence } from './evidence';
 
 /**

@@ -2,7 +2,7 @@ import { R_TYPE } from '../../elf';
 import type { Disassembler, Instruction } from '../../arch';
 import type { Range } from './range';
 import type { Side } from './side';
-import { resolveTarget, type Target } from './target';
+import { resolveTarget, type Target } from '../places/target';
 
 /** Code of one side, decoded, with its relocations by instruction. */
 export interface Decoded {

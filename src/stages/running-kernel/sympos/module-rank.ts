@@ -1,6 +1,6 @@
-import { SHN_UNDEF, STT_FILE, STT_SECTION } from '../../elf';
-import type { Side } from '../compare/side';
-import { Trait } from '../scan/traits';
+import { SHN_UNDEF, STT_FILE, STT_SECTION } from '../../../elf';
+import type { Side } from '../../side/side';
+import { Trait } from '../../scan/traits';
 
 /** What a module's own symbol table says of a symbol. */
 export interface ModuleRank {

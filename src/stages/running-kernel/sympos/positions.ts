@@ -1,6 +1,6 @@
-import { SHN_UNDEF } from '../../elf';
-import type { KernelListing } from '../../kernel/listing';
-import type { Side } from '../compare/side';
+import { SHN_UNDEF } from '../../../elf';
+import type { KernelListing } from '../../../kernel/listing';
+import type { Side } from '../../side/side';
 import { nameCleaning } from './cleaning';
 import type { Evidence } from './evidence';
 import { FileOrder } from './file-order';

@@ -1,7 +1,7 @@
-import type { NameCleaning } from '../../kernel/listing';
-import { SectionClass } from '../../kernel/section-class';
-import type { Side } from '../compare/side';
-import { Trait } from '../scan/traits';
+import type { NameCleaning } from '../../../kernel/listing';
+import { SectionClass } from '../../../kernel/section-class';
+import type { Side } from '../../side/side';
+import { Trait } from '../../scan/traits';
 
 const LITERAL = Buffer.from('\0.llvm.\0', 'latin1');
 const CLEANER = 'cleanup_symbol_name';

@@ -1,5 +1,5 @@
-import { SHN_UNDEF } from '../../elf';
-import type { Side } from '../compare/side';
+import { SHN_UNDEF } from '../../../elf';
+import type { Side } from '../../side/side';
 import { OrigNames } from './orig-names';
 import type { NoPosition, Position } from './positions';
 

@@ -1,7 +1,7 @@
-import { SHF_ALLOC, SHN_UNDEF, STB_LOCAL, STT_FILE, STT_SECTION } from '../../elf';
-import { NameIndex, cleanedLength, isLeftOut, type NameCleaning } from '../../kernel/listing';
-import type { Side } from '../compare/side';
-import { SECTION_ABS, SECTION_COMMON } from '../scan/traits';
+import { SHF_ALLOC, SHN_UNDEF, STB_LOCAL, STT_FILE, STT_SECTION } from '../../../elf';
+import { NameIndex, cleanedLength, isLeftOut, type NameCleaning } from '../../../kernel/listing';
+import type { Side } from '../../side/side';
+import { SECTION_ABS, SECTION_COMMON } from '../../scan/traits';
 
 /** Loaded sections of vmlinux.o that the final link drops: their symbols are in no kernel. */
 const DISCARDED = ['.discard', '.exitcall.exit', '.modinfo', '.export_symbol', '.no_trim_symbol', '__tracepoint_check'];

@@ -1,6 +1,6 @@
-import { STB_LOCAL } from '../../elf';
-import type { KernelListing } from '../../kernel/listing';
-import type { Side } from '../compare/side';
+import { STB_LOCAL } from '../../../elf';
+import type { KernelListing } from '../../../kernel/listing';
+import type { Side } from '../../side/side';
 import type { Evidence } from './evidence';
 import type { OrigNames } from './orig-names';
 import { sectionFamily } from './section-family';
