@@ -126,6 +126,18 @@ describe('an address that is used otherwise', () => {
     expect(made.messages[0]).toContain('fresh+0 or the end of tab');
   });
 
+  // `mov $place, %rax` before the return: `return tab + 2` and `return &fresh` are the same instruction, and there is nothing else in the function.
+  test.each([
+    ['given back to the caller', [0x48, 0xc7, 0xc0, place(16)]],
+    ['stored', code(rdi(16), [0x48, 0x89, 0x3b])],
+  ] as const)('... or of what somebody else has, where it is %s', (_, part) => {
+    const made = withFresh(movEax(1), code(part as Body));
+    expect(made.told).toEqual(['ambiguous-reference f+0xc']);
+    expect(made.messages[0]).toContain('fresh+0 or the end of tab');
+    // The premise: a place inside of the variable can be nothing else.
+    expect(withFresh(movEax(1), [0x48, 0xc7, 0xc0, place(20)]).told).toEqual([]);
+  });
+
   test('... unless the function had it before', () => {
     const made = withFresh(code(rdi(0), rsi(16), call), code(movEax(1), rdi(0), rsi(16), call));
     expect(made.told).toEqual([]);

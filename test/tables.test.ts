@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from 'vitest';
 import { COMPILERS, compiled } from './support/compiled';
-import { diffObjects } from './support/diff-objects';
+import { body, diffObjects, lea } from './support/diff-objects';
+import { abs32s, object, u64, type Body, type Field, type ObjectBuilder } from './support/elf-builder';
 import { extractObjects, type Extracted } from './support/extract-objects';
 
 const either = (patched: string, orig: string): string => `\n#ifdef PATCHED\n${patched}\n#else\n${orig}\n#endif\n`;
@@ -190,5 +191,33 @@ describe.skipIf(!COMPILERS.includes('clang-19'))('values', () => {
         `extern int ext(int); unsigned char mode; void on(void) { mode = 1; } int f(int k) { return ext(mode + k); } ${either('void mid(void) { mode = 3; }', '')}`,
       ),
     ).toEqual([]);
+  });
+});
+
+describe('a reader that may mean the table or what lies behind it', () => {
+  const at = { section: '.rodata.limits', bind: 'local' } as const;
+  const place = (offset: number): Field => abs32s({ section: at.section }, offset);
+  /** `cmp $place, %rdi`: with a pointer that may come from anywhere, so that nothing tells the end of `first` from `second`. */
+  const compared = (offset: number): Body => [0x48, 0x81, 0xff, place(offset)];
+  const build = (last: number, use: Body): ObjectBuilder =>
+    object()
+      .file('a.c')
+      .rodata('first', [u64(1), u64(last)], at)
+      .rodata('second', [u64(3), u64(4)], at)
+      .func('reader', body(lea('first')))
+      .func('ends', body(use))
+      .func('other', body(lea('second')));
+
+  // `reader` would walk its copy of `first`, and `ends` go on comparing with the end of the running kernel's.
+  test('is one of those that have to get the copy', () => {
+    const found = extractObjects(build(2, compared(16)), build(9, compared(16)), { exports: ['__x86_return_thunk'] });
+    expect(found.told).toEqual(['ambiguous-reference ends+0xc']);
+    expect(found.diff.changed).toEqual({ reader: 'table', ends: 'table' });
+  });
+
+  test('the premise: what can mean nothing but the other one is left alone', () => {
+    const found = extractObjects(build(2, compared(20)), build(9, compared(20)), { exports: ['__x86_return_thunk'] });
+    expect(found.told).toEqual([]);
+    expect(found.diff.changed).toEqual({ reader: 'table' });
   });
 });

@@ -34,7 +34,7 @@ export interface Step {
   stores: Term | undefined;
   /** Registers that a call, or a jump out of the function, hands over. */
   hands: readonly number[];
-  /** The register that a return hands back. */
+  /** The register that a return hands back; of a branch, what it would hand back if it left for code that returns (`jmp __x86_return_thunk`). */
   returns: number | undefined;
   /** Where a branch goes within the code, unless a relocation at `branchField` says otherwise. */
   target: number | undefined;

@@ -78,7 +78,8 @@ class StepReader {
     if (it.isInvalid) return step;
     if (!this.isMute()) step.accesses = this.accesses();
     if (call) return { ...step, hands: this.passed, loses: this.lost };
-    if (branch || it.flowControl === FlowControl.IndirectBranch) return { ...step, hands: this.passed };
+    if (branch || it.flowControl === FlowControl.IndirectBranch)
+      return { ...step, hands: this.passed, returns: branch ? Register.RAX : undefined };
     if (it.flowControl === FlowControl.Return) return { ...step, returns: Register.RAX };
     const written = this.written();
     step.moves = written.includes(Register.RSP);

@@ -51,3 +51,8 @@ export function isCompilerConstant(name: string): boolean {
 export function isProfileCounter(name: string): boolean {
   return /^__gcov\d*_?\.|^__llvm_gcov_/.test(name);
 }
+
+/** Code that a function jumps to in order to return (`__x86_return_thunk`, `__x86_return_skl`): what it holds in the register of the result goes back to the caller. */
+export function isReturnThunk(name: string): boolean {
+  return name.startsWith('__x86_return_');
+}

@@ -1,5 +1,5 @@
 import { SectionClass } from '../../kernel/section-class';
-import { isProfileCounter } from '../../kernel/symbol-rules';
+import { isProfileCounter, isReturnThunk } from '../../kernel/symbol-rules';
 import type { Side } from '../side/side';
 import { Trait } from '../scan';
 import { referencesFrom, usersOf } from './references';
@@ -55,7 +55,7 @@ function calleesOf(side: Side, symbol: number): string[] {
   return referencesFrom(side, section, start, end)
     .filter(({ branch, symbol: callee }) => branch && callee !== 0)
     .map(({ symbol: callee }) => side.name(callee))
-    .filter((name) => name !== '__fentry__' && !name.startsWith('__x86_return_'));
+    .filter((name) => name !== '__fentry__' && !isReturnThunk(name));
 }
 
 /** Those of some data that only such constructors refer to: tables of what there is to register. */

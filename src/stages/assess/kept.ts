@@ -1,4 +1,5 @@
 import type { Callee, Kept } from '../../arch';
+import { isReturnThunk } from '../../kernel/symbol-rules';
 import type { Side } from '../side/side';
 import { referencesFrom } from './references';
 
@@ -22,5 +23,5 @@ export function keptBy(side: Side, user: number, targets: ReadonlySet<number>, d
 }
 
 function calleeNamed(name: string): Callee {
-  return name.startsWith('__x86_return_') ? 'return' : HARMLESS.test(name) ? 'harmless' : 'any';
+  return isReturnThunk(name) ? 'return' : HARMLESS.test(name) ? 'harmless' : 'any';
 }

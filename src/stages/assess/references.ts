@@ -24,6 +24,11 @@ export interface Reference {
   inside: number;
 }
 
+/** All that a reference may mean. Where nothing tells, who refers is a user of each: what goes in without one of its readers is two things at once. */
+export function meantBy({ symbol, others }: Pick<Reference, 'symbol' | 'others'>): readonly number[] {
+  return others.length === 0 ? [symbol] : [symbol, ...others];
+}
+
 /** All references from [start, end) of a section, or those by relocations that are `wanted`: symbol, and where in its section the addend leads. Relocations of type NONE refer to nothing. */
 export function referencesFrom(
   side: Side,
@@ -124,11 +129,14 @@ export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, U
     const section = object.info(relaSection);
     const bits = table.sectionClass[section]!;
     if ((bits & SectionClass.ALLOC) === 0 || (bits & (SectionClass.DERIVED | SectionClass.SPECIAL)) !== 0) continue;
-    for (const { symbol, at, branch, inside } of referencesFrom(side, section, 0, object.size(section), mayReach)) {
-      if (symbol === 0 || !targets.has(symbol)) continue;
-      const list = users.get(symbol) ?? [];
-      list.push({ symbol: side.identity.coverAt(section, at), section, branch, inside });
-      users.set(symbol, list);
+    for (const reference of referencesFrom(side, section, 0, object.size(section), mayReach)) {
+      const { at, branch, inside } = reference;
+      for (const symbol of meantBy(reference)) {
+        if (symbol === 0 || !targets.has(symbol)) continue;
+        const list = users.get(symbol) ?? [];
+        list.push({ symbol: side.identity.coverAt(section, at), section, branch, inside });
+        users.set(symbol, list);
+      }
     }
   }
   const add = (target: number, user: User): void => {
@@ -177,9 +185,11 @@ function addAlternativeCallers(
   for (const special of specialTables(side.identity, side.structSizes, [])) {
     if (special.rules.replacement === undefined) continue;
     forEachEntry(side.identity, special, (entry) => {
-      for (const { symbol, branch, inside } of replacementReferences(side, special, entry)) {
-        if (targets.has(symbol))
-          add(symbol, { symbol: entry.owner, section: side.table.section[entry.owner]!, branch, inside });
+      for (const reference of replacementReferences(side, special, entry)) {
+        const { branch, inside } = reference;
+        for (const symbol of meantBy(reference))
+          if (targets.has(symbol))
+            add(symbol, { symbol: entry.owner, section: side.table.section[entry.owner]!, branch, inside });
       }
     });
   }

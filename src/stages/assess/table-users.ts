@@ -4,7 +4,7 @@ import type { Side } from '../side/side';
 import { Kind, Trait } from '../scan';
 import { forEachEntry, specialTables } from '../scan/entries';
 import { registered, type Instrumentation } from './instrumentation';
-import { entryReferences, usersOf } from './references';
+import { entryReferences, meantBy, usersOf } from './references';
 import { exportedOf } from './unseen';
 
 /** Who refers to a read-only object. */
@@ -59,7 +59,7 @@ function entryUsers(side: Side, targets: ReadonlySet<number>): Map<number, numbe
   const users = new Map<number, number[]>();
   for (const special of specialTables(side.identity, side.structSizes, [])) {
     forEachEntry(side.identity, special, (entry) => {
-      for (const { symbol } of entryReferences(side, special, entry))
+      for (const symbol of entryReferences(side, special, entry).flatMap(meantBy))
         if (targets.has(symbol)) users.set(symbol, [...(users.get(symbol) ?? []), entry.owner]);
     });
   }

@@ -8,7 +8,7 @@ import { Kind, Trait } from '../scan';
 import { instrumentationOf } from './instrumentation';
 import { keptBy } from './kept';
 import { Pieces } from './pieces';
-import { referencesFrom } from './references';
+import { meantBy, referencesFrom } from './references';
 import { leadsToCode, tableUsers, type TableUsers } from './table-users';
 import type { AssessInput } from './types';
 import { isUnit } from './whole-kernel';
@@ -205,5 +205,5 @@ const KEPT = {
 /** Where a function first refers to an object. */
 function offsetIn(side: Side, user: number, object: number): number {
   const { section, start, end } = side.rangeOf(user);
-  return referencesFrom(side, section, start, end).find(({ symbol }) => symbol === object)?.at ?? 0;
+  return referencesFrom(side, section, start, end).find((reference) => meantBy(reference).includes(object))?.at ?? 0;
 }

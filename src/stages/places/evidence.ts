@@ -1,3 +1,4 @@
+import { isReturnThunk } from '../../kernel/symbol-rules';
 import type { Side } from '../side/side';
 import { followPointers } from './pointers';
 import type { Reading } from './readings';
@@ -16,8 +17,12 @@ export interface FieldUses {
   returned: boolean;
 }
 
-/** Follows the pointers of a function. Empty where nothing here knows the processor's instructions. */
-export function usesIn(side: Side, symbol: number, isRelocated: (field: number) => boolean): Map<number, FieldUses> {
+/**
+ * Follows the pointers of a function. Empty where nothing here knows the processor's instructions.
+ *
+ * @param named the symbols of the function's relocations, by field
+ */
+export function usesIn(side: Side, symbol: number, named: ReadonlyMap<number, number>): Map<number, FieldUses> {
   const found = new Map<number, FieldUses>();
   const { disassembler } = side;
   if (disassembler.steps === undefined) return found;
@@ -27,7 +32,8 @@ export function usesIn(side: Side, symbol: number, isRelocated: (field: number) 
       found.set(field, (uses = { accessed: [], compared: [], handed: [], stored: false, returned: false }));
     return uses;
   };
-  followPointers(disassembler.steps(side.bytes(symbol)), isRelocated, {
+  const isReturn = (field: number): boolean => isReturnThunk(side.name(named.get(field) ?? 0));
+  followPointers(disassembler.steps(side.bytes(symbol)), (field) => named.has(field), isReturn, {
     accessed: (field, distance) => of(field).accessed.push(distance),
     compared: (field, others) => of(field).compared.push(others),
     handed: (field, others) => of(field).handed.push(others),

@@ -16,6 +16,8 @@ export interface Doubt extends Readings {
   decided: Reading | undefined;
   /** The twin may mean the same, but what either usually means are two things. */
   doubtful?: boolean;
+  /** The twin has it, too, between the end of one object and the start of another, and does not know either. */
+  alike?: boolean;
 }
 
 /** What the references of one function or object mean, decided together: each is evidence for the others. */
@@ -32,10 +34,7 @@ export class RangeMeanings {
   ) {
     const relocated = this.collect();
     const isCode = (side.table.sectionClass[range.section]! & SectionClass.EXEC) !== 0;
-    this.uses =
-      isCode && symbol !== 0 && this.open.length > 0
-        ? usesIn(side, symbol, (field) => relocated.has(field))
-        : new Map();
+    this.uses = isCode && symbol !== 0 && this.open.length > 0 ? usesIn(side, symbol, relocated) : new Map();
     this.decide(this.references, false);
   }
 
@@ -60,19 +59,19 @@ export class RangeMeanings {
     return this.references.filter(({ decided }) => decided === undefined);
   }
 
-  /** @returns fields with a relocation */
-  private collect(): ReadonlySet<number> {
+  /** @returns the symbols of relocations, by field */
+  private collect(): ReadonlyMap<number, number> {
     const { side, range } = this;
     const { table, arch } = side;
-    const relocated = new Set<number>();
+    const relocated = new Map<number, number>();
     let unit: number | undefined;
     const { words, at: first, stop } = side.identity.relas.select(range.section, range.start, range.end);
     for (let at = first; at < stop; at += RELA_WORDS) {
       const offset = u64(words, at + R_OFFSET);
       if (offset < range.start || offset >= range.end || words[at + R_TYPE] === arch.none) continue;
       const field = offset - range.start;
-      relocated.add(field);
       const symbol = words[at + R_SYM]!;
+      relocated.set(field, symbol < table.symbols ? symbol : 0);
       if (symbol >= table.symbols || table.section[symbol]! >= table.sections) continue;
       const kind = table.kind[symbol]!;
       if (kind === Kind.PLACE) {
@@ -169,7 +168,8 @@ export class RangeMeanings {
 
   /**
    * What is meant as far as nothing speaks against it: what lies at the place. Between two objects that is the one that begins there,
-   * unless the end of the other could be of use: that meets pointers into it, which the range or somebody else must have.
+   * unless the end of the other could be of use: that meets pointers into it, which the range or somebody else must have. Somebody else
+   * has it where the pointer goes back to the caller (`return tab + N`) or into memory; a call that gets an end gets the rest, too.
    */
   private lastGuess(reference: Doubt, all: readonly Doubt[]): Reading | undefined {
     if (reference.doubtful === true) return undefined;
@@ -187,14 +187,10 @@ export class RangeMeanings {
     if (uses !== undefined && uses.accessed.length > 0) return list[0];
     // Compared with a pointer from elsewhere.
     if (uses?.compared.some((others) => others === undefined) === true) return undefined;
-    if (!isMentioned(ending)) return list[0];
-    if (uses === undefined) return undefined;
+    if (uses === undefined) return isMentioned(ending) ? undefined : list[0];
+    if (uses.returned || uses.stored) return undefined;
     const inside = new Set(all.flatMap(({ field: at, decided }) => (decided?.symbol === ending.symbol ? [at] : [])));
-    const mayMeet =
-      uses.returned ||
-      uses.handed.some((others) => others.some((other) => inside.has(other))) ||
-      (uses.stored && [...inside].some((at) => this.uses.get(at)?.stored === true));
-    return mayMeet ? undefined : list[0];
+    return uses.handed.some((others) => others.some((other) => inside.has(other))) ? undefined : list[0];
   }
 }
 

@@ -18,13 +18,18 @@ export interface PointerUses {
 /** A join that goes on longer takes the direction of its growth for endless. */
 const JOINS_BEFORE_WIDENING = 3;
 
-/** Follows the pointers of a function through registers and the slots of its frame, and tells how they are used. */
+/**
+ * Follows the pointers of a function through registers and the slots of its frame, and tells how they are used.
+ *
+ * @param isReturn whether a branch with this relocated field returns to the caller
+ */
 export function followPointers(
   steps: readonly Step[],
   isRelocated: (field: number) => boolean,
+  isReturn: (field: number) => boolean,
   uses: PointerUses,
 ): void {
-  const flow = new Flow(steps, isRelocated);
+  const flow = new Flow(steps, isRelocated, isReturn);
   flow.settle();
   flow.tell(uses);
 }
@@ -39,6 +44,7 @@ class Flow {
   constructor(
     private readonly steps: readonly Step[],
     private readonly isRelocated: (field: number) => boolean,
+    private readonly isReturn: (field: number) => boolean,
   ) {
     steps.forEach(({ offset }, i) => this.at.set(offset, i));
     this.leaders = new Set([0]);
@@ -157,13 +163,15 @@ class Flow {
       tellCompared(b, a, uses);
     }
     const leaves = step.target === undefined || this.targetOf(step) === undefined;
-    if (step.hands.length > 0 && leaves)
+    const returns = step.target === undefined ? step.hands.length === 0 : leaves && this.isReturn(step.branchField);
+    if (step.hands.length > 0 && leaves && !returns)
       tellHanded(
         step.hands.map((register) => state.get(register)),
         uses,
       );
     if (step.stores !== undefined) for (const field of pointersOf(value(step.stores))) uses.stored(field);
-    if (step.returns !== undefined) for (const field of pointersOf(state.get(step.returns))) uses.returned(field);
+    if (step.returns !== undefined && returns)
+      for (const field of pointersOf(state.get(step.returns))) uses.returned(field);
   }
 }
 

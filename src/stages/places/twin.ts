@@ -32,12 +32,18 @@ export function agreeWithTwin(side: Side, own: RangeMeanings, references: Doubt[
     !reference.unusual &&
     symbol !== 0 &&
     (delta < 0 || delta > side.table.size[symbol]! || own.isIndexed(reference.field));
-  const open = (): Doubt[] => references.filter(({ decided }) => decided === undefined);
+  const open = (): Doubt[] => references.filter(({ decided, alike }) => decided === undefined && alike !== true);
   const settle = (reference: Doubt, others: ReadonlyArray<Readonly<Doubt>>, supports: typeof has): boolean => {
     const supported = reference.list.filter((reading) => others.some((other) => supports(other, reading)));
     if (supported.length !== 1) return false;
     const reading = supported[0]!;
     const other = others.find((one) => supports(one, reading))!;
+    if (reference.between && other.between && other.decided === undefined) {
+      // One may mean what the other means. Which of the two that is neither says, and what usually is meant must not become evidence by that.
+      reference.alike = true;
+      taken.add(other);
+      return true;
+    }
     if (
       isFarFetched(reference, reading) &&
       other.decided === undefined &&
