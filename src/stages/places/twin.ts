@@ -38,8 +38,12 @@ export function agreeWithTwin(side: Side, own: RangeMeanings, references: Doubt[
     if (supported.length !== 1) return false;
     const reading = supported[0]!;
     const other = others.find((one) => supports(one, reading))!;
-    if (reference.between && other.between && other.decided === undefined) {
-      // One may mean what the other means. Which of the two that is neither says, and what usually is meant must not become evidence by that.
+    if (
+      reference.between &&
+      other.decided === undefined &&
+      reference.list.slice(0, 2).every((one) => has(other, one))
+    ) {
+      // Both objects are the twin's, too, one behind the other: what usually is meant must not become evidence by that.
       reference.alike = true;
       taken.add(other);
       return true;
