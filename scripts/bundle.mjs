@@ -100,8 +100,8 @@ export const options = {
     debug: standIn('debug'),
     'wsl-utils': standIn('wsl-utils'),
   },
-  // iced-x86 is loaded by those who decode, the threads' bundle has it within (`DECODING`); piscina loads @napi-rs/nice, and oclif typescript, only when asked to.
-  external: ['iced-x86', '@napi-rs/nice', 'typescript', '#worker', 'mmap-io/package.json'],
+  // iced-x86 is loaded by those who decode, the threads' bundle has it within (`DECODING`); piscina loads @napi-rs/nice, and oclif typescript, only when asked to; @napi-rs/lzma is a binary.
+  external: ['iced-x86', '@napi-rs/lzma', '@napi-rs/nice', 'typescript', '#worker', 'mmap-io/package.json'],
   // By this a record of the run directory knows the code that made it; see src/records/file.ts.
   define: {
     KLPFLOW_PRODUCER: JSON.stringify(

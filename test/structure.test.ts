@@ -12,10 +12,10 @@ const root = join(__dirname, '..');
 
 /** From left to right. */
 const below = {
-  index: ['tools', 'pipeline', 'stages', 'livepatch', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
-  tools: ['pipeline', 'stages', 'livepatch', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
-  pipeline: ['stages', 'livepatch', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
-  stages: ['livepatch', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
+  index: ['tools', 'pipeline', 'stages', 'livepatch', 'kernel-image', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
+  tools: ['pipeline', 'stages', 'livepatch', 'kernel-image', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
+  pipeline: ['stages', 'livepatch', 'kernel-image', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
+  stages: ['livepatch', 'kernel-image', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
   livepatch: ['kernel', 'arch', 'elf', 'files', 'diagnostics'],
   kernel: ['arch', 'elf', 'files', 'diagnostics'],
   arch: ['elf', 'files', 'diagnostics'],
@@ -32,6 +32,7 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   tools: { values: below.tools },
   pipeline: { values: ['v8-flags', ...below.pipeline, 'records', 'package.json'] },
   stages: { values: below.stages },
+  'kernel-image': { values: ['kernel', 'elf', 'files', 'diagnostics'] },
   livepatch: { values: below.livepatch },
   kernel: { values: below.kernel },
   arch: { values: ['v8-flags', ...below.arch] },
@@ -43,7 +44,19 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   verify: { values: ['elf', 'files', 'diagnostics'] },
   synth: { values: ['elf', 'files', 'diagnostics'] },
   workers: {
-    values: ['launch', 'v8-flags', 'stages', 'records', 'arch', 'livepatch', 'kernel', 'elf', 'files', 'diagnostics'],
+    values: [
+      'launch',
+      'v8-flags',
+      'stages',
+      'records',
+      'arch',
+      'livepatch',
+      'kernel-image',
+      'kernel',
+      'elf',
+      'files',
+      'diagnostics',
+    ],
     types: ['pipeline'],
   },
 };
@@ -54,6 +67,10 @@ const OWNERS: Record<string, string> = {
   piscina: 'pipeline',
   rxjs: 'pipeline',
   protobufjs: 'records',
+  zstddec: 'kernel-image',
+  lz4js: 'kernel-image',
+  'seek-bzip': 'kernel-image',
+  '@napi-rs/lzma': 'kernel-image',
 };
 
 /** Rooms of pure functions, and what they may not ask Node for. */

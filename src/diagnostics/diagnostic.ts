@@ -166,6 +166,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'The file is damaged or was not finished; build it again.',
   },
+  'malformed-image': {
+    severity: 'error',
+    hint: 'The file is damaged or cut short: take the image from /boot, or from the package that it came in.',
+  },
   'malformed-kpatch-object': {
     severity: 'error',
     hint: 'Pass the module as kpatch-build links it: outputs of create-diff-object and the hook code joined by `ld -r`.',
@@ -391,6 +395,10 @@ export const CATALOGUE = {
   'unsupported-section': {
     severity: 'error',
     hint: "Build both objects without it: for compact relocations without -Wa,--crel and without --crel; other types are a newer compiler's, please report them.",
+  },
+  'unusable-image': {
+    severity: 'error',
+    hint: "Pass the kernel's own image (/boot/vmlinuz-RELEASE, Image, Image.gz) or a linked vmlinux; without a symbol list, pass a copy of /proc/kallsyms, and the other facts with --symvers, --btf and --template.",
   },
   'unusable-listing': {
     severity: 'error',

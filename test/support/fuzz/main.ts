@@ -11,6 +11,7 @@ import { outOfRange } from './guarded';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createDiffObject } from '../../../src/index';
+import { kernelImageSubject } from './images';
 import { imageSubject, textSubject, typesSubject } from './kernels';
 import { largeSubject } from './large';
 import { linkSubject, moduleSubject, verifySubject } from './livepatches';
@@ -24,6 +25,7 @@ const SLOW_SECONDS = 5;
 
 async function subjectOf(name: string, folder: string, corpus: string): Promise<Subject> {
   if (name === 'large') return largeSubject(corpus);
+  if (name === 'vmlinuz') return kernelImageSubject();
   const kernel = await smallKernel(join(folder, 'kernel'), 24);
   const synthetic: Unit = { name: 'synthetic', orig: readFileSync(kernel.orig), patched: readFileSync(kernel.patched) };
   const units = [synthetic, ppc64Unit(), ...unitsIn(corpus)];

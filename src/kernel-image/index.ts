@@ -1,0 +1,7 @@
+/** The kernel's image (vmlinuz) as the one source of facts. */
+export type { BuildFacts } from './build';
+export { symversText, type ImageExport } from './exports';
+export { KernelImage } from './kernel-image';
+export { kallsymsText, KallsymsList } from './kallsyms';
+export { ImageMemory } from './memory';
+export { mayBeImage } from './unpack/unpack';

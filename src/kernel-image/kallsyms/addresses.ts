@@ -1,0 +1,89 @@
+import type { ImageMemory } from '../memory';
+import type { ListedNames } from './names';
+import type { KallsymsTables } from './tables';
+
+/** What one entry's word means, by kernel: see scripts/kallsyms.c. */
+type Encoding = (word: number, index: number) => number;
+
+const align = (at: number, to: number): number => Math.ceil(at / to) * to;
+
+/**
+ * The address of each entry. Words stand before the names (to 6.5) or behind the tokens, and mean one of three things; which, is
+ * told by the ends of the kernel: `_text` is where memory begins, and addresses never fall. Ascending alone would not do: a reading
+ * that is off by one entry ascends, too (6.12's first words are 0, 0, 0x1000).
+ */
+export function decodeAddresses(
+  memory: ImageMemory,
+  tables: KallsymsTables,
+  names: ListedNames,
+): Float64Array | undefined {
+  const { view, bytes } = memory;
+  const { count, tokenIndex, numSyms } = tables;
+  const marks = marksOf(names);
+  if (marks.length === 0) return undefined;
+  const behind = tokenIndex + 512;
+  const places: Array<{ offsets: number; base: number | undefined }> = [];
+  // A distance from itself means the same wherever the list is thought to begin: where it is aligned to 4 only (7.3) it must not be
+  // taken to begin a word later. Where it is aligned to 8, the padding before it does not ascend.
+  for (const alignment of [4, 8]) places.push({ offsets: align(behind, alignment), base: undefined });
+  for (const alignment of [8, 4]) {
+    const offsets = align(behind, alignment);
+    places.push({ offsets, base: align(offsets + count * 4, 8) });
+  }
+  // Both are aligned to 8: a guess at the padding would be off by one entry for half of all kernels.
+  places.push({ offsets: (numSyms - 8 - count * 4) & ~7, base: numSyms - 8 });
+  for (const { offsets, base } of places) {
+    if (
+      offsets < 0 ||
+      offsets + count * 4 > bytes.length ||
+      (base !== undefined && (base < 0 || base + 8 > bytes.length))
+    )
+      continue;
+    for (const encoding of encodings(memory, offsets, base)) {
+      if (!marks.every((mark) => encoding(view.getInt32(offsets + mark * 4, true), mark) === memory.base)) continue;
+      const addresses = new Float64Array(count);
+      for (let i = 0; i < count; i++) addresses[i] = encoding(view.getInt32(offsets + i * 4, true), i);
+      if (ascends(addresses) && addresses[count - 1]! > memory.base) return addresses;
+    }
+  }
+  return undefined;
+}
+
+function* encodings(memory: ImageMemory, offsets: number, base: number | undefined): Generator<Encoding> {
+  if (base === undefined) {
+    // 7.x: each word is a distance from itself.
+    const here = memory.addressOf(offsets);
+    if (here !== undefined) yield (word, index) => here + index * 4 + word;
+    return;
+  }
+  // Of a raw image the word is filled in by a relocation: it is that of `_text`.
+  const stated = Number(memory.view.getBigInt64(base, true));
+  const relative = stated === 0 && memory.elf === null ? memory.base : stated;
+  yield (word) => (word >= 0 ? word : relative - 1 - word);
+  yield (word) => relative + (word >>> 0);
+}
+
+/** Entries called `_text`, else `_stext`: where memory begins. */
+function marksOf({ count, bytes, start, length }: ListedNames): number[] {
+  for (const name of ['_text', '_stext']) {
+    const found: number[] = [];
+    for (let i = 0; i < count; i++) {
+      if (length[i] !== name.length) continue;
+      let at = 0;
+      while (at < name.length && bytes[start[i]! + at] === name.charCodeAt(at)) at++;
+      if (at === name.length) found.push(i);
+    }
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+/** The order of unsigned addresses, told of signed ones: per-CPU and absolute symbols are small and come first. */
+export function byAddress(a: number, b: number): number {
+  return a < 0 === b < 0 ? a - b : b - a;
+}
+
+function ascends(addresses: Float64Array): boolean {
+  for (let i = 1; i < addresses.length; i++) if (byAddress(addresses[i - 1]!, addresses[i]!) > 0) return false;
+  return true;
+}

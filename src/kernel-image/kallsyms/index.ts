@@ -1,0 +1,99 @@
+import type { ImageMemory } from '../memory';
+import { malformed, unusable } from '../unpack/fail';
+import { byAddress, decodeAddresses } from './addresses';
+import { decodeNames, type ListedNames } from './names';
+import { findTables } from './tables';
+
+/** The kernel's own symbol list in its order, which is livepatch's: `/proc/kallsyms` without modules and without a boot. */
+export class KallsymsList {
+  constructor(
+    readonly names: ListedNames,
+    /** Signed, never falling. */
+    readonly addresses: Float64Array,
+  ) {}
+
+  get count(): number {
+    return this.names.count;
+  }
+
+  name(entry: number): string {
+    const { bytes, start, length } = this.names;
+    return Buffer.from(bytes.buffer, bytes.byteOffset + start[entry]!, length[entry]).toString('latin1');
+  }
+
+  /** Entries of a name in order. */
+  find(name: string): readonly number[] {
+    const entries: number[] = [];
+    const { bytes, start, length, count } = this.names;
+    for (let i = 0; i < count; i++) {
+      if (length[i] !== name.length) continue;
+      let at = name.length - 1;
+      while (at >= 0 && bytes[start[i]! + at] === name.charCodeAt(at)) at--;
+      if (at < 0) entries.push(i);
+    }
+    return entries;
+  }
+
+  /** The address of a name that the list has once; undefined for others. */
+  addressOf(name: string): number | undefined {
+    const entries = this.find(name);
+    return entries.length === 1 ? this.addresses[entries[0]!] : undefined;
+  }
+
+  /** The first entry at or behind an address. */
+  firstAt(address: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (byAddress(this.addresses[middle]!, address) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/**
+ * Reads the list out of an image.
+ * @throws KlpflowError `unusable-image` where it has none, two, or one that is read in no known way; `malformed-image`
+ */
+export function readKallsyms(memory: ImageMemory): KallsymsList {
+  const { bytes, path } = memory;
+  const found = findTables(bytes);
+  if (found.length === 0)
+    unusable(path, 'has no symbol list: the kernel was built without CONFIG_KALLSYMS, or the file is no whole kernel');
+  if (found.length > 1) unusable(path, `has ${found.length} symbol lists: two kernels lie in one file`);
+  const tables = found[0]!;
+  const names = decodeNames(bytes, tables, path);
+  const addresses = decodeAddresses(memory, tables, names);
+  if (addresses === undefined)
+    return malformed(
+      path,
+      tables.tokenTable,
+      `the addresses of its ${tables.count} symbols are laid out in no known way`,
+    );
+  return new KallsymsList(names, addresses);
+}
+
+/** Lines as /proc/kallsyms has them. */
+export function kallsymsText({ count, names, addresses }: KallsymsList): Buffer {
+  const { bytes, start, length, letter } = names;
+  const text = Buffer.alloc(count * 20 + bytes.length);
+  const words = new DataView(new ArrayBuffer(8));
+  let end = 0;
+  for (let i = 0; i < count; i++) {
+    words.setBigInt64(0, BigInt(addresses[i]!));
+    for (let digit = 0; digit < 16; digit++) {
+      const byte = words.getUint8(digit >> 1);
+      text[end++] = HEX.charCodeAt(digit % 2 === 0 ? byte >> 4 : byte & 0xf);
+    }
+    text[end++] = 0x20;
+    text[end++] = letter[i]!;
+    text[end++] = 0x20;
+    for (let at = start[i]!, stop = at + length[i]!; at < stop; at++) text[end++] = bytes[at]!;
+    text[end++] = 0x0a;
+  }
+  return text.subarray(0, end);
+}
+
+const HEX = '0123456789abcdef';

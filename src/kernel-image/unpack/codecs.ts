@@ -1,0 +1,63 @@
+/** The compressions that Node itself does not read, each by a package that is loaded when it is first met. */
+import { lzma1, rawXz } from './lzma';
+import { LARGEST } from './decoders';
+
+/** WebAssembly, as Node has zstd from 22.15 on only. */
+export async function decompressZstd(bytes: Uint8Array, size: number | undefined): Promise<Uint8Array> {
+  const wanted = size ?? frameSize(bytes);
+  if (wanted === undefined || wanted > LARGEST) throw new RangeError('the frame does not say its size');
+  const { ZSTDDecoder } = await import('zstddec');
+  const decoder = new ZSTDDecoder();
+  await decoder.init();
+  return decoder.decode(bytes, wanted);
+}
+
+/** Frame_Content_Size of RFC 8878, section 3.1.1.1: its width stands in the descriptor's first two bits, and a single segment has one at least. */
+function frameSize(bytes: Uint8Array): number | undefined {
+  if (bytes.length < 18) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const descriptor = bytes[4]!;
+  const single = (descriptor & 0x20) !== 0;
+  const at = 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
+  switch (descriptor >>> 6) {
+    case 0:
+      return single ? bytes[at]! : undefined;
+    case 1:
+      return view.getUint16(at, true) + 256;
+    case 2:
+      return view.getUint32(at, true);
+    default:
+      return Number(view.getBigUint64(at, true));
+  }
+}
+
+/** A block of the legacy form, which `lz4 -l` writes: a u32 length, then at most 8 MiB compressed. */
+const LZ4_BLOCK = 8 << 20;
+
+export function decompressLz4(bytes: Uint8Array, size: number | undefined): Uint8Array {
+  const { decompressBlock } = require('lz4js') as typeof import('lz4js');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const blocks: Array<[at: number, length: number]> = [];
+  for (let at = 4; at + 4 <= bytes.length; ) {
+    const length = view.getUint32(at, true);
+    if (length === 0 || length > bytes.length - at - 4) throw new RangeError(`a block of ${length} bytes at ${at}`);
+    blocks.push([at + 4, length]);
+    at += 4 + length;
+  }
+  const room = Math.min(size ?? LARGEST, blocks.length * LZ4_BLOCK);
+  const output = new Uint8Array(room);
+  let end = 0;
+  for (const [at, length] of blocks) {
+    end = decompressBlock(bytes, output, at, length, end);
+    if (end > room) throw new RangeError('the blocks hold more than they may');
+  }
+  return output.subarray(0, end);
+}
+
+export function decompressBzip2(bytes: Uint8Array): Uint8Array {
+  const { decode } = require('seek-bzip') as typeof import('seek-bzip');
+  return decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+}
+
+export const decompressLzma = lzma1;
+export const decompressXz = rawXz;
