@@ -1,4 +1,4 @@
-import { MappedFile } from '../files';
+import { MappedFile } from '../files/mapped-file';
 import { buildFacts, embeddedConfig, type BuildFacts } from './build';
 import { readExports, type ImageExport } from './exports';
 import { readKallsyms, type KallsymsList } from './kallsyms';

@@ -1,5 +1,5 @@
 import { ElfImage, SHDR_WORDS, SHT_NOBITS, SH_ADDR, s64 } from '../elf';
-import { MappedFile } from '../files';
+import { MappedFile } from '../files/mapped-file';
 import { malformed } from './unpack/fail';
 import type { Unpacked } from './unpack/unpack';
 
