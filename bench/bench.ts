@@ -104,13 +104,13 @@ function choosePrograms(named: string | undefined): Programs {
   const wanted = named ?? process.env.KLPFLOW_OBJTOOL;
   const objtool = findPeer(wanted);
   if (objtool === undefined) console.error(`no peer: ${wanted ?? 'objtool on PATH'} is not an executable file`);
-  const main = join(ROOT, 'dist', 'main.js');
-  const built = existsSync(main);
+  const klpflow = join(ROOT, 'dist', 'main.js');
+  const built = existsSync(klpflow);
   if (!built) console.error('no klpflow: dist/main.js is absent, build it first');
   return {
     node: process.execPath,
     bench: __filename,
-    ...(built ? { klpflow: main } : {}),
+    ...(built ? { klpflow } : {}),
     ...(objtool === undefined ? {} : { objtool }),
   };
 }

@@ -6,8 +6,8 @@ export interface Input {
   /** Another patch's object; its run leaves the original's scan behind for the second patch. */
   otherPatched: string;
   /** Files of the target kernel, where the input has them. */
-  vmlinux?: string;
+  vmlinux?: string | undefined;
   /** What tells its symbols: vmlinux, else /proc/kallsyms. */
-  listing?: string;
-  symvers?: string;
+  listing?: string | undefined;
+  symvers?: string | undefined;
 }

@@ -69,7 +69,7 @@ export class Results {
   }
 
   failures(): { name: string; reason: string }[] {
-    return [...this.failed].map(([name, reason]) => ({ name, reason }));
+    return [...this.failed].map(([name, why]) => ({ name, reason: why }));
   }
 
   cases(): CaseResult[] {

@@ -6,7 +6,7 @@ const vm = require('node:vm');
 const { isMainThread, MessagePort } = require('node:worker_threads');
 
 // V8 takes a cache only under the flags that it was made with; a run changes them when all threads have loaded theirs.
-v8.setFlagsFromString = () => {};
+v8.setFlagsFromString = () => undefined;
 
 const scripts = [];
 

@@ -1,6 +1,7 @@
 /** klpflow as a library: everything the commands use, and nothing else of the inside. */
 export { correlateObjects, type CorrelateResult } from './pipeline/correlate-objects';
-export { diff, type DiffRequest, type DiffResult } from './pipeline/diff';
+export { diff, type DiffResult } from './pipeline/diff';
+export type { DiffRequest } from './pipeline/diff-options';
 export { explain } from './pipeline/explain';
 export { parseTwin, type DeclaredTwin } from './stages/declared-twins';
 export type { PairRequest } from './pipeline/pair';

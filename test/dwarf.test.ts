@@ -61,7 +61,7 @@ describe("struct sizes from an object's own debug information", () => {
     let read = 0;
     for (let seed = 0; seed < 200; seed++) {
       writeFileSync(path, mutate(whole, seed).bytes);
-      let object;
+      let object: ElfObject;
       try {
         object = ElfObject.open(path);
       } catch {

@@ -109,7 +109,7 @@ describe.each(KERNELS)('%s', (kernel) => {
 
       const { expected, patched } = unpack(kernel, pair);
       const { symvers, vmlinux, btf, template } = kernelFiles(kernel);
-      const result = await verify({ module: out(pair), vmlinux, symvers, btf, template, objects: [patched] });
+      const result = verify({ module: out(pair), vmlinux, symvers, btf, template, objects: [patched] });
       expect(result.diagnostics.filter(({ severity }) => severity !== 'note')).toEqual([]);
       expect(result.ok).toBe(true);
       // Every changed function is redirected, or callers that bring it along are.

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { measure, type Measurement } from '../bench/measure';
 import { STT_OBJECT } from '../src/elf/constants';
-import { KlpflowError, type Diagnostic } from '../src/diagnostics';
+import type { KlpflowError, Diagnostic } from '../src/diagnostics';
 import { memoryLeft, neededForPairs, neededMemory, threadsWithin } from '../src/pipeline/memory';
 import { readAhead } from '../src/pipeline/scan';
 import type { DiffResult } from '../src/index';

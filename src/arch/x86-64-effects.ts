@@ -33,7 +33,7 @@ export interface Effects {
 }
 
 export const RSP = 4;
-export const RBP = 5;
+const RBP = 5;
 
 const GENERAL = 0xffff;
 

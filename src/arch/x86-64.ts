@@ -156,13 +156,10 @@ export const x86_64: Arch = {
       if ((opcode & 0xf0) === 0x70 || opcode === 0xeb || (opcode & 0xfc) === 0xe0) {
         if (at + 2 <= end) visit(at + 2 + ((bytes[at + 1]! << 24) >> 24));
       } else if (
-        opcode === 0xe8 ||
-        opcode === 0xe9 ||
-        (at > start && (opcode & 0xf0) === 0x80 && bytes[at - 1] === 0x0f)
-      ) {
-        if (at + 5 <= end)
-          visit(at + 5 + (bytes[at + 1]! | (bytes[at + 2]! << 8) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 24)));
-      }
+        (opcode === 0xe8 || opcode === 0xe9 || (at > start && (opcode & 0xf0) === 0x80 && bytes[at - 1] === 0x0f)) &&
+        at + 5 <= end
+      )
+        visit(at + 5 + (bytes[at + 1]! | (bytes[at + 2]! << 8) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 24)));
     }
   },
 

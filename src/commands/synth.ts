@@ -172,8 +172,10 @@ export default class Synth extends BaseCommand {
       },
     );
     for (const file of ['orig', 'patched'] as const) {
-      const { bytes, sections, symbols, relas } = manifest[file];
-      this.log(`${at(`${file}.o`)}: ${bytes} bytes, ${sections} sections, ${symbols} symbols, ${relas} relocations`);
+      const made = manifest[file];
+      this.log(
+        `${at(`${file}.o`)}: ${made.bytes} bytes, ${made.sections} sections, ${made.symbols} symbols, ${made.relas} relocations`,
+      );
     }
     const { changed, new: added, removed, moved } = manifest.functions;
     this.log(

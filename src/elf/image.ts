@@ -52,7 +52,11 @@ export class ElfImage extends ElfFile {
   }
 
   /** Relocations of an image (`--emit-relocs`) have been applied: nothing reads them, in whatever form. */
-  protected checkRelocations(): void {}
+  protected checkRelocations(): void {
+    // Nothing reads them.
+  }
 
-  protected checkSection(): void {}
+  protected checkSection(): void {
+    // A linked file's sections are looked at when they are asked for.
+  }
 }

@@ -1,6 +1,6 @@
 import { SHF_GROUP } from './constants';
 import { StringTable } from './string-table';
-import type { PlannedContent } from './writer-layout';
+import type { PlannedContent } from './writer-content';
 
 /** sh_link of sections that name the symbol table, whose index is not known before the file is laid out. */
 export const LINK_SYMTAB = 0xffffffff;

@@ -1,6 +1,6 @@
 import { RELA_SIZE, SYM_SIZE } from './constants';
 import { setU64 } from './encode';
-import type { WritePass } from './writer-layout';
+import type { WritePass } from './writer-content';
 import type { WriterSymbols } from './writer-symbols';
 
 /** One relocation. `offset` is in bytes from the start of the section it applies to; `symbol` is a handle. */

@@ -16,7 +16,8 @@ import {
   SYM_SIZE,
 } from './constants';
 import { writeAtomically } from '../files/output-file';
-import { filePieces, type PlannedContent } from './writer-layout';
+import { filePieces } from './writer-layout';
+import type { PlannedContent } from './writer-content';
 import { LINK_SYMTAB, WriterSections, type SectionPlan } from './writer-sections';
 import { WriterSymbols, type SymbolSpec } from './writer-symbols';
 import { RelaContent, extendedIndexBytes, symbolBytes, wordBytes, type Relas } from './writer-tables';

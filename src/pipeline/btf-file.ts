@@ -64,10 +64,13 @@ function sectionOf(file: Buffer, name: string, path: string): Uint8Array {
       if (file.toString('latin1', start, start + name.length + 1) === `${name}\0`)
         return file.subarray(u64(at + 24), u64(at + 24) + u64(at + 32));
     }
-  } catch {
-    throw new KlpflowError('malformed-elf', `${path}: its section table lies past the end of the file`, {
-      object: path,
-    });
+  } catch (cause) {
+    throw new KlpflowError(
+      'malformed-elf',
+      `${path}: its section table lies past the end of the file`,
+      { object: path },
+      cause,
+    );
   }
   throw new KlpflowError('no-btf', `${path} has no ${name} section`, { object: path });
 }

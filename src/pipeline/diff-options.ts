@@ -1,6 +1,7 @@
 /** What a comparison depends on besides the two contents, so that its outcome is recorded under it. */
-import type { DiffRequest } from './diff';
 import { inputFile } from './files';
+import type { OutputRequest } from './output';
+import type { PairRequest } from './pair';
 import type { Dialect, InputFile } from './types';
 
 /** The files of a request besides the pair, each looked at once: what a result is recorded under is what it was made from. */
@@ -41,4 +42,18 @@ export function optionsOf(request: DiffRequest, { ftrace, symvers, kernel }: Req
     ...(symvers === null ? {} : { symvers: symvers.identity }),
     ...(kernel === null ? {} : { kernel: kernel.identity }),
   };
+}
+
+export interface DiffRequest extends PairRequest {
+  /** Name of the patched object; default: what its `.modinfo` says, else `vmlinux`. */
+  module?: string | undefined;
+  /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */
+  allow?: readonly string[];
+  /** The running kernel's list of functions that can be traced (`available_filter_functions`); default: what ORIG says. */
+  ftrace?: string | undefined;
+  /** The livepatch to write; without it there is only the report. */
+  output?: OutputRequest;
+  /** Without `output`: what a livepatch would be checked with, as in KernelFiles. */
+  symvers?: string | undefined;
+  vmlinux?: string | undefined;
 }

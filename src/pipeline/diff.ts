@@ -14,16 +14,8 @@ import { checkOutput, checkUnchanged, inputFile, inputFiles, watched } from './f
 import type { Flow } from './flow';
 import { givenName, objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
-import { writeLivepatch, type OutputReport, type OutputRequest } from './output';
-import {
-  compareAll,
-  correlateBoth,
-  identifyBoth,
-  scanBoth,
-  type BothScanned,
-  type Compared,
-  type PairRequest,
-} from './pair';
+import { writeLivepatch, type OutputReport } from './output';
+import { compareAll, correlateBoth, identifyBoth, scanBoth, type BothScanned, type Compared } from './pair';
 import { rehearse } from './rehearsal';
 import { report, withFlow } from './run';
 import { diffTrees } from './tree';
@@ -31,20 +23,7 @@ import { isFolder } from './tree-files';
 import { checkOutputFolder, writeUnits } from './tree-output';
 import type { InputFile, Judgement, PairRef, RunReport } from './types';
 import { append } from '../lists';
-
-export interface DiffRequest extends PairRequest {
-  /** Name of the patched object; default: what its `.modinfo` says, else `vmlinux`. */
-  module?: string | undefined;
-  /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */
-  allow?: readonly string[];
-  /** The running kernel's list of functions that can be traced (`available_filter_functions`); default: what ORIG says. */
-  ftrace?: string | undefined;
-  /** The livepatch to write; without it there is only the report. */
-  output?: OutputRequest;
-  /** Without `output`: what a livepatch would be checked with, as in KernelFiles. */
-  symvers?: string | undefined;
-  vmlinux?: string | undefined;
-}
+import type { DiffRequest } from './diff-options';
 
 export interface DiffResult {
   schema: 'klpflow/diff@1';

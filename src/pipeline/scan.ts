@@ -133,7 +133,7 @@ export function scan$(
         mergeMap(
           (shard, i) =>
             flow
-              .task('digest', path, 'digest', shard, ({ bytes }) => ({ items: shard.to - shard.from, bytes }))
+              .task('digest', path, 'digest', shard, (done) => ({ items: shard.to - shard.from, bytes: done.bytes }))
               .pipe(map(({ uses }) => ({ i, uses }))),
           flow.pool.inFlight,
         ),

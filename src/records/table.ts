@@ -152,7 +152,7 @@ export function bytesOf(column: Column, from = 0, count = column.length - from):
 }
 
 /** Copies bytes into a column at an element; false where they do not fit. */
-export function fill(column: Column, from: number, bytes: Uint8Array): boolean {
+function fill(column: Column, from: number, bytes: Uint8Array): boolean {
   const start = from * column.BYTES_PER_ELEMENT;
   if (start + bytes.length > column.byteLength || bytes.length % column.BYTES_PER_ELEMENT !== 0) return false;
   new Uint8Array(column.buffer, column.byteOffset, column.byteLength).set(bytes, start);

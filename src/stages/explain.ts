@@ -53,12 +53,10 @@ export function explainSymbol(
     });
   const judged = subjects.map((subject) => ({ ...subject, verdict: verdictOf(pairing, orig, patched, subject) }));
   const differing =
-    judged.length === 1 ? judged : judged.filter(({ verdict }) => verdict === null || verdict.status === 'changed');
+    judged.length === 1 ? judged : judged.filter((each) => each.verdict === null || each.verdict.status === 'changed');
+  const inOrig = differing.filter((each) => each.a !== 0);
   // One of each build that are no twins: PATCHED's is among the candidates of ORIG's.
-  const told =
-    differing.length > 1 && differing.filter(({ a }) => a !== 0).length === 1
-      ? differing.filter(({ a }) => a !== 0)
-      : differing;
+  const told = differing.length > 1 && inOrig.length === 1 ? inOrig : differing;
   if (told.length !== 1)
     throw new KlpflowError(
       'several-symbols',

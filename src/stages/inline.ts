@@ -105,7 +105,7 @@ export interface ScannedInline {
 }
 
 /** Runs scan on one object. @throws KlpflowError for a malformed one */
-export function scanInline(object: ElfObject, structSizes: StructSizes): ScannedInline {
+function scanInline(object: ElfObject, structSizes: StructSizes): ScannedInline {
   const table = readTable(object);
   const digested = digestShard(object, table, 0, table.symbols);
   const { uses: special, unknown, traceKnown } = digestSpecials(object, table, structSizes);

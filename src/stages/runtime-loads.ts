@@ -29,7 +29,7 @@ export function runtimeSite(
   // The bytes before an immediate do not tell where its instruction begins.
   const instruction = side.disassembler
     .decode(code)
-    .find(({ offset, length }) => entry.site >= offset && entry.site < offset + length);
+    .find((each) => entry.site >= each.offset && entry.site < each.offset + each.length);
   if (instruction === undefined) return { constant, load: undefined };
   const { offset: start, length } = instruction;
   const load = loadInstead(constant.kind, code.subarray(start, start + length), entry.site - start);

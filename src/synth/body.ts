@@ -4,7 +4,7 @@ import type { KernelPlan } from './plan';
 import { Random } from './random';
 import { valueAt } from './shape/distribution';
 import type { ReferenceKind } from './shape/types';
-import { traitsOf, type Traits } from './unit';
+import { traitsOf, type Traits } from './traits';
 
 /** Static calls there are (`__SCT__synth_N`). */
 export const STATIC_CALLS = 16;

@@ -28,7 +28,7 @@ import { SharedData, objectBytes, objectRelas } from './shared-data';
 import type { ReferenceTable } from './growing';
 import { HeldText, MadeText, NOPS, PADDING, type SharedText } from './shared-text';
 import { KernelTables, Table, listTable } from './tables';
-import { INITCALLS } from './unit';
+import { INITCALLS } from './traits';
 
 const AX = SHF_ALLOC | SHF_EXECINSTR;
 const WA = SHF_ALLOC | SHF_WRITE;

@@ -111,11 +111,11 @@ function fittedShape(options: PairOptions): Shape {
   const { shape = LINUX_7_2_THINLTO, seed, functions, singleText = false, relas } = options;
   if (relas === undefined) return shape;
   const merged = mergedUnits(options, shape);
-  const perFunction = (factor: number): number => {
+  const perFunction = (scale: number): number => {
     const plan = new KernelPlan({
       seed,
       functions: SAMPLE,
-      shape: scaledShape(shape, factor),
+      shape: scaledShape(shape, scale),
       singleText,
       mergedUnits: merged,
     });
@@ -123,7 +123,7 @@ function fittedShape(options: PairOptions): Shape {
   };
   // Some belong to the function and not to its length, so two lengths are tried.
   const [half, whole] = [perFunction(0.5), perFunction(1)];
-  const relasAt = (factor: number): number => Math.ceil((half + 2 * (whole - half) * (factor - 0.5)) * functions);
+  const relasAt = (scale: number): number => Math.ceil((half + 2 * (whole - half) * (scale - 0.5)) * functions);
   const factor = 0.5 + (relas / functions - half) / (2 * (whole - half));
   if (!(factor >= SHORTEST && factor <= LONGEST))
     throw new RangeError(

@@ -324,7 +324,7 @@ export function message(key: number, length: number): string {
   // The key stands in front where words alone would not tell two texts of this length apart.
   return length < 4
     ? `${text.slice(0, Math.max(length - 1, 0))}\n`
-    : `${key.toString(36).slice(0, Math.min(length - 2, 5))} ${text}`.slice(0, length - 1) + '\n';
+    : `${`${key.toString(36).slice(0, Math.min(length - 2, 5))} ${text}`.slice(0, length - 1)}\n`;
 }
 
 /** ThinLTO's suffix of a promoted name: a hash of the unit, which any edit of the unit changes. */

@@ -4,7 +4,7 @@ import type { KernelPlan } from './plan';
 import { Random, mix } from './random';
 import { valueAt } from './shape/distribution';
 import type { DataKind } from './shape/types';
-import type { Traits } from './unit';
+import type { Traits } from './traits';
 
 /** Index of the unit's global variable, which code of other units uses too. */
 export const SHARED_VARIABLE = 0;

@@ -88,13 +88,13 @@ export class KernelPlan {
 
   /** Number of a shared name, each as likely as it is frequent. */
   sharedName(random: Random): number {
-    const { sharedTotals } = this;
-    const at = random.below(sharedTotals[sharedTotals.length - 1]!);
+    const totals = this.sharedTotals;
+    const at = random.below(totals[totals.length - 1]!);
     let low = 0;
-    let high = sharedTotals.length - 1;
+    let high = totals.length - 1;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (sharedTotals[middle]! > at) high = middle;
+      if (totals[middle]! > at) high = middle;
       else low = middle + 1;
     }
     return low;

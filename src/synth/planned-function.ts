@@ -1,7 +1,7 @@
 import { body, type Body, type Context } from './body';
 import type { Op, SynthFunction } from './model';
 import { valueAt } from './shape/distribution';
-import type { Traits } from './unit';
+import type { Traits } from './traits';
 
 /** Below this many bytes a function has no frame. */
 const SMALLEST_FRAME = 40;

@@ -52,7 +52,7 @@ export function addPlatform(writer: ElfWriter, assembler: string): Map<string, n
   const trampolines = new Uint8Array(STATIC_CALLS * TRAMPOLINE);
   const staticText = writer.section({ name: '.static_call.text', flags: AX, align: 4, content: trampolines });
   const target = handles.get('memcpy')!;
-  const relas = [];
+  const relas: Array<{ offset: number; type: number; symbol: number; addend: number }> = [];
   for (let call = 0; call < STATIC_CALLS; call++) {
     trampolines.set([0xe9, 0, 0, 0, 0, 0x0f, 0xb9, 0xcc], call * TRAMPOLINE); // jmp; ud1 %esp,%ecx marks a trampoline
     add(trampolineName(call), staticText, STT_FUNC, call * TRAMPOLINE, TRAMPOLINE);

@@ -2,7 +2,7 @@ import type { Code } from './code';
 import type { ExportedSymbol } from './exports';
 import type { Findings } from './findings';
 import type { Kernel } from './kernel';
-import type { Spot } from './klp-structs';
+import type { Spot } from './module';
 import type { Module } from './module';
 import type { TemplateFacts } from './template';
 import type { KernelTypes } from './types';

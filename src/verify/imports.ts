@@ -26,7 +26,7 @@ export function checkImports(
         { symbol },
         `${symbol.name} is undefined, and nothing exports it: the module would not load`,
       );
-    if (known !== undefined && known.namespace.startsWith('module:'))
+    if (known?.namespace.startsWith('module:'))
       findings.add('verify-import', { symbol }, `${symbol.name} is exported to ${known.namespace.slice(7)} only`);
     else if (known !== undefined && known.namespace !== '' && !imported.has(known.namespace))
       findings.add(

@@ -1,6 +1,6 @@
 import { KlpflowError, type Diagnostic } from '../diagnostics';
 import { EM_X86_64, SHN_LIVEPATCH, SHN_UNDEF } from '../elf';
-import { MappedFile } from '../files/mapped-file';
+import type { MappedFile } from '../files/mapped-file';
 import { checkAlternatives, replacementStarts } from './alternatives';
 import { Code } from './code';
 import { checkCompleteness } from './completeness';

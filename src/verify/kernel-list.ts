@@ -1,6 +1,5 @@
 import { KlpflowError } from '../diagnostics';
 import { readWhole } from '../files/whole-file';
-import type { KernelSymbol } from './kernel';
 
 /** `address type name [module]`: /proc/kallsyms and System.map. */
 const LISTED = /^([0-9a-f]{8,16}) ([A-Za-z?]) (\S+)(?:\s+\[(\S+)\])?$/;
@@ -17,7 +16,7 @@ export function readList(path: string, wanted: ReadonlySet<string> | null): Symb
   const list: SymbolList = { symbols: new Map(), modules: new Map() };
   const text = readWhole(path).toString('latin1');
   let understood = 0;
-  let last = '';
+  let last: string;
   for (let start = 0, line = 1; start < text.length; line++) {
     const end = text.indexOf('\n', start);
     last = text.slice(start, end < 0 ? text.length : end).replace(/\r$/, '');
@@ -82,4 +81,12 @@ function parse(digits: string): number {
 function kindOfLetter(letter: string): KernelSymbol['kind'] {
   if (/[tTW]/.test(letter)) return 'code';
   return /[dDbBrRvVgGsS]/.test(letter) ? 'data' : 'unknown';
+}
+
+export interface KernelSymbol {
+  /** Signed 64-bit. */
+  address: number;
+  /** null where the source does not say, or the symbol has none. */
+  size: number | null;
+  kind: 'code' | 'data' | 'unknown';
 }

@@ -22,14 +22,7 @@ import {
 import { MappedFile } from '../files/mapped-file';
 import { address64, byAddress, isElf } from './addresses';
 import { readList } from './kernel-list';
-
-export interface KernelSymbol {
-  /** Signed 64-bit. */
-  address: number;
-  /** null where the source does not say, or the symbol has none. */
-  size: number | null;
-  kind: 'code' | 'data' | 'unknown';
-}
+import type { KernelSymbol } from './kernel-list';
 
 /** Names that kallsyms leaves out (scripts/mksysmap, scripts/kallsyms.c). */
 const UNLISTED = /^(\.L|\$|__kcfi_typeid_|__crc_|__kstrtab|__mod_device_table__|__efistub_|__pi_\.L)/;

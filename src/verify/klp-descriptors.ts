@@ -1,6 +1,7 @@
 import type { Context } from './context';
 import { checkOld, noteReplacement, type PatchedFunction, type PatchedObject } from './klp-func';
-import { functionAt, pointerAt, stringAt, type Spot } from './klp-structs';
+import { functionAt, pointerAt, stringAt } from './klp-structs';
+import type { Spot } from './module';
 import type { ModuleSection } from './module';
 
 /** What klp-build's start-up code makes klp_patch of, when the module is loaded (Linux 6.19 and later). */

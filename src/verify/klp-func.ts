@@ -1,5 +1,6 @@
 import type { Context, Replacement } from './context';
-import type { functionAt, Spot } from './klp-structs';
+import type { functionAt } from './klp-structs';
+import type { Spot } from './module';
 
 export interface PatchedFunction {
   name: string;

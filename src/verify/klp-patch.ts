@@ -1,6 +1,7 @@
 import { SHF_ALLOC, SHF_WRITE } from '../elf';
 import type { Context } from './context';
-import { functionAt, isBlank, isBlankBut, layoutOf, pointerAt, stringAt, strideOf, type Spot } from './klp-structs';
+import { functionAt, isBlank, isBlankBut, layoutOf, pointerAt, stringAt, strideOf } from './klp-structs';
+import type { Spot } from './module';
 import { DESCRIPTORS, checkDescriptors } from './klp-descriptors';
 import { checkOld, noteReplacement, type PatchedFunction, type PatchedObject } from './klp-func';
 import { KPATCH_FUNCS, checkKpatchFuncs } from './kpatch-funcs';
@@ -55,7 +56,7 @@ const moved = ({ section, offset }: Spot, by: number): Spot => ({ section, offse
 
 function checkPatch(context: Context, patch: Spot): PatchedObject[] {
   const { findings, types } = context;
-  const add = (message: string, at = 0): void => findings.add('verify-klp-struct', moved(patch, at), message);
+  const add = (message: string, by = 0): void => findings.add('verify-klp-struct', moved(patch, by), message);
   if (types === null)
     findings.add(
       'verify-not-checked',

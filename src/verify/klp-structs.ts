@@ -2,12 +2,7 @@ import { R_X86_64_64 } from '../elf';
 import type { Context } from './context';
 import { isExecutable, isFunction, type ModuleSection } from './module';
 import { nameOf, targetInData, type Target } from './references';
-
-/** Bytes from a section's start. */
-export interface Spot {
-  section: ModuleSection;
-  offset: number;
-}
+import type { Spot } from './module';
 
 /** The pointer at a place, or null where no relocation fills it. */
 export function pointerAt({ module }: Pick<Context, 'module'>, { section, offset }: Spot): Target | null {

@@ -251,3 +251,9 @@ export class Module {
 export function isExecutable({ flags, type }: ModuleSection): boolean {
   return (flags & SHF_ALLOC) !== 0 && (flags & SHF_EXECINSTR) !== 0 && type !== SHT_NOBITS;
 }
+
+/** Bytes from a section's start. */
+export interface Spot {
+  section: ModuleSection;
+  offset: number;
+}

@@ -2,7 +2,7 @@ import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS, STT_FUNC, STT_OBJECT } from '../elf'
 import type { Instruction, OperandField } from './code';
 import type { Context } from './context';
 import { signed } from './findings';
-import type { KernelSymbol } from './kernel';
+import type { KernelSymbol } from './kernel-list';
 import { isExecutable, isFunction, type ModuleRela, type ModuleSection } from './module';
 import { covering, describe, fieldOf, sameFunction, targetInCode, targetInData, type Target } from './references';
 import { isTable } from './tables';

@@ -29,7 +29,7 @@ function record({ path, mode, content = new Uint8Array(0), device = [0, 0] }: Cp
   const name = Buffer.from(`${path}\0`);
   const fields = [inode, mode, 0, 0, 1, 0, content.length, 0, 0, device[0], device[1], name.length, 0];
   const head = Buffer.concat([
-    Buffer.from('070701' + fields.map((field) => field.toString(16).padStart(8, '0')).join('')),
+    Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`),
     name,
   ]);
   return [head, padding(head.length), Buffer.from(content), padding(content.length)];

@@ -1,6 +1,7 @@
 /** Random patches: one to three edits of a program, each named after what it changes. */
 import { constructs } from './constructs';
-import { copy, type Edit, type Item, type Linkage, type Program, type Unit } from './model';
+import { copy, type Item, type Linkage, type Program, type Unit } from './model';
+import type { Edit } from './construct';
 import { Names } from './names';
 import { entriesOf, item, lets } from './program';
 import type { Rng } from './rng';

@@ -27,7 +27,7 @@ export interface Made {
 }
 
 /** Patch number `index` of a seed; the same anywhere. */
-export function make(seed: number, index: number, kinds: readonly string[]): Made {
+function make(seed: number, index: number, kinds: readonly string[]): Made {
   const orig = program(new Rng(seed, 'program', Math.floor(index / PATCHES)), kinds);
   const { patched, edits, mayRefuse } = patch(orig, new Rng(seed, 'patch', index), kinds);
   return { orig, patched, edits, mayRefuse, pair: pairOf(orig, patched) };

@@ -1,8 +1,7 @@
 /** What a program of the trial is made of. All of it is plain JSON: an edit copies it and changes the copy. */
-import type { Names } from './names';
-import type { Rng } from './rng';
 
 /** What a construct remembers of itself. */
+// biome-ignore lint/suspicious/noExplicitAny: each construct knows its own; they are made and read in one file.
 export type Model = Record<string, any>;
 
 /** One statement that edits put into a function, take out of it and change; `statements.ts` knows the words. */
@@ -49,30 +48,6 @@ export interface Program {
   cc: 'gcc' | 'clang-19';
   flags: string[];
   units: Unit[];
-}
-
-export interface Edit {
-  name: string;
-  /** Refusing is right, or may be: what it changes cannot be livepatched. */
-  mayRefuse?: boolean;
-  /** Changes the model; false: it does not apply here. */
-  apply(model: Model, r: Rng, item: Item): boolean | void;
-  weight?: number;
-}
-
-export interface Construct {
-  kind: string;
-  /** Where statements may be put; the text has `acc` and `k` there. */
-  slots: readonly string[];
-  make(r: Rng): Model;
-  emit(model: Model, n: Names): string;
-  edits: readonly Edit[];
-  /** It has no variables that are written. */
-  stateless?: boolean;
-  /** Its entries cannot be inlined. */
-  outline?: boolean;
-  /** Of 10, how often edits of statements are chosen before its own; default 4. */
-  plain?: number;
 }
 
 export const copy = <T>(value: T): T => structuredClone(value);

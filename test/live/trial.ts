@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { diagnosticOf, diff } from '../../src/index';
+import { diagnosticOf, diff, type DiffResult } from '../../src/index';
 import type { Program } from './model';
 import { sourcesOf, type Sources } from './source';
 import { BuildError, Toolchain } from './toolchain';
@@ -140,7 +140,7 @@ export class Trial {
   private async outcome(dialect: Dialect, orig: Printed, patched: Printed): Promise<Outcome> {
     const path = this.path(`${dialect}.o`);
     rmSync(path, { force: true });
-    let result;
+    let result: DiffResult;
     try {
       result = await diff({
         orig: this.path(`${this.file('orig')}.o`),

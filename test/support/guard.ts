@@ -36,7 +36,7 @@ function isIndex(key: string | symbol): key is string {
 }
 
 function complain(what: string, { length }: Column, key: string): void {
-  const [, , , ...callers] = (new Error().stack ?? '').split('\n');
+  const [, , , ...callers] = (new Error('where from').stack ?? '').split('\n');
   outOfRange.push(
     `${what} of element ${key} of ${length} ${callers
       .slice(0, 2)

@@ -20,9 +20,15 @@ export class Pool {
     return reply;
   }
 
-  warm(): void {}
+  warm(): void {
+    // No threads.
+  }
 
-  limit(): void {}
+  limit(): void {
+    // No threads.
+  }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    // No threads.
+  }
 }

@@ -7,7 +7,6 @@ import {
   SHT_NOBITS,
   SHT_PROGBITS,
   STB_GLOBAL,
-  STB_LOCAL,
 } from '../../src/elf/constants';
 import { ElfWriter } from '../../src/elf/writer';
 import { encode, type Body } from './fields';
@@ -193,8 +192,6 @@ export function headerAt(file: Buffer, name: string): number {
   }
   throw new Error(`no section ${name}`);
 }
-
-export const LOCAL = STB_LOCAL;
 
 function raise(message: string): never {
   throw new Error(message);

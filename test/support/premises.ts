@@ -1,4 +1,4 @@
-import { PLAIN_FUNC, PLAIN_LOCAL, PLAIN_OBJECT, PlainElf, type PlainSymbol, type PlainTarget } from './plain-elf';
+import { PLAIN_FUNC, PLAIN_LOCAL, PLAIN_OBJECT, type PlainElf, type PlainSymbol, type PlainTarget } from './plain-elf';
 
 /** Both builds of a pair, as the tests' own reader sees them. */
 export interface PlainPair {

@@ -29,7 +29,7 @@ export interface RunSettings {
   /** Told each line of stderr that is no such event. */
   onLine?: (line: string, child: ChildProcess) => void;
   /** Put before `node`: `['setsid']`. */
-  under?: readonly string[];
+  under?: readonly string[] | undefined;
 }
 
 /**
@@ -84,8 +84,8 @@ export function running(
 export function resultOf({ stdout, stderr }: Pick<Ran, 'stdout' | 'stderr'>): DiffResult {
   try {
     return JSON.parse(stdout) as DiffResult;
-  } catch {
-    throw new Error(`no JSON on stdout: ${stdout.slice(0, 200)}\n${stderr.slice(-2000)}`);
+  } catch (cause) {
+    throw new Error(`no JSON on stdout: ${stdout.slice(0, 200)}\n${stderr.slice(-2000)}`, { cause });
   }
 }
 

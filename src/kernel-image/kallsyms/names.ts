@@ -32,7 +32,7 @@ export function decodeNames(bytes: Uint8Array, tables: KallsymsTables, path: str
     const from = end;
     for (const stop = at + length; at < stop; at++) {
       const token = bytes[at]!;
-      for (let from = tokens.start[token]!, to = tokens.end[token]!; from < to; from++) text[end++] = bytes[from]!;
+      for (let of = tokens.start[token]!, to = tokens.end[token]!; of < to; of++) text[end++] = bytes[of]!;
     }
     if (end - from < 2) malformed(path, starts[i]!, `symbol ${i} of the kernel's list has no name`);
     list.letter[i] = text[from]!;

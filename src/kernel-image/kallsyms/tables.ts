@@ -123,7 +123,7 @@ function namesBefore(
 }
 
 /** Where `count` names from `at` on end; -1 where that is behind `limit`. */
-export function skipNames(bytes: Uint8Array, at: number, count: number, limit: number): number {
+function skipNames(bytes: Uint8Array, at: number, count: number, limit: number): number {
   for (let i = 0; i < count; i++) {
     if (at >= limit) return -1;
     const length = bytes[at]!;

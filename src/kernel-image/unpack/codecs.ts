@@ -1,6 +1,8 @@
 /** The compressions that Node itself does not read, each by a package that is loaded when it is first met. */
 import { lzma1, rawXz } from './lzma';
-import { LARGEST } from './decoders';
+
+/** Larger is no kernel: the largest of a distribution has 70 MB. */
+export const LARGEST = 512 << 20;
 
 /** WebAssembly, as Node has zstd from 22.15 on only. */
 export async function decompressZstd(bytes: Uint8Array, size: number | undefined): Promise<Uint8Array> {

@@ -1,8 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { decompressBzip2, decompressLz4, decompressLzma, decompressXz, decompressZstd } from './codecs';
-
-/** Larger is no kernel: the largest of a distribution has 70 MB. */
-export const LARGEST = 512 << 20;
+import { LARGEST } from './codecs';
 
 /** A compression that kernels, or the files that they are shipped in, have. */
 export interface Decoder {
@@ -15,7 +13,7 @@ export interface Decoder {
 }
 
 /** By the bytes that they begin with (scripts/extract-vmlinux knows the same; lib/decompress.c for those of the kernel itself). */
-export const DECODERS: readonly Decoder[] = [
+const DECODERS: readonly Decoder[] = [
   {
     name: 'gzip',
     magic: [0x1f, 0x8b],

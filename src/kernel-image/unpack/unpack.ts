@@ -1,5 +1,6 @@
 import { EM_AARCH64, EM_X86_64, ELF_MAGIC } from '../../elf';
-import { LARGEST, decoderOf, startsWith } from './decoders';
+import { decoderOf, startsWith } from './decoders';
+import { LARGEST } from './codecs';
 import { malformed, unusable } from './fail';
 import { bzImagePayload, imageProblem, isArm64Image, isBzImage, isZboot, zbootPayload } from './wrappers';
 

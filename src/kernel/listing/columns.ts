@@ -18,9 +18,9 @@ export class Columns implements Names {
 
   constructor(
     readonly bytes: Uint8Array,
-    capacity: number,
+    expected: number,
   ) {
-    capacity = Math.max(16, capacity);
+    const capacity = Math.max(16, expected);
     this.start = new Uint32Array(capacity);
     this.length = new Uint16Array(capacity);
     this.low = new Uint32Array(capacity);

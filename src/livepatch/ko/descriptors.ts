@@ -32,7 +32,7 @@ export function addDescriptors(
 ): OutputSymbol {
   const descriptors = new Descriptors(image, structs);
   const targets = collectTargets(objects, symbols, found);
-  const funcs = targets.map(({ name, funcs: list }) => descriptors.funcs(name, list));
+  const funcs = targets.map((target) => descriptors.funcs(target.name, target.funcs));
   const list = descriptors.objects(targets, funcs);
   const states =
     options.states === undefined || options.states.length === 0 ? undefined : descriptors.states(options.states);

@@ -1,5 +1,5 @@
 export { ParentExports } from './exports';
-export { Messages, childName, type Remarks } from './messages';
+export { Messages, type Remarks } from './messages';
 export type { KpatchObject } from './object';
 export { openParent } from './parent-file';
 export { ParentSymbols } from './parent-symbols';

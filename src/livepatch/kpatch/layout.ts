@@ -70,14 +70,6 @@ export const CORE_FUNCTIONS: ReadonlySet<string> = new Set([
   'kpatch_shadow_get',
 ]);
 
-/** Tables that --klp-arch leaves out: kernels before 5.8 apply them before klp relocations. */
-export const EARLY_TABLES: ReadonlySet<string> = new Set([
-  '__jump_table',
-  '__tracepoints',
-  '__tracepoints_ptrs',
-  '__tracepoints_strings',
-]);
-
 /** Name of a symbol that the livepatch core resolves, and of the section with its relocations. */
 export function klpSymbolName(owner: string, name: string, sympos: number): string {
   return `.klp.sym.${owner}.${name},${sympos}`;

@@ -1,7 +1,7 @@
 /** The lines of create-diff-object that kpatch-build shows to its user, and that the unit tests compare. */
 
 /** What stands before each line: the path behind the first `/` (`orig/fs/a.o` gives `fs/a.o`). */
-export function childName(path: string): string {
+function childName(path: string): string {
   return path.slice(path.indexOf('/') + 1);
 }
 

@@ -38,8 +38,3 @@ export function parentName(name: string): string | undefined {
 export function isOwnSection(section: string, name: string): boolean {
   return section === `.text.${name}` || section === `.text.unlikely.${name}` || section === `.text.hot.${name}`;
 }
-
-/** Static branches on such keys merely stay off where the key cannot be reached in time. */
-export function mayStayOff(key: string): boolean {
-  return key.startsWith('__tracepoint_') || key.includes('__UNIQUE_ID_ddebug');
-}

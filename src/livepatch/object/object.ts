@@ -1,6 +1,7 @@
 import { OutputSection, type SectionAttributes } from './section';
 import { OutputSymbols } from './symbols';
-import type { Callback, KlpFunc, KlpRela, KlpSymbol, OutputSymbol } from './symbol';
+import type { Callback, KlpFunc, KlpRela, KlpSymbol } from './symbol';
+import type { OutputSymbol } from './section';
 
 /** What ORIG says about the kernel it was built for, as far as a module for it must know. */
 export interface PlatformFacts {

@@ -1,5 +1,4 @@
 import { SHF_WRITE, SHT_NOBITS } from '../../elf';
-import type { OutputSymbol } from './symbol';
 
 /**
  * Who needs a section. `build`: objtool alone (`.discard.annotate_insn`), before the module is linked. `module`: the loaded
@@ -85,4 +84,18 @@ export class OutputSection {
     larger.set(this.buffer.subarray(0, this.used));
     this.buffer = larger;
   }
+}
+
+/** A symbol of a livepatch object. */
+export interface OutputSymbol {
+  name: string;
+  /** st_info: binding << 4 | type. */
+  info: number;
+  /** Where it is defined; `undefined` where the module loader (or another object of the same livepatch) defines it. */
+  section: OutputSection | 'undefined' | 'absolute';
+  /** st_other, 0 if it is left out: the local entry on ppc64. */
+  other?: number;
+  /** Bytes from the section's start; the value of an absolute symbol. */
+  value: number;
+  size: number;
 }

@@ -1,18 +1,5 @@
 import type { OutputSection } from './section';
-
-/** A symbol of a livepatch object. */
-export interface OutputSymbol {
-  name: string;
-  /** st_info: binding << 4 | type. */
-  info: number;
-  /** Where it is defined; `undefined` where the module loader (or another object of the same livepatch) defines it. */
-  section: OutputSection | 'undefined' | 'absolute';
-  /** st_other, 0 if it is left out: the local entry on ppc64. */
-  other?: number;
-  /** Bytes from the section's start; the value of an absolute symbol. */
-  value: number;
-  size: number;
-}
+import type { OutputSymbol } from './section';
 
 /** A symbol of the running kernel that the livepatch core finds by name and position, exported or not. */
 export interface KlpSymbol {

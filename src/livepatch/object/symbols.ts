@@ -1,6 +1,6 @@
 import { STT_SECTION } from '../../elf';
 import type { OutputSection } from './section';
-import type { OutputSymbol } from './symbol';
+import type { OutputSymbol } from './section';
 
 /** The symbols of a file that is put together. */
 export class OutputSymbols {

@@ -106,18 +106,18 @@ function pieces(members: OpenMembers, ours: Step[], theirs: Step[]): Array<[Step
   if (ours.length * theirs.length <= MOST_CELLS) return [[ours, theirs]];
   const sole = (steps: readonly Step[], open: ReadonlySet<number>): Map<string, number> => {
     const found = new Map<string, number>();
-    steps.forEach(({ text, references }, i) => {
+    steps.forEach(({ text, references }, step) => {
       if (references.length === 0 || references.some(({ symbol }) => symbol !== 0 || open.has(symbol))) return;
       const key = `${text} ${references.map(({ what }) => what).join()}`;
-      found.set(key, found.has(key) ? -1 : i);
+      found.set(key, found.has(key) ? -1 : step);
     });
     return found;
   };
   const others = sole(theirs, members.patched);
   const anchors = increasing(
     [...sole(ours, members.orig)]
-      .map(([key, i]): [number, number] => [i, others.get(key) ?? -1])
-      .filter(([i, j]) => i >= 0 && j >= 0),
+      .map(([key, step]): [number, number] => [step, others.get(key) ?? -1])
+      .filter(([step, other]) => step >= 0 && other >= 0),
   );
   const cut: Array<[Step[], Step[]]> = [];
   let [i, j] = [0, 0];

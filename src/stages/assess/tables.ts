@@ -12,16 +12,7 @@ import { meantBy, referencesFrom } from './references';
 import { leadsToCode, tableUsers, type TableUsers } from './table-users';
 import type { AssessInput } from './types';
 import { isUnit } from './whole-kernel';
-
-/** Read-only data whose content changed and that a livepatch can bring along. Symbols are PATCHED's, canonical. */
-export interface Tables {
-  /** What is copied although ORIG has it: these, and read-only data that leads to them. */
-  copied: ReadonlySet<number>;
-  /** Functions that read them and differ in nothing else. */
-  readers: Verdict[];
-  /** Why data that changed is no such table, by ORIG's symbol. */
-  refused: ReadonlyMap<number, string>;
-}
+import type { Tables } from './types';
 
 const NOT_PLAIN =
   SectionClass.INIT |

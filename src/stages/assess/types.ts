@@ -3,7 +3,6 @@ import type { ChangeClass, Difference, IgnoredClass, UncoveredDifference, Verdic
 import type { Side } from '../side/side';
 import type { AmbiguousGroup, Pairing } from '../correlate';
 import type { UnknownEntrySize } from '../scan/entries';
-import type { Tables } from './tables';
 
 /** What all earlier stages found. */
 export interface AssessInput {
@@ -110,4 +109,14 @@ export function replacements({
   further = [],
 }: IncludedFunction): Array<{ symbol: number; origin: number }> {
   return [origin, ...further].map((body) => ({ symbol, origin: body }));
+}
+
+/** Read-only data whose content changed and that a livepatch can bring along. Symbols are PATCHED's, canonical. */
+export interface Tables {
+  /** What is copied although ORIG has it: these, and read-only data that leads to them. */
+  copied: ReadonlySet<number>;
+  /** Functions that read them and differ in nothing else. */
+  readers: Verdict[];
+  /** Why data that changed is no such table, by ORIG's symbol. */
+  refused: ReadonlyMap<number, string>;
 }

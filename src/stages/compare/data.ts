@@ -9,12 +9,12 @@ import type { Difference, Verdict } from './verdict';
 
 /** Compares two objects: size, bytes, references. A record that differs only in its line is ignored. */
 export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Verdict {
-  const make = (status: Verdict['status'], kind: Verdict['class'], first: Difference | null): Verdict => ({
+  const make = (status: Verdict['status'], kind: Verdict['class'], difference: Difference | null): Verdict => ({
     orig: symbolA,
     patched: symbolB,
     status,
     class: kind,
-    first,
+    first: difference,
   });
   const sizeA = a.table.size[symbolA]!;
   const sizeB = b.table.size[symbolB]!;

@@ -171,7 +171,7 @@ export function lineOf({ object }: Side, { table, start }: OwnedEntry): number |
 }
 
 /** The code that an alternatives entry puts in its site's place; undefined for other entries and for none. */
-export function replacementOf(
+function replacementOf(
   side: Side,
   table: SpecialTable,
   { relas: { words, at, stop }, start }: SpecialEntry,

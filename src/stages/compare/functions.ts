@@ -206,8 +206,7 @@ export function describe(decoded: Decoded, index: number, disassembler: Disassem
   const text = disassembler.format(decoded.bytes, instruction.offset);
   const names = decoded.targets[index]!.map(({ target }) => describeTarget(decoded.side, target));
   if (instruction.target !== undefined) {
-    const mnemonic = text.slice(0, text.indexOf(' '));
-    return `${mnemonic} ${names[0] ?? describeBranch(decoded, instruction)}`;
+    return `${text.slice(0, text.indexOf(' '))} ${names[0] ?? describeBranch(decoded, instruction)}`;
   }
   return names.length === 0 ? text : `${text}    # ${names.join(', ')}`;
 }

@@ -48,9 +48,9 @@ export function gapsOf(side: Side): Gap[] {
     if (only !== 0 && value[only] === named[section]) continue;
     const from = object.offset(section);
     const code = (bits & SectionClass.EXEC) !== 0;
-    const add = (start: number, end: number, before: number, behind: number): void => {
+    const add = (start: number, end: number, last: number, behind: number): void => {
       if (end > start && !(code && nops.endFrom(bytes, from + start, from + end) === from + end))
-        found.push({ section, start, end, before, behind });
+        found.push({ section, start, end, before: last, behind });
     };
     if (only !== 0) {
       add(0, value[only]!, 0, only);

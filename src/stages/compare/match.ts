@@ -99,10 +99,15 @@ function sameInner(pairing: Pairing, a: Side, b: Side, rangeA: Range, rangeB: Ra
         const kind = a.table.kind[target.symbol];
         if (kind === Kind.NAMED && !sameSymbol(pairing, target.symbol, other.symbol)) return false;
         if (kind === Kind.CONTENT) follow(a.rangeOf(target.symbol), b.rangeOf(other.symbol));
-      } else if (target.symbol === 0 && other.symbol === 0 && target.place !== undefined && other.place !== undefined) {
-        if (countsByContent(a, target.place) && countsByContent(b, other.place))
-          follow(widest(a, target.place), widest(b, other.place));
-      }
+      } else if (
+        target.symbol === 0 &&
+        other.symbol === 0 &&
+        target.place !== undefined &&
+        other.place !== undefined &&
+        countsByContent(a, target.place) &&
+        countsByContent(b, other.place)
+      )
+        follow(widest(a, target.place), widest(b, other.place));
     }
   }
   return true;

@@ -2,7 +2,6 @@
 import { Trait, type ScanTable } from '../scan';
 import { sameContent } from './evidence';
 import type { Pairing } from './pairing';
-import type { Unit } from './units';
 import type { BothUses, UseIndex } from './use-index';
 
 /** Comparing every unit with every other is for small numbers: a kernel has at most 23 of one name, and few that were renamed. */
@@ -133,4 +132,13 @@ function globalUsers(table: ScanTable, uses: UseIndex, { first, last }: Unit): S
 
 function keyOf({ hash }: ScanTable, symbol: number): number {
   return hash[symbol * 2]! * 0x200000 + (hash[symbol * 2 + 1]! & 0x1fffff);
+}
+
+export interface Unit {
+  symbol: number;
+  /** Its locals are [first, last) of the listed symbols. */
+  first: number;
+  last: number;
+  /** Order-free sum over the base names of its correlatable locals. */
+  sum: number;
 }

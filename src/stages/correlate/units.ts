@@ -5,6 +5,7 @@ import type { Pairing } from './pairing';
 import { likest } from './unit-likeness';
 import type { BothUses } from './use-index';
 import { append } from '../../lists';
+import type { Unit } from './unit-likeness';
 
 /** Whether an object is of one unit, and LTO promoted nothing in it under another unit's hash. */
 function isSole({ listed, listedCount, suffix }: ScanTable, units: ReadonlyMap<unknown, readonly unknown[]>): boolean {
@@ -88,15 +89,6 @@ function bySum(units: readonly Unit[], others: readonly Unit[]): Array<[Unit, Un
     if (sum !== 0) return list.length === 1 && same.length === 1 ? [[list[0]!, same[0]!]] : [];
     return list.slice(0, same.length).map((unit, i) => [unit, same[i]!]);
   });
-}
-
-export interface Unit {
-  symbol: number;
-  /** Its locals are [first, last) of the listed symbols. */
-  first: number;
-  last: number;
-  /** Order-free sum over the base names of its correlatable locals. */
-  sum: number;
 }
 
 function unitsOf({ listed, listedCount, info, hash, traits }: ScanTable): Map<string, Unit[]> {

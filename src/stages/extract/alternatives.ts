@@ -1,6 +1,6 @@
 import { originOf } from '../correlate';
 import type { Reading } from '../places';
-import type { Link } from './linkage';
+import type { Link } from './link';
 import type { CopyInput } from './types';
 
 /**

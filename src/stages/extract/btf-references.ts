@@ -1,7 +1,7 @@
 import { originOf } from '../correlate';
 import { btfListAt, isBtfIds, origList } from './btf-lists';
 import type { Clones, Copy } from './clones';
-import type { Links } from './linkage';
+import type { Links } from './link';
 import type { Refusals } from './refusals';
 import type { Reference } from './resolve';
 import type { CopyInput } from './types';

@@ -4,7 +4,7 @@ import { Clones } from './clones';
 import { keepPieceEntries } from './code-pieces';
 import { copyCodeTables } from './code-tables';
 import type { Dialect } from './dialect';
-import type { Links } from './linkage';
+import type { Links } from './link';
 import type { Refusals } from './refusals';
 import { Relocator } from './relocate';
 import { keepEntries } from './special-entries';

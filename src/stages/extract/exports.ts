@@ -1,7 +1,7 @@
 import { STB_LOCAL, STB_WEAK } from '../../elf';
 import type { Export } from '../../kernel/symvers';
 import { Kind } from '../scan';
-import type { Link } from './linkage';
+import type { Link } from './link';
 import type { ExtractInput } from './types';
 
 /** A namespace that lets in named modules only (6.16 on): a livepatch is none of them. */

@@ -4,7 +4,7 @@ import type { Side } from '../side/side';
 import { Prefixes } from '../side/prefixes';
 import { Trait } from '../scan';
 import type { Copy } from './clones';
-import type { Use } from './linkage';
+import type { Use } from './link';
 
 /**
  * Whether a reference of a copy takes the address of a function, as whoever calls it later does: ORIG's has to be taken then, which leads to

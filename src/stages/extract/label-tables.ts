@@ -1,7 +1,7 @@
 import { functionAround, functionsPointedInto, isEntry, labelOf } from '../side/labels';
 import { Trait } from '../scan';
 import type { Clones, Copy } from './clones';
-import type { Link } from './linkage';
+import type { Link } from './link';
 import type { Refusals } from './refusals';
 import { biasOf } from '../places';
 import type { Reference } from './resolve';

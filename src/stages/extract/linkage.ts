@@ -10,38 +10,13 @@ import type { Copy } from './clones';
 import { Exports, exportLink } from './exports';
 import { isIndirectTarget, takesAddress } from './function-address';
 import type { ExtractInput } from './types';
-
-/** How a reference to a symbol is made in a livepatch. */
-export type Link =
-  /** To the livepatch's own copy. */
-  | { kind: 'clone' }
-  /** By the module loader: an export of vmlinux, or what another object of the same livepatch defines. */
-  | { kind: 'import'; name: string }
-  /** By the livepatch core, to a symbol that the running kernel has. */
-  | { kind: 'klp'; target: KlpSymbol }
-  /** Told already. */
-  | { kind: 'refused' };
-
-/** How a reference is used, where that matters. */
-export interface Use {
-  type: number;
-  /** Distance from the symbol that the instruction or field has, not its r_addend. */
-  addend: number;
-}
+import type { Link, Use, Links } from './link';
 
 /** A symbol's link, made when it is first asked for. */
 export function remembered(links: Map<number, Link>, symbol: number, make: () => Link): Link {
   let link = links.get(symbol);
   if (link === undefined) links.set(symbol, (link = make()));
   return link;
-}
-
-/** Decides how references leave a livepatch. */
-export interface Links {
-  /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks. */
-  of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link;
-  /** How the running kernel's own is reached that ORIG calls `name` and PATCHED `named`; undefined where its position is not known. */
-  original(name: number, named: number): KlpSymbol | undefined;
 }
 
 /** Decides how references leave the livepatch. Each symbol is decided once. */

@@ -32,7 +32,7 @@ export function nearReferences(side: Side, range: Range): Near {
     const to = target ?? memory;
     if (to === undefined || (to >= 0 && to < end - start)) continue;
     const from = start + offset;
-    if (fields.some((field) => field >= from && field < from + length)) continue;
+    if (fields.some((known) => known >= from && known < from + length)) continue;
     const field = from + opcodeLength;
     const place = start + to;
     const owner = side.identity.coverAt(section, place);

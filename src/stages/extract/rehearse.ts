@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../diagnostics';
 import { EM_X86_64 } from '../../elf';
 import { NO_FACTS } from '../../livepatch/object';
-import { extract } from './index';
+import { extract } from './extract';
 import type { ExtractInput } from './types';
 
 /** What writing would find, without the object. */

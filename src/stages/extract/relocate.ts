@@ -18,7 +18,7 @@ import { codePieceAt } from './code-pieces';
 import { haveOneAddress } from './alternatives';
 import { LabelTables } from './label-tables';
 import { relaxBranch } from './got-branches';
-import type { Link, Links } from './linkage';
+import type { Link, Links } from './link';
 import type { Refusals } from './refusals';
 import { nearReferences } from './near';
 import { referencesIn, type Reference } from './resolve';

@@ -2,7 +2,7 @@ import { R_X86_64_PC32 } from '../../elf';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Trait } from '../scan';
 import type { Clones, Copy } from './clones';
-import type { Links } from './linkage';
+import type { Links } from './link';
 import type { Refusals } from './refusals';
 import type { CopyInput } from './types';
 

@@ -4,7 +4,7 @@ import type { FunctionEntry as Entry } from '../runtime-loads';
 import { Trait } from '../scan';
 import type { Clones, Copy } from './clones';
 import type { Dialect } from './dialect';
-import type { Links } from './linkage';
+import type { Links } from './link';
 import type { Refusals } from './refusals';
 import { referencesIn } from './resolve';
 import { readVariable } from './runtime-loads';

@@ -11,20 +11,11 @@ import { changedTables, withReaders } from '../assess/tables';
 import { isWholeKernel } from '../assess/whole-kernel';
 import { newGlobalsOf } from './extract';
 import { FtraceSites } from '../assess/ftrace-sites';
-import { raiseParents, reportedFunctions, untraceable, verdictsThatCount, type ReportedFunction } from './judge';
+import { raiseParents, reportedFunctions, untraceable, verdictsThatCount } from './judge';
 import { tellUnlikeMake } from './make';
-import { readMarkers, type Markers } from './markers';
+import { readMarkers } from './markers';
 import { remarksOf } from './remarks';
-
-/** What a patch object holds besides the included functions; may cross threads. Symbols are PATCHED's, canonical. */
-export interface KpatchPlan {
-  markers: Markers;
-  reported: readonly ReportedFunction[];
-  /** New variables that other objects of the patch may use. */
-  newGlobals: readonly number[];
-  /** Debug information goes along; not for a whole kernel, whose is never read. */
-  debug: boolean;
-}
+import type { KpatchPlan } from './plan';
 
 export interface KpatchAssessment {
   /** Its diagnostics hold `problems`, too, but no remarks. */

@@ -21,7 +21,7 @@ import { referencesIn } from '../extract/resolve';
 import { klpSymbolsOf } from '../extract/klp-symbols';
 import type { CopyInput, KlpSymbolReport } from '../extract/types';
 import { Trait } from '../scan';
-import type { KpatchPlan } from './assess';
+import type { KpatchPlan } from './plan';
 import { copyDebugSections } from './debug-sections';
 import { ownName, type ReportedFunction } from './judge';
 import { KpatchLinks } from './linkage';

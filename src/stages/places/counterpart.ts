@@ -2,17 +2,7 @@ import { originOf, twinOf, type Pairing } from '../correlate';
 import type { Side } from '../side/side';
 import { sameSymbol } from '../correlate/same-symbol';
 import { forget } from './meanings';
-import type { Reading } from './readings';
-
-/** The other build, as one build sees it. */
-export interface Counterpart {
-  side: Side;
-  pairing: Pairing;
-  /** The other build's twin of a canonical symbol, 0 for none. */
-  twinOf(symbol: number): number;
-  /** Whether a reading of this build and one of the other mean the same place of twins; the end of an object is the same place, however long it is. */
-  same(own: Reading, other: Reading): boolean;
-}
+import type { Reading } from '../side/reading';
 
 /** Lets each build of a pair be evidence for what the other's references mean. */
 export function meet(pairing: Pairing, orig: Side, patched: Side): void {

@@ -1,7 +1,7 @@
 import { isReturnThunk } from '../../kernel/symbol-rules';
 import type { Side } from '../side/side';
 import { followPointers } from './pointers';
-import type { Reading } from './readings';
+import type { Reading } from '../side/reading';
 import type { Distance } from './values';
 
 /** How a function uses the address that one relocated field stands for. */

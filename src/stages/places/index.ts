@@ -9,12 +9,14 @@ import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import { meaningsOf } from './meanings';
-import { readingsAt, type Reading } from './readings';
+import { readingsAt } from './readings';
+import type { Reading } from '../side/reading';
 import { unitOf } from './unit';
 
-export { meet, type Counterpart } from './counterpart';
+export { meet } from './counterpart';
+export type { Counterpart } from '../side/side';
 export { biasOf, offsetReached } from './place-of';
-export type { Reading } from './readings';
+export type { Reading } from '../side/reading';
 
 /** What a reference to a place means. `symbol` is 0 for what no symbol covers. */
 export interface Meaning extends Reading {

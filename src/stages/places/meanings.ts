@@ -5,20 +5,11 @@ import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import { readingsAccessed, usesIn, type FieldUses } from './evidence';
 import { offsetReached } from './place-of';
-import { readingsAt, type Reading, type Readings } from './readings';
-import { agreeWithTwin } from './twin';
+import { readingsAt } from './readings';
+import type { Reading } from '../side/reading';
+import { agreeWithTwin, type Twin } from './twin';
 import { unitOf } from './unit';
-
-/** One reference of a range: what it may mean, and what it does mean once that is decided. */
-export interface Doubt extends Readings {
-  /** Offset of the field in the range. */
-  field: number;
-  decided: Reading | undefined;
-  /** The twin may mean the same, but what either usually means are two things. */
-  doubtful?: boolean;
-  /** The twin has it, too, between the end of one object and the start of another, and does not know either. */
-  alike?: boolean;
-}
+import type { Doubt } from './doubt';
 
 /** What the references of one function or object mean, decided together: each is evidence for the others. */
 export class RangeMeanings {
@@ -28,7 +19,7 @@ export class RangeMeanings {
 
   /** @param symbol the canonical symbol of the range, 0 for none */
   constructor(
-    private readonly side: Side,
+    readonly side: Side,
     readonly symbol: number,
     readonly range: Range,
   ) {
@@ -110,7 +101,8 @@ export class RangeMeanings {
     const settled = this.references.map((reference) => ({ ...reference }));
     const known = new Map(settled.map((reference) => [reference.field, reference]));
     if (this.open.length === 0) return known;
-    agreeWithTwin(this.side, this, settled);
+    const twin = this.twin();
+    if (twin !== undefined) agreeWithTwin(this, twin, settled);
     this.decide(settled, false);
     // What lies in an object and is hardly meant from the one behind it is evidence for what it is compared with.
     for (const reference of settled)
@@ -127,6 +119,14 @@ export class RangeMeanings {
     for (const reference of settled)
       if (reference.decided === undefined) reference.decided = this.lastGuess(reference, settled);
     return known;
+  }
+
+  private twin(): Twin | undefined {
+    const { counterpart } = this.side;
+    const twin = counterpart === undefined || this.symbol === 0 ? 0 : counterpart.twinOf(this.symbol);
+    if (counterpart === undefined || twin === 0) return undefined;
+    const range = counterpart.side.rangeOf(twin);
+    return { counterpart, range, references: meaningsOf(counterpart.side, range, range.start).own };
   }
 
   /** Decides by use what use tells, until that tells nothing more: what one reference means is evidence for what it is compared with. */

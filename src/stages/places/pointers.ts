@@ -1,5 +1,5 @@
 import { FRAME_SLOTS, STACK_SLOTS, type Step } from '../../arch';
-import { NUMBER, either, joinInto, valueOf, type Distance, type State, type Value } from './values';
+import { NUMBER, either, joinInto, valueOfTerm, type Distance, type State, type Value } from './values';
 
 /** What becomes of the addresses that relocated fields of a function stand for. Fields are offsets in its code. */
 export interface PointerUses {
@@ -131,7 +131,7 @@ class Flow {
   }
 
   private apply({ sets, loses, moves }: Step, state: State): void {
-    const value = sets === undefined ? undefined : valueOf(state, sets.value, this.isRelocated);
+    const value = sets === undefined ? undefined : valueOfTerm(state, sets.value, this.isRelocated);
     const before = sets === undefined ? undefined : state.get(sets.register);
     for (const register of loses) state.delete(register);
     if (moves)
@@ -154,7 +154,8 @@ class Flow {
   }
 
   private tellStep(step: Step, state: State, uses: PointerUses): void {
-    const value = (term: Parameters<typeof valueOf>[1]): Value | undefined => valueOf(state, term, this.isRelocated);
+    const value = (term: Parameters<typeof valueOfTerm>[1]): Value | undefined =>
+      valueOfTerm(state, term, this.isRelocated);
     for (const term of step.accesses)
       for (const [field, distance] of value(term) ?? []) if (field !== NUMBER) uses.accessed(field, distance);
     if (step.compares !== undefined) {

@@ -2,12 +2,7 @@ import { STB_LOCAL, STT_SECTION } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { REACH_BEFORE, REACH_BEHIND, Trait } from '../scan';
 import type { Side } from '../side/side';
-
-/** One thing that a reference may mean: a canonical symbol, and the distance from it; or NAMELESS. */
-export interface Reading {
-  symbol: number;
-  delta: number;
-}
+import type { Reading } from '../side/reading';
 
 /** What a reference by section and offset may mean. */
 export interface Readings {
@@ -29,7 +24,7 @@ const NEVER =
   SectionClass.TOC |
   SectionClass.RECORD;
 /** Data without a name that begins at the place. */
-export const NAMELESS: Reading = { symbol: 0, delta: 0 };
+const NAMELESS: Reading = { symbol: 0, delta: 0 };
 const ANONYMOUS: Readings = { list: [], between: false, unusual: false, foreign: false };
 
 /**

@@ -1,17 +1,28 @@
-import type { Side } from '../side/side';
-import { meaningsOf, type Doubt, type RangeMeanings } from './meanings';
-import type { Reading } from './readings';
+import type { Range } from '../side/range';
+import type { Counterpart, Side } from '../side/side';
+import type { Doubt } from './doubt';
+import type { Reading } from '../side/reading';
+
+/** The function or object that has the references. */
+interface Own {
+  readonly side: Side;
+  readonly range: Range;
+  /** Whether memory is accessed from the place that a field refers to by an index that may be anything. */
+  isIndexed(field: number): boolean;
+}
+
+/** Its twin, and what was decided of that one's references without the other build. */
+export interface Twin {
+  counterpart: Counterpart;
+  range: Range;
+  references: ReadonlyArray<Readonly<Doubt>>;
+}
 
 /**
  * Decides references by what the twin of the function or object refers to: the end of `tab` that it has, too, is meant here, and not a new
  * variable that now begins there. Each reference of the twin is evidence for one here.
  */
-export function agreeWithTwin(side: Side, own: RangeMeanings, references: Doubt[]): void {
-  const { counterpart } = side;
-  const twin = counterpart === undefined || own.symbol === 0 ? 0 : counterpart.twinOf(own.symbol);
-  if (counterpart === undefined || twin === 0) return;
-  const range = counterpart.side.rangeOf(twin);
-  const theirs = meaningsOf(counterpart.side, range, range.start).own;
+export function agreeWithTwin(own: Own, { counterpart, range, references: theirs }: Twin, references: Doubt[]): void {
   const taken = new Set<Readonly<Doubt>>();
   // Two that are nowhere are no evidence for each other.
   const tells = (other: Readonly<Doubt>): boolean =>
@@ -23,43 +34,43 @@ export function agreeWithTwin(side: Side, own: RangeMeanings, references: Doubt[
 
   for (const { decided } of references) {
     if (decided === undefined) continue;
-    const left = theirs.filter((other) => !taken.has(other) && has(other, decided));
-    const other = left.find(({ decided: reading }) => reading !== undefined) ?? left[0];
+    const left = theirs.filter((one) => !taken.has(one) && has(one, decided));
+    const other = left.find((one) => one.decided !== undefined) ?? left[0];
     if (other !== undefined) taken.add(other);
   }
   // The end of an object is common, but not for who goes from there by an index; places before and behind it are not.
   const isFarFetched = (reference: Doubt, { symbol, delta }: Reading): boolean =>
     !reference.unusual &&
     symbol !== 0 &&
-    (delta < 0 || delta > side.table.size[symbol]! || own.isIndexed(reference.field));
+    (delta < 0 || delta > own.side.table.size[symbol]! || own.isIndexed(reference.field));
   const open = (): Doubt[] => references.filter(({ decided, alike }) => decided === undefined && alike !== true);
   const settle = (reference: Doubt, others: ReadonlyArray<Readonly<Doubt>>, supports: typeof has): boolean => {
-    const supported = reference.list.filter((reading) => others.some((other) => supports(other, reading)));
+    const supported = reference.list.filter((one) => others.some((other) => supports(other, one)));
     if (supported.length !== 1) return false;
     const reading = supported[0]!;
-    const other = others.find((one) => supports(one, reading))!;
+    const supporter = others.find((one) => supports(one, reading))!;
     if (
       reference.between &&
-      other.decided === undefined &&
-      reference.list.slice(0, 2).every((one) => has(other, one))
+      supporter.decided === undefined &&
+      reference.list.slice(0, 2).every((one) => has(supporter, one))
     ) {
       // Both objects are the twin's, too, one behind the other: what usually is meant must not become evidence by that.
       reference.alike = true;
-      taken.add(other);
+      taken.add(supporter);
       return true;
     }
     if (
       isFarFetched(reference, reading) &&
-      other.decided === undefined &&
+      supporter.decided === undefined &&
       reading !== reference.list[0] &&
-      !usually(other, reading)
+      !usually(supporter, reading)
     ) {
       // `other[k]` became `fresh[k]`, or both are `tab[k - 4]`: the twin does not know either.
       reference.doubtful = true;
       return false;
     }
     reference.decided = reading;
-    taken.add(other);
+    taken.add(supporter);
     return true;
   };
   // What usually is meant comes first: a new table that lies before `tab` must not take the use of what lay there as `tab - 4`.

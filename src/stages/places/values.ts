@@ -17,7 +17,7 @@ export type State = Map<number, Value>;
 const MOST_BASES = 4;
 
 /** What a term is worth; undefined where that may be anything. */
-export function valueOf(state: State, term: Term, isRelocated: (field: number) => boolean): Value | undefined {
+export function valueOfTerm(state: State, term: Term, isRelocated: (field: number) => boolean): Value | undefined {
   const relocated = term.field >= 0 && isRelocated(term.field);
   let pointer: Value | undefined = relocated ? new Map([[term.field, [0, 0] as const]]) : undefined;
   let unknown = term.vague === true;

@@ -1,4 +1,4 @@
-import { RELA_SIZE, SHF_ALLOC, SHF_MERGE, SYM_SIZE } from '../../elf';
+import { RELA_SIZE, SHF_ALLOC, SHF_MERGE, SYM_SIZE, type ElfObject } from '../../elf';
 import { SectionClass, classByName, recordLine } from '../../kernel/section-class';
 import { FIRST_ROLE, specialNumber } from '../../kernel/special-sections';
 import {
@@ -7,7 +7,18 @@ import {
   isUncorrelatedStaticLocal,
   pieceParent,
 } from '../../kernel/symbol-rules';
-import type { Identity } from './identity';
+import type { Arch } from '../../arch';
+import type { RelaReader } from './relas';
+import type { ScanTable } from './table';
+
+/** What the WebAssembly is asked about: an `Identity`, whose `code` is there once this has been imported. */
+interface Scanned {
+  readonly object: ElfObject;
+  readonly table: ScanTable;
+  readonly arch: Arch;
+  readonly relas: RelaReader;
+  readonly code: { branch(target: number): void };
+}
 
 /** What `bias` says of a type that is not relative to its place. */
 const NOT_RELATIVE = -0x80000000;
@@ -18,10 +29,10 @@ const NOT_RELATIVE = -0x80000000;
  * Rules that go by names are JavaScript here, for they are asked for few names: 158 sections and 5,408 symbols of a 7.2 kernel.
  */
 export function hostOf(
-  identity: Identity,
+  scanned: Scanned,
   uses: (words: Uint32Array) => void,
 ): Record<string, (...args: number[]) => unknown> {
-  const { object, table, arch } = identity;
+  const { object, table, arch } = scanned;
   const { bytes } = object;
   const biases = new Map<number, number>();
   const sorted = new Map<number, number>();
@@ -39,7 +50,7 @@ export function hostOf(
     sortRelas(section) {
       let at = sorted.get(section!);
       if (at === undefined) {
-        const words = identity.relas.inOffsetOrder(section!);
+        const words = scanned.relas.inOffsetOrder(section!);
         at = table.grow(words.byteLength);
         new Uint32Array(table.memory.buffer, at, words.length).set(words);
         sorted.set(section!, at);
@@ -56,7 +67,7 @@ export function hostOf(
     },
     tail: (from, field) => arch.tail(bytes, from!, field!),
     touches: (from, field, type) => arch.touches(bytes, from!, field!, type! >>> 0),
-    forEachBranch: (from, to) => arch.forEachPossibleBranch(bytes, from!, to!, identity.code.branch),
+    forEachBranch: (from, to) => arch.forEachPossibleBranch(bytes, from!, to!, scanned.code.branch),
     lineOffset: (section) => lineOf(section!)?.offset ?? -1,
     lineMask: (section) => lineOf(section!)?.mask ?? 0,
 
@@ -92,8 +103,8 @@ export function hostOf(
       object.malformed(object.offset(second!), `sections ${first} and ${second} both hold relas of section ${target}`),
     symbolNameOutside: (symbol) =>
       object.malformed(symbolOffset(symbol!), `symbol ${symbol}: st_name lies outside the string table`),
-    symbolNameLong: (symbol, bytes) =>
-      object.malformed(symbolOffset(symbol!), `symbol ${symbol}: the name has ${bytes} bytes or more`),
+    symbolNameLong: (symbol, length) =>
+      object.malformed(symbolOffset(symbol!), `symbol ${symbol}: the name has ${length} bytes or more`),
     symbolIndexMissing: (symbol) =>
       object.malformed(symbolOffset(symbol!), `symbol ${symbol} needs an extended section index and the file has none`),
     symbolSection: (symbol, section) =>

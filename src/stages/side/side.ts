@@ -2,9 +2,10 @@ import { RELA_WORDS, R_OFFSET, STT_FILE, u64, type ElfObject } from '../../elf';
 import { archOf, type Arch, type Disassembler } from '../../arch';
 import { Identity, type ScanTable } from '../scan';
 import type { StructSizes } from '../scan/entry-size';
-import type { Counterpart } from '../places';
+import type { Pairing } from '../correlate';
 import { AnonymousExtents } from './extents';
 import type { Range, Rela } from './range';
+import type { Reading } from './reading';
 
 /** One build while it is compared: its object, columns and the readers over them. */
 export class Side {
@@ -73,4 +74,14 @@ export class Side {
       if (offset >= start && offset < end) yield { words, at, offset };
     }
   }
+}
+
+/** The other build, as one build sees it. */
+export interface Counterpart {
+  side: Side;
+  pairing: Pairing;
+  /** The other build's twin of a canonical symbol, 0 for none. */
+  twinOf(symbol: number): number;
+  /** Whether a reading of this build and one of the other mean the same place of twins; the end of an object is the same place, however long it is. */
+  same(own: Reading, other: Reading): boolean;
 }

@@ -1,9 +1,7 @@
 import type { Random } from '../random';
 
 /** Shares of a sorted list at which a distribution knows the value. */
-export const SHARES = [
-  0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1,
-] as const;
+const SHARES = [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1] as const;
 
 const LAST = SHARES[SHARES.length - 2]!;
 
@@ -16,14 +14,14 @@ export interface Distribution {
   tail: number;
 }
 
-export const NONE: Distribution = { count: 0, mean: 0, at: SHARES.map(() => 0), tail: 0 };
+const NONE: Distribution = { count: 0, mean: 0, at: SHARES.map(() => 0), tail: 0 };
 
 export function distributionOf(values: ArrayLike<number>): Distribution {
   const count = values.length;
   if (count === 0) return NONE;
   const sorted = Float64Array.from(values).sort();
-  const mean = (values: Float64Array): number =>
-    Math.round((values.reduce((sum, value) => sum + value, 0) / values.length) * 1000) / 1000;
+  const mean = (some: Float64Array): number =>
+    Math.round((some.reduce((sum, value) => sum + value, 0) / some.length) * 1000) / 1000;
   const last = sorted.subarray(Math.min(count - 1, Math.floor(LAST * count)));
   return {
     count,

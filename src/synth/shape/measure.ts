@@ -170,7 +170,10 @@ class Measurement {
     for (let symbol = 1; symbol < object.symbolCount; symbol++) {
       const info = object.symbols[symbol * SYM_WORDS + ST_INFO]! & 0xff;
       const type = info & 0xf;
-      if (type === STT_FILE) this.byUnit.push((this.units++, 0));
+      if (type === STT_FILE) {
+        this.units++;
+        this.byUnit.push(0);
+      }
       if (type !== STT_FUNC && type !== STT_OBJECT) continue;
       const section = this.sectionOf(symbol);
       const size = u64(object.symbols, symbol * SYM_WORDS + ST_SIZE);
@@ -359,7 +362,7 @@ function holder(extents: readonly Extent[], offset: number): Extent | undefined 
 /** Spearman's rank correlation of size and number of relocations; equal values share a rank. */
 function rankCorrelation(functions: readonly Extent[]): number {
   const ranks = (values: number[]): Float64Array => {
-    const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
+    const order = values.map((_, i) => i).sort((left, right) => values[left]! - values[right]!);
     const rank = new Float64Array(values.length);
     for (let from = 0; from < order.length; ) {
       let to = from;

@@ -135,8 +135,8 @@ class KlpModuleFile {
     const index = word >>> 16;
     const where =
       section !== 0 ? { section: kept! } : index >= SHN_LORESERVE && index !== SHN_XINDEX ? { reserved: index } : {};
-    const wide = (word: number): bigint =>
-      (BigInt(elf.symbols[at + word + 1]!) << 32n) | BigInt(elf.symbols[at + word]!);
+    const wide = (field: number): bigint =>
+      (BigInt(elf.symbols[at + field + 1]!) << 32n) | BigInt(elf.symbols[at + field]!);
     this.symbols.set(
       symbol,
       this.writer.symbol({

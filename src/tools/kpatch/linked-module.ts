@@ -173,7 +173,7 @@ export function relasOf(
   const words = elf.relas(section);
   const base = elf.info(section);
   const size = plainSize(elf, base);
-  const relas = [];
+  const relas: ReturnType<typeof relasOf> = [];
   for (let at = 0; at < words.length; at += RELA_WORDS) {
     const offset = u64(words, at + R_OFFSET);
     if (offset > size)

@@ -1,7 +1,7 @@
 import { KlpflowError } from '../../diagnostics';
 
 /** Environment variables that kpatch-build sets, and the kernel struct whose size each holds. */
-export const STRUCT_SIZES: Readonly<Record<string, string>> = {
+const STRUCT_SIZES: Readonly<Record<string, string>> = {
   ALT_STRUCT_SIZE: 'alt_instr',
   BUG_STRUCT_SIZE: 'bug_entry',
   EX_STRUCT_SIZE: 'exception_table_entry',

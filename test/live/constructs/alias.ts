@@ -1,5 +1,6 @@
 /** One function by several names: aliases, weak ones; edits move a name to another function. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 
 const attribute = (m: Model): string => (m.weak ? '__weak ' : '');
 

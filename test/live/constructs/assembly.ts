@@ -1,5 +1,5 @@
 /** Assembly: local labels, tables of them, functions and data of the assembler, with sizes and without. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 export const assembly: Construct = {
   kind: 'assembly',

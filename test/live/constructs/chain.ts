@@ -1,5 +1,5 @@
 /** Small functions that call each other, inlined or not, and tail calls; an edit of the innermost reaches whoever inlined it. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 export const chain: Construct = {
   kind: 'chain',

@@ -1,5 +1,5 @@
 /** Functions that GCC clones: for constant arguments (constprop), without what is not used (isra), their rare half (part, cold). */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 export const clones: Construct = {
   kind: 'clones',

@@ -1,5 +1,5 @@
 /** An interpreter whose table holds addresses of its own labels, as the kernel's BPF has it. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 const OPS = [
   'acc += 78;',

@@ -1,5 +1,6 @@
 /** What is done once: a flag in a section of its own and a key beside it, both called the same wherever the macro is used. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 
 interface Use {
   buffer: string;

@@ -1,5 +1,6 @@
 /** Loops from a table's start to its end: the end's address is also that of whatever comes behind. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 
 const values = (m: Model): string => `{ ${m.values.join(', ')} }`;
 const constant = (m: Model): boolean => m.place === 'const' || m.place === 'init';
@@ -48,7 +49,7 @@ export const endPointer: Construct = {
     const use = beside.map((_, i) => `\tacc += (u32)${w}_${i}[k & 3];\n`).join('');
     const write = constant(m)
       ? ''
-      : `\t${n.warm(`for (u32 i = 0; i < ${size > 3 ? 3 : size}; i++) ${t}[i] = (${m.type})(i * 7 + 3);`)}\n`;
+      : `\t${n.warm(`for (u32 i = 0; i < ${Math.min(size, 3)}; i++) ${t}[i] = (${m.type})(i * 7 + 3);`)}\n`;
     const bump = constant(m)
       ? ''
       : `\tif (k == 3) { ${t}[k % ${size}] += 2; ${beside.map((_, i) => `${w}_${i}[2] += 1; `).join('')}}\n`;

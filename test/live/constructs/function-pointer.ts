@@ -1,5 +1,5 @@
 /** Functions whose addresses are stored before the livepatch is there, compared and called after; and stored by new code, compared by old. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 export const functionPointer: Construct = {
   kind: 'function-pointer',

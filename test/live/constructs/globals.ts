@@ -1,5 +1,6 @@
 /** Variables of file scope: static and global, that units share; those whose initial values change cannot be livepatched. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 import type { Rng } from '../rng';
 
 const PLACES = ['', '', '__read_mostly ', '__aligned(64) '];

@@ -1,5 +1,5 @@
 /** Functions of one body, which GCC folds into one with two names; and functions of several names. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 export const identical: Construct = {
   kind: 'identical',

@@ -1,5 +1,5 @@
 /** All constructs by kind. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 import { alias } from './alias';
 import { assembly } from './assembly';
 import { chain } from './chain';

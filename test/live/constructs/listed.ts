@@ -1,5 +1,5 @@
 /** Objects that register themselves in a list before the livepatch is there, with operations that are called through it. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 export const listed: Construct = {
   kind: 'listed',

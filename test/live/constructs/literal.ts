@@ -1,5 +1,6 @@
 /** String literals: their tails, NULs within them, loops over them, tables of them. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 
 const WORDS = [
   'one',

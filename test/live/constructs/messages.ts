@@ -1,5 +1,5 @@
 /** Messages: levels, names of functions and files, lines that move and numbers that only look like lines. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 import { hasState } from '../statements';
 
 export const messages: Construct = {

@@ -1,5 +1,5 @@
 /** Code and data in sections of their own choosing; functions that cannot be traced. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 const TEXT = ['.sched.text', '.ref.text', '.text.hot_path', '.noinstr.text'];
 

@@ -1,5 +1,5 @@
 /** Variables that nothing wrote, or only until the kernel was up, and that an edit writes; and the other way round. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 export const readOnly: Construct = {
   kind: 'read-only',

@@ -1,5 +1,6 @@
 /** Static locals of one name: in several functions, several times in one, of several sizes. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 import type { Rng } from '../rng';
 
 interface Local {

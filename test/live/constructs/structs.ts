@@ -1,5 +1,5 @@
 /** Bit fields, struct copies, and initial values of locals: constants that have no name. */
-import type { Construct } from '../model';
+import type { Construct } from '../construct';
 
 export const structs: Construct = {
   kind: 'structs',

@@ -1,5 +1,6 @@
 /** Switches: jump tables dense and sparse, and tables of results that compilers make of them. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 
 const CASES: Record<string, (value: number) => string> = {
   code: (c) => `acc += ext(${c}) + k; break;`,

@@ -1,5 +1,6 @@
 /** Constant tables, tables in tables, tables of functions. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 
 const rows = (m: Model, n: { s(base: string): string }): string =>
   m.rows

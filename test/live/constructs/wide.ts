@@ -1,5 +1,6 @@
 /** Strings of wide characters, in sections whose entries have two and four bytes. */
-import type { Construct, Model } from '../model';
+import type { Model } from '../model';
+import type { Construct } from '../construct';
 
 const WORDS = ['boot', 'SecureBoot', 'db', 'Setup', 'vendor', 'xyz'];
 const quoted = (m: Model, i: number): string => `${m.prefix}"${m.words[i]}"`;

@@ -10,7 +10,7 @@ import { KernelListing } from '../../../src/kernel/listing';
 import { Symvers } from '../../../src/kernel/symvers';
 import { readStructSizes } from '../../../src/index';
 import { readBtf } from '../../../src/pipeline/btf-file';
-import { extract } from '../../../src/stages/extract';
+import { extract } from '../../../src/stages/extract/extract';
 import { diffInline, type InlineDiff } from '../../../src/stages/inline';
 import { checkRunningKernel } from '../../../src/stages/running-kernel';
 import { SymbolPositions } from '../../../src/stages/running-kernel/sympos';

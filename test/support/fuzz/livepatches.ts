@@ -19,7 +19,7 @@ function written(object: Parameters<typeof writeKlpObject>[0]): Buffer {
 }
 
 /** Two livepatch objects: one with something of everything, one that can be linked. */
-export function livepatchObjects(): Buffer[] {
+function livepatchObjects(): Buffer[] {
   const patched = new PatchedObject();
   patched.replace('one');
   patched.load('two', 'vmlinux', 'secret', 2);

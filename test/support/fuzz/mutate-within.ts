@@ -19,9 +19,9 @@ class Fields {
   set(at: number, width: 1 | 2 | 4 | 8, value: number): void {
     const { bytes, little } = this;
     if (width === 1) bytes[at] = value & 0xff;
-    else if (width === 2) little ? bytes.writeUInt16LE(value & 0xffff, at) : bytes.writeUInt16BE(value & 0xffff, at);
-    else if (width === 4) little ? bytes.writeUInt32LE(value >>> 0, at) : bytes.writeUInt32BE(value >>> 0, at);
-    else little ? bytes.writeBigInt64LE(BigInt(value), at) : bytes.writeBigInt64BE(BigInt(value), at);
+    else if (width === 2) bytes[little ? 'writeUInt16LE' : 'writeUInt16BE'](value & 0xffff, at);
+    else if (width === 4) bytes[little ? 'writeUInt32LE' : 'writeUInt32BE'](value >>> 0, at);
+    else bytes[little ? 'writeBigInt64LE' : 'writeBigInt64BE'](BigInt(value), at);
   }
 
   copy(to: number, from: number, width: number): void {
@@ -41,7 +41,7 @@ export function damaged(object: Buffer, seed: number): Mutant {
  * or lie elsewhere, sections with other flags, names and entry sizes, other contents of tables. They get past the reader, to the
  * stages that must not trust what a table says.
  */
-export function mutateWithin(object: Buffer, seed: number): Mutant {
+function mutateWithin(object: Buffer, seed: number): Mutant {
   const random = new Random(seed, 0x171);
   const bytes = Buffer.from(object);
   const fields = new Fields(bytes, object[5] === 1);

@@ -42,7 +42,7 @@ export async function outcomeOf({ codes }: Subject, mutant: Mutant): Promise<str
 }
 
 /** A result that must not be. */
-export class Wrong extends Error {}
+class Wrong extends Error {}
 
 /** Refuses results with numbers that are none, and diagnostics that nobody could act on. @throws Wrong */
 export function checkResult(result: unknown, diagnostics: readonly Diagnostic[] = []): void {
@@ -77,6 +77,6 @@ export function opened(bytes: Uint8Array, path = 'mutant.o'): ElfObject {
   return new ElfObject(mapped(bytes, path));
 }
 
-export function mapped(bytes: Uint8Array, path: string): MappedFile {
+function mapped(bytes: Uint8Array, path: string): MappedFile {
   return MappedFile.ofBytes(new Uint8Array(bytes), path);
 }

@@ -37,7 +37,7 @@ export class FileOrder implements Evidence {
     const unit = this.units.get(file);
     if (unit === undefined || namesakes.filter((other) => table.file[other] === file).length !== 1) return undefined;
     const { columns } = this.listing;
-    const within = entries.filter((entry) => columns.symbol[entry]! > unit[0] && columns.symbol[entry]! < unit[1]);
+    const within = entries.filter((row) => columns.symbol[row]! > unit[0] && columns.symbol[row]! < unit[1]);
     const entry = within[0];
     if (within.length !== 1 || columns.size[entry!] !== table.size[symbol]) return undefined;
     const info = this.image.symbols[columns.symbol[entry!]! * SYM_WORDS + ST_INFO]!;

@@ -48,7 +48,7 @@ export class Symids implements Evidence {
 }
 
 /** Number of the first section of this name, 0 if there is none. */
-export function sectionNamed(file: ElfFile, name: string): number {
+function sectionNamed(file: ElfFile, name: string): number {
   const { bytes } = file;
   const wanted = Buffer.from(`${name}\0`, 'latin1');
   for (let section = 1; section < file.sectionCount; section++) {

@@ -91,7 +91,7 @@ function put(index: u32, symbol: u32): void {
 
 /** A heap sort of covers[from .. to), which mostly are in order: 100,000 functions may share one .text. */
 function sort(from: u32, to: u32): void {
-  let ordered = true;
+  let ordered: bool = true;
   for (let i = from + 1; i < to && ordered; i++) ordered = isBefore(cover(i - 1), cover(i));
   if (ordered) return;
   const count = to - from;

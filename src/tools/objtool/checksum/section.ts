@@ -12,7 +12,7 @@ import { relaBytes } from '../../../livepatch/klp/rows';
 import type { SymbolChecksum } from '.';
 
 /** Where checksums stand: records of a symbol's address (a relocation) and its checksum. */
-export const CHECKSUMS = { name: '.discard.sym_checksum', entsize: 16 } as const;
+const CHECKSUMS = { name: '.discard.sym_checksum', entsize: 16 } as const;
 
 /** Whether an object carries checksums. */
 export function hasChecksums(elf: ElfObject): boolean {

@@ -227,7 +227,7 @@ export class ChecksumSymbols {
 }
 
 /** A name without what compilers append to tell copies apart: `.llvm.<digits>`, or numbers behind dots and `__UNIQUE_ID_` names. */
-export function withoutNumbers(name: string): string {
+function withoutNumbers(name: string): string {
   const llvm = name.indexOf('.llvm.');
   if (llvm >= 0) return name.slice(0, llvm);
   if (!name.includes('.') && !name.startsWith('__UNIQUE_ID_')) return name;

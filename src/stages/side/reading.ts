@@ -1,0 +1,5 @@
+/** One thing that a reference may mean: a canonical symbol, and the distance from it; or NAMELESS. */
+export interface Reading {
+  symbol: number;
+  delta: number;
+}
