@@ -152,7 +152,7 @@ describe('facts of made kernels', () => {
       .special('.initcall6.init', ref32('a'))
       .special('.initcall6.init', ref32('b'))
       .special('.exitcall.exit', ptr64('stop'));
-    expect(factsOf(disagreeing).kcfi).toBe('no-donor');
+    expect(factsOf(disagreeing).kcfi).toBe('disagreement');
   });
 
   test('a vermagic that does not end within its section is none', () => {

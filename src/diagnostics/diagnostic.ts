@@ -208,7 +208,7 @@ export const CATALOGUE = {
   },
   'no-kcfi-donor': {
     severity: 'refusal',
-    hint: "Pass a vmlinux.o that has built-in initcalls and exit calls: kCFI checks the type hashes of a module's init and exit functions.",
+    hint: "Pass the vmlinux.o of the whole kernel as its build left it: kCFI checks the type hashes of a module's init and exit functions, which initcalls, their callers and functions of these types show.",
   },
   'no-objects': {
     severity: 'error',

@@ -27,7 +27,7 @@ import { checkReplacements } from './replacements';
 import { readTemplate } from './template';
 import { checkThisModule } from './this-module';
 import { readTypes } from './types';
-import { checkTypeHashes } from './type-hash';
+import { checkPreambles, checkTypeHashes } from './type-hash';
 import { checkUnwind } from './unwind';
 
 export type { PatchedFunction, PatchedObject } from './klp-patch';
@@ -124,6 +124,7 @@ export function verify(request: VerifyRequest): VerifyResult {
   checkAlternatives(context, sites);
   checkCompleteness(context, sites);
   checkUnwind(context, sites);
+  checkPreambles(context, sites);
   if (context.compared) checkAgainstObjects(context, request.objects ?? []);
   else {
     checkTypeHashes(context, undefined);

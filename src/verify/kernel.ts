@@ -46,6 +46,13 @@ const MARKS = [
   '__stop_static_call_sites',
   '__start_rodata',
   '__end_rodata',
+  '__smp_locks',
+  '__smp_locks_end',
+  '__cfi_sites',
+  '__cfi_sites_end',
+  '_etext',
+  '_sinittext',
+  '_einittext',
 ];
 
 /** The kernel that the module is for: where its symbols are, as its kallsyms would list them. */
@@ -86,7 +93,9 @@ export class Kernel {
         `${path} does not list _stext: it is not a kernel's symbol list, or a stub of one`,
         { object: path },
       );
-    return new Kernel(path, 'list', symbols, modules);
+    const kernel = new Kernel(path, 'list', symbols, modules);
+    kernel.doubtLetters();
+    return kernel;
   }
 
   private static fromImage(image: ElfImage, names: ReadonlySet<string>): Kernel {
@@ -227,6 +236,19 @@ export class Kernel {
     const from = this.mark(start);
     const to = this.mark(end);
     return from !== undefined && to !== undefined && from !== to;
+  }
+
+  /** A letter tells the flags of the linked section, and the .data of 7.2 and 7.3 is executable by them: `T jiffies`. What lies outside of all code may be data. */
+  private doubtLetters(): void {
+    if (this.mark('_etext') === undefined) return;
+    for (const symbol of [...this.symbols.values()].flat()) {
+      if (
+        symbol.kind === 'code' &&
+        !this.within(symbol.address, '_stext', '_etext') &&
+        !this.within(symbol.address, '_sinittext', '_einittext')
+      )
+        symbol.kind = 'unknown';
+    }
   }
 
   private mark(name: string): number | undefined {

@@ -1,5 +1,6 @@
 import { STT_FUNC } from '../elf';
 import { Module, isPrefixName } from './module';
+import { entryTypes } from './type-hash';
 
 export const THIS_MODULE = '.gnu.linkonce.this_module';
 
@@ -17,6 +18,8 @@ export interface TemplateFacts {
   prefix: number;
   /** The kernel unwinds stacks by ORC. */
   unwind: boolean;
+  /** Type hashes of its init and exit functions (kCFI). */
+  types: ReadonlyMap<string, number>;
 }
 
 /** @throws KlpflowError as `Module.open` */
@@ -37,6 +40,7 @@ export function readTemplate(path: string): TemplateFacts {
     versioned: module.section('__versions') !== undefined || module.section('__version_ext_names') !== undefined,
     prefix: prefixBytes(module),
     unwind: module.section('.orc_unwind') !== undefined,
+    types: entryTypes(module),
   };
 }
 

@@ -1,7 +1,9 @@
 /** kCFI: the hash of a function's type stands before it, and whoever calls it through a pointer compares. */
+import { STT_FUNC } from '../elf';
 import type { Context } from './context';
 import { hex } from './findings';
 import type { Module, ModuleSection } from './module';
+import type { Sites } from './tables';
 
 /** Bytes of `mov $hash,%reg`. */
 export const PREAMBLE = 5;
@@ -42,6 +44,52 @@ export function checkTypeHashes(
         `whether anything calls ${name} through a pointer, for which ${message}: no --object was given`,
       );
     else if (names.some(isKept)) findings.add('verify-type-hash', place, message);
+  }
+}
+
+/** What the kernel calls through `struct module`, and so checks. */
+const ENTRIES = ['init_module', 'cleanup_module'] as const;
+
+/** Hashes of a module's init and exit functions; empty without kCFI. */
+export function entryTypes(module: Module): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const name of ENTRIES) {
+    const symbol = module.symbol(name);
+    const section = symbol && module.sectionOf(symbol);
+    const preamble = section && preambleOf(module, section, symbol.value);
+    if (preamble !== undefined) found.set(name, preamble.hash);
+  }
+  return found;
+}
+
+/** The module's own preambles: init and exit have one as any module of the kernel does, and boot code is told of all that it has to rewrite. */
+export function checkPreambles({ module, kernel, template, findings }: Context, sites: Sites): void {
+  const preambles = module.symbols.filter(({ name, type }) => type === STT_FUNC && name.startsWith('__cfi_'));
+  const wanted = template?.types ?? new Map<string, number>();
+  if (preambles.length === 0 && wanted.size === 0) return;
+  const types = entryTypes(module);
+  for (const name of ENTRIES) {
+    const symbol = module.symbol(name);
+    if (symbol === undefined) continue;
+    const [hash, other] = [types.get(name), wanted.get(name)];
+    if (hash === undefined)
+      findings.add(
+        'verify-type-hash',
+        { symbol },
+        `${name} has no type hash before it: the kernel's call of it would trap`,
+      );
+    else if (other !== undefined && other !== hash)
+      findings.add(
+        'verify-type-hash',
+        { symbol },
+        `${name} has the type hash ${hex(hash)}, in ${template!.path} it has ${hex(other)}`,
+      );
+  }
+  if (!sites.any('cfi') && kernel?.hasTable('__cfi_sites', '__cfi_sites_end') !== true) return;
+  for (const { name, value, ...symbol } of preambles) {
+    const section = module.sections[symbol.section];
+    if (section !== undefined && isPreamble(section.bytes[value]) && !sites.has('cfi', section, value))
+      findings.add('verify-missing-entry', { section, offset: value }, `${name} has no entry in .cfi_sites`);
   }
 }
 

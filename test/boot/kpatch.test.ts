@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createKlpModule } from '../../src/index';
-import { CORPUS, KERNELS, kernelFiles, skipWithout, unpack, type Kernel } from '../support/corpus';
+import { CORPUS, KERNELS, expectedOf, kernelFiles, skipWithout, unpack, type Kernel } from '../support/corpus';
 import { callbackUnit, linkKpatchModule } from '../support/kpatch-module';
 import { kpatchDiff } from '../support/kpatch-run';
 import { orcWordsOf } from '../support/objtool-tables';
@@ -16,18 +16,8 @@ import type { Trial } from './init';
 import { boot, type Booted } from './qemu';
 import { complaints, readReport, type Report } from './report';
 import { rewriting } from './rewriting';
-import { rewrittenSites } from './sites';
-import {
-  IMAGES,
-  VARIANTS,
-  bootExpected,
-  commandOf,
-  domainName,
-  initramfs,
-  missing,
-  patchablePairs,
-  unexpected,
-} from './suite';
+import { rewrittenSites, type Site } from './sites';
+import { IMAGES, VARIANTS, commandOf, domainName, initramfs, missing, patchablePairs, unexpected } from './suite';
 
 const NAME = 'livepatch_kpatch';
 const folder = tempFolder();
@@ -93,7 +83,7 @@ describe.each(KERNELS)('%s', (kernel) => {
       name: NAME,
       moduleName: NAME,
       module: readFileSync(module),
-      run: pairs.map((pair) => commandOf(pair, bootExpected(kernel, pair).boot!)).join('\n'),
+      run: pairs.map((pair) => commandOf(pair, expectedOf(kernel, pair).boot!)).join('\n'),
       livepatch: true,
       sites: rewrittenSites(module),
     });
@@ -122,7 +112,7 @@ describe.each(KERNELS)('%s', (kernel) => {
       expect({ done: report.done, hung: booted.hung }, tail).toEqual({ done: true, hung: false });
       const told = report.trials.get(NAME)!;
       expect(told.steps, tail).toEqual(['loaded', 'patched', 'unpatched', 'unloaded']);
-      for (const pair of pairs) expect(unexpected(bootExpected(kernel, pair).boot!, told), pair).toEqual([]);
+      for (const pair of pairs) expect(unexpected(expectedOf(kernel, pair).boot!, told), pair).toEqual([]);
       expect([told.before, told.after, told.restored].map(domainName)).toEqual([
         '(none)',
         expect.stringMatching(/^call-4\d$/),
@@ -146,7 +136,12 @@ describe.each(KERNELS)('%s', (kernel) => {
     test('returns and alternatives are rewritten as the kernel rewrites its own', () => {
       const { sites } = trials[0]!;
       const { memory } = report.trials.get(NAME)!;
-      const found = { return: new Set<string>(), indirect: new Set<string>(), alternative: new Set<string>() };
+      const found: Record<Site['kind'], Set<string>> = {
+        return: new Set(),
+        indirect: new Set(),
+        alternative: new Set(),
+        preamble: new Set(),
+      };
       sites.forEach((site, i) => found[site.kind].add(rewriting(site, memory[i]!, report.symbols)));
       expect({ returns: [...found.return], alternatives: [...found.alternative] }).toEqual({
         returns,

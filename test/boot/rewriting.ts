@@ -14,13 +14,19 @@ const ARRAY_BYTES = 16n * 32n;
 
 /**
  * What stands at a site in memory: `ret`, `register` (a call or jump by register), `call THUNK` or `jmp THUNK`; at an alternative
- * `rewritten` or `unchanged`. Anything else as its bytes.
+ * `rewritten` or `unchanged`; at a preamble `unchanged`, `rehashed` or `FineIBT`. Anything else as its bytes.
  */
 export function rewriting(site: Site, { address, bytes }: MemoryRead, symbols: ReadonlyMap<string, bigint>): string {
   if (!/^([0-9a-f]{2})+$/.test(bytes)) return `unreadable at ${address.toString(16)}`;
   if (site.kind === 'alternative') return bytes === site.before ? 'unchanged' : 'rewritten';
   const code = Buffer.from(bytes, 'hex');
+  if (site.kind === 'preamble') {
+    if (bytes === site.before) return 'unchanged';
+    return bytes.startsWith('f30f1efa') ? 'FineIBT' : (code[0]! & 0xf8) === 0xb8 ? 'rehashed' : bytes;
+  }
   let at = 0;
+  // FineIBT's paranoid callers: jne back into the ud2 before it, then the call.
+  if (code[0] === 0x75 && code[1] === 0xfd) at += 2;
   // Segment prefixes, which fill the place of a longer instruction.
   while (code[at] === 0x2e) at++;
   if (code[at] === 0xc3) return 'ret';

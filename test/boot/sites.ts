@@ -3,7 +3,7 @@ import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, ST_INFO, ST_VALUE, SYM_WORDS, s6
 
 /** Code of a module that the kernel rewrites when it loads it. */
 export interface Site {
-  kind: 'return' | 'indirect' | 'alternative';
+  kind: 'return' | 'indirect' | 'alternative' | 'preamble';
   section: string;
   /** Bytes from the section's start. */
   offset: number;
@@ -12,12 +12,13 @@ export interface Site {
   before: string;
 }
 
-/** Sites of a module by its tables; of each kind the first `most`. */
+/** Sites of a module by its tables; of each kind the first `most`, of preambles the last ones, which are those of init and exit. */
 export function rewrittenSites(path: string, most = 3): Site[] {
   const module = ElfObject.open(path);
   return [
     ...sitesOf(module, '.return_sites', 4, 'return', () => 5).slice(0, most),
     ...sitesOf(module, '.retpoline_sites', 4, 'indirect', () => 6).slice(0, most),
+    ...sitesOf(module, '.cfi_sites', 4, 'preamble', () => 5).slice(-most),
     ...sitesOf(module, '.altinstructions', 14, 'alternative', (entry) => entry[12]!).slice(0, most),
   ];
 }

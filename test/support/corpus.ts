@@ -42,6 +42,22 @@ const PAIRS = {
 export type Kernel = keyof typeof PAIRS;
 export const KERNELS = Object.keys(PAIRS) as Kernel[];
 
+/** The kernel built as hyperscalers build theirs: Linux 7.3, kCFI and FineIBT, split functions, modules. Its objects are larger, so it has tests of its own. */
+export const PRODUCTION = 'linux-7.3-cfi-afdo';
+const PRODUCTION_PAIRS = [
+  'header-inline',
+  'indirect-call',
+  'line-shift',
+  'module-and-vmlinux',
+  'module-only',
+  'nf-tables',
+  'runtime-mask',
+  'static-key',
+  'string-change',
+];
+
+export type AnyKernel = Kernel | typeof PRODUCTION;
+
 /** `expected.json` of a pair. */
 export interface Expected {
   verdict: 'patchable' | 'refused' | 'unchanged';
@@ -50,6 +66,20 @@ export interface Expected {
   tolerated?: string[];
   codes: string[];
   premises: string[];
+  /** Changed functions of each module that the patch touches, by the name of the module's file. */
+  modules?: Record<string, string[]>;
+  boot?: BootExpected | null;
+}
+
+/** What a booted kernel shows of a pair. */
+export interface BootExpected {
+  run: string;
+  before?: string;
+  beforeNot?: string;
+  after: string;
+  /** Modules to load before the livepatch, or with `late` after it. */
+  modules?: string[];
+  late?: boolean;
 }
 
 /** Why a folder of the corpus cannot be tested; undefined if it can. */
@@ -68,26 +98,31 @@ export function skipWithout(context: TestContext, reason: string | undefined): v
   context.skip(reason);
 }
 
-export function pairsOf(kernel: Kernel): string[] {
+export function pairsOf(kernel: AnyKernel): string[] {
   const folder = join(CORPUS, kernel, 'pairs');
-  return [...new Set([...PAIRS[kernel], ...(existsSync(folder) ? readdirSync(folder) : [])])].sort();
+  const required = kernel === PRODUCTION ? PRODUCTION_PAIRS : PAIRS[kernel];
+  return [...new Set([...required, ...(existsSync(folder) ? readdirSync(folder) : [])])].sort();
 }
 
 /** Unpacks one pair. @throws what `unpack` says, with the reason on stderr */
-export function unpack(kernel: Kernel, pair: string): { orig: string; patched: string; expected: Expected } {
+export function unpack(kernel: AnyKernel, pair: string): { orig: string; patched: string; expected: Expected } {
   const to = join(UNPACKED, kernel);
   execFileSync('bash', [join(CORPUS, 'unpack'), kernel, to, pair]);
-  const expected = JSON.parse(readFileSync(join(CORPUS, kernel, 'pairs', pair, 'expected.json'), 'utf8')) as Expected;
+  const expected = expectedOf(kernel, pair);
   return { orig: join(to, 'orig.o'), patched: join(to, pair, 'patched.o'), expected };
 }
 
+export function expectedOf(kernel: AnyKernel, pair: string): Expected {
+  return JSON.parse(readFileSync(join(CORPUS, kernel, 'pairs', pair, 'expected.json'), 'utf8')) as Expected;
+}
+
 /** Files of a kernel besides its objects; unpack a pair first. */
-export function kernelFiles(kernel: Kernel): { symvers: string; vmlinux: string; btf: string; template: string } {
+export function kernelFiles(kernel: AnyKernel): { symvers: string; vmlinux: string; btf: string; template: string } {
   const at = join(UNPACKED, kernel);
-  const image = join(at, 'vmlinux');
+  const listings = ['vmlinux', 'kallsyms.txt', 'System.map'].map((name) => join(at, name));
   return {
     symvers: join(at, 'Module.symvers'),
-    vmlinux: existsSync(image) ? image : join(at, 'kallsyms.txt'),
+    vmlinux: listings.find((path) => existsSync(path)) ?? listings[0]!,
     btf: join(at, 'types.btf'),
     template: join(CORPUS, kernel, 'template.ko'),
   };

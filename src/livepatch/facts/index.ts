@@ -1,14 +1,12 @@
-import { R_ADDEND, R_OFFSET, R_SYM, RELA_WORDS, ST_VALUE, SYM_WORDS, s64, u64, type ElfObject } from '../../elf';
+import { R_OFFSET, RELA_WORDS, u64, type ElfObject } from '../../elf';
 import type { PlatformFacts } from '../object';
 import { place, readSections, type Sections } from './sections';
-import { readSymbols, sectionOf, type Range, type Symbols } from './symbols';
+import { readSymbols, targetOf, type Range, type Symbols } from './symbols';
+import { typeHashes } from './type-hashes';
 
 const ENDBR64 = 0xfa1e0ff3;
 const RET = 0xc3;
 const INT3 = 0xcc;
-/** `movl $hash, %eax`, which Clang puts where kCFI looks for a function's type. */
-const MOVL_EAX = 0xb8;
-const PREAMBLE = 5;
 /** struct orc_entry, since 4.14: two 16-bit offsets, 16 bits of registers and type. */
 const ORC_ENTRY = 6;
 /**
@@ -81,46 +79,6 @@ function returnForm(object: ElfObject, functions: readonly Range[]): 'ret' | 're
     else if (code.at(-1) === INT3 && code.at(-2) === RET) trapped++;
   }
   return trapped > plain ? 'ret-int3' : 'ret';
-}
-
-/**
- * Type hashes out of the preambles of functions that certainly have the type: initcalls are `int (void)`, exit calls `void
- * (void)`. All donors of a type must say the same.
- */
-function typeHashes(object: ElfObject, symbols: Symbols, tables: Sections): PlatformFacts['kcfi'] {
-  if (symbols.preambles.size === 0 && !tables.has('.cfi_sites')) return null;
-  const hashOf = (sections: readonly number[]): number | undefined => {
-    const hashes = new Set<number>();
-    for (const section of sections) {
-      const relas = tables.relas(section);
-      for (let at = 0; at < relas.length; at += RELA_WORDS) {
-        const target = targetOf(object, relas, at);
-        const preamble = target === undefined ? undefined : symbols.preambles.get(target);
-        if (preamble === undefined || preamble.size < PREAMBLE) continue;
-        const code = object.content(preamble.section).subarray(preamble.value, preamble.value + PREAMBLE);
-        if (code.length === PREAMBLE && code[0] === MOVL_EAX)
-          hashes.add((code[1]! | (code[2]! << 8) | (code[3]! << 16) | (code[4]! << 24)) >>> 0);
-      }
-    }
-    return hashes.size === 1 ? [...hashes][0] : undefined;
-  };
-  const init = hashOf(tables.named((name) => name.startsWith('.initcall')));
-  const exit = hashOf(tables.named((name) => name === '.exitcall.exit'));
-  return init === undefined || exit === undefined ? 'no-donor' : { init, exit };
-}
-
-/** What a rela of a table of addresses points at; undefined for an undefined symbol. PC-relative entries name their own place, so no bias is in the addend. */
-function targetOf(object: ElfObject, relas: Uint32Array, at: number): number | undefined {
-  const symbol = relas[at + R_SYM]!;
-  if (symbol >= object.symbolCount)
-    object.malformed(
-      object.offset(object.symtabSection),
-      `a relocation names symbol ${symbol} of ${object.symbolCount}`,
-    );
-  const section = sectionOf(object, symbol);
-  return section === 0
-    ? undefined
-    : place(section, u64(object.symbols, symbol * SYM_WORDS + ST_VALUE) + s64(relas, at + R_ADDEND));
 }
 
 /** The ORC entry at the start of most functions' prefixes (of most functions where there are no prefixes), in hex. */

@@ -82,7 +82,10 @@ const RECORDED = record<RecordedFacts>({
     functionAlign: count,
     ibt: oneOf(true, false, 'before-objtool'),
     returns: oneOf('thunk', 'ret', 'ret-int3'),
-    kcfi: either(oneOf(null, 'no-donor'), record<{ init: number; exit: number }>({ init: count, exit: count })),
+    kcfi: either(
+      oneOf(null, 'no-donor', 'disagreement'),
+      record<{ init: number; exit: number }>({ init: count, exit: count }),
+    ),
     orcAtStart: either(oneOf(null), like(/^[0-9a-f]{12}$/)),
     retpoline: flag,
     kobjectRelease: flag,

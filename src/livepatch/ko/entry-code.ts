@@ -1,4 +1,5 @@
 import { R_X86_64_32S, R_X86_64_PC32, R_X86_64_PLT32, STB_GLOBAL, STB_LOCAL, STT_FUNC } from '../../elf';
+import { PREAMBLE_BYTES } from '../../kernel/kcfi';
 import type { OutputRela, OutputSymbol } from '../object';
 import type { ModuleImage } from './image';
 import type { Platform } from './platform';
@@ -9,13 +10,12 @@ const RETURNS = { thunk: [0xe9, 0, 0, 0, 0], ret: [0xc3], 'ret-int3': [0xc3, 0xc
 const RETURN_THUNK = '__x86_return_thunk';
 /** `mov $imm32, %rdi`, then `jmp rel32`. */
 const ENABLE = [0x48, 0xc7, 0xc7, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0];
-/** `mov $imm32, %eax`, which kCFI puts where the caller's check looks for the type's hash. */
+/** A preamble's `mov $hash, %eax`: neither function reads an argument. */
 const MOVL_EAX = 0xb8;
-const CFI_PREAMBLE = 5;
 
 /** Whether functions can be given the preamble that kCFI asks for. */
 export function canWriteEntryCode({ kcfi, prefixBytes }: Platform): boolean {
-  return kcfi === null || (kcfi !== 'no-donor' && prefixBytes >= CFI_PREAMBLE);
+  return kcfi === null || (typeof kcfi === 'object' && prefixBytes >= PREAMBLE_BYTES);
 }
 
 /**
@@ -30,7 +30,7 @@ export function addEntryCode(
   platform: Platform,
   patch: OutputSymbol,
 ): { init: OutputSymbol; exit: OutputSymbol } {
-  const kcfi = platform.kcfi === 'no-donor' ? null : platform.kcfi;
+  const kcfi = typeof platform.kcfi === 'string' ? null : platform.kcfi;
   const start = platform.ibt ? ENDBR64 : [];
   const at = start.length;
   const init = addFunction(

@@ -22,7 +22,6 @@ export function choosePlatform(
   const all = objects.map(({ facts }) => facts);
   const first = <T>(of: (facts: PlatformFacts) => T | null): T | null =>
     all.map(of).find((value) => value !== null) ?? null;
-  const kcfi = all.map((facts) => facts.kcfi).find((hashes) => hashes !== null && hashes !== 'no-donor');
   checkAlike(objects, found);
   refuseBeforeObjtool(objects, found);
   const own = first((facts) => facts.vermagic);
@@ -47,11 +46,20 @@ export function choosePlatform(
       : all.some((facts) => facts.returns === 'ret-int3')
         ? 'ret-int3'
         : 'ret',
-    kcfi: kcfi ?? (all.some((facts) => facts.kcfi === 'no-donor') ? 'no-donor' : null),
+    kcfi: chooseHashes(objects),
     orcAtStart: first((facts) => facts.orcAtStart),
     retpoline: all.some((facts) => facts.retpoline) || template?.retpoline === true,
     kobjectRelease: all.some((facts) => facts.kobjectRelease),
   };
+}
+
+/** A small module may show no hashes, or have no kCFI preambles; two that show different ones are of two kernels. */
+function chooseHashes(objects: readonly LivepatchObject[]): PlatformFacts['kcfi'] {
+  const all = objects.map(({ facts }) => facts.kcfi);
+  if (all.includes('disagreement')) return 'disagreement';
+  const known = all.filter((hashes) => typeof hashes === 'object' && hashes !== null);
+  if (known.some(({ init, exit }) => init !== known[0]!.init || exit !== known[0]!.exit)) return 'disagreement';
+  return known[0] ?? (all.includes('no-donor') ? 'no-donor' : null);
 }
 
 /** The kernel would find stacks without layouts unreliable and keep its calls to the return thunk: nothing of that can be made up here. */

@@ -15,6 +15,10 @@ import { settleRelocations } from './relocations';
 import { checkShape } from './shape';
 import type { ModuleOptions, ModuleResult, TargetKernel } from './types';
 
+const UNKNOWN = 'nothing in ORIG shows the hashes of `int (void)` and `void (void)`';
+const CONTRADICTION =
+  'what shows the hashes of `int (void)` and `void (void)` does not agree: initcalls and exit calls, their callers, what compilers compute';
+
 /**
  * The livepatch module of one or more patched objects, in the form that the kernel loads as it is: klp relocations in
  * sections of their own, descriptors as static data, init and exit code, all tables that the kernel reads from a module.
@@ -46,7 +50,7 @@ export function writeModule(
     found.push(
       diagnostic(
         'no-kcfi-donor',
-        'the kernel checks types of called functions (kCFI), and no initcall or exit call of ORIG shows the hashes of `int (void)` and `void (void)`',
+        `the kernel checks types of called functions (kCFI), and ${platform.kcfi === 'disagreement' ? CONTRADICTION : UNKNOWN}`,
       ),
     );
   }

@@ -15,8 +15,8 @@ export interface PlatformFacts {
   ibt: boolean | 'before-objtool';
   /** How functions return: through `__x86_return_thunk`, or by `ret`, with or without the int3 behind it. */
   returns: 'thunk' | 'ret' | 'ret-int3';
-  /** Type hashes of `int (void)` and `void (void)` where functions have kCFI preambles; null without kCFI; 'no-donor' where no function of that type was found. */
-  kcfi: { init: number; exit: number } | 'no-donor' | null;
+  /** Type hashes of `int (void)` and `void (void)` where functions have kCFI preambles; null without kCFI; 'no-donor' where nothing shows them, 'disagreement' where what shows them does not agree. */
+  kcfi: { init: number; exit: number } | 'no-donor' | 'disagreement' | null;
   /** The 6 bytes of an ORC entry at an ordinary function's start, in hex; null for a kernel without ORC. Copied, never composed: register numbers differ by release. */
   orcAtStart: string | null;
   /** The kernel was built with retpolines (`.retpoline_sites`), so modules say so, too. */

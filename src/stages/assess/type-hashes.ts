@@ -1,5 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { EM_X86_64 } from '../../elf';
+import { typeChecks } from '../../kernel/kcfi';
 import type { Side } from '../side/side';
 import { Prefixes } from '../side/prefixes';
 import { twinOf } from '../correlate';
@@ -7,8 +8,6 @@ import type { AssessInput } from './types';
 import { reachedUnseen } from './unseen';
 import { isUnit } from './whole-kernel';
 
-/** How an indirect call says which type it wants: `mov $-hash, %r10d`. */
-const CHECK = [0x41, 0xba];
 const NAMED = 3;
 
 /**
@@ -63,9 +62,6 @@ function hasTypes({ object, table }: Side): boolean {
   return false;
 }
 
-function checksFor(side: Side, symbol: number, hash: number): boolean {
-  const wanted = Buffer.from([...CHECK, 0, 0, 0, 0]);
-  wanted.writeUInt32LE(-hash >>> 0, CHECK.length);
-  const bytes = side.bytes(symbol);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(wanted);
+function checksFor(side: Side, symbol: number, wanted: number): boolean {
+  return typeChecks(side.bytes(symbol)).some(({ hash }) => hash === wanted);
 }

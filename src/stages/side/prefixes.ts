@@ -1,9 +1,7 @@
+import { PREAMBLE_BYTES, preambleHash } from '../../kernel/kcfi';
 import { Trait } from '../scan';
 import { above } from './extents';
 import type { Side } from './side';
-
-const MOV_EAX = 0xb8;
-const MOV_BYTES = 5;
 
 /**
  * What stands before functions and belongs to them: padding that boot code writes to (`__pfx_f`), and with kCFI the function's type
@@ -47,7 +45,7 @@ export class Prefixes {
     return found;
   }
 
-  /** The hash of a function's type that indirect calls look for before it: `mov $hash, %eax`, or another register for the number of arguments. */
+  /** The hash of a function's type that indirect calls look for before it. */
   typeHash(symbol: number): number | undefined {
     const { table, object } = this.side;
     for (const prefix of this.before(symbol)) {
@@ -55,10 +53,8 @@ export class Prefixes {
         .content(table.section[prefix]!)
         .subarray(table.value[prefix]!, table.value[prefix]! + table.size[prefix]!);
       // Clang aligns what is before the NOPs of -fpatchable-function-entry: then the instruction is the last one.
-      const at = [0, bytes.length - MOV_BYTES].find(
-        (place) => place >= 0 && place + MOV_BYTES <= bytes.length && (bytes[place]! & 0xf8) === MOV_EAX,
-      );
-      if (at !== undefined) return new DataView(bytes.buffer, bytes.byteOffset + at + 1, 4).getUint32(0, object.little);
+      const hash = preambleHash(bytes, 0) ?? preambleHash(bytes, bytes.length - PREAMBLE_BYTES);
+      if (hash !== undefined) return hash;
     }
     return undefined;
   }

@@ -136,12 +136,18 @@ function isNamed(covering: Named | undefined, at: number): boolean {
 }
 
 function extentOf(content: Uint8Array, flags: number, entsize: number): number {
-  if ((flags & SHF_MERGE) === 0) return Math.min(ANONYMOUS, content.length);
+  if ((flags & SHF_MERGE) === 0) return textLength(content) ?? Math.min(ANONYMOUS, content.length);
   const unit = Math.max(1, entsize);
   if ((flags & SHF_STRINGS) === 0) return Math.min(unit, content.length);
   for (let at = 0; at + unit <= content.length; at += unit)
     if (content.subarray(at, at + unit).every((byte) => byte === 0)) return at + unit;
   return content.length;
+}
+
+/** Bytes of a short text with its NUL: what stands behind it is another one (`.rodata..L.str.13` of 7.3, where LTO laid three side by side). */
+function textLength(content: Uint8Array): number | undefined {
+  const end = content.subarray(0, ANONYMOUS).indexOf(0);
+  return end > 1 && content.subarray(0, end).every((byte) => byte >= 0x20 && byte < 0x7f) ? end + 1 : undefined;
 }
 
 function label(name: string, offset: number): string {

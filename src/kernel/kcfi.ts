@@ -1,0 +1,66 @@
+/**
+ * kCFI on x86-64 (-fsanitize=kcfi): the hash of a function's type stands before it as `mov $hash, %reg`, and who calls it through a pointer
+ * compares: `mov $-hash, %r10d; add -distance(%callee), %r10d; je`.
+ */
+
+/** Bytes of `mov $hash, %reg`. */
+export const PREAMBLE_BYTES = 5;
+
+/**
+ * Whether an opcode is that of a preamble's instruction: b8 to bf. With arity (-fsanitize-kcfi-arity, CONFIG_FINEIBT_BHI) the register says how many
+ * arguments the body reads: b8 none, bf those on the stack.
+ */
+export function isPreambleOpcode(opcode: number | undefined): boolean {
+  return opcode !== undefined && (opcode & 0xf8) === 0xb8;
+}
+
+/** The hash that an instruction of a preamble holds; undefined where it is none. */
+export function preambleHash(bytes: Uint8Array, at: number): number | undefined {
+  return at >= 0 && at + PREAMBLE_BYTES <= bytes.length && isPreambleOpcode(bytes[at])
+    ? word(bytes, at + 1)
+    : undefined;
+}
+
+/** What an indirect call looks for, and where in the code. */
+export interface TypeCheck {
+  offset: number;
+  hash: number;
+}
+
+/** REX.B, then `b8 + r` for %r10d, or %r11d where the callee's address is in %r10. */
+const REX_B = 0x41;
+const MOVES = [0xba, 0xbb];
+const ADD = 0x03;
+const CHECK_BYTES = 10;
+
+/** The checks in some code. `add disp8(%callee), %r10d` must follow: the first six bytes are an ordinary constant elsewhere. */
+export function typeChecks(code: Uint8Array): TypeCheck[] {
+  const found: TypeCheck[] = [];
+  for (let at = code.indexOf(REX_B); at >= 0 && at + CHECK_BYTES <= code.length; at = code.indexOf(REX_B, at + 1)) {
+    const register = MOVES.indexOf(code[at + 1]!);
+    if (register < 0 || (code[at + 6]! & 0xfe) !== 0x44 || code[at + 7] !== ADD) continue;
+    const modrm = code[at + 8]!;
+    if (modrm >>> 6 === 1 && ((modrm >>> 3) & 7) === register + 2)
+      found.push({ offset: at, hash: -word(code, at + 2) >>> 0 });
+  }
+  return found;
+}
+
+/** Hashes of `int (void)` and `void (void)`, which modules' init and exit functions have. */
+export interface EntryHashes {
+  init: number;
+  exit: number;
+}
+
+/**
+ * As Clang and GCC compute them: the low half of xxHash64 of the type's mangled name, `_ZTSFivE` and `_ZTSFvvE`; with normalised integers
+ * (CONFIG_CFI_ICALL_NORMALIZE_INTEGERS, which Rust needs) of `_ZTSFu3i32vE.normalized` and `_ZTSFvvE.normalized`.
+ */
+export const COMPUTED: Readonly<Record<'plain' | 'normalised', EntryHashes>> = {
+  plain: { init: 0x36b1c5a6, exit: 0xa540670c },
+  normalised: { init: 0x6fbb3035, exit: 0xe5c47d60 },
+};
+
+function word(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}

@@ -1,0 +1,62 @@
+import { RELA_WORDS, type ElfObject } from '../../elf';
+import { COMPUTED, preambleHash, typeChecks, type EntryHashes } from '../../kernel/kcfi';
+import type { PlatformFacts } from '../object';
+import { place, type Sections } from './sections';
+import { targetOf, type Range, type Symbols, type TypedName } from './symbols';
+
+const TYPES = ['init', 'exit'] as const;
+const CALLERS = { init: 'callsInit', exit: 'callsExit' } as const satisfies Record<string, TypedName>;
+
+/**
+ * The kCFI hashes of `int (void)` and `void (void)`, by all that ORIG shows of them: functions that certainly have the type (a module's own two,
+ * initcalls, exit calls), what the callers of such functions look for, and what the compiler computes, where other functions of ORIG have that. A
+ * ThinLTO kernel has no functions of the first kind: its initcalls are stubs without a preamble, and exit calls of built-in code are dropped.
+ */
+export function typeHashes(object: ElfObject, symbols: Symbols, tables: Sections): PlatformFacts['kcfi'] {
+  if (symbols.preambles.size === 0 && !tables.has('.cfi_sites')) return null;
+  const computed = computedHashes(object, symbols);
+  const hashes: Partial<EntryHashes> = {};
+  for (const type of TYPES) {
+    const owned = donors(object, symbols, tables, type);
+    const [donor] = owned;
+    const checks = new Set(
+      symbols.typed[CALLERS[type]].flatMap((range) => typeChecks(codeOf(object, range)).map(({ hash }) => hash)),
+    );
+    const hash = donor ?? computed?.[type] ?? (checks.size === 1 ? [...checks][0] : undefined);
+    if (hash === undefined) return 'no-donor';
+    // A caller may have other indirect calls besides.
+    if (owned.size > 1 || (computed !== undefined && computed[type] !== hash) || (checks.size > 0 && !checks.has(hash)))
+      return 'disagreement';
+    hashes[type] = hash;
+  }
+  return hashes as EntryHashes;
+}
+
+/** Hashes of functions that have the type. */
+function donors(object: ElfObject, symbols: Symbols, tables: Sections, type: (typeof TYPES)[number]): Set<number> {
+  const found = new Set<number>();
+  const add = (start: number | undefined): void => {
+    const preamble = start === undefined ? undefined : symbols.preambles.get(start);
+    const hash = preamble === undefined ? undefined : preambleHash(codeOf(object, preamble), 0);
+    if (hash !== undefined) found.add(hash);
+  };
+  for (const { section, value } of symbols.typed[type]) add(place(section, value));
+  const listed = tables.named((name) => (type === 'init' ? name.startsWith('.initcall') : name === '.exitcall.exit'));
+  for (const section of listed) {
+    const relas = tables.relas(section);
+    for (let at = 0; at < relas.length; at += RELA_WORDS) add(targetOf(object, relas, at));
+  }
+  return found;
+}
+
+/** What the compiler computes for both types, in the one of its two ways that functions of ORIG show. */
+function computedHashes(object: ElfObject, symbols: Symbols): EntryHashes | undefined {
+  const seen = new Set<number>();
+  for (const preamble of symbols.preambles.values()) seen.add(preambleHash(codeOf(object, preamble), 0) ?? 0);
+  const shown = Object.values(COMPUTED).filter(({ init, exit }) => seen.has(init) || seen.has(exit));
+  return shown.length === 1 ? shown[0] : undefined;
+}
+
+function codeOf(object: ElfObject, { section, value, size }: Range): Uint8Array {
+  return object.content(section).subarray(value, value + size);
+}
