@@ -1,3 +1,5 @@
+import { kernelSection } from './sections';
+
 /**
  * What a section is to a livepatch, told by its flags first and its name only where the kernel decides by name.
  *
@@ -44,40 +46,6 @@ export const SectionClass = {
   DECRYPTED: 0x100000,
 } as const;
 
-/** Loaded tables that objtool or the compiler writes about code; a patch module gets its own. */
-const DERIVED = new Set([
-  '.orc_unwind',
-  '.orc_unwind_ip',
-  '.orc_header',
-  '.orc_lookup',
-  '.retpoline_sites',
-  '.return_sites',
-  '.call_sites',
-  '.cfi_sites',
-  '.ibt_endbr_seal',
-  '__mcount_loc',
-  '__patchable_function_entries',
-  '.smp_locks',
-  '.kcfi_traps',
-  '__kcfi_traps',
-  '.static_call_tramp_key',
-  '.llvm_addrsig',
-  '.llvm.call-graph-profile',
-  '.comment',
-  '.modinfo',
-  '.eh_frame',
-  '.klp.symid',
-  '.BTF',
-  '.BTF.ext',
-  '.BTF_ids',
-  '.printk_index',
-  '_kprobe_blacklist',
-  '_error_injection_whitelist',
-  '.altinstr_aux',
-  '.altinstr_replacement',
-  '.gnu.build.attributes',
-]);
-
 /** Pointers to functions that run at boot, or when a module comes or goes; a priority may follow. */
 const CONSTRUCTORS = /^\.(?:init_array|ctors)(?:\.|$)/;
 const DESTRUCTORS = /^\.(?:fini_array|dtors)(?:\.|$)/;
@@ -85,34 +53,17 @@ const DESTRUCTORS = /^\.(?:fini_array|dtors)(?:\.|$)/;
 /** GCC's tables of variables for KASAN, which only its constructors hand on (`.data..LASAN0`, `.data..LASANLOC1`), and gcov's (`.data..LPBX0`). */
 const REGISTERED = /^\.data\.(?:rel\.)?(?:local\.|ro\.)*\.L(?:ASAN|PBX)/;
 
-const RECORDS = new Set(['__dyndbg', '__verbose', '__bug_table', 'alloc_tags']);
-
-/** Where a record that stands on its own holds its source line: byte offset of a u32, and the bits of it that are the line. */
-export interface RecordLine {
-  offset: number;
-  mask: number;
-}
-
-/**
- * `__dyndbg` (`__verbose` in older kernels): struct _ddebug, four pointers, then a word whose first 18 bits are the line (2.6.39 to 7.2); a big-endian
- * compiler fills a word's bit-fields from the top.
- * `alloc_tags`: struct codetag, u32 flags, u32 lineno (6.10 on).
- */
-export function recordLine(section: string, little: boolean): RecordLine | undefined {
-  if (section === '__dyndbg' || section === '__verbose') return { offset: 32, mask: little ? 0x3ffff : 0xffffc000 };
-  return section === 'alloc_tags' ? { offset: 4, mask: 0xffffffff } : undefined;
-}
-
 /**
  * Class bits by name, for a loaded section whose flags say `flags`. Only the part that needs the name.
  * `special` is whether the special-section table lists it.
  */
 export function classByName(name: string, special: boolean): number {
+  const section = kernelSection(name);
   let bits = 0;
   if (special) bits |= SectionClass.SPECIAL;
-  if (RECORDS.has(name)) bits |= SectionClass.RECORD;
+  if (section?.record !== undefined) bits |= SectionClass.RECORD;
   if (
-    DERIVED.has(name) ||
+    section?.derived ||
     name.startsWith('.discard.') ||
     name.startsWith('.note.') ||
     name.startsWith('.debug_') ||
@@ -123,7 +74,7 @@ export function classByName(name: string, special: boolean): number {
   ) {
     bits |= SectionClass.DERIVED;
   }
-  if (name === '.altinstr_replacement' || name === '.altinstr_aux') bits |= SectionClass.REPLACEMENT;
+  if (section?.replacement) bits |= SectionClass.REPLACEMENT;
   if (
     name.startsWith('.init.') ||
     name.startsWith('.initcall') ||

@@ -1,3 +1,5 @@
+import { kernelSection } from '../../kernel/sections';
+
 /**
  * What the linker script of modules makes of a section name (scripts/module.lds.S). Merging is no nicety: the module loader
  * reads the 16-bit section count of the file header alone, and a kernel has tens of thousands of section names.
@@ -35,37 +37,12 @@ export function isContent(name: string): boolean {
   );
 }
 
-/** Least alignment of tables that the kernel walks as arrays of structs. */
-const TABLE_ALIGN: Readonly<Record<string, number>> = {
-  '.altinstructions': 8,
-  __bug_table: 8,
-  __jump_table: 8,
-  __ex_table: 4,
-  __mcount_loc: 8,
-};
-
-/** Tables are walked by entry size: a gap between two objects' parts would be read as entries. */
-const TABLES = new Set([
-  ...Object.keys(TABLE_ALIGN),
-  '.static_call_sites',
-  '.smp_locks',
-  '.retpoline_sites',
-  '.return_sites',
-  '.call_sites',
-  '.cfi_sites',
-  '__kcfi_traps',
-  '.orc_unwind_ip',
-  '.orc_unwind',
-  '.parainstructions',
-  '.printk_index',
-  '__tracepoints_ptrs',
-  '__dyndbg',
-]);
-
+/** Tables that the kernel walks by entry size: a gap between two objects' parts would be read as entries. */
 export function isTable(name: string): boolean {
-  return TABLES.has(name);
+  return kernelSection(name)?.array !== undefined;
 }
 
+/** Least alignment of tables that the kernel walks as arrays of structs. */
 export function tableAlign(name: string): number {
-  return TABLE_ALIGN[name] ?? 1;
+  return kernelSection(name)?.array ?? 1;
 }

@@ -3,6 +3,8 @@
  * create-klp-module and the hook code of a patch module (struct kpatch_patch_func and its kin) read them.
  */
 
+import { kernelSection } from '../../kernel/sections';
+
 /** Every string that the other sections name; PARENT-NAME is the first one, at offset 0. */
 export const STRINGS = '.kpatch.strings';
 
@@ -46,8 +48,10 @@ export const RELOCATIONS = {
 /** struct kpatch_arch (with --klp-arch): a section that the kernel applies again once the patched object is loaded. */
 export const ARCH = { name: '.kpatch.arch', entsize: 16, section: 0, object: 8 } as const;
 
-/** Sections whose late application ARCH asks for, in table order, where the processor has them. */
-export const LATE_SECTIONS = ['.parainstructions', '.altinstructions'] as const;
+/** Whether ARCH asks for the late application of a section. */
+export function isAppliedLate(section: string): boolean {
+  return kernelSection(section)?.lateInKpatch === true;
+}
 
 /** Records of the callback macros: a function and an object's name. */
 export const CALLBACK_SECTIONS = ['pre_patch', 'post_patch', 'pre_unpatch', 'post_unpatch'].map(

@@ -3,7 +3,7 @@ import { SHF_ALLOC, SHF_LINK_ORDER, SHF_WRITE, SHN_ABS, SHT_NOBITS, STT_SECTION 
 import { setU64 } from '../../elf/encode';
 import { ElfWriter, type Rela } from '../../elf/writer';
 import type { KlpRela, OutputSection, OutputSymbol } from '../object';
-import { ARCH, CALLBACK, FUNCS, LATE_SECTIONS, RELOCATIONS, STRINGS, SYMBOLS } from './layout';
+import { ARCH, CALLBACK, FUNCS, RELOCATIONS, STRINGS, SYMBOLS, isAppliedLate } from './layout';
 import type { KpatchObject } from './object';
 import { Strings } from './strings';
 
@@ -156,7 +156,7 @@ class KpatchObjectFile {
   }
 
   private addArch(): void {
-    const late = [...this.sections].filter(([{ name }]) => (LATE_SECTIONS as readonly string[]).includes(name));
+    const late = [...this.sections].filter(([{ name }]) => isAppliedLate(name));
     const content = new Uint8Array(late.length * ARCH.entsize);
     this.table(
       ARCH,

@@ -1,10 +1,5 @@
+import type { SectionUse } from '../../kernel/sections';
 import { SHF_WRITE, SHT_NOBITS } from '../../elf';
-
-/**
- * Who needs a section. `build`: objtool alone (`.discard.annotate_insn`), before the module is linked. `module`: the loaded
- * module alone, in tables that objtool would make anew (`.orc_unwind`, `.return_sites`). `both`: everything else.
- */
-export type SectionUse = 'both' | 'build' | 'module';
 
 /** A relocation of an output section; its symbol is one of the same object. */
 export interface OutputRela {

@@ -1,7 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SHT_REL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import { Role } from '../../kernel/special-sections';
+import { Role } from '../../kernel/sections';
 import { promotedName, type Verdict } from '../compare';
 import type { Side } from '../side/side';
 import { Trait } from '../scan';

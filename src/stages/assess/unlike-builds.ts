@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { Role } from '../../kernel/special-sections';
+import { Role } from '../../kernel/sections';
 import type { Side } from '../side/side';
 import { instrumentationOf } from './instrumentation';
 import type { AssessInput } from './types';

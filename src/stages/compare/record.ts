@@ -1,4 +1,5 @@
-import { SectionClass, recordLine, type RecordLine } from '../../kernel/section-class';
+import { SectionClass } from '../../kernel/section-class';
+import { kernelSection, type RecordLine } from '../../kernel/sections';
 import type { Side } from '../side/side';
 
 /** Where the record that a symbol is holds its line; undefined for other data. */
@@ -6,7 +7,7 @@ export function lineOfRecord(side: Side, symbol: number): RecordLine | undefined
   const section = side.table.section[symbol]!;
   // COMMON and ABS are no sections.
   return section < side.table.sections && (side.table.sectionClass[section]! & SectionClass.RECORD) !== 0
-    ? recordLine(side.sectionName(symbol), side.object.little)
+    ? kernelSection(side.sectionName(symbol))?.record?.(side.object.little)
     : undefined;
 }
 

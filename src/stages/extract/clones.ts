@@ -13,7 +13,8 @@ import {
   SHT_SYMTAB,
   SHT_SYMTAB_SHNDX,
 } from '../../elf';
-import type { LivepatchObject, OutputSection, OutputSymbol, SectionUse } from '../../livepatch/object';
+import type { LivepatchObject, OutputSection, OutputSymbol } from '../../livepatch/object';
+import type { SectionUse } from '../../kernel/sections';
 import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';

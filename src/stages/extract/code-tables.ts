@@ -1,39 +1,8 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_64, s64, u64 } from '../../elf';
-import type { SectionUse } from '../../livepatch/object';
+import { kernelSection, type KernelSection } from '../../kernel/sections';
 import type { Side } from '../side/side';
 import type { Clones, CodeRange } from './clones';
 import type { Dialect } from './dialect';
-
-/** Tables of one address an entry, by the bytes of an entry; who needs the livepatch's own. */
-const TABLES: Readonly<Record<string, { size: number; use: SectionUse }>> = {
-  __mcount_loc: { size: 8, use: 'both' },
-  '.smp_locks': { size: 4, use: 'both' },
-  '.kcfi_traps': { size: 4, use: 'both' },
-  __kcfi_traps: { size: 4, use: 'both' },
-  '.return_sites': { size: 4, use: 'module' },
-  '.retpoline_sites': { size: 4, use: 'module' },
-  '.call_sites': { size: 4, use: 'module' },
-  '.cfi_sites': { size: 4, use: 'module' },
-  '.s390_return_mem': { size: 4, use: 'both' },
-  '.s390_return_reg': { size: 4, use: 'both' },
-  '.s390_indirect_call': { size: 4, use: 'both' },
-  '.s390_indirect_branches': { size: 4, use: 'both' },
-  '.s390_indirect_jump': { size: 4, use: 'both' },
-  __lwsync_fixup: { size: 8, use: 'both' },
-  __barrier_nospec_fixup: { size: 8, use: 'both' },
-  '.discard.annotate_insn': { size: 8, use: 'build' },
-  '.discard.unwind_hints': { size: 12, use: 'build' },
-  '.discard.ibt_endbr_noseal': { size: 8, use: 'build' },
-  '.discard.retpoline_safe': { size: 0, use: 'build' },
-  '.discard.noendbr': { size: 0, use: 'build' },
-  '.discard.reachable': { size: 0, use: 'build' },
-  '.discard.ignore_alts': { size: 0, use: 'build' },
-  '.discard.intra_function_calls': { size: 0, use: 'build' },
-  '.discard.instr_begin': { size: 0, use: 'build' },
-  '.discard.instr_end': { size: 0, use: 'build' },
-  '.discard.validate_unret': { size: 0, use: 'build' },
-  '.discard.func_stack_frame_non_standard': { size: 0, use: 'build' },
-};
 
 /**
  * Copies the entries about code that is in the output from the tables that compilers and objtool wrote about all code: a module
@@ -44,9 +13,9 @@ export function copyCodeTables(patched: Side, clones: Clones, dialect: Dialect):
   for (let section = 1; section < patched.table.sections; section++) {
     if (patched.table.relaSection[section] === 0 || !code.mayBeTable(section)) continue;
     const name = patched.object.name(section);
-    const table = TABLES[name];
-    if (table !== undefined && dialect.keepsTable(name))
-      copyTable(patched, clones, code, section, table.size, table.use);
+    const table = kernelSection(name);
+    if (table?.addresses !== undefined && dialect.keepsTable(table))
+      copyTable(patched, clones, code, section, table.addresses);
     else if (name === '.orc_unwind_ip') copyOrc(patched, clones, code, section);
   }
 }
@@ -56,8 +25,7 @@ function copyTable(
   clones: Clones,
   code: CodeIndex,
   section: number,
-  entrySize: number,
-  use: SectionUse,
+  { size: entrySize, use }: NonNullable<KernelSection['addresses']>,
 ): void {
   const { object } = patched;
   const content = object.content(section);

@@ -27,7 +27,8 @@ export function copyReached(
   for (const { symbol } of input.included) clones.function(symbol);
   const bodies = [...clones.open];
   roots?.(clones);
-  input.included.forEach(({ symbol }, i) => keepEntries(input, dialect, clones, links, refusals, bodies[i]!, symbol));
+  const copying = { input, dialect, clones, links, refusals };
+  input.included.forEach(({ symbol }, i) => keepEntries(copying, bodies[i]!, symbol));
 
   // What is reached is copied and followed until nothing new turns up; `open` grows meanwhile.
   const relocator = new Relocator(input, clones, links, refusals);

@@ -1,4 +1,5 @@
 import { STB_LOCAL } from '../../elf';
+import type { KernelSection } from '../../kernel/sections';
 import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
 
@@ -17,7 +18,7 @@ export interface Dialect {
   /** What the section of a function's copy is called, if not as it is in PATCHED. */
   sectionName(patched: Side, symbol: number): string | undefined;
   /** Whether entries of a table of code addresses (`__mcount_loc`, `.discard.annotate_insn`) go along. */
-  keepsTable(name: string): boolean;
+  keepsTable(table: KernelSection): boolean;
   /** Whether jump labels may use keys of vmlinux: the livepatch core applied their relocations too late before Linux 5.8. */
   readonly jumpLabels: boolean;
 }

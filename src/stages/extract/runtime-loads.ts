@@ -1,9 +1,8 @@
 import { R_X86_64_PC32 } from '../../elf';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Trait } from '../scan';
-import type { Clones, Copy } from './clones';
-import type { Links } from './link';
-import type { Refusals } from './refusals';
+import type { Copy } from './clones';
+import type { Copying } from './copying';
 import type { CopyInput } from './types';
 
 /**
@@ -11,14 +10,9 @@ import type { CopyInput } from './types';
  * Upstream leaves the placeholder: a cloned `__fput` would free into 0x0123456789abcdef, `__futex_hash` look behind its table.
  */
 export function readVariable(
-  input: CopyInput,
-  linkage: Links,
-  clones: Clones,
-  refusals: Refusals,
+  { input, clones, links, refusals }: Copying,
   copy: Copy,
-  symbol: number,
-  entry: FunctionEntry,
-  entries: readonly FunctionEntry[],
+  { symbol, entry, entries }: { symbol: number; entry: FunctionEntry; entries: readonly FunctionEntry[] },
 ): void {
   const { patched } = input;
   const {
@@ -43,7 +37,7 @@ export function readVariable(
   const start = copy.start + patched.table.value[symbol]! + load.start - copy.range.start;
   copy.section.bytes.set(load.bytes, start);
   const variable = variables[0]!;
-  const link = linkage.of(variable, variable, copy, entry.site);
+  const link = links.of(variable, variable, copy, entry.site);
   const field = { offset: start + load.field, type: R_X86_64_PC32, addend: -4 };
   if (link.kind === 'import')
     copy.section.relas.push({ ...field, symbol: clones.output.reference(link.name, patched.table.info[variable]!) });

@@ -9,6 +9,7 @@ import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { FORCE, MARKERS } from '../../livepatch/kpatch/layout';
 import type { KpatchObject } from '../../livepatch/kpatch/object';
 import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
+import { Role, type KernelSection } from '../../kernel/sections';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
 import { replacements } from '../assess/types';
@@ -124,8 +125,9 @@ class KpatchDialect implements Dialect {
       : undefined;
   }
 
-  keepsTable(name: string): boolean {
-    return name !== '__mcount_loc' && !name.startsWith('.discard.');
+  /** Ftrace sites are written with the functions (`recordSites`), and objtool is done with what only it reads. */
+  keepsTable({ role, addresses }: KernelSection): boolean {
+    return role !== Role.FTRACE_SITES && addresses?.use !== 'build';
   }
 }
 

@@ -3,6 +3,7 @@ import type { KlpSymbol } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { CORE_FUNCTIONS } from '../../livepatch/kpatch/layout';
 import type { ParentSymbol, ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
+import { kernelSection } from '../../kernel/sections';
 import { SectionClass } from '../../kernel/section-class';
 import { PromotedNames, promotedName } from '../compare';
 import { namesOf, originOf } from '../correlate';
@@ -61,7 +62,7 @@ export class KpatchLinks implements Links {
       use !== undefined &&
       (named === 0 || patched.table.kind[symbol] === Kind.UNDEFINED) &&
       patched.arch.isLoadersOwn(use.type) &&
-      from.section.name !== '__jump_table'
+      kernelSection(from.section.name)?.entries?.key !== 'static branch'
     )
       return { kind: 'import', name: patched.name(named) };
     return remembered(this.links, named, () => this.decide(symbol, named, from, at));

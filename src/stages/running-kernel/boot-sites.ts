@@ -1,4 +1,5 @@
 import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
+import { kernelSection } from '../../kernel/sections';
 import type { Side } from '../side/side';
 import { forEachEntry, specialTables, writtenBytes } from '../scan/entries';
 
@@ -9,16 +10,6 @@ export interface BootSite {
   end: number;
 }
 
-/** Tables of code addresses, one relocation an entry, and how many bytes boot code writes at most at such a site. */
-const ADDRESS_TABLES: Readonly<Record<string, number>> = {
-  // `jmp __x86_return_thunk` becomes `ret; int3...`; a conditional indirect jump has six bytes.
-  '.return_sites': 5,
-  '.retpoline_sites': 6,
-  '.call_sites': 5,
-  __mcount_loc: 5,
-  '.ibt_endbr_seal': 4,
-};
-
 /** The boot-rewritten sites within some functions of ORIG, read from its tables in one pass each. */
 export function bootSites(orig: Side, functions: readonly number[]): BootSite[] {
   const { object, table, identity } = orig;
@@ -27,7 +18,7 @@ export function bootSites(orig: Side, functions: readonly number[]): BootSite[] 
   for (let section = 1; section < table.sections; section++) {
     const relas = table.relaSection[section]!;
     if (relas === 0 || !isTableName(object.bytes, object.nameOffset(section))) continue;
-    const length = ADDRESS_TABLES[object.name(section)];
+    const length = kernelSection(object.name(section))?.writes;
     if (length === undefined) continue;
     const words = object.relas(relas);
     for (let at = 0; at < words.length; at += RELA_WORDS) {

@@ -2,11 +2,11 @@ import { RELA_WORDS, type ElfObject } from '../../elf';
 import {
   FIRST_ROLE,
   RUNTIME_SPECIAL,
-  Role,
   SPECIAL_SECTIONS,
   runtimeSection,
   type SpecialSection,
 } from '../../kernel/special-sections';
+import { Role } from '../../kernel/sections';
 import { entrySize, type StructSizes } from './entry-size';
 import type { Identity } from './identity';
 

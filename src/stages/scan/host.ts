@@ -1,5 +1,6 @@
 import { RELA_SIZE, SHF_ALLOC, SHF_MERGE, SYM_SIZE, type ElfObject } from '../../elf';
-import { SectionClass, classByName, recordLine } from '../../kernel/section-class';
+import { SectionClass, classByName } from '../../kernel/section-class';
+import { kernelSection } from '../../kernel/sections';
 import { FIRST_ROLE, specialNumber } from '../../kernel/special-sections';
 import {
   isCompilerConstant,
@@ -37,7 +38,7 @@ export function hostOf(
   const biases = new Map<number, number>();
   const sorted = new Map<number, number>();
   let memory: Uint8Array | undefined;
-  const lineOf = (section: number) => recordLine(object.name(section), object.little);
+  const lineOf = (section: number) => kernelSection(object.name(section))?.record?.(object.little);
   const relaOffset = (relaSection: number, index: number): number =>
     object.offset(relaSection) + (index >>> 0) * RELA_SIZE;
   const symbolOffset = (symbol: number): number => object.offset(object.symtabSection) + symbol * SYM_SIZE;

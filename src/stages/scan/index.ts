@@ -7,7 +7,7 @@
 import { archOf } from '../../arch';
 import { KlpflowError } from '../../diagnostics';
 import type { ElfObject } from '../../elf';
-import { Role } from '../../kernel/special-sections';
+import { Role } from '../../kernel/sections';
 import { refuseUngenerated } from './ungenerated';
 import { openTable, specialTables, type UnknownEntrySize } from './entries';
 import type { StructSizes } from './entry-size';

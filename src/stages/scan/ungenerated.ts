@@ -1,6 +1,6 @@
 import { KlpflowError } from '../../diagnostics';
 import type { ElfObject } from '../../elf';
-import { Role } from '../../kernel/special-sections';
+import { Role } from '../../kernel/sections';
 import type { ScanTable } from './table';
 
 /** One a unit since GCC 10; its fifth byte says that there is nothing else. */

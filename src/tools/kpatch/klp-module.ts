@@ -26,10 +26,10 @@ import {
 import { ElfWriter, type Rela } from '../../elf/writer';
 import {
   ARCH,
-  LATE_SECTIONS,
   LONGEST_KLP_SYMBOL,
   RELOCATIONS,
   SYMBOLS,
+  isAppliedLate,
   klpArchName,
   klpRelaName,
   klpSymbolName,
@@ -100,7 +100,7 @@ class KlpModuleFile {
 
   private isRemoved(section: number): boolean {
     const name = this.elf.name(section);
-    return CONSUMED.has(name) || (this.options.archSections && (LATE_SECTIONS as readonly string[]).includes(name));
+    return CONSUMED.has(name) || (this.options.archSections && isAppliedLate(name));
   }
 
   private addSection(section: number): void {

@@ -16,7 +16,7 @@ export declare function tail(from: u32, field: u32): i32;
 export declare function touches(from: u32, field: u32, type: u32): u32;
 /** Calls the export `branch` for every `Arch.forEachPossibleBranch` of [from, to), file offsets. */
 export declare function forEachBranch(from: u32, to: u32): void;
-/** `recordLine` of a section: the offset, -1 for none; and the mask. */
+/** `record` of a section's row (kernel/sections.ts): the offset, -1 for none; and the mask. */
 export declare function lineOffset(section: u32): i32;
 export declare function lineMask(section: u32): u32;
 
