@@ -36,7 +36,7 @@ import {
   restoreColumns,
   shardBounds,
 } from '../src/stages/scan';
-import { comparePairs, compareUncovered } from '../src/stages/compare';
+import { comparePairs, compareUncovered, stretchesOf } from '../src/stages/compare';
 import { Side } from '../src/stages/side/side';
 import { resolveTwins } from '../src/stages/declared-twins';
 import { settleByAlignment } from '../src/stages/align';
@@ -254,9 +254,13 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
   },
 
-  uncovered({ pair }) {
+  stretches({ object, structSizes }) {
+    return { answer: { stretches: stretchesOf(sideOf(object, structSizes)) } };
+  },
+
+  uncovered({ pair, stretches }) {
     const { orig, patched, pairing } = sidesOf(pair);
-    return { answer: { uncovered: compareUncovered(pairing, orig, patched) } };
+    return { answer: { uncovered: compareUncovered(pairing, orig, patched, stretches) } };
   },
 
   assess({ pair, ftrace, dialect, ...input }) {

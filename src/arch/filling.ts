@@ -24,10 +24,18 @@ export class Filling {
     for (const [byte, ...rest] of this.patterns) if (rest.length === 0) this.alone[byte!] = 1;
   }
 
+  /** All in `length` bytes: the prefixes behind their number, then the patterns, each behind its length, then 0. */
+  listed(length: number): Uint8Array {
+    const list = [this.prefixes.length, ...this.prefixes, ...this.patterns.flatMap((one) => [one.length, ...one]), 0];
+    if (list.length > length) throw new RangeError(`${list.length} bytes of filling, room for ${length}`);
+    return Uint8Array.from(list);
+  }
+
   /** Where the filling ends that begins at `start`, `stop` at most. */
   endFrom(bytes: Uint8Array, start: number, stop: number): number {
+    const { alone } = this;
     for (let at = start; ; ) {
-      while (at < stop && this.alone[bytes[at]!] === 1) at++;
+      while (at < stop && alone[bytes[at]!] === 1) at++;
       if (at === stop) return stop;
       let from = at;
       while (from < stop && this.prefixes.includes(bytes[from]!)) from++;

@@ -44,6 +44,8 @@ export const SectionClass = {
   RO_AFTER_INIT: 0x80000,
   /** Shared with the hypervisor where memory is encrypted. */
   DECRYPTED: 0x100000,
+  /** Has a name of its own: none of `.text`, `.rela`, `.rodata`, `.data`, `.bss`, `.debug`, `.discard` and what follows on them, which nearly all of 200,000 have. */
+  ODD: 0x200000,
 } as const;
 
 /** Pointers to functions that run at boot, or when a module comes or goes; a priority may follow. */

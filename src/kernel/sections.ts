@@ -20,6 +20,7 @@ export const Role = {
   /** Where Clang's -fprofile-generate counts. GCC's counters are ordinary variables. */ PROFILE_COUNTERS: 204,
   /** What objtool writes about any function on x86-64 and loongarch64. */ LAYOUTS: 205,
   /** GCC's program before code generation (`.gnu.lto_*`). */ LTO: 206,
+  /** Functions that run at boot or when a module is loaded and unloaded (`.init_array`, `.ctors` and the like). */ CONSTRUCTORS: 207,
 } as const;
 
 /** Where a record that stands on its own holds its source line: byte offset of a u32, and the bits of it that are the line. */

@@ -27,11 +27,15 @@ export const FIRST_ROLE = 200;
 
 /** Number of the special section or role of this name, 0 for none. */
 export function specialNumber(name: string): number {
-  return (
-    INDEX.get(name) ??
-    kernelSection(name)?.role ??
-    (RUNTIME_CONSTANT.test(name) ? RUNTIME_SPECIAL : name.startsWith('.gnu.lto_') ? Role.LTO : 0)
-  );
+  return INDEX.get(name) ?? kernelSection(name)?.role ?? numberByPattern(name);
+}
+
+const CONSTRUCTORS = /^\.(?:init_array|fini_array|ctors|dtors)(?:\.|$)/;
+
+function numberByPattern(name: string): number {
+  if (RUNTIME_CONSTANT.test(name)) return RUNTIME_SPECIAL;
+  if (name.startsWith('.gnu.lto_')) return Role.LTO;
+  return CONSTRUCTORS.test(name) ? Role.CONSTRUCTORS : 0;
 }
 
 /** A runtime-constant section as a special section: the site is the entry's only field. */

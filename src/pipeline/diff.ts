@@ -15,7 +15,15 @@ import type { Flow } from './flow';
 import { givenName, objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { writeLivepatch, type OutputReport } from './output';
-import { compareAll, correlateBoth, identifyBoth, scanBoth, type BothScanned, type Compared } from './pair';
+import {
+  compareAll,
+  correlateBoth,
+  identifyBoth,
+  scanBoth,
+  stretchesOfBoth,
+  type BothScanned,
+  type Compared,
+} from './pair';
 import { rehearse } from './rehearsal';
 import { report, withFlow } from './run';
 import { diffTrees } from './tree';
@@ -68,11 +76,14 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const scans = await scanBoth(flow, orig, patched);
     checkUnchanged([orig, patched]);
 
+    // What does no symbol cover? The threads look while this one pairs.
+    const stretches = stretchesOfBoth(flow, scans);
+
     // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
     const { correlation, pair } = await correlateBoth(flow, scans, request.twins);
 
     // What changed? Only pairs that digests do not prove equal are looked at.
-    const compared = await compareAll(flow, correlation, pair);
+    const compared = await compareAll(flow, correlation, pair, stretches);
 
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
     const { judgement, findings } = await assessAll(flow, request, read, object, scans, correlation, pair, compared);

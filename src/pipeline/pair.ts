@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError } from '../diagnostics';
-import { candidates, namesakesLeft, type UncoveredDifference, type Verdict } from '../stages/compare';
+import { candidates, namesakesLeft, type Stretches, type UncoveredDifference, type Verdict } from '../stages/compare';
 import { correlate, nameSteps, withOpen, type Correlation, type NamePairs } from '../stages/correlate';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import { ScanTable } from '../stages/scan';
@@ -143,12 +143,28 @@ export interface Compared {
   uncovered: UncoveredDifference[];
 }
 
+/** Lets two threads find what no symbol covers, of which neither needs to know the pairs. */
+export function stretchesOfBoth(flow: Flow, { orig, patched }: BothScanned): Promise<Stretches> {
+  const { structSizes } = flow;
+  const found = both(
+    [orig, patched].map(async ({ ref: object }) => (await flow.pool.run('stretches', { object, structSizes })).answer),
+  ).then(([ours, theirs]) => ({ orig: ours!.stretches, patched: theirs!.stretches }));
+  // Who waits for it may have failed before.
+  found.catch(() => undefined);
+  return found;
+}
+
 /** Looks at the pairs that digests do not prove equal, and on another thread at what no symbol covers. */
-export async function compareAll(flow: Flow, correlation: Correlation, pair: PairRef): Promise<Compared> {
+export async function compareAll(
+  flow: Flow,
+  correlation: Correlation,
+  pair: PairRef,
+  stretches: Promise<Stretches>,
+): Promise<Compared> {
   flow.checkStopped();
   const [pairs, others] = await both<Partial<Compared>>([
     compareCandidates(flow, correlation, pair),
-    flow.pool.run('uncovered', { pair }).then(({ answer }) => answer),
+    stretches.then(async (found) => (await flow.pool.run('uncovered', { pair, stretches: found })).answer),
   ]);
   return { ...pairs, ...others } as Compared;
 }

@@ -15,6 +15,7 @@ const STAGE_OF: Record<TaskName, StageName | undefined> = {
   align: 'correlate',
   twins: 'correlate',
   compare: 'compare',
+  stretches: 'compare',
   uncovered: 'compare',
   assess: 'assess',
   profile: 'assess',

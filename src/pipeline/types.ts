@@ -10,7 +10,7 @@ import type { AmbiguousGroup, Group, SharedPairing } from '../stages/correlate';
 import type { ModuleInfo } from '../kernel/modinfo';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
-import type { UncoveredDifference, Verdict } from '../stages/compare';
+import type { Stretch, Stretches, UncoveredDifference, Verdict } from '../stages/compare';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
@@ -170,7 +170,11 @@ export interface Tasks {
   };
   warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
-  uncovered: { task: { pair: PairRef }; answer: { uncovered: UncoveredDifference[] } };
+  stretches: {
+    task: { object: ObjectRef; structSizes: Record<string, number> };
+    answer: { stretches: Stretch[] };
+  };
+  uncovered: { task: { pair: PairRef; stretches: Stretches }; answer: { uncovered: UncoveredDifference[] } };
   profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };
   assess: {
     task: {

@@ -3,8 +3,6 @@ import type { Side } from '../side/side';
 import { Kind } from '../scan';
 
 const PREFIX = '__crc_';
-/** Of the names of all symbols nearly none is read. */
-const LETTER_C = 'c'.charCodeAt(0);
 const FEW = 8;
 
 /**
@@ -25,13 +23,8 @@ export function tellExportVersions(orig: Side, patched: Side, object: string): D
 function versionsOf(side: Side): Map<string, number> {
   const { table, object } = side;
   const found = new Map<string, number>();
-  for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if (
-      table.kind[symbol] !== Kind.ABSOLUTE ||
-      table.nameLength[symbol]! <= PREFIX.length ||
-      object.bytes[object.symbolNameOffset(symbol) + 2] !== LETTER_C
-    )
-      continue;
+  const { kind } = table;
+  for (let symbol = kind.indexOf(Kind.ABSOLUTE); symbol >= 0; symbol = kind.indexOf(Kind.ABSOLUTE, symbol + 1)) {
     const name = side.name(symbol);
     if (name.startsWith(PREFIX)) found.set(name.slice(PREFIX.length), object.symbolValue(symbol));
   }

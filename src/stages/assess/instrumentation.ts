@@ -1,4 +1,4 @@
-import { SectionClass } from '../../kernel/section-class';
+import { Role } from '../../kernel/sections';
 import { isProfileCounter, isReturnThunk } from '../../kernel/symbol-rules';
 import type { Side } from '../side/side';
 import { Trait } from '../scan';
@@ -8,7 +8,6 @@ import type { AssessInput } from './types';
 /** What constructors that compilers make register with: KASAN's and its kin's variables, gcov's counters. */
 const REGISTRARS = /^(?:__(?:asan|hwasan|kasan|msan|tsan|gcov|sanitizer)_|llvm_gcov_)/;
 const GCOV = /^(?:__gcov_|llvm_gcov_)/;
-const CONSTRUCTORS = /^\.(?:init_array|fini_array|ctors|dtors)(?:\.|$)/;
 const NOTHING: ReadonlySet<number> = new Set();
 
 /**
@@ -25,13 +24,7 @@ export function instrumentationOf(side: Side): Instrumentation {
   const { table, object } = side;
   const constructors = new Set<number>();
   let counts = false;
-  for (let section = 1; section < table.sections; section++) {
-    if (
-      (table.sectionClass[section]! & (SectionClass.INIT | SectionClass.EXIT)) === 0 ||
-      table.relaSection[section] === 0 ||
-      !CONSTRUCTORS.test(object.name(section))
-    )
-      continue;
+  for (const section of table.ofRole(Role.CONSTRUCTORS)) {
     for (const { symbol } of referencesFrom(side, section, 0, object.size(section))) {
       if (
         symbol === 0 ||

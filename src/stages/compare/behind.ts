@@ -1,4 +1,5 @@
 import { ZEROS } from '../../arch';
+import { RELA_WORDS, R_OFFSET, u64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Pairing } from '../correlate';
 import type { Range } from '../side/range';
@@ -47,24 +48,30 @@ function coverBehind(side: Side, { section, offset }: Place): number {
 
 /** A range that no symbol covers without what fills it up at both ends. Fields of relocations are no filling, though zeros stand in them. */
 export function withoutFilling(side: Side, { section, start, end }: Range): Range & { hasRelas: boolean } {
-  const { object, table, arch } = side;
+  const { object, table, arch, identity } = side;
   if ((table.sectionClass[section]! & SectionClass.NOBITS) !== 0)
     return { section, start, end: start, hasRelas: false };
-  const content = object.content(section);
   const filling = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 ? arch.filling : ZEROS;
+  const { bytes } = object;
+  const base = object.offset(section);
   let [first, last] = [end, start];
   if (table.relaSection[section] !== 0) {
-    for (const { offset } of side.relasIn({ section, start, end })) {
-      first = Math.min(first, offset);
-      last = Math.min(end, offset + FIELD);
+    const { words, at, stop } = identity.relas.select(section, start, end);
+    for (let i = at; i < stop && first === end; i += RELA_WORDS) {
+      const offset = u64(words, i + R_OFFSET);
+      if (offset >= start && offset < end) first = offset;
+    }
+    for (let i = stop - RELA_WORDS; i >= at && last === start; i -= RELA_WORDS) {
+      const offset = u64(words, i + R_OFFSET);
+      if (offset >= start && offset < end) last = Math.min(end, offset + FIELD);
     }
   }
-  const from = filling.endFrom(content, start, first);
+  const from = filling.endFrom(bytes, base + start, base + first) - base;
   return {
     section,
     hasRelas: last > start,
     start: from,
-    end: from === end ? end : filling.startFrom(content, Math.max(from, last), end),
+    end: from === end ? end : filling.startFrom(bytes, base + Math.max(from, last), base + end) - base,
   };
 }
 

@@ -25,27 +25,22 @@ export function buildNames(side: Side): Names {
 }
 
 function readNames(side: Side): Names {
-  const { listed, listedCount, nameLength } = side.table;
-  const found: Names = { release: '', version: '' };
-  for (let i = 0; i < listedCount; i++) {
-    const symbol = listed[i]!;
-    // Variables' names of eight, eleven and twelve letters: nearly all others need no text.
-    const length = nameLength[symbol]!;
-    if ((length !== 8 && length !== 11 && length !== 12) || !side.table.has(symbol, Trait.OBJECT)) continue;
-    const name = side.name(symbol);
-    if (name !== 'vermagic' && name !== 'init_uts_ns' && name !== 'linux_banner') continue;
-    const text = latin1(side.bytes(symbol));
-    if (name === 'vermagic') found.release ||= /^\S+/.exec(text)?.[0] ?? '';
-    else if (name === 'linux_banner') found.release ||= /^Linux version (\S+) /.exec(text)?.[1] ?? '';
-    else {
-      const start = text.indexOf('Linux\0');
-      const field = (number: number): string =>
-        start < 0 ? '' : text.slice(start + number * FIELD, start + (number + 1) * FIELD).split('\0', 1)[0]!;
-      found.release ||= field(2);
-      found.version ||= field(3);
-    }
-  }
-  return found;
+  const texts = (name: string): string[] =>
+    side.identity
+      .named(name)
+      .filter((symbol) => side.table.has(symbol, Trait.OBJECT))
+      .map((symbol) => latin1(side.bytes(symbol)));
+  const fields = texts('init_uts_ns').map((text) => {
+    const start = text.indexOf('Linux\0');
+    return (number: number): string =>
+      start < 0 ? '' : text.slice(start + number * FIELD, start + (number + 1) * FIELD).split('\0', 1)[0]!;
+  });
+  const releases = [
+    ...fields.map((field) => field(2)),
+    ...texts('linux_banner').map((text) => /^Linux version (\S+) /.exec(text)?.[1] ?? ''),
+    ...texts('vermagic').map((text) => /^\S+/.exec(text)?.[0] ?? ''),
+  ];
+  return { release: releases.find((text) => text !== '') ?? '', version: fields[0]?.(3) ?? '' };
 }
 
 /** The texts that differ between two builds' names, ORIG's and PATCHED's. */

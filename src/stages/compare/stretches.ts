@@ -1,9 +1,8 @@
-import { STT_SECTION } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import { Kind, Trait } from '../scan';
+import { Trait } from '../scan';
 import { unnumbered, withoutFilling } from './behind';
 import { above } from '../side/extents';
-import { gapsOf, type Gap } from './gaps';
+import { gapsOf } from './gaps';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 
@@ -27,14 +26,15 @@ export interface Stretch extends Range {
 /** All stretches of a build, in the order of its sections. */
 export function stretchesOf(side: Side): Stretch[] {
   const gaps = gapsOf(side);
-  const others = new OtherSymbols(side, gaps);
+  const others = new OtherSymbols(side);
   const found: Stretch[] = [];
   for (const gap of gaps) {
     for (const piece of others.pieces(gap)) {
       const { hasRelas, ...stretch } = withoutFilling(side, piece);
+      if (stretch.start === stretch.end && isCode(side, gap.section)) continue;
       const labels = others.labelsIn(piece, gap.behind === 0);
       // Zeros that have a name may become something else.
-      if (stretch.start < stretch.end || (labels.length > 0 && !isCode(side, gap.section)))
+      if (stretch.start < stretch.end || labels.length > 0)
         found.push(stretchAt(side, stretch, labels, gap.before, hasRelas));
     }
   }
@@ -73,27 +73,21 @@ export function isCounted(name: string): boolean {
 
 /** Symbols that are no covers, of sections with gaps: labels, and the names of preambles (`__cfi_f`), which are their functions'. */
 class OtherSymbols {
-  private readonly labels = new Map<number, Label[]>();
+  /** Symbols of each section, by value. */
+  private readonly labels = new Map<number, number[]>();
   private readonly prefixes = new Map<number, Range[]>();
 
-  constructor(side: Side, gaps: readonly Gap[]) {
-    const { sections, symbols, section: sectionOf, size, traits, kind, value, info } = side.table;
-    const wanted = new Uint8Array(sections);
-    for (const { section } of gaps) wanted[section] = 1;
-    for (let symbol = 1; symbol < symbols; symbol++) {
+  constructor(private readonly side: Side) {
+    const { symbols, section: sectionOf, size, traits, value } = side.table;
+    const { code } = side.identity;
+    for (let symbol = code.nextBesideCovers(1); symbol < symbols; symbol = code.nextBesideCovers(symbol + 1)) {
       const section = sectionOf[symbol]!;
-      if (section >= sections || wanted[section] === 0) continue;
-      const prefix = (traits[symbol]! & Trait.PREFIX) !== 0;
-      if ((size[symbol] !== 0 && !prefix) || kind[symbol] === Kind.NONE || (info[symbol]! & 0xf) === STT_SECTION)
-        continue;
       const start = value[symbol]!;
-      if (prefix) put(this.prefixes, section, { section, start, end: start + size[symbol]! });
-      else {
-        const name = side.name(symbol);
-        if (!/^(?:\.?L|\$)/.test(name)) put(this.labels, section, { name, at: start });
-      }
+      if ((traits[symbol]! & Trait.PREFIX) !== 0)
+        put(this.prefixes, section, { section, start, end: start + size[symbol]! });
+      else put(this.labels, section, symbol);
     }
-    for (const list of this.labels.values()) list.sort((a, b) => a.at - b.at || (a.name < b.name ? -1 : 1));
+    for (const list of this.labels.values()) list.sort((a, b) => value[a]! - value[b]!);
     for (const list of this.prefixes.values()) list.sort((a, b) => a.start - b.start);
   }
 
@@ -117,10 +111,14 @@ class OtherSymbols {
   labelsIn({ section, start, end }: Range, last: boolean): readonly Label[] {
     const labels = this.labels.get(section);
     if (labels === undefined) return [];
-    return labels.slice(
-      above(labels.length, (one) => labels[one]!.at, start - 1),
-      above(labels.length, (one) => labels[one]!.at, last ? end : end - 1),
-    );
+    const { value } = this.side.table;
+    const from = above(labels.length, (one) => value[labels[one]!]!, start - 1);
+    const to = above(labels.length, (one) => value[labels[one]!]!, last ? end : end - 1);
+    return labels
+      .slice(from, to)
+      .map((symbol) => ({ name: this.side.name(symbol), at: value[symbol]! }))
+      .filter(({ name }) => !/^(?:\.?L|\$)/.test(name))
+      .sort((a, b) => a.at - b.at || (a.name < b.name ? -1 : 1));
   }
 }
 

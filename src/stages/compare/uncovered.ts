@@ -26,8 +26,8 @@ export interface UncoveredDifference {
   grown: boolean;
 }
 
-/** What is left of both builds' stretches. */
-interface Left {
+/** Both builds' stretches, or what is left of them. */
+export interface Stretches {
   orig: Stretch[];
   patched: Stretch[];
 }
@@ -36,10 +36,17 @@ interface Left {
  * Compares what no symbol covers, so that every loaded byte is compared under some owner. Anonymous read-only data counts by its users,
  * who are compared with it: of that, what stands before the first place that anything refers to is compared here.
  */
-export function compareUncovered(pairing: Pairing, a: Side, b: Side): UncoveredDifference[] {
-  let left = withoutEqual(a, b, { orig: stretchesOf(a), patched: stretchesOf(b) }, ({ key }) => key);
-  const partsOf = (side: Side, stretches: readonly Stretch[]): Stretch[] =>
-    cutOwned(side, stretches).flatMap((stretch) => withoutUsed(side, stretch));
+export function compareUncovered(
+  pairing: Pairing,
+  a: Side,
+  b: Side,
+  stretches: Stretches = { orig: stretchesOf(a), patched: stretchesOf(b) },
+): UncoveredDifference[] {
+  let left = withoutEqual(a, b, stretches, ({ key }) => key);
+  // Cutting takes passes over all relas; an LTO kernel's initcalls differ with every line that moves, and only in their names.
+  left = withoutAlike(pairing, a, b, left);
+  const partsOf = (side: Side, all: readonly Stretch[]): Stretch[] =>
+    cutOwned(side, all).flatMap((stretch) => withoutUsed(side, stretch));
   left = withoutEqual(a, b, { orig: partsOf(a, left.orig), patched: partsOf(b, left.patched) }, ({ key }) => key);
   const found: UncoveredDifference[] = [];
   const settle = (x: Stretch, y: Stretch): void => {
@@ -84,7 +91,7 @@ export function compareUncovered(pairing: Pairing, a: Side, b: Side): UncoveredD
 }
 
 /** Leaves out pairs of one key that have equal labels, bytes and references. */
-function withoutEqual(a: Side, b: Side, { orig, patched }: Left, keyOf: (stretch: Stretch) => string): Left {
+function withoutEqual(a: Side, b: Side, { orig, patched }: Stretches, keyOf: (stretch: Stretch) => string): Stretches {
   const identityOf = (side: Side, stretch: Stretch): string =>
     `${keyOf(stretch)} ${stretch.labels.map(({ name, at }) => `${uncounted(name)}@${at}`).join()} ${contentOf(side, stretch)}`;
   const open = new Map<string, Stretch[]>();
@@ -96,6 +103,20 @@ function withoutEqual(a: Side, b: Side, { orig, patched }: Left, keyOf: (stretch
     return twin === undefined;
   });
   return { orig: orig.filter((stretch) => !equal.has(stretch)), patched: left };
+}
+
+/** Leaves out pairs of one key, in order, that mean the same. */
+function withoutAlike(pairing: Pairing, a: Side, b: Side, { orig, patched }: Stretches): Stretches {
+  const alike = new Set<Stretch>();
+  pairUp(
+    { orig, patched },
+    ({ key }) => key,
+    (x, y) => {
+      if (firstDifference(pairing, a, b, x, y) === undefined) alike.add(x).add(y);
+    },
+  );
+  const rest = (all: readonly Stretch[]): Stretch[] => all.filter((one) => !alike.has(one));
+  return { orig: rest(orig), patched: rest(patched) };
 }
 
 /** Most bytes that stand for themselves: arm64 has 10,719 short alternatives behind functions. */
@@ -114,10 +135,10 @@ function contentOf(
 
 /** Pairs those of one key in order; returns the others. */
 function pairUp(
-  { orig, patched }: Left,
+  { orig, patched }: Stretches,
   keyOf: (stretch: Stretch) => string,
   settle: (x: Stretch, y: Stretch) => void,
-): Left {
+): Stretches {
   const others = new Map<string, Stretch[]>();
   for (const stretch of patched) put(others, keyOf(stretch), stretch);
   const rest = orig.filter((stretch) => {

@@ -4,6 +4,7 @@ import base64 from './generated/module';
 import { hostOf } from './host';
 import { RelaReader } from './relas';
 import type { ScanTable } from './table';
+import { Trait } from './traits';
 import { Uses } from './uses';
 
 /**
@@ -23,6 +24,11 @@ export interface Code {
   clearSlots(): void;
   deriveSymbols(from: number, to: number): void;
   deriveSections(from: number, to: number): void;
+  openName(length: number): void;
+  nextNamed(from: number): number;
+  nextBesideCovers(from: number): number;
+  openGaps(): void;
+  nextGaps(): number;
   digestCovers(from: number, to: number): void;
   digestRange(section: number, start: number, end: number): number;
   digestTarget(symbol: number, section: number, offset: number, type: number, addend: number, tail: number): number;
@@ -58,6 +64,7 @@ export class Identity {
   readonly rules: Int32Array;
   readonly entries: Float64Array;
   private readonly words: Int32Array;
+  private readonly longName: number;
   private readonly uses = new Uses();
 
   /** A thread has one for each table. */
@@ -106,6 +113,7 @@ export class Identity {
     give('rules', constant('RULES') * 4);
     const numbers = constant('BATCH_ENTRIES') * constant('ENTRY_NUMBERS');
     give('entryBatch', numbers * 8);
+    give('nops', constant('NOPS'));
     const start = table.grow(length);
 
     const set = (name: string, value: number): void => {
@@ -129,9 +137,24 @@ export class Identity {
       'tails',
       arch.tails.reduce((bits, tail) => bits | (1 << tail), 0),
     );
+    new Uint8Array(memory.buffer).set(arch.filling.nops.listed(constant('NOPS')), start + own.get('nops')!);
+    this.longName = start + own.get('longName')!;
     this.words = new Int32Array(memory.buffer);
     this.rules = new Int32Array(memory.buffer, start + own.get('rules')!, constant('RULES'));
     this.entries = new Float64Array(memory.buffer, start + own.get('entryBatch')!, numbers);
+  }
+
+  /** The defined symbols of a name, in table order. */
+  named(name: string): number[] {
+    const { code, table, object } = this;
+    const bytes = Buffer.from(name, 'latin1');
+    new Uint8Array(table.memory.buffer).set(bytes, this.longName);
+    code.openName(bytes.length);
+    const found: number[] = [];
+    for (let symbol = code.nextNamed(1); symbol < table.symbols; symbol = code.nextNamed(symbol + 1)) {
+      if (table.has(symbol, Trait.CORRELATABLE) && object.symbolName(symbol) === name) found.push(symbol);
+    }
+    return found;
   }
 
   /** The uses that were noted since the last call, USE_WORDS words each. */

@@ -65,8 +65,8 @@ export function restoreColumns(object: ElfObject, table: ScanTable): void {
 /** Fills the columns that follow from the others. Kinds, aliases and ambiguity must be known. */
 function deriveColumns(object: ElfObject, table: ScanTable): void {
   const { code } = Identity.of(object, table);
-  inSlices(1, table.symbols, code.deriveSymbols);
   inSlices(1, table.sections, code.deriveSections);
+  inSlices(1, table.symbols, code.deriveSymbols);
 }
 
 /** Work that is worth a shard: about 10 MB of content and symbols, some 60 ms. Larger ones leave a thread idle at the end. */

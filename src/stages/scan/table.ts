@@ -52,6 +52,7 @@ function layout({ symbols: n, sections: m }: Shape) {
     sole: column(4, m),
     roles: column(4, m),
     sectionSpecial: column(1, m),
+    gapped: column(1, m),
     counts: column(4, 4),
   };
   return { columns, bytes };
@@ -97,9 +98,9 @@ export class ScanTable {
   /** Hash of the `.llvm.` suffix, 0 for none. */ readonly suffix: Uint32Array;
   /** FILE and correlatable symbols in table order, `listedCount` of them: what correlation goes through. Derived. */
   readonly listed: Uint32Array;
-  /** Sections that are read entry by entry, sought by role or hold records; a handful, `roleCount` of them. Derived. */
+  /** Sections that are read entry by entry, sought by role, hold records or have a name of their own; some hundred, `roleCount` of them. Derived. */
   readonly roles: Uint32Array;
-  /** How many of `listed` and `roles` are filled, and how many cold parts there are. */
+  /** How many of `listed` and `roles` are filled, and how many cold parts and prefixes with a type there are. */
   private readonly counts: Uint32Array;
   /** Four words of content digest. */ readonly digest: Int32Array;
   /** Two words of digest over the function's special-section entries, order-free. */ readonly special: Int32Array;
@@ -114,6 +115,8 @@ export class ScanTable {
   readonly coverStart: Uint32Array;
   readonly covers: Uint32Array;
   /** The object that a section consists of, canonical; 0 for others. Derived. */ readonly sole: Uint32Array;
+  /** 1 for a loaded section that has bytes which no sized symbol covers, and which are compared as such. Derived. */
+  readonly gapped: Uint8Array;
 
   /** Lays the columns over `memory`, or over fresh zeroed memory. */
   constructor(
@@ -149,6 +152,7 @@ export class ScanTable {
     this.sole = new Uint32Array(buffer, ...at.sole);
     this.roles = new Uint32Array(buffer, ...at.roles);
     this.sectionSpecial = new Uint8Array(buffer, ...at.sectionSpecial);
+    this.gapped = new Uint8Array(buffer, ...at.gapped);
     this.counts = new Uint32Array(buffer, ...at.counts);
   }
 
@@ -188,6 +192,10 @@ export class ScanTable {
 
   set coldCount(count: number) {
     this.counts[2] = count;
+  }
+
+  get typedCount(): number {
+    return this.counts[3]!;
   }
 
   get symbols(): number {

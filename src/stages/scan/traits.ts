@@ -53,6 +53,8 @@ export const Trait = {
   HAS_USES: 0x10000,
   /** Refers to a place between two objects of which one has a name that proves nothing (see wasm/neighbours.ts): equal digests say nothing. Set by correlate. */
   DOUBTFUL: 0x20000,
+  /** A prefix that holds the function's type (`__cfi_f`). */
+  TYPED: 0x40000,
 } as const;
 
 /** Traits that special sections tell: a table is recorded without them, they are recorded with what those sections say. */

@@ -70,7 +70,9 @@ export function functionAround(side: Side, section: number, place: number): numb
 /** Variables that point into one of `functions`, whoever reads them. A pass over the relas of all data, some 600,000 in a kernel. */
 export function tablesInto(side: Side, functions: ReadonlySet<number>): Set<number> {
   const { object, table, identity } = side;
-  const homes = new Set(Array.from(functions, (symbol) => table.section[symbol]!));
+  const home = new Uint8Array(table.sections);
+  for (const symbol of functions) home[table.section[symbol]!] = 1;
+  const { section: sectionOf, symbols } = table;
   const met = new Set<number>();
   const found = new Set<number>();
   for (let section = 1; section < table.sections; section++) {
@@ -85,7 +87,8 @@ export function tablesInto(side: Side, functions: ReadonlySet<number>): Set<numb
     const words = object.relas(relaSection);
     for (let at = 0; at < words.length; at += RELA_WORDS) {
       const symbol = words[at + R_SYM]!;
-      if (symbol >= table.symbols || !homes.has(table.section[symbol]!)) continue;
+      // Neither undefined symbols nor absolute ones are at home anywhere.
+      if (symbol >= symbols || !home[sectionOf[symbol]!]) continue;
       const holder = identity.coverAt(section, u64(words, at + R_OFFSET));
       if (holder === 0 || met.has(holder)) continue;
       met.add(holder);

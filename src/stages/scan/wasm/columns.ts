@@ -33,6 +33,7 @@ export let coverStart: usize = 0;
 export let roles: usize = 0;
 export let sole: usize = 0;
 export let sectionSpecial: usize = 0;
+export let gapped: usize = 0;
 export let counts: usize = 0;
 
 /** Where element `symbol` of a column of (1 << shift)-byte elements lies. */

@@ -22,8 +22,10 @@ import {
   traitsOf,
 } from './columns';
 import { sectionSize } from './file';
+import { markBeside, markGap } from './uncovered';
 import {
   CLASS_EXEC,
+  CLASS_ODD,
   CLASS_RECORD,
   REFERS_ALIAS,
   REFERS_AMBIGUOUS,
@@ -31,12 +33,14 @@ import {
   TRAIT_AMBIGUOUS,
   TRAIT_COLD,
   TRAIT_CORRELATABLE,
+  TRAIT_TYPED,
 } from '../generated/constants';
 
-/** Fills `refersTo` and `listed`. Kinds, aliases and ambiguity must be known. */
+/** Fills `refersTo` and `listed`, and what symbols say about `gapped`. Kinds, aliases, ambiguity and the sections' columns must be known. */
 export function deriveSymbols(from: u32, to: u32): void {
   let count = load<u32>(counts);
   let cold = load<u32>(counts, 8);
+  let typed = load<u32>(counts, 12);
   for (let symbol = from; symbol < to; symbol++) {
     const target = canonicalOf(symbol);
     const ambiguous = (traitsOf(target) & TRAIT_AMBIGUOUS) != 0 ? REFERS_AMBIGUOUS : 0;
@@ -50,12 +54,15 @@ export function deriveSymbols(from: u32, to: u32): void {
       count++;
     }
     if ((bits & TRAIT_COLD) != 0) cold++;
+    markBeside(symbol);
+    if ((bits & TRAIT_TYPED) != 0) typed++;
   }
   store<u32>(counts, count);
   store<u32>(counts, cold, 8);
+  store<u32>(counts, typed, 12);
 }
 
-/** Fills `roles`, `around` and `sole`. */
+/** Fills `roles`, `around`, `sole` and `gapped`. */
 export function deriveSections(first: u32, last: u32): void {
   let found = load<u32>(counts, 4);
   for (let section = first; section < last; section++) {
@@ -70,7 +77,11 @@ export function deriveSections(first: u32, last: u32): void {
       end = max(end, stop);
     }
     if (from != to) store<u32>(sectionCell(sole, section, 2), soleObject(section, from, to, end));
-    if (load<u8>(sectionCell(sectionSpecial, section, 0)) != 0 || (classOf(section) & CLASS_RECORD) != 0) {
+    markGap(section, from, to);
+    if (
+      load<u8>(sectionCell(sectionSpecial, section, 0)) != 0 ||
+      (classOf(section) & (CLASS_RECORD | CLASS_ODD)) != 0
+    ) {
       store<u32>(sectionCell(roles, found, 2), section);
       found++;
     }

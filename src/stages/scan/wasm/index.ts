@@ -12,6 +12,7 @@ import { DIGEST, finish, reset } from './digest';
 import * as entries from './entries';
 import { TRAIT_ALIAS, TRAIT_CONTENT } from '../generated/constants';
 import { LEVELS, digests, findTocRela, mixTarget, ofRange, ofSymbol, setAlone, surface } from './identity';
+import * as uncovered from './uncovered';
 import { flush, forget } from './uses';
 
 export * from './columns';
@@ -36,14 +37,17 @@ export { extended, stringsEnd, stringsStart, symtab } from './symbols';
 export { branch, digests, tails } from './identity';
 export { markTargets, openTable, rules } from './entries';
 export { annotatedSize, fits } from './entry-size';
+export { NOPS, nops } from './uncovered';
 
 // The table, in this order.
 export { classifySections, placeSections } from './sections';
-export { readSymbols } from './symbols';
+export { nextNamed, readSymbols } from './symbols';
+export { openName } from './names';
 export { countCovers, orderCovers, placeCovers, startCovers } from './order';
 export { again, checkOverlaps } from './overlaps';
 export { clearSlots, markAmbiguous } from './ambiguity';
 export { deriveSections, deriveSymbols } from './derive';
+export { nextBesideCovers, openGaps } from './uncovered';
 
 /** Entries for the caller, ENTRY_NUMBERS each, as ../entries.ts reads them. */
 export let entryBatch: usize = 0;
@@ -102,6 +106,21 @@ export function nextEntries(): u32 {
     store<f64>(at, <f64>entries.start, 16);
     store<f64>(at, entries.first, 24);
     store<f64>(at, entries.last, 32);
+    found++;
+  }
+  return found;
+}
+
+/** As `nextEntries`, of gaps: section, start, end, and the symbols before and behind. */
+export function nextGaps(): u32 {
+  let found: u32 = 0;
+  while (found < BATCH_ENTRIES && uncovered.nextGap()) {
+    const at = entryBatch + found * ENTRY_NUMBERS * 8;
+    store<f64>(at, uncovered.section);
+    store<f64>(at, <f64>uncovered.start, 8);
+    store<f64>(at, <f64>uncovered.end, 16);
+    store<f64>(at, uncovered.before, 24);
+    store<f64>(at, uncovered.behind, 32);
     found++;
   }
   return found;

@@ -113,6 +113,12 @@ export function read(start: usize, strip: bool): void {
   else finish();
 }
 
+/** Hashes the `length` bytes that the thread put at `longName`, for `nextNamed`. */
+export function openName(length: u32): void {
+  end = longName + length;
+  read(longName, true);
+}
+
 /** A name that begins with an underscore: what macros paste, and Rust's. */
 function underscored(start: usize, dot: usize): void {
   if (holds(start, end, RUST)) {

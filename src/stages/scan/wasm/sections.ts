@@ -7,6 +7,7 @@ import {
   CLASS_EXEC,
   CLASS_HOT,
   CLASS_NOBITS,
+  CLASS_ODD,
   CLASS_READONLY,
   CLASS_STRING,
   CLASS_UNLIKELY,
@@ -50,7 +51,10 @@ export function classifySections(from: u32, to: u32): void {
     if (isNamed(name, '.text.hot')) bits |= CLASS_HOT;
     if (isNamed(name, '.text.unlikely')) bits |= CLASS_UNLIKELY;
     if (startsWith(name, '__patchable_function_entries')) bits |= CLASS_DERIVED;
-    else if (!isPlain(name) && ((flags & SHF_ALLOC) != 0 || startsWith(name, '.'))) bits |= classOfName(section, flags);
+    else if (!isPlain(name)) {
+      if (isOdd(name)) bits |= CLASS_ODD;
+      if ((flags & SHF_ALLOC) != 0 || startsWith(name, '.')) bits |= classOfName(section, flags);
+    }
     store<u32>(sectionCell(sectionClass, section, 2), bits);
   }
 }
@@ -73,4 +77,13 @@ function isPlain(name: u32): bool {
   if (startsWith(name, '.bss.')) return !startsWith(name, '.bss..');
   if (startsWith(name, '.data.')) return !startsWith(name, '.data..') && !startsWith(name, '.data.rel.ro');
   return startsWith(name, '.rodata.') && !startsWith(name, '.rodata.cst');
+}
+
+/** Whether a name that is not plain is one of its own: a table that is read entry by entry, a note for tools. */
+function isOdd(name: u32): bool {
+  const first = byteAt(name);
+  if (first != 0x2e) return first != 0;
+  const second = byteAt(name + 1);
+  // `.text`, `.rela` and `.rodata`, `.data` and `.debug`, `.bss`
+  return second != 0x74 && second != 0x72 && second != 0x64 && second != 0x62;
 }

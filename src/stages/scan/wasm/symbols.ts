@@ -4,8 +4,10 @@ import {
   classOf,
   file,
   hash,
+  highHash,
   info,
   kind as kindColumn,
+  lowHash,
   name,
   nameLength,
   section as sectionColumn,
@@ -14,6 +16,7 @@ import {
   size,
   suffix,
   symbolCell,
+  symbols,
   traits as traitColumn,
   value,
 } from './columns';
@@ -62,6 +65,7 @@ import {
   TRAIT_OBJECT,
   TRAIT_PREFIX,
   TRAIT_PROMOTED,
+  TRAIT_TYPED,
   TRAIT_UNIT_LOCAL,
   TRAIT_WRITABLE,
 } from '../generated/constants';
@@ -178,6 +182,7 @@ function classify(symbol: u32, type: u32, local: bool, text: usize, sized: bool)
     correlatable = false;
   } else if (isFunction && isPrefixName(text)) {
     traits |= TRAIT_PREFIX;
+    if (isTypeName(text)) traits |= TRAIT_TYPED;
     correlatable = false;
   } else if (isNumberedInit(text)) {
     kind = KIND_PRIVATE;
@@ -230,12 +235,11 @@ function classify(symbol: u32, type: u32, local: bool, text: usize, sized: bool)
 /** Padding before a function: such a symbol goes with the function behind it. */
 function isPrefixName(text: usize): bool {
   const end = base.end;
-  return (
-    base.holds(text, end, '__pfx_') ||
-    base.holds(text, end, '__cfi_') ||
-    base.holds(text, end, '__pi___pfx_') ||
-    base.holds(text, end, '__pi___cfi_')
-  );
+  return base.holds(text, end, '__pfx_') || base.holds(text, end, '__pi___pfx_') || isTypeName(text);
+}
+
+function isTypeName(text: usize): bool {
+  return base.holds(text, base.end, '__cfi_') || base.holds(text, base.end, '__pi___cfi_');
 }
 
 /** `__initcall__kmod_...` and `__initstub__kmod_...` count source lines in their names. */
@@ -253,4 +257,12 @@ function placeOf(symbol: u32, shndx: u32): u32 {
   else if (index >= SHN_LORESERVE) return SECTION_ABS;
   if (index >= sections) symbolSection(symbol, index);
   return index;
+}
+
+/** The next symbol from `from` on that has the open name, or one that hashes alike; `symbols` at the end. */
+export function nextNamed(from: u32): u32 {
+  for (let symbol = from; symbol < symbols; symbol++) {
+    if (lowHash(symbol) == base.hashLow && highHash(symbol) == base.hashHigh) return symbol;
+  }
+  return symbols;
 }
