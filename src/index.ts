@@ -11,7 +11,7 @@ export { listRuns, statusOf, type RunListing, type StatusResult } from './pipeli
 export { STAGES, type Explanation, type ProgressEvent, type RunReport, type StageReport } from './pipeline/types';
 export type { RunOptions } from './pipeline/flow';
 export type { TaskRecord } from './pipeline/pool';
-export type { OutputFormat, OutputReport, OutputRequest } from './pipeline/output';
+export type { OutputReport, OutputRequest } from './pipeline/output';
 export {
   CATALOGUE,
   KlpflowError,
@@ -30,5 +30,6 @@ export {
   type CreateDiffObjectResult,
 } from './tools/kpatch/create-diff-object';
 export { createKlpModule, type CreateKlpModuleRequest } from './tools/kpatch/create-klp-module';
+export { FORMATS, FORMAT_NAMES, formatOfPath, type Format, type OutputFormat } from './livepatch/formats';
 export { structSizesFrom as kpatchStructSizes } from './tools/kpatch/struct-sizes';
 export { verify, type PatchedFunction, type PatchedObject, type VerifyRequest, type VerifyResult } from './verify';

@@ -1,31 +1,36 @@
 /** What the pool's threads do of dialect klp. */
 import { isRefused, type Diagnostic } from '../src/diagnostics';
-import type { ElfObject } from '../src/elf';
 import { readText } from '../src/files/whole-file';
 import { wholeOf } from '../src/elf/writer';
 import { platformFacts } from '../src/livepatch/facts';
 import { writeKlpObject } from '../src/livepatch/klp';
 import { KernelListing } from '../src/kernel/listing';
 import { Symvers } from '../src/kernel/symvers';
-import { profileEvidence } from '../src/stages/assess';
-import { rehearse, type ExtractInput } from '../src/stages/extract';
-import { extract } from '../src/stages/extract/extract';
-import { diffInline, type PairFacts } from '../src/stages/inline';
+import { assess, profileEvidence } from '../src/stages/assess';
+import { extract, rehearse } from '../src/stages/extract';
+import { diffInline } from '../src/stages/inline';
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions, TrustedPositions } from '../src/stages/running-kernel/sympos';
+import type { Copied, Dialect, UnitPair } from './dialect';
 import { read } from './inputs';
 import type { AnswerOf, RehearsalAnswer, TaskOf, UnitResult } from '../src/pipeline/types';
 import { append } from '../src/lists';
 
-/** One unit of a folder, from scan to what writing it would find; its report is in the unit's name. */
-export function unitForKlp(
-  orig: ElfObject,
-  patched: ElfObject,
-  name: string,
-  facts: PairFacts,
-  objectName: string,
-  traceable: ReadonlySet<string> | undefined,
-): { answer: UnitResult; made: null } {
+/** klp-build's rules, for formats klp and ko. */
+export const KLP: Dialect = {
+  assess(input) {
+    const assessment = assess(input);
+    return { assessment, changes: assessment.included.length > 0, plan: null };
+  },
+  extract: extractForKlp,
+  unit: unitForKlp,
+};
+
+/** One unit of a folder, from scan to what writing it would find. */
+function unitForKlp({ orig, patched, name, facts, objectName, traceable }: UnitPair): {
+  answer: UnitResult;
+  made: null;
+} {
   const { compared, assessment } = diffInline(orig, patched, { objectName, traceable, ...facts });
   const { object, included, undecided, copied } = assessment;
   const changes = included.length > 0;
@@ -60,7 +65,7 @@ export function inNameOf(unit: string, objectName: string, diagnostics: readonly
 /** What extract would find, with the files that there are. */
 export function rehearseForKlp(
   { undecided, copied, objectName, symvers, kernel }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>,
-  sides: Sides,
+  sides: Copied,
 ): RehearsalAnswer {
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
   // Where a module has its symbols its own table tells.
@@ -79,11 +84,9 @@ export function rehearseForKlp(
   return { ...found, lookups: listing === null ? found.lookups : 0, unwritable: false };
 }
 
-type Sides = Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>;
-
-export function extractForKlp(
-  { undecided, copied, objectName, provenance, symvers, kernel }: Omit<TaskOf<'extract'>, 'pair' | 'place'>,
-  sides: Sides,
+function extractForKlp(
+  { undecided, copied, objectName, provenance, symvers, kernel }: Parameters<Dialect['extract']>[0],
+  sides: Copied,
 ): AnswerOf<'extract'> {
   const { orig } = sides;
   const listing = kernel === null ? null : read(kernel, KernelListing.open);

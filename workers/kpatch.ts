@@ -1,21 +1,31 @@
 /** What the pool's threads do of dialect kpatch. */
-import type { ElfObject } from '../src/elf';
 import { MappedFile } from '../src/files/mapped-file';
 import { readWhole } from '../src/files/whole-file';
 import { wholeOf } from '../src/elf/writer';
 import { ParentExports, openParent, writeKpatchObject } from '../src/livepatch/kpatch';
 import { KernelListing, isReadelf, readProc } from '../src/kernel/listing';
-import { profileEvidence, type IncludedFunction } from '../src/stages/assess';
-import { compareObjects, type PairFacts } from '../src/stages/inline';
+import { profileEvidence, type AssessInput, type IncludedFunction } from '../src/stages/assess';
+import { compareObjects } from '../src/stages/inline';
 import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../src/stages/kpatch';
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions } from '../src/stages/running-kernel/sympos';
+import type { Dialect, UnitPair } from './dialect';
 import { keptReader, read } from './inputs';
 import { inNameOf } from './klp';
-import type { AnswerOf, InputFile, Judgement, UnitRequest, UnitResult } from '../src/pipeline/types';
+import type { AnswerOf, InputFile, Judgement, UnitResult } from '../src/pipeline/types';
 import { append } from '../src/lists';
 
-export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgement & { plan: KpatchPlan } {
+/** kpatch-build's rules. */
+export const KPATCH: Dialect = {
+  assess: judgeKpatch,
+  extract({ plan, kernel, ...task }, copied) {
+    if (plan === null || kernel === null) throw new TypeError('dialect kpatch extracts by a plan, for a listed kernel');
+    return extractForKpatch({ ...task, ...copied, plan, kernel });
+  },
+  unit: unitForKpatch,
+};
+
+function judgeKpatch(input: AssessInput): Judgement & { plan: KpatchPlan } {
   const { assessment, plan, empty, remarks } = assessKpatch(input);
   return {
     assessment: { ...assessment, diagnostics: [...assessment.diagnostics, ...tellRemarks(remarks, input.objectName)] },
@@ -24,7 +34,7 @@ export function judgeKpatch(input: Parameters<typeof assessKpatch>[0]): Judgemen
   };
 }
 
-export interface KpatchExtractTask
+interface KpatchExtractTask
   extends Omit<
     Parameters<typeof extractKpatch>[0],
     keyof KpatchPlan | 'included' | 'undecided' | 'copied' | 'parent' | 'exports'
@@ -37,7 +47,7 @@ export interface KpatchExtractTask
   kernel: InputFile;
 }
 
-export function extractForKpatch({
+function extractForKpatch({
   plan,
   undecided,
   copied,
@@ -69,16 +79,13 @@ export function extractForKpatch({
   return { object: wholeOf(writeKpatchObject(kpatch).chunks()), findings: { klpSymbols, diagnostics } };
 }
 
-/** One unit of a folder, from scan to extract; its report is in the unit's name. Refused or not, it is extracted: all reasons are told at once. */
-export function unitForKpatch(
-  orig: ElfObject,
-  patched: ElfObject,
-  name: string,
-  facts: PairFacts,
-  { symvers, kernel, klpArch }: UnitRequest,
-  objectName: string,
-  traceable: ReadonlySet<string> | undefined,
-): { answer: UnitResult; made: AnswerOf<'extract'> | null } {
+/** One unit of a folder, from scan to extract. Refused or not, it is extracted: all reasons are told at once. */
+function unitForKpatch({ orig, patched, name, facts, objectName, traceable, livepatch }: UnitPair): {
+  answer: UnitResult;
+  made: AnswerOf<'extract'> | null;
+} {
+  if (livepatch === null) throw new TypeError('a report on a unit is of dialect klp');
+  const { symvers, kernel, klpArch } = livepatch;
   const { compared } = compareObjects(orig, patched, facts);
   const { assessment, changes, plan } = judgeKpatch({ ...compared, objectName, traceable });
   const { pairing, orig: a, patched: b } = compared;

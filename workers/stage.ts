@@ -8,6 +8,7 @@ import { EM_X86_64, ElfObject } from '../src/elf';
 import { fileIdentity } from '../src/files/mapped-file';
 import { archOf } from '../src/arch';
 import { moduleInfo } from '../src/kernel/modinfo';
+import type { DialectName } from '../src/livepatch/formats';
 import {
   contentDigest,
   decodeDigests,
@@ -40,14 +41,15 @@ import { comparePairs, compareUncovered, stretchesOf } from '../src/stages/compa
 import { Side } from '../src/stages/side/side';
 import { resolveTwins } from '../src/stages/declared-twins';
 import { settleByAlignment } from '../src/stages/align';
-import { assess, profileEvidence } from '../src/stages/assess';
+import { profileEvidence } from '../src/stages/assess';
 import { UseIndex } from '../src/stages/correlate';
 import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
 import { keptTable, mustBe, open, sideOf, sidesOf, tableOf, traceableIn } from './inputs';
-import { extractForKlp, rehearseForKlp, unitForKlp } from './klp';
-import { extractForKpatch, judgeKpatch, unitForKpatch } from './kpatch';
+import type { Dialect } from './dialect';
+import { KLP, rehearseForKlp } from './klp';
+import { KPATCH } from './kpatch';
 import { makeCopy } from './large-input';
 import { keep, recorded, restoreSpecial, specialRecord } from './recorded';
 import { ownProcess } from '../src/v8-flags';
@@ -102,6 +104,8 @@ function changedInput(task: TaskOf<TaskName>): unknown {
 
 /** A call, a load relative to %rip, a conditional jump: what they need of the decoder is compiled when it is first used. */
 const SOME_CODE = Uint8Array.of(0xe8, 0, 0, 0, 0, 0x48, 0x8b, 0x05, 0, 0, 0, 0, 0x74, 0xf2);
+
+const DIALECTS: Record<DialectName, Dialect> = { klp: KLP, kpatch: KPATCH };
 
 const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   identify({ input, place, fresh }) {
@@ -193,7 +197,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
     return { answer: unitNames(ElfObject.open(input.copy ?? input.path, input.path)) };
   },
 
-  unit({ orig, patched, name, place, fresh, structSizes, unitHashes, constants, parentName, ftrace, livepatch }) {
+  unit({ orig, patched, name, place, fresh, dialect, parentName, ftrace, livepatch, ...given }) {
     const found = recorded(place, 'outcome', fresh, (messages) => {
       const known = decodeOutcome(messages[0])?.outcome as AnswerOf<'unit'> | undefined;
       const whole =
@@ -209,12 +213,18 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
       mustBe(fileIdentity(input.path), input);
       return object;
     }) as [ElfObject, ElfObject];
-    const facts = { structSizes, unitHashes: new Map(unitHashes), constants: new Map(constants) };
+    const { structSizes } = given;
+    const facts = { structSizes, unitHashes: new Map(given.unitHashes), constants: new Map(given.constants) };
     const traceable = traceableIn(ftrace, parentName);
-    const { answer, made } =
-      livepatch === null
-        ? unitForKlp(a, b, name, facts, parentName, traceable)
-        : unitForKpatch(a, b, name, facts, livepatch, parentName, traceable);
+    const { answer, made } = DIALECTS[dialect].unit({
+      orig: a,
+      patched: b,
+      name,
+      facts,
+      objectName: parentName,
+      traceable,
+      livepatch,
+    });
     mustBe(fileIdentity(patched.path), patched);
     // The object first: who finds the outcome relies on it.
     if (livepatch !== null && made !== null) keep(orig, livepatch.place, 'livepatch', [encodeLivepatch(made)]);
@@ -266,22 +276,16 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   assess({ pair, ftrace, dialect, ...input }) {
     const { orig, patched, pairing } = sidesOf(pair);
     const compared = { ...input, traceable: traceableIn(ftrace, input.objectName), pairing, orig, patched };
-    if (dialect === 'kpatch') return { answer: judgeKpatch(compared) };
-    const assessment = assess(compared);
-    return { answer: { assessment, changes: assessment.included.length > 0, plan: null } };
+    return { answer: DIALECTS[dialect].assess(compared) };
   },
 
   profile({ pair, verdicts }) {
     return { answer: profileEvidence({ ...sidesOf(pair), verdicts }) };
   },
 
-  extract({ pair, place, ...task }) {
-    const sides = { ...sidesOf(pair), objectName: task.objectName, included: task.included };
-    const { plan, kernel } = task;
-    const answer =
-      plan !== null && kernel !== null
-        ? extractForKpatch({ ...task, ...sides, plan, kernel })
-        : extractForKlp(task, sides);
+  extract({ pair, place, dialect, ...task }) {
+    const { objectName, included } = task;
+    const answer = DIALECTS[dialect].extract(task, { ...sidesOf(pair), objectName, included });
     mustBe(fileIdentity(pair.patched.path), pair.patched);
     keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
     return { answer };

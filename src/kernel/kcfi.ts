@@ -10,7 +10,7 @@ export const PREAMBLE_BYTES = 5;
  * Whether an opcode is that of a preamble's instruction: b8 to bf. With arity (-fsanitize-kcfi-arity, CONFIG_FINEIBT_BHI) the register says how many
  * arguments the body reads: b8 none, bf those on the stack.
  */
-export function isPreambleOpcode(opcode: number | undefined): boolean {
+function isPreambleOpcode(opcode: number | undefined): boolean {
   return opcode !== undefined && (opcode & 0xf8) === 0xb8;
 }
 

@@ -1,48 +1,10 @@
-/** What a comparison depends on besides the two contents, so that its outcome is recorded under it. */
+/** A request, resolved once: its files looked at, defaults filled, the dialect known. And what a comparison is recorded under. */
+import { FORMATS, type DialectName } from '../livepatch/formats';
+import type { DeclaredTwin } from '../stages/declared-twins';
 import { inputFile } from './files';
 import type { OutputRequest } from './output';
 import type { PairRequest } from './pair';
-import type { Dialect, InputFile } from './types';
-
-/** The files of a request besides the pair, each looked at once: what a result is recorded under is what it was made from. */
-export interface RequestFiles {
-  ftrace: InputFile | null;
-  /** Where nothing is written: what is given all the same, to check with. */
-  symvers: InputFile | null;
-  kernel: InputFile | null;
-}
-
-/** @throws KlpflowError `unreadable` */
-export function requestFiles({ ftrace, output, symvers, vmlinux }: DiffRequest): RequestFiles {
-  const at = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));
-  return {
-    ftrace: at(ftrace),
-    symvers: output === undefined ? at(symvers) : null,
-    kernel: output === undefined ? at(vmlinux) : null,
-  };
-}
-
-/** The format to be written decides what counts; a report is klp's. */
-export function dialectOf({ output: wanted }: Pick<DiffRequest, 'output'>): Dialect {
-  return wanted?.format === 'kpatch' ? 'kpatch' : 'klp';
-}
-
-/** `name` is the object's, where it is known by now. */
-export function optionsOf(request: DiffRequest, { ftrace, symvers, kernel }: RequestFiles, name: string): object {
-  const { allow = [], structSizes = {}, output, twins = [] } = request;
-  return {
-    ...(twins.length === 0 ? {} : { twins: twins.map(({ orig, patched }) => `${orig}=${patched}`).sort() }),
-    dialect: dialectOf(request),
-    module: name,
-    allow: [...new Set(allow)].sort(),
-    structSizes,
-    ...(ftrace === null ? {} : { ftrace: ftrace.identity }),
-    // A report holds what writing would find; where it is written that stands in the livepatch's own record.
-    ...(output === undefined ? {} : { written: true }),
-    ...(symvers === null ? {} : { symvers: symvers.identity }),
-    ...(kernel === null ? {} : { kernel: kernel.identity }),
-  };
-}
+import type { InputFile } from './types';
 
 export interface DiffRequest extends PairRequest {
   /** Name of the patched object; default: what its `.modinfo` says, else `vmlinux`. */
@@ -56,4 +18,64 @@ export interface DiffRequest extends PairRequest {
   /** Without `output`: what a livepatch would be checked with, as in KernelFiles. */
   symvers?: string | undefined;
   vmlinux?: string | undefined;
+}
+
+/** The files of a request besides the pair, each looked at once: what a result is recorded under is what it was made from. */
+export interface RequestFiles {
+  ftrace: InputFile | null;
+  /** Where nothing is written: what is given all the same, to check with. */
+  symvers: InputFile | null;
+  kernel: InputFile | null;
+}
+
+export interface Resolved {
+  orig: string;
+  patched: string;
+  module: string | undefined;
+  twins: readonly DeclaredTwin[];
+  allow: readonly string[];
+  structSizes: Record<string, number>;
+  files: RequestFiles;
+  output: OutputRequest | undefined;
+  /** By the format to be written; a report is klp's. */
+  dialect: DialectName;
+}
+
+/** @throws KlpflowError `unreadable` */
+export function resolved(request: DiffRequest): Resolved {
+  const { orig, patched, module, ftrace, output, symvers, vmlinux } = request;
+  const { twins = [], allow = [], structSizes = {} } = request;
+  const at = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));
+  return {
+    orig,
+    patched,
+    module,
+    twins,
+    allow,
+    structSizes,
+    files: {
+      ftrace: at(ftrace),
+      symvers: output === undefined ? at(symvers) : null,
+      kernel: output === undefined ? at(vmlinux) : null,
+    },
+    output,
+    dialect: FORMATS[output?.format ?? 'klp'].dialect,
+  };
+}
+
+/** What a comparison depends on besides the two contents, so that its outcome is recorded under it. `name` is the object's, where it is known by now. */
+export function optionsOf({ allow, structSizes, output, twins, dialect, files }: Resolved, name: string): object {
+  const { ftrace, symvers, kernel } = files;
+  return {
+    ...(twins.length === 0 ? {} : { twins: twins.map(({ orig, patched }) => `${orig}=${patched}`).sort() }),
+    dialect,
+    module: name,
+    allow: [...new Set(allow)].sort(),
+    structSizes,
+    ...(ftrace === null ? {} : { ftrace: ftrace.identity }),
+    // A report holds what writing would find; where it is written that stands in the livepatch's own record.
+    ...(output === undefined ? {} : { written: true }),
+    ...(symvers === null ? {} : { symvers: symvers.identity }),
+    ...(kernel === null ? {} : { kernel: kernel.identity }),
+  };
 }

@@ -8,13 +8,13 @@ import { tellProfiles, type ObjectResult } from '../stages/assess';
 import type { Correlation } from '../stages/correlate';
 import { tellTwins, type DeclaredTwin } from '../stages/declared-twins';
 import type { KlpSymbolReport } from '../stages/extract';
-import { dialectOf, optionsOf, requestFiles, type RequestFiles } from './diff-options';
+import { optionsOf, resolved, type DiffRequest, type Resolved } from './diff-options';
 import { Extract, type Extracted } from './extract';
 import { checkOutput, checkUnchanged, inputFile, inputFiles, watched } from './files';
 import type { Flow } from './flow';
 import { givenName, objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
-import { writeLivepatch, type OutputReport } from './output';
+import { isOfFolders, writeLivepatch, type OutputReport } from './output';
 import {
   compareAll,
   correlateBoth,
@@ -31,7 +31,6 @@ import { isFolder } from './tree-files';
 import { checkOutputFolder, writeUnits } from './tree-output';
 import type { InputFile, Judgement, PairRef, RunReport } from './types';
 import { append } from '../lists';
-import type { DiffRequest } from './diff-options';
 
 export interface DiffResult {
   schema: 'klpflow/diff@1';
@@ -53,23 +52,22 @@ type Findings = Pick<DiffResult, 'objects' | 'diagnostics' | 'twins'> & {
 /** Compares two objects. @throws KlpflowError what ends a run: unreadable or malformed input, no space, an interruption */
 export async function diff(request: DiffRequest): Promise<DiffResult> {
   if (isFolder(request.orig) && isFolder(request.patched)) return diffFolders(request);
-  const read = requestFiles(request);
-  const files = [...filesOf(request), ...watched([read.ftrace, read.symvers, read.kernel])];
+  const asked = resolved(request);
+  const files = [...filesOf(request), ...watched(Object.values(asked.files))];
   return withFlow(request, async (flow) => {
     // Both inputs first: most errors of a command line show here, before any work.
     const [orig, patched] = await identifyBoth(flow, request);
-    const object = objectName(request.module, orig);
+    const object = objectName(asked.module, orig);
     if (orig.digest === patched.digest) return finish(flow, unchanged(object.name));
 
     // A pair that was compared before, whatever its files are called now, is read back, and so is a livepatch that was made of it.
-    const options = optionsOf(request, read, object.name);
-    const extract =
-      request.output === undefined ? undefined : new Extract(flow, orig, patched, request.output, options);
+    const options = optionsOf(asked, object.name);
+    const extract = asked.output === undefined ? undefined : new Extract(flow, orig, patched, asked.output, options);
     const known = await reuseOutcome<Findings>(flow, orig, patched, options);
     if (known !== undefined) {
       const made = await extract?.reuse();
       if (extract === undefined || made !== undefined || !known.changes)
-        return output(flow, request, known, made, [...files, orig, patched]);
+        return output(flow, asked, known, made, [...files, orig, patched]);
     }
 
     // What is in each object? ORIG's scan is kept for every later patch.
@@ -80,16 +78,16 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const stretches = stretchesOfBoth(flow, scans);
 
     // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
-    const { correlation, pair } = await correlateBoth(flow, scans, request.twins);
+    const { correlation, pair } = await correlateBoth(flow, scans, asked.twins);
 
     // What changed? Only pairs that digests do not prove equal are looked at.
     const compared = await compareAll(flow, correlation, pair, stretches);
 
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
-    const { judgement, findings } = await assessAll(flow, request, read, object, scans, correlation, pair, compared);
+    const { judgement, findings } = await assessAll(flow, asked, object, { scans, correlation, pair, compared });
     // A report tells what writing would find, too.
     if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics))
-      append(findings.diagnostics, await rehearsed(flow, request, pair, judgement, read));
+      append(findings.diagnostics, await rehearsed(flow, asked, pair, judgement));
     checkUnchanged([orig, patched, ...files]);
     await recordOutcome(flow, orig, patched, options, findings);
 
@@ -98,7 +96,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     checkUnchanged([orig, patched]);
 
     // Nothing is refused: the object is written, or linked into a module.
-    return output(flow, request, findings, made, [...files, orig, patched]);
+    return output(flow, asked, findings, made, [...files, orig, patched]);
   });
 }
 
@@ -110,28 +108,29 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
       'usage',
       `--twin ${twins[0]!.orig}=${twins[0]!.patched}: symbols are declared of two objects, not of folders; compare the pair of objects that they are of`,
     );
-  if (wanted !== undefined && wanted.format !== 'kpatch')
+  if (wanted !== undefined && !isOfFolders(wanted))
     throw new KlpflowError(
       'usage',
       `-o ${wanted.path}: a livepatch of format ${wanted.format} is made of two objects, not of folders; --format kpatch makes an object of each unit`,
     );
   if (wanted !== undefined) checkOutputFolder(wanted.path, [orig, patched]);
   return withFlow(request, async (flow) => {
-    const read = requestFiles(request);
+    const asked = resolved(request);
+    const { allow, files: read } = asked;
     const livepatch =
       wanted === undefined
         ? null
         : { symvers: inputFile(wanted.symvers), kernel: inputFile(wanted.vmlinux), klpArch: wanted.klpArch ?? false };
     const files = watched([read.ftrace, livepatch?.symvers ?? null, livepatch?.kernel ?? null]);
-    const parentName = givenName(request.module ?? 'vmlinux');
+    const parentName = givenName(asked.module ?? 'vmlinux');
     const { inputs, livepatches, ...found } = await diffTrees(
       flow,
-      { orig, patched, parentName, ftrace: read.ftrace },
-      optionsOf(request, read, parentName),
+      { orig, patched, parentName, ftrace: read.ftrace, dialect: asked.dialect },
+      optionsOf(asked, parentName),
       livepatch,
     );
     checkUnchanged([...files, ...inputs]);
-    const findings = { ...found, diagnostics: found.diagnostics.map((entry) => allowed(entry, request.allow ?? [])) };
+    const findings = { ...found, diagnostics: found.diagnostics.map((entry) => allowed(entry, allow)) };
     if (wanted === undefined || livepatches.length === 0 || isRefused(findings.diagnostics))
       return finish(flow, findings);
 
@@ -148,14 +147,17 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
 /** Judges all changes together. */
 async function assessAll(
   flow: Flow,
-  request: DiffRequest,
-  { ftrace }: RequestFiles,
+  { files: { ftrace }, dialect, twins, allow }: Resolved,
   { name, diagnostics: said }: ObjectName,
-  scans: BothScanned,
-  { ambiguous, contradicted, unpaired, units }: Correlation,
-  pair: PairRef,
-  { verdicts, lineOnly, uncovered }: Compared,
+  {
+    scans,
+    pair,
+    correlation,
+    compared,
+  }: { scans: BothScanned; pair: PairRef; correlation: Correlation; compared: Compared },
 ): Promise<{ judgement: Judgement; findings: Findings }> {
+  const { ambiguous, contradicted, unpaired, units } = correlation;
+  const { verdicts, lineOnly, uncovered } = compared;
   flow.progress.expect('assess', null, 2);
   const [judgement, profile] = await lastValueFrom(
     forkJoin([
@@ -175,7 +177,7 @@ async function assessAll(
           ftrace,
           objectName: name,
           unknownSizes: scans.patched.unknownSizes,
-          dialect: dialectOf(request),
+          dialect,
         },
         () => ({ items: verdicts.length, bytes: 0 }),
       ),
@@ -190,7 +192,6 @@ async function assessAll(
     ]),
   );
   const { object, diagnostics } = judgement.assessment;
-  const { twins = [] } = request;
   const all = [...said, ...diagnostics, ...tellProfiles([profile], object.name), ...tellTwins(twins, object.name)];
   if (units.removed.length + units.added.length > 0) {
     all.push(
@@ -205,7 +206,7 @@ async function assessAll(
     judgement,
     findings: {
       objects: [{ ...object, klpSymbols: [] }],
-      diagnostics: all.map((entry) => allowed(entry, request.allow ?? [])),
+      diagnostics: all.map((entry) => allowed(entry, allow)),
       changes: judgement.changes,
       ...(twins.length === 0 ? {} : { twins: [...twins] }),
     },
@@ -215,12 +216,11 @@ async function assessAll(
 /** What extract would refuse, as far as it is not allowed. */
 async function rehearsed(
   flow: Flow,
-  { allow = [] }: DiffRequest,
+  { allow, files }: Resolved,
   pair: PairRef,
   judgement: Judgement,
-  read: RequestFiles,
 ): Promise<Diagnostic[]> {
-  return (await rehearse(flow, pair, judgement, read)).map((entry) => allowed(entry, allow));
+  return (await rehearse(flow, pair, judgement, files)).map((entry) => allowed(entry, allow));
 }
 
 /** What an output is made from besides the pair, as it is now. @throws KlpflowError `unreadable`, and `usage` or `write-failed` for an output that cannot be written */
@@ -235,23 +235,20 @@ function filesOf({ orig, patched, ftrace, output: wanted }: DiffRequest): InputF
 /** Adds what extract found to the report, and writes the livepatch if nothing is refused. */
 async function output(
   flow: Flow,
-  request: DiffRequest,
+  { output: wanted, allow }: Resolved,
   known: Findings,
   made: Extracted | undefined,
   inputs: readonly InputFile[],
 ): Promise<DiffResult> {
-  if (request.output === undefined || made === undefined) return finish(flow, known);
+  if (wanted === undefined || made === undefined) return finish(flow, known);
   const findings = {
     ...known,
     objects: known.objects.map((object) => ({ ...object, klpSymbols: made.findings.klpSymbols })),
-    diagnostics: [
-      ...known.diagnostics,
-      ...made.findings.diagnostics.map((entry) => allowed(entry, request.allow ?? [])),
-    ],
+    diagnostics: [...known.diagnostics, ...made.findings.diagnostics.map((entry) => allowed(entry, allow))],
   };
   if (isRefused(findings.diagnostics)) return finish(flow, findings);
   flow.checkStopped();
-  const written = await writeLivepatch(flow, request.output, made.object, () => checkUnchanged(inputs));
+  const written = await writeLivepatch(flow, wanted, made.object, () => checkUnchanged(inputs));
   const all = { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] };
   // Nothing was written and nothing refused: then a file that says how the kernel is made was missing or wrong.
   const error = written.diagnostics.find(({ severity }) => severity === 'error');

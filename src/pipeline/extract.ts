@@ -1,4 +1,5 @@
 import { lastValueFrom } from 'rxjs';
+import { FORMATS, type OutputFormat } from '../livepatch/formats';
 import { decodeLivepatch, loadHash, readRecords, type RecordPlace } from '../records';
 import { inputFile } from './files';
 import type { Flow } from './flow';
@@ -32,7 +33,7 @@ export class Extract {
     private readonly flow: Flow,
     private readonly orig: Identified,
     private readonly patched: Identified,
-    private readonly files: KernelFiles,
+    private readonly files: KernelFiles & { format: OutputFormat },
     options: object,
   ) {
     this.symvers = inputFile(files.symvers);
@@ -84,7 +85,7 @@ export class Extract {
       orig,
       patched,
       place,
-      files: { klpArch = false },
+      files: { klpArch = false, format },
     } = this;
     return lastValueFrom(
       this.flow.task(
@@ -101,6 +102,7 @@ export class Extract {
           kernel,
           provenance: { orig: orig.digest, patched: patched.digest },
           place,
+          dialect: FORMATS[format].dialect,
           plan,
           klpArch,
         },

@@ -3,12 +3,11 @@ import type { Diagnostic } from '../diagnostics';
 import { ElfObject } from '../elf';
 import { MappedFile } from '../files/mapped-file';
 import { writeAtomically } from '../files/output-file';
+import { FORMATS, type OutputFormat } from '../livepatch/formats';
 import { readKlpObject } from '../livepatch/klp';
 import type { KernelFiles } from './extract';
 import type { Flow } from './flow';
 import { linkModule, type ModuleRequest } from './link';
-
-export type OutputFormat = 'klp' | 'kpatch' | 'ko';
 
 /** A livepatch to be written: an object for klp-build and `link`, one for kpatch-build's link and `create-klp-module`, or the finished module. */
 export type OutputRequest = KernelFiles &
@@ -17,6 +16,11 @@ export type OutputRequest = KernelFiles &
     | { path: string; format: 'kpatch'; vmlinux: string }
     | (ModuleRequest & { format: 'ko' })
   );
+
+/** Whether two folders can become this; then an object is made of each unit. */
+export function isOfFolders(request: OutputRequest): request is Extract<OutputRequest, { format: 'kpatch' }> {
+  return FORMATS[request.format].ofFolders;
+}
 
 export interface OutputReport {
   path: string;

@@ -6,7 +6,8 @@ import { KlpflowError, fileError } from '../diagnostics';
 import { removeAbandoned, writeAtomically } from '../files/output-file';
 import { decodeLivepatch, loadHash, makeFolder, readRecords, type RecordPlace } from '../records';
 import { holdsDevices } from './files';
-import type { OutputFormat, OutputReport } from './output';
+import type { OutputReport } from './output';
+import type { OutputFormat } from '../livepatch/formats';
 
 /** A unit's livepatch object as it was recorded. */
 export interface UnitLivepatch {

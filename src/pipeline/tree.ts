@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
+import type { DialectName } from '../livepatch/formats';
 import { tellProfiles } from '../stages/assess';
 import { learnHashes } from '../stages/compare';
 import type { Flow } from './flow';
@@ -24,6 +25,7 @@ export interface TreeRequest {
   /** The object that all units are linked into. */
   parentName: string;
   ftrace: InputFile | null;
+  dialect: DialectName;
 }
 
 /** What the objects of all units are made from. */
@@ -204,7 +206,7 @@ type Compared = UnitResult & { livepatch: UnitLivepatch | null };
 async function compareAll(
   flow: Flow,
   pairs: readonly FilePair[],
-  { parentName, ftrace }: TreeRequest,
+  { parentName, ftrace, dialect }: TreeRequest,
   link: Pick<PairedFiles, 'unitHashes' | 'constants'>,
   options: object,
   livepatch: TreeLivepatch | null,
@@ -249,6 +251,7 @@ async function compareAll(
               fresh: flow.fresh,
               structSizes: flow.structSizes,
               ...link,
+              dialect,
               parentName,
               ftrace,
               livepatch: made,

@@ -8,6 +8,7 @@ import type { Load } from './memory';
 import type { RecordPlace } from '../records';
 import type { AmbiguousGroup, Group, SharedPairing } from '../stages/correlate';
 import type { ModuleInfo } from '../kernel/modinfo';
+import type { DialectName } from '../livepatch/formats';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
 import type { Stretch, Stretches, UncoveredDifference, Verdict } from '../stages/compare';
@@ -70,9 +71,6 @@ export interface RehearsalAnswer {
   /** No object of dialect klp is written for this processor. */
   unwritable: boolean;
 }
-
-/** What decides which changes count and how they are carried: that of klp-build (formats klp and ko), or kpatch-build's. */
-export type Dialect = 'klp' | 'kpatch';
 
 /** What assess says of a pair. */
 export interface Judgement {
@@ -152,6 +150,7 @@ export interface Tasks {
       /** The object that the unit is linked into (`vmlinux`, or a module's name), and what can be traced of it. */
       parentName: string;
       ftrace: InputFile | null;
+      dialect: DialectName;
       /** The livepatch object to make of it; null for a report only. */
       livepatch: UnitRequest | null;
     };
@@ -189,7 +188,7 @@ export interface Tasks {
       ftrace: InputFile | null;
       objectName: string;
       unknownSizes: Array<{ section: string; bytes: number }>;
-      dialect: Dialect;
+      dialect: DialectName;
     };
     answer: Judgement;
   };
@@ -205,6 +204,7 @@ export interface Tasks {
       symvers: InputFile;
       kernel: InputFile | null;
       place: RecordPlace;
+      dialect: DialectName;
       /** Of dialect kpatch; there `kernel` is given. */
       plan: KpatchPlan | null;
       klpArch: boolean;

@@ -1,6 +1,13 @@
 import type { Diagnostic } from '../diagnostics';
-import type { DiffResult, Explanation, LinkResult, RunReport } from '../index';
+import type { DiffResult, Explanation, LinkResult, OutputFormat, RunReport } from '../index';
 import { append, largest } from '../lists';
+
+/** What a livepatch of each format is for next. */
+const NEXT: Record<OutputFormat, (path: string) => string> = {
+  klp: (path) => `klpflow link ${path} -o FILE.ko --symvers Module.symvers --btf FILE`,
+  kpatch: () => 'kpatch-build links it with its hook (ld -r), then klpflow create-klp-module',
+  ko: (path) => `klpflow verify ${path}`,
+};
 
 const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHANGED' } as const;
 
@@ -77,11 +84,7 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     );
   }
   const first = result.objects[0]?.functions.changed[0];
-  if (result.output?.format === 'kpatch')
-    lines.push('', 'next: kpatch-build links it with its hook (ld -r), then klpflow create-klp-module');
-  else if (result.output?.format === 'klp')
-    lines.push('', `next: klpflow link ${result.output.path} -o FILE.ko --symvers Module.symvers --btf FILE`);
-  else if (result.output?.format === 'ko') lines.push('', `next: klpflow verify ${result.output.path}`);
+  if (result.output !== null) lines.push('', `next: ${NEXT[result.output.format](result.output.path)}`);
   else if (first !== undefined && !several)
     lines.push(
       '',

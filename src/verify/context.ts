@@ -2,9 +2,7 @@ import type { Code } from './code';
 import type { ExportedSymbol } from './exports';
 import type { Findings } from './findings';
 import type { Kernel } from './kernel';
-import type { Spot } from './module';
-import type { Module } from './module';
-import type { TemplateFacts } from './template';
+import type { Module, Spot } from './module';
 import type { KernelTypes } from './types';
 
 /** What ftrace sends to a function of the module instead. */
@@ -34,4 +32,22 @@ export interface Context {
   replacements: Map<string, Replacement>;
   /** The objects that the code is from are there to compare with. */
   compared: boolean;
+}
+
+/** What any module of the same kernel tells about it. */
+export interface TemplateFacts {
+  path: string;
+  vermagic: string | undefined;
+  /** The kernel has retpolines and says so in its modules. */
+  retpoline: boolean;
+  /** sizeof(struct module), and where its init and exit pointers are: undefined where the template has none. */
+  thisModule: { size: number; init: number | undefined; exit: number | undefined } | undefined;
+  /** The kernel was built with symbol versions. */
+  versioned: boolean;
+  /** Bytes of padding before functions. */
+  prefix: number;
+  /** The kernel unwinds stacks by ORC. */
+  unwind: boolean;
+  /** Type hashes of its init and exit functions (kCFI). */
+  types: ReadonlyMap<string, number>;
 }

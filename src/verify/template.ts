@@ -1,26 +1,9 @@
 import { STT_FUNC } from '../elf';
 import { Module, isPrefixName } from './module';
 import { entryTypes } from './type-hash';
+import type { TemplateFacts } from './context';
 
 export const THIS_MODULE = '.gnu.linkonce.this_module';
-
-/** What any module of the same kernel tells about it. */
-export interface TemplateFacts {
-  path: string;
-  vermagic: string | undefined;
-  /** The kernel has retpolines and says so in its modules. */
-  retpoline: boolean;
-  /** sizeof(struct module), and where its init and exit pointers are: undefined where the template has none. */
-  thisModule: { size: number; init: number | undefined; exit: number | undefined } | undefined;
-  /** The kernel was built with symbol versions. */
-  versioned: boolean;
-  /** Bytes of padding before functions. */
-  prefix: number;
-  /** The kernel unwinds stacks by ORC. */
-  unwind: boolean;
-  /** Type hashes of its init and exit functions (kCFI). */
-  types: ReadonlyMap<string, number>;
-}
 
 /** @throws KlpflowError as `Module.open` */
 export function readTemplate(path: string): TemplateFacts {

@@ -1,4 +1,4 @@
-import { KlpflowError, type OutputFormat, type OutputRequest } from '../../index';
+import { FORMATS, KlpflowError, formatOfPath, type Format, type OutputFormat, type OutputRequest } from '../../index';
 import { moduleOptions, type ModuleFlags } from './module-flags';
 
 interface OutputFlags extends ModuleFlags {
@@ -12,15 +12,13 @@ interface OutputFlags extends ModuleFlags {
 
 /** The livepatch that flags ask for; nothing where they ask for a report only. @throws KlpflowError `usage` */
 export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
-  const { output: path, format = path?.endsWith('.ko') ? 'ko' : 'klp', symvers, vmlinux, btf } = flags;
+  const { output: path, symvers, vmlinux, btf } = flags;
+  const format = (flags.format as OutputFormat | undefined) ?? formatOfPath(path);
+  const { linked, needsListing }: Format = FORMATS[format];
   const own = path === undefined ? undefined : format;
   for (const [flag, given, of] of belonging(flags)) {
     // Left aside in silence, a livepatch would be another than was asked for.
-    if (given && of !== own)
-      throw new KlpflowError(
-        'usage',
-        `--${flag} belongs to ${of === 'ko' ? 'a finished module (-o FILE.ko)' : `--format ${of} -o FILE`}`,
-      );
+    if (given && of !== own) throw new KlpflowError('usage', `--${flag} belongs to ${FORMATS[of].asked}`);
   }
   if (path === undefined) {
     if (flags.format !== undefined)
@@ -35,18 +33,18 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
       'usage',
       `-o ${path}: --symvers FILE is needed, the Module.symvers of the original build: it says what the kernel exports to modules`,
     );
-  if (format === 'ko' && btf === undefined && flags.template === undefined) {
+  if (linked && btf === undefined && flags.template === undefined) {
     throw new KlpflowError(
       'usage',
       `-o ${path}: --btf FILE (/sys/kernel/btf/vmlinux) or --template FILE.ko (any module of the kernel) is needed: it says how the kernel lays out its structs`,
     );
   }
-  if (format === 'kpatch') {
-    if (vmlinux === undefined)
-      throw new KlpflowError(
-        'usage',
-        `-o ${path}: --vmlinux FILE is needed, what \`readelf -sW\` prints of the patched kernel or module: format kpatch says where its functions are`,
-      );
+  if (needsListing && vmlinux === undefined)
+    throw new KlpflowError(
+      'usage',
+      `-o ${path}: --vmlinux FILE is needed, what \`readelf -sW\` prints of the patched kernel or module: format ${format} says where its functions are`,
+    );
+  if (format === 'kpatch' && vmlinux !== undefined) {
     return { output: { path, format, symvers, vmlinux, klpArch: flags['klp-arch'] ?? false } };
   }
   return {

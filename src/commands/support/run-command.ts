@@ -11,6 +11,7 @@ import {
   type RunOptions,
   type TaskRecord,
 } from '../../index';
+import { FORMAT_NAMES } from '../../livepatch/formats';
 import { writeAtomically } from '../../files/output-file';
 import { checkOutput } from '../../pipeline/files';
 import { progressView, type ProgressMode } from '../../report/progress';
@@ -79,7 +80,7 @@ export const OUTPUT_FLAGS = {
   format: Flags.string({
     description:
       'klp: an object as objtool klp diff writes it; kpatch: as create-diff-object does; ko: the finished module (default: ko for *.ko, else klp)',
-    options: ['klp', 'kpatch', 'ko'],
+    options: FORMAT_NAMES,
   }),
   'klp-arch': Flags.boolean({
     description: 'with --format kpatch: the kernel supports .klp.arch sections (before 5.8)',

@@ -119,7 +119,7 @@ function reachFunctions({ preambles, functions }: Symbols): void {
 }
 
 /** The ordinary section in which a symbol is defined; 0 for none. */
-export function sectionOf(object: ElfObject, symbol: number): number {
+function sectionOf(object: ElfObject, symbol: number): number {
   const short = object.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
   const section = short === SHN_XINDEX ? (object.extendedIndex[symbol] ?? 0) : short < SHN_LORESERVE ? short : 0;
   return section < object.sectionCount ? section : 0;

@@ -20,7 +20,7 @@ export function typeHashes(object: ElfObject, symbols: Symbols, tables: Sections
     const owned = donors(object, symbols, tables, type);
     const [donor] = owned;
     const checks = new Set(
-      symbols.typed[CALLERS[type]].flatMap((range) => typeChecks(codeOf(object, range)).map(({ hash }) => hash)),
+      symbols.typed[CALLERS[type]].flatMap((range) => typeChecks(codeOf(object, range)).map((check) => check.hash)),
     );
     const hash = donor ?? computed?.[type] ?? (checks.size === 1 ? [...checks][0] : undefined);
     if (hash === undefined) return 'no-donor';
