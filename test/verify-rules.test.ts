@@ -6,7 +6,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Diagnostic } from '../src/diagnostics';
-import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS, STB_LOCAL, STT_FUNC, STT_OBJECT } from '../src/elf/constants';
+import {
+  R_X86_64_PLT32,
+  SHF_ALLOC,
+  SHF_MERGE,
+  SHF_STRINGS,
+  STB_LOCAL,
+  STT_FUNC,
+  STT_OBJECT,
+} from '../src/elf/constants';
 import { verify, type VerifyRequest } from '../src/verify';
 import { code, hex, ptr64, u64 } from './support/elf-builder';
 import type { LinkedKernel } from './support/linked-kernel';
@@ -296,4 +304,54 @@ describe('a runtime constant', () => {
 test('the fixture itself has no finding, so that each of these has one reason', () => {
   expect(found({ module: module(), vmlinux: kernel(), objects: files.objects })).toEqual([]);
   expect(readFileSync(path('made.ko')).equals(livepatchModule().module.bytes())).toBe(true);
+});
+
+describe('a branch through the GOT in the object', () => {
+  const GOTPCRELX = 41;
+  const JUMP = { object: [0xff, 0x25], module: 0xe9 } as const;
+  const CALL = { object: [0xff, 0x15], module: 0xe8 } as const;
+  /** Six bytes of alpha, a load in the fixture, as `call *helper@GOTPCREL(%rip)` or `jmp *`. */
+  const through = ({ object: opcode }: typeof JUMP | typeof CALL, addend = -4): string =>
+    object((draft, at) => {
+      draft.section('.text').bytes.set([...opcode, 0, 0, 0, 0], at['load']!);
+      Object.assign(draft.rela('.text', at['load']! + 2), { type: GOTPCRELX, sym: 'helper', addend });
+    });
+  const direct = (opcode: number, last: number, sym: string): string =>
+    module((draft, at) => {
+      draft.section('.text').bytes.set([opcode, 0, 0, 0, 0, last], at['load']!);
+      Object.assign(draft.rela('.text', at['load']! + 2), {
+        off: at['load']! + 1,
+        type: R_X86_64_PLT32,
+        sym: klp(sym),
+        addend: -4,
+      });
+    });
+  const differences = (made: string, original: string): string[] =>
+    found({ module: made, vmlinux: kernel(), objects: [original] })
+      .filter((text) => text.startsWith('verify-object-differs'))
+      .map((text) => text.replace(/^verify-object-differs: /, ''));
+
+  test.each([
+    ['call', CALL],
+    ['jmp', JUMP],
+  ] as const)('%s is a direct one in the module, with a nop behind it', (_, form) => {
+    expect(differences(direct(form.module, 0x90, 'helper'), through(form))).toEqual([]);
+  });
+
+  // Each loads; the last byte would be executed when the call returns.
+  test('to another function, of the other kind, or with something else behind it is found', () => {
+    expect(differences(direct(CALL.module, 0x90, 'assist'), through(CALL))).toEqual([
+      expect.stringMatching(/assist.*helper|helper.*assist/),
+    ]);
+    expect(differences(direct(JUMP.module, 0x90, 'helper'), through(CALL))).toEqual([
+      expect.stringMatching(/the byte here is e9, in the object e8/),
+    ]);
+    expect(differences(direct(CALL.module, 0xc3, 'helper'), through(CALL))).toEqual([
+      expect.stringMatching(/the byte here is c3, in the object 90/),
+    ]);
+  });
+
+  test('that does not end with its field stays what it is', () => {
+    expect(differences(direct(CALL.module, 0x90, 'helper'), through(CALL, -5))).not.toEqual([]);
+  });
 });
