@@ -39,6 +39,9 @@ describe('a use that is of one of two variables, the same in both builds', () =>
       build('profile.11', [...(movEax(1) as number[]), ...(loop(0, 16) as number[])] as Body),
     );
     expect(twin(diff, 'profile.10')).toBeUndefined();
+    // ... in an immediate only, so that every reference stands where it stood.
+    const at = (value: number): Body => [...(movEax(value) as number[]), ...(loop(0, 16) as number[])] as Body;
+    expect(twin(diffObjects(build('profile.10', at(1)), build('profile.11', at(2))), 'profile.10')).toBeUndefined();
   });
 
   test('is one where only one build has it', () => {

@@ -111,6 +111,45 @@ describe('the end of a loop', () => {
   });
 });
 
+describe('a table that begins where another object ends', () => {
+  /** As withFresh, with `head` (16 bytes) before `tab`. */
+  const between = (orig: Body, patched: Body): Extracted => {
+    const build = (part: Body, more: (b: ObjectBuilder) => ObjectBuilder): ObjectBuilder =>
+      more(object().file('a.c').data('head', zeros(2), SHARED).data('tab', zeros(2), SHARED))
+        .func('f', body(part))
+        .func('g', body(lea('tab')));
+    return extractObjects(
+      build(orig, (b) => b),
+      build(patched, (b) => b.data('fresh', zeros(2), SHARED)),
+      { exports: ['__x86_return_thunk'] },
+    );
+  };
+
+  // Neither end of the loop is sure by itself: each was taken for what begins there, and the loop ran from `tab` to the copy of `fresh`.
+  test.each([
+    [16, 32],
+    [20, 36],
+  ])('is all that a new loop from %i to %i goes over', (from, to) => {
+    const made = between(movEax(1), loop(from, to));
+    expect(made.told).toEqual([]);
+    const plus = (distance: number): string => (distance === 0 ? '' : `+${distance}`);
+    expect(placesOf(made)).toEqual([
+      `klp 32S vmlinux.tab,0${plus(from - 16)}`,
+      `klp 32S vmlinux.tab,0${plus(to - 16)}`,
+    ]);
+  });
+
+  test('may be handed over with its end, whichever of the two is loaded first', () => {
+    for (const both of [code(rdi(16), rsi(32), call), code(rsi(32), rdi(16), call)]) {
+      const made = between(movEax(1), both);
+      expect(made.told).toEqual([expect.stringMatching(/^ambiguous-reference f/)]);
+      expect(made.messages[0]).toContain('fresh+0 or the end of tab');
+    }
+    // The premise: what is handed over with neither.
+    expect(placesOf(between(movEax(1), code(rsi(32), rdi(0), call)))).toEqual(['32S fresh', 'klp 32S vmlinux.head,0']);
+  });
+});
+
 describe('an address that is used otherwise', () => {
   test('means the variable that begins there, where it alone is handed over', () => {
     // `use(&fresh)` is ordinary, and must not be refused for what happens to lie before it.

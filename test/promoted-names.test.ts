@@ -1,17 +1,17 @@
 /** What ThinLTO of Clang 22 leaves of a unit's statics: names with the unit's hash in them, and literals of several units in one section. */
 import { describe, expect, test } from 'vitest';
-import { STT_NOTYPE } from '../src/elf';
+import { STT_FUNC, STT_NOTYPE } from '../src/elf';
 import { body, call, diffObjects, lea, movEax } from './support/diff-objects';
 import { code, object, ptr64, u64, type Body, type ObjectBuilder } from './support/elf-builder';
 import { extractObjects } from './support/extract-objects';
 
 describe('the cold part of a promoted function', () => {
   /** Clang 22 makes it a sized symbol without a type: `ip_route_input_rcu.llvm.7017.cold`. */
-  const build = (hash: number, value: number, cold = 1): ObjectBuilder =>
+  const build = (hash: number, value: number, cold = 1, hot = 7, type = STT_NOTYPE): ObjectBuilder =>
     object()
       .file('a.c')
-      .func(`f.llvm.${hash}`, body(call(`f.llvm.${hash}.cold`), movEax(7)), { other: 2 })
-      .symbol(`f.llvm.${hash}.cold`, { section: `.text.unlikely.f`, type: STT_NOTYPE, bind: 'local', size: 10 })
+      .func(`f.llvm.${hash}`, body(call(`f.llvm.${hash}.cold`), movEax(hot)), { other: 2 })
+      .symbol(`f.llvm.${hash}.cold`, { section: `.text.unlikely.f`, type, bind: 'local', size: 10 })
       .section('.text.unlikely.f', { body: code(movEax(cold), movEax(9)) })
       .func('edited', body(movEax(value), call(`f.llvm.${hash}`)));
 
@@ -26,7 +26,10 @@ describe('the cold part of a promoted function', () => {
   });
 
   test("is its function's where it differs", () => {
-    expect(Object.keys(diffObjects(build(111, 1), build(222, 1, 2)).changed)).toEqual(['f.llvm.111']);
+    for (const type of [STT_NOTYPE, STT_FUNC]) {
+      const diff = diffObjects(build(111, 1, 1, 7, type), build(222, 1, 2, 8, type));
+      expect({ changed: Object.keys(diff.changed), told: diff.told }).toEqual({ changed: ['f.llvm.111'], told: [] });
+    }
   });
 });
 

@@ -12,12 +12,15 @@ const words = (count: number): Body => Array.from({ length: count }, (_, i) => u
 const loop = (from: number, to: number): Body =>
   [0x48, 0xc7, 0xc3, place(from), 0x48, 0x83, 0xc3, 16, 0x48, 0x81, 0xfb, place(to), 0x75, 0xf3] as Body;
 
-/** Names of who uses the variables. */
+/** Names of who uses the variables, once for each use. */
 function users(build: ObjectBuilder, ...names: string[]): string[] {
   const { orig } = diffObjects(build, build);
   const targets = new Set(names.flatMap((name) => symbolsOf(orig, name)));
   expect(targets.size).toBe(names.length);
-  return [...new Set([...usersOf(orig, targets).values()].flat().map(({ symbol }) => orig.name(symbol)))].sort();
+  return [...usersOf(orig, targets).values()]
+    .flat()
+    .map(({ symbol }) => orig.name(symbol))
+    .sort();
 }
 
 /** `far`, the variable in question, and one behind it, in a section that they share. */
@@ -27,15 +30,15 @@ const [FIRST, MIDDLE, END] = [0, 32, 32 + 256];
 
 describe('users of a variable', () => {
   test.each([
-    ['by its name', lea('middle')],
-    ['by a place in the middle of it', [0xff, 0x04, 0x25, place(MIDDLE + 128)] as Body],
-    // `&middle[32].b`, the end of a loop over second members, lies in `last`.
-    ['by a place behind its end', loop(MIDDLE + 8, END + 8)],
-  ])('%s', (_, use) => {
+    ['by its name', lea('middle'), 1],
+    ['by a place in the middle of it', [0xff, 0x04, 0x25, place(MIDDLE + 128)] as Body, 1],
+    // `&middle[16].b`, the end of a loop over second members, lies in `last`.
+    ['by a place behind its end', loop(MIDDLE + 4, END + 4), 2],
+  ])('%s', (_, use, count) => {
     const build = shared()
       .func('f', body(use))
       .func('g', body([0xff, 0x04, 0x25, place(FIRST)]));
-    expect(users(build, 'middle')).toEqual(['f']);
+    expect(users(build, 'middle')).toEqual(Array.from({ length: count }, () => 'f'));
   });
 
   test('are told of each of very many', () => {
@@ -59,10 +62,11 @@ describe('users of a variable', () => {
 
   test('of a function are words of relative tables, however far they lead', () => {
     // A word counts from where its table begins: the relocation of the last one names a place 1,200 bytes behind the label.
-    const word = (i: number): Field => relocated(4, R_X86_64_PC32, { section: '.text.f' }, 16 + 4 * i);
+    const word = (i: number): Field => relocated(4, R_X86_64_PC32, { section: '.text.both' }, 16 + 4 * i);
     const build = object()
       .file('a.c')
-      .func('f', body(new Uint8Array(40).fill(0x90)), { bind: 'local' })
+      .func('f', body(new Uint8Array(40).fill(0x90)), { section: '.text.both', bind: 'local' })
+      .func('h', body(new Uint8Array(40).fill(0x90)), { section: '.text.both', bind: 'local' })
       .rodata('labels', [...(words(150) as Field[]), word(300)], { bind: 'local' })
       .func('g', body(lea('labels')));
     expect(users(build, 'f')).toEqual(['labels']);

@@ -3,6 +3,7 @@ import { SectionClass } from '../../kernel/section-class';
 import { Kind } from '../scan';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
+import { mayBeIn, onlyShared } from './compared';
 import { readingsAccessed, usesIn, type FieldUses } from './evidence';
 import { offsetReached } from './place-of';
 import { readingsAt } from './readings';
@@ -24,8 +25,7 @@ export class RangeMeanings {
     readonly range: Range,
   ) {
     const relocated = this.collect();
-    const isCode = (side.table.sectionClass[range.section]! & SectionClass.EXEC) !== 0;
-    this.uses = isCode && symbol !== 0 && this.open.length > 0 ? usesIn(side, symbol, relocated) : new Map();
+    this.uses = this.isCode && symbol !== 0 && this.open.length > 0 ? usesIn(side, symbol, relocated) : new Map();
     this.decide(this.references, false);
   }
 
@@ -44,6 +44,10 @@ export class RangeMeanings {
     return (
       this.uses.get(field)?.accessed.some(([low, high]) => !Number.isFinite(low) && !Number.isFinite(high)) === true
     );
+  }
+
+  private get isCode(): boolean {
+    return (this.side.table.sectionClass[this.range.section]! & SectionClass.EXEC) !== 0;
   }
 
   private get open(): Doubt[] {
@@ -131,37 +135,35 @@ export class RangeMeanings {
 
   /** Decides by use what use tells, until that tells nothing more: what one reference means is evidence for what it is compared with. */
   private decide(references: readonly Doubt[], loosely: boolean): void {
-    const decided = new Map(
-      references.flatMap(({ field, decided: reading }) =>
-        reading === undefined ? [] : [[field, reading.symbol] as const],
-      ),
-    );
+    if (references.every(({ decided }) => decided !== undefined)) return;
+    const known = new Map(references.map((reference) => [reference.field, reference]));
     for (let progress = true; progress; ) {
       progress = false;
       for (const reference of references) {
         if (reference.decided !== undefined) continue;
-        const [only, ...others] = this.readingsUsed(reference, decided, loosely);
+        const [only, ...others] = this.readingsUsed(reference, known, loosely);
         if (only === undefined || others.length > 0) continue;
         reference.decided = only;
-        decided.set(reference.field, only.symbol);
         progress = true;
       }
     }
   }
 
   /** The readings that some use of the reference speaks for. */
-  private readingsUsed({ field, list }: Doubt, decided: ReadonlyMap<number, number>, loosely: boolean): Reading[] {
+  private readingsUsed({ field, list }: Doubt, known: ReadonlyMap<number, Doubt>, loosely: boolean): Reading[] {
     const uses = this.uses.get(field);
     if (uses === undefined) return [];
     const found = new Set<Reading>();
     for (const distance of uses.accessed)
       for (const reading of readingsAccessed(this.side, list, distance, loosely)) found.add(reading);
     for (const others of uses.compared) {
-      // Pointers that are compared point into one object.
-      const objects = new Set(others?.map((other) => decided.get(other) ?? 0) ?? [0]);
-      const [object = 0] = objects;
-      if (objects.size === 1 && object !== 0)
-        for (const reading of list) if (reading.symbol === object) found.add(reading);
+      if (others === undefined || others.length === 0) continue;
+      const only = onlyShared(
+        this.side,
+        list,
+        others.map((other) => known.get(other)),
+      );
+      if (only !== undefined) found.add(only);
     }
     return [...found];
   }
@@ -187,10 +189,12 @@ export class RangeMeanings {
     if (uses !== undefined && uses.accessed.length > 0) return list[0];
     // Compared with a pointer from elsewhere.
     if (uses?.compared.some((others) => others === undefined) === true) return undefined;
-    if (uses === undefined) return isMentioned(ending) ? undefined : list[0];
+    const others = all.filter((other) => other !== reference && mayBeIn(this.side, other, ending.symbol));
+    // In data an end stands behind what it is the end of: `{ tab, tab + N }`.
+    if (uses === undefined) return others.some((other) => this.isCode || other.field < field) ? undefined : list[0];
     if (uses.returned || uses.stored) return undefined;
-    const inside = new Set(all.flatMap(({ field: at, decided }) => (decided?.symbol === ending.symbol ? [at] : [])));
-    return uses.handed.some((others) => others.some((other) => inside.has(other))) ? undefined : list[0];
+    const inside = new Set(others.map((other) => other.field));
+    return uses.handed.some((together) => together.some((other) => inside.has(other))) ? undefined : list[0];
   }
 }
 
