@@ -34,6 +34,15 @@ describe.each(ways)('$where', (way) => {
       'read-only after boot',
       `int cfg[4]${either('', ' __attribute__((section(".data..ro_after_init")))')} = { 1, 2, 3, 4 }; int g(int k) { return cfg[k & 3] + k; } int f(int k) {${either('cfg[k & 3] = k;')} return ext(k); }`,
     ],
+    // PATCHED faults there, too: the livepatch must not be the one to show it.
+    [
+      'const in both',
+      `const int cfg[4] = { 1, 2, 3, 4 }; int g(int k) { return cfg[k & 3] + k; } int f(int k) {${either('*(volatile int *)&cfg[2] = k;')} return ext(k); }`,
+    ],
+    [
+      'read-only after boot in both',
+      `int cfg __attribute__((section(".data..ro_after_init"))) = 1; int g(int k) { return cfg + k; } int f(int k) {${either('cfg = k;')} return ext(k); }`,
+    ],
   ])('a variable that was %s and is written is refused', (_, source) => {
     expect(diff(source).told).toEqual(['changed-placement cfg']);
   });
@@ -47,6 +56,11 @@ describe.each(ways)('$where', (way) => {
     [
       'read-only after boot in both, is read',
       `int cfg __attribute__((section(".data..ro_after_init"))) = 1; int f(int k) {${either('k++;')} return ext(k) + cfg; }`,
+    ],
+    // Boot code alone calls it, and it was changed for another reason.
+    [
+      'read-only after boot in both, and written in both',
+      `int cfg __attribute__((section(".data..ro_after_init"))) = 1; int f(int k) {${either('k++;')} cfg = k; return ext(k); }`,
     ],
     ['written in both', `int cfg[4] = { 1 }; int f(int k) {${either('k++;')} cfg[k & 3] = k; return ext(k); }`],
     [

@@ -21,7 +21,11 @@ export interface Misplaced {
  * lies, with the protection, the kind of memory and the alignment that it has there. GCC puts a static that nothing writes into
  * `.rodata`, no `const` needed, so one new store is enough.
  *
+ * What is read-only in both builds may still be written to in PATCHED, which then faults as the livepatch would. That is refused, too, unless
+ * ORIG's code does so already: what boot code alone calls writes to `.data..ro_after_init`, and is never called again.
+ *
  * @param access what the code does with it
+ * @param wroteBefore whether the same code of ORIG writes to it
  */
 export function misplaced(
   orig: Side,
@@ -29,6 +33,7 @@ export function misplaced(
   twin: number,
   symbol: number,
   access: () => Access,
+  wroteBefore: () => boolean,
 ): Misplaced | undefined {
   const [a, b] = [bitsOf(orig, twin), bitsOf(patched, symbol)];
   if (a === undefined || b === undefined) return undefined;
@@ -40,6 +45,12 @@ export function misplaced(
     return {
       code: 'changed-placement',
       message: `${places}: it is read-only${writability(a) === 1 ? ' after boot' : ''}, and this may write to it`,
+    };
+  }
+  if (writability(a) < 2 && writability(b) < 2 && access() === 'write' && !wroteBefore()) {
+    return {
+      code: 'changed-placement',
+      message: `${name}, which is read-only${writability(a) === 1 ? ' after boot' : ''} in ${orig.sectionName(twin)}, and this writes to it`,
     };
   }
   const [given, needed] = [guaranteedAlignment(orig, twin), neededAlignment(patched, symbol)];

@@ -6,6 +6,7 @@ import { entriesOf } from '../compare/entries';
 import { originOf } from '../correlate';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Kind, Trait } from '../scan';
+import type { Range } from '../side/range';
 import { misplaced } from './placement';
 import { entryReferences, referencesFrom, replacementReferences, type Reference } from './references';
 import type { AssessInput } from './types';
@@ -107,8 +108,13 @@ export function checkReach(
       const twin = copied.has(symbol) ? 0 : originOf(pairing, symbol);
       if (twin !== 0) {
         checkExisting(input, from, reference, twin, discarded, refuse);
-        const wrong = misplaced(input.orig, patched, twin, symbol, () =>
-          accessOf(patched, from, own.has(reference) ? at : -1),
+        const wrong = misplaced(
+          input.orig,
+          patched,
+          twin,
+          symbol,
+          () => accessOf(patched, from, own.has(reference) ? at : -1),
+          () => writes(input.orig, originOf(pairing, from.symbol), twin),
         );
         if (wrong !== undefined)
           refuse(wrong.code, from, at, input.orig.name(twin), `${from.name} refers to ${wrong.message}`);
@@ -195,10 +201,19 @@ function checkExisting(
   }
 }
 
+/** Whether a function writes to a variable by its name. */
+function writes(side: AssessInput['orig'], user: number, variable: number): boolean {
+  if (user === 0) return false;
+  const range = side.rangeOf(user);
+  return referencesFrom(side, range.section, range.start, range.end).some(
+    ({ symbol, at }) => symbol === variable && accessOf(side, range, at) === 'write',
+  );
+}
+
 /** What the field at `at` of what goes in does with what it names; -1: a table entry's. Data keeps its address. */
 function accessOf(
   { table, object, disassembler }: AssessInput['patched'],
-  { section, start, end }: Included,
+  { section, start, end }: Range,
   at: number,
 ): Access {
   if (at < 0 || (table.sectionClass[section]! & SectionClass.EXEC) === 0) return 'address';

@@ -1,6 +1,6 @@
+import type { Reading } from '../side/reading';
 import type { Side } from '../side/side';
-import type { Doubt } from './meanings';
-import type { Reading } from './readings';
+import type { Doubt } from './doubt';
 
 /** How far from an object a place is that may still mean it: 0 in it or at its end, 1 behind it, 2 before it. */
 function rankOf({ table }: Side, { symbol, delta }: Reading): number {

@@ -3,8 +3,9 @@ import { SectionClass } from '../../kernel/section-class';
 import { Kind } from '../scan';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
-import { mayBeIn, onlyShared } from './compared';
+import { onlyShared } from './compared';
 import { readingsAccessed, usesIn, type FieldUses } from './evidence';
+import { lastGuess } from './guess';
 import { offsetReached } from './place-of';
 import { readingsAt } from './readings';
 import type { Reading } from '../side/reading';
@@ -121,7 +122,8 @@ export class RangeMeanings {
     this.decide(settled, false);
     this.decide(settled, true);
     for (const reference of settled)
-      if (reference.decided === undefined) reference.decided = this.lastGuess(reference, settled);
+      if (reference.decided === undefined)
+        reference.decided = lastGuess(this.side, this.isCode, reference, settled, this.uses.get(reference.field));
     return known;
   }
 
@@ -136,12 +138,12 @@ export class RangeMeanings {
   /** Decides by use what use tells, until that tells nothing more: what one reference means is evidence for what it is compared with. */
   private decide(references: readonly Doubt[], loosely: boolean): void {
     if (references.every(({ decided }) => decided !== undefined)) return;
-    const known = new Map(references.map((reference) => [reference.field, reference]));
+    const byField = new Map(references.map((reference) => [reference.field, reference]));
     for (let progress = true; progress; ) {
       progress = false;
       for (const reference of references) {
         if (reference.decided !== undefined) continue;
-        const [only, ...others] = this.readingsUsed(reference, known, loosely);
+        const [only, ...others] = this.readingsUsed(reference, byField, loosely);
         if (only === undefined || others.length > 0) continue;
         reference.decided = only;
         progress = true;
@@ -150,7 +152,7 @@ export class RangeMeanings {
   }
 
   /** The readings that some use of the reference speaks for. */
-  private readingsUsed({ field, list }: Doubt, known: ReadonlyMap<number, Doubt>, loosely: boolean): Reading[] {
+  private readingsUsed({ field, list }: Doubt, byField: ReadonlyMap<number, Doubt>, loosely: boolean): Reading[] {
     const uses = this.uses.get(field);
     if (uses === undefined) return [];
     const found = new Set<Reading>();
@@ -161,40 +163,11 @@ export class RangeMeanings {
       const only = onlyShared(
         this.side,
         list,
-        others.map((other) => known.get(other)),
+        others.map((other) => byField.get(other)),
       );
       if (only !== undefined) found.add(only);
     }
     return [...found];
-  }
-
-  /**
-   * What is meant as far as nothing speaks against it: what lies at the place. Between two objects that is the one that begins there,
-   * unless the end of the other could be of use: that meets pointers into it, which the range or somebody else must have. Somebody else
-   * has it where the pointer goes back to the caller (`return tab + N`) or into memory; a call that gets an end gets the rest, too.
-   */
-  private lastGuess(reference: Doubt, all: readonly Doubt[]): Reading | undefined {
-    if (reference.doubtful === true) return undefined;
-    const { list, between, unusual, field } = reference;
-    const isMentioned = ({ symbol }: Reading): boolean =>
-      all.some((other) => other.field !== field && other.decided?.symbol === symbol);
-    if (unusual) {
-      const mentioned = list.filter(isMentioned);
-      return mentioned.length === 1 ? mentioned[0] : undefined;
-    }
-    if (!between) return list[0];
-    const ending = list[1]!;
-    const uses = this.uses.get(field);
-    // Indexed by who knows what: a table begins there.
-    if (uses !== undefined && uses.accessed.length > 0) return list[0];
-    // Compared with a pointer from elsewhere.
-    if (uses?.compared.some((others) => others === undefined) === true) return undefined;
-    const others = all.filter((other) => other !== reference && mayBeIn(this.side, other, ending.symbol));
-    // In data an end stands behind what it is the end of: `{ tab, tab + N }`.
-    if (uses === undefined) return others.some((other) => this.isCode || other.field < field) ? undefined : list[0];
-    if (uses.returned || uses.stored) return undefined;
-    const inside = new Set(others.map((other) => other.field));
-    return uses.handed.some((together) => together.some((other) => inside.has(other))) ? undefined : list[0];
   }
 }
 
