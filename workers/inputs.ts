@@ -16,10 +16,10 @@ export function mustBe(now: FileIdentity, { path, identity }: InputFile): void {
 }
 
 /** Reads a file that is no part of the pair. @throws KlpflowError `input-changed`, `unreadable`, the reader's own */
-export function read<T>(input: InputFile, reader: (path: string) => T): T {
+export function read<T>(input: InputFile, reader: (path: string, called?: string) => T): T {
   mustBe(fileIdentity(input.path), input);
   try {
-    return reader(input.path);
+    return reader(input.path, input.called);
   } catch (cause) {
     throw fileError(input.path, cause, 'read');
   }

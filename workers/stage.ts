@@ -48,6 +48,7 @@ import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
 import { keptTable, mustBe, open, sideOf, sidesOf, tableOf, traceableIn } from './inputs';
 import type { Dialect } from './dialect';
+import { kernelImage } from './kernel';
 import { KLP, rehearseForKlp } from './klp';
 import { KPATCH } from './kpatch';
 import { makeCopy } from './large-input';
@@ -69,7 +70,7 @@ export default async function run<N extends TaskName>({ name, task }: { name: N;
     if (shared !== null && Atomics.load(shared.closing, 0) === 1)
       throw new KlpflowError('interrupted', 'the run is over');
     await loadHash();
-    const { answer, reused = false, miss = null } = HANDLERS[name](task) as Outcome<N>;
+    const { answer, reused = false, miss = null } = (await HANDLERS[name](task)) as Outcome<N>;
     const cost: Cost = {
       start,
       end: performance.timeOrigin + performance.now(),
@@ -107,7 +108,7 @@ const SOME_CODE = Uint8Array.of(0xe8, 0, 0, 0, 0, 0x48, 0x8b, 0x05, 0, 0, 0, 0, 
 
 const DIALECTS: Record<DialectName, Dialect> = { klp: KLP, kpatch: KPATCH };
 
-const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
+const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Outcome<N>> } = {
   identify({ input, place, fresh }) {
     const { path, identity, copy } = input;
     const found = recorded(place, 'input', fresh, (messages) => decodeInput(messages[0]));
@@ -294,6 +295,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> } = {
   rehearse({ pair, included, ...task }) {
     return { answer: rehearseForKlp(task, { ...sidesOf(pair), objectName: task.objectName, included }) };
   },
+
+  kernelImage,
 
   explain({ pair, symbol, context }) {
     const { orig, patched, pairing } = sidesOf(pair);

@@ -8,7 +8,9 @@ const NOP = 0xd503201f;
 /** `bti c`, which comes before the NOPs of an entry where branch targets are protected. */
 const BTI_C = 0xd503245f;
 const ABS64 = 257;
-const BRANCHES = new Set([280, 282, 283]); // CONDBR19, JUMP26, CALL26
+const JUMP26 = 282;
+const CALL26 = 283;
+const BRANCHES = new Set([280, JUMP26, CALL26]); // 280: CONDBR19
 
 /** Two NOPs before the function (-fpatchable-function-entry=4,2); other numbers of them are alignment. */
 function padding(content: Uint8Array, start: number): number {
@@ -19,6 +21,11 @@ function padding(content: Uint8Array, start: number): number {
 
 export const aarch64: Arch = {
   ...PLAIN,
+  // A branch has 26 bits of distance in words; what takes two instructions to name is not told by one of them.
+  linkedAddress: (type, code, at, place, addend) =>
+    type === JUMP26 || type === CALL26 ? place + ((code.getUint32(at, true) << 6) >> 6) * 4 - addend : undefined,
+  // -fpatchable-function-entry=4,2: two of the four NOPs stand before the symbol.
+  siteOffsets: [-8, 0, 4],
   machine: EM_AARCH64,
   name: 'aarch64',
   relocationName: relocationNames('R_AARCH64_'),

@@ -38,6 +38,11 @@ export interface Arch {
   /** The bytes that linking may write for a relocation of this type: [from, to) counted from its offset. */
   linked(type: number): readonly [from: number, to: number];
   /**
+   * The address of the symbol for which a linker filled in the field at `at` of `code`, which runs at address `place`; undefined where the
+   * field alone does not tell. Addresses are signed: a kernel's lie at the top.
+   */
+  linkedAddress(type: number, code: DataView, at: number, place: number, addend: number): number | undefined;
+  /**
    * Bytes of the instruction that follow the relocated field at `field`: the processor counts from the instruction's
    * end, so `cmpb $0, x(%rip)` has an addend of -5. Returns -1 where the bytes before the field do not tell; then the
    * instruction must be decoded from its function's start. [start, end) is the range that may be looked at.
@@ -70,6 +75,8 @@ export interface Arch {
   readonly namelessHash: number;
   /** What fills gaps between functions. */
   readonly filling: Filling;
+  /** Where from its symbol a function that can be traced has its site, by kernels' builds. */
+  readonly siteOffsets: readonly number[];
   /** Offset in its section of the place that ftrace rewrites, undefined where the function has none. */
   ftraceSite(code: FunctionCode): number | undefined;
   /** Bytes from a function's symbol to where callers of its own module enter, by st_other; 0 but on ppc64. */

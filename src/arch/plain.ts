@@ -14,6 +14,8 @@ export const PLAIN = {
   filling: ZEROS,
   namelessHash: 0,
   linked: () => [-3, 8],
+  linkedAddress: () => undefined,
+  siteOffsets: [0],
   forEachPossibleBranch: () => undefined,
   isPcRelative: () => false,
   bias: () => 0,

@@ -113,6 +113,23 @@ export const x86_64: Arch = {
   isPcRelative: (type) => PC_RELATIVE.has(type),
   bias: (type) => (type === PC8 ? 1 : type === PC16 ? 2 : type === R_X86_64_PC64 ? 8 : 4),
   linked: (type) => LINKED[type] ?? [0, 4],
+  linkedAddress(type, code, at, place, addend) {
+    switch (type) {
+      case R_X86_64_PC32:
+      case R_X86_64_PLT32:
+        return place + code.getInt32(at, true) - addend;
+      case R_X86_64_32S:
+        return code.getInt32(at, true) - addend;
+      case R_X86_64_32:
+        return code.getUint32(at, true) - addend;
+      case R_X86_64_64:
+        return Number(code.getBigInt64(at, true)) - addend;
+      default:
+        return undefined;
+    }
+  },
+  // The call of -mfentry, behind ENDBR where there is one.
+  siteOffsets: [0, 4],
   tails: [0, 1, 2, 4],
   relocationName: relocationNames('R_X86_64_'),
   isHint: () => false,

@@ -278,6 +278,10 @@ export const CATALOGUE = {
     severity: 'warning',
     hint: 'Loading it changes nothing by itself: change a function that runs, or pass all objects of the patch where another one calls the new functions.',
   },
+  'orig-differs': {
+    severity: 'warning',
+    hint: 'Init code of ORIG is not that of the running kernel, which gave its own back: build ORIG with the configuration that was shipped.',
+  },
   'orig-not-running-kernel': {
     severity: 'refusal',
     hint: "ORIG was not built from the running kernel's source, configuration and compiler: rebuild it, or pass the listing of the kernel that it belongs to.",

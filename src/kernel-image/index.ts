@@ -4,4 +4,5 @@ export { symversText, type ImageExport } from './exports';
 export { KernelImage } from './kernel-image';
 export { kallsymsText, KallsymsList } from './kallsyms';
 export { ImageMemory } from './memory';
+export { ftraceSites } from './sites';
 export { mayBeImage } from './unpack/unpack';

@@ -1,11 +1,15 @@
-import type { KallsymsList } from './kallsyms';
 import type { ImageMemory } from './memory';
+
+/** Where names stand that are there once. */
+export interface Addresses {
+  addressOf(name: string): number | undefined;
+}
 
 /**
  * Addresses of code that ftrace can redirect, ascending; undefined where the image does not hold them. Sorttable leaves zeros for
  * weak functions that were dropped. An arm64 image with RELA relocations has zeros only: the addresses are their addends.
  */
-export function ftraceSites(memory: ImageMemory, list: KallsymsList): Float64Array | undefined {
+export function ftraceSites(memory: ImageMemory, list: Addresses): Float64Array | undefined {
   const start = list.addressOf('__start_mcount_loc');
   const stop = list.addressOf('__stop_mcount_loc');
   if (start === undefined || stop === undefined || stop <= start || (stop - start) % 8 !== 0) return undefined;

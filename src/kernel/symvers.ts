@@ -61,6 +61,10 @@ export class Symvers {
     return this.exports.get(name);
   }
 
+  entries(): IterableIterator<[name: string, found: Export]> {
+    return this.exports.entries() as IterableIterator<[string, Export]>;
+  }
+
   get size(): number {
     return this.exports.size;
   }

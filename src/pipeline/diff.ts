@@ -5,13 +5,15 @@
 import { forkJoin, lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
 import { tellProfiles, type ObjectResult } from '../stages/assess';
+import { FORMATS } from '../livepatch/formats';
 import type { Correlation } from '../stages/correlate';
 import { tellTwins, type DeclaredTwin } from '../stages/declared-twins';
 import type { KlpSymbolReport } from '../stages/extract';
 import { optionsOf, resolved, type DiffRequest, type Resolved } from './diff-options';
-import { Extract, type Extracted } from './extract';
-import { checkOutput, checkUnchanged, inputFile, inputFiles, watched } from './files';
+import { Extract, type Extracted, type KernelFiles } from './extract';
+import { checkOutput, checkUnchanged, inputFiles, watched } from './files';
 import type { Flow } from './flow';
+import { GivenKernel, checkGiven, type KernelSources } from './kernel';
 import { givenName, objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { isOfFolders, writeLivepatch, type OutputReport } from './output';
@@ -26,7 +28,7 @@ import {
 } from './pair';
 import { rehearse } from './rehearsal';
 import { report, withFlow } from './run';
-import { diffTrees } from './tree';
+import { diffTrees, type TreeLivepatch } from './tree';
 import { isFolder } from './tree-files';
 import { checkOutputFolder, writeUnits } from './tree-output';
 import type { InputFile, Judgement, PairRef, RunReport } from './types';
@@ -55,6 +57,7 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
   const asked = resolved(request);
   const files = [...filesOf(request), ...watched(Object.values(asked.files))];
   return withFlow(request, async (flow) => {
+    const kernel = givenKernel(flow, request);
     // Both inputs first: most errors of a command line show here, before any work.
     const [orig, patched] = await identifyBoth(flow, request);
     const object = objectName(asked.module, orig);
@@ -67,8 +70,11 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     if (known !== undefined) {
       const made = await extract?.reuse();
       if (extract === undefined || made !== undefined || !known.changes)
-        return output(flow, asked, known, made, [...files, orig, patched]);
+        return output(flow, asked, kernel, known, made, [...files, orig, patched]);
     }
+
+    // The kernel's image, where it was given, is decoded meanwhile.
+    kernel.begin();
 
     // What is in each object? ORIG's scan is kept for every later patch.
     const scans = await scanBoth(flow, orig, patched);
@@ -87,16 +93,16 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     const { judgement, findings } = await assessAll(flow, asked, object, { scans, correlation, pair, compared });
     // A report tells what writing would find, too.
     if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics))
-      append(findings.diagnostics, await rehearsed(flow, asked, pair, judgement));
+      append(findings.diagnostics, await rehearsed(flow, asked, pair, judgement, await kernel.sources()));
     checkUnchanged([orig, patched, ...files]);
     await recordOutcome(flow, orig, patched, options, findings);
 
     // What must go in? Only where a livepatch is asked for; it collects its own refusals.
-    const made = judgement.changes ? await extract?.make(pair, judgement) : undefined;
+    const made = judgement.changes ? await extract?.make(pair, judgement, await kernel.sources()) : undefined;
     checkUnchanged([orig, patched]);
 
     // Nothing is refused: the object is written, or linked into a module.
-    return output(flow, asked, findings, made, [...files, orig, patched]);
+    return output(flow, asked, kernel, findings, made, [...files, orig, patched]);
   });
 }
 
@@ -117,10 +123,7 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
   return withFlow(request, async (flow) => {
     const asked = resolved(request);
     const { allow, files: read } = asked;
-    const livepatch =
-      wanted === undefined
-        ? null
-        : { symvers: inputFile(wanted.symvers), kernel: inputFile(wanted.vmlinux), klpArch: wanted.klpArch ?? false };
+    const livepatch = wanted === undefined ? null : await treeLivepatch(givenKernel(flow, request), wanted);
     const files = watched([read.ftrace, livepatch?.symvers ?? null, livepatch?.kernel ?? null]);
     const parentName = givenName(asked.module ?? 'vmlinux');
     const { inputs, livepatches, ...found } = await diffTrees(
@@ -216,11 +219,28 @@ async function assessAll(
 /** What extract would refuse, as far as it is not allowed. */
 async function rehearsed(
   flow: Flow,
-  { allow, files }: Resolved,
+  { allow }: Resolved,
   pair: PairRef,
   judgement: Judgement,
+  sources: KernelSources,
 ): Promise<Diagnostic[]> {
-  return (await rehearse(flow, pair, judgement, files)).map((entry) => allowed(entry, allow));
+  const found = [...(await rehearse(flow, pair, judgement, sources)), ...sources.diagnostics];
+  return found.map((entry) => allowed(entry, allow));
+}
+
+/** What is given of the running kernel. @throws KlpflowError `usage` where that is too little for what is to be written */
+function givenKernel(flow: Flow, { output: wanted, ftrace, symvers, vmlinux }: DiffRequest): GivenKernel {
+  if (wanted === undefined) return new GivenKernel(flow, { symvers, vmlinux, ftrace }, false);
+  const { btf, template } = wanted.format === 'ko' ? wanted : {};
+  const given = { vmlinux: wanted.vmlinux, symvers: wanted.symvers, btf, template, ftrace };
+  checkGiven(wanted.path, wanted.format, given);
+  return new GivenKernel(flow, given, FORMATS[wanted.format].linked);
+}
+
+/** What each unit's object is made from. */
+async function treeLivepatch(kernel: GivenKernel, { klpArch = false }: KernelFiles): Promise<TreeLivepatch> {
+  const { symvers, listing } = await kernel.sources();
+  return { symvers: symvers!, kernel: listing!, klpArch };
 }
 
 /** What an output is made from besides the pair, as it is now. @throws KlpflowError `unreadable`, and `usage` or `write-failed` for an output that cannot be written */
@@ -236,19 +256,24 @@ function filesOf({ orig, patched, ftrace, output: wanted }: DiffRequest): InputF
 async function output(
   flow: Flow,
   { output: wanted, allow }: Resolved,
+  kernel: GivenKernel,
   known: Findings,
   made: Extracted | undefined,
   inputs: readonly InputFile[],
 ): Promise<DiffResult> {
   if (wanted === undefined || made === undefined) return finish(flow, known);
+  const sources = await kernel.sources();
   const findings = {
     ...known,
     objects: known.objects.map((object) => ({ ...object, klpSymbols: made.findings.klpSymbols })),
-    diagnostics: [...known.diagnostics, ...made.findings.diagnostics.map((entry) => allowed(entry, allow))],
+    diagnostics: [
+      ...known.diagnostics,
+      ...[...made.findings.diagnostics, ...sources.diagnostics].map((entry) => allowed(entry, allow)),
+    ],
   };
   if (isRefused(findings.diagnostics)) return finish(flow, findings);
   flow.checkStopped();
-  const written = await writeLivepatch(flow, wanted, made.object, () => checkUnchanged(inputs));
+  const written = await writeLivepatch(flow, wanted, sources, made.object, () => checkUnchanged(inputs));
   const all = { ...findings, diagnostics: [...findings.diagnostics, ...written.diagnostics] };
   // Nothing was written and nothing refused: then a file that says how the kernel is made was missing or wrong.
   const error = written.diagnostics.find(({ severity }) => severity === 'error');

@@ -3,14 +3,15 @@ import { FORMATS, type OutputFormat } from '../livepatch/formats';
 import { decodeLivepatch, loadHash, readRecords, type RecordPlace } from '../records';
 import { inputFile } from './files';
 import type { Flow } from './flow';
+import type { KernelSources } from './kernel';
 import type { Identified } from './scan';
-import type { ExtractFindings, InputFile, Judgement, PairRef } from './types';
+import type { ExtractFindings, Judgement, PairRef } from './types';
 
 /** Files that tell how references leave a livepatch. */
 export interface KernelFiles {
-  /** Module.symvers of the original build. */
-  symvers: string;
-  /** What lists the running kernel's symbols: a linked vmlinux, or text (kallsyms, System.map, `readelf -sW`). */
+  /** Module.symvers of the original build; default: what the image exports. */
+  symvers?: string | undefined;
+  /** The running kernel: its image, a linked vmlinux, or text that lists its symbols (kallsyms, System.map, `readelf -sW`). */
   vmlinux?: string | undefined;
   /** Of dialect kpatch: the kernel applies `.klp.arch` sections (before 5.8). */
   klpArch?: boolean;
@@ -24,8 +25,6 @@ export interface Extracted {
 
 /** The extraction of one pair with one set of files: what was recorded of it, and what makes it. */
 export class Extract {
-  private readonly symvers: InputFile;
-  private readonly kernel: InputFile | null;
   private readonly place: RecordPlace;
 
   /** @throws KlpflowError `unreadable` */
@@ -36,15 +35,14 @@ export class Extract {
     private readonly files: KernelFiles & { format: OutputFormat },
     options: object,
   ) {
-    this.symvers = inputFile(files.symvers);
-    this.kernel = files.vmlinux === undefined ? null : inputFile(files.vmlinux);
+    const identityOf = (path: string | undefined): unknown => (path === undefined ? null : inputFile(path).identity);
     this.place = flow.runDir.livepatch(
       orig.digest,
       patched.digest,
       JSON.stringify({
         options,
-        symvers: this.symvers.identity,
-        kernel: this.kernel?.identity ?? null,
+        symvers: identityOf(files.symvers),
+        kernel: identityOf(files.vmlinux),
         ...(files.klpArch === true ? { klpArch: true } : {}),
       }),
     );
@@ -78,10 +76,9 @@ export class Extract {
       },
       plan,
     }: Judgement,
+    { symvers, listing: kernel, image }: KernelSources,
   ): Promise<Extracted> {
     const {
-      symvers,
-      kernel,
       orig,
       patched,
       place,
@@ -98,8 +95,10 @@ export class Extract {
           undecided,
           copied,
           objectName: name,
-          symvers,
+          // `checkGiven` saw to it that there is one.
+          symvers: symvers!,
           kernel,
+          image,
           provenance: { orig: orig.digest, patched: patched.digest },
           place,
           dialect: FORMATS[format].dialect,

@@ -12,6 +12,7 @@ import {
   readTemplate,
   runtimeModuleName,
   writeModule,
+  type ImageModuleFacts,
   type KlpState,
 } from '../livepatch/ko';
 import type { LivepatchObject } from '../livepatch/object';
@@ -29,6 +30,8 @@ export interface ModuleRequest {
   btf?: string | undefined;
   /** Any of its modules. */
   template?: string | undefined;
+  /** What its image says. */
+  image?: ImageModuleFacts | undefined;
   /** Name of the module; default the file's. */
   name?: string | undefined;
   description?: string | undefined;
@@ -93,12 +96,13 @@ export async function linkModule(
   request: ModuleRequest,
   unchanged: () => void,
 ): Promise<{ output: WrittenModule | null; diagnostics: Diagnostic[] }> {
-  const { path, btf, template, symvers, description, replace = true, states = [] } = request;
+  const { path, btf, template, image, symvers, description, replace = true, states = [] } = request;
   const name = moduleName(request);
   const types = btf === undefined ? undefined : readBtf(btf);
   const kernel = {
     symvers: readSymvers(symvers),
     ...(types === undefined ? {} : { structs: readKernelStructs(types.bytes, types.path) }),
+    ...(image === undefined ? {} : { image }),
     ...(template === undefined ? {} : { template: readTemplate(ElfObject.open(template)) }),
   };
   const { chunks, diagnostics } = writeModule(objects, kernel, { name, version, description, replace, states });

@@ -7,6 +7,7 @@ import { FORMATS, type OutputFormat } from '../livepatch/formats';
 import { readKlpObject } from '../livepatch/klp';
 import type { KernelFiles } from './extract';
 import type { Flow } from './flow';
+import type { KernelSources } from './kernel';
 import { linkModule, type ModuleRequest } from './link';
 
 /** A livepatch to be written: an object for klp-build and `link`, one for kpatch-build's link and `create-klp-module`, or the finished module. */
@@ -14,7 +15,7 @@ export type OutputRequest = KernelFiles &
   (
     | { path: string; format: 'klp' }
     | { path: string; format: 'kpatch'; vmlinux: string }
-    | (ModuleRequest & { format: 'ko' })
+    | (Omit<ModuleRequest, 'symvers'> & { format: 'ko' })
   );
 
 /** Whether two folders can become this; then an object is made of each unit. */
@@ -41,15 +42,31 @@ export interface OutputReport {
 export async function writeLivepatch(
   flow: Flow,
   request: OutputRequest,
+  sources: KernelSources,
   object: Uint8Array,
   unchanged: () => void,
 ): Promise<{ output: OutputReport | null; diagnostics: Diagnostic[] }> {
   const written =
     request.format === 'ko'
-      ? await flow.progress.onMain('link', () => linked(request, object, unchanged))
+      ? await flow.progress.onMain('link', () => linked(moduleRequest(request, sources), object, unchanged))
       : { output: await plain(request.path, request.format, object, unchanged), diagnostics: [] };
   if (written.output !== null) flow.progress.step('link', null, false, null, { items: 1, bytes: written.output.bytes });
   return written;
+}
+
+/** A module's request with what the image says where no file was given. */
+function moduleRequest(
+  request: OutputRequest & { format: 'ko' },
+  { symvers, btf, image }: KernelSources,
+): ModuleRequest {
+  return {
+    ...request,
+    symvers: symvers!.path,
+    btf,
+    ...(image === null
+      ? {}
+      : { image: { path: image.path, vermagic: image.build.vermagic, retpoline: image.retpoline } }),
+  };
 }
 
 function linked(request: ModuleRequest, object: Uint8Array, unchanged: () => void): ReturnType<typeof linkModule> {

@@ -7,6 +7,7 @@ import { largest, smallest } from '../lists';
 /** Which stage a task belongs to. */
 const STAGE_OF: Record<TaskName, StageName | undefined> = {
   identify: 'identify',
+  kernelImage: 'identify',
   readTable: 'scan',
   keepTable: 'scan',
   digest: 'digest',

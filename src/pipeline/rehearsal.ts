@@ -1,7 +1,7 @@
 import { lastValueFrom } from 'rxjs';
 import { diagnostic, isRefused, type Diagnostic } from '../diagnostics';
-import type { RequestFiles } from './diff-options';
 import type { Flow } from './flow';
+import type { KernelSources } from './kernel';
 import type { Judgement, PairRef, RehearsalAnswer } from './types';
 
 /** What writing a livepatch of the pair would find, and what could not be looked at for want of a file. */
@@ -16,14 +16,14 @@ export async function rehearse(
       object: { name },
     },
   }: Judgement,
-  { symvers, kernel }: RequestFiles,
+  { symvers, listing: kernel, image }: KernelSources,
 ): Promise<Diagnostic[]> {
   const found = await lastValueFrom(
     flow.task(
       'extract',
       null,
       'rehearse',
-      { pair, included, undecided, copied, objectName: name, symvers, kernel },
+      { pair, included, undecided, copied, objectName: name, symvers, kernel, image },
       () => ({ items: included.length, bytes: 0 }),
     ),
   );

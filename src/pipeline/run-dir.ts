@@ -30,6 +30,7 @@ const MARKER = 'klpflow-run.json';
  *   objects/<digest>/special-K.pb   special-section entries, K from the entry sizes that were given
  *   pairs/<digest>--<digest>/K.pb   the outcome of a pair, K from the options that matter
  *   pairs/<digest>--<digest>/livepatch-K.pb   what extract made of it, K from the options and the files it read besides
+ *   kernels/<digest>/               what a kernel's image says, as the files that it stands for; facts.pb vouches for them
  *   tmp/                            files that are being written
  *
  * Nothing is locked: every file is written whole under a temporary name and renamed, and two runs that write the same
@@ -103,6 +104,11 @@ export class RunDir {
   livepatch(orig: string, patched: string, options: string): RecordPlace {
     const key = keyOf(options);
     return this.place(`${orig}--${patched}:${key}`, 'pairs', `${orig}--${patched}`, `livepatch-${key}.pb`);
+  }
+
+  /** Where the facts of kernel images lie, by digest. */
+  get kernels(): string {
+    return join(this.path, 'kernels');
   }
 
   private place(key: string, ...path: string[]): RecordPlace {

@@ -9,6 +9,7 @@ import type { RecordPlace } from '../records';
 import type { AmbiguousGroup, Group, SharedPairing } from '../stages/correlate';
 import type { ModuleInfo } from '../kernel/modinfo';
 import type { DialectName } from '../livepatch/formats';
+import type { BuildFacts } from '../kernel-image';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
 import type { Stretch, Stretches, UncoveredDifference, Verdict } from '../stages/compare';
@@ -53,6 +54,38 @@ export interface PairRef extends SharedPairing {
 export interface InputFile {
   path: string;
   identity: FileIdentity;
+  /** What messages call it, where it was made from another file. */
+  called?: string;
+}
+
+/** A file of the run directory that was made from an input. */
+export interface KeptFile {
+  path: string;
+  size: number;
+  digest: string;
+}
+
+/** What a kernel's image says of itself, and the files that it stands for. */
+export interface ImageFacts {
+  /** The image as it was given, and its content. */
+  path: string;
+  digest: string;
+  machine: number;
+  /** From outside to inside: `bzImage`, `zstd`. */
+  wrappers: readonly string[];
+  build: BuildFacts;
+  retpoline: boolean;
+  /** Numbers for people. */
+  counts: { symbols: number; exports: number };
+  /** The symbol list, as /proc/kallsyms has it. */
+  symbols: KeptFile;
+  /** Exports, as Module.symvers has them. */
+  exports: KeptFile;
+  /** Raw BTF; null where the kernel has none. */
+  types: KeptFile | null;
+  /** The kernel without its wrappers, and which form that has. */
+  memory: KeptFile;
+  form: 'elf' | 'raw';
 }
 
 /** What extract adds to the report. */
@@ -203,6 +236,8 @@ export interface Tasks {
       /** Module.symvers, and what lists the running kernel's symbols; files as they were when the run began. */
       symvers: InputFile;
       kernel: InputFile | null;
+      /** What the kernel's image says; null where it was not given. */
+      image: ImageFacts | null;
       place: RecordPlace;
       dialect: DialectName;
       /** Of dialect kpatch; there `kernel` is given. */
@@ -221,8 +256,14 @@ export interface Tasks {
       objectName: string;
       symvers: InputFile | null;
       kernel: InputFile | null;
+      image: ImageFacts | null;
     };
     answer: RehearsalAnswer;
+  };
+  kernelImage: {
+    /** `place`: where the content's digest is recorded; `folder`: where facts are, by digest. */
+    task: { input: InputFile; place: RecordPlace; folder: string; fresh: boolean };
+    answer: ImageFacts;
   };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
 }

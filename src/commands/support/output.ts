@@ -14,7 +14,7 @@ interface OutputFlags extends ModuleFlags {
 export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
   const { output: path, symvers, vmlinux, btf } = flags;
   const format = (flags.format as OutputFormat | undefined) ?? formatOfPath(path);
-  const { linked, needsListing }: Format = FORMATS[format];
+  const { needsListing }: Format = FORMATS[format];
   const own = path === undefined ? undefined : format;
   for (const [flag, given, of] of belonging(flags)) {
     // Left aside in silence, a livepatch would be another than was asked for.
@@ -28,17 +28,6 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
   if (path === '') throw new KlpflowError('usage', '-o: the name is empty');
   if (path === '-')
     throw new KlpflowError('usage', "-o -: standard output is the report's; for a file of this name say ./-");
-  if (symvers === undefined)
-    throw new KlpflowError(
-      'usage',
-      `-o ${path}: --symvers FILE is needed, the Module.symvers of the original build: it says what the kernel exports to modules`,
-    );
-  if (linked && btf === undefined && flags.template === undefined) {
-    throw new KlpflowError(
-      'usage',
-      `-o ${path}: --btf FILE (/sys/kernel/btf/vmlinux) or --template FILE.ko (any module of the kernel) is needed: it says how the kernel lays out its structs`,
-    );
-  }
   if (needsListing && vmlinux === undefined)
     throw new KlpflowError(
       'usage',

@@ -65,7 +65,8 @@ export const RUN_FLAGS = {
 export const KERNEL_FLAGS = {
   symvers: Flags.string({ description: 'Module.symvers of the original build', helpValue: 'FILE' }),
   vmlinux: Flags.string({
-    description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW',
+    description:
+      'the running kernel: its image (vmlinuz), a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW',
     helpValue: 'FILE',
   }),
 };

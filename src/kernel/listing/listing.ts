@@ -32,15 +32,15 @@ export class KernelListing {
   ) {}
 
   /**
-   * Reads a listing, telling by its content what it is. /proc/kallsyms itself will do.
+   * Reads a listing, telling by its content what it is. /proc/kallsyms itself will do. `calledPath` is what messages call it.
    * @throws KlpflowError `unreadable`, `not-regular-file`, `unusable-listing` (a stub, hidden addresses, a stripped image, something else altogether), `not-linked` (a vmlinux.o), `malformed-elf`
    */
-  static open(path: string): KernelListing {
+  static open(path: string, calledPath = path): KernelListing {
     const text = readProc(path);
-    if (text !== undefined) return KernelListing.parse(text, path);
-    const file = MappedFile.open(path);
+    if (text !== undefined) return KernelListing.parse(text, calledPath);
+    const file = MappedFile.open(path, calledPath);
     const { bytes } = file;
-    return isElf(bytes) ? KernelListing.ofImage(new ElfImage(file)) : KernelListing.parse(bytes, path);
+    return isElf(bytes) ? KernelListing.ofImage(new ElfImage(file)) : KernelListing.parse(bytes, calledPath);
   }
 
   /** The symbols of a linked image that its kallsyms lists. @throws KlpflowError `unusable-listing` without a symbol table, `malformed-elf` */

@@ -1,6 +1,7 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { LivepatchObject, PlatformFacts } from '../object';
 import type { ModuleTemplate } from './template';
+import type { TargetKernel } from './types';
 import { largest } from '../../lists';
 
 /** Facts that hold for the whole module, and the vermagic it gets. */
@@ -16,7 +17,7 @@ export interface Platform extends PlatformFacts {
  */
 export function choosePlatform(
   objects: readonly LivepatchObject[],
-  template: ModuleTemplate | undefined,
+  { template, image }: Pick<TargetKernel, 'template' | 'image'>,
   found: Diagnostic[],
 ): Platform {
   const all = objects.map(({ facts }) => facts);
@@ -25,16 +26,18 @@ export function choosePlatform(
   checkAlike(objects, found);
   refuseBeforeObjtool(objects, found);
   const own = first((facts) => facts.vermagic);
-  const vermagic = template?.vermagic ?? own;
+  // The kernel's own word, then that of its modules; ORIG's is that of a rebuild.
+  const kernel = image?.vermagic == null ? template : { vermagic: image.vermagic, path: image.path };
+  const vermagic = kernel?.vermagic ?? own;
   if (vermagic === null)
     found.push(
       diagnostic(
         'no-vermagic',
-        `no object says which kernel it is for: ${objects[0]!.name} has no vermagic, and there is no --template`,
+        `no object says which kernel it is for: ${objects[0]!.name} has no vermagic, and there is neither the kernel's image (--vmlinux vmlinuz) nor a --template`,
         { object: objects[0]!.name },
       ),
     );
-  if (template !== undefined && own !== null) compareVermagic(template, own, found);
+  if (kernel !== undefined && own !== null) compareVermagic(kernel, own, found);
   return {
     vermagic: vermagic ?? '',
     modversions: (vermagic ?? '').split(' ').includes('modversions'),
@@ -48,7 +51,7 @@ export function choosePlatform(
         : 'ret',
     kcfi: chooseHashes(objects),
     orcAtStart: first((facts) => facts.orcAtStart),
-    retpoline: all.some((facts) => facts.retpoline) || template?.retpoline === true,
+    retpoline: all.some((facts) => facts.retpoline) || template?.retpoline === true || image?.retpoline === true,
     kobjectRelease: all.some((facts) => facts.kobjectRelease),
   };
 }
@@ -103,7 +106,11 @@ function checkAlike(objects: readonly LivepatchObject[], found: Diagnostic[]): v
  * Distributions build with a release string of their own, so a rebuilt ORIG has another one than the running kernel. The
  * loader overlooks that where symbols have versions; the words behind it must be equal in any case.
  */
-function compareVermagic({ vermagic, path }: ModuleTemplate, own: string, found: Diagnostic[]): void {
+function compareVermagic(
+  { vermagic, path }: Pick<ModuleTemplate, 'vermagic' | 'path'>,
+  own: string,
+  found: Diagnostic[],
+): void {
   const [release, flags] = divide(vermagic);
   const [ownRelease, ownFlags] = divide(own);
   if (flags !== ownFlags)

@@ -10,6 +10,16 @@ export interface TargetKernel {
   structs?: KernelStructs;
   /** Any of its modules. */
   template?: ModuleTemplate;
+  /** What its image says of all its modules. */
+  image?: ImageModuleFacts;
+}
+
+/** What the kernel's image says that its modules have to say, too. */
+export interface ImageModuleFacts {
+  path: string;
+  vermagic: string | null;
+  /** Built with retpolines. */
+  retpoline: boolean;
 }
 
 /** An entry of `klp_patch.states`. */

@@ -44,7 +44,7 @@ export function writeModule(
   checkNames(objects, found);
   // What follows computes with these sizes and alignments.
   if (found.length > 0) return { chunks: null, diagnostics: found };
-  const platform = choosePlatform(objects, template, found);
+  const platform = choosePlatform(objects, kernel, found);
   const structs = chooseStructs(kernel.structs, template, platform.kobjectRelease, found);
   if (!canWriteEntryCode(platform)) {
     found.push(

@@ -46,7 +46,11 @@ export class Exports {
 }
 
 /** By the module loader, or by the livepatch core where the loader would not let the reference in. */
-export function exportLink({ owner, namespace }: Export, name: string, info: number): Link {
+export function exportLink(
+  { owner, namespace }: Export,
+  name: string,
+  info: number,
+): Exclude<Link, { kind: 'clone' | 'refused' }> {
   if (owner === 'vmlinux' && !namespace.startsWith(NAMED_MODULES)) return { kind: 'import', name };
   return { kind: 'klp', target: { module: owner, name, sympos: 0, evidence: 'export', patchedName: name, info } };
 }

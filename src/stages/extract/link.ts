@@ -25,4 +25,6 @@ export interface Links {
   of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link;
   /** How the running kernel's own is reached that ORIG calls `name` and PATCHED `named`; undefined where its position is not known. */
   original(name: number, named: number): KlpSymbol | undefined;
+  /** How a variable of vmlinux is reached that no symbol of either object stands for; undefined where nothing tells that there is one. */
+  variable(name: string): Exclude<Link, { kind: 'clone' | 'refused' }> | undefined;
 }

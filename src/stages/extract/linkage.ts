@@ -1,4 +1,4 @@
-import { STB_LOCAL } from '../../elf';
+import { STB_GLOBAL, STB_LOCAL, STT_OBJECT } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import { SectionClass } from '../../kernel/section-class';
 import { PromotedNames, promotedName } from '../compare';
@@ -175,6 +175,16 @@ export class Linkage implements Links {
       patchedName: patched.name(named),
       info: patched.table.info[named]!,
     };
+  }
+
+  variable(name: string): ReturnType<Links['variable']> {
+    const info = (STB_GLOBAL << 4) | STT_OBJECT;
+    const exported = this.input.symvers.get(name);
+    if (exported?.owner === 'vmlinux') return exportLink(exported, name, info);
+    const position = this.input.positions.positionNamed?.(name);
+    if (position === undefined || !('sympos' in position)) return undefined;
+    const { sympos, evidence } = position;
+    return { kind: 'klp', target: { module: 'vmlinux', name, sympos, evidence, patchedName: name, info } };
   }
 
   /** One of several names of a thing in ORIG, by the first whose position is known; without any a copy where one does as well. */

@@ -1,6 +1,7 @@
-import { R_X86_64_PC32 } from '../../elf';
+import { R_X86_64_PC32, STB_GLOBAL, STT_OBJECT } from '../../elf';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Trait } from '../scan';
+import type { Side } from '../side/side';
 import type { Copy } from './clones';
 import type { Copying } from './copying';
 import type { CopyInput } from './types';
@@ -30,22 +31,33 @@ export function readVariable(
       `${copy.name} holds ${name} in its code, and ${why}`,
     );
   const variables = variablesNamed(input, name, load.size, symbol);
-  if (variables.length !== 1) {
+  const [variable] = variables;
+  // Of a unit alone it is another's: fs/namespace.c holds USER_PTR_MAX, arch/x86/kernel/cpu/common.c has it.
+  const link =
+    variables.length > 1
+      ? undefined
+      : variable === undefined
+        ? links.variable(name)
+        : links.of(variable, variable, copy, entry.site);
+  if (link === undefined) {
     refuse(variables.length === 0 ? 'no variable has that name' : `${variables.length} variables have that name`);
     return;
   }
   const start = copy.start + patched.table.value[symbol]! + load.start - copy.range.start;
   copy.section.bytes.set(load.bytes, start);
-  const variable = variables[0]!;
-  const link = links.of(variable, variable, copy, entry.site);
   const field = { offset: start + load.field, type: R_X86_64_PC32, addend: -4 };
   if (link.kind === 'import')
-    copy.section.relas.push({ ...field, symbol: clones.output.reference(link.name, patched.table.info[variable]!) });
+    copy.section.relas.push({ ...field, symbol: clones.output.reference(link.name, infoOf(patched, variable)) });
   else if (link.kind === 'klp')
     clones.output.klpRelas.push({ ...field, section: copy.section, target: clones.output.klpSymbol(link.target) });
   else if (link.kind === 'clone')
-    copy.section.relas.push({ ...field, symbol: clones.of(variable) ?? clones.object(variable) });
-  else if (input.undecided.has(variable)) refuse('nothing tells which one of ORIG that is');
+    copy.section.relas.push({ ...field, symbol: clones.of(variable!) ?? clones.object(variable!) });
+  else if (input.undecided.has(variable!)) refuse('nothing tells which one of ORIG that is');
+}
+
+/** st_info of a reference; a variable of another unit is a global one. */
+function infoOf({ table }: Side, variable: number | undefined): number {
+  return variable === undefined ? (STB_GLOBAL << 4) | STT_OBJECT : table.info[variable]!;
 }
 
 /** The variables of a size that `X` of `runtime_ptr_X` can mean: a static one of the function's own unit, else globals, else the only static one. */

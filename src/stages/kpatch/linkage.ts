@@ -51,6 +51,11 @@ export class KpatchLinks implements Links {
     this.blocks = new FileBlocks(input.orig, parent);
   }
 
+  /** create-diff-object leaves placeholders: what it does not know is not looked for here. */
+  variable(): undefined {
+    return undefined;
+  }
+
   of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link {
     const origin = this.origins.get(symbol);
     if (origin !== undefined) {

@@ -47,6 +47,8 @@ export class SymbolPositions {
     private readonly orig: Side,
     private readonly objectName: string,
     private readonly listing: KernelListing | null,
+    /** What the kernel's image shows, which is asked before all others. */
+    private readonly shown: Evidence | null = null,
   ) {
     this.names = new OrigNames(orig, objectName === 'vmlinux' ? nameCleaning(orig) : 'none');
   }
@@ -68,7 +70,12 @@ export class SymbolPositions {
       const kinds =
         listing === null
           ? []
-          : [Symids.read(orig, listing), FileOrder.read(orig, listing), new Neighbours(orig, listing, names)];
+          : [
+              this.shown ?? undefined,
+              Symids.read(orig, listing),
+              FileOrder.read(orig, listing),
+              new Neighbours(orig, listing, names),
+            ];
       this.kinds = kinds.filter((kind) => kind !== undefined);
     }
     return this.kinds;
@@ -87,6 +94,15 @@ export class SymbolPositions {
     const { object, table } = this.orig;
     if (this.listing === null || !this.names.has(symbol)) return undefined;
     return this.listing.has(object.bytes, table.name[symbol]!, this.names.length(symbol), this.names.cleaning);
+  }
+
+  /** The position of a name that ORIG does not have at all: one that the running kernel has once. */
+  positionNamed(name: string): Position | NoPosition {
+    const entries = this.objectName === 'vmlinux' ? (this.listing?.find(name) ?? []) : [];
+    if (entries.length === 1) return { sympos: 0, name, evidence: 'unique in the running kernel', entry: entries[0]! };
+    return unknown(
+      `the running kernel has ${entries.length === 0 ? 'no' : entries.length} symbols ${name} that were seen`,
+    );
   }
 
   private inKernel(symbol: number): Position | NoPosition {

@@ -1,0 +1,144 @@
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { lastValueFrom } from 'rxjs';
+import { KlpflowError, type Diagnostic } from '../diagnostics';
+import { ElfImage } from '../elf';
+import { MappedFile } from '../files/mapped-file';
+import { mayBeImage } from '../kernel-image';
+import { isElf } from '../kernel/listing';
+import { FORMATS, type Format, type OutputFormat } from '../livepatch/formats';
+import { contradictions } from './contradictions';
+import { inputFile } from './files';
+import type { Flow } from './flow';
+import type { ImageFacts, InputFile } from './types';
+
+/** The files that a request names of the kernel. */
+export interface GivenFiles {
+  vmlinux?: string | undefined;
+  symvers?: string | undefined;
+  btf?: string | undefined;
+  template?: string | undefined;
+  ftrace?: string | undefined;
+}
+
+/** Where each fact is read: given files, else what the image says, in the form of the file that it stands for. */
+export interface KernelSources {
+  /** What lists the running kernel's symbols. */
+  listing: InputFile | null;
+  symvers: InputFile | null;
+  btf: string | undefined;
+  image: ImageFacts | null;
+  /** Given files that contradict the image. */
+  diagnostics: readonly Diagnostic[];
+}
+
+/** What is given of the running kernel. Its image is decoded when a fact of it is first needed, and once. */
+export class GivenKernel {
+  private resolved: Promise<KernelSources> | undefined;
+  private readonly kind: 'image' | 'linked' | 'text' | null;
+
+  /** @throws KlpflowError `unreadable` */
+  constructor(
+    private readonly flow: Flow,
+    private readonly given: GivenFiles,
+    /** Whether a finished module is made. */
+    private readonly module: boolean,
+  ) {
+    this.kind = given.vmlinux === undefined ? null : kindOf(given.vmlinux);
+  }
+
+  /** Whether the image has to tell what no file does. */
+  private get needsImage(): boolean {
+    const { symvers, btf, template } = this.given;
+    if (this.kind === 'image') return true;
+    return (
+      this.kind === 'linked' && (symvers === undefined || (this.module && btf === undefined && template === undefined))
+    );
+  }
+
+  /** Begins to decode an image; what is wrong with it is told to who asks for a fact. */
+  begin(): void {
+    if (this.kind === 'image') this.sources().catch(() => undefined);
+  }
+
+  /** @throws KlpflowError what is wrong with the image */
+  sources(): Promise<KernelSources> {
+    return (this.resolved ??= this.resolve());
+  }
+
+  private async resolve(): Promise<KernelSources> {
+    const { vmlinux, symvers, btf } = this.given;
+    const own = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));
+    const image = this.needsImage ? await this.decode(vmlinux!) : null;
+    if (image === null) return { listing: own(vmlinux), symvers: own(symvers), btf, image, diagnostics: [] };
+    const made = ({ path }: { path: string }): InputFile => ({ ...inputFile(path), called: image.path });
+    return {
+      // A linked file with symbols says more than its list: sizes, and the order of units.
+      listing: this.kind === 'linked' ? own(vmlinux) : made(image.symbols),
+      symvers: own(symvers) ?? made(image.exports),
+      btf: btf ?? image.types?.path,
+      image,
+      diagnostics: contradictions(image, this.given),
+    };
+  }
+
+  private decode(path: string): Promise<ImageFacts> {
+    const { flow } = this;
+    const input = inputFile(path);
+    return lastValueFrom(
+      flow.task(
+        'identify',
+        path,
+        'kernelImage',
+        { input, place: flow.runDir.input(input.identity), folder: flow.runDir.kernels, fresh: flow.fresh },
+        ({ counts }) => ({ items: counts.symbols, bytes: input.identity.size }),
+      ),
+    );
+  }
+}
+
+/** The longest head that tells what a file is: x86's setup header. */
+const HEAD = 0x400;
+
+/** `linked`: ELF with a symbol table of its own. Relocatable objects and what cannot be read are left to those who read them. */
+export function kindOf(path: string): 'image' | 'linked' | 'text' {
+  const head = Buffer.alloc(HEAD);
+  let length = 0;
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    length = readSync(fd, head, 0, HEAD, 0);
+  } catch {
+    return 'text';
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+  const bytes = new Uint8Array(head.buffer, head.byteOffset, length);
+  if (!isElf(bytes)) return mayBeImage(bytes) ? 'image' : 'text';
+  try {
+    return new ElfImage(MappedFile.open(path)).symbolCount === 0 ? 'image' : 'linked';
+  } catch {
+    return 'text';
+  }
+}
+
+/** @throws KlpflowError `usage` where nothing says what the kernel exports, or how it lays out its structs */
+export function checkGiven(path: string, format: OutputFormat, { vmlinux, symvers, btf, template }: GivenFiles): void {
+  const kind = vmlinux === undefined ? 'text' : kindOf(vmlinux);
+  const { needsListing, linked }: Format = FORMATS[format];
+  if (needsListing && kind === 'image')
+    throw new KlpflowError(
+      'usage',
+      `-o ${path}: format ${format} needs sizes of the kernel's symbols, which its image ${vmlinux} does not have: pass what \`readelf -sW vmlinux\` prints`,
+    );
+  if (kind !== 'text') return;
+  if (symvers === undefined)
+    throw new KlpflowError(
+      'usage',
+      `-o ${path}: --vmlinux FILE is needed, the image of the running kernel (/boot/vmlinuz-RELEASE), or --symvers FILE, the Module.symvers of the original build: it says what the kernel exports to modules`,
+    );
+  if (linked && btf === undefined && template === undefined)
+    throw new KlpflowError(
+      'usage',
+      `-o ${path}: --btf FILE (/sys/kernel/btf/vmlinux) or --template FILE.ko (any module of the kernel) is needed, or its image (--vmlinux vmlinuz): it says how the kernel lays out its structs`,
+    );
+}

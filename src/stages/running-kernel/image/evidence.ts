@@ -1,0 +1,28 @@
+import type { KernelListing } from '../../../kernel/listing';
+import type { Evidence } from '../sympos/evidence';
+import type { KernelCode } from './kernel-code';
+import type { Placement } from './placement';
+
+/** Where the image has a symbol, by the code that refers to it: the image is the linker's map. */
+export class ImageEvidence implements Evidence {
+  readonly text = "the kernel's image, by equal code and what it refers to";
+
+  constructor(
+    private readonly placement: Placement,
+    private readonly kernel: KernelCode,
+  ) {}
+
+  get listing(): KernelListing {
+    return this.kernel.listing;
+  }
+
+  entryOf(
+    symbol: number,
+    _namesakes: readonly number[],
+    entries: readonly number[],
+  ): number | 'contradicts' | undefined {
+    const address = this.placement.addressOf(symbol);
+    if (address === undefined) return undefined;
+    return entries.find((entry) => this.kernel.address(entry) === address) ?? 'contradicts';
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Is ORIG what runs? The kernel's image shows it, unit by unit: code and references of ORIG must stand there.
+ */
+import { diagnostic, type Diagnostic } from '../../../diagnostics';
+import type { Side } from '../../side/side';
+import { Trait } from '../../scan/traits';
+import type { SymbolPositions } from '../sympos';
+import type { KernelCode } from './kernel-code';
+import type { Difference, Placement } from './placement';
+
+export { ImageEvidence } from './evidence';
+export { KernelCode } from './kernel-code';
+export { Placement } from './placement';
+
+export interface ImageProofInput {
+  orig: Side;
+  kernel: KernelCode;
+  placement: Placement;
+  positions: SymbolPositions;
+  /** ORIG's symbols of the functions that the livepatch replaces, and those that klp relocations name. */
+  functions: readonly number[];
+  references: readonly number[];
+  /** What compiled the kernel, by its banner. */
+  compiler: string | null;
+}
+
+/** From this share of functions that differ on it is not the source. */
+const MANY = 1 / 3;
+
+/**
+ * What the image says against ORIG: functions that are not in it, a symbol whose position is another than its address, and functions
+ * that ftrace cannot redirect there.
+ * @returns `orig-not-running-kernel`, `not-traceable`, `orig-differs`; none where ORIG fits
+ */
+export function checkAgainstImage(input: ImageProofInput): Diagnostic[] {
+  return [...tellDifferences(input), ...otherPlaces(input), ...withoutSite(input)];
+}
+
+/** Two builds of one source with one compiler differ in nothing: a function that does means that another's code would be patched in. */
+function tellDifferences({ orig, kernel, placement, functions, compiler }: ImageProofInput): Diagnostic[] {
+  const { differences, functions: total } = placement;
+  // Init code is gone when a livepatch is loaded: what differs there is no danger, though worth a word.
+  const kept = differences.filter(({ symbol }) => !orig.table.has(symbol, Trait.INIT | Trait.EXIT));
+  const replaced = functions.flatMap((symbol) => placement.differenceOf(symbol) ?? []);
+  const first = replaced[0] ?? kept[0] ?? differences[0];
+  if (first === undefined) return [];
+  const { path } = kernel.listing;
+  const many = differences.length > total * MANY;
+  const cause = many
+    ? `so many differ where compiler or flags do: ORIG is compiled by ${compilerOf(orig)}, the kernel by ${compiler ?? 'an unknown one'}`
+    : 'so few differ where source or configuration do';
+  const what = `${differences.length} of ${total} functions of ORIG are not in ${path}, ${differences.length === 1 ? 'namely' : 'the first of them'} ${describe(orig, first)}; ${cause}`;
+  return [
+    diagnostic(kept.length > 0 ? 'orig-not-running-kernel' : 'orig-differs', what, {
+      object: orig.object.path,
+      section: orig.object.name(first.section),
+      symbol: orig.name(first.symbol),
+      offset: Math.max(0, first.offset - orig.table.value[first.symbol]!),
+    }),
+  ];
+}
+
+function describe(orig: Side, { symbol, offset, why, missing }: Difference): string {
+  const name = orig.name(symbol);
+  const at = offset - orig.table.value[symbol]!;
+  return missing || at < 0 ? `${name} (${why})` : `${name} (at ${name}+0x${at.toString(16)} ${why})`;
+}
+
+/** `.comment` of ORIG. */
+function compilerOf({ object }: Side): string {
+  for (let section = 1; section < object.sectionCount; section++) {
+    if (object.name(section) !== '.comment') continue;
+    const [first] = Buffer.from(object.content(section))
+      .toString('latin1')
+      .split('\0')
+      .filter((text) => text !== '');
+    if (first !== undefined) return first;
+  }
+  return 'an unknown one';
+}
+
+/** A position, however it was found, names an address: it must be the one that the image has at the references. */
+function otherPlaces({ orig, kernel, placement, positions, functions, references }: ImageProofInput): Diagnostic[] {
+  const found: Diagnostic[] = [];
+  for (const symbol of new Set([...functions, ...references])) {
+    const position = positions.positionOf(symbol);
+    const address = placement.addressOf(symbol);
+    if (!('sympos' in position) || position.entry === null || address === undefined) continue;
+    if (address === kernel.address(position.entry)) continue;
+    found.push(
+      diagnostic(
+        'orig-not-running-kernel',
+        `${orig.name(symbol)} lies at ${kernel.listing.address(position.entry)} by its name, and ${kernel.listing.path} has ${address === 'several' ? 'several addresses' : 'another address'} where ORIG refers to it`,
+        { object: orig.object.path, symbol: orig.name(symbol) },
+      ),
+    );
+  }
+  return found;
+}
+
+/** lib/ of all kernels is compiled without ftrace: the padding before its functions looks like theirs, and is no site. */
+function withoutSite({ orig, kernel, positions, functions }: ImageProofInput): Diagnostic[] {
+  const { sites } = kernel;
+  if (sites === undefined) return [];
+  return functions.flatMap((symbol) => {
+    const position = positions.positionOf(symbol);
+    if (!('sympos' in position) || position.entry === null) return [];
+    const address = kernel.address(position.entry);
+    if (orig.arch.siteOffsets.some((offset) => sites.has(address + offset))) return [];
+    return [
+      diagnostic(
+        'not-traceable',
+        `${orig.name(symbol)} has no ftrace site in ${kernel.listing.path}: the kernel cannot redirect it`,
+        { object: orig.object.path, symbol: orig.name(symbol) },
+      ),
+    ];
+  });
+}
