@@ -26,6 +26,7 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   cli: { values: ['commands', 'pipeline', 'diagnostics', 'launch', 'v8-flags', 'package.json'] },
   'v8-flags': { values: [] },
   lists: { values: [] },
+  columns: { values: [] },
   launch: { values: [] },
   commands: { values: ['index', ...below.index, 'report', 'verify', 'synth'] },
   index: { values: [...below.index, 'verify', 'synth', 'package.json'] },
@@ -97,6 +98,7 @@ function complaint({ file, line, target, typeOnly }: Import): string | null {
     if (
       other === room ||
       other === 'lists' ||
+      other === 'columns' ||
       rules.values.includes(other) ||
       (typeOnly && rules.types?.includes(other))
     )

@@ -1,59 +1,16 @@
+import { recordedOf, type RecordedName, type Shape, type ViewOf } from '../columns';
 import { klpflow } from './generated/schema';
 import { partsOf } from './parts';
 
-/** The columns of a scanned object that are recorded. Structural, so that records know no stage. */
-export interface TableColumns {
-  readonly symbols: number;
-  readonly sections: number;
-  readonly name: Uint32Array;
-  readonly nameLength: Uint16Array;
-  readonly hash: Uint32Array;
-  readonly section: Uint32Array;
-  readonly value: Uint32Array;
-  readonly size: Uint32Array;
-  readonly info: Uint8Array;
-  readonly kind: Uint8Array;
-  readonly traits: Uint32Array;
-  readonly file: Uint32Array;
-  readonly canonical: Uint32Array;
-  readonly suffix: Uint32Array;
-  readonly covers: Uint32Array;
-  readonly sectionClass: Uint32Array;
-  readonly sectionSpecial: Uint8Array;
-  readonly relaSection: Uint32Array;
-  readonly coverStart: Uint32Array;
-}
-
-export interface Shape {
-  symbols: number;
-  sections: number;
-}
+/** The columns of a scanned object that are recorded. */
+export type TableColumns = Shape & { readonly [N in RecordedName]: ViewOf<N> };
 
 type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array;
+/** A batch's columns as bytes. */
+type Fields = Record<string, Uint8Array>;
 
-/** Columns by field of SymbolBatch, with elements a symbol. */
-const SYMBOL_FIELDS = [
-  ['name', 'name', 1],
-  ['nameLength', 'nameLength', 1],
-  ['hash', 'hash', 2],
-  ['section', 'section', 1],
-  ['value', 'value', 1],
-  ['size', 'size', 1],
-  ['info', 'info', 1],
-  ['kind', 'kind', 1],
-  ['traits', 'traits', 1],
-  ['file', 'file', 1],
-  ['canonical', 'canonical', 1],
-  ['suffix', 'suffix', 1],
-  ['covers', 'covers', 1],
-] as const;
-
-const SECTION_FIELDS = [
-  ['class', 'sectionClass'],
-  ['special', 'sectionSpecial'],
-  ['relaSection', 'relaSection'],
-  ['coverStart', 'coverStart'],
-] as const;
+const SYMBOL_FIELDS = recordedOf('symbol');
+const SECTION_FIELDS = recordedOf('section');
 
 /** 65,536 symbols make 4 MiB of columns: big enough to be cheap, small enough to be read whole. */
 const BATCH = 1 << 16;
@@ -74,14 +31,14 @@ export function* encodeTable(
   for (let first = 0; first < table.sections; first += BATCH) {
     const count = Math.min(BATCH, table.sections - first);
     const batch: Record<string, number | Uint8Array> = { first, count };
-    for (const [field, column] of SECTION_FIELDS) batch[field] = bytesOf(table[column], first, count);
+    for (const { field, column } of SECTION_FIELDS) batch[field] = bytesOf(table[column], first, count);
     yield partsOf(klpflow.SectionBatch, batch);
   }
   for (let first = 0; first < table.symbols; first += BATCH) {
     const count = Math.min(BATCH, table.symbols - first);
     const batch: Record<string, number | Uint8Array> = { first, count };
-    for (const [field, column, width] of SYMBOL_FIELDS)
-      batch[field] = bytesOf(table[column], first * width, count * width);
+    for (const { field, column, each } of SYMBOL_FIELDS)
+      batch[field] = bytesOf(table[column], first * each, count * each);
     batch['traits'] = bytesOf(without(table.traits.slice(first, first + count), later));
     yield partsOf(klpflow.SymbolBatch, batch);
   }
@@ -116,12 +73,12 @@ export function decodeTable<T extends TableColumns>(
     } else if (left-- <= 0) return undefined;
     else if (sectionBatches-- > 0) {
       const batch = klpflow.SectionBatch.decode(bytes);
-      for (const [field, column] of SECTION_FIELDS)
-        if (!fill(table[column], batch.first, batch[field])) return undefined;
+      for (const { field, column } of SECTION_FIELDS)
+        if (!fill(table[column], batch.first, (batch as unknown as Fields)[field]!)) return undefined;
     } else {
       const batch = klpflow.SymbolBatch.decode(bytes);
-      for (const [field, column, width] of SYMBOL_FIELDS)
-        if (!fill(table[column], batch.first * width, batch[field])) return undefined;
+      for (const { field, column, each } of SYMBOL_FIELDS)
+        if (!fill(table[column], batch.first * each, (batch as unknown as Fields)[field]!)) return undefined;
     }
   }
   if (table === undefined || left > 0) return undefined;

@@ -15,7 +15,8 @@ import { Identity, inSlices } from './identity';
 import { ScanTable, fitsMemory } from './table';
 import { Trait } from './traits';
 
-export { ScanTable, tableBytes, type Shape, type SharedMemory } from './table';
+export { ScanTable, tableBytes, type SharedMemory } from './table';
+export type { Shape } from '../../columns';
 export {
   DOUBTFUL_USE,
   Kind,

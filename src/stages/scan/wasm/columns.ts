@@ -1,40 +1,29 @@
 /**
- * The columns of a ScanTable: what each holds is said in ../table.ts, and `Identity` (../identity.ts) says where they lie before the first call.
+ * The columns of a ScanTable: what each holds is said in src/columns.ts, from which the names of their
+ * addresses are generated; `Identity` (../identity.ts) says where they lie before the first call.
  * Every access compares its index with the shape: memory beyond a column is another column, and reading it would be a silent error. What
  * comes from the file is checked where it is read and answered with a diagnostic; a trap here is a bug.
  */
+import {
+  value,
+  size,
+  hash,
+  section,
+  canonical,
+  traits,
+  covers,
+  around,
+  kind,
+  sectionClass,
+  relaSection,
+  coverStart,
+  sole,
+} from '../generated/columns';
+
+export * from '../generated/columns';
+
 export let symbols: u32 = 0;
 export let sections: u32 = 0;
-
-export let value: usize = 0;
-export let size: usize = 0;
-export let digest: usize = 0;
-export let special: usize = 0;
-export let hash: usize = 0;
-export let name: usize = 0;
-export let section: usize = 0;
-export let file: usize = 0;
-export let canonical: usize = 0;
-export let suffix: usize = 0;
-export let traits: usize = 0;
-export let lines: usize = 0;
-export let covers: usize = 0;
-export let around: usize = 0;
-export let listed: usize = 0;
-export let nameLength: usize = 0;
-export let info: usize = 0;
-export let kind: usize = 0;
-export let refersTo: usize = 0;
-export let sectionClass: usize = 0;
-export let relaSection: usize = 0;
-export let sectionStart: usize = 0;
-export let sectionLength: usize = 0;
-export let coverStart: usize = 0;
-export let roles: usize = 0;
-export let sole: usize = 0;
-export let sectionSpecial: usize = 0;
-export let gapped: usize = 0;
-export let counts: usize = 0;
 
 /** Where element `symbol` of a column of (1 << shift)-byte elements lies. */
 // @ts-ignore: decorator
