@@ -7,7 +7,6 @@ import { KernelListing } from '../kernel/listing';
 import { Symvers } from '../kernel/symvers';
 import { readKernelStructs, readTemplate } from '../livepatch/ko';
 import { readBtf } from './btf-file';
-import type { GivenFiles } from './kernel';
 import type { ImageFacts } from './types';
 
 /** One for each file: the first thing that both say and say differently. @throws KlpflowError for files that cannot be read */
@@ -73,4 +72,13 @@ function otherFunctions({ symbols, path: imagePath }: ImageFacts, path: string):
   for (const name of traceableNames(readText(path), 'vmlinux', path))
     if (listing.find(name).length === 0) return `the one lists ${name}, which the other does not have`;
   return undefined;
+}
+
+/** The files that a request names of the kernel. */
+export interface GivenFiles {
+  vmlinux?: string | undefined;
+  symvers?: string | undefined;
+  btf?: string | undefined;
+  template?: string | undefined;
+  ftrace?: string | undefined;
 }

@@ -10,15 +10,7 @@ import { contradictions } from './contradictions';
 import { inputFile } from './files';
 import type { Flow } from './flow';
 import type { ImageFacts, InputFile } from './types';
-
-/** The files that a request names of the kernel. */
-export interface GivenFiles {
-  vmlinux?: string | undefined;
-  symvers?: string | undefined;
-  btf?: string | undefined;
-  template?: string | undefined;
-  ftrace?: string | undefined;
-}
+import type { GivenFiles } from './contradictions';
 
 /** Where each fact is read: given files, else what the image says, in the form of the file that it stands for. */
 export interface KernelSources {
@@ -100,7 +92,7 @@ export class GivenKernel {
 const HEAD = 0x400;
 
 /** `linked`: ELF with a symbol table of its own. Relocatable objects and what cannot be read are left to those who read them. */
-export function kindOf(path: string): 'image' | 'linked' | 'text' {
+function kindOf(path: string): 'image' | 'linked' | 'text' {
   const head = Buffer.alloc(HEAD);
   let length = 0;
   let fd: number | undefined;
