@@ -15,6 +15,7 @@ import { Bodies } from './bodies';
 import { carryCallers } from './carry';
 import { tellEncodings } from './encoding';
 import { withoutInstrumentation } from './instrumentation';
+import { foldJumpers } from './jumped-pieces';
 import { foldLabelTables, refuseSharedTables } from './label-tables';
 import { tellLosses } from './losses';
 import { discardedTraits, plain, unitOf } from './names';
@@ -83,7 +84,9 @@ export function assess(given: AssessInput): Assessment {
 
   const counted = foldLabelTables(input);
   const tables = input.tables ?? changedTables(input, counted, discarded);
-  const verdicts = foldPieces({ ...input, verdicts: withReaders(counted, tables.readers) });
+  const pieces = new Pieces(patched);
+  const folded = foldPieces({ ...input, verdicts: withReaders(counted, tables.readers) });
+  const verdicts = foldJumpers(input, folded, pieces);
   /** Pairs of functions that changed. */
   const changed: Verdict[] = [];
   for (const verdict of verdicts) {
@@ -133,7 +136,7 @@ export function assess(given: AssessInput): Assessment {
   }
   const undecided = new Set(input.ambiguous.flatMap((group) => group.patched));
   const undecidedOrig = new Set(input.ambiguous.flatMap((group) => group.orig));
-  const fresh = newFunctions(input, undecided);
+  const fresh = newFunctions(input, undecided).filter((symbol) => pieces.parentOf(symbol) === 0);
   for (const symbol of fresh) {
     result.functions.new.push(plain(patched, symbol));
     if (patched.table.has(symbol, discarded))
@@ -185,7 +188,6 @@ export function assess(given: AssessInput): Assessment {
     (symbol) => reachedUnseen(patched, new Set([symbol]), isUnit(input)).size > 0,
   );
   const included = new Set([...changed.map(({ patched: symbol }) => symbol), ...fresh]);
-  const pieces = new Pieces(patched);
   const { origins, spared } = carryCallers(input, changed, bodies, included, pieces, discarded, result, diagnostics);
   for (const symbol of spared) included.delete(symbol);
   const carried = new Set(result.functions.carried.map(({ name }) => name));

@@ -37,12 +37,15 @@ export class Pieces {
     }
     for (const [piece, name] of parents) {
       const parent = functions.get(`${table.file[piece]}:${name}`) ?? functions.get(name);
-      if (parent === undefined) continue;
-      this.parents.set(piece, parent);
-      const list = this.pieces.get(parent);
-      if (list === undefined) this.pieces.set(parent, [table.canonical[piece]!]);
-      else list.push(table.canonical[piece]!);
+      if (parent !== undefined) this.add(piece, parent, table.canonical[piece]!);
     }
+  }
+
+  add(piece: number, parent: number, body = piece): void {
+    this.parents.set(piece, parent);
+    const list = this.pieces.get(parent);
+    if (list === undefined) this.pieces.set(parent, [body]);
+    else list.push(body);
   }
 
   /** 0 where no function of the object has the name: then whoever jumps to the piece is taken along, as a caller would be. */

@@ -150,7 +150,7 @@ export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, U
 }
 
 /** Callers in the target's own section, whose calls the assembler resolved: `.noinstr.text` has no others. */
-function addNearCallers(side: Side, target: number, add: (target: number, user: User) => void): void {
+export function addNearCallers(side: Side, target: number, add: (target: number, user: User) => void): void {
   const { table } = side;
   const section = table.section[target]!;
   if (section >= table.sections || table.coverStart[section + 1]! - table.coverStart[section]! < 2) return;
