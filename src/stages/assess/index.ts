@@ -19,6 +19,7 @@ import { foldJumpers } from './jumped-pieces';
 import { foldLabelTables, refuseSharedTables } from './label-tables';
 import { tellLosses } from './losses';
 import { discardedTraits, plain, unitOf } from './names';
+import { withOwnedPieces } from './owned-differences';
 import { Pieces, foldPieces } from './pieces';
 import { tellOtherKernel } from './one-kernel';
 import { checkReach } from './reach';
@@ -85,7 +86,7 @@ export function assess(given: AssessInput): Assessment {
   const counted = foldLabelTables(input);
   const tables = input.tables ?? changedTables(input, counted, discarded);
   const pieces = new Pieces(patched);
-  const folded = foldPieces({ ...input, verdicts: withReaders(counted, tables.readers) });
+  const folded = foldPieces({ ...input, verdicts: withOwnedPieces(input, withReaders(counted, tables.readers)) });
   const verdicts = foldJumpers(input, folded, pieces);
   /** Pairs of functions that changed. */
   const changed: Verdict[] = [];
