@@ -99,7 +99,7 @@ describe('kCFI', () => {
       .func(`__cfi_${name}`, [0xb8, u32(hash)], { section: `.text.${name}`, at: 0, align: 16, bind })
       .func(name, content, { section: `.text.${name}`, at: 16, align: 16, bind });
   /** An indirect call that checks for a hash. */
-  const check = (hash: number): Body => [0x41, 0xba, u32(-hash >>> 0)];
+  const check = (hash: number): Body => [0x41, 0xba, u32(-hash >>> 0), 0x45, 0x03, 0x53, 0xf1];
   const build = (hash: number, more: (b: ObjectBuilder) => ObjectBuilder, value = 1): ObjectBuilder =>
     more(
       typed(object().file('x.c'), 'cb', hash, body(movEax(value)))
