@@ -12,9 +12,10 @@ export const structs: Construct = {
     big: r.one(2),
   }),
   emit(m, n) {
+    // Bits of a word that no field names would be what happens to lie on the stack.
     const type = `struct ${n.g('opts')}`;
     const [f, g, h] = m.fields;
-    return `${type} { u32 kind : 3, level : ${m.wideBits}, on : 1; u8 rest[${m.big ? 40 : 8}]; u32 id; };
+    return `${type} { u32 kind : 3, level : ${m.wideBits}, on : 1, spare : ${28 - m.wideBits}; u8 rest[${m.big ? 40 : 8}]; u32 id; };
 static ${m.readOnly ? 'const ' : ''}${type} ${n.s('defaults')} = { .kind = ${f}, .level = ${g}, .on = 1, .rest = { 3, 1, 4, ${h} }, .id = ${h} };
 static ${type} ${n.s('current')};
 
@@ -25,7 +26,7 @@ ${n.entry('apply')}
 ${n.slot('a')}	opts.kind ^= k;
 	opts.level += k;
 	${n.s('current')} = opts;
-	${n.warm(`${n.s('current')}.id = 123;`)}
+	${n.warm(`${n.s('current')} = (${type}){ .id = 123 };`)}
 	return acc + opts.kind * 3 + opts.level + opts.rest[k & 3];
 }
 
