@@ -27,3 +27,10 @@ export function moveToFront<T>(list: T[], index: number): void {
   const [element] = list.splice(index, 1);
   if (element !== undefined) list.unshift(element);
 }
+
+/** Adds an entry to the list that a map has for a key. */
+export function put<K, T>(map: Map<K, T[]>, key: K, entry: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [entry]);
+  else list.push(entry);
+}

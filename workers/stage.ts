@@ -37,11 +37,11 @@ import {
   restoreColumns,
   shardBounds,
 } from '../src/stages/scan';
-import { comparePairs, compareUncovered, stretchesOf } from '../src/stages/compare';
+import { comparePairs, compareUncovered, gapsOf } from '../src/stages/compare';
 import { Side } from '../src/stages/side/side';
 import { resolveTwins } from '../src/stages/declared-twins';
 import { settleByAlignment } from '../src/stages/align';
-import { profileEvidence } from '../src/stages/assess';
+import { profileEvidence, tellLosses } from '../src/stages/assess';
 import { UseIndex } from '../src/stages/correlate';
 import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
@@ -265,13 +265,17 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
     return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
   },
 
-  stretches({ object, structSizes }) {
-    return { answer: { stretches: stretchesOf(sideOf(object, structSizes)) } };
+  gaps({ object, structSizes }) {
+    return { answer: { gaps: gapsOf(sideOf(object, structSizes)) } };
   },
 
-  uncovered({ pair, stretches }) {
+  losses({ pair, objectName }) {
+    return { answer: { losses: tellLosses({ ...sidesOf(pair), objectName }) } };
+  },
+
+  uncovered({ pair, gaps }) {
     const { orig, patched, pairing } = sidesOf(pair);
-    return { answer: { uncovered: compareUncovered(pairing, orig, patched, stretches) } };
+    return { answer: { uncovered: compareUncovered(pairing, orig, patched, gaps) } };
   },
 
   assess({ pair, ftrace, dialect, ...input }) {

@@ -2,6 +2,7 @@
  * The flow of one pair of objects, from two paths to a verdict. Each stage is one call; a stage that needs both objects
  * waits for both, everything before it runs side by side.
  */
+import { setImmediate } from 'node:timers/promises';
 import { forkJoin, lastValueFrom } from 'rxjs';
 import { KlpflowError, diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
 import { tellProfiles, type ObjectResult } from '../stages/assess';
@@ -17,15 +18,7 @@ import { GivenKernel, checkGiven, type KernelSources } from './kernel';
 import { givenName, objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { isOfFolders, writeLivepatch, type OutputReport } from './output';
-import {
-  compareAll,
-  correlateBoth,
-  identifyBoth,
-  scanBoth,
-  stretchesOfBoth,
-  type BothScanned,
-  type Compared,
-} from './pair';
+import { compareAll, correlateBoth, gapsOfBoth, identifyBoth, scanBoth, type BothScanned, type Compared } from './pair';
 import { rehearse } from './rehearsal';
 import { report, withFlow } from './run';
 import { diffTrees, type TreeLivepatch } from './tree';
@@ -81,13 +74,14 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
     checkUnchanged([orig, patched]);
 
     // What does no symbol cover? The threads look while this one pairs.
-    const stretches = stretchesOfBoth(flow, scans);
+    const gaps = gapsOfBoth(flow, scans);
+    await setImmediate();
 
     // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
     const { correlation, pair } = await correlateBoth(flow, scans, asked.twins);
 
     // What changed? Only pairs that digests do not prove equal are looked at.
-    const compared = await compareAll(flow, correlation, pair, stretches);
+    const compared = await compareAll(flow, correlation, pair, gaps, object.name);
 
     // Can it go into a livepatch? Looks at all changes together, so it comes last.
     const { judgement, findings } = await assessAll(flow, asked, object, { scans, correlation, pair, compared });
@@ -160,7 +154,7 @@ async function assessAll(
   }: { scans: BothScanned; pair: PairRef; correlation: Correlation; compared: Compared },
 ): Promise<{ judgement: Judgement; findings: Findings }> {
   const { ambiguous, contradicted, unpaired, units } = correlation;
-  const { verdicts, lineOnly, uncovered } = compared;
+  const { verdicts, lineOnly, uncovered, losses } = compared;
   flow.progress.expect('assess', null, 2);
   const [judgement, profile] = await lastValueFrom(
     forkJoin([
@@ -176,6 +170,7 @@ async function assessAll(
           unpaired,
           lineOnly,
           uncovered,
+          losses,
           traceKnown: scans.orig.traceKnown,
           ftrace,
           objectName: name,

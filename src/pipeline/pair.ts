@@ -1,8 +1,8 @@
 /** The stages of one pair of objects, each for the flow that needs it. */
 import { setImmediate } from 'node:timers/promises';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
-import { KlpflowError } from '../diagnostics';
-import { candidates, namesakesLeft, type Stretches, type UncoveredDifference, type Verdict } from '../stages/compare';
+import { KlpflowError, type Diagnostic } from '../diagnostics';
+import { candidates, namesakesLeft, type Gaps, type UncoveredDifference, type Verdict } from '../stages/compare';
 import { correlate, nameSteps, withOpen, type Correlation, type NamePairs } from '../stages/correlate';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import { ScanTable } from '../stages/scan';
@@ -141,39 +141,42 @@ export interface Compared {
   verdicts: Verdict[];
   lineOnly: number[];
   uncovered: UncoveredDifference[];
+  losses: Diagnostic[];
 }
 
 /** Lets two threads find what no symbol covers, of which neither needs to know the pairs. */
-export function stretchesOfBoth(flow: Flow, { orig, patched }: BothScanned): Promise<Stretches> {
+export function gapsOfBoth(flow: Flow, { orig, patched }: BothScanned): Promise<Gaps> {
   const { structSizes } = flow;
   const found = both(
-    [orig, patched].map(async ({ ref: object }) => (await flow.pool.run('stretches', { object, structSizes })).answer),
-  ).then(([ours, theirs]) => ({ orig: ours!.stretches, patched: theirs!.stretches }));
+    [orig, patched].map(async ({ ref: object }) => (await flow.pool.run('gaps', { object, structSizes })).answer),
+  ).then(([ours, theirs]) => ({ orig: ours!.gaps, patched: theirs!.gaps }));
   // Who waits for it may have failed before.
   found.catch(() => undefined);
   return found;
 }
 
-/** Looks at the pairs that digests do not prove equal, and on another thread at what no symbol covers. */
+/** Looks at the pairs that digests do not prove equal, and on other threads at what no symbol covers and what a livepatch will not do. */
 export async function compareAll(
   flow: Flow,
   correlation: Correlation,
   pair: PairRef,
-  stretches: Promise<Stretches>,
+  gaps: Promise<Gaps>,
+  objectName: string,
 ): Promise<Compared> {
   flow.checkStopped();
-  const [pairs, others] = await both<Partial<Compared>>([
+  const parts = await both<Partial<Compared>>([
     compareCandidates(flow, correlation, pair),
-    stretches.then(async (found) => (await flow.pool.run('uncovered', { pair, stretches: found })).answer),
+    flow.pool.run('losses', { pair, objectName }).then(({ answer }) => answer),
+    gaps.then(async (found) => (await flow.pool.run('uncovered', { pair, gaps: found })).answer),
   ]);
-  return { ...pairs, ...others } as Compared;
+  return Object.assign({}, ...parts) as Compared;
 }
 
 async function compareCandidates(
   flow: Flow,
   correlation: Correlation,
   pair: PairRef,
-): Promise<Omit<Compared, 'uncovered'>> {
+): Promise<Pick<Compared, 'verdicts' | 'lineOnly'>> {
   // Names that are left over on both sides are not the same thing; their users need a look although their digests agree.
   const namesakes = namesakesLeft(correlation);
   const suspects =

@@ -12,7 +12,7 @@ import type { DialectName } from '../livepatch/formats';
 import type { BuildFacts } from '../kernel-image';
 import type { Provenance } from '../livepatch/object';
 import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
-import type { Stretch, Stretches, UncoveredDifference, Verdict } from '../stages/compare';
+import type { Gaps, UncoveredDifference, Verdict } from '../stages/compare';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import type { SymbolExplanation } from '../stages/explain';
 import type { KlpSymbolReport } from '../stages/extract';
@@ -202,11 +202,9 @@ export interface Tasks {
   };
   warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
-  stretches: {
-    task: { object: ObjectRef; structSizes: Record<string, number> };
-    answer: { stretches: Stretch[] };
-  };
-  uncovered: { task: { pair: PairRef; stretches: Stretches }; answer: { uncovered: UncoveredDifference[] } };
+  gaps: { task: { object: ObjectRef; structSizes: Record<string, number> }; answer: { gaps: Float64Array } };
+  losses: { task: { pair: PairRef; objectName: string }; answer: { losses: Diagnostic[] } };
+  uncovered: { task: { pair: PairRef; gaps: Gaps }; answer: { uncovered: UncoveredDifference[] } };
   profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };
   assess: {
     task: {
@@ -217,6 +215,7 @@ export interface Tasks {
       unpaired: { orig: number[]; patched: number[] };
       lineOnly: number[];
       uncovered: UncoveredDifference[];
+      losses: Diagnostic[];
       traceKnown: boolean;
       ftrace: InputFile | null;
       objectName: string;

@@ -37,6 +37,7 @@ import { reachedUnseen } from './unseen';
 import { isUnit } from './whole-kernel';
 import { append, moveToFront } from '../../lists';
 
+export { tellLosses } from './losses';
 export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';
 export type {
   AssessInput,
@@ -70,6 +71,7 @@ export function assess(given: AssessInput): Assessment {
     );
   };
   const discarded = discardedTraits(objectName);
+  const losses = (): readonly Diagnostic[] => input.losses ?? tellLosses(input);
 
   const result: ObjectResult = {
     name: objectName,
@@ -157,7 +159,7 @@ export function assess(given: AssessInput): Assessment {
       included: [],
       undecided: [...undecided],
       copied: [],
-      diagnostics: [otherKernel, ...tellLosses(input)],
+      diagnostics: [otherKernel, ...losses()],
     };
 
   for (const group of input.ambiguous) {
@@ -212,7 +214,7 @@ export function assess(given: AssessInput): Assessment {
         }),
       );
     }
-    append(diagnostics, tellLosses(input));
+    append(diagnostics, losses());
   }
   const functions = [...included].sort((a, b) => a - b).map((symbol) => includedFunction(symbol, origins.get(symbol)));
   append(diagnostics, tellNothingRedirected(input, functions, isRefused(diagnostics)));

@@ -16,6 +16,8 @@ export interface AssessInput {
   lineOnly: number[];
   /** Differences of bytes that no symbol covers. */
   uncovered: UncoveredDifference[];
+  /** What `tellLosses` says, where another thread asked it. */
+  losses?: readonly Diagnostic[];
   /** Whether ORIG says which functions have an ftrace site. */
   traceKnown: boolean;
   /** The running kernel's own list of them, by name, where it was given: it decides instead. */

@@ -13,8 +13,8 @@ import { sameSymbol } from '../correlate/same-symbol';
 import type { Verdict } from './verdict';
 
 export { PromotedNames, isNumberedAnew, learnHashes, promotedName } from './promoted';
-export { stretchesOf, type Stretch } from './stretches';
-export { compareUncovered, type Stretches, type UncoveredDifference } from './uncovered';
+export { gapsOf } from './gaps';
+export { compareUncovered, type Gaps, type UncoveredDifference } from './uncovered';
 export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
 export interface Candidates {

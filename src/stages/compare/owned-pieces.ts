@@ -4,7 +4,8 @@ import { SectionClass } from '../../kernel/section-class';
 import { specialTables } from '../scan/entries';
 import { withoutFilling } from './behind';
 import type { Side } from '../side/side';
-import { put, type Stretch } from './stretches';
+import { put } from '../../lists';
+import type { Stretch } from './stretches';
 
 /** A place of uncovered code, and the function that it belongs to. */
 interface OwnedPlace {

@@ -2,7 +2,8 @@ import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
 import { unnumbered, withoutFilling } from './behind';
 import { above } from '../side/extents';
-import { gapsOf } from './gaps';
+import { put } from '../../lists';
+import { comparedGaps, type Gap } from './gaps';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 
@@ -23,12 +24,12 @@ export interface Stretch extends Range {
   key: string;
 }
 
-/** All stretches of a build, in the order of its sections. */
-export function stretchesOf(side: Side): Stretch[] {
-  const gaps = gapsOf(side);
+/** Those of some gaps of a build, in the order of its sections. */
+export function stretchesOf(side: Side, gaps: readonly Gap[]): Stretch[] {
+  if (gaps.length === 0) return [];
   const others = new OtherSymbols(side);
   const found: Stretch[] = [];
-  for (const gap of gaps) {
+  for (const gap of comparedGaps(side, gaps)) {
     for (const piece of others.pieces(gap)) {
       const { hasRelas, ...stretch } = withoutFilling(side, piece);
       if (stretch.start === stretch.end && isCode(side, gap.section)) continue;
@@ -120,11 +121,4 @@ class OtherSymbols {
       .filter(({ name }) => !/^(?:\.?L|\$)/.test(name))
       .sort((a, b) => a.at - b.at || (a.name < b.name ? -1 : 1));
   }
-}
-
-/** Adds an entry to the list that a map has for a key. */
-export function put<K, T>(map: Map<K, T[]>, key: K, entry: T): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [entry]);
-  else list.push(entry);
 }

@@ -1,4 +1,4 @@
-import { append, smallest } from '../../lists';
+import { append, put, smallest } from '../../lists';
 import { SectionClass } from '../../kernel/section-class';
 import type { Pairing } from '../correlate';
 import { unnumbered, withoutFilling } from './behind';
@@ -9,7 +9,8 @@ import { cutOwned } from './owned-pieces';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import type { Target } from '../places/target';
-import { isCounted, put, stretchesOf, uncounted, type Stretch } from './stretches';
+import { isCounted, stretchesOf, uncounted, type Stretch } from './stretches';
+import { differingGaps, gapsOf } from './gaps';
 
 /** Bytes that no symbol covers and that differ; of a stretch that only one build has the other is null. May cross threads. */
 export interface UncoveredDifference {
@@ -26,8 +27,14 @@ export interface UncoveredDifference {
   grown: boolean;
 }
 
+/** Both builds' gaps, as `gapsOf` finds them. */
+export interface Gaps {
+  orig: Float64Array;
+  patched: Float64Array;
+}
+
 /** Both builds' stretches, or what is left of them. */
-export interface Stretches {
+interface Stretches {
   orig: Stretch[];
   patched: Stretch[];
 }
@@ -40,8 +47,10 @@ export function compareUncovered(
   pairing: Pairing,
   a: Side,
   b: Side,
-  stretches: Stretches = { orig: stretchesOf(a), patched: stretchesOf(b) },
+  gaps: Gaps = { orig: gapsOf(a), patched: gapsOf(b) },
 ): UncoveredDifference[] {
+  const differing = differingGaps(gaps.orig, gaps.patched);
+  const stretches = { orig: stretchesOf(a, differing.orig), patched: stretchesOf(b, differing.patched) };
   let left = withoutEqual(a, b, stretches, ({ key }) => key);
   // Cutting takes passes over all relas; an LTO kernel's initcalls differ with every line that moves, and only in their names.
   left = withoutAlike(pairing, a, b, left);

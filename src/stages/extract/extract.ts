@@ -82,8 +82,6 @@ function namePatchedFunctions(
   return replaced;
 }
 
-const LETTER_K = 0x6b;
-
 /** Functions that a patch's author set with the macros of linux/livepatch_helpers.h, one pointer each. */
 function findCallbacks(
   patched: Side,
@@ -92,22 +90,11 @@ function findCallbacks(
   output: LivepatchObject,
   refusals: Refusals,
 ): void {
-  const {
-    table,
-    object: { bytes },
-  } = patched;
-  const wanted = new Map(CALLBACKS.map((callback) => [`__klp_${callback}_callback_${objectName}`, callback]));
-  for (let symbol = 1; symbol < table.symbols; symbol++) {
-    // `__klp_...`: of 300,000 names hardly any needs a text.
-    if (
-      table.section[symbol]! >= table.sections ||
-      table.size[symbol] !== 8 ||
-      bytes[table.name[symbol]! + 2] !== LETTER_K
-    )
-      continue;
-    const name = patched.name(symbol);
-    const callback = name.startsWith('__klp_') ? wanted.get(name) : undefined;
-    if (callback === undefined) continue;
+  const { identity, table } = patched;
+  for (const callback of CALLBACKS) {
+    const name = `__klp_${callback}_callback_${objectName}`;
+    const symbol = identity.named(name).find((one) => table.size[one] === 8);
+    if (symbol === undefined) continue;
     const [reference] = referencesIn(patched, patched.rangeOf(symbol));
     const clone = reference?.kind === 'symbol' ? clones.of(reference.symbol) : undefined;
     if (clone !== undefined) output.callbacks[callback] = clone;

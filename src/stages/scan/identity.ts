@@ -27,6 +27,9 @@ export interface Code {
   openName(length: number): void;
   nextNamed(from: number): number;
   nextBesideCovers(from: number): number;
+  countLabels(): number;
+  listLabels(at: number): void;
+  nameLabels(): void;
   openGaps(): void;
   nextGaps(): number;
   digestCovers(from: number, to: number): void;

@@ -12,7 +12,7 @@ export const structs: Construct = {
     big: r.one(2),
   }),
   emit(m, n) {
-    // Bits of a word that no field names would be what happens to lie on the stack.
+    // Bits move from edit to edit: the warm-up leaves them 0. Those that no field names would be what happens to lie on the stack.
     const type = `struct ${n.g('opts')}`;
     const [f, g, h] = m.fields;
     return `${type} { u32 kind : 3, level : ${m.wideBits}, on : 1, spare : ${28 - m.wideBits}; u8 rest[${m.big ? 40 : 8}]; u32 id; };
@@ -34,7 +34,7 @@ ${n.entry('show')}
 {
 	u32 acc = ${n.s('current')}.id + ${n.s('current')}.level;
 	${n.s('current')}.on ^= 1;
-	${n.warm(`${n.s('current')}.on = 1;`)}
+	${n.warm(`${n.s('current')}.on = 0;`)}
 ${n.slot('b')}	return acc * 2 + ${n.s('current')}.on;
 }
 

@@ -6,17 +6,22 @@ import { SECTION_ABS, SECTION_COMMON } from '../../scan/traits';
 /** Loaded sections of vmlinux.o that the final link drops: their symbols are in no kernel. */
 const DISCARDED = ['.discard', '.exitcall.exit', '.modinfo', '.export_symbol', '.no_trim_symbol', '__tracepoint_check'];
 
+const LOST = 1;
+const KEPT = 2;
+
 /** The symbols of ORIG that a kernel linked from it lists, by name. Makes its index at the first question. */
 export class OrigNames {
   private index: NameIndex | undefined;
   private lengths: Uint16Array | undefined;
-  /** By section: whether the link drops it. */
-  private lost: boolean[] | undefined;
+  /** By section: whether the link drops it; 0 for what nobody asked about. */
+  private readonly lost: Uint8Array;
 
   constructor(
     private readonly orig: Side,
     readonly cleaning: NameCleaning,
-  ) {}
+  ) {
+    this.lost = new Uint8Array(orig.table.sections);
+  }
 
   /** All symbols that have the (cleaned) name of `symbol`, itself too unless the kernel does not list it, in table order. */
   namesakes(symbol: number): number[] {
@@ -46,9 +51,8 @@ export class OrigNames {
     const place = section[symbol]!;
     if (nameLength[symbol] === 0 || type === STT_SECTION || type === STT_FILE || place === SHN_UNDEF) return false;
     if (place === SECTION_ABS) return info[symbol]! >>> 4 !== STB_LOCAL;
-    this.lost ??= Array.from({ length: table.sections }, (_, i) => this.isLost(i));
     return (
-      (place === SECTION_COMMON || !this.lost[place]!) &&
+      (place === SECTION_COMMON || !this.isLost(place)) &&
       !isLeftOut(object.bytes, name[symbol]!, name[symbol]! + nameLength[symbol]!)
     );
   }
@@ -65,7 +69,16 @@ export class OrigNames {
     return new NameIndex({ bytes, start: name, length: this.lengths }, table.symbols, (symbol) => !this.has(symbol));
   }
 
+  /** Asked of few sections where few symbols are looked up, of 200,000 where all are listed. */
   private isLost(section: number): boolean {
+    const known = this.lost[section];
+    if (known !== 0) return known === LOST;
+    const lost = this.isDiscarded(section);
+    this.lost[section] = lost ? LOST : KEPT;
+    return lost;
+  }
+
+  private isDiscarded(section: number): boolean {
     const { object } = this.orig;
     if (section === 0 || (object.sectionFlags(section) & SHF_ALLOC) === 0) return true;
     const at = object.nameOffset(section);

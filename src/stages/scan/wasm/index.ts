@@ -47,13 +47,15 @@ export { countCovers, orderCovers, placeCovers, startCovers } from './order';
 export { again, checkOverlaps } from './overlaps';
 export { clearSlots, markAmbiguous } from './ambiguity';
 export { deriveSections, deriveSymbols } from './derive';
-export { nextBesideCovers, openGaps } from './uncovered';
+export { countLabels, listLabels, nameLabels, nextBesideCovers, openGaps } from './uncovered';
 
 /** Entries for the caller, ENTRY_NUMBERS each, as ../entries.ts reads them. */
 export let entryBatch: usize = 0;
 export const ENTRY_NUMBERS: u32 = 5;
 /** Most that `nextEntries` finds. */
 export const BATCH_ENTRIES: u32 = 1024;
+export const GAP_NUMBERS: u32 = 9;
+const BATCH_GAPS: u32 = (BATCH_ENTRIES * ENTRY_NUMBERS) / GAP_NUMBERS;
 
 /** Forgets what a call that failed left. Every call that digests begins with it. */
 function begin(): void {
@@ -111,16 +113,19 @@ export function nextEntries(): u32 {
   return found;
 }
 
-/** As `nextEntries`, of gaps: section, start, end, and the symbols before and behind. */
+/** As `nextEntries`, of gaps: section, start, end, the symbols before and behind, and the digest; GAP_NUMBERS each. */
 export function nextGaps(): u32 {
+  begin();
   let found: u32 = 0;
-  while (found < BATCH_ENTRIES && uncovered.nextGap()) {
-    const at = entryBatch + found * ENTRY_NUMBERS * 8;
+  while (found < BATCH_GAPS && uncovered.nextGap()) {
+    const at = entryBatch + found * GAP_NUMBERS * 8;
     store<f64>(at, uncovered.section);
     store<f64>(at, <f64>uncovered.start, 8);
     store<f64>(at, <f64>uncovered.end, 16);
     store<f64>(at, uncovered.before, 24);
     store<f64>(at, uncovered.behind, 32);
+    const digest = uncovered.gapDigest();
+    for (let i: usize = 0; i < 4; i++) store<f64>(at + (i << 3), load<u32>(digest + (i << 2)), 40);
     found++;
   }
   return found;

@@ -5,9 +5,11 @@ import {
   cover,
   firstCover,
   gapped,
+  highHash,
   info,
   kindOf,
   lastCover,
+  lowHash,
   relasOf,
   sectionCell,
   sectionOf,
@@ -19,7 +21,9 @@ import {
   symbols,
   traitsOf,
 } from './columns';
-import { byteAt, sectionOffset, sectionSize } from './file';
+import { DIGEST, bytes, finish, reset, words } from './digest';
+import { byteAt, sectionName, sectionOffset, sectionSize, textEnd } from './file';
+import { LEVELS, digests, ofRange } from './identity';
 import * as relas from './relas';
 import {
   CLASS_ALLOC,
@@ -125,6 +129,87 @@ let covered: i64 = 0;
 let previous: u32 = 0;
 let done: bool = true;
 
+/**
+ * Labels of sections with gaps: their places in order, `section << 32 | value` of each, then a sum over the names at each place, at its first
+ * label. WebAssembly counts, lists and names them; the thread gives the memory and sorts.
+ */
+let labels: usize = 0;
+let labelCount: u32 = 0;
+
+export function countLabels(): u32 {
+  labelCount = 0;
+  for (let symbol: u32 = 1; symbol < symbols; symbol++) if (isListed(symbol)) labelCount++;
+  return labelCount;
+}
+
+/** Lists the places in 16 zeroed bytes a label. */
+export function listLabels(at: usize): void {
+  labels = at;
+  for (let symbol: u32 = 1; symbol < symbols; symbol++) {
+    if (!isListed(symbol)) continue;
+    store<u64>(at, placeOf(symbol));
+    at += 8;
+  }
+}
+
+/** The places must be in order now. */
+export function nameLabels(): void {
+  for (let symbol: u32 = 1; symbol < symbols; symbol++) {
+    if (!isListed(symbol)) continue;
+    const at = labels + ((labelCount + labelFrom(placeOf(symbol))) << 3);
+    store<u64>(at, load<u64>(at) + (((<u64>highHash(symbol)) << 32) | lowHash(symbol)));
+  }
+}
+
+function isListed(symbol: u32): bool {
+  const home = sectionOf(symbol);
+  return home < sections && (load<u8>(sectionCell(gapped, home, 0)) & LABELS) != 0 && isLabel(symbol);
+}
+
+function placeOf(symbol: u32): u64 {
+  return ((<u64>sectionOf(symbol)) << 32) | <u64>startOf(symbol);
+}
+
+/** Number of the first label at a place or behind it. */
+function labelFrom(place: u64): u32 {
+  let low: u32 = 0;
+  let high = labelCount;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (load<u64>(labels + (middle << 3)) < place) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Numbers of the first label in the gap, and of the one behind the last. What stands at a section's end is in its last gap. */
+function firstLabel(): u32 {
+  return labelFrom(((<u64>section) << 32) + <u64>start);
+}
+
+function lastLabel(): u32 {
+  return labelFrom(((<u64>section) << 32) + <u64>(behind == 0 ? end + 1 : end));
+}
+
+/** Equal for gaps of equal bytes, references and labels, in sections of one name, behind symbols of one name. */
+export function gapDigest(): usize {
+  const content = ofRange(section, start, end, 0, 0);
+  const digest = digests + LEVELS * DIGEST;
+  reset(digest, classOf(section));
+  words(digest, load<u32>(content), load<u32>(content, 4), load<u32>(content, 8), load<u32>(content, 12));
+  const name = sectionName(section);
+  bytes(digest, name, textEnd(name));
+  if (before != 0) words(digest, lowHash(before), highHash(before), 0, 1);
+  words(digest, <u32>(behind == 0 ? 1 : 0), <u32>(end - start), 0, 0);
+  for (let i = firstLabel(); i < lastLabel(); i++) {
+    const at = labels + (i << 3);
+    const names = load<u64>(at + (labelCount << 3));
+    words(digest, <u32>(load<u32>(at) - <u32>start), <u32>names, <u32>(names >> 32), 2);
+  }
+  finish(digest);
+  return digest;
+}
+
 export function openGaps(): void {
   section = 0;
   done = true;
@@ -173,8 +258,8 @@ function isFilled(): bool {
   const from = sectionOffset(section) + <u32>start;
   const to = sectionOffset(section) + <u32>end;
   if ((classOf(section) & CLASS_EXEC) != 0) return nopsEnd(from, to) == to;
-  if ((load<u8>(sectionCell(gapped, section, 0)) & LABELS) != 0) return false;
   for (let at = from; at < to; at++) if (byteAt(at) != 0) return false;
+  if (firstLabel() < lastLabel()) return false;
   if (relasOf(section) == 0) return true;
   relas.select(section, start, end);
   for (let i = relas.from; i < relas.to; i++) {
