@@ -12,6 +12,7 @@ import {
   ptr64,
   ref32,
   ref64,
+  relocated,
   u16,
   u32,
   u64,
@@ -137,6 +138,10 @@ describe('sealed ENDBR', () => {
     expect(diffObjects(build([], 1), build(code(call('helper')), 2)).told).toEqual([]);
     expect(diffObjects(build([], 1), build(code([0xe9, plt32('helper')]), 2)).told).toEqual([]);
     expect(diffObjects(build([], 1), build(code([0x0f, 0x84, plt32('helper')]), 2)).told).toEqual([]);
+    // `call *helper@GOTPCREL(%rip)` and `jmp *` (-fno-plt) become direct ones; `push` of the same field keeps the address.
+    const got = (modrm: number): string[] =>
+      diffObjects(build([], 1), build(code([0xff, modrm, relocated(4, 41, 'helper', -4)]), 2)).told;
+    expect([got(0x15), got(0x25), got(0x35)]).toEqual([[], [], ['sealed-endbr helper']]);
   });
 
   test('new data that the patch brings is followed', () => {

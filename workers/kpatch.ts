@@ -28,7 +28,10 @@ export const KPATCH: Dialect = {
 function judgeKpatch(input: AssessInput): Judgement & { plan: KpatchPlan } {
   const { assessment, plan, empty, remarks } = assessKpatch(input);
   return {
-    assessment: { ...assessment, diagnostics: [...assessment.diagnostics, ...tellRemarks(remarks, input.objectName)] },
+    assessment: {
+      ...assessment,
+      diagnostics: [...assessment.diagnostics, ...tellRemarks(remarks, input.objectName, assessment.diagnostics)],
+    },
     changes: !empty,
     plan,
   };

@@ -55,7 +55,7 @@ export interface Arch {
   touches(bytes: Uint8Array, start: number, field: number, type: number): number;
   /** Tails that occur where `tail` cannot tell. */
   readonly tails: readonly number[];
-  /** Whether the relocated field at `field` is the displacement of a direct call or jump, not an address somebody keeps. */
+  /** Whether the relocated field at `field` is that of a call or jump, direct or through the GOT, not an address somebody keeps. */
   isBranch(bytes: Uint8Array, start: number, field: number, type: number): boolean;
   /**
    * Calls `visit` with the target of everything in [start, end) that may be a direct branch without a relocation. All are file

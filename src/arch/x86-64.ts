@@ -181,9 +181,12 @@ export const x86_64: Arch = {
   },
 
   isBranch(bytes, start, field, type) {
-    if (type !== R_X86_64_PC32 && type !== R_X86_64_PLT32) return false;
     if (field - 1 < start) return false;
     const opcode = bytes[field - 1]!;
+    // `call *x@GOTPCREL(%rip)` and `jmp *`, which linkers and livepatches turn into direct ones.
+    if (type === GOTPCRELX)
+      return field - 2 >= start && bytes[field - 2] === 0xff && (opcode === 0x15 || opcode === 0x25);
+    if (type !== R_X86_64_PC32 && type !== R_X86_64_PLT32) return false;
     return (
       opcode === 0xe8 ||
       opcode === 0xe9 ||

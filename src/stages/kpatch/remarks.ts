@@ -27,15 +27,18 @@ export function remarksOf(
   };
 }
 
-/** The same as diagnostics: they change no verdict. */
+/** The same as diagnostics: they change no verdict. `told` are those that there are already: of a variable that starts anew assess may know more. */
 export function tellRemarks(
   { newStatic: fresh, ignoredSections, ignoredFunctions, callbacks, forced }: Remarks,
   objectName: string,
+  told: readonly Diagnostic[],
 ): Diagnostic[] {
+  const isTold = (name: string): boolean =>
+    told.some(({ code, where }) => code === 'new-static-local' && where.symbol === name);
   const marked = (message: string, where: { section?: string; symbol?: string }): Diagnostic =>
     diagnostic('kpatch-marked', message, { object: objectName, ...where });
   return [
-    ...(fresh === null
+    ...(fresh === null || isTold(fresh.name)
       ? []
       : [
           diagnostic(
