@@ -183,6 +183,13 @@ describe('an address that is used otherwise', () => {
     expect(placesOf(made)).toEqual(['klp 32S vmlinux.tab,0', 'klp 32S vmlinux.tab,0+16']);
   });
 
+  test('... and is not looked for without end in a function of very many references', () => {
+    // Each would be held against each of the twin: what was made up to take hours is refused instead.
+    const many = Array.from({ length: 4200 }, () => rdi(0)).flat() as Body;
+    const made = withFresh(code(many, rdi(0), rsi(16), call), code(movEax(1), many, rdi(0), rsi(16), call));
+    expect(made.told).toEqual([expect.stringMatching(/^ambiguous-reference f/)]);
+  });
+
   test('... or both lie side by side in the running kernel', () => {
     const build = (part: Body): ObjectBuilder =>
       object()

@@ -18,11 +18,19 @@ export interface Twin {
   references: ReadonlyArray<Readonly<Doubt>>;
 }
 
+/** Every reference is held against every one of the twin. Of so many the largest function or table of a kernel has none; there nothing is agreed. */
+const MOST_PAIRS = 2 ** 24;
+
 /**
  * Decides references by what the twin of the function or object refers to: the end of `tab` that it has, too, is meant here, and not a new
  * variable that now begins there. Each reference of the twin is evidence for one here.
  */
 export function agreeWithTwin(own: Own, { counterpart, range, references: theirs }: Twin, references: Doubt[]): void {
+  if (references.length * theirs.length > MOST_PAIRS) {
+    for (const reference of references)
+      if (reference.decided === undefined && (reference.between || reference.unusual)) reference.doubtful = true;
+    return;
+  }
   const taken = new Set<Readonly<Doubt>>();
   // Two that are nowhere are no evidence for each other.
   const tells = (other: Readonly<Doubt>): boolean =>
