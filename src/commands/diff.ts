@@ -1,4 +1,5 @@
-import { diff, type DiffResult } from '../index';
+import { Flags } from '@oclif/core';
+import { KlpflowError, diff, type DiffResult } from '../index';
 import { renderDiff } from '../report/text';
 import { outputOf } from './support/output';
 import { DIFF_FLAGS, OUTPUT_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
@@ -9,16 +10,26 @@ export const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
 export default class Diff extends RunCommand {
   static override summary = 'find what changed between two kernel objects, and whether it can be livepatched';
   static override description =
-    'Compares ORIG and PATCHED symbol by symbol. Results are kept in the run directory: a run that was stopped goes on where it was, and the scan of ORIG serves every later patch. Exit codes: 0 functions differ, 2 refused, 3 nothing changed, 1 error, 130 interrupted. src/report/diff.schema.json in the package describes what --json prints.';
+    'Compares ORIG and PATCHED symbol by symbol: two objects, or two folders, of which -o FILE.ko makes one livepatch of vmlinux.o and all modules that changed. Results are kept in the run directory: a run that was stopped goes on where it was, and the scan of ORIG serves every later patch. Exit codes: 0 functions differ, 2 refused, 3 nothing changed, 1 error, 130 interrupted. src/report/diff.schema.json in the package describes what --json prints.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o',
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o --json',
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o --allow sealed-endbr:get_avenrun',
+    '<%= config.bin %> <%= command.id %> orig patched -o fix.ko --symvers Module.symvers --btf vmlinux.btf',
     '<%= config.bin %> <%= command.id %> a b --format kpatch -o out --symvers Module.symvers --vmlinux symtab',
   ];
   static override enableJsonFlag = true;
   static override args = PAIR_ARGS;
-  static override flags = { ...DIFF_FLAGS, ...OUTPUT_FLAGS };
+  static override flags = {
+    ...DIFF_FLAGS,
+    ...OUTPUT_FLAGS,
+    also: Flags.string({
+      description: "a further pair for the same livepatch: a module's object of both builds",
+      helpValue: 'ORIG=PATCHED',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+  };
 
   async run(): Promise<DiffResult> {
     const { args, flags } = await this.parse(Diff);
@@ -29,6 +40,7 @@ export default class Diff extends RunCommand {
         ...args,
         ...this.twinsOf(flags),
         module: flags.module,
+        also: (flags.also ?? []).map(pairOf),
         ftrace: flags.ftrace,
         allow: flags.allow ?? [],
         symvers: flags.symvers,
@@ -40,4 +52,12 @@ export default class Diff extends RunCommand {
     process.exitCode = EXIT[result.verdict];
     return result;
   }
+}
+
+/** @throws KlpflowError `usage` */
+function pairOf(text: string): { orig: string; patched: string } {
+  const [orig = '', patched = '', ...more] = text.split('=');
+  if (orig === '' || patched === '' || more.length > 0)
+    throw new KlpflowError('usage', `--also ${text}: give ORIG=PATCHED, the objects of both builds`);
+  return { orig, patched };
 }

@@ -2,11 +2,14 @@
 import { FORMATS, type DialectName } from '../livepatch/formats';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import { inputFile } from './files';
+import type { ObjectPair } from './object-pairs';
 import type { OutputRequest } from './output';
 import type { PairRequest } from './pair';
 import type { InputFile } from './types';
 
 export interface DiffRequest extends PairRequest {
+  /** Further pairs, of modules, that go into the same livepatch. */
+  also?: readonly ObjectPair[];
   /** Name of the patched object; default: what its `.modinfo` says, else `vmlinux`. */
   module?: string | undefined;
   /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */

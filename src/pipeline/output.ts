@@ -35,7 +35,7 @@ export interface OutputReport {
 }
 
 /**
- * Writes an extracted object as it is, or linked into a module; `output` is null where the module is refused.
+ * Writes an extracted object as it is, or all of them linked into a module; `output` is null where the module is refused.
  * `unchanged` is called when all is read and nothing written; it throws where what was read is not what the run began with.
  * @throws KlpflowError for files that cannot be read or written
  */
@@ -43,14 +43,15 @@ export async function writeLivepatch(
   flow: Flow,
   request: OutputRequest,
   sources: KernelSources,
-  object: Uint8Array,
+  objects: readonly Uint8Array[],
   unchanged: () => void,
 ): Promise<{ output: OutputReport | null; diagnostics: Diagnostic[] }> {
   const written =
     request.format === 'ko'
-      ? await flow.progress.onMain('link', () => linked(moduleRequest(request, sources), object, unchanged))
-      : { output: await plain(request.path, request.format, object, unchanged), diagnostics: [] };
-  if (written.output !== null) flow.progress.step('link', null, false, null, { items: 1, bytes: written.output.bytes });
+      ? await flow.progress.onMain('link', () => linked(moduleRequest(request, sources), objects, unchanged))
+      : { output: await plain(request.path, request.format, objects[0]!, unchanged), diagnostics: [] };
+  if (written.output !== null)
+    flow.progress.step('link', null, false, null, { items: objects.length, bytes: written.output.bytes });
   return written;
 }
 
@@ -69,11 +70,15 @@ function moduleRequest(
   };
 }
 
-function linked(request: ModuleRequest, object: Uint8Array, unchanged: () => void): ReturnType<typeof linkModule> {
+function linked(
+  request: ModuleRequest,
+  objects: readonly Uint8Array[],
+  unchanged: () => void,
+): ReturnType<typeof linkModule> {
   // 8-aligned, as a mapping is: then tables are read in place.
-  const copy = new Uint8Array(object);
+  const copies = objects.map((object) => MappedFile.ofBytes(new Uint8Array(object), 'the extracted object'));
   return linkModule(
-    [readKlpObject(new ElfObject(MappedFile.ofBytes(copy, 'the extracted object')))],
+    copies.map((copy) => readKlpObject(new ElfObject(copy))),
     request,
     unchanged,
   );

@@ -28,7 +28,10 @@ async function both<T>(promises: Array<Promise<T>>): Promise<T[]> {
 }
 
 /** Opens, checks and recognises both inputs. @throws KlpflowError what is wrong with one, and `machine-mismatch` */
-export async function identifyBoth(flow: Flow, { orig, patched }: PairRequest): Promise<[Identified, Identified]> {
+export async function identifyBoth(
+  flow: Flow,
+  { orig, patched }: Pick<PairRequest, 'orig' | 'patched'>,
+): Promise<[Identified, Identified]> {
   const inputs = await both([inputOf(flow, orig), inputOf(flow, patched)]);
   const [fresh, ...others] = inputs.filter(({ known }) => !known);
   // First of all: everything else waits for this table.

@@ -14,18 +14,36 @@ export interface Trial {
   livepatch: boolean;
   /** Code to read back while it is loaded. */
   sites: readonly Site[];
+  /** Modules that it patches. */
+  targets?: Targets;
+}
+
+/** Modules that a livepatch is for. */
+export interface Targets {
+  /** By the names of their files, in the order in which they are loaded. */
+  modules: ReadonlyArray<{ name: string; content: Uint8Array }>;
+  /** They are loaded when the livepatch is there. */
+  late: boolean;
+  /** They are unloaded and loaded again while it is active. */
+  reload: boolean;
 }
 
 /** Text of `/init`'s part for one trial: what it tells stands between `@@` lines that `report.ts` reads. */
-function steps({ name, moduleName, livepatch, sites }: Trial): string {
+function steps({ name, moduleName, livepatch, sites, targets }: Trial): string {
   const phase = (which: string): string =>
     `echo "@@ begin ${name} ${which}"; sh /trial/${name}.run 2>&1; echo "@@ end"`;
+  const files = targets?.modules.map((module) => module.name) ?? [];
+  const come = files.map((file) => `come ${name} ${file}`);
+  const leave = files.map((file) => `leave ${name} ${file.replaceAll('-', '_')}`).reverse();
   return [
     `echo "klpflow trial ${name}" >/dev/kmsg`,
+    ...(targets?.late === false ? come : []),
     phase('before'),
     `if insmod /trial/${name}.ko 2>/tmp/error; then echo "@@ loaded ${name}"; else echo "@@ refused ${name} $(cat /tmp/error)"; fi`,
     ...(livepatch ? [`transition ${name}`] : []),
+    ...(targets?.late === true ? come : []),
     phase('after'),
+    ...(targets?.reload === true ? [...leave, ...come, phase('reloaded')] : []),
     ...sites.map(
       ({ kind, section, offset, length }) =>
         `echo "@@ memory ${name} ${kind} $(memory ${moduleName} ${section} ${offset} ${length})"`,
@@ -33,6 +51,7 @@ function steps({ name, moduleName, livepatch, sites }: Trial): string {
     ...(livepatch ? [`disable ${name}`] : []),
     phase('restored'),
     `unload ${name} ${moduleName}`,
+    ...leave,
   ].join('\n');
 }
 
@@ -56,6 +75,8 @@ transition() { if wait_for settled && ! gone; then echo "@@ patched $1"; else ec
 disable() { for one in /sys/kernel/livepatch/*/enabled; do echo 0 >$one; done; if wait_for gone; then echo "@@ unpatched $1"; else echo "@@ stuck $1 unpatching"; fi; }
 remove() { rmmod $removing 2>/tmp/error; }
 unload() { removing=$2; if wait_for remove; then echo "@@ unloaded $1"; else echo "@@ stuck $1 unloading: $(cat /tmp/error)"; fi; }
+come() { if insmod /trial/$2.target 2>/tmp/error; then echo "@@ come $1"; else echo "@@ stuck $1 loading $2: $(cat /tmp/error)"; fi; }
+leave() { removing=$2; if wait_for remove; then echo "@@ left $1"; else echo "@@ stuck $1 unloading $2: $(cat /tmp/error)"; fi; }
 memory() { address=$(printf '%x' $(($(cat /sys/module/$1/sections/$2) + $3))); echo "$address $(/bin/guest read $address $4)"; }
 
 echo "@@ booted $(uname -r)"

@@ -7,7 +7,7 @@ const REGISTER = ['register'];
 /** The kernel rewrites a module's preambles and calls in one of these ways when it loads it; what its tables leave out traps at the first indirect call. */
 testLivepatchesIn(PRODUCTION, [
   // QEMU has no CET, so that "auto" is kCFI, with hashes that are drawn anew at boot.
-  { ...PLAIN, preambles: 'rehashed', logs: /CFI: Using rehashed retpoline kCFI/ },
+  { ...PLAIN, preambles: 'rehashed', reload: true, logs: /CFI: Using rehashed retpoline kCFI/ },
   {
     ...PLAIN,
     name: 'cfi=kcfi,norand',

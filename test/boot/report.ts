@@ -9,6 +9,8 @@ export interface TrialReport {
   /** Output of the command by phase; undefined for a phase that was not reached. */
   before?: string;
   after?: string;
+  /** When the patched modules were unloaded and loaded again. */
+  reloaded?: string;
   restored?: string;
   /** `loaded`, `patched`, `unpatched`, `unloaded` in the order in which they came, or what went wrong. */
   steps: string[];
@@ -40,7 +42,7 @@ export function readReport(text: string): Report {
     if (known === undefined) report.trials.set(name, (known = { steps: [], memory: [] }));
     return known;
   };
-  let open: { name: string; phase: 'before' | 'after' | 'restored'; lines: string[] } | undefined;
+  let open: { name: string; phase: 'before' | 'after' | 'reloaded' | 'restored'; lines: string[] } | undefined;
   for (const line of text.replaceAll('\r', '').split('\n')) {
     if (!line.startsWith('@@ ')) {
       open?.lines.push(line);

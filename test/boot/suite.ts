@@ -7,10 +7,11 @@ import {
   PRODUCTION,
   expectedOf,
   kernelFiles,
+  moduleFile,
+  objectsOf,
   pairsOf,
   skipWithout,
   unavailable,
-  unpack,
   type AnyKernel,
   type BootExpected,
 } from '../support/corpus';
@@ -44,6 +45,8 @@ export interface Variant {
   /** Of a kernel with kCFI: what stands before functions, and what the log says of it. */
   preambles?: string;
   logs?: RegExp;
+  /** Patched modules are unloaded and loaded again while the livepatch is active. */
+  reload?: boolean;
 }
 
 /** On a single processor the kernel also removes lock prefixes. */
@@ -88,10 +91,7 @@ export function missing(kernel: AnyKernel): string | undefined {
 }
 
 export function patchablePairs(kernel: AnyKernel): string[] {
-  return pairsOf(kernel).filter((pair) => {
-    const { verdict, modules = {} } = expectedOf(kernel, pair);
-    return verdict === 'patchable' && Object.keys(modules).length === 0;
-  });
+  return pairsOf(kernel).filter((pair) => expectedOf(kernel, pair).verdict === 'patchable');
 }
 
 /** What to run for a pair: busybox does not show the domain name. */
@@ -102,7 +102,7 @@ export function commandOf(pair: string, { run }: BootExpected): string {
 /** Where output of a phase is not as the pair wants it. */
 export function unexpected(
   { before, beforeNot, after }: BootExpected,
-  told: Pick<TrialReport, 'before' | 'after' | 'restored'>,
+  told: Pick<TrialReport, 'before' | 'after' | 'reloaded' | 'restored'>,
 ): string[] {
   const matches = (text: string | undefined, pattern: string): boolean => new RegExp(pattern, 'm').test(text ?? '');
   const wrong: string[] = [];
@@ -111,7 +111,9 @@ export function unexpected(
     if (beforeNot !== undefined && matches(told[phase], beforeNot))
       wrong.push(`${phase}: ${beforeNot} in ${told[phase]}`);
   }
-  if (!matches(told.after, after)) wrong.push(`after: no ${after} in ${told.after}`);
+  for (const phase of ['after', 'reloaded'] as const)
+    if ((phase === 'after' || told[phase] !== undefined) && !matches(told[phase], after))
+      wrong.push(`${phase}: no ${after} in ${told[phase]}`);
   return wrong;
 }
 
@@ -133,13 +135,14 @@ export function testLivepatchesIn(kernel: AnyKernel, variants = VARIANTS): void 
   beforeAll(async () => {
     if (reason !== undefined) return;
     for (const pair of pairs) {
-      const { orig, patched } = unpack(kernel, pair);
+      const [first, ...also] = objectsOf(kernel, pair);
       const { symvers, vmlinux, btf, template } = kernelFiles(kernel);
       const out = join(folder, `${kernel}-${pair}.ko`);
       const ran = await running([
         'diff',
-        orig,
-        patched,
+        first!.orig,
+        first!.patched,
+        ...also.flatMap(({ orig, patched }) => ['--also', `${orig}=${patched}`]),
         '-o',
         out,
         '--symvers',
@@ -161,6 +164,7 @@ export function testLivepatchesIn(kernel: AnyKernel, variants = VARIANTS): void 
           run: commandOf(pair, bootOf(pair)),
           livepatch: true,
           sites: rewrittenSites(out),
+          ...targetsOf(kernel, pair),
         });
       else unmade.set(pair, ran.stdout + ran.stderr);
     }
@@ -170,88 +174,94 @@ export function testLivepatchesIn(kernel: AnyKernel, variants = VARIANTS): void 
   });
 
   test('every patchable pair gives a module', () => {
-    expect(pairs.length).toBeGreaterThan(3);
+    expect(pairs.length).toBeGreaterThan(4);
     expect([...unmade]).toEqual([]);
   });
 
-  describe.each(variants)('$name', ({ cpu, cpus, append, says, returns, indirect, preambles, logs }) => {
-    let booted: Booted;
-    let report: Report;
+  describe.each(variants)(
+    '$name',
+    ({ cpu, cpus, append, says, returns, indirect, preambles, logs, reload = false }) => {
+      let booted: Booted;
+      let report: Report;
 
-    beforeAll(async () => {
-      if (reason !== undefined) return;
-      const image = join(CORPUS, kernel, IMAGES[kernel]);
-      booted = await boot({
-        image,
-        initramfs: initramfs(trials, folder),
-        append,
-        cpu,
-        cpus,
-        folder: join(folder, `${kernel}-${cpu}-${append.length}`),
+      beforeAll(async () => {
+        if (reason !== undefined) return;
+        const image = join(CORPUS, kernel, IMAGES[kernel]);
+        booted = await boot({
+          image,
+          initramfs: initramfs(
+            trials.map((trial) => (reload ? trial : withoutReload(trial))),
+            folder,
+          ),
+          append,
+          cpu,
+          cpus,
+          folder: join(folder, `${kernel}-${cpu}-${append.length}`),
+        });
+        report = readReport(booted.report);
+      }, 400_000);
+
+      test('the guest comes to its end', () => {
+        // A kernel that stops half-way has told nothing wrong about the trials it never made.
+        const tail = [booted.qemu, booted.log, booted.report].map((text) => text.slice(-6000)).join('\n-----\n');
+        expect({ done: report.done, hung: booted.hung }, tail).toEqual({ done: true, hung: false });
+        expect([...report.trials.keys()].sort()).toEqual(trials.map((trial) => trial.name).sort());
       });
-      report = readReport(booted.report);
-    }, 400_000);
 
-    test('the guest comes to its end', () => {
-      // A kernel that stops half-way has told nothing wrong about the trials it never made.
-      const tail = [booted.qemu, booted.log, booted.report].map((text) => text.slice(-6000)).join('\n-----\n');
-      expect({ done: report.done, hung: booted.hung }, tail).toEqual({ done: true, hung: false });
-      expect([...report.trials.keys()].sort()).toEqual(trials.map((trial) => trial.name).sort());
-    });
-
-    test('the kernel has nothing to say against the modules', () => {
-      expect(booted.log).toContain('klpflow trial');
-      expect(complaints(booted.log)).toEqual([]);
-    });
-
-    test('an ordinary module of this kernel is loaded and unloaded', () => {
-      // Otherwise a failure of a livepatch might be the guest's.
-      const { steps, before, after } = report.trials.get('template')!;
-      expect(steps).toEqual(['loaded', 'unloaded']);
-      expect(after).not.toEqual(before);
-    });
-
-    describe.each(pairs.length === 0 ? ['none'] : pairs)('%s', (pair) => {
-      test('patches, is taken back and unloaded', () => {
-        const trial: TrialReport | undefined = report.trials.get(pair);
-        const said =
-          booted.log.replaceAll('\r', '').split(`klpflow trial ${pair}\n`)[1]?.split('klpflow trial')[0] ?? '';
-        expect(trial?.steps, said).toEqual(['loaded', 'patched', 'unpatched', 'unloaded']);
-        expect(unexpected(bootOf(pair), trial!), said).toEqual([]);
-        if (pair === 'new-function-static-local')
-          expect([trial!.before, trial!.after, trial!.restored].map(domainName)).toEqual([
-            '(none)',
-            expect.stringMatching(/^call-4\d$/),
-            '(none)',
-          ]);
+      test('the kernel has nothing to say against the modules', () => {
+        expect(booted.log).toContain('klpflow trial');
+        expect(complaints(booted.log)).toEqual([]);
       });
-    });
 
-    test('the kernel runs with the mitigations that the variant is about', () => {
-      expect(report.mitigations.map((line, i) => line.startsWith(says[i]!))).toEqual([true, true]);
-      if (logs !== undefined) expect(booted.log).toMatch(logs);
-    });
+      test('an ordinary module of this kernel is loaded and unloaded', () => {
+        // Otherwise a failure of a livepatch might be the guest's.
+        const { steps, before, after } = report.trials.get('template')!;
+        expect(steps).toEqual(['loaded', 'unloaded']);
+        expect(after).not.toEqual(before);
+      });
 
-    test('returns, indirect calls and alternatives of the modules are rewritten as the kernel rewrites its own', () => {
-      const found: Record<Site['kind'], Set<string>> = {
-        return: new Set(),
-        indirect: new Set(),
-        alternative: new Set(),
-        preamble: new Set(),
-      };
-      for (const { name, sites } of trials) {
-        const memory = report.trials.get(name)!.memory;
-        expect({ name, count: memory.length }).toEqual({ name, count: sites.length });
-        sites.forEach((site, i) => found[site.kind].add(rewriting(site, memory[i]!, report.symbols)));
-      }
-      // Each kind occurs, and no site has been left as the file has it.
-      expect([...found.return]).toEqual(returns);
-      expect(found.indirect.size).toBeGreaterThan(0);
-      for (const what of found.indirect) expect(indirect).toContain(what);
-      expect([...found.alternative]).toEqual(['rewritten']);
-      expect([...found.preamble]).toEqual(preambles === undefined ? [] : [preambles]);
-    });
-  });
+      describe.each(pairs.length === 0 ? ['none'] : pairs)('%s', (pair) => {
+        test('patches, is taken back and unloaded', () => {
+          const trial: TrialReport | undefined = report.trials.get(pair);
+          const said =
+            booted.log.replaceAll('\r', '').split(`klpflow trial ${pair}\n`)[1]?.split('klpflow trial')[0] ?? '';
+          expect(trial?.steps, said).toEqual(stepsOf(kernel, pair, reload));
+          expect(unexpected(bootOf(pair), trial!), said).toEqual([]);
+          if (pair === 'new-function-static-local')
+            expect([trial!.before, trial!.after, trial!.restored].map(domainName)).toEqual([
+              '(none)',
+              expect.stringMatching(/^call-4\d$/),
+              '(none)',
+            ]);
+        });
+      });
+
+      test('the kernel runs with the mitigations that the variant is about', () => {
+        expect(report.mitigations.map((line, i) => line.startsWith(says[i]!))).toEqual([true, true]);
+        if (logs !== undefined) expect(booted.log).toMatch(logs);
+      });
+
+      test('returns, indirect calls and alternatives of the modules are rewritten as the kernel rewrites its own', () => {
+        const found: Record<Site['kind'], Set<string>> = {
+          return: new Set(),
+          indirect: new Set(),
+          alternative: new Set(),
+          preamble: new Set(),
+        };
+        for (const { name, sites } of trials) {
+          const memory = report.trials.get(name)!.memory;
+          expect({ name, count: memory.length }).toEqual({ name, count: sites.length });
+          sites.forEach((site, i) => found[site.kind].add(rewriting(site, memory[i]!, report.symbols)));
+        }
+        // Each kind occurs, and no site has been left as the file has it.
+        expect([...found.return]).toEqual(returns);
+        expect(found.indirect.size).toBeGreaterThan(0);
+        for (const what of found.indirect) expect(indirect).toContain(what);
+        expect([...found.alternative]).toEqual(['rewritten']);
+        expect([...found.preamble]).toEqual(preambles === undefined ? [] : [preambles]);
+      });
+    },
+  );
 
   // One kernel's boot is enough.
   test.runIf(kernel === 'linux-7.2-thinlto')(
@@ -283,6 +293,39 @@ export function domainName(text: string | undefined): string | undefined {
   return /^domainname (.*)$/m.exec(text ?? '')?.[1];
 }
 
+/** Modules that a pair patches, for the guest. */
+function targetsOf(kernel: AnyKernel, pair: string): Pick<Trial, 'targets'> {
+  const { modules = [], late = false } = expectedOf(kernel, pair).boot!;
+  if (modules.length === 0) return {};
+  return {
+    targets: {
+      modules: modules.map((name) => ({ name, content: readFileSync(moduleFile(kernel, name)) })),
+      late,
+      reload: true,
+    },
+  };
+}
+
+function withoutReload(trial: Trial): Trial {
+  return trial.targets === undefined ? trial : { ...trial, targets: { ...trial.targets, reload: false } };
+}
+
+/** What a guest tells of a livepatch that works. */
+function stepsOf(kernel: AnyKernel, pair: string, reload: boolean): string[] {
+  const { modules = [], late = false } = expectedOf(kernel, pair).boot!;
+  const [come, left] = [modules.map(() => 'come'), modules.map(() => 'left')];
+  return [
+    ...(late ? [] : come),
+    'loaded',
+    'patched',
+    ...(late ? come : []),
+    ...(reload ? [...left, ...come] : []),
+    'unpatched',
+    'unloaded',
+    ...left,
+  ];
+}
+
 function trialOf(name: string, path: string): Pick<Trial, 'name' | 'moduleName' | 'module'> {
   const module = readFileSync(path);
   return { name, module, moduleName: /\0name=([^\0]+)\0/.exec(module.toString('latin1'))![1]! };
@@ -308,6 +351,9 @@ export function initramfs(trials: readonly Trial[], folder: string): Buffer {
     { path: 'bin/busybox', mode: PROGRAM, content: readFileSync(BUSYBOX) },
     { path: 'bin/guest', mode: PROGRAM, content: guestProgram(folder) },
     { path: 'init', mode: PROGRAM, content: Buffer.from(initScript(trials)) },
+    ...trials.flatMap(({ targets }): CpioEntry[] =>
+      (targets?.modules ?? []).map(({ name, content }) => ({ path: `trial/${name}.target`, mode: TEXT, content })),
+    ),
     ...trials.flatMap(({ name, module, run }): CpioEntry[] => [
       { path: `trial/${name}.ko`, mode: TEXT, content: module },
       { path: `trial/${name}.run`, mode: TEXT, content: Buffer.from(`${run}\n`) },

@@ -116,6 +116,22 @@ export function expectedOf(kernel: AnyKernel, pair: string): Expected {
   return JSON.parse(readFileSync(join(CORPUS, kernel, 'pairs', pair, 'expected.json'), 'utf8')) as Expected;
 }
 
+/** The objects of a pair, vmlinux's first: of both builds, unpacked. */
+export function objectsOf(kernel: AnyKernel, pair: string): Array<{ orig: string; patched: string }> {
+  const { orig, patched, expected } = unpack(kernel, pair);
+  const at = join(UNPACKED, kernel);
+  const modules = Object.keys(expected.modules ?? {}).map((name) => ({
+    orig: join(at, 'modules', `${name}.o`),
+    patched: join(at, pair, `${name}.o`),
+  }));
+  return [...(existsSync(patched) ? [{ orig, patched }] : []), ...modules];
+}
+
+/** A module to load in the guest. */
+export function moduleFile(kernel: AnyKernel, name: string): string {
+  return join(UNPACKED, kernel, 'modules', `${name}.ko`);
+}
+
 /** Files of a kernel besides its objects; unpack a pair first. */
 export function kernelFiles(kernel: AnyKernel): { symvers: string; vmlinux: string; btf: string; template: string } {
   const at = join(UNPACKED, kernel);

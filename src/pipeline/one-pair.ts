@@ -1,0 +1,190 @@
+/** The flow of one pair of objects: what changed, whether it can go into a livepatch, and where one is to be written its object. */
+import { setImmediate } from 'node:timers/promises';
+import { forkJoin, lastValueFrom } from 'rxjs';
+import { diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
+import { append } from '../lists';
+import { tellProfiles, type ObjectResult } from '../stages/assess';
+import type { Correlation } from '../stages/correlate';
+import { tellTwins, type DeclaredTwin } from '../stages/declared-twins';
+import type { KlpSymbolReport } from '../stages/extract';
+import { optionsOf, type Resolved } from './diff-options';
+import { Extract, type Extracted } from './extract';
+import { checkUnchanged } from './files';
+import type { Flow } from './flow';
+import type { GivenKernel, KernelSources } from './kernel';
+import { objectName, type ObjectName } from './object-name';
+import { recordOutcome, reuseOutcome } from './outcome';
+import { compareAll, correlateBoth, identifyBoth, scanBoth, gapsOfBoth, type BothScanned, type Compared } from './pair';
+import { rehearse } from './rehearsal';
+import type { InputFile, Judgement, PairRef } from './types';
+
+/** What is recorded of a pair. */
+export interface Findings {
+  objects: Array<ObjectResult & { klpSymbols: KlpSymbolReport[] }>;
+  diagnostics: Diagnostic[];
+  /** Pairs that were declared by hand; left out where there are none. */
+  twins?: DeclaredTwin[];
+  /** Whether a livepatch would hold anything. */
+  changes: boolean;
+}
+
+/** A pair and what became of it. */
+export interface PairOutcome {
+  findings: Findings;
+  /** The two files are one content. */
+  equal: boolean;
+  /** Undefined where no livepatch is asked for, or nothing would go in. */
+  made: Extracted | undefined;
+  inputs: InputFile[];
+}
+
+/** Compares the pair that `asked` names. `files` are those that it depends on besides. @throws KlpflowError what ends a run */
+export async function diffPair(
+  flow: Flow,
+  asked: Resolved,
+  kernel: GivenKernel,
+  files: readonly InputFile[],
+): Promise<PairOutcome> {
+  // Both inputs first: most errors of a command line show here, before any work.
+  const [orig, patched] = await identifyBoth(flow, asked);
+  const object = objectName(asked.module, orig, patched.path);
+  const inputs = [orig, patched];
+  if (orig.digest === patched.digest) return { findings: unchanged(object.name), equal: true, made: undefined, inputs };
+
+  // A pair that was compared before, whatever its files are called now, is read back, and so is a livepatch that was made of it.
+  const options = optionsOf(asked, object.name);
+  const extract = asked.output === undefined ? undefined : new Extract(flow, orig, patched, asked.output, options);
+  const known = await reuseOutcome<Findings>(flow, orig, patched, options);
+  if (known !== undefined) {
+    const made = await extract?.reuse();
+    if (extract === undefined || made !== undefined || !known.changes)
+      return { findings: known, equal: false, made, inputs };
+  }
+
+  // The kernel's image, where it was given, is decoded meanwhile.
+  kernel.begin();
+
+  // What is in each object? ORIG's scan is kept for every later patch.
+  const scans = await scanBoth(flow, orig, patched);
+  checkUnchanged(inputs);
+
+  // What does no symbol cover? The threads look while this one pairs.
+  const gaps = gapsOfBoth(flow, scans);
+  await setImmediate();
+
+  // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
+  const { correlation, pair } = await correlateBoth(flow, scans, asked.twins);
+
+  // What changed? Only pairs that digests do not prove equal are looked at.
+  const compared = await compareAll(flow, correlation, pair, gaps, object.name);
+
+  // Can it go into a livepatch? Looks at all changes together, so it comes last.
+  const { judgement, findings } = await assessAll(flow, asked, object, { scans, correlation, pair, compared });
+  // A report tells what writing would find, too.
+  if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics))
+    append(findings.diagnostics, await rehearsed(flow, asked, pair, judgement, await kernel.sources()));
+  checkUnchanged([...inputs, ...files]);
+  await recordOutcome(flow, orig, patched, options, findings);
+
+  // What must go in? Only where a livepatch is asked for; it collects its own refusals.
+  const made = judgement.changes ? await extract?.make(pair, judgement, await kernel.sources()) : undefined;
+  checkUnchanged(inputs);
+  return { findings, equal: false, made, inputs };
+}
+
+/** Judges all changes together. */
+async function assessAll(
+  flow: Flow,
+  { files: { ftrace }, dialect, twins, allow }: Resolved,
+  { name, diagnostics: said }: ObjectName,
+  {
+    scans,
+    pair,
+    correlation,
+    compared,
+  }: { scans: BothScanned; pair: PairRef; correlation: Correlation; compared: Compared },
+): Promise<{ judgement: Judgement; findings: Findings }> {
+  const { ambiguous, contradicted, unpaired, units } = correlation;
+  const { verdicts, lineOnly, uncovered, losses } = compared;
+  flow.progress.expect('assess', null, 2);
+  const [judgement, profile] = await lastValueFrom(
+    forkJoin([
+      flow.task(
+        'assess',
+        null,
+        'assess',
+        {
+          pair,
+          verdicts,
+          ambiguous,
+          contradicted,
+          unpaired,
+          lineOnly,
+          uncovered,
+          losses,
+          traceKnown: scans.orig.traceKnown,
+          ftrace,
+          objectName: name,
+          unknownSizes: scans.patched.unknownSizes,
+          dialect,
+        },
+        () => ({ items: verdicts.length, bytes: 0 }),
+      ),
+      // Looks at all functions, not only at those that changed, so another thread does it.
+      flow.task(
+        'assess',
+        null,
+        'profile',
+        { pair, verdicts: verdicts.map(({ status, orig }) => ({ status, orig })) },
+        () => ({ items: 0, bytes: 0 }),
+      ),
+    ]),
+  );
+  const { object, diagnostics } = judgement.assessment;
+  const all = [...said, ...diagnostics, ...tellProfiles([profile], object.name), ...tellTwins(twins, object.name)];
+  if (units.removed.length + units.added.length > 0) {
+    all.push(
+      diagnostic(
+        'unit-mismatch',
+        `${units.removed.length} compilation units of ORIG and ${units.added.length} of PATCHED have no counterpart`,
+        { object: object.name },
+      ),
+    );
+  }
+  return {
+    judgement,
+    findings: {
+      objects: [{ ...object, klpSymbols: [] }],
+      diagnostics: all.map((entry) => allowed(entry, allow)),
+      changes: judgement.changes,
+      ...(twins.length === 0 ? {} : { twins: [...twins] }),
+    },
+  };
+}
+
+/** What extract would refuse, as far as it is not allowed. */
+async function rehearsed(
+  flow: Flow,
+  { allow }: Resolved,
+  pair: PairRef,
+  judgement: Judgement,
+  sources: KernelSources,
+): Promise<Diagnostic[]> {
+  const found = [...(await rehearse(flow, pair, judgement, sources)), ...sources.diagnostics];
+  return found.map((entry) => allowed(entry, allow));
+}
+
+/** Turns a refusal that the user allowed by name into a warning. */
+export function allowed(entry: Diagnostic, allow: readonly string[]): Diagnostic {
+  const named = allow.includes(entry.code) || allow.includes(`${entry.code}:${entry.where.symbol ?? ''}`);
+  return named && entry.severity === 'refusal' && isAllowable(entry.code) ? { ...entry, severity: 'warning' } : entry;
+}
+
+function unchanged(name: string): Findings {
+  const none = { changed: [], new: [], removed: [], ignored: [] };
+  return {
+    objects: [{ name, functions: { ...none, carried: [] }, data: { ...none }, ambiguous: [], klpSymbols: [] }],
+    diagnostics: [diagnostic('shared-input', 'the two files have the same content', { object: name })],
+    changes: false,
+  };
+}
