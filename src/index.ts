@@ -2,6 +2,7 @@
 export { correlateObjects, type CorrelateResult } from './pipeline/correlate-objects';
 export { diff, type DiffResult } from './pipeline/diff';
 export type { DiffRequest } from './pipeline/diff-options';
+export { describeImage, type ImageDescription } from './pipeline/describe-image';
 export { explain } from './pipeline/explain';
 export { parseTwin, type DeclaredTwin } from './stages/declared-twins';
 export type { PairRequest } from './pipeline/pair';

@@ -30,7 +30,7 @@ test('--version says name, version and platform', () => {
 test.each([
   ['an unknown command', ['frobnicate'], 'command frobnicate not found'],
   ['a command misspelt', ['docter'], 'Try this: klpflow doctor'],
-  ['an argument too many', ['doctor', 'now'], 'doctor takes no argument: now'],
+  ['an argument too many', ['runs', 'now'], 'runs takes no argument: now'],
   ['an unknown flag', ['doctor', '--frobnicate'], 'Nonexistent flag: --frobnicate'],
   ['a flag that takes no value', ['doctor', '--json=yes'], ''],
 ])('%s is an error of usage: exit code 1', (_, argv, message) => {

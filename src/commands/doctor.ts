@@ -1,6 +1,9 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Args } from '@oclif/core';
+import type { ImageDescription } from '../index';
+import { renderImage } from '../report/image';
 import { BaseCommand } from './support/base-command';
 
 interface Check {
@@ -14,14 +17,21 @@ interface Check {
 const GIB = 2 ** 30;
 
 export default class Doctor extends BaseCommand {
-  static override summary = 'check that this machine can run klpflow';
+  static override summary = 'check that this machine can run klpflow, and show what a kernel image tells';
   static override description =
-    'Looks at the Node.js version, the mmap addon (by mapping a file), the cores, the memory and the cache directory. Changes nothing. Exits with 1 where a check fails.';
-  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
+    'Looks at the Node.js version, the mmap addon (by mapping a file), the cores, the memory and the cache directory. Of a kernel image (vmlinuz, Image, linked vmlinux) it then shows what --vmlinux reads there. Changes nothing. Exits with 1 where a check fails.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --json',
+    '<%= config.bin %> <%= command.id %> /boot/vmlinuz-6.12.0',
+  ];
+  static override args = {
+    image: Args.string({ name: 'IMAGE', description: 'a kernel image, to show what it tells', required: false }),
+  };
   static override enableJsonFlag = true;
 
-  async run(): Promise<{ schema: string; ok: boolean; checks: Check[] }> {
-    await this.parse(Doctor);
+  async run(): Promise<{ schema: string; ok: boolean; checks: Check[]; image?: ImageDescription }> {
+    const { args } = await this.parse(Doctor);
     const checks = [
       nodeVersion(),
       await mmapAddon(this.config.root),
@@ -35,7 +45,12 @@ export default class Doctor extends BaseCommand {
     }
     const ok = checks.every((check) => check.ok);
     if (!ok) process.exitCode = 1;
-    return { schema: 'klpflow/doctor@1', ok, checks };
+    if (args.image === undefined) return { schema: 'klpflow/doctor@1', ok, checks };
+    // Here, not above: what it needs may be what fails.
+    const { describeImage } = await import('../index');
+    const image = await describeImage(args.image);
+    this.log(`\n${renderImage(image)}`);
+    return { schema: 'klpflow/doctor@1', ok, checks, image };
   }
 }
 
