@@ -33,4 +33,5 @@ export {
 export { createKlpModule, type CreateKlpModuleRequest } from './tools/kpatch/create-klp-module';
 export { FORMATS, FORMAT_NAMES, formatOfPath, type Format, type OutputFormat } from './livepatch/formats';
 export { structSizesFrom as kpatchStructSizes } from './tools/kpatch/struct-sizes';
+export { readShipped, type ShippedKernel } from './verify/shipped';
 export { verify, type PatchedFunction, type PatchedObject, type VerifyRequest, type VerifyResult } from './verify';

@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, type TestContext } from 'vitest';
-import { verify } from '../src/index';
+import { readShipped, verify, type ShippedKernel } from '../src/index';
 import { CORPUS, skipWithout, unavailable } from './support/corpus';
 import { EXIT_CODES, klpflow, resultOf } from './support/run-klpflow';
 import { tempFolder } from './support/temp-folder';
@@ -61,6 +61,7 @@ describe('with the image alone', () => {
     needed(context);
     const units = readdirSync(folder).filter((name) => existsSync(at(join(name, 'expected.json'))));
     expect(units).toHaveLength(UNITS);
+    const shipped = await readShipped(IMAGE);
     let written = 0;
     for (const unit of units.sort()) {
       const expected = JSON.parse(readFileSync(at(join(unit, 'expected.json')), 'utf8')) as Expected;
@@ -76,15 +77,17 @@ describe('with the image alone', () => {
       expect(existsSync(at(out))).toBe(verdict === 'patchable');
       if (verdict !== 'patchable') continue;
       written++;
-      const checked = verify({
-        module: at(out),
-        vmlinux: at('kallsyms'),
+      const objects = [at(`${unit}/patched.o`)];
+      const files = {
         symvers: at('Module.symvers'),
         btf: at('types.btf'),
         template: join(CORPUS, KERNEL, 'template.ko'),
-        objects: [at(`${unit}/patched.o`)],
-      });
-      expect(checked.ok, `${unit}: ${checked.diagnostics.map(({ message }) => message).join('\n')}`).toBe(true);
+      };
+      // By the files that the booted kernel gave, and by the verifier's own reading of the image.
+      for (const kernel of [{ vmlinux: at('kallsyms'), ...files }, { shipped }]) {
+        const { ok, diagnostics } = verify({ module: at(out), ...kernel, objects });
+        expect(ok, `${unit}: ${diagnostics.map(({ message }) => message).join('\n')}`).toBe(true);
+      }
     }
     expect(written).toBeGreaterThan(30);
   });
@@ -217,5 +220,42 @@ describe('with the image alone', () => {
     const { verdict, diagnostics } = resultOf(ran);
     expect(verdict).toBe('patchable');
     expect(diagnostics.map(({ code }) => code)).not.toContain('not-checked');
+  });
+
+  test('verify finds by the image alone what would not load or would patch another symbol', async (context) => {
+    needed(context);
+    const shipped = (await readShipped(IMAGE)) as ShippedKernel;
+    const list = readFileSync(at('kallsyms'), 'latin1').trimEnd().split('\n');
+    expect(shipped.list.length).toBe(list.length);
+    expect(shipped.list.findIndex(({ name, letter }, i) => list[i]!.slice(17) !== `${letter} ${name}`)).toBe(-1);
+    const unit = 'net__ipv6__raw';
+    await make(`${unit}/orig.o`, `${unit}/patched.o`, 'livepatch-v.ko', '--vmlinux', IMAGE);
+    const whole = readFileSync(at('livepatch-v.ko'));
+    const check = (change: (bytes: Buffer) => void): string[] => {
+      const bytes = Buffer.from(whole);
+      change(bytes);
+      writeFileSync(at('changed.ko'), bytes);
+      return verify({ module: at('changed.ko'), shipped })
+        .diagnostics.filter(({ severity }) => severity === 'refusal')
+        .map(({ code }) => code);
+    };
+    expect(check(() => undefined)).toEqual([]);
+    const text = (from: string, to: string) => (bytes: Buffer) => {
+      const found = bytes.indexOf(from);
+      expect(found, from).toBeGreaterThan(0);
+      bytes.write(to, found);
+    };
+    expect(
+      check(text('vermagic=6.12.117+deb12-cloud-amd64 SMP preempt', 'vermagic=6.12.117+deb12-cloud-amd64 SMP preemps')),
+    ).toContain('verify-modinfo');
+    const position = /\.klp\.sym\.vmlinux\.dst_output,(\d)/.exec(whole.toString('latin1'))!;
+    expect(check(text(position[0], position[0].replace(/\d$/, '9')))).toContain('verify-unresolved');
+    // A version: the CRC of module_layout, which every module has.
+    expect(
+      check((bytes) => {
+        const record = bytes.indexOf('module_layout\0') - 8;
+        bytes.writeUInt32LE(bytes.readUInt32LE(record) ^ 1, record);
+      }),
+    ).toContain('verify-version');
   });
 });

@@ -32,7 +32,7 @@ test.each([
   ['a command misspelt', ['docter'], 'Try this: klpflow doctor'],
   ['an argument too many', ['runs', 'now'], 'runs takes no argument: now'],
   ['an unknown flag', ['doctor', '--frobnicate'], 'Nonexistent flag: --frobnicate'],
-  ['a flag that takes no value', ['doctor', '--json=yes'], ''],
+  ['a flag that takes no value', ['runs', '--json=yes'], ''],
 ])('%s is an error of usage: exit code 1', (_, argv, message) => {
   const { status, stdout, stderr } = klpflow(argv);
   expect(status).toBe(1);

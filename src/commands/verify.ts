@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { verify, type VerifyResult } from '../index';
+import { readShipped, verify, type VerifyResult } from '../index';
 import { renderVerification } from '../report/verify';
 import { BaseCommand } from './support/base-command';
 
@@ -10,13 +10,15 @@ export default class Verify extends BaseCommand {
     'What cannot be checked for want of a file is a note. Changes nothing. Exit codes: 0 nothing found, 2 something found, 1 error.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> livepatch-fix.ko',
+    '<%= config.bin %> <%= command.id %> livepatch-fix.ko --vmlinux /boot/vmlinuz-6.12.0',
     '<%= config.bin %> <%= command.id %> livepatch-fix.ko --vmlinux vmlinux --object patched.o',
   ];
   static override enableJsonFlag = true;
   static override args = { module: Args.string({ name: 'FILE.ko', description: 'the module', required: true }) };
   static override flags = {
     vmlinux: Flags.string({
-      description: 'the running kernel: a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW',
+      description:
+        'the running kernel: its image (vmlinuz), a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW',
       helpValue: 'FILE',
     }),
     symvers: Flags.string({ description: "Module.symvers of the kernel's build", helpValue: 'FILE' }),
@@ -33,8 +35,11 @@ export default class Verify extends BaseCommand {
   async run(): Promise<VerifyResult> {
     const { args, flags } = await this.parse(Verify);
     const { object, ...files } = flags;
+    // The image that boots is read by the verifier's own way; what has a symbol table or is a list, as before.
+    const shipped = files.vmlinux === undefined ? undefined : await readShipped(files.vmlinux);
     const result = verify({
       module: args.module,
+      shipped,
       ...(files.vmlinux === undefined ? {} : { vmlinux: files.vmlinux }),
       ...(files.symvers === undefined ? {} : { symvers: files.symvers }),
       ...(files.btf === undefined ? {} : { btf: files.btf }),

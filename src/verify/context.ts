@@ -26,6 +26,8 @@ export interface Context {
   exports: ReadonlyMap<string, ExportedSymbol> | null;
   types: KernelTypes | null;
   template: TemplateFacts | null;
+  /** The kernel's own, from its image. */
+  vermagic: string | null;
   /** Pointers of klp_func to replacements, by `section:offset`: ftrace enters through them by a return, not by an indirect call. */
   replacementPointers: Set<string>;
   /** Functions of the module that take another's place, by `section:offset`. */

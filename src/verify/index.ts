@@ -26,7 +26,8 @@ import { checkStores } from './placement';
 import { checkReplacements } from './replacements';
 import { readTemplate } from './template';
 import { checkThisModule } from './this-module';
-import { readTypes } from './types';
+import type { ShippedKernel } from './shipped';
+import { parseTypes, readTypes, type KernelTypes } from './types';
 import { checkPreambles, checkTypeHashes } from './type-hash';
 import { checkUnwind } from './unwind';
 
@@ -43,6 +44,8 @@ export interface VerifyRequest {
   btf?: string;
   /** Any module of it. */
   template?: string;
+  /** The running kernel's image as `readShipped` reads it; then `vmlinux`, `symvers`, `btf` and its vermagic are there. */
+  shipped?: ShippedKernel | undefined;
   /** PATCHED's objects, which the module's functions are from. */
   objects?: readonly string[];
 }
@@ -82,17 +85,21 @@ export function verify(request: VerifyRequest): VerifyResult {
       `${request.module} is not a module for x86-64, others are not verified`,
       { object: request.module },
     );
-  const types =
-    request.btf === undefined
-      ? null
-      : readTypes(request.btf, ['module', 'klp_patch', 'klp_object', 'klp_func', ...STRUCTS]);
+  const { shipped } = request;
+  const types = typesOf(request, ['module', 'klp_patch', 'klp_object', 'klp_func', ...STRUCTS]);
   const context: Context = {
     module,
     code: new Code(module, replacementStarts(module, types)),
     findings: new Findings(module),
     livepatch: module.modinfo().some(({ key, value }) => key === 'livepatch' && value === 'Y'),
-    kernel: request.vmlinux === undefined ? null : Kernel.open(request.vmlinux, wantedNames(module)),
-    exports: request.symvers === undefined ? null : readExports(request.symvers),
+    kernel:
+      shipped !== undefined
+        ? Kernel.ofShipped(shipped, wantedNames(module))
+        : request.vmlinux === undefined
+          ? null
+          : Kernel.open(request.vmlinux, wantedNames(module)),
+    exports: request.symvers === undefined ? (shipped?.exports ?? null) : readExports(request.symvers),
+    vermagic: shipped?.vermagic ?? null,
     types,
     template: request.template === undefined ? null : readTemplate(request.template),
     replacementPointers: new Set(),
@@ -151,6 +158,12 @@ export function verify(request: VerifyRequest): VerifyResult {
     },
     diagnostics,
   };
+}
+
+/** Types that were given, else the image's. */
+function typesOf({ btf, shipped }: VerifyRequest, names: readonly string[]): KernelTypes | null {
+  if (btf !== undefined) return readTypes(btf, names);
+  return shipped === undefined || shipped.types === null ? null : parseTypes(shipped.types, names, shipped.path);
 }
 
 /** Names to look up in the kernel: klp symbols, imports, and all that a klp_func may name, which are strings of the module. */

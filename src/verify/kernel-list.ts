@@ -78,7 +78,7 @@ function parse(digits: string): number {
   return (Number.parseInt(full.slice(0, 8), 16) | 0) * 0x100000000 + Number.parseInt(full.slice(8), 16);
 }
 
-function kindOfLetter(letter: string): KernelSymbol['kind'] {
+export function kindOfLetter(letter: string): KernelSymbol['kind'] {
   if (/[tTW]/.test(letter)) return 'code';
   return /[dDbBrRvVgGsS]/.test(letter) ? 'data' : 'unknown';
 }

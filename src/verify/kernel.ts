@@ -21,8 +21,9 @@ import {
 } from '../elf';
 import { MappedFile } from '../files/mapped-file';
 import { address64, byAddress, isElf } from './addresses';
-import { readList } from './kernel-list';
+import { kindOfLetter, readList } from './kernel-list';
 import type { KernelSymbol } from './kernel-list';
+import type { ListedSymbol, ShippedKernel } from './shipped';
 
 /** Names that kallsyms leaves out (scripts/mksysmap, scripts/kallsyms.c). */
 const UNLISTED = /^(\.L|\$|__kcfi_typeid_|__crc_|__kstrtab|__mod_device_table__|__efistub_|__pi_\.L)/;
@@ -63,6 +64,8 @@ export class Kernel {
   private readonly sealed = new Set<number>();
   /** The linked file; null where the source is text. */
   private image: ElfImage | null = null;
+  /** The list of a kernel without a symbol table. */
+  private carried: readonly ListedSymbol[] | null = null;
 
   private constructor(
     readonly path: string,
@@ -95,6 +98,25 @@ export class Kernel {
       );
     const kernel = new Kernel(path, 'list', symbols, modules);
     kernel.doubtLetters();
+    return kernel;
+  }
+
+  /** A kernel that has no symbol table, by the list that it carries. */
+  static ofShipped({ elf, list, path }: ShippedKernel, wanted: ReadonlySet<string>): Kernel {
+    const symbols = new Map<string, KernelSymbol[]>();
+    for (const { name, letter, address } of list) {
+      if (!wanted.has(name) && !MARKS.includes(name)) continue;
+      const symbol: KernelSymbol = { address, size: null, kind: kindOfLetter(letter) };
+      const known = symbols.get(name);
+      if (known === undefined) symbols.set(name, [symbol]);
+      else known.push(symbol);
+    }
+    const kernel = new Kernel(path, 'image', symbols, new Map());
+    kernel.doubtLetters();
+    kernel.sites = kernel.readSites(elf);
+    kernel.readSeals(elf);
+    kernel.image = elf;
+    kernel.carried = list;
     return kernel;
   }
 
@@ -194,6 +216,10 @@ export class Kernel {
       else list.push(name);
     };
     if (addresses.size === 0) return found;
+    if (this.carried !== null) {
+      for (const { name, address } of this.carried) add(name, address);
+      return found;
+    }
     if (this.image === null) {
       for (const [name, list] of readList(this.path, null).symbols) for (const { address } of list) add(name, address);
       return found;

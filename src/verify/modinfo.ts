@@ -9,7 +9,11 @@ export interface ModuleInfo {
 }
 
 /** `.modinfo` as the loader reads it. `name` is struct module's. */
-export function checkModinfo({ module, findings, template }: Context, name: string, versioned: boolean): ModuleInfo {
+export function checkModinfo(
+  { module, findings, template, vermagic: own }: Context,
+  name: string,
+  versioned: boolean,
+): ModuleInfo {
   const entries = module.modinfo();
   const values = (key: string): string[] => entries.filter((entry) => entry.key === key).map(({ value }) => value);
   const section = module.section('.modinfo');
@@ -34,8 +38,10 @@ export function checkModinfo({ module, findings, template }: Context, name: stri
     add(
       `vermagic is "${vermagic}", a module of the running kernel has "${template.vermagic}"${versioned ? ' (all but the release must be equal)' : ''}`,
     );
-  }
-  if (template === null) findings.add('verify-not-checked', undefined, 'vermagic: no --template was given');
+  } else if (own !== null && tokens(vermagic, versioned) !== tokens(own, versioned))
+    add(`vermagic is "${vermagic}", the running kernel's is "${own}"`);
+  if (template === null && own === null)
+    findings.add('verify-not-checked', undefined, 'vermagic: neither its image nor --template was given');
   if (template?.retpoline === true && !values('retpoline').includes('Y'))
     add('retpoline=Y is missing: modules of this kernel say it, and the kernel warns without');
   for (const namespace of values('import_ns'))

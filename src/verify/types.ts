@@ -24,15 +24,16 @@ const KIND_STRUCT = 4;
  */
 export function readTypes(path: string, names: readonly string[]): KernelTypes {
   const bytes = readWhole(path);
-  if (!isElf(bytes)) return parse(bytes, names, path);
+  if (!isElf(bytes)) return parseTypes(bytes, names, path);
   const file = MappedFile.open(path);
   const elf = bytes[16] === ET_REL ? new ElfObject(file) : new ElfImage(file);
   for (let section = 1; section < elf.sectionCount; section++)
-    if (elf.name(section) === '.BTF') return parse(elf.content(section), names, path);
+    if (elf.name(section) === '.BTF') return parseTypes(elf.content(section), names, path);
   throw new KlpflowError('no-btf', `${path} has no .BTF section`, { object: path });
 }
 
-function parse(btf: Uint8Array, names: readonly string[], path: string): KernelTypes {
+/** Layouts of the named structs from raw BTF; `path` is what messages call it. @throws KlpflowError `malformed-elf` */
+export function parseTypes(btf: Uint8Array, names: readonly string[], path: string): KernelTypes {
   const fail = (offset: number, expected: string): never => {
     throw new KlpflowError('malformed-elf', `${path}: BTF at ${offset}: ${expected}`, { object: path, offset });
   };

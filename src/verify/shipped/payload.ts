@@ -1,0 +1,87 @@
+import { gunzipSync } from 'node:zlib';
+import { KlpflowError } from '../../diagnostics';
+import { ELF_MAGIC, ElfImage } from '../../elf';
+import { MappedFile } from '../../files/mapped-file';
+
+/** No kernel is larger. */
+const LARGEST = 512 << 20;
+
+/**
+ * The linked kernel within an x86-64 bzImage, or within a compressed file; undefined for other files, which may be lists of symbols.
+ * @throws KlpflowError `malformed-image` for a damaged one, `unusable-image` for a compression that is not read here
+ */
+export async function linkedWithin(path: string): Promise<ElfImage | undefined> {
+  // Files of /proc have no size and cannot be mapped.
+  if (path.startsWith('/proc/') || path.startsWith('/sys/')) return undefined;
+  const { bytes } = MappedFile.open(path);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const fail = (why: string): never => {
+    throw new KlpflowError('malformed-image', `${path}: ${why}`, { object: path });
+  };
+  const word = (at: number): number => (at + 4 <= bytes.length ? view.getUint32(at, true) : 0);
+  const boot = word(0x202) === 0x53726448; // HdrS
+  let stream = bytes;
+  if (boot) {
+    // Behind the boot sectors, where the header says; the last word is the size of what comes out.
+    const from = ((bytes[0x1f1]! || 4) + 1) * 512 + word(0x248);
+    const length = word(0x24c);
+    if (length < 8 || from + length > bytes.length) fail('its kernel does not lie within the file: it is cut short');
+    stream = bytes.subarray(from, from + length);
+  }
+  const out = await inflate(stream, boot, path, fail);
+  if (out === undefined) return undefined;
+  if (new DataView(out.buffer, out.byteOffset).getUint32(0) !== ELF_MAGIC) return fail('what it holds is no ELF file');
+  return new ElfImage(MappedFile.ofBytes(out, path));
+}
+
+async function inflate(
+  stream: Uint8Array,
+  boot: boolean,
+  path: string,
+  fail: (why: string) => never,
+): Promise<Uint8Array | undefined> {
+  const view = new DataView(stream.buffer, stream.byteOffset, stream.length);
+  if (stream.length < 16) return undefined;
+  const magic = view.getUint32(0);
+  const size = boot ? view.getUint32(stream.length - 4, true) : undefined;
+  if (size !== undefined && size > LARGEST) fail(`it would hold ${size} bytes`);
+  const body = boot ? stream.subarray(0, -4) : stream;
+  let out: Uint8Array;
+  try {
+    if (magic >>> 16 === 0x1f8b) out = gunzipSync(stream, { maxOutputLength: LARGEST });
+    else if (magic === 0x28b52ffd && size !== undefined) {
+      const { ZSTDDecoder } = await import('zstddec');
+      const decoder = new ZSTDDecoder();
+      await decoder.init();
+      out = decoder.decode(body, size);
+    } else if (magic === 0x02214c18 && size !== undefined) out = unpackLz4(body, size);
+    else if (magic === ELF_MAGIC) out = stream;
+    else if (boot)
+      throw new KlpflowError(
+        'unusable-image',
+        `${path}: verify reads kernels compressed by gzip, zstd and LZ4: unpack this one (scripts/extract-vmlinux of the kernel source)`,
+        { object: path },
+      );
+    else return undefined;
+  } catch (cause) {
+    if (cause instanceof KlpflowError) throw cause;
+    return fail(`its compressed kernel cannot be read: it is damaged or cut short`);
+  }
+  if (size !== undefined && out.length !== size) fail(`its kernel has ${out.length} bytes, not ${size}`);
+  return out;
+}
+
+/** Blocks of at most 8 MiB, each behind its length. */
+function unpackLz4(stream: Uint8Array, size: number): Uint8Array {
+  const { decompressBlock } = require('lz4js') as typeof import('lz4js');
+  const view = new DataView(stream.buffer, stream.byteOffset, stream.length);
+  const out = new Uint8Array(size);
+  let end = 0;
+  for (let at = 4; at + 4 <= stream.length; ) {
+    const length = view.getUint32(at, true);
+    if (length > stream.length - at - 4) throw new RangeError('a block runs past the end');
+    end = decompressBlock(stream, out, at + 4, length, end);
+    at += 4 + length;
+  }
+  return out.subarray(0, end);
+}
