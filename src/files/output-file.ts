@@ -33,7 +33,7 @@ export async function writeAtomically(path: string, chunks: Iterable<Uint8Array>
     throw isSystemError(cause) ? fileError(path, cause, 'write') : cause;
   }
   await syncFolder(dirname(path));
-  await removeAbandoned(path);
+  await removeAbandonedOutputs(path);
   return written;
 }
 
@@ -41,7 +41,7 @@ export async function writeAtomically(path: string, chunks: Iterable<Uint8Array>
 const ABANDONED_MS = 3_600_000;
 
 /** Removes what writers of `path`, a file or a folder, that were killed left behind. */
-export async function removeAbandoned(path: string): Promise<void> {
+export async function removeAbandonedOutputs(path: string): Promise<void> {
   const mine = `.${basename(path)}.`;
   try {
     for (const name of await readdir(dirname(path))) {

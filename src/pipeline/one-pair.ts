@@ -15,7 +15,7 @@ import type { GivenKernel, KernelSources } from './kernel';
 import { objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { compareAll, correlateBoth, identifyBoth, scanBoth, gapsOfBoth, type BothScanned, type Compared } from './pair';
-import { rehearse } from './rehearsal';
+import { rehearsePair } from './rehearsal';
 import type { InputFile, Judgement, PairRef } from './types';
 
 /** What is recorded of a pair. */
@@ -170,7 +170,7 @@ async function rehearsed(
   judgement: Judgement,
   sources: KernelSources,
 ): Promise<Diagnostic[]> {
-  const found = [...(await rehearse(flow, pair, judgement, sources)), ...sources.diagnostics];
+  const found = [...(await rehearsePair(flow, pair, judgement, sources)), ...sources.diagnostics];
   return found.map((entry) => allowed(entry, allow));
 }
 

@@ -5,7 +5,7 @@ import type { KernelSources } from './kernel';
 import type { Judgement, PairRef, RehearsalAnswer } from './types';
 
 /** What writing a livepatch of the pair would find, and what could not be looked at for want of a file. */
-export async function rehearse(
+export async function rehearsePair(
   flow: Flow,
   pair: PairRef,
   {

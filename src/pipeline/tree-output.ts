@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
-import { removeAbandoned, writeAtomically } from '../files/output-file';
+import { removeAbandonedOutputs, writeAtomically } from '../files/output-file';
 import { decodeLivepatch, loadHash, makeFolder, readRecords, type RecordPlace } from '../records';
 import { holdsDevices } from './files';
 import type { OutputReport } from './output';
@@ -74,7 +74,7 @@ export async function writeUnits(
     rmSync(temporary, { recursive: true, force: true });
     throw (cause as NodeJS.ErrnoException).syscall === undefined ? cause : fileError(path, cause, 'write');
   }
-  await removeAbandoned(target);
+  await removeAbandonedOutputs(target);
   const list = files.map(({ path: name, sha256 }) => `${sha256}  ${name}\n`).join('');
   return {
     path,

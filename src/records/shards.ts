@@ -1,5 +1,5 @@
 import { klpflow } from './generated/schema';
-import { bytesOf, words } from './table';
+import { columnBytes, words } from './table';
 
 /** User, slot and target of a use. */
 const USE_BYTES = 12;
@@ -17,8 +17,8 @@ export function encodeDigests({ from, to, uses }: DigestRecord, symbols: Uint32A
   return klpflow.DigestShard.encode({
     from,
     to,
-    digest: bytesOf(digest),
-    uses: bytesOf(uses),
+    digest: columnBytes(digest),
+    uses: columnBytes(uses),
   } as klpflow.DigestShard).finish();
 }
 
@@ -51,13 +51,13 @@ export interface SpecialRecord {
 export function encodeSpecial(record: SpecialRecord): Uint8Array {
   const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown, traceKnown } = record;
   return klpflow.SpecialEntries.encode({
-    owners: bytesOf(owners),
-    digest: bytesOf(digest),
-    traceable: bytesOf(traceable),
-    sealed: bytesOf(sealed),
-    uses: bytesOf(uses),
-    lineOwners: bytesOf(lineOwners),
-    lines: bytesOf(lines),
+    owners: columnBytes(owners),
+    digest: columnBytes(digest),
+    traceable: columnBytes(traceable),
+    sealed: columnBytes(sealed),
+    uses: columnBytes(uses),
+    lineOwners: columnBytes(lineOwners),
+    lines: columnBytes(lines),
     traceKnown,
     unknown: unknown as unknown as klpflow.UnknownSize[],
   } as klpflow.SpecialEntries).finish();

@@ -31,15 +31,15 @@ export function* encodeTable(
   for (let first = 0; first < table.sections; first += BATCH) {
     const count = Math.min(BATCH, table.sections - first);
     const batch: Record<string, number | Uint8Array> = { first, count };
-    for (const { field, column } of SECTION_FIELDS) batch[field] = bytesOf(table[column], first, count);
+    for (const { field, column } of SECTION_FIELDS) batch[field] = columnBytes(table[column], first, count);
     yield partsOf(klpflow.SectionBatch, batch);
   }
   for (let first = 0; first < table.symbols; first += BATCH) {
     const count = Math.min(BATCH, table.symbols - first);
     const batch: Record<string, number | Uint8Array> = { first, count };
     for (const { field, column, each } of SYMBOL_FIELDS)
-      batch[field] = bytesOf(table[column], first * each, count * each);
-    batch['traits'] = bytesOf(without(table.traits.slice(first, first + count), later));
+      batch[field] = columnBytes(table[column], first * each, count * each);
+    batch['traits'] = columnBytes(without(table.traits.slice(first, first + count), later));
     yield partsOf(klpflow.SymbolBatch, batch);
   }
 }
@@ -100,7 +100,7 @@ function countCovers(table: TableColumns): number {
 }
 
 /** A part of a column as bytes, without a copy. */
-export function bytesOf(column: Column, from = 0, count = column.length - from): Uint8Array {
+export function columnBytes(column: Column, from = 0, count = column.length - from): Uint8Array {
   return new Uint8Array(
     column.buffer,
     column.byteOffset + from * column.BYTES_PER_ELEMENT,

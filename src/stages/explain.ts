@@ -8,7 +8,7 @@ import { comparePairs, type Verdict } from './compare';
 import type { Side } from './side/side';
 import { decodeFunction, type Decoded } from './side/decoded';
 import { describe } from './compare/functions';
-import { unitOf } from './assess/names';
+import { unitNameOf } from './assess/names';
 import { Trait } from './scan';
 import { nameOf, symbolsNamed } from './symbol-name';
 
@@ -73,7 +73,7 @@ export function explainSymbol(
     name: a === 0 ? patched.name(b) : orig.name(named || a),
     patchedName: b === 0 ? '' : patched.name(b),
     kind: isFunction ? 'function' : 'data',
-    file: unitOf(side, symbol),
+    file: unitNameOf(side, symbol),
     section: side.sectionName(symbol),
     size: { orig: a === 0 ? 0 : orig.table.size[a]!, patched: b === 0 ? 0 : patched.table.size[b]! },
     pairedBy: paired ? { rule, evidence: EVIDENCE[rule] } : null,

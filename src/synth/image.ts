@@ -99,7 +99,14 @@ class Image {
       bss: new SharedData(writer, '.bss', 'bss', places),
     };
     this.entries = build.joinedEntries
-      ? listTable(writer, '__patchable_function_entries', WA, 8, 8, 0, R_X86_64_64)
+      ? listTable(writer, {
+          name: '__patchable_function_entries',
+          flags: WA,
+          align: 8,
+          entry: 8,
+          entsize: 0,
+          type: R_X86_64_64,
+        })
       : null;
     this.initcalls = new Table(writer, '.initcall6.init', SHF_ALLOC, 1);
     this.tables = new KernelTables(writer, {

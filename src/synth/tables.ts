@@ -50,16 +50,20 @@ export class Table {
   }
 }
 
+interface ListSpec {
+  name: string;
+  flags: number;
+  align: number;
+  /** Bytes of an entry. */
+  entry: number;
+  /** sh_entsize. */
+  entsize: number;
+  /** R_* */
+  type: number;
+}
+
 /** A section of one reference an entry, with its relocations. */
-export function listTable(
-  writer: ElfWriter,
-  name: string,
-  flags: number,
-  align: number,
-  entry: number,
-  entsize: number,
-  type: number,
-): ReferenceTable {
+export function listTable(writer: ElfWriter, { name, flags, align, entry, entsize, type }: ListSpec): ReferenceTable {
   const content = new ReferenceTable(entry, type);
   writer.relas(writer.section({ name, flags, align, entsize, content }), content.relas);
   return content;
@@ -114,7 +118,7 @@ export class KernelTables {
       entry: number,
       entsize: number,
       type = R_X86_64_PC32,
-    ): ReferenceTable => listTable(writer, name, flags, align, entry, entsize, type);
+    ): ReferenceTable => listTable(writer, { name, flags, align, entry, entsize, type });
     this.lists = {
       runtime: list('runtime_ptr_USER_PTR_MAX', A, 1, 4, 0),
       returns: list('.return_sites', A, 1, 4, 4),

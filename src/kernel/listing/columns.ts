@@ -30,6 +30,7 @@ export class Columns implements Names {
     this.symbol = new Uint32Array(capacity);
   }
 
+  // biome-ignore lint/complexity/useMaxParams: called for each of 300,000 symbols, without an object each.
   add(start: number, length: number, low: number, high: number, size = 0, owner = 0, symbol = 0): void {
     const at = this.count++;
     if (at === this.start.length) this.grow();

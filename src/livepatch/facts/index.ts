@@ -1,7 +1,7 @@
 import { R_OFFSET, RELA_WORDS, u64, type ElfObject } from '../../elf';
 import type { PlatformFacts } from '../object';
 import { place, readSections, type Sections } from './sections';
-import { readSymbols, targetOf, type Range, type Symbols } from './symbols';
+import { readSymbols, targetOf, type SymbolRange, type Symbols } from './symbols';
 import { typeHashes } from './type-hashes';
 
 const ENDBR64 = 0xfa1e0ff3;
@@ -42,7 +42,7 @@ function commonest<T>(values: readonly T[]): T | undefined {
 }
 
 /** Functions to look into: some 2,000 of all, evenly spread. */
-function* sample(functions: readonly Range[]): Generator<Range> {
+function* sample(functions: readonly SymbolRange[]): Generator<SymbolRange> {
   const step = Math.ceil(functions.length / 2048);
   for (let i = 0; i < functions.length; i += step) yield functions[i]!;
 }
@@ -54,7 +54,7 @@ function* sample(functions: readonly Range[]): Generator<Range> {
  */
 function indirectBranchTracking(
   object: ElfObject,
-  functions: readonly Range[],
+  functions: readonly SymbolRange[],
   tables: Sections,
 ): PlatformFacts['ibt'] {
   let with64 = 0;
@@ -70,7 +70,7 @@ function indirectBranchTracking(
 }
 
 /** How functions end that have no return thunk: CONFIG_MITIGATION_SLS puts an int3 behind each `ret`. */
-function returnForm(object: ElfObject, functions: readonly Range[]): 'ret' | 'ret-int3' {
+function returnForm(object: ElfObject, functions: readonly SymbolRange[]): 'ret' | 'ret-int3' {
   let plain = 0;
   let trapped = 0;
   for (const { section, value, size } of sample(functions)) {

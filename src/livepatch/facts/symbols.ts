@@ -20,7 +20,7 @@ import { place } from './sections';
 /** Bytes before functions: 64 in the kernels that have most. */
 const LARGEST_PADDING = 64;
 
-export interface Range {
+export interface SymbolRange {
   section: number;
   value: number;
   size: number;
@@ -30,12 +30,12 @@ export interface Symbols {
   vermagic: string | null;
   kobjectRelease: boolean;
   /** `__pfx_*` and `__cfi_*`: what stands before functions. */
-  prefixes: Range[];
+  prefixes: SymbolRange[];
   /** Where a `__cfi_*` symbol ends, i.e. its function starts, to where it begins. */
-  preambles: Map<number, Range>;
-  functions: Range[];
+  preambles: Map<number, SymbolRange>;
+  functions: SymbolRange[];
   /** Functions by whose names the types of a module's init and exit functions are known, and code that calls such functions. */
-  typed: Record<TypedName, Range[]>;
+  typed: Record<TypedName, SymbolRange[]>;
 }
 
 /** Who has the type of a module's init or exit function, or calls it. */
@@ -140,7 +140,7 @@ export function targetOf(object: ElfObject, relas: Uint32Array, at: number): num
 }
 
 /** The NUL-terminated text of an object; null where it does not end within its section. */
-function stringAt(object: ElfObject, { section, value, size }: Range): string | null {
+function stringAt(object: ElfObject, { section, value, size }: SymbolRange): string | null {
   const bytes = object.content(section).subarray(value, value + size);
   const end = bytes.indexOf(0);
   return end < 0 ? null : Buffer.from(bytes.subarray(0, end)).toString('latin1');

@@ -2,7 +2,7 @@ import { RELA_WORDS, type ElfObject } from '../../elf';
 import { COMPUTED, preambleHash, typeChecks, type EntryHashes } from '../../kernel/kcfi';
 import type { PlatformFacts } from '../object';
 import { place, type Sections } from './sections';
-import { targetOf, type Range, type Symbols, type TypedName } from './symbols';
+import { targetOf, type SymbolRange, type Symbols, type TypedName } from './symbols';
 
 const TYPES = ['init', 'exit'] as const;
 const CALLERS = { init: 'callsInit', exit: 'callsExit' } as const satisfies Record<string, TypedName>;
@@ -57,6 +57,6 @@ function computedHashes(object: ElfObject, symbols: Symbols): EntryHashes | unde
   return shown.length === 1 ? shown[0] : undefined;
 }
 
-function codeOf(object: ElfObject, { section, value, size }: Range): Uint8Array {
+function codeOf(object: ElfObject, { section, value, size }: SymbolRange): Uint8Array {
   return object.content(section).subarray(value, value + size);
 }

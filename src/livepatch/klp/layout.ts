@@ -36,7 +36,8 @@ export function tombstoneName(symbol: KlpSymbol): string {
   return TOMBSTONE + symbol.patchedName;
 }
 
-export function klpSymbolName({ module, name, sympos }: KlpSymbol): string {
+/** Name of a symbol that the livepatch core resolves. */
+export function klpSymbolName({ module, name, sympos }: Pick<KlpSymbol, 'module' | 'name' | 'sympos'>): string {
   return `${KLP_SYMBOL}${module}.${name},${sympos}`;
 }
 

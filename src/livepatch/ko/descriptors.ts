@@ -16,6 +16,15 @@ interface Target {
   callbacks: Partial<Record<Callback, OutputSymbol>>;
 }
 
+interface DescriptorParts {
+  /** Where the objects' symbols went. */
+  symbols: SymbolMap;
+  structs: KernelStructs;
+  /** `__this_module`. */
+  self: OutputSymbol;
+  found: Diagnostic[];
+}
+
 /**
  * Adds klp_patch, klp_object[], klp_func[] and klp_state[], laid out as the kernel has them, each array ended by zeros.
  * Appends to `found` what the livepatch core would refuse.
@@ -24,11 +33,8 @@ interface Target {
 export function addDescriptors(
   image: ModuleImage,
   objects: readonly LivepatchObject[],
-  symbols: SymbolMap,
-  structs: KernelStructs,
+  { symbols, structs, self, found }: DescriptorParts,
   options: ModuleOptions,
-  self: OutputSymbol,
-  found: Diagnostic[],
 ): OutputSymbol {
   const descriptors = new Descriptors(image, structs);
   const targets = collectTargets(objects, symbols, found);

@@ -75,7 +75,7 @@ export function writeModule(
   /** What no object brings: descriptors, init and exit, `struct module`. */
   function addOwnParts(layouts: KernelStructs, known: Platform): void {
     const self = addThisModule(image, layouts, options.name);
-    const patch = addDescriptors(image, objects, symbols, layouts, options, self, found);
+    const patch = addDescriptors(image, objects, { symbols, structs: layouts, self, found }, options);
     const { init, exit } = addEntryCode(image, known, patch);
     pointThisModule(self, layouts, init, exit);
   }

@@ -74,11 +74,7 @@ export const CORE_FUNCTIONS: ReadonlySet<string> = new Set([
   'kpatch_shadow_get',
 ]);
 
-/** Name of a symbol that the livepatch core resolves, and of the section with its relocations. */
-export function klpSymbolName(owner: string, name: string, sympos: number): string {
-  return `.klp.sym.${owner}.${name},${sympos}`;
-}
-
+/** Name of the section with relocations that the livepatch core applies. */
 export function klpRelaName(object: string, section: string): string {
   return `.klp.rela.${object}.${section}`;
 }

@@ -3,13 +3,13 @@ import type { Group, Pairing } from '../correlate';
 import { Trait } from '../scan';
 import { withAnchors } from './anchors';
 import { WHOLE, likeness, stepsOf, type OpenMembers, type Step } from './instructions';
-import { candidates, type Used } from './shortfall';
+import { contenders, type Used } from './shortfall';
 
 /** Two functions of more instructions than this, multiplied, are aligned piece by piece. */
 const MOST_CELLS = 4_000_000;
 
 /** What functions say of one symbol being another. */
-export interface Reading {
+export interface Testimony {
   /** How much the best alignment in which it is falls short of the best of all, by instructions. */
   shortfall: number;
   /** And with anchors. */
@@ -19,7 +19,7 @@ export interface Reading {
 }
 
 /** By ORIG's and by PATCHED's symbol. */
-export type Readings = Map<number, Map<number, Reading>>;
+export type Testimonies = Map<number, Map<number, Testimony>>;
 
 /**
  * Aligns functions of both builds and says how well each open symbol that the one uses goes with each that the other does.
@@ -35,18 +35,18 @@ export class AlignedUses {
   ) {}
 
   /** What two functions say of `group`'s members. */
-  between(user: number, other: number, group: Group): Readings {
+  between(user: number, other: number, group: Group): Testimonies {
     const members: OpenMembers = {
       orig: new Set(group.orig.map((symbol) => this.orig.table.canonical[symbol]!)),
       patched: new Set(group.patched.map((symbol) => this.patched.table.canonical[symbol]!)),
     };
-    const found: Readings = new Map();
+    const found: Testimonies = new Map();
     for (const [ours, theirs] of pieces(members, this.stepsOf('orig', user), this.stepsOf('patched', other))) {
       const usesOurs = uses(ours, members.orig);
       const usesTheirs = uses(theirs, members.patched);
       if (usesOurs.length === 0 || usesTheirs.length === 0) continue;
       const alike = (i: number, j: number): number => likeness(this.pairing, members, ours[i]!, theirs[j]!);
-      const anchored = candidates(
+      const anchored = contenders(
         ours.length,
         theirs.length,
         withAnchors(members, ours, theirs, alike),
@@ -54,9 +54,9 @@ export class AlignedUses {
         usesTheirs,
       );
       // The same pairs in the same order: an anchor scores where the instruction does.
-      candidates(ours.length, theirs.length, alike, usesOurs, usesTheirs).forEach(({ a, b, shortfall }, at) => {
+      contenders(ours.length, theirs.length, alike, usesOurs, usesTheirs).forEach(({ a, b, shortfall }, at) => {
         const whole = a.at.length === b.at.length && a.at.every((i, k) => alike(i, b.at[k]!) === WHOLE);
-        const row = found.get(a.symbol) ?? new Map<number, Reading>();
+        const row = found.get(a.symbol) ?? new Map<number, Testimony>();
         found.set(
           a.symbol,
           row.set(b.symbol, agreed(row.get(b.symbol), { shortfall, anchored: anchored[at]!.shortfall, whole })),
@@ -144,7 +144,7 @@ function increasing(pairs: Array<[number, number]>): Array<[number, number]> {
 }
 
 /** What two functions say together: what one holds against it no other makes good. */
-export function agreed(known: Reading | undefined, more: Reading): Reading {
+export function agreed(known: Testimony | undefined, more: Testimony): Testimony {
   return known === undefined
     ? more
     : {
@@ -155,6 +155,6 @@ export function agreed(known: Reading | undefined, more: Reading): Reading {
 }
 
 /** How much a reading falls short by the score that has most against it. */
-export function shortOf(reading: Reading | undefined): number {
+export function shortOf(reading: Testimony | undefined): number {
   return reading === undefined ? Infinity : Math.max(reading.shortfall, reading.anchored);
 }

@@ -7,7 +7,7 @@
 import type { Side } from '../side/side';
 import { mayPair, sameContent, type Group, type Pairing, type UseIndex } from '../correlate';
 import { Trait } from '../scan';
-import { AlignedUses, agreed, shortOf, type Reading, type Readings } from './evidence';
+import { AlignedUses, agreed, shortOf, type Testimony, type Testimonies } from './evidence';
 import { MARGIN } from './shortfall';
 import { BothUsers, Users } from './users';
 
@@ -101,8 +101,8 @@ function isOneOfSeveral(users: BothUsers, aligned: AlignedUses, a: number, b: nu
 }
 
 /** What all functions say together that use a member in one build and in the other. */
-function readingsOf(users: BothUsers, aligned: AlignedUses, group: Group): Readings {
-  const all: Readings = new Map();
+function readingsOf(users: BothUsers, aligned: AlignedUses, group: Group): Testimonies {
+  const all: Testimonies = new Map();
   const seen = new Set<string>();
   for (const a of group.orig) {
     for (const b of group.patched) {
@@ -111,7 +111,7 @@ function readingsOf(users: BothUsers, aligned: AlignedUses, group: Group): Readi
         if (seen.has(key)) continue;
         seen.add(key);
         for (const [x, row] of aligned.between(user, other, group)) {
-          const known = all.get(x) ?? new Map<number, Reading>();
+          const known = all.get(x) ?? new Map<number, Testimony>();
           all.set(x, known);
           for (const [y, reading] of row) known.set(y, agreed(known.get(y), reading));
         }
@@ -122,7 +122,7 @@ function readingsOf(users: BothUsers, aligned: AlignedUses, group: Group): Readi
 }
 
 /** Pairs that the best alignments agree on, and that no other pair of either comes near, with anchors or without. */
-function decided(readings: Readings): Array<[number, number]> {
+function decided(readings: Testimonies): Array<[number, number]> {
   const pairs: Array<[number, number]> = [];
   for (const [a, row] of readings) {
     for (const [b, reading] of row) {

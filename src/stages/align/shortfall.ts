@@ -8,7 +8,7 @@ export interface Used {
 }
 
 /** Two variables that may be one, and by how much the best alignment in which a use of one goes with a use of the other falls short of the best of all. */
-export interface Candidate {
+export interface Contender {
   a: Used;
   b: Used;
   shortfall: number;
@@ -24,13 +24,13 @@ export const MARGIN = WHOLE - SAME_KIND;
  * use of either goes with a use of another. Of three `pr_warn_once` of which the second is new, the test of ORIG's first flag goes with
  * the test of the new one just as well, as long as the store behind it may go with another flag's store.
  */
-export function candidates(
+export function contenders(
   rows: number,
   columns: number,
   alike: Likeness,
   ours: readonly Used[],
   theirs: readonly Used[],
-): Candidate[] {
+): Contender[] {
   const alignment = new Alignment(rows, columns, alike);
   const all = ours
     .flatMap((a) => theirs.map((b) => ({ a, b, shortfall: alignment.best - through(alignment, alike, a, b) })))

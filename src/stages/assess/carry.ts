@@ -28,6 +28,20 @@ export interface Carried {
   spared: ReadonlySet<number>;
 }
 
+/** What is known of the pair's functions; `discarded` are traits of those that are gone. */
+interface Known {
+  bodies: Bodies;
+  pieces: Pieces;
+  discarded: number;
+}
+
+/** What assess has found so far, to be added to. */
+interface Found {
+  included: Set<number>;
+  result: ObjectResult;
+  diagnostics: Diagnostic[];
+}
+
 /**
  * Takes the callers of changed functions that cannot be reached by redirecting ORIG's.
  *
@@ -40,12 +54,8 @@ export interface Carried {
 export function carryCallers(
   input: AssessInput,
   changed: ReadonlyArray<{ orig: number; patched: number }>,
-  bodies: Bodies,
-  included: Set<number>,
-  pieces: Pieces,
-  discarded: number,
-  result: ObjectResult,
-  diagnostics: Diagnostic[],
+  { bodies, pieces, discarded }: Known,
+  { included, result, diagnostics }: Found,
 ): Carried {
   const { pairing, orig, patched, objectName } = input;
   const unit = isUnit(input);

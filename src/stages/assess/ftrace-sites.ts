@@ -3,7 +3,7 @@ import type { CodeRela } from '../../arch';
 import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
 import { Trait } from '../scan';
-import { relasOf, sectionsNamed } from './side-relas';
+import { tableRelasOf, sectionsNamed } from './side-relas';
 import type { AssessInput } from './types';
 
 const PATCHABLE = '__patchable_function_entries';
@@ -87,7 +87,7 @@ export function hasFtraceSite({ orig, traceKnown, traceable, assumeSites }: Asse
 function placesOf(side: Side, tables: readonly number[]): Map<number, number[]> {
   const places = new Map<number, number[]>();
   for (const table of tables) {
-    for (const { section, place } of relasOf(side, table)) {
+    for (const { section, place } of tableRelasOf(side, table)) {
       const list = places.get(section);
       if (list === undefined) places.set(section, [place]);
       else list.push(place);

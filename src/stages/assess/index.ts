@@ -18,7 +18,7 @@ import { withoutInstrumentation } from './instrumentation';
 import { foldJumpers } from './jumped-pieces';
 import { foldLabelTables, refuseSharedTables } from './label-tables';
 import { tellLosses } from './losses';
-import { discardedTraits, plain, unitOf } from './names';
+import { discardedTraits, plain, unitNameOf } from './names';
 import { withOwnedPieces } from './owned-differences';
 import { Pieces, foldPieces } from './pieces';
 import { tellOtherKernel } from './one-kernel';
@@ -191,7 +191,12 @@ export function assess(given: AssessInput): Assessment {
     (symbol) => reachedUnseen(patched, new Set([symbol]), isUnit(input)).size > 0,
   );
   const included = new Set([...changed.map(({ patched: symbol }) => symbol), ...fresh]);
-  const { origins, spared } = carryCallers(input, changed, bodies, included, pieces, discarded, result, diagnostics);
+  const { origins, spared } = carryCallers(
+    input,
+    changed,
+    { bodies, pieces, discarded },
+    { included, result, diagnostics },
+  );
   for (const symbol of spared) included.delete(symbol);
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
@@ -250,7 +255,7 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
     name,
     ...(patchedName === name ? {} : { patchedName }),
     ...(aliases.length === 0 ? {} : { aliases }),
-    file: unitOf(orig, a),
+    file: unitNameOf(orig, a),
     section,
     class: verdict.class as ChangedFunction['class'],
     first: verdict.first,

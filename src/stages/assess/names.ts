@@ -3,13 +3,13 @@ import { Trait } from '../scan';
 import type { PlainSymbol, UnitName } from './types';
 
 /** The unit of a local symbol; globals have none. */
-export function unitOf(side: Side, symbol: number): UnitName {
+export function unitNameOf(side: Side, symbol: number): UnitName {
   const file = side.table.file[symbol]!;
   return file === 0 ? null : side.name(file);
 }
 
 export function plain(side: Side, symbol: number): PlainSymbol {
-  return { name: side.name(symbol), file: unitOf(side, symbol), section: side.sectionName(symbol) };
+  return { name: side.name(symbol), file: unitNameOf(side, symbol), section: side.sectionName(symbol) };
 }
 
 /** Traits of code and data that the running object no longer has: a module's exit code is still there. */

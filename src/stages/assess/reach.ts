@@ -8,7 +8,7 @@ import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Kind, Trait } from '../scan';
 import type { Range } from '../side/range';
 import { misplaced } from './placement';
-import { entryReferences, referencesFrom, replacementReferences, type Reference } from './references';
+import { entryReferences, referencesFrom, replacementReferences, type Mention } from './references';
 import type { AssessInput } from './types';
 
 /** Something that goes into the livepatch: a symbol's bytes, or an extent of anonymous data. */
@@ -69,7 +69,7 @@ export function checkReach(
   for (const from of queue) {
     const entries = from.symbol !== 0 && !table.has(from.symbol, Trait.OBJECT) ? entriesOf(patched, from.symbol) : [];
     // What may be meant comes along, too.
-    const widened = (list: readonly Reference[]): Reference[] =>
+    const widened = (list: readonly Mention[]): Mention[] =>
       list.flatMap((reference) => [reference, ...reference.others.map((symbol) => ({ ...reference, symbol }))]);
     const own = new Set(widened(referencesFrom(patched, from.section, from.start, from.end)));
     const references = [
@@ -140,7 +140,7 @@ export function checkReach(
 /** The extent of anonymous read-only data that a reference reaches; undefined where there is nothing to follow. */
 function anonymousExtent(
   { patched }: AssessInput,
-  { section, offset, at }: Reference,
+  { section, offset, at }: Mention,
   discarded: number,
   from: Included,
   refuse: Refuse,
@@ -173,7 +173,7 @@ type Refuse = (code: DiagnosticCode, from: Included, at: number, about: string, 
 function checkExisting(
   { orig, patched }: AssessInput,
   from: Included,
-  { at, branch }: Reference,
+  { at, branch }: Mention,
   twin: number,
   discarded: number,
   refuse: Refuse,

@@ -8,7 +8,7 @@ import { labelOf } from '../side/labels';
 import { nearTargets } from './near-targets';
 
 /** One reference out of a range of bytes, resolved to the symbol or place it reaches. */
-export interface Reference {
+export interface Mention {
   /** Canonical symbol reached; 0 for strings, constants and anonymous data. */
   symbol: number;
   /** Symbols that it may mean as well, where nothing tells. */
@@ -25,7 +25,7 @@ export interface Reference {
 }
 
 /** All that a reference may mean. Where nothing tells, who refers is a user of each: what goes in without one of its readers is two things at once. */
-export function meantBy({ symbol, others }: Pick<Reference, 'symbol' | 'others'>): readonly number[] {
+export function meantBy({ symbol, others }: Pick<Mention, 'symbol' | 'others'>): readonly number[] {
   return others.length === 0 ? [symbol] : [symbol, ...others];
 }
 
@@ -36,11 +36,11 @@ export function referencesFrom(
   start: number,
   end: number,
   wanted?: (symbol: number, place: number) => boolean,
-): Reference[] {
+): Mention[] {
   const { table, object, arch, identity } = side;
   const executable = (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
   const { words, at, stop } = identity.relas.select(section, start, end);
-  const found: Reference[] = [];
+  const found: Mention[] = [];
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET);
     const type = words[i + R_TYPE]!;
@@ -60,7 +60,7 @@ export function referencesFrom(
 }
 
 /** The symbol or place that the rela at word `i` reaches, by the bytes around its field (see Arch.tail). */
-function reached(side: Side, section: number, words: Uint32Array, i: number): Omit<Reference, 'at' | 'branch'> {
+function reached(side: Side, section: number, words: Uint32Array, i: number): Omit<Mention, 'at' | 'branch'> {
   const { table, object, arch, identity } = side;
   const symbol = words[i + R_SYM]!;
   if (symbol >= table.symbols)
@@ -196,7 +196,7 @@ function addAlternativeCallers(
 }
 
 /** What the replacement code of an alternatives entry refers to. */
-export function replacementReferences(side: Side, special: SpecialTable, entry: SpecialEntry): Reference[] {
+export function replacementReferences(side: Side, special: SpecialTable, entry: SpecialEntry): Mention[] {
   const { replacement } = special.rules;
   if (replacement === undefined) return [];
   const { words, at, stop } = entry.relas;
@@ -211,9 +211,9 @@ export function replacementReferences(side: Side, special: SpecialTable, entry: 
 }
 
 /** What an entry refers to besides the code it describes: keys, fixups, branch targets. */
-export function entryReferences(side: Side, special: SpecialTable, entry: SpecialEntry): Reference[] {
+export function entryReferences(side: Side, special: SpecialTable, entry: SpecialEntry): Mention[] {
   const { words, at, stop } = entry.relas;
-  const found: Reference[] = [];
+  const found: Mention[] = [];
   for (let i = at; i < stop; i += RELA_WORDS) {
     const field = u64(words, i + R_OFFSET) - entry.start;
     // Nobody calls through a table entry, so its references need no ENDBR.

@@ -12,7 +12,7 @@ export interface TableRela {
 }
 
 /** The relocations of a section in file order. */
-export function relasOf({ object, table }: Side, section: number): TableRela[] {
+export function tableRelasOf({ object, table }: Side, section: number): TableRela[] {
   const relaSection = table.relaSection[section]!;
   if (relaSection === 0) return [];
   const words = object.relas(relaSection);

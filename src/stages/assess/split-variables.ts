@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { Side } from '../side/side';
-import { unitOf } from './names';
+import { unitNameOf } from './names';
 import { freshStatics, goneStatics } from './statics-anew';
 import type { AssessInput } from './types';
 
@@ -46,5 +46,5 @@ export function refuseSplitVariables(input: AssessInput, reached: ReadonlySet<nu
 }
 
 function keyOf(side: Side, symbol: number, name: string): string {
-  return `${unitOf(side, symbol)}\0${name}`;
+  return `${unitNameOf(side, symbol)}\0${name}`;
 }

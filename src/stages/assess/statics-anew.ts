@@ -4,7 +4,7 @@ import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
 import { originOf, twinOf } from '../correlate';
 import { Kind, Trait } from '../scan';
-import { unitOf } from './names';
+import { unitNameOf } from './names';
 import type { AssessInput } from './types';
 
 /**
@@ -67,6 +67,6 @@ function likenessOf(side: Side, symbol: number): string {
     name,
     table.size[symbol],
     table.sectionClass[table.section[symbol]!]! & SectionClass.PERCPU,
-    unitOf(side, symbol),
+    unitNameOf(side, symbol),
   ].join('\0');
 }

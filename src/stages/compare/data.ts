@@ -1,6 +1,6 @@
 import type { Pairing } from '../correlate';
 import { buildBytes, textDiffersInBuild } from './build-names';
-import { unitNames } from './line';
+import { fileNamesOf } from './line';
 import { matchTargets, targetsIn } from './match';
 import { isLineByte, lineOfRecord } from './record';
 import type { Side } from '../side/side';
@@ -54,14 +54,14 @@ export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number,
     first ??= { offset: at, orig: hex(bytesA), patched: hex(bytesB) };
     if (record !== undefined && !isLineByte(record, a.object.little, at, bytesA[at]! ^ bytesB[at]!)) onlyLine = false;
   }
-  const units = unitNames(a, symbolA);
+  const units = fileNamesOf(a, symbolA);
   const ours = targetsIn(a, a.rangeOf(symbolA));
   const theirs = targetsIn(b, b.rangeOf(symbolB));
   for (let i = 0; i < Math.max(ours.length, theirs.length); i++) {
     const x = ours[i];
     const y = theirs[i];
     if (x !== undefined && y !== undefined && x.at === y.at) {
-      const match = matchTargets(pairing, a, b, x.target, y.target, units);
+      const match = matchTargets({ pairing, a, b }, x.target, y.target, units);
       if (match === 'same') continue;
       if (match === 'line' && (first === null || onlyLine)) {
         first ??= { offset: x.at, orig: describeTarget(a, x.target), patched: describeTarget(b, y.target) };

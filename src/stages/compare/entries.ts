@@ -5,7 +5,7 @@ import { EntryIndex } from '../side/entry-index';
 import { Trait } from '../scan';
 import { matchTargets } from './match';
 import { sameSymbol } from '../correlate/same-symbol';
-import type { Range, Rela } from '../side/range';
+import type { Range, RelaAt } from '../side/range';
 import type { Side } from '../side/side';
 import { describeTarget, resolveTarget, type Target } from '../places/target';
 import type { Difference } from './verdict';
@@ -98,7 +98,7 @@ function sameButHashes(pairing: Pairing, a: Side, b: Side, x: OwnedEntry, y: Own
     ours.length === theirs.length &&
     ours.every(
       ({ at, target }, i) =>
-        at === theirs[i]!.at && matchTargets(pairing, a, b, target, theirs[i]!.target, NO_UNITS) === 'same',
+        at === theirs[i]!.at && matchTargets({ pairing, a, b }, target, theirs[i]!.target, NO_UNITS) === 'same',
     )
   );
 }
@@ -153,8 +153,8 @@ export function referencesOf({
   relas: { words, at, stop },
   start,
   table,
-}: Pick<OwnedEntry, 'relas' | 'start' | 'table'>): Rela[] {
-  const found: Rela[] = [];
+}: Pick<OwnedEntry, 'relas' | 'start' | 'table'>): RelaAt[] {
+  const found: RelaAt[] = [];
   for (let i = at; i < stop; i += RELA_WORDS) {
     const offset = u64(words, i + R_OFFSET);
     if (table.references.includes(offset - start)) found.push({ words, at: i, offset });

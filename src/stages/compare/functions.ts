@@ -11,7 +11,7 @@ import type { Pairing } from '../correlate';
 import { sameBehind } from './behind';
 import { bytesOf, decodeFunction, type Decoded } from '../side/decoded';
 import { firstEntryDifference } from './entries';
-import { unitNames } from './line';
+import { fileNamesOf } from './line';
 import { isMovedLine } from './line-argument';
 import { firstMovedLine } from './line-moves';
 import { matchTargets } from './match';
@@ -32,7 +32,7 @@ export function compareFunctions(
     pairing,
     decodeFunction(a, symbolA, disassembler),
     decodeFunction(b, symbolB, disassembler),
-    unitNames(a, symbolA),
+    fileNamesOf(a, symbolA),
     disassembler,
   );
   const verdict = (rest: CodeVerdict): Verdict => ({ orig: symbolA, patched: symbolB, ...rest });
@@ -126,7 +126,7 @@ export function compareCode(
       continue;
     }
     for (let k = 0; k < ta.length; k++) {
-      const match = matchTargets(pairing, a, b, ta[k]!.target, tb[k]!.target, units);
+      const match = matchTargets({ pairing, a, b }, ta[k]!.target, tb[k]!.target, units);
       if (match === 'line') line ??= difference();
       else if (match === 'release') release ??= difference();
       else if (match === 'table') return verdict('changed', 'table', difference());

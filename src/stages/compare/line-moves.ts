@@ -4,7 +4,7 @@ import type { Pairing } from '../correlate';
 import { Trait } from '../scan';
 import { decodeFunction } from '../side/decoded';
 import { entriesOf, lineOf } from './entries';
-import { unitNames } from './line';
+import { fileNamesOf } from './line';
 import type { Side } from '../side/side';
 import { argumentOf, isToldLine } from './told-line';
 import type { Difference } from './verdict';
@@ -129,7 +129,7 @@ export class LineMoves {
       decodeFunction(orig, a, orig.disassembler),
       decodeFunction(patched, b, patched.disassembler),
     ];
-    const units = unitNames(orig, a);
+    const units = fileNamesOf(orig, a);
     const found: LineMove[] = [];
     for (
       let i = 0;

@@ -14,15 +14,21 @@ import { resolveTarget, type Place, type Target } from '../places/target';
 /** How two targets relate: the same thing, the same but for a source line or the build's name, or different (in content of a table or not). */
 export type TargetMatch = 'same' | 'line' | 'release' | 'table' | 'different';
 
+/** Both builds of a pair, and which symbol is which. */
+export interface Builds {
+  readonly pairing: Pairing;
+  readonly a: Side;
+  readonly b: Side;
+}
+
 export function matchTargets(
-  pairing: Pairing,
-  a: Side,
-  b: Side,
+  builds: Builds,
   ta: Target,
   tb: Target,
   units: ReadonlySet<string>,
   depth = 0,
 ): TargetMatch {
+  const { pairing, a, b } = builds;
   if (ta.type !== tb.type) return 'different';
   // Of what may mean one thing or another, one that both may mean has not changed.
   if (ta.others.length + tb.others.length > 0 && mayMeanTheSame(pairing, ta, tb)) return 'same';
@@ -36,17 +42,16 @@ export function matchTargets(
     const elsewhere = kindA === Kind.UNDEFINED && kindB === Kind.UNDEFINED;
     if (elsewhere && !sameDigests)
       return ta.delta === tb.delta && PromotedNames.of(pairing, a, b).same(ta.symbol, tb.symbol) ? 'same' : 'different';
-    if (sameDigests)
-      return !tables || sameInner(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol)) ? 'same' : 'table';
+    if (sameDigests) return !tables || sameInner(builds, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol)) ? 'same' : 'table';
     if (ta.delta !== tb.delta) return 'different';
     // A digest does not open what a record's strings are cut from: a neighbour of another unit moved in `.rodata..L.str.8`.
     if (!tables)
       return depth < DEEPEST &&
         sameRecordBytes(a, b, ta.symbol, tb.symbol) &&
-        sameTargets(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth)
+        sameTargets(builds, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth)
         ? 'same'
         : 'different';
-    return sameFields(pairing, a, b, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'table';
+    return sameFields(builds, a.rangeOf(ta.symbol), b.rangeOf(tb.symbol), depth) ? 'same' : 'table';
   }
   if (ta.text !== undefined && tb.text !== undefined) {
     if (sameDigests) return 'same';
@@ -59,8 +64,8 @@ export function matchTargets(
   }
   if (ta.symbol !== 0 || tb.symbol !== 0 || ta.place === undefined || tb.place === undefined)
     return sameDigests ? 'same' : 'different';
-  if (sameDigests && sameInnerOfPlaces(pairing, a, b, ta.place, tb.place)) return 'same';
-  if (ta.delta === tb.delta && sameExtent(pairing, a, b, ta.place, tb.place, depth)) return 'same';
+  if (sameDigests && sameInnerOfPlaces(builds, ta.place, tb.place)) return 'same';
+  if (ta.delta === tb.delta && sameExtent(builds, ta.place, tb.place, depth)) return 'same';
   return a.table.sectionClass[ta.place.section]! & SectionClass.READONLY ? 'table' : 'different';
 }
 
@@ -81,7 +86,8 @@ function mayMeanTheSame(pairing: Pairing, ta: Target, tb: Target): boolean {
  * Whether what two ranges of equal digests refer to is the same: a digest knows names only, and a compound literal may come to
  * point to another `state.N`. Goes through content that refers to content; what is under way counts as the same.
  */
-function sameInner(pairing: Pairing, a: Side, b: Side, rangeA: Range, rangeB: Range): boolean {
+function sameInner(builds: Builds, rangeA: Range, rangeB: Range): boolean {
+  const { pairing, a, b } = builds;
   const open: Array<[Range, Range]> = [[rangeA, rangeB]];
   const seen = new Set<string>();
   const follow = (x: Range, y: Range): void => {
@@ -140,19 +146,21 @@ function widest(side: Side, { section, offset }: Place): Range {
   return side.extents.widestAt(section, offset);
 }
 
-function sameInnerOfPlaces(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place): boolean {
+function sameInnerOfPlaces(builds: Builds, pa: Place, pb: Place): boolean {
+  const { a, b } = builds;
   const counts = countsByContent(a, pa) && countsByContent(b, pb);
-  return !counts || sameInner(pairing, a, b, widest(a, pa), widest(b, pb));
+  return !counts || sameInner(builds, widest(a, pa), widest(b, pb));
 }
 
-function sameExtent(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Place, depth: number): boolean {
+function sameExtent(builds: Builds, pa: Place, pb: Place, depth: number): boolean {
+  const { a, b } = builds;
   const extents = extentsOf(a, b, pa, pb);
   if (extents === undefined) return false;
   const [x, y] = extents;
   const digest = a.identity.ofRange(x.section, x.start, x.end);
   if (!sameDigest(digest, b.identity.ofRange(y.section, y.start, y.end)))
-    return countsByContent(a, pa) && countsByContent(b, pb) && sameFields(pairing, a, b, x, y, depth);
-  return !countsByContent(a, pa) || sameInner(pairing, a, b, x, y);
+    return countsByContent(a, pa) && countsByContent(b, pb) && sameFields(builds, x, y, depth);
+  return !countsByContent(a, pa) || sameInner(builds, x, y);
 }
 
 /** How far content that refers to content is followed: a table of tables of functions takes three. */
@@ -163,16 +171,18 @@ const NO_UNITS: ReadonlySet<string> = new Set();
  * Whether two ranges of different digests hold the same, field by field: a digest knows the names that other partitions define by their hashes, and of
  * the words of a relative table how far they are from the table, which moves; and what lies beside what is referred to.
  */
-function sameFields(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, depth: number): boolean {
+function sameFields(builds: Builds, x: Range, y: Range, depth: number): boolean {
+  const { a, b } = builds;
   if (depth >= DEEPEST) return false;
   const bytes = ({ object }: Side, { section, start, end }: Range): Uint8Array =>
     object.content(section).subarray(start, end);
   if (x.end - x.start !== y.end - y.start || Buffer.compare(bytes(a, x), bytes(b, y)) !== 0) return false;
-  return sameTargets(pairing, a, b, x, y, depth);
+  return sameTargets(builds, x, y, depth);
 }
 
 /** Whether two ranges refer to something, and at the same offsets to the same. */
-function sameTargets(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, depth: number): boolean {
+function sameTargets(builds: Builds, x: Range, y: Range, depth: number): boolean {
+  const { a, b } = builds;
   const ours = targetsIn(a, x);
   const theirs = targetsIn(b, y);
   return (
@@ -180,7 +190,7 @@ function sameTargets(pairing: Pairing, a: Side, b: Side, x: Range, y: Range, dep
     ours.length === theirs.length &&
     ours.every(
       ({ at, target }, i) =>
-        at === theirs[i]!.at && matchTargets(pairing, a, b, target, theirs[i]!.target, NO_UNITS, depth + 1) === 'same',
+        at === theirs[i]!.at && matchTargets(builds, target, theirs[i]!.target, NO_UNITS, depth + 1) === 'same',
     )
   );
 }

@@ -248,7 +248,7 @@ function sameTarget(pairing: Pairing, a: Side, b: Side, ta: Target, tb: Target):
     uncounted(a.name(ta.symbol)) === uncounted(b.name(tb.symbol))
   )
     return true;
-  return matchTargets(pairing, a, b, ta, tb, a.allUnits()) !== 'different';
+  return matchTargets({ pairing, a, b }, ta, tb, a.allUnits()) !== 'different';
 }
 
 /** Words with what they refer to. */

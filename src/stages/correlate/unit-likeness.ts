@@ -33,11 +33,9 @@ export function likest(
   if (units.length === 0 || others.length === 0 || units.length * others.length > MOST_COMPARED) return found;
   const { orig, patched } = pairing;
   const owners = namesByUnits(orig, units, patched, others);
-  const ours = units.map((unit) => globalUsers(orig, uses.orig, unit));
-  const theirs = others.map((unit) => globalUsers(patched, uses.patched, unit));
-  const likeness = units.map((unit, i) =>
-    others.map((other, j) => likenessOf(orig, unit, ours[i]!, patched, other, theirs[j]!, owners)),
-  );
+  const ours = units.map((unit) => ({ table: orig, unit, users: globalUsers(orig, uses.orig, unit) }));
+  const theirs = others.map((unit) => ({ table: patched, unit, users: globalUsers(patched, uses.patched, unit) }));
+  const likeness = units.map((_, i) => others.map((__, j) => likenessOf(ours[i]!, theirs[j]!, owners)));
   const [rest, restOthers] = [new Set(units.keys()), new Set(others.keys())];
   for (let progress = true; progress; ) {
     progress = false;
@@ -65,13 +63,16 @@ export function likest(
   return found;
 }
 
+/** A unit of one build, with the names of global functions that use its locals. */
+interface KnownUnit {
+  table: ScanTable;
+  unit: Unit;
+  users: ReadonlySet<number>;
+}
+
 function likenessOf(
-  orig: ScanTable,
-  unit: Unit,
-  users: ReadonlySet<number>,
-  patched: ScanTable,
-  other: Unit,
-  otherUsers: ReadonlySet<number>,
+  { table: orig, unit, users }: KnownUnit,
+  { table: patched, unit: other, users: otherUsers }: KnownUnit,
   owners: ReadonlyMap<number, number>,
 ): Likeness {
   const names = new Map<number, number>();

@@ -20,7 +20,7 @@ import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import { literalAt } from '../side/literal';
 import { Prefixes } from '../side/prefixes';
-import { bodyName, type Dialect } from './dialect';
+import { bodyName, type CopyRules } from './copy-rules';
 import { smallest } from '../../lists';
 
 /** A range of PATCHED that was copied, and where its bytes went. Its references are still to be made. */
@@ -81,7 +81,7 @@ export class Clones {
   constructor(
     private readonly patched: Side,
     readonly output: LivepatchObject,
-    private readonly dialect: Dialect,
+    private readonly dialect: CopyRules,
   ) {}
 
   /** The clone of a canonical symbol, if there is one. */

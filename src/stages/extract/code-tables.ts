@@ -2,13 +2,13 @@ import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_64, s64, u64 } 
 import { kernelSection, type KernelSection } from '../../kernel/sections';
 import type { Side } from '../side/side';
 import type { Clones, CodeRange } from './clones';
-import type { Dialect } from './dialect';
+import type { CopyRules } from './copy-rules';
 
 /**
  * Copies the entries about code that is in the output from the tables that compilers and objtool wrote about all code: a module
  * gets its own tables, and for a finished one nobody runs objtool. Each entry is known by the address it names.
  */
-export function copyCodeTables(patched: Side, clones: Clones, dialect: Dialect): void {
+export function copyCodeTables(patched: Side, clones: Clones, dialect: CopyRules): void {
   const code = new CodeIndex(patched, clones.code);
   for (let section = 1; section < patched.table.sections; section++) {
     if (patched.table.relaSection[section] === 0 || !code.mayBeTable(section)) continue;

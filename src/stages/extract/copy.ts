@@ -3,7 +3,7 @@ import { meet } from '../places';
 import { Clones } from './clones';
 import { keepPieceEntries } from './code-pieces';
 import { copyCodeTables } from './code-tables';
-import type { Dialect } from './dialect';
+import type { CopyRules } from './copy-rules';
 import type { Links } from './link';
 import type { Refusals } from './refusals';
 import { Relocator } from './relocate';
@@ -14,7 +14,7 @@ import type { CopyInput } from './types';
 export function copyReached(
   input: CopyInput,
   output: LivepatchObject,
-  dialect: Dialect,
+  dialect: CopyRules,
   links: Links,
   refusals: Refusals,
   roots?: (clones: Clones) => void,

@@ -12,7 +12,7 @@ import { namesOf } from '../correlate';
 import { replacements } from '../assess/types';
 import type { Clones } from './clones';
 import { copyReached } from './copy';
-import { KLP_DIALECT } from './dialect';
+import { KLP_RULES } from './copy-rules';
 import { klpSymbolsOf } from './klp-symbols';
 import { refuseLateRelocations } from './late';
 import { Linkage } from './linkage';
@@ -26,7 +26,7 @@ export function extract(input: ExtractInput): Extraction {
   const output = new LivepatchObject(objectName, patched.object.machine, input.facts, input.provenance);
   const refusals = new Refusals(objectName);
   const linkage = new Linkage(input, refusals);
-  const clones = copyReached(input, output, KLP_DIALECT, linkage, refusals);
+  const clones = copyReached(input, output, KLP_RULES, linkage, refusals);
   refuseLateRelocations(patched, output, refusals);
   const replaced = namePatchedFunctions(input, clones, output, refusals);
   findCallbacks(patched, objectName, clones, output, refusals);

@@ -4,7 +4,7 @@ import type { LivepatchObject, OutputSection } from '../../livepatch/object';
 import type { Side } from '../side/side';
 import type { Clones } from '../extract/clones';
 import { Frames } from './frames';
-import { relasOf } from '../assess/side-relas';
+import { tableRelasOf } from '../assess/side-relas';
 
 const KEPT_FLAGS = SHF_ALLOC | SHF_MERGE | SHF_STRINGS | SHF_COMPRESSED;
 
@@ -36,7 +36,7 @@ export function copyDebugSections(patched: Side, clones: Clones, output: Livepat
   }
   for (const [section, copy] of copies) {
     const frames = copy.name === '.eh_frame' ? new Frames(copy, object.little) : undefined;
-    for (const { offset, type, section: target, place } of relasOf(patched, section)) {
+    for (const { offset, type, section: target, place } of tableRelasOf(patched, section)) {
       const debug = copies.get(target);
       if (offset >= sizes.get(section)! || (debug !== undefined && (place < 0 || place > sizes.get(target)!))) {
         object.malformed(

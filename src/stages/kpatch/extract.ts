@@ -16,7 +16,7 @@ import { replacements } from '../assess/types';
 import { namesOf } from '../correlate';
 import type { Clones } from '../extract/clones';
 import { copyReached } from '../extract/copy';
-import { bodyName, type Dialect } from '../extract/dialect';
+import { bodyName, type CopyRules } from '../extract/copy-rules';
 import { Refusals } from '../extract/refusals';
 import { referencesIn } from '../extract/resolve';
 import { klpSymbolsOf } from '../extract/klp-symbols';
@@ -52,7 +52,7 @@ export function extractKpatch(input: KpatchInput): KpatchExtraction {
   const links = new KpatchLinks(input, input.parent, input.exports, refusals);
   nameUnits(input, object);
   const callbacks: OutputSection[] = [];
-  const clones = copyReached(input, object, new KpatchDialect(input), links, refusals, (copies) => {
+  const clones = copyReached(input, object, new KpatchRules(input), links, refusals, (copies) => {
     for (const symbol of input.newGlobals) copies.object(symbol);
     for (const { section } of markers.callbacks)
       callbacks.push(
@@ -88,7 +88,7 @@ export function extractKpatch(input: KpatchInput): KpatchExtraction {
 }
 
 /** Names of copies: the running kernel's. Who replaces a function must not be linked to by others, so it becomes local. */
-class KpatchDialect implements Dialect {
+class KpatchRules implements CopyRules {
   readonly jumpLabels: boolean;
   private readonly reported: ReadonlyMap<number, ReportedFunction>;
 
@@ -97,7 +97,7 @@ class KpatchDialect implements Dialect {
     this.reported = new Map(input.reported.map((entry) => [entry.symbol, entry]));
   }
 
-  namesOf(patched: Side, symbol: number): ReturnType<Dialect['namesOf']> {
+  namesOf(patched: Side, symbol: number): ReturnType<CopyRules['namesOf']> {
     const { pairing, orig } = this.input;
     const reported = this.reported.get(symbol);
     const own = reported?.named ?? (patched.table.has(symbol, Trait.FUNC) ? ownName(patched, symbol) : symbol);

@@ -2,7 +2,7 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { CALLBACK, CALLBACK_SECTIONS, FORCE, IGNORE_FUNCTIONS, IGNORE_SECTIONS } from '../../livepatch/kpatch/layout';
 import type { Side } from '../side/side';
 import { Trait } from '../scan';
-import { relasOf, sectionsNamed, sectionsStarting } from '../assess/side-relas';
+import { tableRelasOf, sectionsNamed, sectionsStarting } from '../assess/side-relas';
 
 /** A callback that the patch's author set: the section of its record, and its function. */
 export interface CallbackRecord {
@@ -67,7 +67,7 @@ function sectionsToIgnore(
   const { object, table } = patched;
   const found: Array<{ section: number; name: string }> = [];
   for (const marker of sections.get(IGNORE_SECTIONS) ?? []) {
-    for (const { section, place } of relasOf(patched, marker)) {
+    for (const { section, place } of tableRelasOf(patched, marker)) {
       const end = section === 0 ? 0 : object.size(section);
       const name =
         place >= 0 && place < end ? object.text(object.offset(section) + place, object.offset(section) + end) : '';
@@ -94,7 +94,7 @@ function functionsToIgnore(
 ): number[] {
   const functions = functionsOf(patched, sections, IGNORE_FUNCTIONS);
   const count = (sections.get(IGNORE_FUNCTIONS) ?? []).reduce(
-    (sum, section) => sum + relasOf(patched, section).length,
+    (sum, section) => sum + tableRelasOf(patched, section).length,
     0,
   );
   if (functions.length < count)
@@ -107,7 +107,7 @@ function functionsOf(patched: Side, sections: MarkerSections, marker: string): n
   const { table, identity } = patched;
   const functions: number[] = [];
   for (const holder of sections.get(marker) ?? []) {
-    for (const { symbol, section, place } of relasOf(patched, holder)) {
+    for (const { symbol, section, place } of tableRelasOf(patched, holder)) {
       const target = table.has(symbol, Trait.FUNC)
         ? table.canonical[symbol]!
         : section === 0
@@ -123,7 +123,7 @@ function callbackRecords(patched: Side, sections: MarkerSections): CallbackRecor
   const { table, identity } = patched;
   const records: CallbackRecord[] = [];
   for (const section of CALLBACK_SECTIONS.flatMap((name) => sections.get(name) ?? []).sort((a, b) => a - b)) {
-    const target = relasOf(patched, section).find(({ offset }) => offset % CALLBACK.entsize === CALLBACK.function);
+    const target = tableRelasOf(patched, section).find(({ offset }) => offset % CALLBACK.entsize === CALLBACK.function);
     if (target === undefined) continue;
     const symbol = table.has(target.symbol, Trait.FUNC)
       ? table.canonical[target.symbol]!

@@ -4,7 +4,7 @@ import { meaningOf, type Reading } from '.';
 import { Kind } from '../scan';
 import { labelOf } from '../side/labels';
 import { isOwnLabel, literalAt } from '../side/literal';
-import type { Rela } from '../side/range';
+import type { RelaAt } from '../side/range';
 import type { Side } from '../side/side';
 
 /** What one relocation refers to, resolved for one instruction. */
@@ -30,7 +30,7 @@ export interface Place {
 }
 
 /** Resolves a rela that applies to `section`. `tail` is the number of instruction bytes behind its field. */
-export function resolveTarget(side: Side, { words, at, offset }: Rela, section: number, tail: number): Target {
+export function resolveTarget(side: Side, { words, at, offset }: RelaAt, section: number, tail: number): Target {
   const { table, object, arch, identity } = side;
   const symbol = words[at + R_SYM]!;
   if (symbol >= table.symbols)

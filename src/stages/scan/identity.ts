@@ -11,7 +11,7 @@ import { Uses } from './uses';
  * The functions of wasm/index.ts. Offsets are numbers, which hold those of any file: a BigInt is slow to pass. A digest comes as a pointer to
  * its four words, good until the next call.
  */
-export interface Code {
+export interface WasmFunctions {
   classifySections(from: number, to: number): void;
   placeSections(from: number, to: number): void;
   readSymbols(from: number, to: number): void;
@@ -62,7 +62,7 @@ const known = new WeakMap<ScanTable, Identity>();
  */
 export class Identity {
   readonly relas: RelaReader;
-  readonly code: Code;
+  readonly code: WasmFunctions;
   /** Rules of the open special table (wasm/entries.ts), and numbers of entries of it (wasm/index.ts). */
   readonly rules: Int32Array;
   readonly entries: Float64Array;
@@ -90,7 +90,7 @@ export class Identity {
       env: { memory },
       host: hostOf(this, (words) => this.uses.append(words)),
     });
-    this.code = exports as unknown as Code;
+    this.code = exports as unknown as WasmFunctions;
     const globals = exports as Record<string, WebAssembly.Global>;
     const constant = (name: string): number => globals[name]!.value;
     const pageBytes = 1 << constant('PAGE_BITS');

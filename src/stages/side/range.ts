@@ -6,7 +6,7 @@ export interface Range {
 }
 
 /** One relocation: the word where its record begins, and its field's offset in the section. */
-export interface Rela {
+export interface RelaAt {
   words: Uint32Array;
   at: number;
   offset: number;

@@ -4,7 +4,7 @@ import { Identity, type ScanTable } from '../scan';
 import type { StructSizes } from '../scan/entry-size';
 import type { Pairing } from '../correlate';
 import { AnonymousExtents } from './extents';
-import type { Range, Rela } from './range';
+import type { Range, RelaAt } from './range';
 import type { Reading } from './reading';
 
 /** One build while it is compared: its object, columns and the readers over them. */
@@ -67,7 +67,7 @@ export class Side {
   }
 
   /** The relas whose fields lie in a range, in offset order. */
-  *relasIn({ section, start, end }: Range): Generator<Rela> {
+  *relasIn({ section, start, end }: Range): Generator<RelaAt> {
     const { words, at: first, stop } = this.identity.relas.select(section, start, end);
     for (let at = first; at < stop; at += RELA_WORDS) {
       const offset = u64(words, at + R_OFFSET);

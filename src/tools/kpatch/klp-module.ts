@@ -32,8 +32,8 @@ import {
   isAppliedLate,
   klpArchName,
   klpRelaName,
-  klpSymbolName,
 } from '../../livepatch/kpatch/layout';
+import { klpSymbolName } from '../../livepatch/klp/layout';
 import { LinkedModule, relasOf } from './linked-module';
 import { append } from '../../lists';
 
@@ -187,7 +187,7 @@ class KlpModuleFile {
     bind,
     type,
   }: ReturnType<LinkedModule['relocations']>[number]['symbol']): number {
-    const full = klpSymbolName(owner, name, Number(sympos));
+    const full = klpSymbolName({ module: owner, name, sympos: Number(sympos) });
     if (full.length > LONGEST_KLP_SYMBOL)
       throw new KlpflowError(
         'name-limit',

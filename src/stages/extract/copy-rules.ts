@@ -12,7 +12,7 @@ export interface BodyName {
 }
 
 /** What the formats of a livepatch object decide otherwise while it is filled. */
-export interface Dialect {
+export interface CopyRules {
   /** Symbols of the copy of a canonical symbol of PATCHED; references name the first one. */
   namesOf(patched: Side, symbol: number): BodyName[];
   /** What the section of a function's copy is called, if not as it is in PATCHED. */
@@ -23,7 +23,7 @@ export interface Dialect {
   readonly jumpLabels: boolean;
 }
 
-export const KLP_DIALECT: Dialect = {
+export const KLP_RULES: CopyRules = {
   namesOf: (patched, symbol) =>
     [symbol, ...namesOf(patched.table, symbol).filter((alias) => alias !== symbol && !isOwnLabel(patched, alias))].map(
       (name) => bodyName(patched, name),
