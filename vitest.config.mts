@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/*.test.ts'],
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/boot/**'],
     // Processes, not threads: tests map files and start thread pools of their own.
     pool: 'forks',
     maxWorkers: 2,

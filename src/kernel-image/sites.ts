@@ -1,3 +1,4 @@
+import { append } from '../lists';
 import type { ImageMemory } from './memory';
 
 /** Where names stand that are there once. */
@@ -20,7 +21,7 @@ export function ftraceSites(memory: ImageMemory, list: Addresses): Float64Array 
     const site = Number(memory.view.getBigInt64(i, true));
     if (site !== 0) sites.push(site);
   }
-  if (sites.length === 0) sites.push(...relocatedSites(memory, start, stop));
+  if (sites.length === 0) append(sites, relocatedSites(memory, start, stop));
   if (sites.length === 0) return undefined;
   return Float64Array.from(sites).sort();
 }

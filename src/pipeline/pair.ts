@@ -167,12 +167,12 @@ export async function compareAll(
   objectName: string,
 ): Promise<Compared> {
   flow.checkStopped();
-  const parts = await both<Partial<Compared>>([
+  const [pairs, losses, uncovered] = await both<Partial<Compared>>([
     compareCandidates(flow, correlation, pair),
     flow.pool.run('losses', { pair, objectName }).then(({ answer }) => answer),
     gaps.then(async (found) => (await flow.pool.run('uncovered', { pair, gaps: found })).answer),
   ]);
-  return Object.assign({}, ...parts) as Compared;
+  return { ...pairs, ...losses, ...uncovered } as Compared;
 }
 
 async function compareCandidates(

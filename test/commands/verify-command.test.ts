@@ -1,0 +1,67 @@
+/** `klpflow verify` as it is typed: what scripts rely on is its exit code and its JSON. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { VerifyResult } from '../../src';
+import { kernelFiles, livepatchModule } from '../support/livepatch-module';
+import { errorOf, running } from '../support/run-klpflow';
+import { tempFolder } from '../support/temp-folder';
+
+const folder = tempFolder();
+const path = (name: string): string => join(folder, name);
+
+test('0 for a fine module, 2 for one with findings, 1 for a file that is none', async () => {
+  const { vmlinux, symvers, btf, template, objects } = kernelFiles(folder);
+  const flags = [
+    '--vmlinux',
+    vmlinux,
+    '--symvers',
+    symvers,
+    '--btf',
+    btf,
+    '--template',
+    template,
+    '--object',
+    objects[0]!,
+  ];
+  const { module, at } = livepatchModule();
+  module.write(path('good.ko'));
+  module.rela('.text', at['callHelper']! + 1).addend += 4;
+  module.write(path('wrong.ko'));
+  writeFileSync(path('text.ko'), 'text');
+
+  const good = await running(['verify', path('good.ko'), ...flags]);
+  expect(good.status, good.stderr).toBe(0);
+  expect(good.stdout).toMatch(/^FINE {2}livepatch_alpha: 2 functions patched in 2 objects, 8 klp symbols/);
+  expect(good.stdout).toContain('  vmlinux: alpha -> alpha\n  loop: loader,1 -> loader');
+
+  const wrong = await running(['verify', path('wrong.ko'), ...flags]);
+  expect(wrong.status).toBe(2);
+  expect(wrong.stdout).toMatch(
+    /^REFUSED {2}[^]*verify-target: \.text\+0x[0-9a-f]+: a call to helper\+0x4 of vmlinux[^]*\[alpha\+0x/,
+  );
+
+  const json = await running(['verify', path('wrong.ko'), ...flags, '--json']);
+  expect(json.status).toBe(2);
+  const result = JSON.parse(json.stdout) as VerifyResult;
+  expect(result).toMatchObject({
+    schema: 'klpflow/verify@1',
+    ok: false,
+    module: { path: path('wrong.ko'), name: 'livepatch_alpha' },
+  });
+  expect(result.diagnostics.filter(({ code }) => code === 'verify-target')).toEqual([
+    expect.objectContaining({
+      severity: 'refusal',
+      where: {
+        object: path('wrong.ko'),
+        section: '.text',
+        symbol: 'alpha',
+        offset: at['callHelper']! + 1 - at['alpha']!,
+      },
+    }),
+  ]);
+
+  const text = await running(['verify', path('text.ko'), '--json']);
+  expect(text.status).toBe(1);
+  expect(errorOf(text)).toMatchObject({ code: 'not-elf', severity: 'error' });
+});
