@@ -21,9 +21,6 @@ const UNITS = 42;
 const OTHERWISE: Readonly<Record<string, Partial<Expected>>> = {
   // The part that GCC split off is what changed; who lists its function instead is as right.
   arch__x86__kernel__nmi: { changed: ['nmi_handle.part.0'] },
-  // Compiled without ftrace, which a unit alone does not tell here.
-  arch__x86__mm__mem_encrypt_identity: { verdict: 'patchable', codes: [] },
-  lib__stackdepot: { verdict: 'patchable', codes: [] },
   // USER_PTR_MAX is another unit's variable.
   mm__gup: { verdict: 'refused' },
 };
