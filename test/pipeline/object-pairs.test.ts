@@ -2,9 +2,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { diff, type DiffRequest, type DiffResult } from '../src/index';
-import { code, hex, object, type ObjectBuilder } from './support/elf-builder';
-import { tempFolder } from './support/temp-folder';
+import { diff, type DiffRequest, type DiffResult } from '../../src';
+import { code, hex, object, type ObjectBuilder } from '../support/elf-builder';
+import { tempFolder } from '../support/temp-folder';
 
 const folder = tempFolder();
 const [A, B] = [join(folder, 'orig'), join(folder, 'patched')];
