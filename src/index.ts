@@ -5,6 +5,7 @@ export type { DiffRequest } from './pipeline/diff-options';
 export { describeImage, type ImageDescription } from './pipeline/describe-image';
 export { explain } from './pipeline/explain';
 export { parseTwin, type DeclaredTwin } from './stages/declared-twins';
+export { describeObject, isRelocatable, type ObjectDescription } from './pipeline/describe-object';
 export type { PairRequest } from './pipeline/pair';
 export { scanObject, type ScanResult } from './pipeline/scan-object';
 export { link, type LinkRequest, type LinkResult, type ModuleRequest } from './pipeline/link';

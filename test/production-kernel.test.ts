@@ -5,7 +5,7 @@
 import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { verify, type VerifyResult } from '../src/index';
+import { verify, type ObjectDescription, type VerifyResult } from '../src/index';
 import { COMPUTED } from '../src/kernel/kcfi';
 import {
   CORPUS,
@@ -213,3 +213,25 @@ function linkOrCopy(from: string, to: string): void {
     copyFileSync(from, to);
   }
 }
+
+// Guards against a kernel that is taken for another than it is.
+test('doctor tells what kernel the object is of, and what can be made of it', async () => {
+  const { orig } = objectsOf(PRODUCTION, 'string-change')[0]!;
+  const module = objectsOf(PRODUCTION, 'module-and-vmlinux')[1]!.orig;
+  const told = async (path: string): Promise<ObjectDescription> =>
+    (JSON.parse((await klpflow(['doctor', path, '--json'])).stdout) as { object: ObjectDescription }).object;
+  expect(await told(orig)).toMatchObject({
+    kind: 'vmlinux',
+    name: 'vmlinux',
+    processor: 'x86-64',
+    release: '7.3.4 SMP preempt mod_unload modversions',
+    compiler: expect.stringContaining('clang version 22') as string,
+    lto: 'Clang',
+    cfi: 'kCFI with arity, FineIBT possible',
+    profile: 'functions sorted by a profile, and split',
+    unwinder: 'ORC',
+    ibt: true,
+    can: expect.arrayContaining(['become a finished module (-o FILE.ko)']) as string[],
+  });
+  expect(await told(module)).toMatchObject({ kind: 'module', name: 'livepatch_shadow_mod', release: null });
+});

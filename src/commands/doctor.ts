@@ -2,8 +2,9 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Args } from '@oclif/core';
-import type { ImageDescription } from '../index';
+import type { ImageDescription, ObjectDescription } from '../index';
 import { renderImage } from '../report/image';
+import { renderObject } from '../report/object';
 import { BaseCommand } from './support/base-command';
 
 interface Check {
@@ -14,23 +15,36 @@ interface Check {
   hint?: string;
 }
 
+interface Findings {
+  schema: string;
+  ok: boolean;
+  checks: Check[];
+  image?: ImageDescription;
+  object?: ObjectDescription;
+}
+
 const GIB = 2 ** 30;
 
 export default class Doctor extends BaseCommand {
-  static override summary = 'check that this machine can run klpflow, and show what a kernel image tells';
+  static override summary = 'check that this machine can run klpflow, and show what a kernel image or an object tells';
   static override description =
-    'Looks at the Node.js version, the mmap addon (by mapping a file), the cores, the memory and the cache directory. Of a kernel image (vmlinuz, Image, linked vmlinux) it then shows what --vmlinux reads there. Changes nothing. Exits with 1 where a check fails.';
+    'Looks at the Node.js version, the mmap addon (by mapping a file), the cores, the memory and the cache directory. Of a kernel image (vmlinuz, Image, linked vmlinux) it then shows what --vmlinux reads there; of an object (vmlinux.o, a module) which kernel it is of, what klpflow can do with it and what is missing. Changes nothing. Exits with 1 where a check fails.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --json',
     '<%= config.bin %> <%= command.id %> /boot/vmlinuz-6.12.0',
+    '<%= config.bin %> <%= command.id %> vmlinux.o',
   ];
   static override args = {
-    image: Args.string({ name: 'IMAGE', description: 'a kernel image, to show what it tells', required: false }),
+    file: Args.string({
+      name: 'FILE',
+      description: 'a kernel image or an object, to show what it tells',
+      required: false,
+    }),
   };
   static override enableJsonFlag = true;
 
-  async run(): Promise<{ schema: string; ok: boolean; checks: Check[]; image?: ImageDescription }> {
+  async run(): Promise<Findings> {
     const { args } = await this.parse(Doctor);
     const checks = [
       nodeVersion(),
@@ -45,12 +59,18 @@ export default class Doctor extends BaseCommand {
     }
     const ok = checks.every((check) => check.ok);
     if (!ok) process.exitCode = 1;
-    if (args.image === undefined) return { schema: 'klpflow/doctor@1', ok, checks };
+    const found = { schema: 'klpflow/doctor@1', ok, checks };
+    if (args.file === undefined) return found;
     // Here, not above: what it needs may be what fails.
-    const { describeImage } = await import('../index');
-    const image = await describeImage(args.image);
+    const { describeImage, describeObject, isRelocatable } = await import('../index');
+    if (isRelocatable(args.file)) {
+      const object = describeObject(args.file);
+      this.log(`\n${renderObject(object)}`);
+      return { ...found, object };
+    }
+    const image = await describeImage(args.file);
     this.log(`\n${renderImage(image)}`);
-    return { schema: 'klpflow/doctor@1', ok, checks, image };
+    return { ...found, image };
   }
 }
 

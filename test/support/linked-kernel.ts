@@ -44,6 +44,8 @@ export class LinkedKernel {
   /** Preambles `mov $hash,%eax`. */
   private readonly hashes: Array<{ section: keyof typeof SECTIONS; offset: number; hash: number }> = [];
   private readonly seals: Array<{ section: keyof typeof SECTIONS; offset: number }> = [];
+  /** Whether it patches lock prefixes, as kernels before 7.3 do. */
+  locks = true;
   private readonly used: Record<keyof typeof SECTIONS, number> = {
     '.text': 16,
     '.data': 16,
@@ -135,6 +137,10 @@ export class LinkedKernel {
     // The table that a kernel with return thunks has; what is in it does not matter.
     symbol('__return_sites', '.data', 0);
     symbol('__return_sites_end', '.data', 4);
+    if (this.locks) {
+      symbol('__smp_locks', '.data', 0);
+      symbol('__smp_locks_end', '.data', 4);
+    }
     for (const { name, section, offset, size, type, binding } of this.placed)
       symbol(name, section, offset, size, type, binding);
     const file = Buffer.concat(Array.from(writer.chunks(), (chunk) => Buffer.from(chunk)));

@@ -4,6 +4,8 @@ import { place, readSections, type Sections } from './sections';
 import { readSymbols, targetOf, type SymbolRange, type Symbols } from './symbols';
 import { typeHashes } from './type-hashes';
 
+export { hasArity } from './type-hashes';
+
 const ENDBR64 = 0xfa1e0ff3;
 const RET = 0xc3;
 const INT3 = 0xcc;

@@ -2,8 +2,10 @@ import { RELA_WORDS, type ElfObject } from '../../elf';
 import { COMPUTED, preambleHash, typeChecks, type EntryHashes } from '../../kernel/kcfi';
 import type { PlatformFacts } from '../object';
 import { place, type Sections } from './sections';
-import { targetOf, type SymbolRange, type Symbols, type TypedName } from './symbols';
+import { readSymbols, targetOf, type SymbolRange, type Symbols, type TypedName } from './symbols';
 
+/** `mov $hash, %eax`. */
+const MOVL_EAX = 0xb8;
 const TYPES = ['init', 'exit'] as const;
 const CALLERS = { init: 'callsInit', exit: 'callsExit' } as const satisfies Record<string, TypedName>;
 
@@ -30,6 +32,13 @@ export function typeHashes(object: ElfObject, symbols: Symbols, tables: Sections
     hashes[type] = hash;
   }
   return hashes as EntryHashes;
+}
+
+/** Whether preambles say how many arguments bodies read: then their registers differ. */
+export function hasArity(object: ElfObject): boolean {
+  return [...readSymbols(object).preambles.values()].some(
+    (range) => preambleHash(codeOf(object, range), 0) !== undefined && codeOf(object, range)[0] !== MOVL_EAX,
+  );
 }
 
 /** Hashes of functions that have the type. */

@@ -131,6 +131,62 @@ describe('runtime constants', () => {
     expect(refused(hex(`48 b8 ${PLACEHOLDER} 0f 1f 44 00 00`), jump(SITE + 10))).toEqual([]);
   });
 
+  // Linux 7.3, `__futex_hash`: a cloned one would look 0x12345678 entries behind the table.
+  describe('masks', () => {
+    const MASK = '78 56 34 12';
+    const masked = (part: string, at: number, more: (b: ObjectBuilder) => ObjectBuilder = (b) => b): Extracted => {
+      const build = (value: number): ObjectBuilder =>
+        more(object().file('core.c').bss('__futex_mask', 4, LOCAL))
+          .func('f', body(movEax(value), hex(part)))
+          .special('runtime_mask___futex_mask', ref32('f', SITE + at));
+      return extractObjects(build(1), build(2), EXPORTS);
+    };
+
+    // `81 /4 imm32`, with REX.B for the upper registers; `and X(%rip), %r32` is as long, and has REX.R there.
+    test.each([
+      ['%ecx', '81 e1', '230d'],
+      ['%edi', '81 e7', '233d'],
+      ['%r8d', '41 81 e0', '442305'],
+      ['%r15d', '41 81 e7', '44233d'],
+    ])('of %s is read from the variable', (register, and, load) => {
+      const at = load.length / 2;
+      const made = masked(`${and} ${MASK}`, at);
+      expect(made.told, register).toEqual([]);
+      expect(made.hex('f').slice(SITE * 2, (SITE + at + 4) * 2)).toBe(`${load}00000000`);
+      expect(made.relas('f')[0]).toBe(`+0x${(SITE + at).toString(16)} klp PC32 vmlinux.__futex_mask,0-4`);
+      expect(made.sections['runtime_mask___futex_mask']).toBeUndefined();
+    });
+
+    test('the short form for %eax has no room, and other instructions or values are none', () => {
+      expect(masked(`25 ${MASK}`, 1).told).toEqual(['runtime-constant f']);
+      expect(masked(`81 c9 ${MASK}`, 2).told).toEqual(['runtime-constant f']);
+      expect(masked('81 e1 79 56 34 12', 2).told).toEqual(['runtime-constant f']);
+    });
+
+    test('the variable has four bytes', () => {
+      const wide = (b: ObjectBuilder): ObjectBuilder => b.bss('__futex_mask.llvm.1', 8);
+      expect(masked(`81 e1 ${MASK}`, 2, wide).told).toEqual([]);
+      const build = (value: number): ObjectBuilder =>
+        object()
+          .file('core.c')
+          .bss('__futex_mask', 8, LOCAL)
+          .func('f', body(movEax(value), hex(`81 e1 ${MASK}`)))
+          .special('runtime_mask___futex_mask', ref32('f', SITE + 2));
+      expect(extractObjects(build(1), build(2), EXPORTS).told).toEqual(['runtime-constant f']);
+    });
+
+    // What is not known would be copied with its placeholder, in silence.
+    test('a kind that nobody knows yet is refused by name', () => {
+      const build = (value: number): ObjectBuilder =>
+        object()
+          .file('core.c')
+          .bss('limit', 4, LOCAL)
+          .func('f', body(movEax(value), hex(`81 e1 ${MASK}`)))
+          .special('runtime_slope_limit', ref32('f', SITE + 2));
+      expect(extractObjects(build(1), build(2), EXPORTS).told).toEqual(['runtime-constant f']);
+    });
+  });
+
   test('new functions obey the same rule', () => {
     const orig = object()
       .file('x.c')
