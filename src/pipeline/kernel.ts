@@ -107,7 +107,7 @@ function kindOf(path: string): 'image' | 'linked' | 'text' {
   const bytes = new Uint8Array(head.buffer, head.byteOffset, length);
   if (!isElf(bytes)) return mayBeImage(bytes) ? 'image' : 'text';
   try {
-    return new ElfImage(MappedFile.open(path)).symbolCount === 0 ? 'image' : 'linked';
+    return new ElfImage(MappedFile.open(path)).symbolCount <= 1 ? 'image' : 'linked';
   } catch {
     return 'text';
   }

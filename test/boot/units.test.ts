@@ -22,7 +22,7 @@ const archive = join(CORPUS, KERNEL, 'units.tar.zst');
 const reason = missing(KERNEL) ?? (existsSync(archive) ? undefined : `no corpus: ${KERNEL} has no units.tar.zst`);
 
 /** What sysfs shows of a livepatch: a folder for each function. */
-const SHOWN = 'ls /sys/kernel/livepatch/*/vmlinux 2>/dev/null';
+const SHOWN = 'ls -1 /sys/kernel/livepatch/*/vmlinux 2>/dev/null';
 
 /** Units a boot: each takes some seconds in software emulation, and a guest that is slow must not pass for one that hangs. */
 const BATCH = 9;
@@ -96,7 +96,7 @@ test.for(BOOTS)(
       const said = log.replaceAll('\r', '').split(`klpflow trial ${name}\n`)[1]?.split('klpflow trial')[0] ?? '';
       expect({ name, steps }, said).toEqual({ name, steps: ['loaded', 'patched', 'unpatched', 'unloaded'] });
       expect({ name, before, restored }).toEqual({ name, before: '', restored: '' });
-      const shown = (after ?? '').split('\n').map((line) => line.replace(/,\d+$/, ''));
+      const shown = (after ?? '').split(/\s+/).map((line) => line.replace(/,\d+$/, ''));
       expect(
         shown.some((line) => replaced.get(name)!.includes(line)),
         `${name}: ${after}`,

@@ -9,6 +9,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, type TestContext } from 'vitest';
+import { ElfObject, RELA_WORDS, R_SYM, R_TYPE, R_X86_64_PLT32, SHT_RELA } from '../../src/elf';
+import { MappedFile } from '../../src/files/mapped-file';
 import { readShipped, verify, type ShippedKernel } from '../../src/index';
 import { CORPUS, skipWithout, unavailable } from '../support/corpus';
 import { EXIT_CODES, klpflow, resultOf } from '../support/run-klpflow';
@@ -154,6 +156,35 @@ describe('with the image alone', () => {
       expect.stringMatching(/^orig-not-running-kernel: .*compiler or flags.*GCC: \(Debian 12\.2\.0.*clang version 19/),
     );
     expect(existsSync(at('livepatch-y.ko'))).toBe(false);
+  });
+
+  test('a unit whose bytes are equal and that calls another function is refused', async (context) => {
+    needed(context);
+    const unit = 'net__sched__sch_generic';
+    // One call, of a function that the fix does not touch, to another function that the kernel has: masked, nothing differs.
+    const bytes = readFileSync(at(`${unit}/orig.o`));
+    const object = new ElfObject(MappedFile.ofBytes(new Uint8Array(bytes), 'orig.o'));
+    const calls = Array.from({ length: object.sectionCount }, (_, section) => section)
+      .filter((section) => object.type(section) === SHT_RELA && /^\.rela\.text\.qdisc_/.test(object.name(section)))
+      .flatMap((section) => {
+        const relas = object.relas(section);
+        return Array.from({ length: relas.length / RELA_WORDS }, (_, i) => ({
+          at: object.offset(section) + i * RELA_WORDS * 4 + R_SYM * 4,
+          type: relas[i * RELA_WORDS + R_TYPE]!,
+          name: object.symbolName(relas[i * RELA_WORDS + R_SYM]!),
+          symbol: relas[i * RELA_WORDS + R_SYM]!,
+        }));
+      })
+      .filter(({ type, name }) => type === R_X86_64_PLT32 && !name.startsWith('__') && name !== '');
+    const call = calls[0]!;
+    const other = calls.find(({ name }) => name !== call.name)!;
+    bytes.writeUInt32LE(other.symbol, call.at);
+    writeFileSync(at('other-call.o'), bytes);
+    const ran = await make('other-call.o', `${unit}/patched.o`, 'livepatch-w.ko', '--vmlinux', IMAGE);
+    expect(refusals(ran).join('\n')).toMatch(
+      new RegExp(`orig-not-running-kernel: .*ORIG refers to ${other.name}, the kernel there to something else`),
+    );
+    expect(existsSync(at('livepatch-w.ko'))).toBe(false);
   });
 
   test('a file that contradicts the image is refused by name', async (context) => {

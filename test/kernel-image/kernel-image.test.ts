@@ -22,6 +22,7 @@ import {
   zboot,
   type Layout,
 } from '../support/kernel-image';
+import { readShipped } from '../../src/verify/shipped';
 import { tempFolder } from '../support/temp-folder';
 
 const folder = tempFolder();
@@ -56,6 +57,20 @@ describe('the symbol list', () => {
     expect(small.list.some(({ name }) => name.length > 255)).toBe(true);
     expect(image.symbols.count).toBeGreaterThan(512);
   });
+
+  test.for(LAYOUTS.filter((layout) => layout !== '6.12-arm64'))(
+    'laid out as %s has it is the same by the way of the verifier',
+    async (layout) => {
+      const small = smallImage(layout);
+      const path = join(folder, `shipped-${layout}`);
+      writeFileSync(path, bzImage(gzipped(small.bytes)));
+      const shipped = (await readShipped(path))!;
+      expect(shipped.list).toEqual(small.list.map(({ name, letter, address }) => ({ name, letter, address })));
+      expect(shipped.vermagic).toBe(VERMAGIC);
+      writeFileSync(path, small.bytes.subarray(0, small.bytes.length >> 1));
+      await expect(readShipped(path)).rejects.toMatchObject({ code: 'malformed-elf' });
+    },
+  );
 
   test('that is not there, or there twice, is said', async () => {
     const { bytes } = smallImage('6.12');

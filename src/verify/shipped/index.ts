@@ -27,7 +27,7 @@ export interface ShippedKernel {
  */
 export async function readShipped(path: string): Promise<ShippedKernel | undefined> {
   const elf = await linkedWithin(path);
-  if (elf === undefined || elf.symbolCount > 0) return undefined;
+  if (elf === undefined || elf.symbolCount > 1) return undefined;
   const list = carriedList(elf);
   const magic = list.find(({ name }) => name === 'vermagic');
   return {

@@ -11,7 +11,7 @@ export interface ListedSymbol {
 }
 
 /** Fewest and most symbols that a kernel's list has. */
-const FEWEST = 1000;
+const FEWEST = 500;
 const MOST = 4_000_000;
 /** No name has more tokens. */
 const LONGEST = 512;

@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { KlpflowError } from '../../diagnostics';
 import { ELF_MAGIC, ElfImage } from '../../elf';
 import { MappedFile } from '../../files/mapped-file';
+import { isElf } from '../addresses';
 
 /** No kernel is larger. */
 const LARGEST = 512 << 20;
@@ -30,7 +31,7 @@ export async function linkedWithin(path: string): Promise<ElfImage | undefined> 
   }
   const out = await inflate(stream, boot, path, fail);
   if (out === undefined) return undefined;
-  if (new DataView(out.buffer, out.byteOffset).getUint32(0) !== ELF_MAGIC) return fail('what it holds is no ELF file');
+  if (!isElf(out)) return fail('what it holds is no ELF file');
   return new ElfImage(MappedFile.ofBytes(out, path));
 }
 

@@ -1,5 +1,9 @@
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { KlpflowError } from '../../../src/diagnostics';
 import { KernelImage, kallsymsText, symversText } from '../../../src/kernel-image';
+import { readShipped } from '../../../src/verify/shipped';
 import { Random } from '../../../src/synth/random';
 import { bzImage, gzipped, smallImage, withSize, zboot } from '../kernel-image';
 import { mutateWords } from './mutate-words';
@@ -14,7 +18,8 @@ interface Target {
 }
 
 /** The kernel's image: its wrappers, its compression, and the tables in it, from which every fact is read. */
-export function kernelImageSubject(): Subject {
+export function kernelImageSubject(folder: string): Subject {
+  const path = join(folder, 'vmlinuz');
   const targets: Target[] = [];
   for (const layout of ['5.10', '6.1', '6.12', '6.12-arm64', '7.3'] as const) {
     const { bytes } = smallImage(layout);
@@ -55,6 +60,10 @@ export function kernelImageSubject(): Subject {
       return {
         done: [name, `from ${from}`, ...done],
         async run() {
+          // The verifier's reader first: it must end in as typed a way.
+          writeFileSync(path, mutant);
+          const shipped = await readShipped(path).catch((error: unknown) => error);
+          if (shipped instanceof Error && !(shipped instanceof KlpflowError)) throw shipped;
           const image = await KernelImage.of(new Uint8Array(mutant), 'vmlinuz');
           checkResult([
             image.build,

@@ -25,7 +25,7 @@ const SLOW_SECONDS = 5;
 
 async function subjectOf(name: string, folder: string, corpus: string): Promise<Subject> {
   if (name === 'large') return largeSubject(corpus);
-  if (name === 'vmlinuz') return kernelImageSubject();
+  if (name === 'vmlinuz') return kernelImageSubject(folder);
   const kernel = await smallKernel(join(folder, 'kernel'), 24);
   const synthetic: Unit = { name: 'synthetic', orig: readFileSync(kernel.orig), patched: readFileSync(kernel.patched) };
   const units = [synthetic, ppc64Unit(), ...unitsIn(corpus)];
