@@ -60,12 +60,16 @@ async function work(job: number): Promise<void> {
   }
 }
 
+/** Patches between two signs of life. */
+const HEARTBEAT = 500;
+
 /** The parent: shares out, and adds up. */
 async function lead(): Promise<void> {
   const reason = missing();
   if (reason !== undefined) throw new Error(reason);
   const report = new Report(seed);
   const started = performance.now();
+  let tried = 0;
   const ends = Array.from(
     { length: jobs },
     (_, job) =>
@@ -73,7 +77,10 @@ async function lead(): Promise<void> {
         const child = spawn(process.execPath, [...process.argv.slice(1), '--job', String(job)], {
           stdio: ['ignore', 'pipe', 'inherit'],
         });
-        createInterface(child.stdout).on('line', (line) => report.add(JSON.parse(line) as Tried));
+        createInterface(child.stdout).on('line', (line) => {
+          report.add(JSON.parse(line) as Tried);
+          if (++tried % HEARTBEAT === 0) console.error(`${tried} of ${count} patches tried`);
+        });
         child.on('close', (code, signal) =>
           code === 0 ? resolve() : reject(new Error(`a process of the trial ended with ${code ?? signal}`)),
         );
