@@ -15,11 +15,14 @@ export interface Patch {
   mayRefuse: boolean;
 }
 
-/** Whether the driver calls it before the livepatch is there: it has to stay. */
+/** Whether others have what they have because it ran before the livepatch was there: the driver called it, or it called them. It has to stay. */
 function warmsUp(it: Item): boolean {
   const names = new Names(it);
   constructs[it.kind]!.emit(it.model, names);
-  return names.inits.length > 0;
+  const calls = Object.values(it.slots)
+    .flat()
+    .some(({ name }) => name !== undefined);
+  return names.inits.length > 0 || calls;
 }
 
 interface Place {
