@@ -39,7 +39,7 @@ export function keep(
 }
 
 /** What special sections leave in the columns, as it is recorded. */
-type SpecialColumns = Omit<SpecialRecord, 'uses' | 'unknown' | 'traceKnown'>;
+type SpecialColumns = Omit<SpecialRecord, 'uses' | 'unknown' | 'traceKnown' | 'gaps'>;
 
 /** What special sections left in the columns: only the symbols that have something. */
 export function specialRecord({ listed, listedCount, special, traits, lines }: ScanTable): SpecialColumns {

@@ -37,7 +37,8 @@ import {
   restoreColumns,
   shardBounds,
 } from '../src/stages/scan';
-import { comparePairs, compareUncovered, gapsOf } from '../src/stages/compare';
+import { comparePairs, compareUncovered } from '../src/stages/compare';
+import { areGaps } from '../src/stages/scan/gaps';
 import { Side } from '../src/stages/side/side';
 import { resolveTwins } from '../src/stages/declared-twins';
 import { settleByAlignment } from '../src/stages/align';
@@ -185,13 +186,13 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   special({ object, place, fresh, structSizes }) {
     const table = tableOf(object);
     const found = recorded(place, 'special', fresh, (messages) => decodeSpecial(messages[0]));
-    if (found.value !== undefined && restoreSpecial(table, found.value)) {
-      const { uses, unknown, traceKnown } = found.value;
-      return { answer: { uses, unknown, traceKnown }, reused: true };
+    if (found.value !== undefined && areGaps(found.value.gaps, table) && restoreSpecial(table, found.value)) {
+      const { uses, unknown, traceKnown, gaps } = found.value;
+      return { answer: { uses, unknown, traceKnown, gaps }, reused: true };
     }
-    const { uses, unknown, traceKnown } = digestSpecials(open(object), table, structSizes);
-    keep(object, place, 'special', [encodeSpecial({ ...specialRecord(table), uses, unknown, traceKnown })]);
-    return { answer: { uses, unknown, traceKnown }, miss: found.miss };
+    const answer = digestSpecials(open(object), table, structSizes);
+    keep(object, place, 'special', [encodeSpecial({ ...specialRecord(table), ...answer })]);
+    return { answer, miss: found.miss };
   },
 
   unitNames({ input }) {
@@ -263,10 +264,6 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   compare({ pair, pairs }) {
     const { orig, patched, pairing } = sidesOf(pair);
     return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
-  },
-
-  gaps({ object, structSizes }) {
-    return { answer: { gaps: gapsOf(sideOf(object, structSizes)) } };
   },
 
   losses({ pair, objectName }) {

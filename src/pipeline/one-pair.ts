@@ -1,5 +1,4 @@
 /** The flow of one pair of objects: what changed, whether it can go into a livepatch, and where one is to be written its object. */
-import { setImmediate } from 'node:timers/promises';
 import { forkJoin, lastValueFrom } from 'rxjs';
 import { diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
 import { append } from '../lists';
@@ -14,7 +13,7 @@ import type { Flow } from './flow';
 import type { GivenKernel, KernelSources } from './kernel';
 import { objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
-import { compareAll, correlateBoth, identifyBoth, scanBoth, gapsOfBoth, type BothScanned, type Compared } from './pair';
+import { compareAll, correlateBoth, identifyBoth, scanBoth, type BothScanned, type Compared } from './pair';
 import { rehearsePair } from './rehearsal';
 import type { InputFile, Judgement, PairRef } from './types';
 
@@ -68,15 +67,11 @@ export async function diffPair(
   const scans = await scanBoth(flow, orig, patched);
   checkUnchanged(inputs);
 
-  // What does no symbol cover? The threads look while this one pairs.
-  const gaps = gapsOfBoth(flow, scans);
-  await setImmediate();
-
   // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
   const { correlation, pair } = await correlateBoth(flow, scans, asked.twins);
 
   // What changed? Only pairs that digests do not prove equal are looked at.
-  const compared = await compareAll(flow, correlation, pair, gaps, object.name);
+  const compared = await compareAll(flow, correlation, pair, scans, object.name);
 
   // Can it go into a livepatch? Looks at all changes together, so it comes last.
   const { judgement, findings } = await assessAll(flow, asked, object, { scans, correlation, pair, compared });

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, type Diagnostic } from '../diagnostics';
-import { candidates, namesakesLeft, type Gaps, type UncoveredDifference, type Verdict } from '../stages/compare';
+import { candidates, namesakesLeft, type UncoveredDifference, type Verdict } from '../stages/compare';
 import { correlate, nameSteps, withOpen, type Correlation, type NamePairs } from '../stages/correlate';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import { ScanTable } from '../stages/scan';
@@ -147,30 +147,19 @@ export interface Compared {
   losses: Diagnostic[];
 }
 
-/** Lets two threads find what no symbol covers, of which neither needs to know the pairs. */
-export function gapsOfBoth(flow: Flow, { orig, patched }: BothScanned): Promise<Gaps> {
-  const { structSizes } = flow;
-  const found = both(
-    [orig, patched].map(async ({ ref: object }) => (await flow.pool.run('gaps', { object, structSizes })).answer),
-  ).then(([ours, theirs]) => ({ orig: ours!.gaps, patched: theirs!.gaps }));
-  // Who waits for it may have failed before.
-  found.catch(() => undefined);
-  return found;
-}
-
 /** Looks at the pairs that digests do not prove equal, and on other threads at what no symbol covers and what a livepatch will not do. */
 export async function compareAll(
   flow: Flow,
   correlation: Correlation,
   pair: PairRef,
-  gaps: Promise<Gaps>,
+  { orig, patched }: BothScanned,
   objectName: string,
 ): Promise<Compared> {
   flow.checkStopped();
   const [pairs, losses, uncovered] = await both<Partial<Compared>>([
     compareCandidates(flow, correlation, pair),
     flow.pool.run('losses', { pair, objectName }).then(({ answer }) => answer),
-    gaps.then(async (found) => (await flow.pool.run('uncovered', { pair, gaps: found })).answer),
+    flow.pool.run('uncovered', { pair, gaps: { orig: orig.gaps, patched: patched.gaps } }).then(({ answer }) => answer),
   ]);
   return { ...pairs, ...losses, ...uncovered } as Compared;
 }

@@ -16,7 +16,6 @@ const STAGE_OF: Record<TaskName, StageName | undefined> = {
   align: 'correlate',
   twins: 'correlate',
   compare: 'compare',
-  gaps: 'compare',
   losses: 'compare',
   uncovered: 'compare',
   assess: 'assess',

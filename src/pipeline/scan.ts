@@ -27,6 +27,8 @@ export interface Scanned {
   unknownSizes: Array<{ section: string; bytes: number }>;
   /** Whether the object lists its ftrace sites. */
   traceKnown: boolean;
+  /** What no symbol covers; see stages/scan/gaps.ts. */
+  gaps: Uint32Array;
 }
 
 /** An input as it is now, and whether its content is known from an earlier run. */
@@ -148,6 +150,7 @@ export function scan$(
           uses: joined([...uses, entries.uses]),
           unknownSizes: entries.unknown,
           traceKnown: entries.traceKnown,
+          gaps: entries.gaps,
         })),
       );
     }),

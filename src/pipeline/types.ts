@@ -165,7 +165,12 @@ export interface Tasks {
   };
   special: {
     task: { object: ObjectRef; place: RecordPlace; fresh: boolean; structSizes: Record<string, number> };
-    answer: { uses: Uint32Array; unknown: Array<{ section: string; bytes: number }>; traceKnown: boolean };
+    answer: {
+      uses: Uint32Array;
+      unknown: Array<{ section: string; bytes: number }>;
+      traceKnown: boolean;
+      gaps: Uint32Array;
+    };
   };
   unitNames: { task: { input: InputRef }; answer: UnitNames };
   unit: {
@@ -202,7 +207,6 @@ export interface Tasks {
   };
   warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };
   compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
-  gaps: { task: { object: ObjectRef; structSizes: Record<string, number> }; answer: { gaps: Float64Array } };
   losses: { task: { pair: PairRef; objectName: string }; answer: { losses: Diagnostic[] } };
   uncovered: { task: { pair: PairRef; gaps: Gaps }; answer: { uncovered: UncoveredDifference[] } };
   profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };

@@ -46,10 +46,11 @@ export interface SpecialRecord {
   uses: Uint32Array;
   unknown: Array<{ section: string; bytes: number }>;
   traceKnown: boolean;
+  gaps: Uint32Array;
 }
 
 export function encodeSpecial(record: SpecialRecord): Uint8Array {
-  const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown, traceKnown } = record;
+  const { owners, digest, traceable, sealed, lineOwners, lines, uses, unknown, traceKnown, gaps } = record;
   return klpflow.SpecialEntries.encode({
     owners: columnBytes(owners),
     digest: columnBytes(digest),
@@ -59,6 +60,7 @@ export function encodeSpecial(record: SpecialRecord): Uint8Array {
     lineOwners: columnBytes(lineOwners),
     lines: columnBytes(lines),
     traceKnown,
+    gaps: bytesOf(gaps),
     unknown: unknown as unknown as klpflow.UnknownSize[],
   } as klpflow.SpecialEntries).finish();
 }
@@ -80,6 +82,7 @@ export function decodeSpecial(message: Uint8Array | undefined): SpecialRecord | 
     sealed: words(record.sealed),
     uses: words(record.uses),
     traceKnown: record.traceKnown,
+    gaps: words(record.gaps),
     lineOwners: words(record.lineOwners),
     lines: new Int32Array(words(record.lines).buffer),
     unknown: record.unknown.map((size) => ({ section: size.section ?? '', bytes: Number(size.bytes ?? 0) })),

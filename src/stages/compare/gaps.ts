@@ -1,6 +1,7 @@
 import { put } from '../../lists';
 import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
+import { GAP_DIGEST, GAP_WORDS } from '../scan/gaps';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 
@@ -17,52 +18,23 @@ export interface Gap extends Range {
  */
 const NOT_COMPARED = /^\.export_symbol$|^\.s390_(?:return|indirect)_|^__(?:lwsync|barrier_nospec)_fixup$/;
 
-/** Numbers of one gap as WebAssembly leaves them: section, start, end, the symbols before and behind, and the digest of all that it is. */
-const GAP_NUMBERS = 9;
-const DIGEST = 5;
-
-/** The gaps of a build in the order of its sections, without those that only fill up; GAP_NUMBERS each. */
-export function gapsOf({ identity: { code, entries, table } }: Side): Float64Array {
-  const labels = code.countLabels();
-  if (labels > 0) {
-    const at = table.grow(labels * LABEL_BYTES);
-    code.listLabels(at);
-    new BigUint64Array(table.memory.buffer, at, labels).sort();
-    code.nameLabels();
-  }
-  const parts: Float64Array[] = [];
-  code.openGaps();
-  for (let count = code.nextGaps(); count > 0; count = code.nextGaps())
-    parts.push(entries.slice(0, count * GAP_NUMBERS));
-  const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-/** Its place and its name. */
-const LABEL_BYTES = 16;
-
 /** Those of two builds that have no equal in the other: nearly all of some thousand do. */
-export function differingGaps(orig: Float64Array, patched: Float64Array): { orig: Gap[]; patched: Gap[] } {
+export function differingGaps(orig: Uint32Array, patched: Uint32Array): { orig: Gap[]; patched: Gap[] } {
   const open = new Map<string, number[]>();
-  for (let at = 0; at < orig.length; at += GAP_NUMBERS) put(open, digestAt(orig, at), at);
+  for (let at = 0; at < orig.length; at += GAP_WORDS) put(open, digestAt(orig, at), at);
   const left: Gap[] = [];
-  for (let at = 0; at < patched.length; at += GAP_NUMBERS) {
+  for (let at = 0; at < patched.length; at += GAP_WORDS) {
     if (open.get(digestAt(patched, at))?.shift() === undefined) left.push(gapAt(patched, at));
   }
   const rest = [...open.values()].flat().sort((a, b) => a - b);
   return { orig: rest.map((at) => gapAt(orig, at)), patched: left };
 }
 
-function digestAt(gaps: Float64Array, at: number): string {
-  return gaps.subarray(at + DIGEST, at + GAP_NUMBERS).join();
+function digestAt(gaps: Uint32Array, at: number): string {
+  return gaps.subarray(at + GAP_DIGEST, at + GAP_WORDS).join();
 }
 
-function gapAt(gaps: Float64Array, at: number): Gap {
+function gapAt(gaps: Uint32Array, at: number): Gap {
   return {
     section: gaps[at]!,
     start: gaps[at + 1]!,

@@ -13,7 +13,6 @@ import { sameSymbol } from '../correlate/same-symbol';
 import type { Verdict } from './verdict';
 
 export { PromotedNames, isNumberedAnew, learnHashes, promotedName } from './promoted';
-export { gapsOf } from './gaps';
 export { compareUncovered, type Gaps, type UncoveredDifference } from './uncovered';
 export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 

@@ -10,7 +10,8 @@ import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import type { Target } from '../places/target';
 import { isCounted, stretchesOf, uncounted, type Stretch } from './stretches';
-import { differingGaps, gapsOf } from './gaps';
+import { findGaps } from '../scan/gaps';
+import { differingGaps } from './gaps';
 
 /** Bytes that no symbol covers and that differ; of a stretch that only one build has the other is null. May cross threads. */
 export interface UncoveredDifference {
@@ -27,10 +28,10 @@ export interface UncoveredDifference {
   grown: boolean;
 }
 
-/** Both builds' gaps, as `gapsOf` finds them. */
+/** Both builds' gaps, as `findGaps` finds them. */
 export interface Gaps {
-  orig: Float64Array;
-  patched: Float64Array;
+  orig: Uint32Array;
+  patched: Uint32Array;
 }
 
 /** Both builds' stretches, or what is left of them. */
@@ -47,7 +48,7 @@ export function compareUncovered(
   pairing: Pairing,
   a: Side,
   b: Side,
-  gaps: Gaps = { orig: gapsOf(a), patched: gapsOf(b) },
+  gaps: Gaps = { orig: findGaps(a.identity), patched: findGaps(b.identity) },
 ): UncoveredDifference[] {
   const differing = differingGaps(gaps.orig, gaps.patched);
   const stretches = { orig: stretchesOf(a, differing.orig), patched: stretchesOf(b, differing.patched) };

@@ -1,3 +1,4 @@
+import { append } from '../../lists';
 import { RELA_WORDS, type ElfObject } from '../../elf';
 import {
   FIRST_ROLE,
@@ -37,9 +38,29 @@ export interface UnknownEntrySize {
 }
 
 /** The special sections of an object with their entry sizes; those of unknown size go to `unknown`. */
-export function specialTables(identity: Identity, sizes: StructSizes, unknown: UnknownEntrySize[]): SpecialTable[] {
+export function specialTables(
+  identity: Identity,
+  sizes: StructSizes,
+  unknown: UnknownEntrySize[],
+): readonly SpecialTable[] {
+  let found = known.get(identity);
+  if (found?.sizes !== sizes) known.set(identity, (found = { sizes, ...measured(identity, sizes) }));
+  append(unknown, found.unknown);
+  return found.tables;
+}
+
+interface Measured {
+  tables: readonly SpecialTable[];
+  unknown: readonly UnknownEntrySize[];
+}
+
+/** Every stage asks for them. */
+const known = new WeakMap<Identity, Measured & { sizes: StructSizes }>();
+
+function measured(identity: Identity, sizes: StructSizes): Measured {
   const { object, table } = identity;
   const tables: SpecialTable[] = [];
+  const unknown: UnknownEntrySize[] = [];
   const annotations = table.ofRole(Role.ENTRY_ANNOTATIONS);
   for (let i = 0; i < table.roleCount; i++) {
     const section = table.roles[i]!;
@@ -51,7 +72,7 @@ export function specialTables(identity: Identity, sizes: StructSizes, unknown: U
       tables.push({ section, special, rules, size, meaning: rules.meaning(size), references: rules.references(size) });
     else unknown.push({ section: object.name(section), bytes: object.size(section) });
   }
-  return tables;
+  return { tables, unknown };
 }
 
 /** Tells the WebAssembly which table the next calls are about; the words are listed in wasm/entries.ts. */

@@ -4,6 +4,7 @@
  * Two steps, so that the second can run on many threads: `readTable` fills the columns of one object (sections, symbols,
  * the address index), `digestShard` adds the digests of a range of symbols and notes the uses of ambiguous names.
  */
+import { findGaps } from './gaps';
 import { archOf } from '../../arch';
 import { KlpflowError } from '../../diagnostics';
 import type { ElfObject } from '../../elf';
@@ -121,12 +122,12 @@ function saysTraceable(object: ElfObject, table: ScanTable): boolean {
   return false;
 }
 
-/** Digests the special-section entries into their functions' columns; returns their uses and the tables nothing could size. */
+/** Digests the special-section entries into their functions' columns; returns their uses and the tables nothing could size, and what no symbol covers. */
 export function digestSpecials(
   object: ElfObject,
   table: ScanTable,
   sizes: StructSizes,
-): { uses: Uint32Array; unknown: UnknownEntrySize[]; traceKnown: boolean } {
+): { uses: Uint32Array; unknown: UnknownEntrySize[]; traceKnown: boolean; gaps: Uint32Array } {
   const unknown: UnknownEntrySize[] = [];
   const identity = Identity.of(object, table);
   for (const special of specialTables(identity, sizes, unknown)) {
@@ -134,7 +135,8 @@ export function digestSpecials(
     identity.code.digestEntries();
   }
   markSites(identity);
-  return { uses: identity.takeUses(), unknown, traceKnown: saysTraceable(object, table) };
+  const uses = identity.takeUses();
+  return { uses, unknown, traceKnown: saysTraceable(object, table), gaps: findGaps(identity) };
 }
 
 /** Marks functions with an ftrace site, and those whose ENDBR is sealed. */

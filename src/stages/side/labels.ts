@@ -72,10 +72,10 @@ export function tablesInto(side: Side, functions: ReadonlySet<number>): Set<numb
   const { object, table, identity } = side;
   const home = new Uint8Array(table.sections);
   for (const symbol of functions) home[table.section[symbol]!] = 1;
-  const { section: sectionOf, symbols } = table;
+  const { section: sectionOf, symbols, sections } = table;
   const met = new Set<number>();
   const found = new Set<number>();
-  for (let section = 1; section < table.sections; section++) {
+  for (let section = 1; section < sections; section++) {
     const relaSection = table.relaSection[section]!;
     if (
       relaSection === 0 ||
