@@ -60,7 +60,7 @@ export function encodeSpecial(record: SpecialRecord): Uint8Array {
     lineOwners: columnBytes(lineOwners),
     lines: columnBytes(lines),
     traceKnown,
-    gaps: bytesOf(gaps),
+    gaps: columnBytes(gaps),
     unknown: unknown as unknown as klpflow.UnknownSize[],
   } as klpflow.SpecialEntries).finish();
 }

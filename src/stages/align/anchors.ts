@@ -14,7 +14,7 @@ export function withAnchors(
   theirs: readonly Step[],
   alike: (i: number, j: number) => number,
 ): (i: number, j: number) => number {
-  const [a, b] = [sole(ours, members.orig), sole(theirs, members.patched)];
+  const [a, b] = [anchorsIn(ours, members.orig), anchorsIn(theirs, members.patched)];
   return (i, j) => {
     const score = alike(i, j);
     return score > 0 && a.has(i) && b.has(j) ? ANCHOR : score;
@@ -22,7 +22,7 @@ export function withAnchors(
 }
 
 /** Instructions that alone refer to what they refer to, none of it open. */
-function sole(steps: readonly Step[], open: ReadonlySet<number>): Set<number> {
+export function anchorsIn(steps: readonly Step[], open: ReadonlySet<number>): Set<number> {
   const found = new Map<string, number>();
   steps.forEach(({ references }, i) => {
     if (references.length === 0 || references.some(({ symbol }) => open.has(symbol))) return;

@@ -2,6 +2,7 @@ import type { Side } from '../side/side';
 import type { Group, Pairing } from '../correlate';
 import { Trait } from '../scan';
 import { withAnchors } from './anchors';
+import { blockPartners, blocksDeny } from './blocks';
 import { WHOLE, likeness, stepsOf, type OpenMembers, type Step } from './instructions';
 import { contenders, type Used } from './shortfall';
 
@@ -16,6 +17,8 @@ export interface Testimony {
   anchored: number;
   /** Every use of either is a whole instruction that the other's is, too: nothing was inlined that brought another of the name. */
   whole: boolean;
+  /** Blocks with the same message or callee say that they are two. */
+  denied: boolean;
 }
 
 /** By ORIG's and by PATCHED's symbol. */
@@ -41,7 +44,11 @@ export class AlignedUses {
       patched: new Set(group.patched.map((symbol) => this.patched.table.canonical[symbol]!)),
     };
     const found: Testimonies = new Map();
-    for (const [ours, theirs] of pieces(members, this.stepsOf('orig', user), this.stepsOf('patched', other))) {
+    const [all, others] = [this.stepsOf('orig', user), this.stepsOf('patched', other)];
+    const partners = blockPartners(members, all, others, (i, j) =>
+      likeness(this.pairing, members, all[i]!, others[j]!),
+    );
+    for (const [ours, theirs] of pieces(members, all, others)) {
       const usesOurs = uses(ours, members.orig);
       const usesTheirs = uses(theirs, members.patched);
       if (usesOurs.length === 0 || usesTheirs.length === 0) continue;
@@ -59,7 +66,15 @@ export class AlignedUses {
         const row = found.get(a.symbol) ?? new Map<number, Testimony>();
         found.set(
           a.symbol,
-          row.set(b.symbol, agreed(row.get(b.symbol), { shortfall, anchored: anchored[at]!.shortfall, whole })),
+          row.set(
+            b.symbol,
+            agreed(row.get(b.symbol), {
+              shortfall,
+              anchored: anchored[at]!.shortfall,
+              whole,
+              denied: blocksDeny(partners, a.symbol, b.symbol),
+            }),
+          ),
         );
       });
     }
@@ -151,6 +166,7 @@ export function agreed(known: Testimony | undefined, more: Testimony): Testimony
         shortfall: Math.max(known.shortfall, more.shortfall),
         anchored: Math.max(known.anchored, more.anchored),
         whole: known.whole && more.whole,
+        denied: known.denied || more.denied,
       };
 }
 

@@ -8,6 +8,7 @@ import type { Side } from '../side/side';
 import { mayPair, sameContent, type Group, type Pairing, type UseIndex } from '../correlate';
 import { Trait } from '../scan';
 import { AlignedUses, agreed, shortOf, type Testimony, type Testimonies } from './evidence';
+import { inNumberOrder } from './numbers';
 import { MARGIN } from './shortfall';
 import { BothUsers, Users } from './users';
 
@@ -36,14 +37,20 @@ export function settleByAlignment(
     );
     const aligned = new AlignedUses(pairing, orig, patched);
     progress = false;
-    for (const group of open) progress = settle(pairing, users, aligned, group) || progress;
+    for (const group of open) progress = settle({ pairing, orig, patched }, users, aligned, group) || progress;
     open = open.map((group) => stillOpen(pairing, group)).filter(isOpen);
     if (!progress) return open.map((group) => withoutStrangers(pairing, users, group)).filter(isOpen);
   }
   return open;
 }
 
-function settle(pairing: Pairing, users: BothUsers, aligned: AlignedUses, group: Group): boolean {
+interface Both {
+  pairing: Pairing;
+  orig: Side;
+  patched: Side;
+}
+
+function settle({ pairing, orig, patched }: Both, users: BothUsers, aligned: AlignedUses, group: Group): boolean {
   let progress = false;
   // Those of one size first: an `int` and a `long` of one name are two.
   for (const alike of [...bySize(pairing, group), group]) {
@@ -51,8 +58,16 @@ function settle(pairing: Pairing, users: BothUsers, aligned: AlignedUses, group:
     if (!isOpen(part)) continue;
     const readings = readingsOf(users, aligned, part);
     const isSafe = (a: number, b: number): boolean =>
-      isFunction(pairing, a) || readings.get(a)?.get(b)?.whole === true || !hasLostRival(users, group, a, b);
-    for (const [a, b] of decided(readings)) {
+      isFunction(pairing, a) || (readings.get(a)?.get(b)?.denied !== true && isUnrivalled(a, b));
+    const isUnrivalled = (a: number, b: number): boolean =>
+      readings.get(a)?.get(b)?.whole === true || !hasLostRival(users, group, a, b);
+    // Where every use of both is the other's whole instruction, nothing was reordered.
+    const mayCross = ([a, b]: [number, number], [c, d]: [number, number]): boolean =>
+      !isFunction(pairing, a) &&
+      !(readings.get(a)!.get(b)!.whole && readings.get(c)!.get(d)!.whole) &&
+      users.linksOf(a, d).length > 0 &&
+      users.linksOf(c, b).length > 0;
+    for (const [a, b] of inNumberOrder(orig, patched, decided(readings), mayCross)) {
       if (!isSafe(a, b)) continue;
       pairing.pair(a, b, 'aligned');
       progress = true;

@@ -13,6 +13,8 @@ export interface Step {
   text: string;
   mnemonic: string;
   references: Reference[];
+  /** Number of the basic block that it is in: no branch leads out of one but at its end, none within the function into it but to its start. */
+  block: number;
 }
 
 interface Reference {
@@ -28,7 +30,14 @@ export function stepsOf(side: Side, symbol: number): Step[] {
   const decoded = decodeFunction(side, symbol, disassembler);
   const entries = entriesOf(side, symbol);
   const steps: Step[] = [];
-  decoded.instructions.forEach(({ offset, length, target, padding }, i) => {
+  // A field with a relocation holds no distance yet.
+  const branches = decoded.instructions.map(({ target }, i) => (decoded.targets[i]!.length > 0 ? undefined : target));
+  const starts = new Set(branches);
+  let block = 0;
+  decoded.instructions.forEach(({ offset, length, target, padding, runsOn }, i) => {
+    if (starts.has(offset)) block++;
+    const own = block;
+    if (branches[i] !== undefined || !runsOn) block++;
     const references = decoded.targets[i]!.map(
       ({ target: to }): Reference => ({
         symbol: to.symbol,
@@ -42,7 +51,7 @@ export function stepsOf(side: Side, symbol: number): Step[] {
     const text = disassembler.format(decoded.bytes.subarray(offset, offset + length), 0);
     const space = text.indexOf(' ');
     const mnemonic = space < 0 ? text : text.slice(0, space);
-    steps.push({ text: target === undefined ? text : mnemonic, mnemonic, references });
+    steps.push({ text: target === undefined ? text : mnemonic, mnemonic, references, block: own });
   });
   return steps;
 }

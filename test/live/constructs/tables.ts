@@ -49,6 +49,7 @@ ${n.entry('look')}
 {
 	u32 acc = 0;
 	for (u32 i = 0; i < ARRAY_SIZE(${n.s('rows')}); i++) acc = acc * 3 + ${n.s('rows')}[i].values[k & 3] + (${n.s('rows')}[i].act == ${n.s('act')}_0);
+${n.warm(`${n.s('act')}_0(0);`)}
 ${n.slot('c')}${m.direct ? `	acc += ${n.s('act')}_1(k);\n` : ''}	return acc;
 }
 `;
