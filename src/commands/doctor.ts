@@ -26,7 +26,7 @@ interface Findings {
 const GIB = 2 ** 30;
 
 export default class Doctor extends BaseCommand {
-  static override summary = 'check that this machine can run klpflow, and show what a kernel image or an object tells';
+  static override summary = 'check this machine, or show what a kernel image or an object tells';
   static override description =
     'Looks at the Node.js version, the mmap addon (by mapping a file), the cores, the memory and the cache directory. Of a kernel image (vmlinuz, Image, linked vmlinux) it then shows what --vmlinux reads there; of an object (vmlinux.o, a module) which kernel it is of, what klpflow can do with it and what is missing. Changes nothing. Exits with 1 where a check fails.';
   static override examples = [

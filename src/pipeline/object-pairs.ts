@@ -80,7 +80,9 @@ export function objectPairs(orig: string, patched: string, whole: boolean): Obje
 function linkedObjects(root: string): LinkedObjects {
   const { objects } = treeFiles(root);
   const listed = modulesOrder(root);
-  const made = new Set(objects.filter((name) => existsSync(join(root, name.replace(/\.o$/, '.mod')))));
+  const made = new Set(
+    objects.filter((name) => name.endsWith('.o') && existsSync(join(root, `${name.slice(0, -2)}.mod`))),
+  );
   const isModule = (name: string): boolean =>
     listed?.has(name) ?? (made.size > 0 ? made.has(name) : moduleInfo(ElfObject.open(join(root, name))).module);
   const isLinked = (name: string): boolean => name === VMLINUX || (!name.endsWith('.mod.o') && isModule(name));

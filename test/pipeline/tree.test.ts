@@ -184,7 +184,11 @@ describe('one error, exit code 1', () => {
       },
       'malformed-elf',
     ],
-    ['a livepatch of folders', () => [at('orig'), at('patched'), '-o', at('x.ko'), '--symvers', '/dev/null'], 'usage'],
+    [
+      'a livepatch of folders without linked objects',
+      () => [at('orig'), at('patched'), '-o', at('x.ko'), '--symvers', '/dev/null'],
+      'no-objects',
+    ],
   ] as const)('%s', async (_name, make, code) => {
     const ran = await running(['diff', ...make(), '--json', '--run-dir', at('bad')]);
     expect(ran.status).toBe(1);

@@ -213,13 +213,17 @@ describe('kCFI', () => {
       });
     };
 
+  /** The draft's own init and exit have no preambles. */
+  const ofAlpha = (all: string[]): string[] =>
+    all.filter((each) => !/^verify-type-hash: (?:init|cleanup)_module/.test(each));
+
   test("the type of a replacement is its original's, whatever register tells of its arguments", () => {
     const vmlinux = kernel((own) => own.func('alpha', { hash: 0x12345678 }));
     for (const opcode of ['b8', 'b9', 'bf'])
-      expect(found({ module: module(hashed(opcode, '78563412')), vmlinux }), opcode).toEqual([]);
+      expect(ofAlpha(found({ module: module(hashed(opcode, '78563412')), vmlinux })), opcode).toEqual([]);
     const other = module(hashed('b8', '79563412'));
     // A table of PATCHED has it, so one of the kernel may: the call traps.
-    expect(found({ module: other, vmlinux, objects: [object(hashed('b8', '79563412'))] })).toEqual([
+    expect(ofAlpha(found({ module: other, vmlinux, objects: [object(hashed('b8', '79563412'))] }))).toEqual([
       expect.stringMatching(/^verify-type-hash: .*0x12345678 in the kernel, 0x12345679/),
     ]);
     // Nobody calls it but by its name, and the patch changes all callers: a refusal would be wrong.
@@ -228,10 +232,12 @@ describe('kCFI', () => {
       draft.relaTo('.data', 'alpha').sym = 'beta';
     });
     expect(
-      found({ module: other, vmlinux, objects: [called] }).filter((each) => each.startsWith('verify-type-hash')),
+      ofAlpha(found({ module: other, vmlinux, objects: [called] })).filter((each) =>
+        each.startsWith('verify-type-hash'),
+      ),
     ).toEqual([]);
     // Without PATCHED nothing tells, and that is said.
-    expect(found({ module: other, vmlinux })).toEqual([]);
+    expect(ofAlpha(found({ module: other, vmlinux }))).toEqual([]);
     const { symvers, btf, template } = files;
     expect(
       verify({ module: other, vmlinux, symvers, btf, template }).diagnostics.map(({ message }) => message),

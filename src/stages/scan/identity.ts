@@ -1,10 +1,9 @@
 import { archOf, type Arch } from '../../arch';
-import { RELA_WORDS, type ElfObject } from '../../elf';
+import { RELA_WORDS, SHN_UNDEF, type ElfObject } from '../../elf';
 import base64 from './generated/module';
 import { hostOf } from './host';
 import { RelaReader } from './relas';
 import type { ScanTable } from './table';
-import { Trait } from './traits';
 import { Uses } from './uses';
 
 /**
@@ -155,7 +154,8 @@ export class Identity {
     code.openName(bytes.length);
     const found: number[] = [];
     for (let symbol = code.nextNamed(1); symbol < table.symbols; symbol = code.nextNamed(symbol + 1)) {
-      if (table.has(symbol, Trait.CORRELATABLE) && object.symbolName(symbol) === name) found.push(symbol);
+      const section = table.section[symbol]!;
+      if (section !== SHN_UNDEF && section < table.sections && object.symbolName(symbol) === name) found.push(symbol);
     }
     return found;
   }
