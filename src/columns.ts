@@ -65,7 +65,7 @@ export const COLUMNS = {
   roles: section(Uint32Array),
   /** Number of the special section, 0 for none. */
   sectionSpecial: { ...section(Uint8Array), recorded: 'special' },
-  /** 1 for a loaded section that has bytes which no sized symbol covers, and which are compared as such. */
+  /** Bits of a loaded section that has bytes which no sized symbol covers, and which are compared as such: 1, and 2 where labels stand in it; see wasm/uncovered.ts. */
   gapped: section(Uint8Array),
   /** How many of `listed` and `roles` are filled, and how many cold parts and prefixes with a type there are. */
   counts: { type: Uint32Array, each: 4, of: 'object' },

@@ -34,3 +34,14 @@ export function put<K, T>(map: Map<K, T[]>, key: K, entry: T): void {
   if (list === undefined) map.set(key, [entry]);
   else list.push(entry);
 }
+
+/** One array of all words, in order. */
+export function joined(parts: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,3 +1,4 @@
+import { joined } from '../lists';
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { forkJoin, from, map, mergeMap, of, toArray, type Observable } from 'rxjs';
@@ -155,14 +156,4 @@ export function scan$(
       );
     }),
   );
-}
-
-function joined(parts: readonly Uint32Array[]): Uint32Array {
-  const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -1,3 +1,4 @@
+import { joined } from '../lists';
 import type { ElfObject } from '../elf';
 import { assess, type AssessInput, type Assessment } from './assess';
 import { usersOf } from './assess/references';
@@ -109,10 +110,7 @@ function scanInline(object: ElfObject, structSizes: StructSizes): ScannedInline 
   const table = readTable(object);
   const digested = digestShard(object, table, 0, table.symbols);
   const { uses: special, unknown, traceKnown } = digestSpecials(object, table, structSizes);
-  const uses = new Uint32Array(digested.length + special.length);
-  uses.set(digested);
-  uses.set(special, digested.length);
-  return { table, side: new Side(object, table, structSizes), uses, unknown, traceKnown };
+  return { table, side: new Side(object, table, structSizes), uses: joined([digested, special]), unknown, traceKnown };
 }
 
 /** Runs compare on all pairs that digests do not prove equal, and on what no symbol covers. */

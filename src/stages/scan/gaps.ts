@@ -1,3 +1,4 @@
+import { joined } from '../../lists';
 import type { Identity } from './identity';
 
 /** Words of one gap: section, start, end, the symbols before and behind, and four of a digest of all that it is, from GAP_DIGEST on. */
@@ -23,13 +24,7 @@ export function findGaps({ code, entries, table }: Identity): Uint32Array {
   code.openGaps();
   for (let count = code.nextGaps(); count > 0; count = code.nextGaps())
     parts.push(Uint32Array.from(entries.subarray(0, count * GAP_WORDS)));
-  const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return joined(parts);
 }
 
 /** Whether words that were recorded can be gaps of a table. */
