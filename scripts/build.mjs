@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { DECODING, bundle, root } from './bundle.mjs';
+import { DECODERS, DECODING, bundle, root } from './bundle.mjs';
 import { generateRecords } from './records.mjs';
 import { generateWasm } from './wasm.mjs';
 
@@ -17,6 +17,7 @@ const ENTRIES = {
   'demo.js': 'bench/demo.ts',
   'bench.js': 'bench/bench.ts',
   'scale.js': 'bench/scale.ts',
+  ...Object.fromEntries(DECODERS.map((name) => [`${name}.js`, `./node_modules/${name}`])),
 };
 
 try {

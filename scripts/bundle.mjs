@@ -82,6 +82,21 @@ export function lazyEnums(source) {
   } }); }\n${lazy}`;
 }
 
+/** Decoders of kernel images. Each is a file of its own in dist/: most runs need none of them, and 100 kB more in a bundle take every thread time to load. */
+export const DECODERS = ['zstddec', 'lz4js', 'seek-bzip'];
+
+/** Has a bundle ask for a decoder's file when it first needs it. */
+const decoders = {
+  name: 'decoders',
+  setup(build) {
+    const dist = path.relative(path.dirname(build.initialOptions.outfile), path.join(root, 'dist'));
+    build.onResolve({ filter: new RegExp(`^(${DECODERS.join('|')})$`) }, ({ path: name }) => ({
+      path: `./${path.join(dist, name)}.js`,
+      external: true,
+    }));
+  },
+};
+
 const standIn = (name) => path.join(root, `scripts/stand-ins/${name}.cjs`);
 
 export const options = {
@@ -108,7 +123,9 @@ export const options = {
       `${JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version} ${sourceDigest()}`,
     ),
   },
-  plugins: [packages],
+  plugins: [packages, decoders],
+  // `import()` of a decoder's file becomes a `require`: a bundle that is run as a script (src/launch.ts) has no loader of modules before Node 20.10.
+  supported: { 'dynamic-import': false },
 };
 
 /** What differs for a bundle that nearly every run decodes with: it has iced-x86 within, so that V8's code cache holds that, too. */

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { bundle, lazyEnums, lazyRequires, root } from '../scripts/bundle.mjs';
+import { DECODERS, bundle, lazyEnums, lazyRequires, root } from '../scripts/bundle.mjs';
 
 test('a bundled pool maps a file in its threads', async () => {
   const directory = mkdtempSync(join(root, 'dist/pool-test-'));
@@ -26,6 +26,21 @@ test('the bundle is ASCII and holds nothing of node-pre-gyp', () => {
   expect(text.includes('@mapbox')).toBe(false);
   expect(text.every((byte) => byte < 0x80)).toBe(true);
 });
+
+test.each(['cli', 'stage'])(
+  '%s.js has no decoder of kernel images within: a run without an image would compile it',
+  (name) => {
+    const text = readFileSync(join(root, `dist/${name}.js`), 'latin1');
+    for (const decoder of DECODERS) {
+      // What only the decoder says: its longest literal, or the middle of its code.
+      const own = readFileSync(join(root, `dist/${decoder}.js`), 'latin1');
+      const part = own.slice(own.length >> 1, (own.length >> 1) + 200);
+      expect(part).toHaveLength(200);
+      expect(text.includes(part), decoder).toBe(false);
+      expect(text.includes(`require("./${decoder}.js")`), decoder).toBe(true);
+    }
+  },
+);
 
 test('V8 takes the code cache that the build wrote, and is not given one of another bundle', () => {
   const copy = mkdtempSync(join(root, 'dist/cache-test-'));
