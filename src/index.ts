@@ -3,6 +3,7 @@ export { correlateObjects, type CorrelateResult } from './pipeline/correlate-obj
 export { diff, type DiffResult } from './pipeline/diff';
 export type { DiffRequest } from './pipeline/diff-options';
 export { describeImage, type ImageDescription } from './pipeline/describe-image';
+export type { Evidence, Proof } from './pipeline/evidence';
 export { explain } from './pipeline/explain';
 export { parseTwin, type DeclaredTwin } from './stages/declared-twins';
 export { describeObject, isRelocatable, type ObjectDescription } from './pipeline/describe-object';

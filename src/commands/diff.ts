@@ -48,7 +48,7 @@ export default class Diff extends RunCommand {
         ...outputOf(flags),
       }),
     );
-    this.log(renderDiff(result, args.orig, args.patched, flags['run-dir']));
+    this.log(renderDiff(result, { ...args, ...flags, runDir: flags['run-dir'] }));
     process.exitCode = EXIT[result.verdict];
     return result;
   }

@@ -33,7 +33,7 @@ export default class Extract extends RunCommand {
         ...(output === undefined ? {} : { output }),
       }),
     );
-    this.log(renderDiff(result, args.orig, args.patched, flags['run-dir']));
+    this.log(renderDiff(result, { ...args, ...flags, runDir: flags['run-dir'] }));
     process.exitCode = EXIT[result.verdict];
     return result;
   }

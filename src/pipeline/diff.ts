@@ -7,6 +7,7 @@ import type { ObjectResult } from '../stages/assess';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import type { KlpSymbolReport } from '../stages/extract';
 import { optionsOf, resolved, type DiffRequest, type Resolved } from './diff-options';
+import { evidenceOf, type Evidence } from './evidence';
 import type { KernelFiles } from './extract';
 import { checkOutput, checkUnchanged, inputFiles, watched } from './files';
 import type { Flow } from './flow';
@@ -29,6 +30,8 @@ export interface DiffResult {
   /** Pairs that were declared by hand; left out where there are none. */
   twins?: DeclaredTwin[];
   output: OutputReport | null;
+  /** Of a livepatch that was written: what proves that it fits the kernel; null where none was, and for folders of units. */
+  evidence: Evidence | null;
   run: RunReport;
 }
 
@@ -181,7 +184,7 @@ async function output(
   const error = written.diagnostics.find(({ severity }) => severity === 'error');
   if (error !== undefined && written.output === null && !isRefused(all.diagnostics))
     throw new KlpflowError(error.code, error.message, error.where);
-  return finish(flow, all, written.output);
+  return finish(flow, all, written.output, written.output === null ? null : evidenceOf(wanted, sources, all.objects));
 }
 
 /** The findings of all pairs as one, with what writing them found. */
@@ -211,7 +214,12 @@ function together(
   };
 }
 
-function finish(flow: Flow, findings: Findings, written: OutputReport | null = null): DiffResult {
+function finish(
+  flow: Flow,
+  findings: Findings,
+  written: OutputReport | null = null,
+  evidence: Evidence | null = null,
+): DiffResult {
   const { objects, diagnostics, twins, changes } = findings;
   const verdict = isRefused(findings.diagnostics) ? 'refused' : changes ? 'patchable' : 'unchanged';
   return {
@@ -221,6 +229,7 @@ function finish(flow: Flow, findings: Findings, written: OutputReport | null = n
     diagnostics,
     ...(twins === undefined ? {} : { twins }),
     output: written,
+    evidence,
     run: report(flow),
   };
 }

@@ -19,6 +19,8 @@ export interface KernelSources {
   symvers: InputFile | null;
   btf: string | undefined;
   image: ImageFacts | null;
+  /** What lists the symbols holds the kernel's code, too. */
+  linked: boolean;
   /** Given files that contradict the image. */
   diagnostics: readonly Diagnostic[];
 }
@@ -61,14 +63,16 @@ export class GivenKernel {
     const { vmlinux, symvers, btf } = this.given;
     const own = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));
     const image = this.needsImage ? await this.decode(vmlinux!) : null;
-    if (image === null) return { listing: own(vmlinux), symvers: own(symvers), btf, image, diagnostics: [] };
+    const linked = this.kind === 'linked';
+    if (image === null) return { listing: own(vmlinux), symvers: own(symvers), btf, image, linked, diagnostics: [] };
     const made = ({ path }: { path: string }): InputFile => ({ ...inputFile(path), called: image.path });
     return {
       // A linked file with symbols says more than its list: sizes, and the order of units.
-      listing: this.kind === 'linked' ? own(vmlinux) : made(image.symbols),
+      listing: linked ? own(vmlinux) : made(image.symbols),
       symvers: own(symvers) ?? made(image.exports),
       btf: btf ?? image.types?.path,
       image,
+      linked,
       diagnostics: contradictions(image, this.given),
     };
   }

@@ -45,6 +45,8 @@ export interface WrittenModule {
   format: 'ko';
   bytes: number;
   sha256: string;
+  /** Its run-time name. */
+  module: string;
 }
 
 export interface LinkRequest extends ModuleRequest {
@@ -110,7 +112,7 @@ export async function linkModule(
   if (chunks === null) return { output: null, diagnostics };
   const hash = createHash('sha256');
   const bytes = await writeAtomically(path, hashed(chunks(), hash));
-  return { output: { path, format: 'ko', bytes, sha256: hash.digest('hex') }, diagnostics };
+  return { output: { path, format: 'ko', bytes, sha256: hash.digest('hex'), module: name }, diagnostics };
 }
 
 /** @throws KlpflowError `usage` */

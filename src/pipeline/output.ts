@@ -30,6 +30,8 @@ export interface OutputReport {
   bytes: number;
   /** Of a folder that of the list which `sha256sum` prints of its files, by path. */
   sha256: string;
+  /** Name of the finished module. */
+  module?: string;
   /** The objects of a folder, by path in it. */
   files?: Array<{ path: string; bytes: number; sha256: string }>;
 }

@@ -1,13 +1,9 @@
 import type { Diagnostic } from '../diagnostics';
-import type { DiffResult, Explanation, LinkResult, OutputFormat, RunReport } from '../index';
+import type { DiffResult, Explanation, LinkResult, RunReport } from '../index';
 import { append, largest } from '../lists';
-
-/** What a livepatch of each format is for next. */
-const NEXT: Record<OutputFormat, (path: string) => string> = {
-  klp: (path) => `klpflow link ${path} -o FILE.ko --symvers Module.symvers --btf FILE`,
-  kpatch: () => 'kpatch-build links it with its hook (ld -r), then klpflow create-klp-module',
-  ko: (path) => `klpflow verify ${path}`,
-};
+import { renderEvidence } from './evidence';
+import { nextStep, type Typed } from './next';
+import { plural } from './words';
 
 const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHANGED' } as const;
 
@@ -17,7 +13,7 @@ const LONGEST = 40;
 const FEW = 5;
 
 /** The first screen of a diff: verdict, counts, what changed, why not, what to do next. Paths are as typed. */
-export function renderDiff(result: DiffResult, orig: string, patched: string, runDir?: string): string {
+export function renderDiff(result: DiffResult, typed: Typed): string {
   const lines: string[] = [];
   const refusals = result.diagnostics.filter(({ severity }) => severity === 'refusal');
   const several = result.objects.length !== 1;
@@ -26,7 +22,7 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
       result.objects.reduce((all, object) => all + count(object), 0);
     const differing = result.objects.filter(hasFindings).length;
     lines.push(
-      `${VERDICTS[result.verdict]}  ${differing} objects differ; functions ${sum(({ functions }) => functions.changed.length)} changed, ${sum(({ functions }) => functions.new.length)} new, ${sum(({ functions }) => functions.removed.length)} removed; data ${sum(({ data }) => data.changed.length)} changed, ${sum(({ data }) => data.new.length)} new`,
+      `${VERDICTS[result.verdict]}  ${differing === 1 ? '1 object differs' : `${differing} objects differ`}; functions ${sum(({ functions }) => functions.changed.length)} changed, ${sum(({ functions }) => functions.new.length)} new, ${sum(({ functions }) => functions.removed.length)} removed; data ${sum(({ data }) => data.changed.length)} changed, ${sum(({ data }) => data.new.length)} new`,
     );
     if (refusals.length > 0) append(lines, renderReasons(refusals));
   }
@@ -69,7 +65,7 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     if (object.ambiguous.length > 0)
       lines.push(
         '',
-        `${object.ambiguous.length} groups of symbols cannot be told apart; none is refused unless a livepatch needs it (--json lists them)`,
+        `${plural(object.ambiguous.length, 'group')} of symbols cannot be told apart; none is refused unless a livepatch needs it (--json lists them)`,
       );
   }
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
@@ -79,17 +75,13 @@ export function renderDiff(result: DiffResult, orig: string, patched: string, ru
     const looked = result.objects.reduce((sum, { klpSymbols }) => sum + klpSymbols.length, 0);
     lines.push(
       '',
-      `${path}: format ${format}, ${files === undefined ? '' : `${files.length} objects, `}${bytes} bytes, sha256 ${sha256}`,
-      `  ${looked} symbols of the running kernel by name and position (--json lists each with its evidence)`,
+      `${path}: format ${format}, ${files === undefined ? '' : `${plural(files.length, 'object')}, `}${bytes} bytes, sha256 ${sha256}`,
+      `  ${plural(looked, 'symbol')} of the running kernel by name and position (--json lists each with its evidence)`,
     );
   }
-  const first = result.objects[0]?.functions.changed[0];
-  if (result.output !== null) lines.push('', `next: ${NEXT[result.output.format](result.output.path)}`);
-  else if (first !== undefined && !several)
-    lines.push(
-      '',
-      `next: klpflow explain ${orig} ${patched} ${first.name}${runDir === undefined ? '' : ` --run-dir ${runDir}`}`,
-    );
+  if (result.evidence !== null) append(lines, ['', ...renderEvidence(result.evidence, result)]);
+  const next = nextStep(result, typed);
+  if (next !== undefined) lines.push('', `next: ${next}`);
   lines.push('', renderRun(result.run));
   return lines.join('\n');
 }
@@ -117,7 +109,7 @@ function section<T>(
 export function renderLink({ module, objects, diagnostics, output }: LinkResult): string {
   const lines = objects.map(
     ({ path, name, functions, klpRelocations }) =>
-      `${path}: ${name}, ${functions} functions, ${klpRelocations} klp relocations`,
+      `${path}: ${name}, ${plural(functions, 'function')}, ${plural(klpRelocations, 'klp relocation')}`,
   );
   const refusals = diagnostics.filter(({ severity }) => severity === 'refusal' || severity === 'error');
   if (refusals.length > 0) append(lines, renderReasons(refusals));
@@ -132,11 +124,7 @@ export function renderError({ code, message, hint }: Diagnostic): string {
 }
 
 function renderReasons(refusals: readonly Diagnostic[]): string[] {
-  return [
-    '',
-    `refused, ${refusals.length} ${refusals.length === 1 ? 'reason' : 'reasons'}:`,
-    ...refusals.flatMap(renderDiagnostic),
-  ];
+  return ['', `refused, ${plural(refusals.length, 'reason')}:`, ...refusals.flatMap(renderDiagnostic)];
 }
 
 function renderDiagnostic({ code, severity, message, where, hint }: Diagnostic): string[] {
@@ -156,7 +144,7 @@ export function renderRun(run: RunReport): string {
   const stages = run.stages.map(
     ({ name, seconds, reused }) => `${name} ${seconds.toFixed(2)}${reused > 0 ? ` (${reused} reused)` : ''}`,
   );
-  return `${run.seconds.toFixed(2)} s, ${Math.round(run.peakAnonBytes / 1e6)} MB, ${run.workers} ${run.workers === 1 ? 'worker' : 'workers'}: ${stages.join(', ')}`;
+  return `${run.seconds.toFixed(2)} s, ${Math.round(run.peakAnonBytes / 1e6)} MB, ${plural(run.workers, 'worker')}: ${stages.join(', ')}`;
 }
 
 export function renderExplanation(explanation: Explanation): string {

@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../diagnostics';
 import type { VerifyResult } from '../index';
 import { append } from '../lists';
+import { plural } from './words';
 
 /** A verification for people: the answer, what the module patches, findings by severity with one remedy a kind. */
 export function renderVerification({ ok, module, diagnostics }: VerifyResult): string {
@@ -10,7 +11,7 @@ export function renderVerification({ ok, module, diagnostics }: VerifyResult): s
   const refused = [...count('error'), ...count('refusal')];
   const lines = [
     `${ok ? 'FINE' : 'REFUSED'}  ${module.name || module.path}: ${plural(functions, 'function')} patched in ${plural(module.objects.length, 'object')}, ${plural(module.klpSymbols, 'klp symbol')}, ` +
-      `${module.relocations.livepatch + module.relocations.ordinary} relocations, ${module.relocations.livepatch} of them klp${module.signed ? ', signed' : ''}`,
+      `${plural(module.relocations.livepatch + module.relocations.ordinary, 'relocation')}, ${module.relocations.livepatch} of them klp${module.signed ? ', signed' : ''}`,
   ];
   for (const { name, functions: patched } of module.objects)
     for (const { name: old, sympos, replacement } of patched)
@@ -39,8 +40,4 @@ function place({ symbol, offset }: Diagnostic['where']): string {
   return symbol === undefined || offset === undefined
     ? ''
     : `  [${symbol}${offset === 0 ? '' : `+0x${offset.toString(16)}`}]`;
-}
-
-function plural(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -106,7 +106,7 @@ describe('the schema refuses', () => {
         ]);
   const within = (value: unknown, path: readonly (string | number)[]): Json =>
     path.reduce<unknown>((inner, key) => (inner as Json)[key], value) as Json;
-  const OPTIONAL = /(^|\.)(patchedName|aliases|where\.(object|section|symbol|offset))$/;
+  const OPTIONAL = /(^|\.)(patchedName|aliases|output\.module|where\.(object|section|symbol|offset))$/;
 
   test.each(['patchable', 'refused', 'error'])(
     '%s without any one of its keys, or with a key of another type',
@@ -190,7 +190,7 @@ test('what the code can say fits: codes, stages, pairing rules', () => {
     },
   ];
   expect(
-    validate({ schema: 'klpflow/diff@1', verdict: 'refused', objects, diagnostics, output: null, run }),
+    validate({ schema: 'klpflow/diff@1', verdict: 'refused', objects, diagnostics, output: null, evidence: null, run }),
     JSON.stringify(validate.errors),
   ).toBe(true);
 });
