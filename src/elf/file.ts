@@ -151,6 +151,20 @@ export abstract class ElfFile {
     return start;
   }
 
+  /**
+   * The sections of a name, in their order. The name is looked for in the string table, and the headers for where it stands there: a kernel has
+   * 200,000, and no text is made of any of theirs.
+   */
+  sectionsNamed(name: string): number[] {
+    const { start, end } = this.sectionNames;
+    const table = Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, end - start);
+    const places = new Set<number>();
+    // More than one: a linker may keep the name as another's tail.
+    for (let at = table.indexOf(`${name}\0`, 0, 'latin1'); at >= 0; at = table.indexOf(`${name}\0`, at + 1, 'latin1'))
+      places.add(at);
+    return places.size === 0 ? [] : [...places].flatMap((at) => this.sectionsCalled(at)).sort((a, b) => a - b);
+  }
+
   type(section: number): number {
     return this.headers[section * SHDR_WORDS + SH_TYPE]!;
   }
@@ -327,6 +341,15 @@ export abstract class ElfFile {
     }
     found.loadedRelas += relaBytes / RELA_SIZE;
     return i;
+  }
+
+  /** Sections with that `sh_name`. No calls, as in `nextUncommon`. */
+  private sectionsCalled(name: number): number[] {
+    const { headers } = this;
+    const found: number[] = [];
+    for (let at = SHDR_WORDS; at < headers.length; at += SHDR_WORDS)
+      if (headers[at + SH_NAME] === name) found.push(at / SHDR_WORDS);
+    return found;
   }
 
   /** @throws KlpflowError for an e_type that the class does not read */

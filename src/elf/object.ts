@@ -2,7 +2,7 @@ import { ET_DYN, ET_EXEC, ET_REL, RELA_SIZE, SHF_ALLOC, SHT_REL, SHT_SYMTAB } fr
 import { ElfFile } from './file';
 import { unreadSection } from './section-types';
 import { MappedFile } from '../files/mapped-file';
-import { RELA_FIELDS } from './words';
+import { RELA_FIELDS, RELA_WORDS } from './words';
 
 /**
  * A relocatable ELF64 object over a mapping.
@@ -19,6 +19,17 @@ export class ElfObject extends ElfFile {
   /** A rela section's records as words (RELA_WORDS each), in file order, which need not be offset order. */
   relas(section: number): Uint32Array {
     return this.table(this.offset(section), this.size(section), RELA_FIELDS);
+  }
+
+  /** The same where they lie: words [at, stop) of the file's, or of a copy where those cannot be read. No view is made of each of 100,000 sections. */
+  relaWords(section: number): { words: Uint32Array; at: number; stop: number } {
+    const offset = this.offset(section);
+    if (this.mapsWords && (offset & 3) === 0) {
+      const at = offset >>> 2;
+      return { words: this.words, at, stop: at + Math.floor(this.size(section) / RELA_SIZE) * RELA_WORDS };
+    }
+    const words = this.relas(section);
+    return { words, at: 0, stop: words.length };
   }
 
   protected checkType(type: number): void {

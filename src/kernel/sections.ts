@@ -207,6 +207,8 @@ export const SECTIONS: Readonly<Record<string, KernelSection>> = {
   '.llvm.call-graph-profile': { derived: true, role: Role.CALL_COUNTS },
   __llvm_prf_cnts: { role: Role.PROFILE_COUNTERS },
   '.comment': DERIVED,
+  // Since 6.4; modpost reads it, and the linker script drops it.
+  '.export_symbol': DERIVED,
   '.modinfo': DERIVED,
   '.eh_frame': DERIVED,
   '.klp.symid': DERIVED,

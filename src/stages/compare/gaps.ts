@@ -12,11 +12,8 @@ export interface Gap extends Range {
   behind: number;
 }
 
-/**
- * `.export_symbol`: the linker script drops it; which functions are exported is another question. The others are tables of addresses of
- * code, which compilers write and a livepatch has its own of.
- */
-const NOT_COMPARED = /^\.export_symbol$|^\.s390_(?:return|indirect)_|^__(?:lwsync|barrier_nospec)_fixup$/;
+/** Tables of addresses of code, which compilers write and a livepatch has its own of. */
+const NOT_COMPARED = /^\.s390_(?:return|indirect)_|^__(?:lwsync|barrier_nospec)_fixup$/;
 
 /** Those of two builds that have no equal in the other: nearly all of some thousand do. */
 export function differingGaps(orig: Uint32Array, patched: Uint32Array): { orig: Gap[]; patched: Gap[] } {

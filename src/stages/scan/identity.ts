@@ -26,6 +26,7 @@ export interface WasmFunctions {
   openName(length: number): void;
   nextNamed(from: number): number;
   nextBesideCovers(from: number): number;
+  nextPrefix(from: number, section: number): number;
   countLabels(): number;
   listLabels(at: number): void;
   nameLabels(): void;

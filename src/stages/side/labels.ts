@@ -1,17 +1,9 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, STB_LOCAL, s64, u64 } from '../../elf';
+import { R_ADDEND, R_SYM, R_TYPE, STB_LOCAL, s64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
+import { ABOUT_CODE, InwardRelas } from './inward';
 import type { Range } from './range';
 import type { Side } from './side';
-
-/** Tables that are read entry by entry, or that tools write about code: these name places in functions and are no part of them. */
-const ABOUT_CODE =
-  SectionClass.SPECIAL |
-  SectionClass.DERIVED |
-  SectionClass.RECORD |
-  SectionClass.REPLACEMENT |
-  SectionClass.TOC |
-  SectionClass.EXEC;
 
 /**
  * Data that points into a function at other than its entry belongs to that function: tables of labels (`goto *jumptable[op]` in `___bpf_prog_run`)
@@ -67,35 +59,15 @@ export function functionAround(side: Side, section: number, place: number): numb
   return owner !== 0 && (place !== table.value[owner] || table.has(owner, Trait.COLD)) ? owner : 0;
 }
 
-/** Variables that point into one of `functions`, whoever reads them. A pass over the relas of all data, some 600,000 in a kernel. */
+/** Variables that point into one of `functions`, whoever reads them. */
 export function tablesInto(side: Side, functions: ReadonlySet<number>): Set<number> {
-  const { object, table, identity } = side;
-  const home = new Uint8Array(table.sections);
-  for (const symbol of functions) home[table.section[symbol]!] = 1;
-  const { section: sectionOf, symbols, sections } = table;
-  const met = new Set<number>();
-  const found = new Set<number>();
-  for (let section = 1; section < sections; section++) {
-    const relaSection = table.relaSection[section]!;
-    if (
-      relaSection === 0 ||
-      object.type(relaSection) !== SHT_RELA ||
-      (table.sectionClass[section]! & SectionClass.ALLOC) === 0 ||
-      isAboutCode(side, section)
-    )
-      continue;
-    const words = object.relas(relaSection);
-    for (let at = 0; at < words.length; at += RELA_WORDS) {
-      const symbol = words[at + R_SYM]!;
-      // Neither undefined symbols nor absolute ones are at home anywhere.
-      if (symbol >= symbols || !home[sectionOf[symbol]!]) continue;
-      const holder = identity.coverAt(section, u64(words, at + R_OFFSET));
-      if (holder === 0 || met.has(holder)) continue;
-      met.add(holder);
-      if (functionsPointedInto(side, side.rangeOf(holder)).some((owner) => functions.has(owner))) found.add(holder);
-    }
-  }
-  return found;
+  const sections = new Set([...functions].map((symbol) => side.table.section[symbol]!));
+  const holders = [...InwardRelas.of(side).holdersInto(sections)];
+  return new Set(
+    holders.filter((holder) =>
+      functionsPointedInto(side, side.rangeOf(holder)).some((owner) => functions.has(owner)),
+    ),
+  );
 }
 
 function isAboutCode({ table }: Side, section: number): boolean {

@@ -3,6 +3,9 @@ import { Trait } from '../scan';
 import { above } from './extents';
 import type { Side } from './side';
 
+/** Sections that are looked through one by one: each takes a pass over all symbols, 0.3 ms in WebAssembly. */
+const FEW_SECTIONS = 32;
+
 /**
  * What stands before functions and belongs to them: padding that boot code writes to (`__pfx_f`), and with kCFI the function's type
  * (`__cfi_f`). By place alone: of several names at one address objtool gives any one a `__pfx_` symbol, another one in the next build
@@ -12,6 +15,8 @@ export class Prefixes {
   private static readonly known = new WeakMap<Side, Prefixes>();
   /** In order of their places. */
   private readonly bySection = new Map<number, number[]>();
+  /** Whether `bySection` has all sections. */
+  private whole = false;
 
   static of(side: Side): Prefixes {
     let prefixes = Prefixes.known.get(side);
@@ -19,22 +24,51 @@ export class Prefixes {
     return prefixes;
   }
 
-  private constructor(private readonly side: Side) {
-    const { table } = side;
+  private constructor(private readonly side: Side) {}
+
+  /** A kernel has 50,000 prefixes, and most that ask want those of a few sections. */
+  private in(section: number): readonly number[] {
+    const list = this.bySection.get(section);
+    if (list !== undefined || this.whole) return list ?? [];
+    if (this.bySection.size >= FEW_SECTIONS) return this.all().get(section) ?? [];
+    const { identity, table } = this.side;
+    const found: number[] = [];
+    if (section < table.sections)
+      for (
+        let symbol = identity.code.nextPrefix(1, section);
+        symbol < table.symbols;
+        symbol = identity.code.nextPrefix(symbol + 1, section)
+      )
+        found.push(symbol);
+    this.bySection.set(section, this.inOrder(found));
+    return found;
+  }
+
+  private all(): ReadonlyMap<number, readonly number[]> {
+    if (this.whole) return this.bySection;
+    const { table } = this.side;
+    this.bySection.clear();
     for (let symbol = 1; symbol < table.symbols; symbol++) {
       if ((table.traits[symbol]! & Trait.PREFIX) === 0 || table.section[symbol]! >= table.sections) continue;
       const list = this.bySection.get(table.section[symbol]!);
       if (list === undefined) this.bySection.set(table.section[symbol]!, [symbol]);
       else list.push(symbol);
     }
-    for (const list of this.bySection.values()) list.sort((a, b) => table.value[a]! - table.value[b]!);
+    for (const list of this.bySection.values()) this.inOrder(list);
+    this.whole = true;
+    return this.bySection;
+  }
+
+  private inOrder(symbols: number[]): number[] {
+    const { value } = this.side.table;
+    return symbols.sort((a, b) => value[a]! - value[b]!);
   }
 
   /** The prefix symbols of a function: those between it and whatever stands before it. */
   before(symbol: number): number[] {
     const { table, identity, extents } = this.side;
     const { section, start } = this.side.rangeOf(symbol);
-    const list = this.bySection.get(section) ?? [];
+    const list = this.in(section);
     const found: number[] = [];
     // A .text that units share has 50,000.
     for (let i = above(list.length, (one) => table.value[list[one]!]!, start - 1) - 1; i >= 0; i--) {
@@ -63,7 +97,7 @@ export class Prefixes {
   *functions(): Generator<number> {
     const { table, identity, extents } = this.side;
     const seen = new Set<number>();
-    for (const [section, prefixes] of this.bySection) {
+    for (const [section, prefixes] of this.all()) {
       for (const prefix of prefixes) {
         const next = extents.widestAt(section, table.value[prefix]!).end;
         const symbol = identity.coverAt(section, next);

@@ -47,7 +47,7 @@ export { countCovers, orderCovers, placeCovers, startCovers } from './order';
 export { again, checkOverlaps } from './overlaps';
 export { clearSlots, markAmbiguous } from './ambiguity';
 export { deriveSections, deriveSymbols } from './derive';
-export { countLabels, listLabels, nameLabels, nextBesideCovers, openGaps } from './uncovered';
+export { countLabels, listLabels, nameLabels, nextBesideCovers, nextPrefix, openGaps } from './uncovered';
 
 /** Entries for the caller, ENTRY_NUMBERS each, as ../entries.ts reads them. */
 export let entryBatch: usize = 0;

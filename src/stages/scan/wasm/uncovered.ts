@@ -116,6 +116,13 @@ export function nextBesideCovers(from: u32): u32 {
   return symbols;
 }
 
+/** The next prefix from `from` on that lies in a section. `symbols` at the end. */
+export function nextPrefix(from: u32, section: u32): u32 {
+  for (let symbol = from; symbol < symbols; symbol++)
+    if (sectionOf(symbol) == section && (traitsOf(symbol) & TRAIT_PREFIX) != 0) return symbol;
+  return symbols;
+}
+
 /** The gap that `nextGap` found, and the symbols before and behind it; 0 at the section's ends. */
 export let section: u32 = 0;
 export let start: i64 = 0;
