@@ -40,6 +40,11 @@ export function blocksDeny(partners: BlockPartners, a: number, b: number): boole
   return [...partners.values()].some((others) => others.has(b));
 }
 
+/** Whether blocks say of a pair that it is one: the two stand together, and neither with another. */
+export function blocksAffirm(partners: BlockPartners, a: number, b: number): boolean {
+  return partners.get(a)?.size === 1 && [...partners].every(([other, beside]) => beside.has(b) === (other === a));
+}
+
 function membersByBlock(steps: readonly Step[], open: ReadonlySet<number>): Map<number, Set<number>> {
   const found = new Map<number, Set<number>>();
   for (const { block, references } of steps) {

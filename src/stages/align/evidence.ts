@@ -2,7 +2,7 @@ import type { Side } from '../side/side';
 import type { Group, Pairing } from '../correlate';
 import { Trait } from '../scan';
 import { withAnchors } from './anchors';
-import { blockPartners, blocksDeny } from './blocks';
+import { blockPartners, blocksAffirm, blocksDeny } from './blocks';
 import { WHOLE, likeness, stepsOf, type OpenMembers, type Step } from './instructions';
 import { contenders, type Used } from './shortfall';
 
@@ -19,6 +19,8 @@ export interface Testimony {
   whole: boolean;
   /** Blocks with the same message or callee say that they are two. */
   denied: boolean;
+  /** And here, that they are one. */
+  affirmed: boolean;
 }
 
 /** By ORIG's and by PATCHED's symbol. */
@@ -73,6 +75,7 @@ export class AlignedUses {
               anchored: anchored[at]!.shortfall,
               whole,
               denied: blocksDeny(partners, a.symbol, b.symbol),
+              affirmed: blocksAffirm(partners, a.symbol, b.symbol),
             }),
           ),
         );
@@ -167,6 +170,7 @@ export function agreed(known: Testimony | undefined, more: Testimony): Testimony
         anchored: Math.max(known.anchored, more.anchored),
         whole: known.whole && more.whole,
         denied: known.denied || more.denied,
+        affirmed: known.affirmed && more.affirmed,
       };
 }
 

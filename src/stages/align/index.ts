@@ -9,7 +9,7 @@ import { mayPair, sameContent, type Group, type Pairing, type UseIndex } from '.
 import { Trait } from '../scan';
 import { AlignedUses, agreed, shortOf, type Testimony, type Testimonies } from './evidence';
 import { inNumberOrder } from './numbers';
-import { MARGIN } from './shortfall';
+import { MARGIN, WIDE_MARGIN } from './shortfall';
 import { BothUsers, Users } from './users';
 
 /** Pairs what it can of open groups, of one base name each; whoever is in none of what comes back is paired, or has no counterpart. */
@@ -67,7 +67,7 @@ function settle({ pairing, orig, patched }: Both, users: BothUsers, aligned: Ali
       !(readings.get(a)!.get(b)!.whole && readings.get(c)!.get(d)!.whole) &&
       users.linksOf(a, d).length > 0 &&
       users.linksOf(c, b).length > 0;
-    for (const [a, b] of inNumberOrder(orig, patched, decided(readings), mayCross)) {
+    for (const [a, b] of inNumberOrder(orig, patched, decided(pairing, readings), mayCross)) {
       if (!isSafe(a, b)) continue;
       pairing.pair(a, b, 'aligned');
       progress = true;
@@ -137,16 +137,17 @@ function readingsOf(users: BothUsers, aligned: AlignedUses, group: Group): Testi
 }
 
 /** Pairs that the best alignments agree on, and that no other pair of either comes near, with anchors or without. */
-function decided(readings: Testimonies): Array<[number, number]> {
+function decided(pairing: Pairing, readings: Testimonies): Array<[number, number]> {
   const pairs: Array<[number, number]> = [];
   for (const [a, row] of readings) {
     for (const [b, reading] of row) {
       if (shortOf(reading) > 0) continue;
-      const rivals = [
-        ...[...row].filter(([other]) => other !== b).map(([, rival]) => rival),
-        ...[...readings].filter(([other]) => other !== a).flatMap(([, others]) => others.get(b) ?? []),
-      ];
-      if (rivals.every(({ shortfall, anchored }) => Math.min(shortfall, anchored) >= MARGIN)) pairs.push([a, b]);
+      const ours = [...row].filter(([other]) => other !== b).map(([, rival]) => rival);
+      const theirs = [...readings].filter(([other]) => other !== a).flatMap(([, others]) => others.get(b) ?? []);
+      const sure = isFunction(pairing, a) || ours.length === theirs.length || reading.affirmed;
+      const margin = sure ? MARGIN : WIDE_MARGIN;
+      if ([...ours, ...theirs].every(({ shortfall, anchored }) => Math.min(shortfall, anchored) >= margin))
+        pairs.push([a, b]);
     }
   }
   return pairs;

@@ -20,6 +20,13 @@ type Likeness = (i: number, j: number) => number;
 export const MARGIN = WHOLE - SAME_KIND;
 
 /**
+ * And where one of several statics of a function came or went, by two: which one it was, a compiler's schedule may say. A patch took the first
+ * `count` of two out and multiplied the second by 2 instead of 3, as the first had been; Clang tested a flag between the two loads, and read in
+ * order one instruction more spoke for the first.
+ */
+export const WIDE_MARGIN = 2 * WHOLE;
+
+/**
  * Every two variables of which some uses can go together. Where two readings are as good, all uses count: if two variables are one, no
  * use of either goes with a use of another. Of three `pr_warn_once` of which the second is new, the test of ORIG's first flag goes with
  * the test of the new one just as well, as long as the store behind it may go with another flag's store.

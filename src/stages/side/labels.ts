@@ -64,9 +64,7 @@ export function tablesInto(side: Side, functions: ReadonlySet<number>): Set<numb
   const sections = new Set([...functions].map((symbol) => side.table.section[symbol]!));
   const holders = [...InwardRelas.of(side).holdersInto(sections)];
   return new Set(
-    holders.filter((holder) =>
-      functionsPointedInto(side, side.rangeOf(holder)).some((owner) => functions.has(owner)),
-    ),
+    holders.filter((holder) => functionsPointedInto(side, side.rangeOf(holder)).some((owner) => functions.has(owner))),
   );
 }
 
