@@ -19,7 +19,7 @@ export interface Testimony {
   whole: boolean;
   /** Blocks with the same message or callee say that they are two. */
   denied: boolean;
-  /** And here, that they are one. */
+  /** And here that they are one; or the one function is the other without some instructions, and all that is left is as it was. */
   affirmed: boolean;
 }
 
@@ -63,7 +63,7 @@ export class AlignedUses {
         usesTheirs,
       );
       // The same pairs in the same order: an anchor scores where the instruction does.
-      contenders(ours.length, theirs.length, alike, usesOurs, usesTheirs).forEach(({ a, b, shortfall }, at) => {
+      contenders(ours.length, theirs.length, alike, usesOurs, usesTheirs).forEach(({ a, b, shortfall, pure }, at) => {
         const whole = a.at.length === b.at.length && a.at.every((i, k) => alike(i, b.at[k]!) === WHOLE);
         const row = found.get(a.symbol) ?? new Map<number, Testimony>();
         found.set(
@@ -75,7 +75,7 @@ export class AlignedUses {
               anchored: anchored[at]!.shortfall,
               whole,
               denied: blocksDeny(partners, a.symbol, b.symbol),
-              affirmed: blocksAffirm(partners, a.symbol, b.symbol),
+              affirmed: pure || blocksAffirm(partners, a.symbol, b.symbol),
             }),
           ),
         );

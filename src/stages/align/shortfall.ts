@@ -12,6 +12,8 @@ export interface Contender {
   a: Used;
   b: Used;
   shortfall: number;
+  /** The best alignment has every instruction of the shorter function, whole. */
+  pure: boolean;
 }
 
 type Likeness = (i: number, j: number) => number;
@@ -39,8 +41,9 @@ export function contenders(
   theirs: readonly Used[],
 ): Contender[] {
   const alignment = new Alignment(rows, columns, alike);
+  const pure = alignment.best === WHOLE * Math.min(rows, columns);
   const all = ours
-    .flatMap((a) => theirs.map((b) => ({ a, b, shortfall: alignment.best - through(alignment, alike, a, b) })))
+    .flatMap((a) => theirs.map((b) => ({ a, b, pure, shortfall: alignment.best - through(alignment, alike, a, b) })))
     .filter(({ shortfall }) => shortfall < Infinity);
   const near = all.filter(({ shortfall }) => shortfall < MARGIN);
   return all.map((candidate) => {
@@ -49,7 +52,7 @@ export function contenders(
       return candidate;
     const [usesA, usesB] = [new Set(a.at), new Set(b.at)];
     const only: Likeness = (i, j) => (usesA.has(i) === usesB.has(j) ? alike(i, j) : 0);
-    return { a, b, shortfall: alignment.best - through(new Alignment(rows, columns, only), only, a, b) };
+    return { a, b, pure, shortfall: alignment.best - through(new Alignment(rows, columns, only), only, a, b) };
   });
 }
 
