@@ -261,9 +261,9 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
     return { answer: {} };
   },
 
-  compare({ pair, pairs }) {
+  compare({ pair, pairs, detail }) {
     const { orig, patched, pairing } = sidesOf(pair);
-    return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs) } };
+    return { answer: { verdicts: comparePairs(pairing, orig, patched, pairs, detail) } };
   },
 
   losses({ pair, objectName }) {

@@ -11,6 +11,8 @@ export interface Instruction {
   memory: number | undefined;
   /** Bytes before the immediate or branch displacement; equals length where there is none. */
   opcodeLength: number;
+  /** Of a direct branch: a number for what it is and tests, however its distance is encoded; 0 for others, and where that is not known. */
+  branch: number;
   /** Control may leave here: any branch, call or return. */
   flow: boolean;
   /** Control may go on to the instruction behind it, other than by returning from a call; false where that is not known. */

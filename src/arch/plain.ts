@@ -47,6 +47,7 @@ export function plainDisassembler(
           target: undefined,
           memory: undefined,
           opcodeLength: length,
+          branch: 0,
           flow: false,
           runsOn: false,
           padding: false,

@@ -40,6 +40,7 @@ export function x86Disassembler(): Disassembler {
             ? Number(BigInt.asIntN(64, instruction.ipRelMemoryAddress))
             : undefined,
           opcodeLength: constants.hasImmediate ? constants.immediateOffset : instruction.length,
+          branch: branch ? instruction.mnemonic : 0,
           flow: instruction.flowControl !== FlowControl.Next,
           runsOn:
             instruction.flowControl === FlowControl.Next || instruction.flowControl === FlowControl.ConditionalBranch,

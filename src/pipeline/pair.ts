@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, type Diagnostic } from '../diagnostics';
-import { candidates, namesakesLeft, type UncoveredDifference, type Verdict } from '../stages/compare';
+import { MOST_DETAILED, candidates, namesakesLeft, type UncoveredDifference, type Verdict } from '../stages/compare';
 import { correlate, nameSteps, withOpen, type Correlation, type NamePairs } from '../stages/correlate';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import { ScanTable } from '../stages/scan';
@@ -185,13 +185,14 @@ async function compareCandidates(
   const { pairs, lineOnly } = candidates(correlation, new Set(suspects));
   if (pairs.length === 0) return { verdicts: [], lineOnly };
   const starts = Array.from({ length: Math.ceil(pairs.length / (PAIRS_A_TASK * 2)) }, (_, i) => i * PAIRS_A_TASK * 2);
+  const detail = pairs.length / 2 <= MOST_DETAILED;
   flow.progress.expect('compare', null, starts.length);
   return lastValueFrom(
     from(starts).pipe(
       mergeMap((start) => {
         const part = pairs.slice(start, start + PAIRS_A_TASK * 2);
         return flow
-          .task('compare', null, 'compare', { pair, pairs: part }, () => ({ items: part.length / 2, bytes: 0 }))
+          .task('compare', null, 'compare', { pair, pairs: part, detail }, () => ({ items: part.length / 2, bytes: 0 }))
           .pipe(map(({ verdicts }) => ({ start, verdicts })));
       }, flow.pool.inFlight),
       toArray(),

@@ -206,7 +206,7 @@ export interface Tasks {
     answer: { open: Group[] };
   };
   warm: { task: { objects: ObjectRef[]; structSizes: Record<string, number> }; answer: Record<string, never> };
-  compare: { task: { pair: PairRef; pairs: Uint32Array }; answer: { verdicts: Verdict[] } };
+  compare: { task: { pair: PairRef; pairs: Uint32Array; detail: boolean }; answer: { verdicts: Verdict[] } };
   losses: { task: { pair: PairRef; objectName: string }; answer: { losses: Diagnostic[] } };
   uncovered: { task: { pair: PairRef; gaps: Gaps }; answer: { uncovered: UncoveredDifference[] } };
   profile: { task: { pair: PairRef; verdicts: Array<Pick<Verdict, 'status' | 'orig'>> }; answer: ProfileEvidence };

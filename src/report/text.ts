@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../diagnostics';
 import type { DiffResult, Explanation, LinkResult, RunReport } from '../index';
 import { append, largest } from '../lists';
+import { renderChange, renderCounts, renderDataChange } from './change';
 import { renderEvidence } from './evidence';
 import { nextStep, type Typed } from './next';
 import { plural } from './words';
@@ -44,22 +45,18 @@ export function renderDiff(result: DiffResult, typed: Typed): string {
     if (refusals.length > 0 && !several) append(lines, renderReasons(refusals));
     section(lines, 'changed functions', functions.changed, (entry) => {
       const where = entry.file === null ? entry.section : `${entry.file} ${entry.section}`;
-      const first =
-        entry.first === null
-          ? ''
-          : `\n      +0x${entry.first.offset.toString(16)}  ${entry.first.orig}\n      ${' '.repeat(entry.first.offset.toString(16).length + 3)}  ${entry.first.patched}`;
-      return `${entry.name}  (${entry.class}; ${where})${first}`;
+      return [`${entry.name}  (${entry.class}; ${where}; ${renderCounts(entry)})`, ...renderChange(entry)].join(
+        '\n      ',
+      );
     });
     section(lines, 'new functions', functions.new, (entry) => `${entry.name}  (${entry.file ?? entry.section})`);
     section(lines, 'carried along', functions.carried, (entry) => `${entry.name}  via ${entry.via.join(' < ')}`);
     section(lines, 'removed functions', functions.removed, (entry) => entry.name);
-    section(
-      lines,
-      'changed data',
-      data.changed,
-      (entry) =>
-        `${entry.name}  (${entry.file ?? entry.section})${entry.first === null ? '' : `  +0x${entry.first.offset.toString(16)}: ${entry.first.orig} -> ${entry.first.patched}`}`,
-    );
+    section(lines, 'changed data', data.changed, (entry) => {
+      const [only = '', ...more] = renderDataChange(entry);
+      const head = `${entry.name}  (${entry.file ?? entry.section})`;
+      return more.length === 0 ? `${head}  ${only}` : [head, only, ...more].join('\n      ');
+    });
     section(lines, 'new data', data.new, (entry) => `${entry.name}  (${entry.section})`);
     section(lines, 'ignored', ignored, (entry) => `${entry.name}  (${entry.class})`, FEW);
     if (object.ambiguous.length > 0)

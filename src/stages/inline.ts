@@ -4,6 +4,7 @@ import { assess, type AssessInput, type Assessment } from './assess';
 import { usersOf } from './assess/references';
 import {
   candidates,
+  MOST_DETAILED,
   comparePairs,
   compareUncovered,
   namesakesLeft,
@@ -124,7 +125,7 @@ export function compareInline(
   const users = namesakes.size === 0 ? [] : [...usersOf(orig, namesakes).values()].flat().map(({ symbol }) => symbol);
   const { pairs, lineOnly } = candidates(correlation, new Set(users));
   return {
-    verdicts: comparePairs(correlation.pairing, orig, patched, pairs),
+    verdicts: comparePairs(correlation.pairing, orig, patched, pairs, pairs.length / 2 <= MOST_DETAILED),
     lineOnly,
     uncovered: compareUncovered(correlation.pairing, orig, patched),
   };

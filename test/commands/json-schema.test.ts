@@ -176,8 +176,10 @@ test('what the code can say fits: codes, stages, pairing rules', () => {
     name: 'f',
     file: null,
     section: '.text',
+    size: { orig: 1, patched: 1 },
     class: 'code',
     first: null,
+    change: null,
     pairedBy: { rule, evidence: '' },
   }));
   const objects = [

@@ -110,7 +110,7 @@ export function assess(given: AssessInput): Assessment {
         );
       }
     } else if (verdict.status === 'changed') {
-      result.data.changed.push({ ...plain(orig, a), first });
+      result.data.changed.push({ ...plain(orig, a), first, change: verdict.change ?? null });
       const why = tables.refused.get(a);
       if (orig.table.has(a, discarded))
         refuse(
@@ -257,8 +257,10 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
     ...(aliases.length === 0 ? {} : { aliases }),
     file: unitNameOf(orig, a),
     section,
+    size: { orig: orig.table.size[a]!, patched: patched.table.size[b]! },
     class: verdict.class as ChangedFunction['class'],
     first: verdict.first,
+    change: verdict.change ?? null,
     pairedBy: { rule, evidence: EVIDENCE[rule] },
   };
 }

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../diagnostics';
-import type { ChangeClass, Difference, IgnoredClass, UncoveredDifference, Verdict } from '../compare';
+import type { Change, ChangeClass, Difference, IgnoredClass, UncoveredDifference, Verdict } from '../compare';
 import type { Side } from '../side/side';
 import type { AmbiguousGroup, Pairing } from '../correlate';
 import type { UnknownEntrySize } from '../scan/entries';
@@ -48,8 +48,12 @@ export interface ChangedFunction {
   aliases?: string[];
   file: UnitName;
   section: string;
+  /** Bytes of it. */
+  size: { orig: number; patched: number };
   class: ChangeClass;
   first: Difference | null;
+  /** All that changed; null where too many functions did, or only code that belongs to this one. */
+  change: Change | null;
   pairedBy: { rule: string; evidence: string };
 }
 
@@ -75,7 +79,7 @@ export interface ObjectResult {
     ignored: Array<{ name: string; class: IgnoredClass }>;
   };
   data: {
-    changed: Array<PlainSymbol & { first: Difference | null }>;
+    changed: Array<PlainSymbol & { first: Difference | null; change: Change | null }>;
     new: PlainSymbol[];
     removed: PlainSymbol[];
     ignored: Array<{ name: string; class: IgnoredClass }>;

@@ -8,13 +8,16 @@
  */
 import type { Disassembler, Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
+import { alignCode } from './aligned-code';
 import { sameBehind } from './behind';
+import { codeChange } from './code-change';
 import { bytesOf, decodeFunction, type Decoded } from '../side/decoded';
 import { firstEntryDifference } from './entries';
 import { fileNamesOf } from './line';
 import { isMovedLine } from './line-argument';
 import { firstMovedLine } from './line-moves';
 import { matchTargets } from './match';
+import { reached } from './reach';
 import { sameSymbol } from '../correlate/same-symbol';
 import type { Side } from '../side/side';
 import { describeTarget } from '../places/target';
@@ -26,16 +29,19 @@ export function compareFunctions(
   b: Side,
   symbolA: number,
   symbolB: number,
-  disassembler: Disassembler,
+  detail: boolean,
 ): Verdict {
-  const code = compareCode(
-    pairing,
-    decodeFunction(a, symbolA, disassembler),
-    decodeFunction(b, symbolB, disassembler),
-    fileNamesOf(a, symbolA),
-    disassembler,
-  );
-  const verdict = (rest: CodeVerdict): Verdict => ({ orig: symbolA, patched: symbolB, ...rest });
+  const { disassembler } = a;
+  const [da, db] = [decodeFunction(a, symbolA, disassembler), decodeFunction(b, symbolB, disassembler)];
+  const code = compareCode(pairing, da, db, fileNamesOf(a, symbolA), disassembler);
+  const verdict = (rest: CodeVerdict): Verdict => ({
+    orig: symbolA,
+    patched: symbolB,
+    ...rest,
+    ...(detail && rest.status === 'changed'
+      ? { change: { kind: 'code', ...codeChange(alignCode(pairing, da, db)) } as const }
+      : {}),
+  });
   if (code.status === 'changed') return verdict(code);
   const entry = firstEntryDifference(pairing, a, b, symbolA, symbolB);
   if (entry !== undefined) return verdict({ status: 'changed', class: 'special-entry', first: entry });
@@ -168,21 +174,6 @@ function sameReach(
   if (x.outside || y.outside) return x.outside === y.outside && sameBytes;
   if (x.symbol === 0 && y.symbol === 0) return sameBehind(pairing, a.side, b.side, x.place, y.place);
   return x.symbol !== 0 && y.symbol !== 0 && x.delta === y.delta && sameSymbol(pairing, x.symbol, y.symbol);
-}
-
-/** What `target`, counted from the start of the code, is: a symbol and the distance from it, or a place that none covers. */
-function reached(
-  { side, range: { section, start } }: Decoded,
-  target: number,
-): { symbol: number; delta: number; place: { section: number; offset: number }; outside: boolean } {
-  const offset = start + target;
-  const symbol = side.identity.coverAt(section, offset);
-  return {
-    symbol,
-    delta: symbol === 0 ? 0 : offset - side.table.value[symbol]!,
-    place: { section, offset },
-    outside: offset < 0 || offset >= side.object.size(section),
-  };
 }
 
 /** Bytes of an operand relative to the instruction, which stands before the immediate. */

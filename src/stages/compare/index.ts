@@ -7,6 +7,7 @@ import { Trait } from '../scan';
 import { meet } from '../places';
 import { bySlot, doubtsAgree, sameContent, type Correlation, type Pairing } from '../correlate';
 import { compareData } from './data';
+import { dataRows } from './data-rows';
 import { compareFunctions } from './functions';
 import type { Side } from '../side/side';
 import { sameSymbol } from '../correlate/same-symbol';
@@ -14,6 +15,7 @@ import type { Verdict } from './verdict';
 
 export { PromotedNames, isNumberedAnew, learnHashes, promotedName } from './promoted';
 export { compareUncovered, type Gaps, type UncoveredDifference } from './uncovered';
+export type { Change } from './change';
 export type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
 export interface Candidates {
@@ -111,15 +113,26 @@ function usesDiffer(pairing: Pairing, uses: Correlation['uses'], a: number, b: n
   });
 }
 
-/** Verdicts on [orig, patched] pairs, in their order. */
-export function comparePairs(pairing: Pairing, a: Side, b: Side, pairs: Uint32Array): Verdict[] {
+/** Verdicts on [orig, patched] pairs, in their order; with `detail` those that changed say all that did. */
+export function comparePairs(pairing: Pairing, a: Side, b: Side, pairs: Uint32Array, detail = false): Verdict[] {
   const verdicts: Verdict[] = [];
   meet(pairing, a, b);
   for (let i = 0; i < pairs.length; i += 2) {
     const x = pairs[i]!;
     const y = pairs[i + 1]!;
-    if (a.table.has(x, Trait.OBJECT)) verdicts.push(compareData(pairing, a, b, x, y));
-    else verdicts.push(compareFunctions(pairing, a, b, x, y, a.disassembler));
+    if (a.table.has(x, Trait.OBJECT)) verdicts.push(withRows(compareData(pairing, a, b, x, y), a, b, detail));
+    else verdicts.push(compareFunctions(pairing, a, b, x, y, detail));
   }
   return verdicts;
 }
+
+/** Rows of a table that are told; `explain` has all. */
+const MOST_ROWS = 16;
+
+function withRows(verdict: Verdict, a: Side, b: Side, detail: boolean): Verdict {
+  if (!detail || verdict.status !== 'changed') return verdict;
+  return { ...verdict, change: { kind: 'data', ...dataRows(a, verdict.orig, b, verdict.patched, MOST_ROWS) } };
+}
+
+/** Pairs that need a closer look: of more nobody reads what each one's change is. */
+export const MOST_DETAILED = 4096;

@@ -1,3 +1,5 @@
+import type { Change } from './change';
+
 /**
  * Why a symbol counts as changed, or why it does not although its bytes or references differ.
  *
@@ -25,4 +27,6 @@ export interface Verdict {
   status: 'same' | 'changed' | 'ignored';
   class: ChangeClass | IgnoredClass | 'same';
   first: Difference | null;
+  /** Of pairs that changed, where there are not too many. */
+  change?: Change;
 }

@@ -1,0 +1,64 @@
+import type { DiffResult } from '../index';
+import { plural } from './words';
+
+type Changed = DiffResult['objects'][number]['functions']['changed'][number];
+type CodeChange = Extract<NonNullable<Changed['change']>, { kind: 'code' }>;
+
+/** Names of one kind on a line; the rest is a count. */
+const FEW = 6;
+/** Rows of a table on the first screen. */
+const FEW_ROWS = 4;
+
+/** `841 -> 930 bytes, +14 -3 instructions, 2 with other operands`. */
+export function renderCounts({ size, change }: Pick<Changed, 'size' | 'change'>): string {
+  const bytes = size.orig === size.patched ? plural(size.orig, 'byte') : `${size.orig} -> ${size.patched} bytes`;
+  return change?.kind === 'code' ? `${bytes}, ${instructions(change)}` : bytes;
+}
+
+function instructions({ instructions: { added, removed, altered } }: CodeChange): string {
+  const parts = [
+    ...(added + removed === 0 ? [] : [`+${added} -${removed} instructions`]),
+    ...(altered === 0 ? [] : [`${altered} with other operands`]),
+  ];
+  return parts.length === 0 ? 'the same instructions' : parts.join(', ');
+}
+
+/** What is referred to more often than before (+), and what less often (-): a line each sign and kind. */
+function renderReferences({ added, removed }: CodeChange): string[] {
+  return [...referenceLines('+', added), ...referenceLines('-', removed)];
+}
+
+function referenceLines(sign: string, references: CodeChange['added']): string[] {
+  const kinds = [...new Set(references.map(({ kind }) => kind))];
+  return kinds.map((kind) => {
+    const names = references
+      .filter((reference) => reference.kind === kind)
+      .map(({ name, times }) => (times === 1 ? name : `${name} (${times} times)`));
+    const rest = names.length - FEW;
+    return `${sign} ${kind} ${names.slice(0, FEW).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  });
+}
+
+/** What differs of a function that changed: names first; where no name differs, the first instruction that does. */
+export function renderChange({ change, first }: Pick<Changed, 'change' | 'first'>): string[] {
+  const references = change?.kind === 'code' ? renderReferences(change) : [];
+  if (references.length > 0 || first === null) return references;
+  const offset = first.offset.toString(16);
+  return [`+0x${offset}  ${first.orig}`, `${' '.repeat(offset.length + 3)}  ${first.patched}`];
+}
+
+/** What differs of a variable, row by row. */
+export function renderDataChange({ change, first }: Pick<Changed, 'change' | 'first'>): string[] {
+  if (change?.kind !== 'data' || change.rows.length === 0)
+    return first === null ? [] : [`+0x${first.offset.toString(16)}: ${first.orig} -> ${first.patched}`];
+  const rest = change.differing - FEW_ROWS;
+  return [
+    ...change.rows
+      .slice(0, FEW_ROWS)
+      .map(
+        ({ offset, orig, patched }) =>
+          `${offset === 0 && change.differing === 1 ? '' : `+0x${offset.toString(16)}: `}${orig} -> ${patched}`,
+      ),
+    ...(rest > 0 ? [`... and ${plural(rest, 'row')} more (klpflow explain)`] : []),
+  ];
+}

@@ -1,0 +1,32 @@
+/** What differs of a pair that changed, in full: numbers, names and values. */
+
+/** What kind of thing an instruction refers to. */
+export type ReferenceKind = 'call' | 'string' | 'variable' | 'function' | 'data' | 'static branch' | 'static call';
+
+/** What changed of a function, in numbers and names. */
+export interface CodeChange {
+  /** Instructions, without those that fill gaps. */
+  instructions: { orig: number; patched: number; added: number; removed: number; altered: number };
+  /** What is referred to more often than before, and what less often. */
+  added: ChangedReference[];
+  removed: ChangedReference[];
+}
+
+export interface ChangedReference {
+  kind: ReferenceKind;
+  name: string;
+  /** How many more, or fewer. */
+  times: number;
+}
+
+/** A place of a variable that differs, in words: a number, a text, what it refers to, else its bytes. */
+export interface DataRow {
+  offset: number;
+  orig: string;
+  patched: string;
+}
+
+/** All that differs of a pair that changed. */
+export type Change =
+  | ({ kind: 'code' } & CodeChange)
+  | { kind: 'data'; rows: DataRow[] /** How many there are. */; differing: number };
