@@ -2,7 +2,7 @@
  * Symbols as people name them: `name`, `unit:name` where several units have one of the name, `unit#2:name` where several units have one
  * name, too; the second is the second in the symbol table.
  */
-import { STB_LOCAL, STT_FILE } from '../elf';
+import { STT_FILE } from '../elf';
 import type { Side } from './side/side';
 import { Trait } from './scan';
 
@@ -24,7 +24,7 @@ export function nameOf(side: Side, symbol: number): string {
   const name = side.name(symbol);
   if (named(side, name).length === 1) return name;
   const file = side.table.file[symbol]!;
-  if (file === 0 || side.table.info[symbol]! >>> 4 !== STB_LOCAL) return name;
+  if (file === 0 || !side.table.isLocal(symbol)) return name;
   const unit = side.name(file);
   const units = unitsNamed(side, unit);
   return units.length === 1 ? `${unit}:${name}` : `${unit}#${units.indexOf(file) + 1}:${name}`;

@@ -1,6 +1,5 @@
 import { append } from '../../lists';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { STB_LOCAL } from '../../elf';
 import { namesOf, twinOf } from '../correlate';
 import { Trait } from '../scan';
 import type { Bodies } from './bodies';
@@ -170,8 +169,7 @@ export function carryCallers(
   /** Whether others than this object may refer to it: by a global name at an address that goes on leading to the old body. */
   function isGlobal({ symbol, left }: Unreached): boolean {
     return namesOf(patched.table, symbol).some(
-      (name) =>
-        patched.table.info[name]! >>> 4 !== STB_LOCAL && left.includes(orig.table.canonical[pairing.origin[name]!]!),
+      (name) => !patched.table.isLocal(name) && left.includes(orig.table.canonical[pairing.origin[name]!]!),
     );
   }
 

@@ -1,4 +1,3 @@
-import { STB_LOCAL } from '../../elf';
 import { originOf } from '../correlate';
 import type { Verdict } from '../compare';
 import { Trait } from '../scan';
@@ -73,7 +72,7 @@ function middleReached(side: Side, from: number): number {
 
 /** Whether code that jumps into a function is a part of it: nothing else uses it, nobody else may, and ftrace has no hold of it. */
 function isPieceOf(side: Side, symbol: number, parent: number, pieces: Pieces): boolean {
-  if (side.table.info[symbol]! >>> 4 !== STB_LOCAL || FtraceSites.of(side).siteOf(symbol) !== undefined) return false;
+  if (!side.table.isLocal(symbol) || FtraceSites.of(side).siteOf(symbol) !== undefined) return false;
   const users = usersOf(side, new Set([symbol])).get(symbol) ?? [];
   const belongs = (user: number): boolean => user === symbol || user === parent || pieces.parentOf(user) === parent;
   return users.length > 0 && users.every(({ symbol: user, branch }) => branch && belongs(user));

@@ -14,7 +14,7 @@ export function withOwnedPieces(
 ): Verdict[] {
   const raised = new Map<number, Verdict>();
   const isFunction = ({ table }: AssessInput['orig'], symbol: number): boolean =>
-    symbol !== 0 && (table.info[symbol]! & 0xf) === STT_FUNC && !table.has(symbol, Trait.OBJECT);
+    symbol !== 0 && table.typeOf(symbol) === STT_FUNC && !table.has(symbol, Trait.OBJECT);
   for (const { orig: before, patched: now, owners, section, offset } of uncovered) {
     if (before === null || now === null || owners.patched.length === 0) continue;
     const pairs = owners.orig.map((owner) => [owner, owner === 0 ? 0 : twinOf(pairing, owner)] as const);

@@ -1,4 +1,3 @@
-import { STB_LOCAL } from '../../elf';
 import { pieceParent } from '../../kernel/symbol-rules';
 import type { Verdict } from '../compare';
 import type { Side } from '../side/side';
@@ -32,7 +31,7 @@ export class Pieces {
       if (!table.has(symbol, Trait.FUNC) || table.has(symbol, Trait.COLD)) continue;
       const name = side.name(symbol);
       if (!wanted.has(name)) continue;
-      const local = table.info[symbol]! >>> 4 === STB_LOCAL;
+      const local = table.isLocal(symbol);
       functions.set(local ? `${table.file[symbol]}:${name}` : name, table.canonical[symbol]!);
     }
     for (const [piece, name] of parents) {

@@ -1,5 +1,4 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
 import { originOf, twinOf } from '../correlate';
@@ -50,7 +49,7 @@ function isStatic({ table }: Side, symbol: number): boolean {
     table.has(symbol, Trait.OBJECT) &&
     table.has(symbol, Trait.WRITABLE) &&
     table.canonical[symbol] === symbol &&
-    table.info[symbol]! >>> 4 === STB_LOCAL &&
+    table.isLocal(symbol) &&
     table.kind[symbol] === Kind.NAMED
   );
 }

@@ -1,5 +1,4 @@
 import type { Kept } from '../../arch';
-import { STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Verdict } from '../compare';
 import type { Side } from '../side/side';
@@ -159,7 +158,7 @@ class Judge {
     if (originOf(pairing, object) === 0)
       return this.undecided.has(object) ? `nothing tells which variable of ORIG ${patched.name(object)} is` : undefined;
     if (!isPlainReadOnly(patched, object)) return `the variable ${patched.name(object)} holds its address`;
-    const global = namesOf(table, object).some((name) => table.info[name]! >>> 4 !== STB_LOCAL);
+    const global = namesOf(table, object).some((name) => !table.isLocal(name));
     return global && (this.unit ??= isUnit(this.input))
       ? `${patched.name(object)} is global: other units may read it`
       : undefined;

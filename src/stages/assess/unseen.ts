@@ -1,5 +1,4 @@
 /** Who calls a function without being among what can be taken along. */
-import { STB_LOCAL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
@@ -24,7 +23,7 @@ export function reachedUnseen(side: Side, targets: ReadonlySet<number>, unit: bo
   const found = exportedOf(side, targets);
   const users = usersOf(side, targets);
   for (const target of targets) {
-    const isGlobal = namesOf(table, target).some((name) => table.info[name]! >>> 4 !== STB_LOCAL);
+    const isGlobal = namesOf(table, target).some((name) => !table.isLocal(name));
     if ((unit && isGlobal) || (users.get(target) ?? []).some(({ branch, inside }) => !branch && inside === 0))
       found.add(target);
   }

@@ -86,7 +86,7 @@ export class LineMoves {
         key,
         (moves = this.collect(
           sole
-            ? (one) => (table.info[one]! & 0xf) !== STT_FILE
+            ? (one) => table.typeOf(one) !== STT_FILE
             : file !== 0
               ? (one) => table.file[one] === file
               : (one) => one === symbol,

@@ -1,4 +1,3 @@
-import { STB_LOCAL } from '../../elf';
 import { isCompilerConstant, isUncorrelatedStaticLocal } from '../../kernel/symbol-rules';
 import type { Pairing } from '../correlate';
 import { Kind, Trait } from '../scan';
@@ -115,7 +114,7 @@ function promotedOf(side: Side): number[] {
   const { table } = side;
   const found: number[] = [];
   for (let symbol = 1; symbol < table.symbols; symbol++) {
-    if (table.info[symbol]! >>> 4 === STB_LOCAL) continue;
+    if (table.isLocal(symbol)) continue;
     if (
       table.has(symbol, Trait.PROMOTED) ||
       (table.kind[symbol] === Kind.UNDEFINED && promotedName(side.name(symbol)) !== undefined)

@@ -1,4 +1,4 @@
-import { STB_LOCAL, STT_SECTION } from '../../elf';
+import { STT_SECTION } from '../../elf';
 import type { Side } from '../side/side';
 
 const SECTION = '.BTF_ids';
@@ -29,12 +29,7 @@ function readLists(side: Side): BtfList[] {
   const sections = new Map<number, number[]>();
   for (let symbol = 1; symbol < table.symbols; symbol++) {
     const section = table.section[symbol]!;
-    if (
-      section === 0 ||
-      section >= table.sections ||
-      (table.info[symbol]! & 0xf) === STT_SECTION ||
-      !isBtfIds(side, section)
-    )
+    if (section === 0 || section >= table.sections || table.typeOf(symbol) === STT_SECTION || !isBtfIds(side, section))
       continue;
     const list = sections.get(section);
     if (list === undefined) sections.set(section, [symbol]);
@@ -81,13 +76,13 @@ export function btfListAt(side: Side, section: number, offset: number): BtfList 
  */
 export function origList(orig: Side, patched: Side, list: BtfList, unit: number): BtfList | undefined {
   const name = patched.name(list.label);
-  const local = patched.table.info[list.label]! >>> 4 === STB_LOCAL;
+  const local = patched.table.isLocal(list.label);
   const unitOf = (side: Side, symbol: number): string =>
     side.table.file[symbol] === 0 ? '' : side.name(side.table.file[symbol]!);
   const named = listsOf(orig).filter(
     ({ label }) =>
       orig.name(label) === name &&
-      (orig.table.info[label]! >>> 4 === STB_LOCAL) === local &&
+      orig.table.isLocal(label) === local &&
       (!local || unitOf(orig, label) === unitOf(patched, list.label)),
   );
   const own = unit === 0 ? [] : named.filter(({ label }) => orig.table.file[label] === unit);

@@ -1,4 +1,3 @@
-import { STB_LOCAL } from '../../elf';
 import type { KernelSection } from '../../kernel/sections';
 import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
@@ -38,5 +37,5 @@ export function bodyName(patched: Side, symbol: number): BodyName {
 }
 
 function isOwnLabel(patched: Side, symbol: number): boolean {
-  return patched.table.info[symbol]! >>> 4 === STB_LOCAL && patched.name(symbol).startsWith('.L');
+  return patched.table.isLocal(symbol) && patched.name(symbol).startsWith('.L');
 }

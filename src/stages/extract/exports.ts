@@ -37,7 +37,7 @@ export class Exports {
     if (this.dependencies === undefined) {
       this.dependencies = new Set();
       for (let symbol = 1; symbol < table.symbols; symbol++) {
-        if (table.kind[symbol] !== Kind.UNDEFINED || table.info[symbol]! >>> 4 === STB_WEAK) continue;
+        if (table.kind[symbol] !== Kind.UNDEFINED || table.bindOf(symbol) === STB_WEAK) continue;
         this.dependencies.add(symvers.get(object.symbolName(symbol))?.owner ?? '');
       }
     }

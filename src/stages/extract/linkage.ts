@@ -1,4 +1,4 @@
-import { STB_GLOBAL, STB_LOCAL, STT_OBJECT } from '../../elf';
+import { STB_GLOBAL, STT_OBJECT } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import { SectionClass } from '../../kernel/section-class';
 import { PromotedNames, promotedName } from '../compare';
@@ -103,7 +103,7 @@ export class Linkage implements Links {
     const { orig, patched } = this.input;
     const { table } = patched;
     const name = patched.name(symbol);
-    if (table.info[symbol]! >>> 4 !== STB_LOCAL) {
+    if (!table.isLocal(symbol)) {
       const link = this.exports.own(symbol);
       if (link !== undefined) return link;
       const namesake = orig.table.symbols > 0 ? this.globalNamed(name, symbol) : 0;
@@ -224,7 +224,7 @@ export class Linkage implements Links {
       const { table } = orig;
       for (let other = 1; other < table.symbols; other++) {
         // Sized ones are paired; what is left are labels and undefined names, a few hundred.
-        if (table.info[other]! >>> 4 !== STB_LOCAL && (table.size[other] === 0 || table.kind[other] === Kind.UNDEFINED))
+        if (!table.isLocal(other) && (table.size[other] === 0 || table.kind[other] === Kind.UNDEFINED))
           this.globals.set(orig.name(other), other);
       }
     }
@@ -242,7 +242,7 @@ export class Linkage implements Links {
  */
 function isText(side: Side, symbol: number): boolean {
   const { table } = side;
-  if (table.info[symbol]! >>> 4 !== STB_LOCAL || !table.has(symbol, Trait.OBJECT)) return false;
+  if (!table.isLocal(symbol) || !table.has(symbol, Trait.OBJECT)) return false;
   if (
     (table.sectionClass[table.section[symbol]!]! & SectionClass.READONLY) === 0 ||
     !side.relasIn(side.rangeOf(symbol)).next().done

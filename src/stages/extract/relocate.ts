@@ -6,7 +6,6 @@ import {
   R_X86_64_PC32,
   R_X86_64_PC64,
   R_X86_64_PLT32,
-  STB_LOCAL,
 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
@@ -168,8 +167,7 @@ export class Relocator {
   private withFunction<T extends Reference & { kind: 'symbol' }>(reference: T): T {
     const { symbol, inside, addend } = reference;
     const { table } = this.input.patched;
-    if (inside === 0 || (this.clones.of(inside) === undefined && table.info[symbol]! >>> 4 !== STB_LOCAL))
-      return reference;
+    if (inside === 0 || (this.clones.of(inside) === undefined && !table.isLocal(symbol))) return reference;
     return {
       ...reference,
       symbol: inside,

@@ -110,7 +110,7 @@ class KpatchRules implements CopyRules {
     };
     // Another name of the body is defined only where the kernel does not have it and somebody may look for it.
     const others = namesOf(patched.table, symbol).filter(
-      (name) => name !== own && pairing.origin[name] === 0 && patched.table.info[name]! >>> 4 === STB_GLOBAL,
+      (name) => name !== own && pairing.origin[name] === 0 && patched.table.bindOf(name) === STB_GLOBAL,
     );
     return [first, ...others.map((name) => bodyName(patched, name))];
   }
@@ -224,7 +224,7 @@ export function newGlobalsOf(patched: Side, unpaired: readonly number[]): number
     (symbol) =>
       table.has(symbol, Trait.OBJECT) &&
       table.canonical[symbol] === symbol &&
-      table.info[symbol]! >>> 4 === STB_GLOBAL &&
+      table.bindOf(symbol) === STB_GLOBAL &&
       table.section[symbol]! < table.sections &&
       (table.sectionClass[table.section[symbol]!]! & (SectionClass.DERIVED | SectionClass.SPECIAL)) === 0 &&
       !MARKERS.some((marker) => patched.name(symbol).startsWith(marker)),

@@ -1,4 +1,4 @@
-import { STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT } from '../../elf';
+import { STT_FILE, STT_FUNC, STT_OBJECT } from '../../elf';
 import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
 import { mayBeDiscarded } from '../../livepatch/kpatch/names';
 import { isPrefixName } from '../../kernel/symbol-rules';
@@ -43,9 +43,9 @@ export class FileBlocks {
   private localsOf(file: number): Set<string> {
     const { table } = this.orig;
     const names = new Set<string>();
-    for (let symbol = file + 1; symbol < table.symbols && (table.info[symbol]! & 0xf) !== STT_FILE; symbol++) {
+    for (let symbol = file + 1; symbol < table.symbols && table.typeOf(symbol) !== STT_FILE; symbol++) {
       const type = table.info[symbol]! & 0xf;
-      if (table.info[symbol]! >>> 4 !== STB_LOCAL || (type !== STT_FUNC && type !== STT_OBJECT)) continue;
+      if (!table.isLocal(symbol) || (type !== STT_FUNC && type !== STT_OBJECT)) continue;
       const name = `${type}${this.orig.name(symbol)}`;
       if (stays(name)) names.add(name);
     }

@@ -149,7 +149,7 @@ function functionNames({ table, object }: Side): ReadonlySet<string> {
 /** Of a body's names the one that its section is called after, the last one if there are several; else the first function. */
 export function ownName(side: Side, symbol: number): number {
   const names = namesOf(side.table, symbol)
-    .filter((name) => (side.table.info[name]! & 0xf) === STT_FUNC)
+    .filter((name) => side.table.typeOf(name) === STT_FUNC)
     .sort((a, b) => a - b);
   const section = side.sectionName(symbol);
   return names.findLast((name) => isOwnSection(section, side.name(name))) ?? names[0] ?? symbol;

@@ -1,4 +1,4 @@
-import { EM_PPC64, EM_S390, STB_LOCAL } from '../../elf';
+import { EM_PPC64, EM_S390 } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { CORE_FUNCTIONS } from '../../livepatch/kpatch/layout';
@@ -155,7 +155,7 @@ export class KpatchLinks implements Links {
     if (twin !== 0) return this.existing(symbol, named, twin, from, at);
     if (table.has(symbol, Trait.OBJECT)) return { kind: 'clone' };
     // A label without a size: only a global name is the same in both builds.
-    if (table.info[named]! >>> 4 !== STB_LOCAL) return this.byName(patched.name(named), named, from, at);
+    if (!table.isLocal(named)) return this.byName(patched.name(named), named, from, at);
     this.refusals.add(
       'unresolved-reference',
       patched.name(named),
@@ -171,7 +171,7 @@ export class KpatchLinks implements Links {
     const { orig, patched } = this.input;
     for (const name of this.origNames(twin, named)) {
       const found = this.lookUp(orig.name(name), name);
-      if (found === undefined && orig.table.info[name]! >>> 4 === STB_LOCAL) continue;
+      if (found === undefined && orig.table.isLocal(name)) continue;
       const link = this.linkTo(found, orig.name(name), named, symbol);
       if (link.kind === 'klp') this.references.add(name);
       return link;
@@ -260,7 +260,7 @@ export class KpatchLinks implements Links {
       parent,
       input: { orig, objectName },
     } = this;
-    if (symbol !== 0 && orig.table.info[symbol]! >>> 4 === STB_LOCAL) {
+    if (symbol !== 0 && orig.table.isLocal(symbol)) {
       const block = this.blocks.of(symbol);
       // LTO moves locals between units: where no stretch fits, a name that the parent has once will do.
       const entries = block === undefined ? parent.locals(name) : parent.locals(name, block);

@@ -1,5 +1,4 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { STB_LOCAL } from '../../elf';
 import type { Remarks } from '../../livepatch/kpatch/messages';
 import { isOwnSection } from '../../livepatch/kpatch/names';
 import type { Verdict } from '../compare';
@@ -68,10 +67,7 @@ function newStatic(patched: Side, unpaired: readonly number[]): Remarks['newStat
   const { table } = patched;
   const fresh = new Set(
     unpaired.filter(
-      (symbol) =>
-        table.has(symbol, Trait.OBJECT) &&
-        table.info[symbol]! >>> 4 === STB_LOCAL &&
-        /^[^.].*\./.test(patched.name(symbol)),
+      (symbol) => table.has(symbol, Trait.OBJECT) && table.isLocal(symbol) && /^[^.].*\./.test(patched.name(symbol)),
     ),
   );
   if (fresh.size === 0) return null;

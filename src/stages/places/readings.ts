@@ -1,4 +1,4 @@
-import { STB_LOCAL, STT_SECTION } from '../../elf';
+import { STT_SECTION } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { REACH_BEFORE, REACH_BEHIND, Trait } from '../scan';
 import type { Side } from '../side/side';
@@ -55,8 +55,8 @@ export function readingsAt(side: Side, by: number, section: number, offset: numb
     return found === 0 ? ANONYMOUS : only(found);
 
   const unit = unitOf();
-  const isLocal = (symbol: number): boolean => table.info[symbol]! >>> 4 === STB_LOCAL;
-  const bySection = (table.info[by]! & 0xf) === STT_SECTION;
+  const isLocal = (symbol: number): boolean => table.isLocal(symbol);
+  const bySection = table.typeOf(by) === STT_SECTION;
   const mayMean = (symbol: number): boolean =>
     symbol !== 0 &&
     table.has(symbol, Trait.OBJECT) &&

@@ -1,4 +1,4 @@
-import { R_SYM, STB_LOCAL } from '../../elf';
+import { R_SYM } from '../../elf';
 import { Kind } from '../scan';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
@@ -11,7 +11,7 @@ export function unitOf(side: Side, user: Range): number {
   const { table, identity } = side;
   const symbol = identity.coverAt(user.section, user.end - 1);
   if (symbol === 0) return unitReferredTo(side, user);
-  if (table.info[symbol]! >>> 4 === STB_LOCAL) return table.file[symbol]!;
+  if (table.isLocal(symbol)) return table.file[symbol]!;
   let units = known.get(side);
   if (units === undefined) known.set(side, (units = new Map()));
   let unit = units.get(symbol);

@@ -45,7 +45,7 @@ function sizeDifference({ orig, positions, listing }: RunningKernelInput, symbol
     entry === undefined ||
     listing.kind === 'nm' ||
     table.section[symbol] === SHN_UNDEF ||
-    table.info[symbol]! >>> 4 === STB_WEAK
+    table.bindOf(symbol) === STB_WEAK
   )
     return undefined;
   const { size, symbol: symbols } = listing.columns;
@@ -110,7 +110,7 @@ function missingFunctions({ orig, positions, listing }: RunningKernelInput): Dia
   let total = 0;
   for (let symbol = 1; symbol < table.symbols; symbol++) {
     // A prefix is no function, and which of a function's names it has is another one's business in every build.
-    if ((table.info[symbol]! & 0xf) !== STT_FUNC || table.has(symbol, Trait.EXIT | Trait.PREFIX)) continue;
+    if (table.typeOf(symbol) !== STT_FUNC || table.has(symbol, Trait.EXIT | Trait.PREFIX)) continue;
     const known = positions.isListed(symbol);
     if (known === undefined) continue;
     total++;

@@ -4,6 +4,7 @@
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
  * every property is a typed array over one shared memory that all threads and their WebAssembly see. A million symbols take 85 MB.
  */
+import { STB_LOCAL } from '../../elf';
 import { COLUMNS, layout, type ColumnName, type Shape, type ViewOf } from '../../columns';
 import { useHugePages } from '../../files/huge-pages';
 
@@ -130,6 +131,21 @@ export class ScanTable extends ColumnMemory {
 
   get sections(): number {
     return this.shape.sections;
+  }
+
+  /** Whether the symbol's name is its unit's own. */
+  isLocal(symbol: number): boolean {
+    return this.info[symbol]! >>> 4 === STB_LOCAL;
+  }
+
+  /** STB_*. */
+  bindOf(symbol: number): number {
+    return this.info[symbol]! >>> 4;
+  }
+
+  /** STT_*. */
+  typeOf(symbol: number): number {
+    return this.info[symbol]! & 0xf;
   }
 
   has(symbol: number, trait: number): boolean {

@@ -83,7 +83,7 @@ class UnitsOfUsers {
     const { table } = this;
     const holder = this.identity.coverAt(section, offset);
     if (holder === 0) return UNKNOWN;
-    if (table.info[holder]! >>> 4 === STB_LOCAL) return table.file[holder]!;
+    if (table.isLocal(holder)) return table.file[holder]!;
     let unit = this.known.get(holder);
     if (unit === undefined)
       this.known.set(
@@ -128,8 +128,8 @@ class UnitsOfUsers {
         offset < start ||
         offset >= end ||
         target >= table.symbols ||
-        table.info[target]! >>> 4 !== STB_LOCAL ||
-        (table.info[target]! & 0xf) === STT_SECTION
+        !table.isLocal(target) ||
+        table.typeOf(target) === STT_SECTION
       )
         continue;
       const file = table.file[target]!;

@@ -1,4 +1,4 @@
-import { R_ADDEND, R_SYM, R_TYPE, STB_LOCAL, s64 } from '../../elf';
+import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
 import { ABOUT_CODE, InwardRelas } from './inward';
@@ -49,7 +49,7 @@ export function labelOf(side: Side, data: number, field: number, type: number, s
 
 /** Whether a symbol without a size is a way into the code around it for others: assembler code makes such labels global. */
 export function isEntry({ table }: Side, symbol: number): boolean {
-  return table.size[symbol] === 0 && table.info[symbol]! >>> 4 !== STB_LOCAL;
+  return table.size[symbol] === 0 && !table.isLocal(symbol);
 }
 
 /** The function that a place lies in, canonical, if it is not where others enter it; else 0. A cold part has no such place. */

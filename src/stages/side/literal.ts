@@ -20,7 +20,7 @@ export interface Literal {
 export function isOwnLabel({ table }: Side, symbol: number): boolean {
   return (
     (table.sectionClass[table.section[symbol]!]! & (SectionClass.STRING | SectionClass.CONSTANT)) !== 0 &&
-    (table.info[symbol]! & 0xf) !== STT_SECTION
+    table.typeOf(symbol) !== STT_SECTION
   );
 }
 

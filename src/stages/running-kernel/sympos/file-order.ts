@@ -48,7 +48,7 @@ export class FileOrder implements Evidence {
 function origFiles({ table }: Side): number[] {
   const files: number[] = [];
   for (let i = 0; i < table.listedCount; i++)
-    if ((table.info[table.listed[i]!]! & 0xf) === STT_FILE) files.push(table.listed[i]!);
+    if (table.typeOf(table.listed[i]!) === STT_FILE) files.push(table.listed[i]!);
   return files;
 }
 

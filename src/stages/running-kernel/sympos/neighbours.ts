@@ -1,4 +1,3 @@
-import { STB_LOCAL } from '../../../elf';
 import type { KernelListing } from '../../../kernel/listing';
 import type { Side } from '../../side/side';
 import type { Evidence } from './evidence';
@@ -158,7 +157,7 @@ export class Neighbours implements Evidence {
       let bound = -1;
       let unit = 0;
       for (let other = symbol; other > 0 && other < table.symbols && left-- > 0; other += step) {
-        if (table.info[other]! >>> 4 !== STB_LOCAL || (unit !== 0 && table.file[other] !== unit)) break;
+        if (!table.isLocal(other) || (unit !== 0 && table.file[other] !== unit)) break;
         const section = table.section[other]!;
         if (
           table.file[other] === file ||
