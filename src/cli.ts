@@ -15,6 +15,9 @@ settings.enableAutoTranspile = false;
 
 /** Command ids as typed, `:` between topic and command. */
 export const COMMANDS: Record<string, Command.Class> = {
+  get build() {
+    return (require('./commands/build') as typeof import('./commands/build')).default;
+  },
   get compare() {
     return (require('./commands/compare') as typeof import('./commands/compare')).default;
   },

@@ -1,5 +1,6 @@
 /** klpflow as a library: everything the commands use, and nothing else of the inside. */
 export { correlateObjects, type CorrelateResult } from './pipeline/correlate-objects';
+export { build, type BuildRequest, type BuildResult } from './kbuild';
 export { diff, type DiffResult } from './pipeline/diff';
 export type { DiffRequest } from './pipeline/diff-options';
 export { describeImage, type ImageDescription } from './pipeline/describe-image';

@@ -12,7 +12,19 @@ const root = join(__dirname, '..');
 
 /** From left to right. */
 const below = {
-  index: ['tools', 'pipeline', 'stages', 'livepatch', 'kernel-image', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
+  index: [
+    'tools',
+    'kbuild',
+    'pipeline',
+    'stages',
+    'livepatch',
+    'kernel-image',
+    'kernel',
+    'arch',
+    'elf',
+    'files',
+    'diagnostics',
+  ],
   tools: ['pipeline', 'stages', 'livepatch', 'kernel-image', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
   pipeline: ['stages', 'livepatch', 'kernel-image', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
   stages: ['livepatch', 'kernel-image', 'kernel', 'arch', 'elf', 'files', 'diagnostics'],
@@ -31,6 +43,8 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   commands: { values: ['index', ...below.index, 'report', 'verify', 'synth'] },
   index: { values: [...below.index, 'verify', 'synth', 'package.json'] },
   tools: { values: below.tools },
+  // Verifies what it writes before that gets its name.
+  kbuild: { values: [...below.tools, 'verify'] },
   pipeline: { values: ['v8-flags', ...below.pipeline, 'records', 'package.json'] },
   stages: { values: below.stages },
   'kernel-image': { values: ['kernel', 'elf', 'files', 'diagnostics'] },
@@ -66,6 +80,7 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
 const OWNERS: Record<string, string | readonly string[]> = {
   'mmap-io': 'files',
   piscina: 'pipeline',
+  diff: 'kbuild',
   rxjs: 'pipeline',
   protobufjs: 'records',
   // The verifier unpacks images by itself, but for the compression.

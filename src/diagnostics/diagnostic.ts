@@ -61,6 +61,27 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'The build of the kernel fills such lists in: use one that the running kernel has, or look the id up at run time (bpf_find_btf_id, btf_find_by_name_kind).',
   },
+  'build-compiler': {
+    severity: 'refusal',
+    allowable: true,
+    hint: 'Compile with the compiler that made the kernel: install it, or name it (CC=gcc-12, LLVM=-19).',
+  },
+  'build-config': {
+    severity: 'refusal',
+    hint: 'Such a kernel cannot be livepatched from single units; see which of the options its distribution can do without.',
+  },
+  'build-config-changed': {
+    severity: 'refusal',
+    hint: 'Pass the source of exactly this kernel, and install what its configuration asks for (pahole for CONFIG_DEBUG_INFO_BTF, the same binutils).',
+  },
+  'build-release': {
+    severity: 'refusal',
+    hint: 'Pass the source package of the release that runs, or the image that belongs to the source (--kernel).',
+  },
+  'build-tool-missing': {
+    severity: 'error',
+    hint: 'Install it, and run the same command again.',
+  },
   'changed-data': {
     severity: 'refusal',
     hint: 'A livepatch cannot change a variable that is already in use: set the new value in a pre-patch callback, or use a shadow variable.',
@@ -73,6 +94,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     allowable: true,
     hint: "The kernel checks types at indirect calls (kCFI): keep the function's type, or add a function of the new type beside it; pass --allow changed-type:SYMBOL if it is never called through a pointer.",
+  },
+  'compile-failed': {
+    severity: 'error',
+    hint: "Correct the patch; where the unit does not compile as shipped either, the tree or a tool is not the kernel's.",
   },
   'compressed-section': {
     severity: 'error',
@@ -134,6 +159,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Take ORIG, --btf, --template and --symvers from one build of the kernel that runs.',
   },
+  'kernel-not-found': {
+    severity: 'refusal',
+    hint: 'Name the file, or the folder where the packages are unpacked (--root DIR).',
+  },
   'kpatch-marked': {
     severity: 'note',
     hint: 'The patch asks for this by a macro of kpatch-macros.h: check that it means it.',
@@ -161,6 +190,10 @@ export const CATALOGUE = {
   'machine-mismatch': {
     severity: 'error',
     hint: 'Both objects must be built for the same processor and byte order.',
+  },
+  'make-failed': {
+    severity: 'error',
+    hint: 'The log has the whole of it; the same command run again goes on from there.',
   },
   'malformed-elf': {
     severity: 'error',
@@ -246,6 +279,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'The running kernel lists no such symbol: rebuild ORIG from exactly its source and configuration, and pass its own listing with --vmlinux.',
   },
+  'not-kernel-source': {
+    severity: 'error',
+    hint: "Pass the top folder of the kernel's source, or its tarball (linux-source-VERSION.tar.xz).",
+  },
   'not-klpflow-object': {
     severity: 'error',
     hint: 'Pass the object that `klpflow diff ORIG PATCHED -o FILE.o` (or `klpflow objtool klp diff`) wrote.',
@@ -293,6 +330,58 @@ export const CATALOGUE = {
   'other-release': {
     severity: 'warning',
     hint: 'Pin what the build calls itself, or code that goes in shows another release: the same CONFIG_LOCALVERSION and .scmversion (or LOCALVERSION=), KBUILD_BUILD_VERSION, KBUILD_BUILD_TIMESTAMP, KBUILD_BUILD_USER and KBUILD_BUILD_HOST.',
+  },
+  'patch-adds-file': {
+    severity: 'refusal',
+    hint: 'Put new code into a file that the kernel has.',
+  },
+  'patch-binary': {
+    severity: 'refusal',
+    hint: 'A livepatch is made of C code: leave the file out of the patch.',
+  },
+  'patch-build-files': {
+    severity: 'refusal',
+    hint: 'A livepatch keeps the configuration of the running kernel: leave this file out of the patch.',
+  },
+  'patch-crlf': {
+    severity: 'refusal',
+    hint: "Convert it: sed -i 's/\\r$//' FILE.",
+  },
+  'patch-empty': {
+    severity: 'refusal',
+    hint: 'Pass a unified diff: git diff, git format-patch, or diff -u.',
+  },
+  'patch-files-aside': {
+    severity: 'note',
+    hint: 'Nothing of them is in the livepatch.',
+  },
+  'patch-fuzz': {
+    severity: 'refusal',
+    hint: 'Make the patch anew against exactly this source (git diff): where it is put must not be a guess.',
+  },
+  'patch-level': {
+    severity: 'refusal',
+    hint: "Say with --strip N how many folders to take off the names, or make the patch in the tree's top folder.",
+  },
+  'patch-malformed': {
+    severity: 'refusal',
+    hint: 'Make it anew with git diff, git format-patch or diff -u; mail programs break lines.',
+  },
+  'patch-not-applicable': {
+    severity: 'refusal',
+    hint: "Take the fix from the kernel's own stable series, or make it anew against this source.",
+  },
+  'patch-removes-file': {
+    severity: 'refusal',
+    hint: 'Leave the file where it is, and change what uses it.',
+  },
+  'patch-renames': {
+    severity: 'refusal',
+    hint: 'Make the patch without renames (git diff --no-renames) and without the new file: code stays in the file that the kernel has it in.',
+  },
+  'patch-reversed': {
+    severity: 'refusal',
+    hint: 'Turn it round (git apply -R of the tree, diff with old and new exchanged), or pass the source without the fix.',
   },
   'position-unknown': {
     severity: 'refusal',
@@ -375,6 +464,18 @@ export const CATALOGUE = {
   'unit-mismatch': {
     severity: 'warning',
     hint: 'Some compilation units exist in one build only; check that both were built from the same configuration.',
+  },
+  'unit-not-built': {
+    severity: 'refusal',
+    hint: 'Nothing of it is in the kernel: leave it out of the patch.',
+  },
+  'unit-not-patchable': {
+    severity: 'refusal',
+    hint: 'Change C code that runs in the kernel and calls it, or carry the fix in a new kernel.',
+  },
+  'unit-of-several': {
+    severity: 'refusal',
+    hint: 'One object for several modules is not supported: leave it out, or build those modules and use klpflow diff --also.',
   },
   unreadable: {
     severity: 'error',

@@ -46,6 +46,15 @@ export async function diff(request: DiffRequest): Promise<DiffResult> {
   return diffObjects(request, [...found.pairs, ...also], diagnostics);
 }
 
+/** Compares pairs that are named each, of vmlinux and modules, for one livepatch. @throws as `diff` */
+export async function diffPairs(
+  request: Omit<DiffRequest, keyof ObjectPair | 'also'>,
+  pairs: readonly ObjectPair[],
+): Promise<DiffResult> {
+  const { orig, patched } = pairs[0]!;
+  return diffObjects({ ...request, orig, patched }, pairs, []);
+}
+
 /** Compares pairs of linked objects, vmlinux and modules, for one livepatch of all that changed. */
 async function diffObjects(
   request: DiffRequest,

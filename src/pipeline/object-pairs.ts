@@ -9,6 +9,8 @@ import { treeFiles } from './tree-files';
 export interface ObjectPair {
   orig: string;
   patched: string;
+  /** Its name, where neither object says it: single units of a module do not. */
+  module?: string;
 }
 
 export interface ObjectPairs {

@@ -31,6 +31,7 @@ const MARKER = 'klpflow-run.json';
  *   pairs/<digest>--<digest>/K.pb   the outcome of a pair, K from the options that matter
  *   pairs/<digest>--<digest>/livepatch-K.pb   what extract made of it, K from the options and the files it read besides
  *   kernels/<digest>/               what a kernel's image says, as the files that it stands for; facts.pb vouches for them
+ *   builds/<key>/                   a kernel's tree and what was compiled in it, see src/kbuild/work-tree.ts
  *   tmp/                            files that are being written
  *
  * Nothing is locked: every file is written whole under a temporary name and renamed, and two runs that write the same
@@ -109,6 +110,11 @@ export class RunDir {
   /** Where the facts of kernel images lie, by digest. */
   get kernels(): string {
     return join(this.path, 'kernels');
+  }
+
+  /** Where trees of kernels lie that `build` compiles in. */
+  get builds(): string {
+    return join(this.path, 'builds');
   }
 
   private place(key: string, ...path: string[]): RecordPlace {

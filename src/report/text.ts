@@ -120,6 +120,13 @@ export function renderError({ code, message, hint }: Diagnostic): string {
   return `error ${code}: ${message}\n      ${hint}\n`;
 }
 
+/** Reasons against a livepatch, then what else is to be said. */
+export function renderDiagnostics(diagnostics: readonly Diagnostic[]): string[] {
+  const reasons = diagnostics.filter(({ severity }) => severity === 'refusal' || severity === 'error');
+  const others = diagnostics.filter((found) => !reasons.includes(found));
+  return [...(reasons.length === 0 ? [] : renderReasons(reasons)), ...others.flatMap(renderDiagnostic)];
+}
+
 function renderReasons(refusals: readonly Diagnostic[]): string[] {
   return ['', `refused, ${plural(refusals.length, 'reason')}:`, ...refusals.flatMap(renderDiagnostic)];
 }

@@ -129,8 +129,11 @@ export abstract class RunCommand extends BaseCommand {
     return flag ?? join(this.config.cacheDir, 'runs');
   }
 
-  /** Calls `work` with the options that flags and arguments say; the first Ctrl-C lets it drain, the second ends the process. */
-  protected async running<T>(flags: RunFlags, work: (options: RunOptions) => Promise<T>): Promise<T> {
+  /** Calls `work` with the options that flags and arguments say, and what tells of work in between; the first Ctrl-C lets it drain, the second ends the process. */
+  protected async running<T>(
+    flags: RunFlags,
+    work: (options: RunOptions, note: (text: string) => void) => Promise<T>,
+  ): Promise<T> {
     const { 'trace-out': traceFile, ...others } = flags;
     if (traceFile !== undefined)
       checkOutput(
@@ -147,18 +150,21 @@ export abstract class RunCommand extends BaseCommand {
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
     let traced: readonly TaskRecord[] = [];
     try {
-      const result = await work({
-        runDir: this.runDirectory(flags['run-dir']),
-        workers: flags.workers ?? availableParallelism(),
-        ...(flags.memory === undefined ? {} : { memory: byteCount('--memory', flags.memory) }),
-        fresh: flags.fresh,
-        structSizes: flags.btf === undefined ? {} : readStructSizes(flags.btf),
-        signal: stop.signal,
-        // All of the process's life counts, its start too.
-        startedAt: 0,
-        progress: (event) => view.show(event),
-        trace: (tasks) => (traced = tasks),
-      });
+      const result = await work(
+        {
+          runDir: this.runDirectory(flags['run-dir']),
+          workers: flags.workers ?? availableParallelism(),
+          ...(flags.memory === undefined ? {} : { memory: byteCount('--memory', flags.memory) }),
+          fresh: flags.fresh,
+          structSizes: flags.btf === undefined ? {} : readStructSizes(flags.btf),
+          signal: stop.signal,
+          // All of the process's life counts, its start too.
+          startedAt: 0,
+          progress: (event) => view.show(event),
+          trace: (tasks) => (traced = tasks),
+        },
+        view.note,
+      );
       if (traceFile !== undefined) await writeAtomically(traceFile, [Buffer.from(chromeTrace(traced))]);
       return result;
     } finally {

@@ -1,0 +1,123 @@
+import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
+import { Args, Flags } from '@oclif/core';
+import { KlpflowError, build, type BuildResult } from '../index';
+import { renderBuild } from '../report/build';
+import { EXIT } from './diff';
+import { MODULE_FLAGS, moduleOptions } from './support/module-flags';
+import { RUN_FLAGS, RunCommand } from './support/run-command';
+
+/** What a build reads its kernel's types from is the image; a template would be another source of the same. */
+const { template: _template, ...OWN_MODULE_FLAGS } = MODULE_FLAGS;
+const { btf: _btf, ...OWN_RUN_FLAGS } = RUN_FLAGS;
+
+export default class Build extends RunCommand {
+  static override summary = 'make a livepatch module from a patch and the source of a stock kernel';
+  static override description =
+    'Compiles only what the patch touches, twice, in a tree of its own: the source given with --source is read and never written to. What is compiled is proven against the image that boots. Words like CC=gcc-12 or LLVM=1 go to make. The prepared tree and all objects are kept in the run directory. Exit codes: 0 written, 2 refused, 3 nothing changed, 1 error, 130 interrupted.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> fix.patch --source /usr/src/linux-source-6.12.tar.xz',
+    '<%= config.bin %> <%= command.id %> fix.patch --source linux-6.12 --kernel 6.12.107+deb12-amd64 --root unpacked -o livepatch-fix.ko',
+    '<%= config.bin %> <%= command.id %> fix.patch --source linux-6.12 --kernel vmlinuz --config config CC=gcc-12',
+  ];
+  static override enableJsonFlag = true;
+  static override strict = false;
+  static override args = {
+    patch: Args.string({
+      name: 'PATCH',
+      description: 'a unified diff; several may follow, and NAME=VALUE for make',
+      required: true,
+    }),
+  };
+  static override flags = {
+    ...OWN_RUN_FLAGS,
+    source: Flags.string({
+      description: "the kernel's source: a folder or a tarball",
+      helpValue: 'DIR|TARBALL',
+      required: true,
+    }),
+    output: Flags.string({
+      char: 'o',
+      description: 'the module to write (default: livepatch-NAME.ko, NAME from the first patch)',
+      helpValue: 'FILE.ko',
+    }),
+    kernel: Flags.string({
+      description: 'the kernel to patch: a release, or its image (default: the one that runs)',
+      helpValue: 'RELEASE|FILE',
+    }),
+    root: Flags.string({
+      description: "where the kernel's files are looked for: another machine's files, or unpacked packages",
+      helpValue: 'DIR',
+      default: '/',
+    }),
+    vmlinux: Flags.string({ description: "the kernel's image", helpValue: 'FILE' }),
+    config: Flags.string({ description: 'its configuration', helpValue: 'FILE' }),
+    symvers: Flags.string({ description: 'Module.symvers of its build', helpValue: 'FILE' }),
+    modules: Flags.string({ description: 'the folder of its modules', helpValue: 'DIR' }),
+    strip: Flags.integer({
+      char: 'p',
+      description: 'folders to take off the names in patches',
+      helpValue: 'N',
+      default: 1,
+      min: 0,
+      max: 9,
+    }),
+    jobs: Flags.integer({
+      char: 'j',
+      description: 'programs at a time (default: one a core)',
+      helpValue: 'N',
+      min: 1,
+      max: 1024,
+    }),
+    allow: Flags.string({
+      description: 'turn a refusal into a warning, if its code allows it',
+      helpValue: 'CODE[:SYMBOL]',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    ...OWN_MODULE_FLAGS,
+  };
+
+  async run(): Promise<BuildResult> {
+    const { argv, flags } = await this.parse(Build);
+    const words = argv as string[];
+    const variables = words.filter((word) => VARIABLE.test(word));
+    const patches = words.filter((word) => !VARIABLE.test(word));
+    if (patches.length === 0) throw new KlpflowError('usage', 'no patch is given');
+    this.checkAllowed(flags.allow ?? []);
+    const output = flags.output ?? `livepatch-${nameOf(patches[0]!)}.ko`;
+    if (!output.endsWith('.ko')) throw new KlpflowError('usage', `-o ${output}: a module's name ends in .ko`);
+    const { source, kernel, root, vmlinux, config, symvers, modules, strip, allow } = flags;
+    const result = await this.running({ ...flags, btf: undefined }, (options, note) =>
+      build({
+        ...options,
+        ...{ patches, source, kernel, root, vmlinux, config, symvers, modules, strip, variables, output },
+        allow: allow ?? [],
+        jobs: flags.jobs ?? availableParallelism(),
+        ...moduleOptions({ ...flags, template: undefined }),
+        step: (what) => {
+          if (flags.progress !== 'none')
+            note(flags.progress === 'json' ? what : `[${seconds(performance.now())} s] ${what}`);
+        },
+      }),
+    );
+    this.log(renderBuild(result));
+    process.exitCode = EXIT[result.verdict];
+    return result;
+  }
+}
+
+const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(2).padStart(6);
+
+const VARIABLE = /^[A-Z_][A-Z0-9_]*=/;
+
+/** A module's name from a patch's: `0001-net-fix-a-leak.patch` becomes `net-fix-a-leak`. */
+function nameOf(patch: string): string {
+  return (
+    basename(patch)
+      .replace(/\.(?:patch|diff|txt)$/, '')
+      .replace(/^\d+-/, '')
+      .replace(/[^A-Za-z0-9_-]+/g, '-')
+      .slice(0, 40) || 'fix'
+  );
+}

@@ -1,0 +1,91 @@
+/** ORIG and PATCHED: every unit that the patch touches compiled twice at one path, what changed linked by owner. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compileUnit } from './compile';
+import { linkUnits } from './objects';
+import { parallel } from './parallel';
+import type { ChangedFile } from './patch/apply';
+import type { Unit } from './units';
+import type { WorkTree } from './work-tree';
+
+/** The changed units of vmlinux or of one module. */
+export interface OwnerPair {
+  owner: string;
+  units: Unit[];
+  orig: string;
+  patched: string;
+}
+
+export interface BothBuilds {
+  pairs: OwnerPair[];
+  /** Units whose code stays the same. */
+  same: Unit[];
+}
+
+export interface BuildSettings {
+  jobs: number;
+  step: (what: string) => void;
+}
+
+/** @throws KlpflowError `compile-failed`, `make-failed`, `interrupted` */
+export async function buildBoth(
+  work: WorkTree,
+  units: readonly Unit[],
+  files: readonly ChangedFile[],
+  { jobs, step }: BuildSettings,
+): Promise<BothBuilds> {
+  const key = digest(files.map(({ path, patched }) => [path, patched]));
+  const kept = (unit: Unit, name: string): string =>
+    join(work.folder, 'objects', unit.object.replaceAll('/', '__'), name);
+  const shipped = (unit: Unit): string => kept(unit, 'orig.o');
+  const fixed = (unit: Unit): string => kept(unit, `patched-${key}.o`);
+
+  const missing = (place: (unit: Unit) => string): Unit[] => units.filter((unit) => !existsSync(place(unit)));
+  const asShipped = missing(shipped);
+  if (asShipped.length > 0) step(`compiling ${count(asShipped.length)} as shipped`);
+  await parallel(asShipped, jobs, (unit) => compileUnit(work, unit, shipped(unit)));
+  const withPatch = missing(fixed);
+  if (withPatch.length > 0) {
+    step(`compiling ${count(withPatch.length)} with the patch`);
+    work.swap.put(files);
+    try {
+      await parallel(withPatch, jobs, (unit) => compileUnit(work, unit, fixed(unit)));
+    } finally {
+      work.swap.takeBack();
+    }
+  }
+
+  // Most units that include a patched header do not use what changed there.
+  const same = units.filter((unit) => readFileSync(shipped(unit)).equals(readFileSync(fixed(unit))));
+  const changed = units.filter((unit) => !same.includes(unit));
+  const pairs: OwnerPair[] = [];
+  for (const [owner, own] of byOwner(changed)) {
+    const folder = join(work.folder, 'pairs', digest([key, own.map(({ object }) => object)]), owner);
+    const pair = { owner, units: own, orig: join(folder, 'orig.o'), patched: join(folder, 'patched.o') };
+    await linkUnits(work, own, own.map(shipped), pair.orig);
+    await linkUnits(work, own, own.map(fixed), pair.patched);
+    pairs.push(pair);
+  }
+  return { pairs, same };
+}
+
+/** vmlinux first, as in a list of pairs. */
+function byOwner(units: readonly Unit[]): Array<[string, Unit[]]> {
+  const owners = new Map<string, Unit[]>();
+  for (const unit of units) {
+    const [owner] = unit.owners as [string];
+    const own = owners.get(owner);
+    if (own === undefined) owners.set(owner, [unit]);
+    else own.push(unit);
+  }
+  return [...owners].sort(([a], [b]) => Number(b === 'vmlinux') - Number(a === 'vmlinux') || (a < b ? -1 : 1));
+}
+
+function digest(what: unknown): string {
+  return createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 24);
+}
+
+function count(units: number): string {
+  return units === 1 ? 'one unit' : `${units} units`;
+}

@@ -1,0 +1,153 @@
+/** From a patch to a livepatch of a stock kernel: only what the patch touches is compiled. */
+import { EM_X86_64 } from '../elf';
+import { KlpflowError, diagnostic } from '../diagnostics';
+import { checkOutput } from '../pipeline/files';
+import { imageFacts } from '../pipeline/image-facts';
+import { RunDir } from '../pipeline/run-dir';
+import { buildBoth } from './both-builds';
+import { changedOptions, checkConfig, parseConfig } from './config';
+import { evidenceOf } from './evidence';
+import { pinned, readKernel, type Kernel } from './kernel';
+import { makeLivepatch } from './livepatch';
+import { applyAll } from './patch/apply';
+import { sortFiles } from './patch/kinds';
+import { readPatches, type FilePatch } from './patch/read';
+import type { BuildRequest, BuildResult } from './request';
+import { Result } from './result';
+import { sourceOf, versionFits, versionOf } from './source';
+import { chooseCompiler, missingTools, type Compiler } from './toolchain';
+import { UnitList } from './unit-list';
+import type { Unit } from './units';
+import { WorkTree } from './work-tree';
+
+/** @throws KlpflowError what ends a run: unreadable input, a make that fails, no space, an interruption */
+export async function build(request: BuildRequest): Promise<BuildResult> {
+  const { signal, jobs, step = () => undefined, variables, root } = request;
+
+  // Inputs first: what is wrong with them is said all at once.
+  const result = new Result(request);
+  const patches = readPatches(request.patches);
+  result.say(patches.diagnostics);
+  checkOutput(request.output, [...request.patches, request.source, request.vmlinux, request.config, request.symvers]);
+  const source = await sourceOf(request.source, signal);
+  step('reading the kernel image');
+  const files = { image: request.vmlinux, config: request.config, symvers: request.symvers, modules: request.modules };
+  const found = await readKernel({ kernel: request.kernel, root, files }, (image) => imageFacts(request, image));
+  result.say(found.diagnostics);
+  const { kernel } = found;
+  if (kernel === undefined) return result.refused();
+  checkMachine(kernel);
+
+  // Can this machine build that kernel?
+  const { compiler, diagnostics: ofCompiler } = await chooseCompiler(kernel.facts.build.compiler, variables);
+  const config = parseConfig(kernel.config.text);
+  result.say([...checkConfig(config, kernel.config.path), ...(await missingTools(config)), ...ofCompiler]);
+  if (compiler === undefined) return result.refused();
+  result.knows(kernel, compiler);
+
+  const all = [...compiler.variables, ...variables, `KERNELRELEASE=${kernel.release}`];
+  const recipe = { source, config: kernel.config.text, variables: all, compiler: compiler.text, env: pinned(kernel) };
+  const { builds } = RunDir.open(request.runDir, request.fresh === true);
+  const work = await WorkTree.open(builds, recipe, { jobs, signal, step }, request.fresh === true);
+  try {
+    await inTree(request, work, { kernel, compiler, patches: patches.files }, result);
+  } finally {
+    work.close();
+  }
+  return result.finish(work.folder);
+}
+
+interface Inputs {
+  kernel: Kernel;
+  compiler: Compiler;
+  patches: readonly FilePatch[];
+}
+
+async function inTree(
+  request: BuildRequest,
+  work: WorkTree,
+  { kernel, compiler, patches }: Inputs,
+  result: Result,
+): Promise<void> {
+  const { jobs, step = () => undefined, strip, source } = request;
+  await work.unpack();
+
+  // Does the patch fit, and may what it changes be livepatched?
+  const version = versionOf(work.tree)!;
+  if (!versionFits(version, kernel.release))
+    result.say([
+      diagnostic('build-release', `${source} is Linux ${version}, and the kernel is ${kernel.release}`, {
+        object: source,
+      }),
+    ]);
+  const applied = applyAll(patches, work.tree, strip);
+  const sorted = sortFiles(applied.files);
+  result.say([...applied.diagnostics, ...sorted.diagnostics]);
+  result.say(
+    sorted.headers.map((path) =>
+      diagnostic('unit-not-patchable', `${path} is a header: give --source units only`, { object: path }),
+    ),
+  );
+  if (result.isRefused) return;
+  if (sorted.units.length === 0 && sorted.headers.length === 0) return;
+
+  // Is it this kernel's source and configuration?
+  const changed = changedOptions(parseConfig(kernel.config.text), await work.configure());
+  if (changed.length > 0) {
+    const more = changed.length > 5 ? ` and ${changed.length - 5} more` : '';
+    return result.say([
+      diagnostic(
+        'build-config-changed',
+        `the tree does not take ${kernel.config.path} as it is: ${changed.slice(0, 5).join(', ')}${more}`,
+        {
+          object: kernel.config.path,
+        },
+      ),
+    ]);
+  }
+  await work.prepare();
+
+  // Which units are those?
+  const units = await unitsFor(work, sorted.units, result);
+  if (result.isRefused) return;
+
+  const { pairs, same } = await buildBoth(work, units, applied.files, { jobs, step });
+  result.compiled(pairs, same);
+  if (pairs.length === 0) return;
+  step('comparing');
+  const livepatch = await makeLivepatch(request, kernel, pairs, `${work.folder}/livepatch`);
+  result.took(livepatch, evidenceOf(kernel, compiler, livepatch));
+}
+
+async function unitsFor(work: WorkTree, sources: readonly string[], result: Result): Promise<Unit[]> {
+  const list = new UnitList(work);
+  const units: Unit[] = [];
+  for (const source of sources) {
+    const unit = await list.find(source);
+    const say = (code: 'unit-not-built' | 'unit-of-several', message: string): void =>
+      result.say([diagnostic(code, message, { object: source })]);
+    if (unit === undefined)
+      say('unit-not-built', `${source} is not compiled in this kernel: its configuration leaves it out`);
+    else if (unit.owners.length > 1)
+      say('unit-of-several', `${source} is in several modules: ${unit.owners.join(', ')}`);
+    else if (unit.owners[0] !== 'vmlinux')
+      result.say([
+        diagnostic(
+          'unit-not-patchable',
+          `${source} is in module ${unit.owners[0]}: compare the module's objects with klpflow diff`,
+          { object: source },
+        ),
+      ]);
+    else units.push(unit);
+  }
+  return units;
+}
+
+function checkMachine({ facts, image }: Kernel): void {
+  if (facts.machine !== EM_X86_64)
+    throw new KlpflowError(
+      'unsupported-object',
+      `${image} is not for x86-64: modules are written for no other processor`,
+      { object: image },
+    );
+}

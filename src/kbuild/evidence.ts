@@ -1,0 +1,32 @@
+/** What the build itself adds to the evidence of its livepatch; the comparison has told its own. */
+import type { Kernel } from './kernel';
+import type { Livepatch } from './livepatch';
+import type { BuildEvidence } from './request';
+import type { Compiler } from './toolchain';
+
+export function evidenceOf(
+  { facts, config }: Kernel,
+  { text }: Compiler,
+  { verification }: Livepatch,
+): BuildEvidence[] {
+  const { compiler } = facts.build;
+  const same = compiler?.includes(text.replace(/^\S+ /, '')) === true;
+  const found: BuildEvidence[] = [
+    {
+      what: 'compiler',
+      proven: same,
+      by: same ? `${text}, as the kernel's banner says` : `${text}; the kernel's: ${compiler}`,
+    },
+    { what: 'configuration', proven: true, by: `the tree takes ${config.path} without a change` },
+  ];
+  if (verification !== null) {
+    const open = verification.diagnostics.filter(({ severity }) => severity === 'note').map(({ message }) => message);
+    const by = !verification.ok
+      ? 'the verifier refuses the module'
+      : open.length === 0
+        ? 'klpflow verify finds nothing against the module, and leaves nothing out'
+        : `klpflow verify finds nothing against the module; it could not check: ${open.join('; ')}`;
+    found.push({ what: 'module', proven: verification.ok && open.length === 0, by });
+  }
+  return found;
+}

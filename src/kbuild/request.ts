@@ -1,0 +1,67 @@
+import type { Diagnostic } from '../diagnostics';
+import type { KlpState } from '../livepatch/ko';
+import type { DiffResult } from '../pipeline/diff';
+import type { Proof } from '../pipeline/evidence';
+import type { RunOptions } from '../pipeline/flow';
+import type { OutputReport } from '../pipeline/output';
+import type { RunReport } from '../pipeline/types';
+import type { VerifyResult } from '../verify';
+
+export interface BuildRequest extends RunOptions {
+  patches: readonly string[];
+  /** The kernel's source: a folder, or a tarball. */
+  source: string;
+  /** A release, or the image; default the running kernel. */
+  kernel?: string | undefined;
+  /** Where the kernel's files are looked for. */
+  root: string;
+  vmlinux?: string | undefined;
+  config?: string | undefined;
+  symvers?: string | undefined;
+  modules?: string | undefined;
+  /** Folders to take off the names in patches. */
+  strip: number;
+  /** The module to write; without it there is only the report. */
+  output: string;
+  name?: string | undefined;
+  description?: string | undefined;
+  replace?: boolean | undefined;
+  states?: readonly KlpState[] | undefined;
+  /** Programs at a time. */
+  jobs: number;
+  /** `NAME=VALUE` for make: `CC=gcc-12`, `LLVM=1`. */
+  variables: readonly string[];
+  allow?: readonly string[];
+  /** Told what is done now. */
+  step?: (what: string) => void;
+}
+
+export interface BuiltUnit {
+  /** Paths in the tree, and what it is linked into. */
+  source: string;
+  owner: string;
+  /** The patch changed its compiled code. */
+  changed: boolean;
+}
+
+/** What the build adds to the evidence: compiler and configuration are the kernel's, the module is verified. */
+export interface BuildEvidence extends Proof {
+  what: 'compiler' | 'configuration' | 'module';
+}
+
+export interface BuildResult {
+  schema: 'klpflow/build@1';
+  verdict: 'patchable' | 'refused' | 'unchanged';
+  /** Null where preflight refused. */
+  kernel: { release: string; image: string; config: string; symvers: string | null; compiler: string } | null;
+  units: BuiltUnit[];
+  /** The objects that were compared. */
+  pairs: Array<{ owner: string; orig: string; patched: string }>;
+  /** Null where nothing was compiled. */
+  diff: DiffResult | null;
+  verification: VerifyResult | null;
+  evidence: BuildEvidence[];
+  diagnostics: Diagnostic[];
+  output: OutputReport | null;
+  run: { seconds: number; runDir: string; folder: string; compare: RunReport | null };
+}

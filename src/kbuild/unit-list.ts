@@ -1,0 +1,44 @@
+/** Which of this kernel's units a patch's files are: what make lists is the kernel, whatever else lies in the tree. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { unitsOf, type Unit } from './units';
+import type { WorkTree } from './work-tree';
+
+export class UnitList {
+  private readonly known = new Map<string, Map<string, Unit>>();
+
+  constructor(private readonly work: WorkTree) {}
+
+  /**
+   * The unit of a C file; undefined where this kernel has none. A folder's Makefile may compile files of folders below it (fs/xfs/libxfs), so those
+   * above are asked, too. @throws KlpflowError `make-failed`
+   */
+  async find(source: string): Promise<Unit | undefined> {
+    for (let folder = dirname(source); folder !== '.'; folder = dirname(folder)) {
+      if (!['Makefile', 'Kbuild'].some((name) => existsSync(join(this.work.tree, folder, name)))) continue;
+      const unit = (await this.listed(folder)).get(source);
+      if (unit !== undefined) return unit;
+    }
+    return undefined;
+  }
+
+  private async listed(folder: string): Promise<Map<string, Unit>> {
+    let units = this.known.get(folder);
+    if (units === undefined) this.known.set(folder, (units = await this.list(folder)));
+    return units;
+  }
+
+  private async list(folder: string): Promise<Map<string, Unit>> {
+    const name = createHash('sha256').update(folder).digest('hex').slice(0, 24);
+    const kept = join(this.work.folder, 'units', `${name}.json`);
+    if (existsSync(kept)) return new Map(JSON.parse(readFileSync(kept, 'utf8')) as Array<[string, Unit]>);
+    // Some kernels run objtool on vmlinux.o and not on units; without the delay make says with which arguments a unit would get it.
+    const listing = await this.work.make(['-n', 'delay-objtool=', `${folder}/`], `list-${folder.replaceAll('/', '-')}`);
+    const units = unitsOf(listing);
+    mkdirSync(dirname(kept), { recursive: true });
+    writeFileSync(`${kept}.new`, JSON.stringify([...units]));
+    renameSync(`${kept}.new`, kept);
+    return units;
+  }
+}

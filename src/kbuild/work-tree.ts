@@ -1,0 +1,195 @@
+/** klpflow's own tree of a source with one configuration and compiler: unpacked, configured, prepared once, and kept for every later patch. */
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  statfsSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { KlpflowError, fileError } from '../diagnostics';
+import { succeed, type Command, type Watch } from './command';
+import { parseConfig, type Config } from './config';
+import { Lock } from './lock';
+import { copySource, type Source } from './source';
+import { Swap } from './swap';
+
+/** All that the tree is made of: another of any of these is another tree. */
+export interface TreeRecipe {
+  source: Source;
+  config: string;
+  /** Variables for make: compiler, the user's own, the release. */
+  variables: readonly string[];
+  /** What the compiler says of itself. */
+  compiler: string;
+  /** Pinned in the environment: KBUILD_BUILD_*. */
+  env: Readonly<Record<string, string>>;
+}
+
+/** Another number is another layout of the folder. */
+const LAYOUT = 1;
+
+/** So many trees are kept, of 1.5 GB each; the one that was longest not used goes first. */
+const KEPT = 3;
+
+/** What the kernel's tools take, besides the sources. */
+const TOOLS_BYTES = 300e6;
+
+export interface TreeSettings {
+  jobs: number;
+  signal: AbortSignal | undefined;
+  /** Told what is done now. */
+  step: (what: string) => void;
+}
+
+export class WorkTree {
+  readonly tree: string;
+  readonly logs: string;
+  readonly swap: Swap;
+
+  private constructor(
+    readonly folder: string,
+    private readonly recipe: TreeRecipe,
+    private readonly settings: TreeSettings,
+    private readonly lock: Lock,
+  ) {
+    this.tree = join(folder, 'tree');
+    this.logs = join(folder, 'logs');
+    this.swap = new Swap(this.tree, folder);
+    mkdirSync(this.logs, { recursive: true });
+  }
+
+  /** Opens the tree's folder for this run alone; `fresh` forgets what is there. @throws KlpflowError `write-failed`, `no-space`, `interrupted` */
+  static async open(builds: string, recipe: TreeRecipe, settings: TreeSettings, fresh: boolean): Promise<WorkTree> {
+    const folder = join(builds, keyOf(recipe));
+    try {
+      mkdirSync(folder, { recursive: true });
+    } catch (cause) {
+      throw fileError(folder, cause, 'write');
+    }
+    const lock = await Lock.of(folder, settings.signal, (pid) =>
+      settings.step(`waiting for process ${pid}, which works in the same tree`),
+    );
+    const opened = new WorkTree(folder, recipe, settings, lock);
+    if (fresh)
+      for (const name of ['tree', 'prepared', 'objects', 'units'])
+        rmSync(join(folder, name), { recursive: true, force: true });
+    utimesSync(folder, new Date(), new Date());
+    removeOld(builds);
+    opened.swap.takeBack();
+    return opened;
+  }
+
+  /** Whether `prepare` has been done. */
+  get prepared(): boolean {
+    return existsSync(join(this.folder, 'prepared'));
+  }
+
+  /** Unpacks or copies the sources, if that is not done. @throws KlpflowError `not-kernel-source`, `no-space`, `interrupted` */
+  async unpack(): Promise<void> {
+    if (existsSync(this.tree)) return;
+    const { source } = this.recipe;
+    const free = statfsSync(this.folder);
+    const needed = source.bytes + TOOLS_BYTES;
+    if (free.bavail * free.bsize < needed)
+      throw new KlpflowError(
+        'no-space',
+        `${this.folder}: the kernel's tree takes about ${gigabytes(needed)}, and ${gigabytes(free.bavail * free.bsize)} are free`,
+        { object: this.folder },
+      );
+    this.settings.step(source.kind === 'tarball' ? `unpacking ${source.path}` : `copying ${source.path}`);
+    const unpacking = join(this.folder, 'unpacking');
+    rmSync(unpacking, { recursive: true, force: true });
+    mkdirSync(unpacking);
+    try {
+      await copySource(source, unpacking, this.own('unpack'));
+      renameSync(unpacking, this.tree);
+    } finally {
+      rmSync(unpacking, { recursive: true, force: true });
+    }
+  }
+
+  /** Gives the tree its configuration; what it takes of it. @throws KlpflowError `make-failed` */
+  async configure(): Promise<Config> {
+    const path = join(this.tree, '.config');
+    if (!this.prepared) {
+      this.settings.step('reading the configuration (olddefconfig)');
+      writeFileSync(path, this.recipe.config);
+      await this.make(['olddefconfig'], 'configure');
+    }
+    return parseConfig(readFileSync(path, 'utf8'));
+  }
+
+  /** What has to be there before any unit is compiled: generated headers, objtool. @throws KlpflowError `make-failed` */
+  async prepare(): Promise<void> {
+    if (this.prepared) return;
+    this.settings.step('preparing the tree (make prepare modules_prepare)');
+    await this.make([`-j${this.settings.jobs}`, 'prepare', 'modules_prepare'], 'prepare');
+    writeFileSync(join(this.folder, 'prepared'), '');
+  }
+
+  /** Runs make in the tree. @throws KlpflowError `make-failed` */
+  async make(args: readonly string[], log: string): Promise<string> {
+    const what = `make ${args.filter((word) => !word.startsWith('-') && !word.includes('=')).join(' ')}`;
+    const { stdout } = await succeed(
+      { ...this.own(log), program: 'make', args: ['-s', ...this.recipe.variables, ...args] },
+      what,
+    );
+    return stdout;
+  }
+
+  /** As commands in the tree are run, with a log of their own. */
+  own(log: string): Pick<Command, 'cwd' | 'env' | 'log' | 'signal' | 'watch'> {
+    const path = join(this.logs, `${log}.log`);
+    rmSync(path, { force: true });
+    return {
+      cwd: existsSync(this.tree) ? this.tree : this.folder,
+      env: this.env,
+      log: path,
+      signal: this.settings.signal,
+      watch: this.watch,
+    };
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    // What the caller's make or build says of itself is not for this one.
+    return { MAKEFLAGS: '', KBUILD_OUTPUT: '', KBUILD_VERBOSE: '0', ...this.recipe.env };
+  }
+
+  get watch(): Watch {
+    return this.lock;
+  }
+
+  close(): void {
+    try {
+      this.swap.takeBack();
+    } finally {
+      this.lock.release();
+    }
+  }
+}
+
+function keyOf({ source, config, variables, compiler, env }: TreeRecipe): string {
+  const parts = [LAYOUT, source.identity, config, variables, compiler, env];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 24);
+}
+
+/** Removes trees that were not used for longest. One in which a process works stays. */
+function removeOld(builds: string): void {
+  const folders = readdirSync(builds)
+    .map((name) => join(builds, name))
+    .map((path) => ({ path, used: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .sort((a, b) => b.used - a.used);
+  for (const { path } of folders.slice(KEPT))
+    if (!existsSync(join(path, 'lock'))) rmSync(path, { recursive: true, force: true });
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}

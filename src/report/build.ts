@@ -1,0 +1,41 @@
+import type { BuildResult } from '../index';
+import { append } from '../lists';
+import { renderDiagnostics, renderDiff } from './text';
+import { plural } from './words';
+
+const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHANGED' } as const;
+
+/** A build for people: what it says of itself, and the first screen of its comparison, where there was one. */
+export function renderBuild(result: BuildResult): string {
+  const { verdict, diff, diagnostics, output, units, pairs, kernel, evidence, run } = result;
+  const lines: string[] = [];
+  if (diff === null) lines.push(`${VERDICTS[verdict]}  ${whyNothing(result)}`);
+  append(lines, renderDiagnostics(diagnostics));
+  const same = units.filter(({ changed }) => !changed).length;
+  if (same > 0 && diff !== null)
+    lines.push(`${same} of ${plural(units.length, 'unit')} that were compiled have the same code with the patch`);
+  if (diff !== null) {
+    if (lines.length > 0) lines.push('');
+    const { orig, patched } = pairs[0]!;
+    const files = { vmlinux: kernel?.image, symvers: kernel?.symvers ?? undefined };
+    lines.push(renderDiff({ ...diff, output }, { orig, patched, runDir: run.runDir, ...files }));
+  }
+  if (evidence.length > 0) {
+    lines.push('', 'built:');
+    append(
+      lines,
+      evidence.map(
+        ({ what, proven, by }) => `  ${what.padEnd(13)}  ${(proven ? 'proven' : 'unproven').padEnd(8)}  ${by}`,
+      ),
+    );
+  }
+  lines.push('', `${run.seconds.toFixed(2)} s${run.folder === '' ? '' : `; tree, objects and logs: ${run.folder}`}`);
+  return lines.join('\n');
+}
+
+function whyNothing({ verdict, units, diagnostics }: BuildResult): string {
+  if (verdict !== 'refused')
+    return units.length === 0 ? 'the patch changes no code' : 'the compiled code is the same with the patch';
+  const reasons = diagnostics.filter(({ severity }) => severity === 'refusal' || severity === 'error');
+  return plural(reasons.length, 'reason');
+}

@@ -1,0 +1,258 @@
+/**
+ * `klpflow build` on a tree that builds as a kernel's does: what it says before it compiles, what it keeps, and that the user's tree is never touched, however
+ * a run ends. The livepatch itself is refused here: the small image is not made of these sources. test/e2e has the real thing.
+ */
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { BuildResult } from '../../src/index';
+import { errorOf, running, type Ran } from '../support/run-klpflow';
+import { RELEASE, patchOf, smallKernel, stateOf, type SmallKernel } from '../support/small-kernel';
+import { tempFolder } from '../support/temp-folder';
+
+const folder = tempFolder();
+let kernel: SmallKernel;
+let fix = '';
+
+/** Compiled by another GCC than the small image says. */
+const ANY = ['--allow', 'build-compiler'];
+
+beforeAll(() => {
+  kernel = smallKernel(folder);
+  fix = patch('fix', patchOf(kernel.source, 'fs/answer.c', 'n * 3', 'n * 4'));
+});
+
+function patch(name: string, text: string): string {
+  const path = join(folder, `${name}.patch`);
+  writeFileSync(path, text);
+  return path;
+}
+
+const run = (patches: string[], more: string[] = [], runs = 'runs'): Promise<Ran> =>
+  running([
+    'build',
+    ...patches,
+    '--source',
+    kernel.source,
+    '--root',
+    kernel.root,
+    '--run-dir',
+    join(folder, runs),
+    '-o',
+    join(folder, 'out.ko'),
+    ...more,
+  ]);
+
+const resultOf = ({ stdout, stderr }: Ran): BuildResult => {
+  expect(stdout, stderr).toMatch(/^\{/);
+  return JSON.parse(stdout) as BuildResult;
+};
+
+const codes = ({ diagnostics, diff }: BuildResult): string[] =>
+  [...diagnostics, ...(diff?.diagnostics ?? [])]
+    .filter(({ severity }) => severity !== 'warning' && severity !== 'note')
+    .map(({ code }) => code);
+
+/** Logs of compilers: one for each that ran in the last run that compiled that unit. */
+function logs(runs: string): string[] {
+  const [builds] = readdirSync(join(folder, runs, 'builds'));
+  return readdirSync(join(folder, runs, 'builds', builds!, 'logs')).sort();
+}
+
+test('a patch is compiled to both objects, and what does not run is not patched', async () => {
+  const before = stateOf(kernel.source);
+  const result = resultOf(await run([fix], [...ANY, '--json']));
+  expect(result).toMatchObject({
+    verdict: 'refused',
+    units: [{ source: 'fs/answer.c', owner: 'vmlinux', changed: true }],
+    output: null,
+  });
+  expect(result.kernel).toMatchObject({ release: RELEASE, image: join(kernel.root, `boot/vmlinuz-${RELEASE}`) });
+  // The differ names the function, and the one that it is inlined into; the image has neither.
+  expect(result.diff!.objects[0]!.functions.changed.map(({ name }) => name)).toEqual(['first', 'second']);
+  expect(codes(result).length).toBeGreaterThan(0);
+  expect(existsSync(join(folder, 'out.ko'))).toBe(false);
+  expect(stateOf(kernel.source)).toBe(before);
+  expect(existsSync(join(kernel.source, 'include/generated'))).toBe(false);
+});
+
+test('a second patch compiles only what it touches; the tree is not made again', async () => {
+  await run([fix], ANY, 'second');
+  const [builds] = readdirSync(join(folder, 'second/builds'));
+  const work = join(folder, 'second/builds', builds!);
+  const [original, tree] = [join(work, 'objects/fs__answer.o/orig.o'), join(work, 'tree/fs/answer.c')].map(
+    (path) => [path, readFileSync(path)] as const,
+  );
+  const other = patch('other', patchOf(kernel.source, 'fs/answer.c', '- ANSWER', '+ ANSWER'));
+  const ran = await run([other], [...ANY, '--progress', 'lines'], 'second');
+  expect(ran.stderr).not.toMatch(/copying|olddefconfig|prepare/);
+  expect(ran.stderr).toMatch(/compiling one unit with the patch/);
+  expect(readFileSync(original![0])).toEqual(original![1]);
+  // Both patches were in the tree for a moment, and neither is left.
+  expect(readFileSync(tree![0])).toEqual(tree![1]);
+  expect(readdirSync(join(work, 'objects/fs__answer.o')).filter((name) => /^patched-\w+\.o$/.test(name))).toHaveLength(
+    2,
+  );
+});
+
+test('comments alone are unchanged', async () => {
+  const comment = patch('comment', patchOf(kernel.source, 'fs/answer.c', 'The first.', 'This is the first.'));
+  const ran = await run([comment], [...ANY, '--json']);
+  expect(ran.status, ran.stderr).toBe(3);
+  expect(resultOf(ran)).toMatchObject({ verdict: 'unchanged', units: [{ changed: false }], output: null, diff: null });
+});
+
+test('all that cannot work is said at once, before anything is compiled', async () => {
+  const config = join(folder, 'config');
+  writeFileSync(config, 'CONFIG_MODULES=y\nCONFIG_DYNAMIC_FTRACE=y\nCONFIG_LTO_CLANG=y\n');
+  const [build, reversed] = [
+    patch(
+      'build',
+      '--- a/fs/Makefile\n+++ b/fs/Makefile\n@@ -1 +1 @@\n-obj-y := answer.o\n+obj-y := answer.o unused.o\n',
+    ),
+    patch(
+      'reversed',
+      patchOf(kernel.source, 'fs/answer.c', 'n * 3', 'n * 4')
+        .replace('-\treturn n * 3', '-\treturn n * 4')
+        .replace('+\treturn n * 4', '+\treturn n * 3'),
+    ),
+  ];
+  const ran = await run([build, reversed], ['--config', config, '--json'], 'refused');
+  expect(ran.status).toBe(2);
+  expect(codes(resultOf(ran)).sort()).toEqual([
+    'build-compiler',
+    'build-config',
+    'patch-build-files',
+    'patch-reversed',
+  ]);
+  expect(logs('refused')).toEqual(['unpack.log']);
+});
+
+test.for<[what: string, path: string, from: string, to: string, code: string]>([
+  ['a file that is not compiled', 'fs/unused.c', '1', '2', 'unit-not-built'],
+])('%s is told', async ([, path, from, to, code]) => {
+  expect(
+    codes(resultOf(await run([patch('unit', patchOf(kernel.source, path, from, to))], [...ANY, '--json']))),
+  ).toEqual([code]);
+});
+
+test('a unit that does not compile shows the last lines and the way to the log', async () => {
+  const wrong = patch('wrong', patchOf(kernel.source, 'fs/answer.c', 'n * 3', 'm * 3'));
+  const ran = await run([wrong], [...ANY, '--json']);
+  expect(ran.status).toBe(1);
+  const { code, message, where } = errorOf(ran);
+  expect(code).toBe('compile-failed');
+  expect(message).toMatch(/compiling fs\/answer\.c failed.*'m' undeclared/s);
+  expect(readFileSync(where.object!, 'utf8')).toContain("'m' undeclared");
+  // The next patch finds the tree as it was.
+  expect(resultOf(await run([fix], [...ANY, '--json'])).diff!.objects[0]!.functions.changed).toHaveLength(2);
+});
+
+test('a make that fails is told with its words', async () => {
+  const other = smallKernel(join(folder, 'broken'));
+  writeFileSync(join(other.source, 'broken'), '');
+  const ran = await running([
+    'build',
+    fix,
+    '--source',
+    other.source,
+    '--root',
+    other.root,
+    '--run-dir',
+    join(folder, 'broken/runs'),
+    ...ANY,
+    '--json',
+  ]);
+  expect(errorOf(ran)).toMatchObject({
+    code: 'make-failed',
+    message: expect.stringContaining('Kconfig:7: syntax error'),
+  });
+});
+
+test('a tree of another version, and a kernel that is not there, are told', async () => {
+  const other = smallKernel(join(folder, 'version'));
+  const makefile = join(other.source, 'Makefile');
+  writeFileSync(makefile, readFileSync(makefile, 'utf8').replace('PATCHLEVEL = 12', 'PATCHLEVEL = 13'));
+  const build = (...more: string[]): Promise<Ran> =>
+    running([
+      'build',
+      fix,
+      '--source',
+      other.source,
+      '--run-dir',
+      join(folder, 'version/runs'),
+      ...ANY,
+      '--json',
+      ...more,
+    ]);
+  expect(codes(resultOf(await build('--root', other.root)))).toEqual(['build-release']);
+  const absent = resultOf(await build('--root', other.root, '--kernel', '9.9.9-none'));
+  expect(codes(absent)).toEqual(['kernel-not-found']);
+  expect(absent.diagnostics[0]!.message).toContain('boot/vmlinuz-9.9.9-none');
+  expect(errorOf(await build('--root', join(folder, 'version/source')))).toMatchObject({ code: 'usage' });
+});
+
+test('what is no kernel source is told', async () => {
+  const ran = await running([
+    'build',
+    fix,
+    '--source',
+    folder,
+    '--root',
+    kernel.root,
+    '--run-dir',
+    join(folder, 'runs'),
+    ...ANY,
+    '--json',
+  ]);
+  expect(errorOf(ran)).toMatchObject({ code: 'not-kernel-source' });
+});
+
+describe('killed', () => {
+  test('at ten moments: the tree is as it was, nothing is left running, and the next run ends as one that was not', {
+    timeout: 300_000,
+  }, async () => {
+    const before = stateOf(kernel.source);
+    const whole = resultOf(await run([fix], [...ANY, '--json'], 'whole'));
+    for (let i = 0; i < 10; i++) {
+      let killed = false;
+      const ran = await running(
+        [
+          'build',
+          fix,
+          '--source',
+          kernel.source,
+          '--root',
+          kernel.root,
+          '--run-dir',
+          join(folder, 'killed'),
+          ...ANY,
+          '--progress',
+          'json',
+          '-o',
+          join(folder, 'killed.ko'),
+        ],
+        { onLine: (_, child) => void (!killed && setTimeout(() => (killed = child.kill('SIGKILL')), 40 + i * 60)) },
+      );
+      expect(ran.signal === 'SIGKILL' || ran.status === 2).toBe(true);
+      expect(stateOf(kernel.source)).toBe(before);
+    }
+    const after = resultOf(await run([fix], [...ANY, '--json'], 'killed'));
+    expect(after.diff!.objects).toEqual(whole.diff!.objects);
+    expect(after.diagnostics.map(({ code }) => code)).toEqual(whole.diagnostics.map(({ code }) => code));
+    const [builds] = readdirSync(join(folder, 'killed/builds'));
+    const left = readdirSync(join(folder, 'killed/builds', builds!));
+    expect(left.filter((name) => /^(?:lock|child|swap|saved|unpacking)/.test(name))).toEqual([]);
+    expect(readFileSync(join(folder, 'killed/builds', builds!, 'tree/fs/answer.c'))).toEqual(
+      readFileSync(join(kernel.source, 'fs/answer.c')),
+    );
+  });
+});
+
+test('two at once in one tree: the second waits, both end the same', async () => {
+  const [one, two] = await Promise.all([
+    run([fix], [...ANY, '--json'], 'both'),
+    run([fix], [...ANY, '--json'], 'both'),
+  ]);
+  expect(resultOf(one).diff!.objects).toEqual(resultOf(two).diff!.objects);
+});

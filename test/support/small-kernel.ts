@@ -1,0 +1,104 @@
+/** A tree that builds as a kernel's does, of three units, and the files of the kernel that was made of it: for what `build` does before it compares. */
+import { createHash } from 'node:crypto';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { smallImage } from './kernel-image';
+
+export const RELEASE = '6.12.0-test';
+
+const MAKEFILE = `VERSION = 6
+PATCHLEVEL = 12
+SUBLEVEL = 0
+CC = gcc
+FLAGS = -O2 -std=gnu11 -Iinclude -Iinclude/generated -fno-pie -mcmodel=kernel
+.PHONY: FORCE fs/ olddefconfig prepare modules_prepare
+olddefconfig:
+	@sleep 0.1; test ! -e broken || { echo 'Kconfig:7: syntax error' >&2; exit 1; }
+prepare modules_prepare: include/generated/made.h
+include/generated/made.h:
+	@mkdir -p include/generated; sleep 0.1; echo '#define MADE 1' > $@
+fs/: fs/answer.o fs/driver.o
+fs/answer.o: fs/answer.c FORCE
+	$(CC) $(FLAGS) -DKBUILD_MODNAME='"answer"' -c -o $@ $<
+fs/driver.o: fs/driver.c FORCE
+	$(CC) $(FLAGS) -DMODULE -DKBUILD_MODNAME='"driver"' -c -o $@ $<
+`;
+
+const ANSWER = `#include <answer.h>
+#include <made.h>
+
+int seen;
+
+/* The first. */
+int first(int n)
+{
+	seen += n;
+	return n * 3 + MADE;
+}
+
+/* The second. */
+int second(int n)
+{
+	return first(n) - ANSWER;
+}
+`;
+
+const CONFIG = ['LIVEPATCH', 'MODULES', 'KALLSYMS_ALL', 'DYNAMIC_FTRACE'].map((name) => `CONFIG_${name}=y\n`).join('');
+
+export interface SmallKernel {
+  source: string;
+  root: string;
+}
+
+export function smallKernel(folder: string): SmallKernel {
+  const put = (path: string, content: string | Uint8Array): void => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  };
+  put('source/Makefile', MAKEFILE);
+  put('source/Kconfig', 'mainmenu "small"\n');
+  put('source/include/answer.h', '#define ANSWER 42\n');
+  put('source/fs/Makefile', 'obj-y := answer.o\n');
+  put('source/fs/answer.c', ANSWER);
+  put('source/fs/unused.c', 'int unused(void)\n{\n\treturn 1;\n}\n');
+  put('source/fs/driver.c', 'int driver(void)\n{\n\treturn 1;\n}\n');
+  put('source/Documentation/answer.rst', 'Answers\n');
+  put(`root/boot/vmlinuz-${RELEASE}`, smallImage('6.12').bytes);
+  put(`root/boot/config-${RELEASE}`, CONFIG);
+  mkdirSync(join(folder, 'root/lib/modules', RELEASE), { recursive: true });
+  chmodSync(join(folder, 'source/fs/answer.c'), 0o444);
+  return { source: join(folder, 'source'), root: join(folder, 'root') };
+}
+
+/** A unified diff of one file, as `git diff` writes it. */
+export function patchOf(source: string, path: string, from: string, to: string): string {
+  const lines = readFileSync(join(source, path), 'latin1').split('\n');
+  const at = lines.findIndex((line) => line.includes(from));
+  if (at < 0) throw new Error(`${path} has no line with ${from}`);
+  const [before, after] = [lines.slice(Math.max(0, at - 3), at), lines.slice(at + 1, at + 4)];
+  if (after.at(-1) === '') after.pop();
+  const count = before.length + 1 + after.length;
+  const start = Math.max(0, at - 3) + 1;
+  return [
+    `diff --git a/${path} b/${path}`,
+    `--- a/${path}`,
+    `+++ b/${path}`,
+    `@@ -${start},${count} +${start},${count} @@`,
+    ...before.map((line) => ` ${line}`),
+    `-${lines[at]}`,
+    `+${lines[at]!.replace(from, to)}`,
+    ...after.map((line) => ` ${line}`),
+    '',
+  ].join('\n');
+}
+
+/** Content, mode and times of everything below a folder: what a build may not change. */
+export function stateOf(folder: string): string {
+  const digest = createHash('sha256');
+  for (const name of (readdirSync(folder, { recursive: true }) as string[]).sort()) {
+    const { mode, mtimeMs, ctimeMs, ino, nlink } = lstatSync(join(folder, name));
+    digest.update([name, mode, mtimeMs, ctimeMs, ino, nlink].join('\0'));
+    if (lstatSync(join(folder, name)).isFile()) digest.update(readFileSync(join(folder, name)));
+  }
+  return digest.digest('hex');
+}
