@@ -11,10 +11,12 @@ import { root } from '../scripts/bundle.mjs';
 import { ElfObject } from '../src/elf';
 import { RUNTIME, bundleTrial } from './live/run.mjs';
 import type { Outcome } from './live/trial';
+import { USUAL } from './live/program';
 import { missing } from './live/toolchain';
 import { skipWithout } from './support/corpus';
 import { tempFolder } from './support/temp-folder';
 
+const NEEDED = [USUAL.gcc, USUAL.clang];
 const folder = tempFolder();
 const MAIN = join(root, `dist/.live-${process.pid}.js`);
 const SAMPLE = join(root, 'test/live/pairs/sample.json');
@@ -25,7 +27,7 @@ const LONGEST = 900_000;
 
 beforeAll(() => bundleTrial(MAIN));
 afterAll(() => rmSync(MAIN, { force: true }));
-beforeEach((context) => skipWithout(context, missing()));
+beforeEach((context) => skipWithout(context, missing(NEEDED)));
 
 /** What the trial prints, as JSON; it ends with 1 where something was wrong. */
 async function trial(...argv: string[]): Promise<string> {
@@ -97,7 +99,7 @@ describe('a livepatch that is spoiled is found out', () => {
     spawnSync(join(kept, program), [join(kept, 'list'), ...argv], { encoding: 'latin1' });
 
   beforeAll(async () => {
-    if (missing() !== undefined) return;
+    if (missing(NEEDED) !== undefined) return;
     const { outcomes } = JSON.parse(await trial('--pair', SAMPLE, '--keep', kept)) as { outcomes: Outcome[] };
     expect(outcomes.map(({ end }) => end)).toEqual(['right', 'right']);
     bytes = readFileSync(join(kept, 'klp.o'));

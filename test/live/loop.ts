@@ -1,6 +1,6 @@
 /** Some of the patches of one trial, in one process: those of every `jobs`th program. */
 import { patch } from './edits';
-import { program } from './program';
+import { program, type Compilers } from './program';
 import { Rng } from './rng';
 import { pairOf, type Judged, type Pair, type Trial } from './trial';
 import type { Program } from './model';
@@ -27,8 +27,8 @@ export interface Made {
 }
 
 /** Patch number `index` of a seed; the same anywhere. */
-function make(seed: number, index: number, kinds: readonly string[]): Made {
-  const orig = program(new Rng(seed, 'program', Math.floor(index / PATCHES)), kinds);
+function make(seed: number, index: number, kinds: readonly string[], compilers: Compilers): Made {
+  const orig = program(new Rng(seed, 'program', Math.floor(index / PATCHES)), kinds, compilers);
   const { patched, edits, mayRefuse } = patch(orig, new Rng(seed, 'patch', index), kinds);
   return { orig, patched, edits, mayRefuse, pair: pairOf(orig, patched) };
 }
@@ -38,8 +38,9 @@ export async function attempt(
   seed: number,
   index: number,
   kinds: readonly string[],
+  compilers: Compilers,
 ): Promise<Tried & { made: Made }> {
-  const made = make(seed, index, kinds);
+  const made = make(seed, index, kinds, compilers);
   const tried = { index, cc: made.orig.cc, edits: made.edits, mayRefuse: made.mayRefuse, made };
   try {
     return { ...tried, judged: await trial.judge(made.pair) };

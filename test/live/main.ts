@@ -2,7 +2,7 @@
  * `npm run test:live -- --count N --seed S [--jobs J] [--keep FOLDER] [--runtime FOLDER]`: random patches of random programs, each made a
  * livepatch by klpflow, applied to the running original, and compared with the patched program. Exit code 1 if one was wrong.
  * `--keep` shrinks and keeps what is wrong; with `--all` it keeps everything as it is. `--pair FILE` tries what was kept.
- * `--only KIND,KIND`: programs of these constructs.
+ * `--only KIND,KIND`: programs of these constructs. `--gcc gcc-13`, `--clang clang-22`, `--flags '-march=x86-64-v3'`: made by others, or otherwise.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { constructs } from './constructs';
 import { keep, writePair } from './keep';
 import { PATCHES, attempt, type Tried } from './loop';
 import { Report } from './report';
+import { USUAL, type Compilers } from './program';
 import { missing } from './toolchain';
 import { Trial, type Pair } from './trial';
 
@@ -26,6 +27,9 @@ const OPTIONS = {
   runtime: { type: 'string', default: '' },
   job: { type: 'string' },
   only: { type: 'string' },
+  gcc: { type: 'string', default: USUAL.gcc },
+  clang: { type: 'string', default: USUAL.clang },
+  flags: { type: 'string', default: '' },
   pair: { type: 'string', multiple: true },
   json: { type: 'boolean', default: false },
   all: { type: 'boolean', default: false },
@@ -39,6 +43,11 @@ const [count, seed, first, jobs] = [values.count, values.seed, values.first, val
   number,
 ];
 
+const compilers: Compilers = {
+  gcc: values.gcc,
+  clang: values.clang,
+  flags: values.flags.split(' ').filter((flag) => flag !== ''),
+};
 const kinds = values.only?.split(',') ?? Object.keys(constructs);
 
 /** The child: its share of the patches, a line of JSON each. */
@@ -48,7 +57,7 @@ async function work(job: number): Promise<void> {
   try {
     for (let index = first; index < first + count; index++) {
       if (Math.floor(index / PATCHES) % jobs !== job) continue;
-      const { made, ...tried } = await attempt(trial, seed, index, kinds);
+      const { made, ...tried } = await attempt(trial, seed, index, kinds, compilers);
       console.log(JSON.stringify(tried));
       if (values.keep !== undefined && values.all && tried.judged !== undefined)
         writePair(trial, made.pair, join(values.keep, `${seed}-${index}`), JSON.stringify(tried));
@@ -65,7 +74,7 @@ const HEARTBEAT = 500;
 
 /** The parent: shares out, and adds up. */
 async function lead(): Promise<void> {
-  const reason = missing();
+  const reason = missing([compilers.gcc, compilers.clang]);
   if (reason !== undefined) throw new Error(reason);
   const report = new Report(seed);
   const started = performance.now();

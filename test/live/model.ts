@@ -45,7 +45,7 @@ export interface Unit {
 }
 
 export interface Program {
-  cc: 'gcc' | 'clang-19';
+  cc: string;
   flags: string[];
   units: Unit[];
 }

@@ -24,15 +24,22 @@ const KERNEL = [
   '-pg',
   '-mfentry',
 ];
-const COMPILERS = {
-  gcc: ['-mrecord-mcount', '-fno-allow-store-data-races', '-fconserve-stack'],
-  'clang-19': ['--target=x86_64-linux-gnu'],
-} as const;
+const GCC = ['-mrecord-mcount', '-fno-allow-store-data-races', '-fconserve-stack'];
+const CLANG = ['--target=x86_64-linux-gnu'];
+
+/** Which compilers are tried, and what all programs are compiled with besides. The random choices stay those of the seed. */
+export interface Compilers {
+  gcc: string;
+  clang: string;
+  flags: readonly string[];
+}
+
+export const USUAL: Compilers = { gcc: 'gcc', clang: 'clang-19', flags: [] };
 
 const PATHS = ['net/core.c', 'fs/core.c', 'mm/pool.c', 'fs/main.c', 'net/main.c'];
 
-function flags(r: Rng, cc: Program['cc']): string[] {
-  const list = [...KERNEL, ...COMPILERS[cc], r.weighted({ '-O2': 6, '-O1': 1, '-Os': 2, '-O3': 1 })];
+function flags(r: Rng, own: readonly string[]): string[] {
+  const list = [...KERNEL, ...own, r.weighted({ '-O2': 6, '-O1': 1, '-Os': 2, '-O3': 1 })];
   // With IBT there are no jump tables; without, there are.
   list.push(
     ...r.pick([
@@ -88,8 +95,8 @@ export function entriesOf(it: Item): string[] {
   return names.entries;
 }
 
-export function program(r: Rng, kinds: readonly string[]): Program {
-  const cc = r.weighted({ gcc: 3, 'clang-19': 2 });
+export function program(r: Rng, kinds: readonly string[], compilers: Compilers): Program {
+  const isGcc = r.weighted({ gcc: 3, clang: 2 }) === 'gcc';
   const count = r.from(2, 4);
   const units = r
     .shuffled(PATHS)
@@ -113,5 +120,6 @@ export function program(r: Rng, kinds: readonly string[]): Program {
     for (const { it, unit } of r.shuffled(all.filter((other) => other.it !== helper)).slice(0, 3))
       lets(it, unit, helper, home, r);
   }
-  return { cc, flags: flags(r, cc), units };
+  const list = [...flags(r, isGcc ? GCC : CLANG), ...compilers.flags];
+  return { cc: isGcc ? compilers.gcc : compilers.clang, flags: list, units };
 }

@@ -25,9 +25,10 @@ function old(path: string): string {
 }
 
 /** Whether what the trial needs is here; the reason if not. */
-export function missing(): string | undefined {
-  const absent = ['gcc', 'clang-19', 'ld'].filter((program) => spawnSync(program, ['--version']).error !== undefined);
-  if (absent.length > 0) return `no ${absent.join(', no ')} here (Debian packages gcc, clang-19, binutils)`;
+export function missing(compilers: readonly string[]): string | undefined {
+  const absent = ['gcc', ...compilers, 'ld'].filter((program) => spawnSync(program, ['--version']).error !== undefined);
+  if (absent.length > 0)
+    return `no ${absent.join(', no ')} here (Debian packages gcc, clang-19 and the like, binutils)`;
   return process.arch === 'x64' ? undefined : `programs of the trial are for x86-64, this is ${process.arch}`;
 }
 
