@@ -17,6 +17,8 @@ export function x86Disassembler(): Disassembler {
   const known = (iced ??= loadForLittleUse(() => require('iced-x86') as Iced));
   const { Decoder, DecoderOptions, FlowControl, Formatter, FormatterSyntax, Instruction: Decoded, Mnemonic } = known;
   const formatter = new Formatter(FormatterSyntax.Gas);
+  // An operand that counts from the instruction looks like an address otherwise.
+  formatter.ripRelativeAddresses = true;
   return {
     decode(bytes) {
       const decoder = new Decoder(64, bytes, DecoderOptions.None);

@@ -1,11 +1,15 @@
 import { lastValueFrom } from 'rxjs';
 import { correlateBoth, identifyBoth, scanBoth, type PairRequest } from './pair';
 import { checkUnchanged } from './files';
+import { pairOfSymbol } from './pair-of-symbol';
+import { isFolder } from './tree-files';
 import { withFlow } from './run';
 import type { Explanation } from './types';
 
-/** Explains one symbol of a pair: the same flow, with one pair at its end. */
-export async function explain(request: PairRequest & { symbol: string; context: number }): Promise<Explanation> {
+/** Explains one symbol of a pair, or of two folders: the same flow, with one pair at its end. */
+export async function explain(asked: PairRequest & { symbol: string; context: number }): Promise<Explanation> {
+  const folders = isFolder(asked.orig) && isFolder(asked.patched);
+  const request = folders ? { ...asked, ...pairOfSymbol(asked.orig, asked.patched, asked.symbol) } : asked;
   return withFlow(request, async (flow) => {
     const [orig, patched] = await identifyBoth(flow, request);
     const scans = await scanBoth(flow, orig, patched);

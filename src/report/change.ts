@@ -24,7 +24,7 @@ function instructions({ instructions: { added, removed, altered } }: CodeChange)
 }
 
 /** What is referred to more often than before (+), and what less often (-): a line each sign and kind. */
-function renderReferences({ added, removed }: CodeChange): string[] {
+export function renderReferences({ added, removed }: CodeChange): string[] {
   return [...referenceLines('+', added), ...referenceLines('-', removed)];
 }
 

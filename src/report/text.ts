@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../diagnostics';
-import type { DiffResult, Explanation, LinkResult, RunReport } from '../index';
-import { append, largest } from '../lists';
+import type { DiffResult, LinkResult, RunReport } from '../index';
+import { append } from '../lists';
 import { renderChange, renderCounts, renderDataChange } from './change';
 import { renderEvidence } from './evidence';
 import { nextStep, type Typed } from './next';
@@ -149,47 +149,4 @@ export function renderRun(run: RunReport): string {
     ({ name, seconds, reused }) => `${name} ${seconds.toFixed(2)}${reused > 0 ? ` (${reused} reused)` : ''}`,
   );
   return `${run.seconds.toFixed(2)} s, ${Math.round(run.peakAnonBytes / 1e6)} MB, ${plural(run.workers, 'worker')}: ${stages.join(', ')}`;
-}
-
-export function renderExplanation(explanation: Explanation): string {
-  const { name, patchedName, pairedBy, verdict, size } = explanation;
-  const lines = [
-    `${name}  (${explanation.kind}; ${explanation.file === null ? '' : `${explanation.file} `}${explanation.section}; ${size.orig} -> ${size.patched} bytes)`,
-  ];
-  if (patchedName !== '' && patchedName !== name) lines.push(`in PATCHED: ${patchedName}`);
-  lines.push(
-    pairedBy === null
-      ? `not paired${explanation.candidates.length === 0 ? ': it exists in one build only' : ''}`
-      : `paired by ${pairedBy.rule}: ${pairedBy.evidence}`,
-  );
-  for (const { name: candidate, size: bytes, section: place, declined } of explanation.candidates) {
-    lines.push(`  ${candidate}  (${place}, ${bytes} bytes) is not its twin:`);
-    append(
-      lines,
-      declined.map(({ rule, why }) => `    ${rule}: ${why}`),
-    );
-  }
-  if (explanation.others.length > 0) lines.push(`others of the name: ${explanation.others.join(', ')}`);
-  if (verdict !== null)
-    lines.push(
-      verdict.status === 'same'
-        ? 'same in both builds'
-        : `${verdict.status}: ${verdict.class}${verdict.first === null ? '' : `, first at +0x${verdict.first.offset.toString(16)}`}`,
-    );
-  if (explanation.rows.length === 0 && verdict?.first)
-    lines.push(`  ORIG     ${verdict.first.orig}`, `  PATCHED  ${verdict.first.patched}`);
-  if (explanation.rows.length > 0) {
-    const cell = (side: Explanation['rows'][number]['orig']): string =>
-      side === null ? '' : `${side.offset.toString(16).padStart(5)}  ${side.text}`;
-    const width = Math.min(70, Math.max(largest(explanation.rows.map(({ orig }) => cell(orig).length)), 8));
-    lines.push('', `    ${'ORIG'.padEnd(width)}   PATCHED`);
-    for (const { orig, patched, same } of explanation.rows) {
-      const left = cell(orig);
-      // A long operand gets a line of its own, so that columns stay columns.
-      if (left.length > width)
-        lines.push(`  ${same ? ' ' : '-'} ${left}`, `  ${same ? ' ' : '+'} ${' '.repeat(width)} | ${cell(patched)}`);
-      else lines.push(`  ${same ? ' ' : '!'} ${left.padEnd(width)} | ${cell(patched)}`);
-    }
-  }
-  return lines.join('\n');
 }

@@ -6,7 +6,39 @@ import { STT_FILE } from '../elf';
 import type { Side } from './side/side';
 import { Trait } from './scan';
 
-/** Functions and objects that a text names, canonical, in symbol-table order; those with content before the others. */
+/** Functions and objects that a text means which is no name: one without what LTO appended, or the beginning of one name and no other. */
+export function symbolsBegun(side: Side, text: string): number[] {
+  const promoted = matching(side, (name) => name.startsWith(`${text}.llvm.`));
+  if (promoted.length > 0) return promoted;
+  const begun = text.length < SHORTEST ? [] : matching(side, (name) => name.startsWith(text));
+  return new Set(begun.map((symbol) => side.name(symbol))).size === 1 ? begun : [];
+}
+
+/** A shorter text is the beginning of too many names. */
+const SHORTEST = 3;
+
+/** Names that hold a text, the shortest first. */
+export function namesLike(side: Side, text: string, most = 8): string[] {
+  const part = text.slice(text.indexOf(':') + 1);
+  if (part.length < SHORTEST) return [];
+  const names = new Set(matching(side, (name) => name.includes(part)).map((symbol) => side.name(symbol)));
+  return [...names].sort((a, b) => a.length - b.length || (a < b ? -1 : 1)).slice(0, most);
+}
+
+function matching(side: Side, wanted: (name: string) => boolean): number[] {
+  const { table } = side;
+  const found: number[] = [];
+  for (let symbol = 1; symbol < table.symbols; symbol++)
+    if (
+      (table.traits[symbol]! & (Trait.FUNC | Trait.OBJECT)) !== 0 &&
+      table.has(symbol, Trait.CONTENT) &&
+      wanted(side.name(symbol))
+    )
+      found.push(symbol);
+  return found;
+}
+
+/** Functions and objects that a text names in full, canonical, in symbol-table order; those with content before the others. */
 export function symbolsNamed(side: Side, text: string): number[] {
   const { table } = side;
   const whole = named(side, text);

@@ -34,6 +34,18 @@ export function dataRows(
   return { rows, differing };
 }
 
+/** The rows of one variable, for a person who has only it. */
+export function contentRows(side: Side, symbol: number, most: number): Array<{ offset: number; text: string }> {
+  const content = new Content(side, symbol);
+  const text = content.text();
+  if (text !== undefined) return [{ offset: 0, text }];
+  const step = content.size <= ROW ? Math.max(1, content.size) : content.step();
+  const rows: Array<{ offset: number; text: string }> = [];
+  for (let offset = 0; offset < content.size && rows.length < most; offset += step)
+    rows.push({ offset, text: content.words(offset, step) });
+  return rows;
+}
+
 class Content {
   readonly size: number;
   private readonly bytes: Uint8Array;

@@ -20,7 +20,7 @@ import { matchTargets } from './match';
 import { reached } from './reach';
 import { sameSymbol } from '../correlate/same-symbol';
 import type { Side } from '../side/side';
-import { describeTarget } from '../places/target';
+import { describe } from './words';
 import type { ChangeClass, Difference, IgnoredClass, Verdict } from './verdict';
 
 export function compareFunctions(
@@ -188,27 +188,6 @@ function isPadding({ instructions, targets }: Decoded, from: number): boolean {
   return (
     instructions.slice(from).every(({ padding }) => padding) && targets.slice(from).every((list) => list.length === 0)
   );
-}
-
-/** Instruction `index` in words: branches by where they go, other operands with what their relocations refer to. */
-export function describe(decoded: Decoded, index: number, disassembler: Disassembler): string {
-  const instruction = decoded.instructions[index];
-  if (instruction === undefined) return '(end of function)';
-  const text = disassembler.format(decoded.bytes, instruction.offset);
-  const names = decoded.targets[index]!.map(({ target }) => describeTarget(decoded.side, target));
-  if (instruction.target !== undefined) {
-    return `${text.slice(0, text.indexOf(' '))} ${names[0] ?? describeBranch(decoded, instruction)}`;
-  }
-  return names.length === 0 ? text : `${text}    # ${names.join(', ')}`;
-}
-
-/** Where a branch without a relocation goes: an offset in the function, or another function. */
-function describeBranch(decoded: Decoded, instruction: Instruction): string {
-  const inside = instruction.target! >= 0 && instruction.target! < decoded.bytes.length;
-  const { symbol, delta } = inside ? { symbol: 0, delta: instruction.target! } : reached(decoded, instruction.target!);
-  const distance = delta < 0 ? `-0x${(-delta).toString(16)}` : `+0x${delta.toString(16)}`;
-  if (symbol === 0) return inside ? distance : 'outside';
-  return delta === 0 ? decoded.side.name(symbol) : decoded.side.name(symbol) + distance;
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,22 +1,17 @@
 /**
- * explain: the first difference of one symbol, both sides beside each other.
+ * explain: what differs of one symbol, both sides beside each other, and what is known of a symbol that only one build has.
  */
-import { KlpflowError } from '../diagnostics';
-import { candidatesFor, type Candidate } from './candidates';
-import { EVIDENCE, RULES, originOf, twinOf, type Pairing } from './correlate';
-import { comparePairs, type Verdict } from './compare';
-import type { Side } from './side/side';
-import { decodeFunction, type Decoded } from './side/decoded';
-import { describe } from './compare/functions';
-import { unitNameOf } from './assess/names';
-import { Trait } from './scan';
-import { nameOf, symbolsNamed } from './symbol-name';
-
-export interface Row {
-  orig: { offset: number; text: string } | null;
-  patched: { offset: number; text: string } | null;
-  same: boolean;
-}
+import { KlpflowError } from '../../diagnostics';
+import { unitNameOf } from '../assess/names';
+import { candidatesFor, type Candidate } from '../candidates';
+import { comparePairs, type Change, type Verdict } from '../compare';
+import { contentRows, dataRows } from '../compare/data-rows';
+import { EVIDENCE, RULES, originOf, twinOf, type Pairing } from '../correlate';
+import { Trait } from '../scan';
+import type { Side } from '../side/side';
+import { nameOf, namesLike, symbolsBegun, symbolsNamed } from '../symbol-name';
+import { alignedRows, decoded, rowsOf, type Row } from './rows';
+import { usersNamed, type Users } from './users';
 
 export interface SymbolExplanation {
   name: string;
@@ -31,12 +26,25 @@ export interface SymbolExplanation {
   /** Others that the name means, each by a name of its own, with what became of it. */
   others: string[];
   verdict: Pick<Verdict, 'status' | 'class' | 'first'> | null;
+  /** All that changed. */
+  change: Change | null;
+  /** Instructions that differ and those around them. */
   rows: Row[];
+  /** How many behind the last row are left out. */
+  skipped: number;
+  /** What a variable holds, where it is the same in both builds, or one build alone has it. */
+  content: Array<{ offset: number; text: string }>;
+  /** Who uses it in the build that has it, PATCHED's where both have; null where nobody asked. */
+  users: Users | null;
 }
+
+/** Rows of a variable. */
+const MOST_ROWS = 1000;
+const CONTENT_ROWS = 16;
 
 /**
  * Explains a symbol by its name in ORIG or PATCHED, see symbol-name. Of several it is the one that changed; where that is none, or more
- * than one, they are listed: another one's code would be read as this one's. `context` is the number of instructions around the first difference.
+ * than one, they are listed: another one's code would be read as this one's. `context` is the number of instructions around each difference.
  * @throws KlpflowError `symbol-not-found`, `several-symbols`
  */
 export function explainSymbol(
@@ -47,10 +55,14 @@ export function explainSymbol(
   context: number,
 ): SymbolExplanation {
   const subjects = subjectsNamed(pairing, orig, patched, name);
-  if (subjects.length === 0)
-    throw new KlpflowError('symbol-not-found', `neither object defines a function or variable ${name}`, {
-      symbol: name,
-    });
+  if (subjects.length === 0) {
+    const like = [...new Set([...namesLike(orig, name), ...namesLike(patched, name)])].slice(0, 8);
+    throw new KlpflowError(
+      'symbol-not-found',
+      `neither object defines a function or variable ${name}${like.length === 0 ? '' : `; there is ${like.join(', ')}`}`,
+      { symbol: name },
+    );
+  }
   const judged = subjects.map((subject) => ({ ...subject, verdict: verdictOf(pairing, orig, patched, subject) }));
   const differing =
     judged.length === 1 ? judged : judged.filter((each) => each.verdict === null || each.verdict.status === 'changed');
@@ -63,12 +75,30 @@ export function explainSymbol(
       `${name} is ${judged.map((each) => described(orig, patched, each)).join('; ')}`,
       { symbol: name },
     );
-  const { named, a, b, verdict } = told[0]!;
-  const side = a !== 0 ? orig : patched;
-  const symbol = a !== 0 ? a : b;
+  const others = judged.filter((each) => each !== told[0]).map((each) => described(orig, patched, each));
+  return explained(pairing, orig, patched, told[0]!, { others, context, users: true });
+}
+
+function explained(
+  pairing: Pairing,
+  orig: Side,
+  patched: Side,
+  { named, a, b, verdict }: Judged,
+  { others, context, users }: { others: string[]; context: number; users: boolean },
+): SymbolExplanation {
+  const [side, symbol] = a !== 0 ? [orig, a] : [patched, b];
   const isFunction = side.table.has(symbol, Trait.FUNC) || !side.table.has(symbol, Trait.OBJECT);
   const rule = RULES[pairing.rule[named] || pairing.rule[a] || 0]!;
   const paired = a !== 0 && b !== 0;
+  const { rows, after } = isFunction
+    ? paired
+      ? alignedRows(pairing, decoded(orig, a), decoded(patched, b), context, verdict?.first?.offset ?? null)
+      : rowsOf(decoded(side, symbol), a !== 0 ? 'orig' : 'patched', context)
+    : { rows: [], after: 0 };
+  const change =
+    !isFunction && verdict !== null && verdict.status !== 'same'
+      ? ({ kind: 'data', ...dataRows(orig, a, patched, b, MOST_ROWS) } as const)
+      : (verdict?.change ?? null);
   return {
     name: a === 0 ? patched.name(b) : orig.name(named || a),
     patchedName: b === 0 ? '' : patched.name(b),
@@ -78,9 +108,13 @@ export function explainSymbol(
     size: { orig: a === 0 ? 0 : orig.table.size[a]!, patched: b === 0 ? 0 : patched.table.size[b]! },
     pairedBy: paired ? { rule, evidence: EVIDENCE[rule] } : null,
     candidates: paired ? [] : candidatesFor(pairing, orig, patched, a !== 0 ? 'orig' : 'patched', symbol),
-    others: judged.filter((each) => each !== told[0]).map((each) => described(orig, patched, each)),
+    others,
     verdict: verdict === null ? null : { status: verdict.status, class: verdict.class, first: verdict.first },
-    rows: isFunction ? rows(orig, a, patched, b, verdict, context) : [],
+    change,
+    rows,
+    skipped: after,
+    content: isFunction || change !== null ? [] : contentRows(side, symbol, CONTENT_ROWS),
+    users: users && (!isFunction || !paired) ? (b !== 0 ? usersNamed(patched, b) : usersNamed(orig, a)) : null,
   };
 }
 
@@ -91,12 +125,20 @@ interface Subject {
   b: number;
 }
 
+interface Judged extends Subject {
+  verdict: Verdict | null;
+}
+
 function subjectsNamed(pairing: Pairing, orig: Side, patched: Side, name: string): Subject[] {
-  const subjects = symbolsNamed(orig, name).map((named): Subject => {
+  const whole = [symbolsNamed(orig, name), symbolsNamed(patched, name)] as const;
+  const [ours, theirs] = whole.some((found) => found.length > 0)
+    ? whole
+    : [symbolsBegun(orig, name), symbolsBegun(patched, name)];
+  const subjects = ours.map((named): Subject => {
     const a = orig.table.canonical[named]!;
     return { named, a, b: twinOf(pairing, a) };
   });
-  for (const there of symbolsNamed(patched, name)) {
+  for (const there of theirs) {
     const b = patched.table.canonical[there]!;
     const a = originOf(pairing, b);
     if (a === 0) subjects.push({ named: 0, a, b });
@@ -106,37 +148,11 @@ function subjectsNamed(pairing: Pairing, orig: Side, patched: Side, name: string
 }
 
 function verdictOf(pairing: Pairing, orig: Side, patched: Side, { a, b }: Subject): Verdict | null {
-  return a !== 0 && b !== 0 ? comparePairs(pairing, orig, patched, Uint32Array.of(a, b))[0]! : null;
+  return a !== 0 && b !== 0 ? comparePairs(pairing, orig, patched, Uint32Array.of(a, b), true)[0]! : null;
 }
 
 /** One of several: its name that means no other, and what became of it. */
-function described(orig: Side, patched: Side, { named, a, b, verdict }: Subject & { verdict: Verdict | null }): string {
+function described(orig: Side, patched: Side, { named, a, b, verdict }: Judged): string {
   const name = a === 0 ? nameOf(patched, b) : nameOf(orig, named || a);
   return `${name} (${verdict?.status ?? (a === 0 ? 'in PATCHED only' : 'in ORIG only')})`;
-}
-
-/** Instructions around the first difference, in step up to it. */
-function rows(orig: Side, a: number, patched: Side, b: number, verdict: Verdict | null, context: number): Row[] {
-  const disassembler = (a !== 0 ? orig : patched).arch.disassembler();
-  const da = a === 0 ? undefined : decodeFunction(orig, a, disassembler);
-  const db = b === 0 ? undefined : decodeFunction(patched, b, disassembler);
-  const offset = verdict?.first?.offset ?? 0;
-  const at = Math.max(
-    0,
-    (da ?? db)!.instructions.findIndex((instruction) => instruction.offset + instruction.length > offset),
-  );
-  const one = (decoded: Decoded | undefined, index: number): Row['orig'] => {
-    const instruction = decoded?.instructions[index];
-    return instruction === undefined
-      ? null
-      : { offset: instruction.offset, text: describe(decoded!, index, disassembler) };
-  };
-  const list: Row[] = [];
-  for (let i = Math.max(0, at - context); i <= at + context; i++) {
-    const x = one(da, i);
-    const y = one(db, i);
-    if (x === null && y === null) break;
-    list.push({ orig: x, patched: y, same: verdict?.first == null || i < at || (x?.text === y?.text && i !== at) });
-  }
-  return list;
 }

@@ -1,0 +1,98 @@
+import { alignCode, type CodeRow, type RowKind } from '../compare/aligned-code';
+import { describe } from '../compare/words';
+import type { Pairing } from '../correlate';
+import { decodeFunction, type Decoded } from '../side/decoded';
+import type { Side } from '../side/side';
+import { notesBySite } from './notes';
+
+/** An instruction in words, and what special sections say about it. */
+export interface Cell {
+  offset: number;
+  text: string;
+  notes: string[];
+}
+
+export interface Row {
+  orig: Cell | null;
+  patched: Cell | null;
+  kind: RowKind;
+  same: boolean;
+  /** How many rows before this one are left out: they are the same. */
+  skipped: number;
+}
+
+/** More rows of one function nobody reads. */
+const MOST = 20_000;
+
+/**
+ * Both functions' instructions beside each other: those that differ with `context` rows around, and the row at `first`, which a verdict names.
+ * `after` are the rows left out at the end.
+ */
+export function alignedRows(
+  pairing: Pairing,
+  da: Decoded,
+  db: Decoded,
+  context: number,
+  first: number | null,
+): { rows: Row[]; after: number } {
+  const { rows } = alignCode(pairing, da, db);
+  const at = first === null ? -1 : rows.findIndex(({ orig }) => orig >= 0 && covers(da, orig, first));
+  const differs = ({ kind }: CodeRow, i: number): boolean => (kind !== 'same' && kind !== 'padding') || i === at;
+  return shown(rows, differs, context, [da, db]);
+}
+
+/** One build's instructions, where the other has none: as many as there is room for. */
+export function rowsOf(of: Decoded, build: 'orig' | 'patched', context: number): { rows: Row[]; after: number } {
+  const rows = of.instructions.map(
+    (_, i): CodeRow =>
+      build === 'orig' ? { orig: i, patched: -1, kind: 'deleted' } : { orig: -1, patched: i, kind: 'inserted' },
+  );
+  const most = context * 4;
+  return shown(rows, (_, i) => i < most, 0, build === 'orig' ? [of, undefined] : [undefined, of]);
+}
+
+export function decoded(side: Side, symbol: number): Decoded {
+  return decodeFunction(side, symbol, side.disassembler);
+}
+
+function covers({ instructions }: Decoded, index: number, offset: number): boolean {
+  const { offset: start, length } = instructions[index]!;
+  return offset < start + length;
+}
+
+function shown(
+  rows: readonly CodeRow[],
+  differs: (row: CodeRow, i: number) => boolean,
+  context: number,
+  [da, db]: [Decoded | undefined, Decoded | undefined],
+): { rows: Row[]; after: number } {
+  const near = new Uint8Array(rows.length);
+  rows.forEach((row, i) => {
+    if (differs(row, i)) near.fill(1, Math.max(0, i - context), i + context + 1);
+  });
+  const [ours, theirs] = [da, db].map((one) => (one === undefined ? undefined : notesBySite(one)));
+  const list: Row[] = [];
+  let skipped = 0;
+  for (const [i, { orig, patched, kind }] of rows.entries()) {
+    if (near[i] === 0 || list.length >= MOST) {
+      skipped++;
+      continue;
+    }
+    list.push({
+      orig: orig < 0 ? null : cell(da!, orig, ours!),
+      patched: patched < 0 ? null : cell(db!, patched, theirs!),
+      kind,
+      same: kind === 'same' || kind === 'padding',
+      skipped,
+    });
+    skipped = 0;
+  }
+  return { rows: list, after: skipped };
+}
+
+function cell(of: Decoded, index: number, notes: ReadonlyMap<number, string[]>): Cell {
+  const { offset, length } = of.instructions[index]!;
+  const found: string[] = [];
+  for (let at = offset; at < offset + length; at++) found.push(...(notes.get(at) ?? []));
+  return { offset, text: describe(of, index, of.side.disassembler), notes: found };
+}
