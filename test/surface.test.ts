@@ -6,6 +6,8 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { committedManifest, manifest, root } from '../scripts/manifest.mjs';
+import { CATALOGUE } from '../src/diagnostics';
+import { diagnosticsDocument } from '../src/diagnostics/page';
 
 interface Flag {
   char?: string;
@@ -88,3 +90,9 @@ function given(fields: object): object {
     ),
   );
 }
+
+test('docs/diagnostics.md is what the catalogue says', async () => {
+  const text = diagnosticsDocument();
+  for (const code of Object.keys(CATALOGUE)) expect(text).toContain(`\n## ${code}\n`);
+  await expect(text, NEXT).toMatchFileSnapshot(join(root, 'docs/diagnostics.md'));
+});

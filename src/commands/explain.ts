@@ -1,21 +1,31 @@
 import { Args, Flags } from '@oclif/core';
-import { explain, type Explanation } from '../index';
+import { diagnosticPage, type DiagnosticPage } from '../diagnostics/page';
+import { KlpflowError, explain, type Explanation } from '../index';
+import { renderPage } from '../report/diagnostic-page';
 import { renderExplanation } from '../report/explanation';
-import { RUN_FLAGS, PAIR_ARGS, RunCommand, TWIN_FLAG } from './support/run-command';
+import { RUN_FLAGS, RunCommand, TWIN_FLAG } from './support/run-command';
+
+type Explained =
+  | (Explanation & { schema: 'klpflow/explain@1' })
+  | (DiagnosticPage & { schema: 'klpflow/diagnostic@1' });
 
 export default class Explain extends RunCommand {
-  static override summary = 'show what differs of one symbol, both sides beside each other';
+  static override summary = 'show what differs of one symbol, or what a diagnostic means';
   static override description =
-    'Aligns the instructions of both builds and shows those that differ (+ put in, - taken out, ! another one, ~ another operand) and those around them, each with what it refers to and what special sections say of it. Of a variable it shows values and users, of what one build alone has who refers to it, of what diff ignores why that does not count.';
-  static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o meminfo_proc_show'];
+    'Aligns the instructions of both builds and shows those that differ (+ put in, - taken out, ! another one, ~ another operand) and those around them, each with what it refers to and what special sections say of it. Of a variable it shows values and users, of what one build alone has who refers to it, of what diff ignores why that does not count. With the code of a diagnostic alone: its cause, an example and the remedy.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o meminfo_proc_show',
+    '<%= config.bin %> <%= command.id %> changed-data',
+  ];
   static override enableJsonFlag = true;
   static override args = {
-    ...PAIR_ARGS,
-    symbol: Args.string({
-      name: 'SYMBOL',
-      description: 'a name in either object, the beginning of one, or unit:name',
+    orig: Args.string({
+      name: 'ORIG',
+      description: 'as shipped: an object or a folder; or the code of a diagnostic',
       required: true,
     }),
+    patched: Args.string({ name: 'PATCHED', description: 'the same with the fix' }),
+    symbol: Args.string({ name: 'SYMBOL', description: 'a name in either object, the beginning of one, or unit:name' }),
   };
   static override flags = {
     ...RUN_FLAGS,
@@ -29,12 +39,26 @@ export default class Explain extends RunCommand {
     }),
   };
 
-  async run(): Promise<Explanation & { schema: 'klpflow/explain@1' }> {
+  async run(): Promise<Explained> {
     const { args, flags } = await this.parse(Explain);
+    const { orig, patched, symbol } = args;
+    if (patched === undefined || symbol === undefined) return this.page(orig, patched);
     const explanation = await this.running({ ...args, ...flags }, (options) =>
-      explain({ ...options, ...args, ...this.twinsOf(flags), context: flags.context }),
+      explain({ ...options, orig, patched, symbol, ...this.twinsOf(flags), context: flags.context }),
     );
     this.log(renderExplanation(explanation));
     return { schema: 'klpflow/explain@1', ...explanation };
+  }
+
+  /** @throws KlpflowError `usage` */
+  private page(code: string, patched: string | undefined): Explained {
+    const page = patched === undefined ? diagnosticPage(code) : undefined;
+    if (page === undefined)
+      throw new KlpflowError(
+        'usage',
+        `missing ${patched === undefined ? 'PATCHED and SYMBOL' : 'SYMBOL'}${patched === undefined ? `, and ${code} is no diagnostic's code` : ''}: klpflow explain ORIG PATCHED SYMBOL, or klpflow explain CODE`,
+      );
+    this.log(renderPage(page));
+    return { schema: 'klpflow/diagnostic@1', ...page };
   }
 }

@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Explanation } from '../../src/index';
+import { CATALOGUE, type Explanation } from '../../src/index';
 import { COMPILERS, compiled } from '../support/compiled';
 import { running } from '../support/run-klpflow';
 import { tempFolder } from '../support/temp-folder';
@@ -150,5 +150,20 @@ describe.skipIf(compiler === undefined)('explain', () => {
     expect(verdict?.status).toBe('ignored');
     expect(text).toMatch(/^ignored: line, .*source lines differ/m);
     expect(rows.some(({ kind }) => kind === 'argument')).toBe(true);
+  });
+});
+
+describe('explain CODE', () => {
+  test('prints cause, example and remedy of a code', async () => {
+    const { status, stdout } = await running(['explain', 'sealed-endbr']);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^sealed-endbr\n {2}refusal.*--allow sealed-endbr/);
+    expect(stdout).toContain('for example: ');
+    expect(stdout).toContain(CATALOGUE['sealed-endbr'].hint);
+  });
+
+  test('says what is missing of anything else', async () => {
+    const { status, stderr } = await running(['explain', 'no-such-code']);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("no-such-code is no diagnostic's code")]);
   });
 });
