@@ -175,6 +175,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     "klp-build's `objtool klp diff` reads checksums that an earlier step writes into both objects.",
     "'vmlinux.o' has no section .discard.sym_checksum",
   ],
+  'module-not-found': [
+    "The patch changes a unit of a module, and the module's file (NAME.ko, compressed or not) is not among the kernel's modules. It proves that what was compiled is the code that the module runs.",
+    'module tun of 6.12.107+deb12-amd64 is not there in /lib/modules/6.12.107+deb12-amd64/kernel',
+  ],
   'name-limit': [
     'The livepatch core reads names into buffers of fixed size.',
     'foo...: has 600 characters, 511 is the most',
@@ -377,7 +381,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     '1 compilation unit of ORIG and 0 of PATCHED have no counterpart',
   ],
   'unit-not-built': ['The configuration of this kernel leaves the file out.', 'net/x.c is not compiled in this kernel'],
-  'unit-not-patchable': ['The file is no unit of vmlinux.', 'include/linux/x.h is a header: give --source units only'],
+  'unit-not-patchable': [
+    'The file is no C code that runs in the kernel: assembly, a linker script, the vDSO, the decompressor, what runs before the kernel.',
+    'arch/x86/entry/vdso/vma.c is code of the vDSO, which runs in processes',
+  ],
   'unit-of-several': ['The file is compiled into several modules.', 'lib/x.c is in several modules: a, b'],
   unreadable: ['The file is not there, or may not be read.', 'cannot read vmlinux.o: no such file'],
   'unresolved-reference': [

@@ -223,6 +223,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Run `klpflow objtool klp checksum FILE` on both objects first, as klp-build does; klpflow diff itself needs none.',
   },
+  'module-not-found': {
+    severity: 'refusal',
+    hint: "Name the folder of the kernel's modules (--modules DIR), or where its packages are unpacked (--root DIR): the module's file proves that what was compiled is what runs.",
+  },
   'name-limit': {
     severity: 'refusal',
     hint: 'The kernel has no room for a longer name (55 characters for a module, 511 for a symbol): use a shorter one.',

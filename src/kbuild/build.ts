@@ -4,9 +4,10 @@ import { KlpflowError, diagnostic } from '../diagnostics';
 import { checkOutput } from '../pipeline/files';
 import { imageFacts } from '../pipeline/image-facts';
 import { RunDir } from '../pipeline/run-dir';
-import { buildBoth } from './both-builds';
+import { buildBoth, buildPlain } from './both-builds';
 import { changedOptions, checkConfig, parseConfig } from './config';
 import { evidenceOf } from './evidence';
+import { proveModules } from './module-proof';
 import { pinned, readKernel, type Kernel } from './kernel';
 import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
@@ -108,19 +109,22 @@ async function inTree(
   await work.prepare();
 
   // Which units are those?
-  const units = await unitsFor(work, sorted.units, result);
+  const list = new UnitList(work);
+  const units = await unitsFor(list, sorted.units, result);
   if (result.isRefused) return;
 
-  const { pairs, same } = await buildBoth(work, units, applied.files, { jobs, step });
+  const { pairs, same } = await buildBoth(work, list, units, applied.files, { jobs, step });
   result.compiled(pairs, same);
   if (pairs.length === 0) return;
+  const proofs = await proveModules(work, kernel, pairs, (pair) => buildPlain(work, pair, { jobs, step }));
+  result.say(proofs.flatMap(({ diagnostics }) => diagnostics));
+  if (result.isRefused) return;
   step('comparing');
-  const livepatch = await makeLivepatch(request, kernel, pairs, `${work.folder}/livepatch`);
+  const livepatch = await makeLivepatch(request, kernel, pairs, proofs, `${work.folder}/livepatch`);
   result.took(livepatch, evidenceOf(kernel, compiler, livepatch));
 }
 
-async function unitsFor(work: WorkTree, sources: readonly string[], result: Result): Promise<Unit[]> {
-  const list = new UnitList(work);
+async function unitsFor(list: UnitList, sources: readonly string[], result: Result): Promise<Unit[]> {
   const units: Unit[] = [];
   for (const source of sources) {
     const unit = await list.find(source);
@@ -130,14 +134,6 @@ async function unitsFor(work: WorkTree, sources: readonly string[], result: Resu
       say('unit-not-built', `${source} is not compiled in this kernel: its configuration leaves it out`);
     else if (unit.owners.length > 1)
       say('unit-of-several', `${source} is in several modules: ${unit.owners.join(', ')}`);
-    else if (unit.owners[0] !== 'vmlinux')
-      result.say([
-        diagnostic(
-          'unit-not-patchable',
-          `${source} is in module ${unit.owners[0]}: compare the module's objects with klpflow diff`,
-          { object: source },
-        ),
-      ]);
     else units.push(unit);
   }
   return units;

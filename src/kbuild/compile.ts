@@ -5,17 +5,23 @@ import { failure, run } from './command';
 import type { Unit } from './units';
 import type { WorkTree } from './work-tree';
 
+const SECTIONS = ['-ffunction-sections', '-fdata-sections'];
 /** Debugging information tells of lines, so that a moved one would make every unit differ; code does not depend on it, and is proven anyway. */
-const OWN_FLAGS = ['-ffunction-sections', '-fdata-sections', '-g0'];
+const NO_DEBUG = '-g0';
 
 /**
  * Compiles a unit as it stands in the tree to `out`.
  * @throws KlpflowError `compile-failed`, `interrupted`
  */
-export async function compileUnit(work: WorkTree, unit: Unit, out: string): Promise<void> {
+export async function compileUnit(
+  work: WorkTree,
+  unit: Unit,
+  out: string,
+  flags: readonly string[] = SECTIONS,
+): Promise<void> {
   mkdirSync(dirname(out), { recursive: true });
   const made = `${out}.new`;
-  const [program = '', ...args] = commandFor(unit, made);
+  const [program = '', ...args] = commandFor(unit, made, flags);
   const command = { ...work.own(`compile-${unit.object.replaceAll('/', '-')}`), program, args };
   let ended = await run(command);
   // What the folder's Makefile generates first (lib/crc32table.h) is no part of `make prepare`.
@@ -29,11 +35,9 @@ export async function compileUnit(work: WorkTree, unit: Unit, out: string): Prom
 }
 
 /** The words of the unit's command with another output, its list of headers beside that. */
-function commandFor({ compile, object }: Unit, out: string): string[] {
+function commandFor({ compile }: Unit, out: string, flags: readonly string[]): string[] {
   const words = compile.slice(0, -4);
   const [source] = compile.slice(-1);
   const own = words.map((word) => (/^-Wp,-MM?D,/.test(word) ? `-Wp,-MMD,${out.replace(/\.new$/, '')}.d` : word));
-  // A unit's own name may be spelled into its code by -DKBUILD_..., never by -o.
-  if (!compile.slice(-3).includes(object)) throw new Error(`unexpected command for ${object}`);
-  return [...own, ...OWN_FLAGS, '-c', '-o', out, source!];
+  return [...own, ...flags, NO_DEBUG, '-c', '-o', out, source!];
 }

@@ -25,7 +25,7 @@ export function evidenceOf(
       ? 'the verifier refuses the module'
       : open.length === 0
         ? 'klpflow verify finds nothing against the module, and leaves nothing out'
-        : `klpflow verify finds nothing against the module; it could not check: ${open.join('; ')}`;
+        : `klpflow verify finds nothing against the module; it could not check ${open.length === 1 ? open[0] : `${open.length} things, the first: ${open[0]}`}`;
     found.push({ what: 'module', proven: verification.ok && open.length === 0, by });
   }
   return found;

@@ -8,7 +8,9 @@ import type { OutputReport } from '../pipeline/output';
 import { verify, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
 import type { OwnerPair } from './both-builds';
+import { withModules } from './module-evidence';
 import type { Kernel } from './kernel';
+import { checkPositions, type ModuleProof } from './module-proof';
 import type { BuildRequest } from './request';
 
 export interface Livepatch {
@@ -23,13 +25,14 @@ export async function makeLivepatch(
   request: BuildRequest,
   kernel: Kernel,
   pairs: readonly OwnerPair[],
+  proofs: readonly ModuleProof[],
   folder: string,
 ): Promise<Livepatch> {
   const { name, description, replace, states, allow = [], output: path } = request;
   mkdirSync(folder, { recursive: true });
   const made = join(folder, basename(path));
   const files = { vmlinux: kernel.image, symvers: kernel.symvers };
-  const diff = await diffPairs(
+  const compared = await diffPairs(
     {
       ...request,
       allow,
@@ -38,7 +41,10 @@ export async function makeLivepatch(
     },
     pairs.map(({ owner, orig, patched }) => ({ orig, patched, module: owner })),
   );
-  if (diff.output === null) return { diff, verification: null, diagnostics: [], output: null };
+  const diff = withModules(compared, proofs);
+  const positions = proofs.flatMap((proof) => positionsOf(diff, proof));
+  if (diff.output === null || positions.length > 0)
+    return { diff, verification: null, diagnostics: positions, output: null };
   const verification = verify({
     module: made,
     vmlinux: kernel.image,
@@ -52,4 +58,16 @@ export async function makeLivepatch(
   if (!verification.ok) return { diff, verification, diagnostics: refused, output: null };
   await writeAtomically(path, [readFileSync(made)]);
   return { diff, verification, diagnostics: [], output: { ...diff.output, path } };
+}
+
+/** How often the module's file has each name that the livepatch looks up in it. */
+function positionsOf({ objects }: DiffResult, { owner, orig, shipped }: ModuleProof): Diagnostic[] {
+  if (shipped === null) return [];
+  const names = objects
+    .filter(({ name }) => name === owner)
+    .flatMap(({ functions: { changed, carried }, klpSymbols }) => [
+      ...[...changed, ...carried].map(({ name }) => name),
+      ...klpSymbols.filter(({ object }) => object === owner).map(({ name }) => name),
+    ]);
+  return checkPositions(owner, orig, shipped, [...new Set(names)]);
 }

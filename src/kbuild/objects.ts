@@ -5,7 +5,7 @@ import { run, failure, succeed } from './command';
 import type { Unit } from './units';
 import type { WorkTree } from './work-tree';
 
-/** Makes one object of a module's or vmlinux's units, unless it is there. @throws KlpflowError `make-failed`, `interrupted` */
+/** Makes one object of units of vmlinux or of a whole module, unless it is there. @throws KlpflowError `make-failed`, `interrupted` */
 export async function linkUnits(
   work: WorkTree,
   units: readonly Unit[],
@@ -15,12 +15,13 @@ export async function linkUnits(
   if (existsSync(out)) return;
   mkdirSync(dirname(out), { recursive: true });
   const made = `${out}.new`;
+  // Of vmlinux sections of one name stay apart, as each unit's lie apart in the image.
+  const apart = units[0]?.owners[0] === 'vmlinux' ? ['--unique'] : [];
   if (inputs.length === 1) copyFileSync(inputs[0]!, made);
   else
     await succeed(
-      // --unique: sections of one name stay apart, as each unit's lie apart in the kernel.
-      { ...work.own('link'), program: 'ld', args: ['-r', '--unique', '-o', made, ...inputs] },
-      'ld -r of the changed units',
+      { ...work.own('link'), program: 'ld', args: ['-r', ...apart, '-o', made, ...inputs] },
+      'ld -r of the units',
     );
   const objtool = units.find((unit) => unit.objtool !== null)?.objtool;
   if (objtool !== null && objtool !== undefined) await runObjtool(work, objtool, made);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { KlpflowError } from '../diagnostics';
 import { unitsOf, type Unit } from './units';
 import type { WorkTree } from './work-tree';
 
@@ -23,6 +24,12 @@ export class UnitList {
     return undefined;
   }
 
+  /** All units of the module that a unit is in, in the order in which they are linked: make asks for them in that. */
+  ofModule({ source, owners }: Unit): Unit[] {
+    const listing = [...this.known.values()].find((units) => units.has(source));
+    return [...(listing?.values() ?? [])].filter((unit) => unit.owners.includes(owners[0]!));
+  }
+
   private async listed(folder: string): Promise<Map<string, Unit>> {
     let units = this.known.get(folder);
     if (units === undefined) this.known.set(folder, (units = await this.list(folder)));
@@ -34,11 +41,20 @@ export class UnitList {
     const kept = join(this.work.folder, 'units', `${name}.json`);
     if (existsSync(kept)) return new Map(JSON.parse(readFileSync(kept, 'utf8')) as Array<[string, Unit]>);
     // Some kernels run objtool on vmlinux.o and not on units; without the delay make says with which arguments a unit would get it.
-    const listing = await this.work.make(['-n', 'delay-objtool=', `${folder}/`], `list-${folder.replaceAll('/', '-')}`);
-    const units = unitsOf(listing);
+    const units = unitsOf(await this.printed(folder));
     mkdirSync(dirname(kept), { recursive: true });
     writeFileSync(`${kept}.new`, JSON.stringify([...units]));
     renameSync(`${kept}.new`, kept);
     return units;
+  }
+
+  /** A folder into which this kernel's build does not go is no target. */
+  private async printed(folder: string): Promise<string> {
+    try {
+      return await this.work.make(['-n', 'delay-objtool=', `${folder}/`], `list-${folder.replaceAll('/', '-')}`);
+    } catch (cause) {
+      if (cause instanceof KlpflowError && /No rule to make target|Nothing to be done/.test(cause.message)) return '';
+      throw cause;
+    }
   }
 }

@@ -1,4 +1,5 @@
 /** The units of a kernel with the exact command of each, as `make -n` prints them on a prepared tree. */
+import { normalize } from 'node:path';
 import { shellCommands, shellWords } from './shell-words';
 
 export interface Unit {
@@ -23,7 +24,7 @@ export function unitsOf(listing: string): Map<string, Unit> {
     const compile = commands.find((command) => / -c -o \S+\.o \S+\.c$/.test(command));
     if (compile === undefined) continue;
     const words = shellWords(compile);
-    const [object, source] = words.slice(-2).map((word) => word.replace(/^\.\//, '')) as [string, string];
+    const [object, source] = words.slice(-2).map((word) => normalize(word)) as [string, string];
     const objtool = commands.find(
       (command) => /(?:^|\/)objtool\/objtool /.test(`${command.split(' ', 1)[0]!} `) && command.endsWith(` ${object}`),
     );

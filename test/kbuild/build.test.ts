@@ -130,6 +130,7 @@ test('all that cannot work is said at once, before anything is compiled', async 
 
 test.for<[what: string, path: string, from: string, to: string, code: string]>([
   ['a file that is not compiled', 'fs/unused.c', '1', '2', 'unit-not-built'],
+  ['a module whose file is not there', 'fs/driver.c', '1', '2', 'module-not-found'],
 ])('%s is told', async ([, path, from, to, code]) => {
   expect(
     codes(resultOf(await run([patch('unit', patchOf(kernel.source, path, from, to))], [...ANY, '--json']))),
