@@ -37,4 +37,5 @@ export { createKlpModule, type CreateKlpModuleRequest } from './tools/kpatch/cre
 export { FORMATS, FORMAT_NAMES, formatOfPath, type Format, type OutputFormat } from './livepatch/formats';
 export { structSizesFrom as kpatchStructSizes } from './tools/kpatch/struct-sizes';
 export { readShipped, type ShippedKernel } from './verify/shipped';
+export { readShippedModules, type ShippedModule } from './verify/shipped/modules';
 export { verify, type PatchedFunction, type PatchedObject, type VerifyRequest, type VerifyResult } from './verify';

@@ -47,7 +47,7 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   kbuild: { values: [...below.tools, 'verify'] },
   pipeline: { values: ['v8-flags', ...below.pipeline, 'records', 'package.json'] },
   stages: { values: below.stages },
-  'kernel-image': { values: ['kernel', 'elf', 'files', 'diagnostics'] },
+  'kernel-image': { values: ['kernel', 'arch', 'elf', 'files', 'diagnostics'] },
   livepatch: { values: below.livepatch },
   kernel: { values: below.kernel },
   arch: { values: ['v8-flags', ...below.arch] },
@@ -87,7 +87,7 @@ const OWNERS: Record<string, string | readonly string[]> = {
   zstddec: ['kernel-image', 'verify'],
   lz4js: ['kernel-image', 'verify'],
   'seek-bzip': 'kernel-image',
-  '@napi-rs/lzma': 'kernel-image',
+  '@napi-rs/lzma': ['kernel-image', 'verify'],
 };
 
 /** Rooms of pure functions, and what they may not ask Node for. */

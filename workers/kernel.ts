@@ -1,9 +1,7 @@
 /** What a thread takes out of a kernel's image, and keeps in the run directory as the files that the image stands for. */
-import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { fileError } from '../src/diagnostics';
 import { MappedFile } from '../src/files/mapped-file';
-import { temporaryIn } from '../src/files/temporary';
 import { KernelImage, kallsymsText, symversText } from '../src/kernel-image';
 import {
   contentDigest,
@@ -11,10 +9,10 @@ import {
   decodeOutcome,
   encodeInput,
   encodeOutcome,
-  makeFolder,
   type RecordPlace,
 } from '../src/records';
 import { mustBe } from './inputs';
+import { writeKept } from './kept-file';
 import { keep, recorded } from './recorded';
 import type { AnswerOf, ImageFacts, KeptFile, TaskOf } from '../src/pipeline/types';
 
@@ -39,7 +37,7 @@ export async function kernelImage({
   });
   if (found.value !== undefined) return { answer: { ...found.value, path: input.path }, reused: true, miss: null };
   const facts = await decode(file.bytes, input.path, digest, (name, bytes) =>
-    write(join(own, name), bytes, place.scratch),
+    writeKept(join(own, name), bytes, place.scratch),
   );
   // Last: who finds the record relies on the files.
   keep(input, record, 'kernel', [encodeOutcome({ outcome: facts, options: {} })]);
@@ -68,20 +66,6 @@ async function decode(
     types: btf === undefined ? null : kept('btf', btf),
     memory: kept('memory', memory.bytes),
   };
-}
-
-function write(path: string, bytes: Uint8Array, scratch: string): KeptFile {
-  const temporary = temporaryIn(scratch, path.slice(path.lastIndexOf('/') + 1));
-  try {
-    makeFolder(join(path, '..'));
-    makeFolder(scratch);
-    writeFileSync(temporary, bytes);
-    renameSync(temporary, path);
-  } catch (cause) {
-    rmSync(temporary, { force: true });
-    throw fileError(path, cause, 'write');
-  }
-  return { path, size: bytes.length, digest: contentDigest(bytes) };
 }
 
 /** Not synced when written: after a power failure a file may be torn. Memory, which is large, is looked at by who maps it. */

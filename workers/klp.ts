@@ -10,12 +10,12 @@ import { assess, profileEvidence } from '../src/stages/assess';
 import { extract, rehearse } from '../src/stages/extract';
 import { diffInline } from '../src/stages/inline';
 import { checkRunningKernel } from '../src/stages/running-kernel';
-import { ImageEvidence, checkAgainstImage, type KernelCode, type Placement } from '../src/stages/running-kernel/image';
-import { SymbolPositions, TrustedPositions } from '../src/stages/running-kernel/sympos';
+import { checkAgainstImage } from '../src/stages/running-kernel/image';
+import { TrustedPositions } from '../src/stages/running-kernel/sympos';
 import type { Copied, Dialect, UnitPair } from './dialect';
 import { read } from './inputs';
-import { kernelCode, placed } from './kernel-code';
-import type { AnswerOf, ImageFacts, RehearsalAnswer, TaskOf, UnitResult } from '../src/pipeline/types';
+import { positionsOf, proofOf } from './proof';
+import type { AnswerOf, RehearsalAnswer, TaskOf, UnitResult } from '../src/pipeline/types';
 import { append } from '../src/lists';
 
 /** klp-build's rules, for formats klp and ko. */
@@ -39,7 +39,7 @@ function unitForKlp({ orig, patched, name, facts, objectName, traceable }: UnitP
   const rehearsed =
     changes && !isRefused(assessment.diagnostics)
       ? rehearseForKlp(
-          { undecided, copied, objectName, symvers: null, kernel: null, image: null },
+          { undecided, copied, objectName, symvers: null, kernel: null, image: null, moduleFile: null },
           { ...compared, objectName, included },
         )
       : null;
@@ -66,16 +66,16 @@ export function inNameOf(unit: string, objectName: string, diagnostics: readonly
 
 /** What extract would find, with the files that there are. */
 export function rehearseForKlp(
-  { undecided, copied, objectName, symvers, kernel, image }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>,
+  { undecided, copied, objectName, symvers, kernel, image, moduleFile }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>,
   sides: Copied,
 ): RehearsalAnswer {
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
-  const proof = listing === null || image === null ? null : proofOf(image, listing, objectName, sides);
+  const proof = proofOf({ objectName, listing, image, moduleFile }, sides);
   // Where a module has its symbols its own table tells.
   const positions =
     listing === null && objectName === 'vmlinux'
       ? new TrustedPositions(sides.orig)
-      : new SymbolPositions(sides.orig, objectName, listing, shownBy(proof));
+      : positionsOf(sides.orig, objectName, listing, proof);
   const found = rehearse({
     ...sides,
     undecided: new Set(undecided),
@@ -84,17 +84,20 @@ export function rehearseForKlp(
     positions,
   });
   if (found === undefined) return { diagnostics: [], imports: [], lookups: 0, unwritable: true };
-  return { ...found, lookups: listing === null ? found.lookups : 0, unwritable: false };
+  const { diagnostics, imports, lookups, replaced, references } = found;
+  if (proof !== null)
+    append(diagnostics, checkAgainstImage({ orig: sides.orig, ...proof, positions, functions: replaced, references }));
+  return { diagnostics, imports, lookups: listing === null ? lookups : 0, unwritable: false };
 }
 
 function extractForKlp(
-  { undecided, copied, objectName, provenance, symvers, kernel, image }: Parameters<Dialect['extract']>[0],
+  { undecided, copied, objectName, provenance, symvers, kernel, image, moduleFile }: Parameters<Dialect['extract']>[0],
   sides: Copied,
 ): AnswerOf<'extract'> {
   const { orig } = sides;
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
-  const proof = listing === null || image === null ? null : proofOf(image, listing, objectName, sides);
-  const positions = new SymbolPositions(orig, objectName, listing, shownBy(proof));
+  const proof = proofOf({ objectName, listing, image, moduleFile }, sides);
+  const positions = positionsOf(orig, objectName, listing, proof);
   const { object, klpSymbols, replaced, references, diagnostics } = extract({
     ...sides,
     undecided: new Set(undecided),
@@ -106,46 +109,8 @@ function extractForKlp(
   });
   // With the running kernel at hand it is proven that ORIG is that kernel's code.
   if (proof !== null)
-    append(
-      diagnostics,
-      checkAgainstImage({
-        orig,
-        ...proof,
-        positions,
-        functions: replaced,
-        references,
-        compiler: image!.build.compiler,
-      }),
-    );
+    append(diagnostics, checkAgainstImage({ orig, ...proof, positions, functions: replaced, references }));
   else if (listing !== null && objectName === 'vmlinux')
     append(diagnostics, checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
   return { object: wholeOf(writeKlpObject(object).chunks()), findings: { klpSymbols, diagnostics } };
-}
-
-interface Proof {
-  kernel: KernelCode;
-  placement: Placement;
-}
-
-/** ORIG in the kernel's image; null for a module, whose code is in another file. */
-function proofOf(
-  image: ImageFacts,
-  listing: KernelListing,
-  objectName: string,
-  { orig, included }: Copied,
-): Proof | null {
-  if (objectName !== 'vmlinux') return null;
-  const kernel = kernelCode(image, listing);
-  return {
-    kernel,
-    placement: placed(
-      orig,
-      kernel,
-      included.map(({ origin }) => origin).filter((origin) => origin !== 0),
-    ),
-  };
-}
-
-function shownBy(proof: Proof | null): ImageEvidence | null {
-  return proof === null ? null : new ImageEvidence(proof.placement, proof.kernel);
 }

@@ -49,6 +49,7 @@ import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
 import { keptTable, mustBe, open, sideOf, sidesOf, tableOf, traceableIn } from './inputs';
 import type { Dialect } from './dialect';
+import { unpackFile } from './unpack-file';
 import { kernelImage } from './kernel';
 import { KLP, rehearseForKlp } from './klp';
 import { KPATCH } from './kpatch';
@@ -298,6 +299,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   },
 
   kernelImage,
+
+  unpackFile,
 
   explain({ pair, symbol, context }) {
     const { orig, patched, pairing } = sidesOf(pair);

@@ -24,6 +24,11 @@ export const aarch64: Arch = {
   // A branch has 26 bits of distance in words; what takes two instructions to name is not told by one of them.
   linkedAddress: (type, code, at, place, addend) =>
     type === JUMP26 || type === CALL26 ? place + ((code.getUint32(at, true) << 6) >> 6) * 4 - addend : undefined,
+  fill(type, code, at, place, address) {
+    if (type === JUMP26 || type === CALL26)
+      code.setUint32(at, (code.getUint32(at, true) & 0xfc000000) | (((address - place) >> 2) & 0x03ffffff), true);
+    else if (type === ABS64) code.setBigInt64(at, BigInt(address), true);
+  },
   // -fpatchable-function-entry=4,2: two of the four NOPs stand before the symbol.
   siteOffsets: [-8, 0, 4],
   machine: EM_AARCH64,

@@ -42,6 +42,13 @@ export interface Arch {
    * field alone does not tell. Addresses are signed: a kernel's lie at the top.
    */
   linkedAddress(type: number, code: DataView, at: number, place: number, addend: number): number | undefined;
+  /** Fills in a field as a linker does, for the address that symbol and addend give; what `linkedAddress` does not read is left alone. */
+  fill(type: number, code: DataView, at: number, place: number, address: number): void;
+  /**
+   * The branch with the relocated field at `field` as an assembler writes it that knows the target to be near: opcode, then a byte of distance.
+   * Undefined where there is no such form.
+   */
+  shortBranch(bytes: Uint8Array, start: number, field: number): { at: number; opcode: number } | undefined;
   /**
    * Bytes of the instruction that follow the relocated field at `field`: the processor counts from the instruction's
    * end, so `cmpb $0, x(%rip)` has an addend of -5. Returns -1 where the bytes before the field do not tell; then the

@@ -15,6 +15,8 @@ export const PLAIN = {
   namelessHash: 0,
   linked: () => [-3, 8],
   linkedAddress: () => undefined,
+  fill: () => undefined,
+  shortBranch: () => undefined,
   siteOffsets: [0],
   forEachPossibleBranch: () => undefined,
   isPcRelative: () => false,

@@ -128,6 +128,29 @@ export const x86_64: Arch = {
         return undefined;
     }
   },
+  fill(type, code, at, place, address) {
+    switch (type) {
+      case R_X86_64_PC32:
+      case R_X86_64_PLT32:
+        code.setInt32(at, address - place, true);
+        break;
+      case R_X86_64_32S:
+      case R_X86_64_32:
+        code.setInt32(at, address, true);
+        break;
+      case R_X86_64_64:
+        code.setBigInt64(at, BigInt(address), true);
+        break;
+      default:
+    }
+  },
+  shortBranch(bytes, start, field) {
+    const last = bytes[field - 1]!;
+    if (field - 1 >= start && last === 0xe9) return { at: field - 1, opcode: 0xeb };
+    return field - 2 >= start && bytes[field - 2] === 0x0f && (last & 0xf0) === 0x80
+      ? { at: field - 2, opcode: 0x70 | (last & 0xf) }
+      : undefined;
+  },
   // The call of -mfentry, behind ENDBR where there is one.
   siteOffsets: [0, 4],
   tails: [0, 1, 2, 4],

@@ -45,6 +45,7 @@ export default class Diff extends RunCommand {
         allow: flags.allow ?? [],
         symvers: flags.symvers,
         vmlinux: flags.vmlinux,
+        moduleImages: flags['module-image'],
         ...outputOf(flags),
       }),
     );

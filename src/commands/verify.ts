@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { readShipped, verify, type VerifyResult } from '../index';
+import { KlpflowError, readShipped, readShippedModules, verify, type VerifyResult } from '../index';
 import { renderVerification } from '../report/verify';
 import { BaseCommand } from './support/base-command';
 
@@ -21,6 +21,12 @@ export default class Verify extends BaseCommand {
         'the running kernel: its image (vmlinuz), a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW',
       helpValue: 'FILE',
     }),
+    'module-image': Flags.string({
+      description: 'the shipped file of a module that is patched (.ko, .ko.xz, .ko.zst, .ko.gz)',
+      helpValue: 'FILE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
     symvers: Flags.string({ description: "Module.symvers of the kernel's build", helpValue: 'FILE' }),
     btf: Flags.string({ description: 'kernel types: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
     template: Flags.string({ description: 'any module of the running kernel', helpValue: 'FILE.ko' }),
@@ -34,12 +40,18 @@ export default class Verify extends BaseCommand {
 
   async run(): Promise<VerifyResult> {
     const { args, flags } = await this.parse(Verify);
-    const { object, ...files } = flags;
+    const { object, 'module-image': images = [], ...files } = flags;
+    if (images.length > 0 && files.vmlinux === undefined)
+      throw new KlpflowError(
+        'usage',
+        `--module-image ${images[0]}: --vmlinux FILE is needed, too, the kernel that loads it`,
+      );
     // The image that boots is read by the verifier's own way; what has a symbol table or is a list, as before.
     const shipped = files.vmlinux === undefined ? undefined : await readShipped(files.vmlinux);
     const result = verify({
       module: args.module,
       shipped,
+      modules: await readShippedModules(images),
       ...(files.vmlinux === undefined ? {} : { vmlinux: files.vmlinux }),
       ...(files.symvers === undefined ? {} : { symvers: files.symvers }),
       ...(files.btf === undefined ? {} : { btf: files.btf }),

@@ -10,6 +10,8 @@ import {
   SHDR_SIZE,
   SHF_ALLOC,
   SHF_COMPRESSED,
+  SHN_LORESERVE,
+  SHN_UNDEF,
   SHN_XINDEX,
   SHT_NOBITS,
   SHT_PROGBITS,
@@ -36,6 +38,7 @@ import {
   ST_INFO,
   ST_VALUE,
   SYM_FIELDS,
+  SYM_WORDS,
   HOST_LITTLE,
   WORD_FIELDS,
   tableWords,
@@ -219,6 +222,19 @@ export abstract class ElfFile {
         `symbol ${symbol}: st_name lies outside the string table`,
       );
     return start;
+  }
+
+  /** The section that a symbol lies in; undefined for SHN_UNDEF, SHN_ABS and the like. @throws KlpflowError `malformed-elf` */
+  sectionOf(symbol: number): number | undefined {
+    let section = this.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
+    if (section === SHN_XINDEX)
+      section =
+        this.extendedIndex[symbol] ??
+        this.malformed(0, `symbol ${symbol} needs an extended section index and the file has none`);
+    else if (section === SHN_UNDEF || section >= SHN_LORESERVE) return undefined;
+    if (section >= this.sectionCount)
+      this.malformed(0, `symbol ${symbol} is in section ${section} of ${this.sectionCount}`);
+    return section;
   }
 
   /** The symbol's st_value; of 53 bits and more the nearest number. */

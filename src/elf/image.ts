@@ -1,7 +1,7 @@
-import { ET_DYN, ET_EXEC, ET_REL, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_NOBITS } from './constants';
+import { ET_DYN, ET_EXEC, ET_REL, SHT_NOBITS } from './constants';
 import { ElfFile } from './file';
 import { MappedFile } from '../files/mapped-file';
-import { SHDR_WORDS, SH_ADDR, ST_INFO, SYM_WORDS } from './words';
+import { SHDR_WORDS, SH_ADDR } from './words';
 
 /**
  * A linked ELF64 file over a mapping: an executable (`vmlinux` of x86-64) or a shared object (of arm64).
@@ -12,19 +12,6 @@ export class ElfImage extends ElfFile {
   /** Maps and checks `path`. @throws KlpflowError for every file that is not a well-formed linked ELF64 file */
   static open(path: string): ElfImage {
     return new ElfImage(MappedFile.open(path));
-  }
-
-  /** The section that a symbol lies in; undefined for SHN_UNDEF, SHN_ABS and the like. @throws KlpflowError `malformed-elf` */
-  sectionOf(symbol: number): number | undefined {
-    let section = this.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
-    if (section === SHN_XINDEX)
-      section =
-        this.extendedIndex[symbol] ??
-        this.malformed(0, `symbol ${symbol} needs an extended section index and the file has none`);
-    else if (section === SHN_UNDEF || section >= SHN_LORESERVE) return undefined;
-    if (section >= this.sectionCount)
-      this.malformed(0, `symbol ${symbol} is in section ${section} of ${this.sectionCount}`);
-    return section;
   }
 
   /** Bytes from `section`'s start to an address; negative or past the end where the address is not in the section. */

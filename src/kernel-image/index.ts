@@ -4,5 +4,7 @@ export { symversText, type ImageExport } from './exports';
 export { KernelImage } from './kernel-image';
 export { kallsymsText, KallsymsList } from './kallsyms';
 export { ImageMemory } from './memory';
+export { ShippedModule } from './module/shipped-module';
 export { ftraceSites } from './sites';
+export { isCompressed, plainBytes } from './unpack/plain';
 export { mayBeImage } from './unpack/unpack';

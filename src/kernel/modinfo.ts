@@ -9,7 +9,19 @@ export interface ModuleInfo {
   name: string | null;
 }
 
-/** Reads `.modinfo`. */
+/** `key=value` of `.modinfo`, the first of each key. @throws KlpflowError `malformed-elf` */
+export function moduleKeys(file: ElfFile): Map<string, string> {
+  const keys = new Map<string, string>();
+  for (const section of file.sectionsNamed('.modinfo')) {
+    for (const entry of Buffer.from(file.content(section)).toString('latin1').split('\0')) {
+      const at = entry.indexOf('=');
+      if (at > 0 && !keys.has(entry.slice(0, at))) keys.set(entry.slice(0, at), entry.slice(at + 1));
+    }
+  }
+  return keys;
+}
+
+/** Reads `.modinfo`. @throws KlpflowError `malformed-elf` */
 export function moduleInfo(file: ElfFile): ModuleInfo {
   const info: ModuleInfo = { module: false, name: null };
   for (const section of file.sectionsNamed('.modinfo')) {

@@ -81,4 +81,6 @@ export interface GivenFiles {
   btf?: string | undefined;
   template?: string | undefined;
   ftrace?: string | undefined;
+  /** Finished modules, of what is compared. */
+  moduleImages?: readonly string[] | undefined;
 }

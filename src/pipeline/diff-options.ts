@@ -21,6 +21,7 @@ export interface DiffRequest extends PairRequest {
   /** Without `output`: what a livepatch would be checked with, as in KernelFiles. */
   symvers?: string | undefined;
   vmlinux?: string | undefined;
+  moduleImages?: readonly string[] | undefined;
 }
 
 /** The files of a request besides the pair, each looked at once: what a result is recorded under is what it was made from. */
@@ -42,10 +43,12 @@ export interface Resolved {
   output: OutputRequest | undefined;
   /** By the format to be written; a report is klp's. */
   dialect: DialectName;
+  /** Several pairs are compared, each with a name of its own. */
+  several: boolean;
 }
 
 /** @throws KlpflowError `unreadable` */
-export function resolved(request: DiffRequest): Resolved {
+export function resolved(request: DiffRequest, several = false): Resolved {
   const { orig, patched, module, ftrace, output, symvers, vmlinux } = request;
   const { twins = [], allow = [], structSizes = {} } = request;
   const at = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));
@@ -63,6 +66,7 @@ export function resolved(request: DiffRequest): Resolved {
     },
     output,
     dialect: FORMATS[output?.format ?? 'klp'].dialect,
+    several,
   };
 }
 

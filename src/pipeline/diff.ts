@@ -62,7 +62,7 @@ async function diffObjects(
   said: Diagnostic[],
 ): Promise<DiffResult> {
   checkSeveral(request, pairs);
-  const asked = resolved(request);
+  const asked = resolved(request, pairs.length > 1);
   const files = [...filesOf(request, pairs), ...watched(Object.values(asked.files))];
   return withFlow(request, async (flow) => {
     const kernel = givenKernel(flow, request);
@@ -70,6 +70,7 @@ async function diffObjects(
     // Large ones last: what is remembered of a module is little.
     for (const pair of [...pairs].reverse())
       outcomes.unshift(await diffPair(flow, { ...asked, ...pair }, kernel, files));
+    await checkModulesMet(kernel, outcomes);
     const changed = outcomes.length === 1 ? outcomes : outcomes.filter(({ equal }) => !equal);
     const twice = changed.map(nameOf).find((name, i, names) => names.indexOf(name) < i);
     if (twice !== undefined)
@@ -79,6 +80,17 @@ async function diffObjects(
       );
     return output(flow, asked, kernel, changed, said, [...files, ...outcomes.flatMap(({ inputs }) => inputs)]);
   });
+}
+
+/** A file that is of nothing that is compared proves nothing. @throws KlpflowError `usage` */
+async function checkModulesMet(kernel: GivenKernel, outcomes: readonly PairOutcome[]): Promise<void> {
+  const names = outcomes.map(nameOf);
+  for (const [name, { input }] of await kernel.modules.given())
+    if (!names.includes(name))
+      throw new KlpflowError(
+        'usage',
+        `--module-image ${input.path} is of module ${name}, and what is compared is ${names.join(', ')}`,
+      );
 }
 
 function nameOf({ findings }: PairOutcome): string {
@@ -142,10 +154,17 @@ async function diffFolders(request: DiffRequest): Promise<DiffResult> {
 }
 
 /** What is given of the running kernel. @throws KlpflowError `usage` where that is too little for what is to be written */
-function givenKernel(flow: Flow, { output: wanted, ftrace, symvers, vmlinux }: DiffRequest): GivenKernel {
-  if (wanted === undefined) return new GivenKernel(flow, { symvers, vmlinux, ftrace }, false);
+function givenKernel(flow: Flow, { output: wanted, ftrace, symvers, vmlinux, moduleImages }: DiffRequest): GivenKernel {
+  if (wanted === undefined) return new GivenKernel(flow, { symvers, vmlinux, ftrace, moduleImages }, false);
   const { btf, template } = wanted.format === 'ko' ? wanted : {};
-  const given = { vmlinux: wanted.vmlinux, symvers: wanted.symvers, btf, template, ftrace };
+  const given = {
+    vmlinux: wanted.vmlinux,
+    symvers: wanted.symvers,
+    btf,
+    template,
+    ftrace,
+    moduleImages: wanted.moduleImages,
+  };
   checkGiven(wanted.path, wanted.format, given);
   return new GivenKernel(flow, given, FORMATS[wanted.format].linked);
 }
@@ -159,7 +178,7 @@ async function treeLivepatch(kernel: GivenKernel, { klpArch = false }: KernelFil
 /** What an output is made from besides the pair, as it is now. @throws KlpflowError `unreadable`, and `usage` or `write-failed` for an output that cannot be written */
 function filesOf({ ftrace, output: wanted }: DiffRequest, pairs: readonly ObjectPair[]): InputFile[] {
   if (wanted === undefined) return [];
-  const { symvers, vmlinux } = wanted;
+  const { symvers, vmlinux, moduleImages = [] } = wanted;
   const { btf, template } = wanted.format === 'ko' ? wanted : {};
   checkOutput(wanted.path, [
     ...pairs.flatMap(({ orig, patched }) => [orig, patched]),
@@ -168,8 +187,9 @@ function filesOf({ ftrace, output: wanted }: DiffRequest, pairs: readonly Object
     btf,
     template,
     ftrace,
+    ...moduleImages,
   ]);
-  return inputFiles([symvers, vmlinux, btf, template]);
+  return inputFiles([symvers, vmlinux, btf, template, ...moduleImages]);
 }
 
 /** Adds what extract found to the report, and writes the livepatch if nothing is refused. */

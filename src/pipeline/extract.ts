@@ -5,7 +5,7 @@ import { inputFile } from './files';
 import type { Flow } from './flow';
 import type { KernelSources } from './kernel';
 import type { Identified } from './scan';
-import type { ExtractFindings, Judgement, PairRef } from './types';
+import type { ExtractFindings, InputFile, Judgement, PairRef } from './types';
 
 /** Files that tell how references leave a livepatch. */
 export interface KernelFiles {
@@ -15,6 +15,8 @@ export interface KernelFiles {
   vmlinux?: string | undefined;
   /** Of dialect kpatch: the kernel applies `.klp.arch` sections (before 5.8). */
   klpArch?: boolean;
+  /** Finished modules of it, `.ko` in whatever compression, that are compared. */
+  moduleImages?: readonly string[] | undefined;
 }
 
 /** A livepatch object in its dialect's form, klp's before it is linked. */
@@ -77,6 +79,7 @@ export class Extract {
       plan,
     }: Judgement,
     { symvers, listing: kernel, image }: KernelSources,
+    moduleFile: InputFile | null,
   ): Promise<Extracted> {
     const {
       orig,
@@ -99,6 +102,7 @@ export class Extract {
           symvers: symvers!,
           kernel,
           image,
+          moduleFile,
           provenance: { orig: orig.digest, patched: patched.digest },
           place,
           dialect: FORMATS[format].dialect,

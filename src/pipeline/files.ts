@@ -1,4 +1,14 @@
-import { existsSync, lstatSync, realpathSync, statSync, statfsSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  statSync,
+  statfsSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KlpflowError } from '../diagnostics';
 import { fileIdentity, sameIdentity } from '../files/mapped-file';
@@ -7,6 +17,20 @@ import type { InputFile } from './types';
 /** A file as it is now. @throws KlpflowError `unreadable` */
 export function inputFile(path: string): InputFile {
   return { path, identity: fileIdentity(path) };
+}
+
+/** The first bytes of a file; none of one that cannot be read, which is told by whoever reads all of it. */
+export function headOf(path: string, length: number): Uint8Array {
+  const head = new Uint8Array(length);
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return head.subarray(0, readSync(fd, head, 0, length, 0));
+  } catch {
+    return head.subarray(0, 0);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
 }
 
 /** PROC_SUPER_MAGIC and SYSFS_MAGIC: their files get new times whenever the kernel forgets them. */

@@ -1,4 +1,3 @@
-import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { lastValueFrom } from 'rxjs';
 import { KlpflowError, type Diagnostic } from '../diagnostics';
 import { ElfImage } from '../elf';
@@ -7,8 +6,9 @@ import { mayBeImage } from '../kernel-image';
 import { isElf } from '../kernel/listing';
 import { FORMATS, type Format, type OutputFormat } from '../livepatch/formats';
 import { contradictions } from './contradictions';
-import { inputFile } from './files';
+import { headOf, inputFile } from './files';
 import type { Flow } from './flow';
+import { GivenModules } from './given-modules';
 import type { ImageFacts, InputFile } from './types';
 import type { GivenFiles } from './contradictions';
 
@@ -27,6 +27,8 @@ export interface KernelSources {
 
 /** What is given of the running kernel. Its image is decoded when a fact of it is first needed, and once. */
 export class GivenKernel {
+  /** Finished modules. */
+  readonly modules: GivenModules;
   private resolved: Promise<KernelSources> | undefined;
   private readonly kind: 'image' | 'linked' | 'text' | null;
 
@@ -38,6 +40,7 @@ export class GivenKernel {
     private readonly module: boolean,
   ) {
     this.kind = given.vmlinux === undefined ? null : kindOf(given.vmlinux);
+    this.modules = new GivenModules(flow, given.moduleImages ?? [], this.kind === 'image' ? given.vmlinux! : null);
   }
 
   /** Whether the image has to tell what no file does. */
@@ -97,18 +100,7 @@ const HEAD = 0x400;
 
 /** `linked`: ELF with a symbol table of its own. Relocatable objects and what cannot be read are left to those who read them. */
 function kindOf(path: string): 'image' | 'linked' | 'text' {
-  const head = Buffer.alloc(HEAD);
-  let length = 0;
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    length = readSync(fd, head, 0, HEAD, 0);
-  } catch {
-    return 'text';
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-  const bytes = new Uint8Array(head.buffer, head.byteOffset, length);
+  const bytes = headOf(path, HEAD);
   if (!isElf(bytes)) return mayBeImage(bytes) ? 'image' : 'text';
   try {
     return new ElfImage(MappedFile.open(path)).symbolCount <= 1 ? 'image' : 'linked';

@@ -27,9 +27,12 @@ export function objectName(
   module: string | undefined,
   { path, module: own }: Pick<Identified, 'path' | 'module'>,
   patched: string,
+  /** The finished module's, where one is given. */
+  shipped?: string,
 ): ObjectName {
   if (module !== undefined) return { name: givenName(module), diagnostics: [] };
   if (own.name !== null) return { name: own.name, diagnostics: [] };
+  if (shipped !== undefined) return { name: shipped, diagnostics: [] };
   if (!own.module) return { name: 'vmlinux', diagnostics: [] };
   const file = basename(path, '.o');
   if (file === basename(patched, '.o') && !ANY_NAME.test(file)) return { name: runtimeName(file), diagnostics: [] };

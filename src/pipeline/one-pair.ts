@@ -10,6 +10,7 @@ import { optionsOf, type Resolved } from './diff-options';
 import { Extract, type Extracted } from './extract';
 import { checkUnchanged } from './files';
 import type { Flow } from './flow';
+import { otherKernel, type GivenModule } from './given-modules';
 import type { GivenKernel, KernelSources } from './kernel';
 import { objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
@@ -46,12 +47,16 @@ export async function diffPair(
 ): Promise<PairOutcome> {
   // Both inputs first: most errors of a command line show here, before any work.
   const [orig, patched] = await identifyBoth(flow, asked);
-  const object = objectName(asked.module, orig, patched.path);
-  const inputs = [orig, patched];
+  const object = objectName(asked.module, orig, patched.path, await soleModule(kernel, asked));
+  const module = await kernel.modules.named(object.name);
+  const inputs = [orig, patched, ...(module === null ? [] : [module.input])];
   if (orig.digest === patched.digest) return { findings: unchanged(object.name), equal: true, made: undefined, inputs };
 
   // A pair that was compared before, whatever its files are called now, is read back, and so is a livepatch that was made of it.
-  const options = optionsOf(asked, object.name);
+  const options = {
+    ...optionsOf(asked, object.name),
+    ...(module === null ? {} : { moduleFile: module.input.identity }),
+  };
   const extract = asked.output === undefined ? undefined : new Extract(flow, orig, patched, asked.output, options);
   const known = await reuseOutcome<Findings>(flow, orig, patched, options);
   if (known !== undefined) {
@@ -77,14 +82,28 @@ export async function diffPair(
   const { judgement, findings } = await assessAll(flow, asked, object, { scans, correlation, pair, compared });
   // A report tells what writing would find, too.
   if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics))
-    append(findings.diagnostics, await rehearsed(flow, asked, pair, judgement, await kernel.sources()));
+    append(findings.diagnostics, await rehearsed(flow, asked, pair, judgement, kernel, module));
   checkUnchanged([...inputs, ...files]);
   await recordOutcome(flow, orig, patched, options, findings);
 
   // What must go in? Only where a livepatch is asked for; it collects its own refusals.
-  const made = judgement.changes ? await extract?.make(pair, judgement, await kernel.sources()) : undefined;
+  const made = judgement.changes
+    ? await extract?.make(pair, judgement, await kernel.sources(), module?.plain ?? null)
+    : undefined;
+  if (made !== undefined) append(findings.diagnostics, otherModule(await kernel.sources(), module, asked.allow));
   checkUnchanged(inputs);
   return { findings, equal: false, made, inputs };
+}
+
+/** The name of the one finished module that is given, for an object that does not say whose it is. */
+async function soleModule(kernel: GivenKernel, { several }: Resolved): Promise<string | undefined> {
+  const names = [...(await kernel.modules.given()).keys()];
+  return several || names.length !== 1 ? undefined : names[0];
+}
+
+/** What the finished module and the kernel's image say against each other. */
+function otherModule({ image }: KernelSources, module: GivenModule | null, allow: readonly string[]): Diagnostic[] {
+  return image === null || module === null ? [] : otherKernel(module, image).map((entry) => allowed(entry, allow));
 }
 
 /** Judges all changes together. */
@@ -163,9 +182,12 @@ async function rehearsed(
   { allow }: Resolved,
   pair: PairRef,
   judgement: Judgement,
-  sources: KernelSources,
+  kernel: GivenKernel,
+  module: GivenModule | null,
 ): Promise<Diagnostic[]> {
-  const found = [...(await rehearsePair(flow, pair, judgement, sources)), ...sources.diagnostics];
+  const sources = await kernel.sources();
+  const rehearsal = await rehearsePair(flow, pair, judgement, sources, module?.plain ?? null);
+  const found = [...rehearsal, ...sources.diagnostics, ...otherModule(sources, module, [])];
   return found.map((entry) => allowed(entry, allow));
 }
 

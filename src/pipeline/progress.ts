@@ -8,6 +8,7 @@ import { largest, smallest } from '../lists';
 const STAGE_OF: Record<TaskName, StageName | undefined> = {
   identify: 'identify',
   kernelImage: 'identify',
+  unpackFile: 'identify',
   readTable: 'scan',
   keepTable: 'scan',
   digest: 'digest',

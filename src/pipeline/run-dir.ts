@@ -30,7 +30,7 @@ const MARKER = 'klpflow-run.json';
  *   objects/<digest>/special-K.pb   special-section entries, K from the entry sizes that were given
  *   pairs/<digest>--<digest>/K.pb   the outcome of a pair, K from the options that matter
  *   pairs/<digest>--<digest>/livepatch-K.pb   what extract made of it, K from the options and the files it read besides
- *   kernels/<digest>/               what a kernel's image says, as the files that it stands for; facts.pb vouches for them
+ *   kernels/<digest>/               what a kernel's image says, as the files that it stands for; facts.pb vouches for them. Of a compressed file what it holds
  *   builds/<key>/                   a kernel's tree and what was compiled in it, see src/kbuild/work-tree.ts
  *   tmp/                            files that are being written
  *
@@ -117,13 +117,18 @@ export class RunDir {
     return join(this.path, 'builds');
   }
 
+  /** Where files are written before they are renamed. */
+  get scratch(): string {
+    return join(this.path, 'tmp');
+  }
+
   private place(key: string, ...path: string[]): RecordPlace {
-    return { file: join(this.path, ...path), key, scratch: join(this.path, 'tmp') };
+    return { file: join(this.path, ...path), key, scratch: this.scratch };
   }
 
   /** Removes what runs that were killed left half-written. */
   clean(): void {
-    for (const folder of [this.path, join(this.path, 'tmp')]) {
+    for (const folder of [this.path, this.scratch]) {
       try {
         removeAbandoned(folder);
       } catch {

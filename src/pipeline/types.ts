@@ -241,6 +241,8 @@ export interface Tasks {
       kernel: InputFile | null;
       /** What the kernel's image says; null where it was not given. */
       image: ImageFacts | null;
+      /** Of a module its finished file, as it runs. */
+      moduleFile: InputFile | null;
       place: RecordPlace;
       dialect: DialectName;
       /** Of dialect kpatch; there `kernel` is given. */
@@ -260,6 +262,7 @@ export interface Tasks {
       symvers: InputFile | null;
       kernel: InputFile | null;
       image: ImageFacts | null;
+      moduleFile: InputFile | null;
     };
     answer: RehearsalAnswer;
   };
@@ -268,6 +271,8 @@ export interface Tasks {
     task: { input: InputFile; place: RecordPlace; folder: string; fresh: boolean };
     answer: ImageFacts;
   };
+  /** What a compressed file holds, kept below `folder` by content. */
+  unpackFile: { task: { input: InputFile; folder: string; scratch: string }; answer: KeptFile };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
 }
 

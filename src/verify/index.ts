@@ -27,6 +27,7 @@ import { checkReplacements } from './replacements';
 import { readTemplate } from './template';
 import { checkThisModule } from './this-module';
 import type { ShippedKernel } from './shipped';
+import type { ShippedModule } from './shipped/modules';
 import { parseTypes, readTypes, type KernelTypes } from './types';
 import { checkPreambles, checkTypeHashes } from './type-hash';
 import { checkUnwind } from './unwind';
@@ -46,6 +47,8 @@ export interface VerifyRequest {
   template?: string;
   /** The running kernel's image as `readShipped` reads it; then `vmlinux`, `symvers`, `btf` and its vermagic are there. */
   shipped?: ShippedKernel | undefined;
+  /** Finished modules of the running kernel, as `readShippedModules` reads them. */
+  modules?: readonly ShippedModule[] | undefined;
   /** PATCHED's objects, which the module's functions are from. */
   objects?: readonly string[];
 }
@@ -92,12 +95,7 @@ export function verify(request: VerifyRequest): VerifyResult {
     code: new Code(module, replacementStarts(module, types)),
     findings: new Findings(module),
     livepatch: module.modinfo().some(({ key, value }) => key === 'livepatch' && value === 'Y'),
-    kernel:
-      shipped !== undefined
-        ? Kernel.ofShipped(shipped, wantedNames(module))
-        : request.vmlinux === undefined
-          ? null
-          : Kernel.open(request.vmlinux, wantedNames(module)),
+    kernel: kernelOf(request, wantedNames(module)),
     exports: request.symvers === undefined ? (shipped?.exports ?? null) : readExports(request.symvers),
     vermagic: shipped?.vermagic ?? null,
     types,
@@ -158,6 +156,27 @@ export function verify(request: VerifyRequest): VerifyResult {
     },
     diagnostics,
   };
+}
+
+/** The running kernel with those of its modules that were given. @throws KlpflowError `kernel-mismatch` for a module of another kernel */
+function kernelOf({ shipped, vmlinux, modules = [] }: VerifyRequest, wanted: ReadonlySet<string>): Kernel | null {
+  const kernel =
+    shipped !== undefined
+      ? Kernel.ofShipped(shipped, wanted)
+      : vmlinux === undefined
+        ? null
+        : Kernel.open(vmlinux, wanted);
+  for (const module of modules) {
+    const other = shipped?.vermagic?.trim();
+    if (other !== undefined && module.vermagic !== null && module.vermagic.trim() !== other)
+      throw new KlpflowError(
+        'kernel-mismatch',
+        `${module.path} and ${shipped!.path} are of different kernels: vermagic is "${module.vermagic.trim()}" and "${other}"`,
+        { object: module.path },
+      );
+    kernel?.addModule(module);
+  }
+  return kernel;
 }
 
 /** Types that were given, else the image's. */

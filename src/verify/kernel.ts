@@ -24,6 +24,7 @@ import { address64, byAddress, isElf } from './addresses';
 import { kindOfLetter, readList } from './kernel-list';
 import type { KernelSymbol } from './kernel-list';
 import type { ListedSymbol, ShippedKernel } from './shipped';
+import { SECTION_ROOM, type ShippedModule } from './shipped/modules';
 
 /** Names that kallsyms leaves out (scripts/mksysmap, scripts/kallsyms.c). */
 const UNLISTED = /^(\.L|\$|__kcfi_typeid_|__crc_|__kstrtab|__mod_device_table__|__efistub_|__pi_\.L)/;
@@ -60,6 +61,8 @@ const MARKS = [
 export class Kernel {
   /** Entries of `__mcount_loc`; null where the source does not hold them. */
   private sites: Float64Array | null = null;
+  private readonly moduleSites: number[] = [];
+  private readonly dropped = new Set<number>();
   /** Functions whose endbr64 boot code overwrites (`.ibt_endbr_seal`). */
   private readonly sealed = new Set<number>();
   /** The linked file; null where the source is text. */
@@ -74,8 +77,16 @@ export class Kernel {
     /** Symbols of vmlinux by name, in the order of their addresses. */
     private readonly symbols: ReadonlyMap<string, KernelSymbol[]>,
     /** Symbols of loaded modules by module and name, in table order; empty for sources without modules. */
-    private readonly modules: ReadonlyMap<string, ReadonlyMap<string, KernelSymbol[]>>,
+    private readonly modules: Map<string, ReadonlyMap<string, KernelSymbol[]>>,
   ) {}
+
+  /** Of a module its own file says more than a list does. */
+  addModule({ name, symbols, sites, dropped }: ShippedModule): this {
+    this.modules.set(name, symbols);
+    for (const site of sites) this.moduleSites.push(site);
+    for (const room of dropped) this.dropped.add(room);
+    return this;
+  }
 
   /**
    * Reads the symbols called as one of `wanted`.
@@ -168,6 +179,8 @@ export class Kernel {
     const list = this.find(object, name);
     if (list === null) return null;
     if (list.length === 0) return `${object} has no symbol ${name}`;
+    if (object !== 'vmlinux' && list.length > 1 && list.some((symbol) => this.isDiscarded(symbol.address)))
+      return `${object} has ${list.length} symbols called ${name}, one of them in memory that is given back after initialization: positions change then`;
     if (sympos === 0)
       return list.length === 1
         ? list[0]!
@@ -185,8 +198,9 @@ export class Kernel {
 
   /** Whether ftrace has a site in [address, address + size); null where the source does not say. */
   traceable(address: number, size: number): boolean | null {
-    if (this.sites === null) return null;
-    return this.sites.some((site) => site >= address && site < address + size);
+    const sites = address >= SECTION_ROOM ? this.moduleSites : this.sites;
+    if (sites === null) return null;
+    return sites.some((site) => site >= address && site < address + size);
   }
 
   /** Whether nothing may call the function at an address through a pointer; false where the source does not say. */
@@ -196,6 +210,7 @@ export class Kernel {
 
   /** Whether an address is of memory that is given back after boot. Per-CPU symbols address a template there, which stays in use. */
   isDiscarded(address: number): boolean {
+    if (this.dropped.has(Math.floor(address / SECTION_ROOM))) return true;
     return (
       this.within(address, '__init_begin', '__init_end') && !this.within(address, '__per_cpu_start', '__per_cpu_end')
     );

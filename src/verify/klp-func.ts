@@ -43,8 +43,8 @@ export function checkOld(
     );
   else if (typeof old === 'string') add(old);
   else if (old.kind === 'data') add(`${name} is not a function in the kernel`);
-  else if (object === 'vmlinux' && kernel.isDiscarded(old.address))
-    findings.add('verify-discarded-target', place, `${name} lies between __init_begin and __init_end`);
+  else if (kernel.isDiscarded(old.address))
+    findings.add('verify-discarded-target', place, `${name} lies in memory that is given back after initialization`);
   else if (old.size !== null && kernel.traceable(old.address, old.size) === false)
     add(`${name} has no ftrace site in the kernel, so it cannot be redirected`);
 }

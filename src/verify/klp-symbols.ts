@@ -34,11 +34,11 @@ export function checkKlpSymbols(context: Context): number {
     const found = kernel.at(name.object, name.name, name.sympos);
     if (found === null) unlisted.add(name.object);
     else if (typeof found === 'string') findings.add('verify-unresolved', { symbol }, `${symbol.name}: ${found}`);
-    else if (name.object === 'vmlinux' && kernel.isDiscarded(found.address))
+    else if (kernel.isDiscarded(found.address))
       findings.add(
         'verify-discarded-target',
         { symbol },
-        `${symbol.name}: ${name.name} lies between __init_begin and __init_end`,
+        `${symbol.name}: ${name.name} lies in memory that is given back after initialization`,
       );
   }
   if (kernel === null && count > 0)

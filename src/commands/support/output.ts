@@ -7,12 +7,13 @@ interface OutputFlags extends ModuleFlags {
   symvers?: string | undefined;
   vmlinux?: string | undefined;
   btf?: string | undefined;
+  'module-image'?: string[] | undefined;
   'klp-arch'?: boolean | undefined;
 }
 
 /** The livepatch that flags ask for; nothing where they ask for a report only. @throws KlpflowError `usage` */
 export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
-  const { output: path, symvers, vmlinux, btf } = flags;
+  const { output: path, symvers, vmlinux, btf, 'module-image': moduleImages } = flags;
   const format = (flags.format as OutputFormat | undefined) ?? formatOfPath(path);
   const { needsListing }: Format = FORMATS[format];
   const own = path === undefined ? undefined : format;
@@ -41,6 +42,7 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
       path,
       symvers,
       vmlinux,
+      moduleImages,
       ...(format === 'ko' ? { format, btf, ...moduleOptions(flags) } : { format: 'klp' }),
     },
   };

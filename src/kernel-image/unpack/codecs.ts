@@ -11,7 +11,11 @@ export async function decompressZstd(bytes: Uint8Array, size: number | undefined
   const { ZSTDDecoder } = await import('zstddec');
   const decoder = new ZSTDDecoder();
   await decoder.init();
-  return decoder.decode(bytes, wanted);
+  const output = decoder.decode(bytes, wanted);
+  // It has no words for damage.
+  if (output.length !== wanted)
+    throw new RangeError(`the frame holds ${output.length} bytes, not the ${wanted} that it says`);
+  return output;
 }
 
 /** Frame_Content_Size of RFC 8878, section 3.1.1.1: its width stands in the descriptor's first two bits, and a single segment has one at least. */

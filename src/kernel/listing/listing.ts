@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { KlpflowError, fileError } from '../../diagnostics';
-import { ELF_MAGIC, ElfImage } from '../../elf';
+import { ELF_MAGIC, ElfImage, STB_LOCAL, ST_INFO, SYM_WORDS } from '../../elf';
 import { MappedFile } from '../../files/mapped-file';
 import type { Columns } from './columns';
 import { imageColumns } from './image-symbols';
@@ -52,6 +52,11 @@ export class KernelListing {
     return new KernelListing(image.path, 'image', imageColumns(image), ['vmlinux'], image);
   }
 
+  /** Symbols of a module, which are found as vmlinux's are. */
+  static ofModule(columns: Columns, path: string): KernelListing {
+    return new KernelListing(path, 'nm', columns, ['vmlinux'], null);
+  }
+
   /** Symbols from a text. `bytes` must not change afterwards: names stay where they are. @throws KlpflowError `unusable-listing` */
   static parse(bytes: Uint8Array, path: string): KernelListing {
     const modules = ['vmlinux'];
@@ -90,6 +95,17 @@ export class KernelListing {
     const names = this.names(cleaning);
     const entry = names.first(bytes, start, length);
     return entry < 0 || names.next(entry) >= 0 ? -1 : entry;
+  }
+
+  /** Whether other units can refer to an entry by its name; false, too, where the source does not say (`readelf -sW` is not kept). */
+  isGlobal(entry: number): boolean {
+    const { bytes, start, symbol } = this.columns;
+    if (this.image !== null)
+      return ((this.image.symbols[symbol[entry]! * SYM_WORDS + ST_INFO]! >>> 4) & 0xf) !== STB_LOCAL;
+    if (this.kind !== 'nm') return false;
+    // `address T name`; nm has small letters for weak objects, too (`u`, `v`, `w`), which only mean less here.
+    const letter = bytes[start[entry]! - 2]!;
+    return letter >= 0x41 && letter <= 0x5a;
   }
 
   /** Entries of a name in a module; undefined where the listing has nothing of that module. */

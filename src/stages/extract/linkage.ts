@@ -133,6 +133,9 @@ export class Linkage implements Links {
     const { pairing, orig, patched, objectName } = this.input;
     const name = patched.name(symbol);
     const bounds = /^__(start|stop)_/.test(name);
+    // Before all exports: a module's own global of a name is what its units mean. THIS_MODULE is one, too.
+    const own = objectName === 'vmlinux' ? undefined : this.ofAnotherUnit(name, symbol);
+    if (own !== undefined) return own;
     const exported = bounds ? undefined : this.input.symvers.get(name);
     if (exported !== undefined)
       return this.exports.dependsOn(exported.owner)
@@ -145,9 +148,21 @@ export class Linkage implements Links {
       this.globalNamed(name, symbol) ||
       (promoted ? (PromotedNames.of(pairing, orig, patched).originOf(symbol)?.symbol ?? 0) : 0);
     if ((objectName === 'vmlinux' || promoted) && namesake !== 0) return this.klpLink([namesake], symbol, from, at);
+    const other = objectName === 'vmlinux' ? this.ofAnotherUnit(name, symbol) : undefined;
+    if (other !== undefined) return other;
     // A module's patched object may use what the livepatch's other objects define; who links them together sees.
     if (objectName !== 'vmlinux' && !bounds) return { kind: 'import', name };
     return this.refuse(symbol, from, at, 'which neither object defines and nothing exports');
+  }
+
+  /** What ORIG, one unit of its object, does not define and the object that runs does. */
+  private ofAnotherUnit(name: string, symbol: number): Link | undefined {
+    const { objectName, patched, positions } = this.input;
+    const position = positions.positionOfGlobal?.(name);
+    if (position === undefined) return undefined;
+    const { sympos, evidence } = position;
+    const info = patched.table.info[symbol]!;
+    return { kind: 'klp', target: { module: objectName, name, sympos, evidence, patchedName: name, info } };
   }
 
   private refuseDependency(owner: string, name: string, from: Copy, at: number): Link {

@@ -11,6 +11,9 @@ export interface Rehearsal {
   imports: string[];
   /** How many symbols the livepatch looks up in the running kernel. */
   lookups: number;
+  /** ORIG's functions that would be replaced, and its symbols that the livepatch would look up. */
+  replaced: readonly number[];
+  references: readonly number[];
 }
 
 /**
@@ -20,7 +23,7 @@ export interface Rehearsal {
  */
 export function rehearse(input: Omit<ExtractInput, 'facts' | 'provenance'>): Rehearsal | undefined {
   if (input.patched.object.machine !== EM_X86_64) return undefined;
-  const { object, klpSymbols, diagnostics } = extract({
+  const { object, klpSymbols, replaced, references, diagnostics } = extract({
     ...input,
     rehearsed: true,
     facts: NO_FACTS,
@@ -29,5 +32,5 @@ export function rehearse(input: Omit<ExtractInput, 'facts' | 'provenance'>): Reh
   const imports = input.symvers.known
     ? []
     : object.symbols.filter(({ section }) => section === 'undefined').map(({ name }) => name);
-  return { diagnostics, imports, lookups: klpSymbols.length };
+  return { diagnostics, imports, lookups: klpSymbols.length, replaced, references };
 }

@@ -25,7 +25,7 @@ export interface CopyInput {
 
 export interface ExtractInput extends CopyInput {
   symvers: Symvers;
-  positions: Pick<SymbolPositions, 'positionOf'> & Partial<Pick<SymbolPositions, 'positionNamed'>>;
+  positions: Pick<SymbolPositions, 'positionOf'> & Partial<Pick<SymbolPositions, 'positionNamed' | 'positionOfGlobal'>>;
   facts: PlatformFacts;
   provenance: Provenance;
 }

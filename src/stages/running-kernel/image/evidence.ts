@@ -1,20 +1,14 @@
-import type { KernelListing } from '../../../kernel/listing';
 import type { Evidence } from '../sympos/evidence';
 import type { KernelCode } from './kernel-code';
 import type { Placement } from './placement';
 
 /** Where the image has a symbol, by the code that refers to it: the image is the linker's map. */
 export class ImageEvidence implements Evidence {
-  readonly text = "the kernel's image, by equal code and what it refers to";
-
   constructor(
     private readonly placement: Placement,
     private readonly kernel: KernelCode,
+    readonly text = "the kernel's image, by equal code and what it refers to",
   ) {}
-
-  get listing(): KernelListing {
-    return this.kernel.listing;
-  }
 
   entryOf(
     symbol: number,

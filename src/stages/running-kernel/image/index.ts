@@ -2,6 +2,7 @@
  * Is ORIG what runs? The kernel's image shows it, unit by unit: code and references of ORIG must stand there.
  */
 import { diagnostic, type Diagnostic } from '../../../diagnostics';
+import type { ElfObject } from '../../../elf';
 import type { Side } from '../../side/side';
 import { Trait } from '../../scan/traits';
 import type { SymbolPositions } from '../sympos';
@@ -16,11 +17,11 @@ export interface ImageProofInput {
   orig: Side;
   kernel: KernelCode;
   placement: Placement;
-  positions: SymbolPositions;
+  positions: Pick<SymbolPositions, 'positionOf'>;
   /** ORIG's symbols of the functions that the livepatch replaces, and those that klp relocations name. */
   functions: readonly number[];
   references: readonly number[];
-  /** What compiled the kernel, by its banner. */
+  /** What compiled the kernel, by its banner, or the module. */
   compiler: string | null;
 }
 
@@ -47,7 +48,7 @@ function tellDifferences({ orig, kernel, placement, functions, compiler }: Image
   const { path } = kernel.listing;
   const many = differences.length > total * MANY;
   const cause = many
-    ? `so many differ where compiler or flags do: ORIG is compiled by ${compilerOf(orig)}, the kernel by ${compiler ?? 'an unknown one'}`
+    ? `so many differ where compiler or flags do: ORIG is compiled by ${compilerOf(orig.object) ?? 'an unknown one'}, the kernel by ${compiler ?? 'an unknown one'}`
     : 'so few differ where source or configuration do';
   const what = `${differences.length} of ${total} functions of ORIG are not in ${path}, ${differences.length === 1 ? 'namely' : 'the first of them'} ${describe(orig, first)}; ${cause}`;
   return [
@@ -66,8 +67,8 @@ function describe(orig: Side, { symbol, offset, why, missing }: Difference): str
   return missing || at < 0 ? `${name} (${why})` : `${name} (at ${name}+0x${at.toString(16)} ${why})`;
 }
 
-/** `.comment` of ORIG. */
-function compilerOf({ object }: Side): string {
+/** `.comment` of an object: compiler with its revision. */
+export function compilerOf(object: ElfObject): string | null {
   for (let section = 1; section < object.sectionCount; section++) {
     if (object.name(section) !== '.comment') continue;
     const [first] = Buffer.from(object.content(section))
@@ -76,7 +77,7 @@ function compilerOf({ object }: Side): string {
       .filter((text) => text !== '');
     if (first !== undefined) return first;
   }
-  return 'an unknown one';
+  return null;
 }
 
 /** A position, however it was found, names an address: it must be the one that the image has at the references. */

@@ -1,13 +1,15 @@
 import type { ImageMemory } from '../../../kernel-image';
 import type { KernelListing } from '../../../kernel/listing';
 
-/** The running kernel as its image has it: memory, and the list of what stands where. */
+/** What runs as its image has it, the kernel or one of its modules: memory, and the list of what stands where. */
 export class KernelCode {
   constructor(
     readonly listing: KernelListing,
-    readonly memory: ImageMemory,
+    readonly memory: Pick<ImageMemory, 'bytesAt'>,
     /** Addresses that ftrace can redirect; undefined where the image does not hold them. */
     readonly sites: ReadonlySet<number> | undefined,
+    /** Of a module, what it refers to in other objects; then it has all names that its units refer to. */
+    readonly imports: ReadonlyMap<string, number> | null = null,
   ) {}
 
   /** The address of an entry of the list, signed as those of memory are. */
@@ -18,6 +20,9 @@ export class KernelCode {
 
   /** Addresses at which the list has a name; empty where it does not have it. */
   addressesOf(bytes: Uint8Array, start: number, length: number): number[] {
-    return this.listing.findBytes(bytes, start, length).map((entry) => this.address(entry));
+    const found = this.listing.findBytes(bytes, start, length).map((entry) => this.address(entry));
+    if (this.imports === null) return found;
+    const imported = this.imports.get(Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString('utf8'));
+    return imported === undefined ? found : [...found, imported];
   }
 }

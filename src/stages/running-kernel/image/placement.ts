@@ -1,14 +1,15 @@
 import { STB_WEAK, STT_SECTION } from '../../../elf';
 import { SectionClass } from '../../../kernel/section-class';
 import type { Side } from '../../side/side';
-import { Trait } from '../../scan/traits';
 import type { KernelCode } from './kernel-code';
+import { eachFunction, wholeSection, type Piece } from './pieces';
 import { SectionFit, type Misfit } from './section-fit';
+import { Votes } from './votes';
 
-/** A section of code that is nowhere in the image. */
+/** Code that is nowhere in the image. */
 export interface Difference extends Misfit {
   section: number;
-  /** The function at the place, else the first one. */
+  /** Its function. */
   symbol: number;
   /** The list does not have its name at all. */
   missing: boolean;
@@ -21,8 +22,7 @@ const NOT_PLACED =
 /**
  * Where the sections of ORIG lie in the image. Code is placed by the names of its functions: of the addresses that the list has for
  * them one must fit. What it refers to is where its fields lead, and that decides between addresses that both fit: stubs that
- * `return 0` are equal at a thousand places. With a section for each function (-ffunction-sections) that is function by function,
- * without it the unit as a whole.
+ * `return 0` are equal at a thousand places. A section lies there whole, or where it does not, function by function.
  */
 export class Placement {
   readonly differences: Difference[] = [];
@@ -30,12 +30,14 @@ export class Placement {
   functions = 0;
   overridden = 0;
   private readonly fit: SectionFit;
-  private readonly bases = new Map<number, number>();
-  /** Addresses that fit, of sections with several. */
-  private readonly open = new Map<number, number[]>();
-  /** What references say of sections, and of symbols that have none. */
-  private readonly votes = new Map<number, Set<number>>();
-  private readonly outside = new Map<number, Set<number>>();
+  /** By section where the whole of it lies, by function where it does not. */
+  private readonly sections = new Map<number, number>();
+  private readonly own = new Map<number, number>();
+  /** Bases that fit, of pieces with several. */
+  private readonly open = new Map<Piece, number[]>();
+  /** What references say of sections, and of symbols by name. */
+  private readonly sectionVotes = new Votes();
+  private readonly symbolVotes = new Votes();
 
   constructor(
     private readonly orig: Side,
@@ -46,15 +48,23 @@ export class Placement {
 
   /** Places sections of code, and from there on what they refer to. */
   settle(sections: Iterable<number>): this {
-    for (const section of sections) this.tryNames(section);
+    for (const section of sections) {
+      const whole = wholeSection(this.orig, section);
+      if (whole === undefined) continue;
+      this.functions += whole.functions.length;
+      if (this.tryNames(whole) !== undefined)
+        for (const piece of eachFunction(this.orig, whole)) {
+          const worst = this.tryNames(piece);
+          if (worst !== undefined) this.differs(piece, worst);
+        }
+    }
     for (let moved = true; moved; ) {
       moved = false;
-      for (const [section, candidates] of this.open) {
-        const voted = this.votes.get(section);
-        const both = voted === undefined ? [] : candidates.filter((base) => voted.has(base));
-        if (voted === undefined || voted.size !== 1 || both.length !== 1) continue;
-        this.open.delete(section);
-        this.place(section, both[0]!);
+      for (const [piece, candidates] of this.open) {
+        const voted = this.votedBase(piece);
+        if (voted === undefined || !candidates.includes(voted)) continue;
+        this.open.delete(piece);
+        this.place(piece, voted);
         moved = true;
       }
     }
@@ -74,80 +84,78 @@ export class Placement {
   addressOf(symbol: number): number | 'several' | undefined {
     const { table } = this.orig;
     const section = table.section[symbol]!;
-    const own = table.info[symbol]! >>> 4 === STB_WEAK || section === 0 || section >= table.sections;
-    const base = own ? undefined : this.bases.get(section);
+    const named = this.symbolVotes.of(symbol);
+    // Another unit's may be in the place of a weak one.
+    if (table.info[symbol]! >>> 4 === STB_WEAK || section === 0 || section >= table.sections) return named;
+    const base = this.sections.get(section) ?? this.own.get(symbol);
     if (base !== undefined) return base + table.value[symbol]!;
-    const voted = own ? this.outside.get(symbol) : this.votes.get(section);
-    if (voted === undefined) return undefined;
-    if (voted.size > 1) return 'several';
-    const [only] = voted;
-    return own ? only : only! + table.value[symbol]!;
+    if (named !== undefined) return named;
+    const voted = this.sectionVotes.of(section);
+    // Sections of several units that `ld -r` put together lie apart.
+    return typeof voted === 'number' ? voted + table.value[symbol]! : undefined;
   }
 
-  /** Whether a function's own bytes are in the image. */
-  isPlaced(symbol: number): boolean {
-    return this.bases.has(this.orig.table.section[symbol]!);
-  }
-
-  /** How a section differs that a symbol lies in. */
+  /** How the code differs that a symbol stands for. */
   differenceOf(symbol: number): Difference | undefined {
-    return this.differences.find(({ section }) => section === this.orig.table.section[symbol]);
+    const { section, value } = this.orig.table;
+    return this.differences.find((one) => one.section === section[symbol] && value[one.symbol] === value[symbol]);
   }
 
-  private tryNames(section: number): void {
+  /** Places a piece where the list has its functions; where it fits nowhere, how it differs at best. */
+  private tryNames(piece: Piece): Misfit | 'missing' | undefined {
     const { table, object } = this.orig;
     const bases = new Set<number>();
-    const functions: number[] = [];
-    let weak = 0;
-    for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
-      const symbol = table.covers[i]!;
-      if (!table.has(symbol, Trait.FUNC) || table.has(symbol, Trait.PREFIX)) continue;
-      functions.push(symbol);
-      if (table.info[symbol]! >>> 4 === STB_WEAK) weak++;
+    for (const symbol of piece.functions)
       for (const place of this.kernel.addressesOf(object.bytes, table.name[symbol]!, table.nameLength[symbol]!))
         bases.add(place - table.value[symbol]!);
-    }
-    if (functions.length === 0) return;
-    this.functions += functions.length;
-    let worst: Misfit | undefined;
+    let worst: Misfit | 'missing' = 'missing';
     const fitting: number[] = [];
     for (const base of bases) {
-      const misfit = this.fit.misfit(section, base);
+      const misfit = this.fit.misfit(piece, base);
       if (misfit === undefined) fitting.push(base);
       // The address at which most is equal says best what differs.
-      else if (worst === undefined || misfit.offset > worst.offset) worst = misfit;
+      else if (worst === 'missing' || misfit.offset > worst.offset) worst = misfit;
     }
-    if (fitting.length === 1) this.place(section, fitting[0]!);
-    else if (fitting.length > 1) this.open.set(section, fitting);
-    else if (weak === functions.length) this.overridden += weak;
-    else this.differences.push(this.difference(section, functions, worst));
+    if (fitting.length === 0) return worst;
+    if (fitting.length === 1) this.place(piece, fitting[0]!);
+    else this.open.set(piece, fitting);
+    return undefined;
   }
 
-  private difference(section: number, functions: readonly number[], worst: Misfit | undefined): Difference {
+  private differs({ section, start, functions }: Piece, worst: Misfit | 'missing'): void {
     const { table } = this.orig;
-    const { offset, why } = worst ?? { offset: 0, why: 'the kernel has no function of that name' };
-    const at = functions.find(
-      (symbol) => offset >= table.value[symbol]! && offset < table.value[symbol]! + table.size[symbol]!,
-    );
-    return { section, symbol: at ?? functions[0]!, offset, why, missing: worst === undefined };
+    if (functions.every((symbol) => table.info[symbol]! >>> 4 === STB_WEAK)) {
+      this.overridden += functions.length;
+      return;
+    }
+    const missing = worst === 'missing';
+    const { offset, why } = missing ? { offset: start, why: 'the kernel has no function of that name' } : worst;
+    this.differences.push({ section, symbol: functions[0]!, offset, why, missing });
   }
 
-  private place(section: number, base: number): void {
-    this.bases.set(section, base);
-    const { table } = this.orig;
-    for (const { symbol, address } of this.fit.readings(section, base)) {
+  /** Where references say that a piece lies. */
+  private votedBase({ section, functions }: Piece): number | undefined {
+    const { value } = this.orig.table;
+    for (const symbol of functions) {
+      const named = this.symbolVotes.of(symbol);
+      if (typeof named === 'number') return named - value[symbol]!;
+    }
+    const voted = this.sectionVotes.of(section);
+    return typeof voted === 'number' ? voted : undefined;
+  }
+
+  private place(piece: Piece, base: number): void {
+    const { table, object } = this.orig;
+    if (piece.start === 0 && piece.end === object.size(piece.section)) this.sections.set(piece.section, base);
+    for (const symbol of piece.functions) this.own.set(symbol, base);
+    for (const { symbol, address } of this.fit.readings(piece, base)) {
       const target = table.section[symbol]!;
-      const weak = table.info[symbol]! >>> 4 === STB_WEAK;
-      if (weak || target === 0 || target >= table.sections) add(this.outside, symbol, address);
-      else if ((table.sectionClass[target]! & NOT_PLACED) === 0)
+      const isSection = (table.info[symbol]! & 0xf) === STT_SECTION;
+      if (!isSection) this.symbolVotes.add(symbol, address);
+      if (target === 0 || target >= table.sections || table.info[symbol]! >>> 4 === STB_WEAK) continue;
+      if ((table.sectionClass[target]! & NOT_PLACED) === 0)
         // Of a section symbol, whose value is 0, and of a named one the same: where the section begins.
-        add(this.votes, target, address - ((table.info[symbol]! & 0xf) === STT_SECTION ? 0 : table.value[symbol]!));
+        this.sectionVotes.add(target, address - (isSection ? 0 : table.value[symbol]!));
     }
   }
-}
-
-function add(votes: Map<number, Set<number>>, key: number, address: number): void {
-  const known = votes.get(key);
-  if (known === undefined) votes.set(key, new Set([address]));
-  else known.add(address);
 }

@@ -1,5 +1,6 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_NOBITS, s64, u64 } from '../../../elf';
+import { R_ADDEND, R_SYM, R_TYPE, SHN_UNDEF, SHT_NOBITS, s64 } from '../../../elf';
 import { SectionClass } from '../../../kernel/section-class';
+import type { Range } from '../../side/range';
 import type { Side } from '../../side/side';
 import type { KernelCode } from './kernel-code';
 
@@ -10,12 +11,33 @@ export interface Misfit {
   why: string;
 }
 
-/** What a field of the image says of the symbol that ORIG's relocation names. */
-export interface Reading {
+/** A relocation of ORIG. */
+interface Rela {
+  type: number;
+  offset: number;
   symbol: number;
+  addend: number;
+}
+
+/** What a field of the image says of the symbol that ORIG's relocation names. */
+export interface Reading extends Rela {
   /** Where that symbol is in the image. */
   address: number;
 }
+
+/** A branch that the image has in its short form, so that all behind it stands nearer. */
+interface Shortened {
+  /** Of its instruction and of the end of that in ORIG, from the section's start. */
+  at: number;
+  end: number;
+  /** Field of the relocation that ORIG has. */
+  field: number;
+  /** How far what follows is moved, all in all. */
+  shift: number;
+}
+
+/** Opcode and distance. */
+const SHORT = 2;
 
 /**
  * Whether the image has a section of ORIG at an address: all bytes that linking did not write, and each reference, which must lead to
@@ -23,56 +45,96 @@ export interface Reading {
  * where fields are only masked (`module_arch_cleanup` of 7.3, a jump to the return thunk, is `its_free_mod` then).
  */
 export class SectionFit {
+  private readonly shortened = new Map<string, readonly Shortened[]>();
+
   constructor(
     private readonly orig: Side,
     private readonly kernel: KernelCode,
   ) {}
 
-  /** Undefined where it fits. */
-  misfit(section: number, base: number): Misfit | undefined {
-    const { object, arch } = this.orig;
-    if (object.type(section) === SHT_NOBITS) return undefined;
-    const own = object.content(section);
-    const theirs = this.kernel.memory.bytesAt(base, own.length);
-    if (theirs === undefined) return { offset: 0, why: 'the image has no such memory' };
-    const linked = new Uint8Array(own.length);
-    for (const { type, offset } of this.relas(section)) {
-      const [from, to] = arch.linked(type);
-      linked.fill(1, Math.max(0, offset + from), Math.max(0, offset + to));
-    }
-    for (let at = 0; at < own.length; at++)
-      if (own[at] !== theirs[at] && linked[at] === 0)
-        return { offset: at, why: `ORIG has ${hex(own, at)}, the kernel ${hex(theirs, at)}` };
-    return this.wrongReference(section, base);
+  /** Undefined where a range of a section fits, whose section would begin at `base`. */
+  misfit(range: Range, base: number): Misfit | undefined {
+    if (this.orig.object.type(range.section) === SHT_NOBITS) return undefined;
+    return this.otherBytes(range, base) ?? this.wrongReference(range, base);
   }
 
-  /** What the fields of a section that lies at `base` say of the symbols they name. */
-  *readings(section: number, base: number): Generator<Reading & { offset: number; type: number; addend: number }> {
-    const { arch, object } = this.orig;
-    const code = this.kernel.memory.bytesAt(base, object.size(section));
+  /** What the fields of a range say of the symbols they name, whose section begins at `base`. */
+  *readings(range: Range, base: number): Generator<Reading> {
+    const { arch } = this.orig;
+    const moved = this.shortened.get(keyOf(range, base)) ?? [];
+    const shift = moved.at(-1)?.shift ?? 0;
+    const code = this.kernel.memory.bytesAt(base + range.start, range.end + shift - range.start);
     if (code === undefined) return;
     const view = new DataView(code.buffer, code.byteOffset, code.length);
-    for (const { type, offset, symbol, addend } of this.relas(section)) {
+    let before = 0;
+    for (const rela of this.relas(range)) {
+      const { type, offset, symbol, addend } = rela;
+      while (before < moved.length && moved[before]!.end <= offset) before++;
+      const by = before === 0 ? 0 : moved[before - 1]!.shift;
+      const at = offset + by - range.start;
       // A field that does not lie within is that of a damaged object.
-      if (symbol === 0 || symbol >= this.orig.table.symbols || offset + 8 > code.length + 4) continue;
-      if (offset + (type === arch.address64 ? 8 : 4) > code.length) continue;
-      const address = arch.linkedAddress(type, view, offset, base + offset, addend);
-      if (address !== undefined) yield { symbol, address, offset, type, addend };
+      if (symbol === 0 || symbol >= this.orig.table.symbols) continue;
+      const short = moved[before];
+      if (short?.field === offset) {
+        const from = short.at + by - range.start;
+        const target = base + range.start + from + SHORT + view.getInt8(from + 1);
+        yield { ...rela, address: target - arch.bias(type) - addend };
+        continue;
+      }
+      if (at + (type === arch.address64 ? 8 : 4) > code.length) continue;
+      const address = arch.linkedAddress(type, view, at, base + offset + by, addend);
+      if (address !== undefined) yield { ...rela, address };
     }
   }
 
-  private wrongReference(section: number, base: number): Misfit | undefined {
-    for (const { symbol, address, offset, type, addend } of this.readings(section, base)) {
-      const { table, object } = this.orig;
+  /**
+   * Where bytes differ that no linking wrote. What the assembler knew to be near when it made the kernel's unit, a function next to this one, has a
+   * short branch there (`tipc_eth_msg2addr`), which a section for each function never has.
+   */
+  private otherBytes(range: Range, base: number): Misfit | undefined {
+    const { section, start, end } = range;
+    const { object, arch } = this.orig;
+    const own = object.content(section);
+    const theirs = this.kernel.memory.bytesAt(base + start, end - start);
+    if (theirs === undefined) return { offset: start, why: 'the image has no such memory' };
+    const linked = new Uint8Array(end - start);
+    const branches = new Map<number, Shortened & { opcode: number }>();
+    for (const { type, offset } of this.relas(range)) {
+      const [from, to] = arch.linked(type);
+      linked.fill(1, Math.max(0, offset + from - start), Math.max(0, offset + to - start));
+      const short = arch.isPcRelative(type) ? arch.shortBranch(own, start, offset) : undefined;
+      if (short !== undefined) branches.set(short.at, { ...short, field: offset, end: offset + to, shift: 0 });
+    }
+    const found: Shortened[] = [];
+    let shift = 0;
+    for (let at = start; at < end; at++) {
+      if (own[at] === theirs[at + shift - start] || linked[at - start] === 1) continue;
+      const branch = branches.get(at);
+      if (branch === undefined || theirs[at + shift - start] !== branch.opcode)
+        return { offset: at, why: `ORIG has ${hex(own, at)}, the kernel ${hex(theirs, at + shift - start)}` };
+      shift += SHORT - (branch.end - at);
+      found.push({ at, end: branch.end, field: branch.field, shift });
+      at = branch.end - 1;
+    }
+    if (found.length > 0) this.shortened.set(keyOf(range, base), found);
+    return undefined;
+  }
+
+  private wrongReference(range: Range, base: number): Misfit | undefined {
+    const { table, object } = this.orig;
+    for (const reading of this.readings(range, base)) {
+      const { symbol, address, offset } = reading;
       if (this.isText(symbol)) {
-        const why = this.otherText(symbol, address, section, offset, type, addend);
+        const why = this.otherText(range.section, reading);
         if (why !== undefined) return { offset, why };
         continue;
       }
       const length = table.nameLength[symbol]!;
       if (length === 0) continue;
       const places = this.kernel.addressesOf(object.bytes, table.name[symbol]!, length);
-      if (places.length > 0 && !places.includes(address))
+      // A kernel's list lacks some names; a module's table has whatever its units define or import.
+      const known = places.length > 0 || (this.kernel.imports !== null && table.section[symbol] === SHN_UNDEF);
+      if (known && !places.includes(address))
         return { offset, why: `ORIG refers to ${this.orig.name(symbol)}, the kernel there to something else` };
     }
     return undefined;
@@ -84,14 +146,7 @@ export class SectionFit {
     return section[symbol]! < sections && (sectionClass[section[symbol]!]! & SectionClass.STRING) !== 0;
   }
 
-  private otherText(
-    symbol: number,
-    address: number,
-    section: number,
-    offset: number,
-    type: number,
-    addend: number,
-  ): string | undefined {
+  private otherText(section: number, { symbol, address, offset, type, addend }: Reading): string | undefined {
     const { object, arch, table } = this.orig;
     // What is counted from the instruction's end is part of the addend, and so of both distances.
     const tail = arch.isPcRelative(type) ? arch.tail(object.content(section), 0, offset) : 0;
@@ -108,19 +163,14 @@ export class SectionFit {
       : `ORIG has the text "${Buffer.from(own.subarray(start, Math.min(end, start + 40))).toString('latin1')}", the kernel another`;
   }
 
-  private *relas(section: number): Generator<{ type: number; offset: number; symbol: number; addend: number }> {
-    const { object, table } = this.orig;
-    const rela = table.relaSection[section]!;
-    if (rela === 0) return;
-    const words = object.relas(rela);
-    for (let at = 0; at < words.length; at += RELA_WORDS)
-      yield {
-        type: words[at + R_TYPE]!,
-        offset: u64(words, at + R_OFFSET),
-        symbol: words[at + R_SYM]!,
-        addend: s64(words, at + R_ADDEND),
-      };
+  private *relas(range: Range): Generator<Rela> {
+    for (const { words, at, offset } of this.orig.relasIn(range))
+      yield { type: words[at + R_TYPE]!, offset, symbol: words[at + R_SYM]!, addend: s64(words, at + R_ADDEND) };
   }
+}
+
+function keyOf({ section, start, end }: Range, base: number): string {
+  return `${section}:${start}:${end}:${base}`;
 }
 
 function hex(bytes: Uint8Array, at: number): string {

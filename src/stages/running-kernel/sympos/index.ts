@@ -2,4 +2,6 @@
  * sympos: which of the running kernel's symbols of a name is ORIG's?
  */
 export { TrustedPositions } from './trusted';
-export { SymbolPositions, type NoPosition, type Position } from './positions';
+export type { ModuleFile, SeenModule } from './in-module';
+export type { NoPosition, Position } from './position';
+export { SymbolPositions } from './positions';

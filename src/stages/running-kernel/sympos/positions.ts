@@ -4,28 +4,11 @@ import type { Side } from '../../side/side';
 import { nameCleaning } from './cleaning';
 import type { Evidence } from './evidence';
 import { FileOrder } from './file-order';
-import { moduleRank } from './module-rank';
+import { ModulePositions, type SeenModule } from './in-module';
 import { Neighbours } from './neighbours';
 import { OrigNames } from './orig-names';
+import { unknown, type NoPosition, type Position } from './position';
 import { Symids } from './symids';
-
-/** How the livepatch core finds a symbol of ORIG in the running kernel. */
-export interface Position {
-  /** 0 where the name is unique, else the 1-based rank among the kernel's symbols of that name. */
-  sympos: number;
-  /** The name that the kernel compares: the full one, but on some LTO kernels without what LTO appended. */
-  name: string;
-  /** What proves it, one phrase for the report. */
-  evidence: string;
-  /** The listing's entry; null where no listing has been seen, and for symbols of modules. */
-  entry: number | null;
-}
-
-/** Why a symbol has no position: one sentence, and the diagnostic's code. */
-export interface NoPosition {
-  refused: string;
-  code: 'position-unknown' | 'not-in-kernel';
-}
 
 /**
  * Positions of ORIG's symbols in the running kernel ("sympos"), each with its evidence.
@@ -36,6 +19,7 @@ export interface NoPosition {
 export class SymbolPositions {
   private readonly names: OrigNames;
   private readonly known = new Map<number, Position | NoPosition>();
+  private readonly ofModule: ModulePositions | null;
   private kinds: Evidence[] | undefined;
 
   /**
@@ -49,7 +33,10 @@ export class SymbolPositions {
     private readonly listing: KernelListing | null,
     /** What the kernel's image shows, which is asked before all others. */
     private readonly shown: Evidence | null = null,
+    /** The file of the module that is patched. */
+    module: SeenModule | null = null,
   ) {
+    this.ofModule = objectName === 'vmlinux' ? null : new ModulePositions(orig, objectName, listing, module);
     this.names = new OrigNames(orig, objectName === 'vmlinux' ? nameCleaning(orig) : 'none');
   }
 
@@ -57,7 +44,7 @@ export class SymbolPositions {
   positionOf(symbol: number): Position | NoPosition {
     let position = this.known.get(symbol);
     if (position === undefined) {
-      position = this.objectName === 'vmlinux' ? this.inKernel(symbol) : this.inModule(symbol);
+      position = this.ofModule === null ? this.inKernel(symbol) : this.ofModule.positionOf(symbol);
       this.known.set(symbol, position);
     }
     return position;
@@ -105,6 +92,18 @@ export class SymbolPositions {
     );
   }
 
+  /** The position of a global name that ORIG does not define, and another unit of the object does; undefined where nothing shows that. */
+  positionOfGlobal(name: string): Position | undefined {
+    if (this.ofModule !== null) return this.ofModule.positionNamed(name);
+    const { listing } = this;
+    const entries = listing?.find(name) ?? [];
+    const globals = entries.filter((entry) => listing!.isGlobal(entry));
+    if (globals.length !== 1) return undefined;
+    const evidence =
+      entries.length === 1 ? 'unique in the running kernel' : 'the only global one in the running kernel';
+    return { sympos: this.rank(globals[0]!, entries), name, evidence, entry: globals[0]! };
+  }
+
   private inKernel(symbol: number): Position | NoPosition {
     const { listing, orig } = this;
     const name = this.nameOf(symbol);
@@ -150,37 +149,9 @@ export class SymbolPositions {
     );
   }
 
-  private inModule(symbol: number): Position | NoPosition {
-    const { orig, objectName, listing } = this;
-    const name = this.nameOf(symbol);
-    if (orig.table.section[symbol] === SHN_UNDEF)
-      return { code: 'not-in-kernel', refused: `${objectName} does not define ${name}` };
-    const { count, rank, unstable } = moduleRank(orig, symbol);
-    if (unstable)
-      return unknown(
-        `${objectName} has ${count} symbols ${name}, one of them in code or data that is dropped after loading: positions change then`,
-      );
-    const loaded = listing?.findInModule(objectName, name);
-    if (loaded?.length === 0)
-      return { code: 'not-in-kernel', refused: `${listing!.path} has no ${name} in ${objectName}` };
-    if (loaded !== undefined && loaded.length !== count)
-      return unknown(`${listing!.path} has ${loaded.length} symbols ${name} in ${objectName}, ORIG ${count}`);
-    const evidence = count === 1 ? `unique in ${objectName}` : `order in the symbol table of ${objectName}`;
-    return {
-      sympos: count === 1 ? 0 : rank,
-      name,
-      evidence: loaded === undefined ? `${evidence}; the loaded module was not seen` : evidence,
-      entry: null,
-    };
-  }
-
   private nameOf(symbol: number): string {
     const { object, table } = this.orig;
     const start = table.name[symbol]!;
     return object.text(start, start + this.names.length(symbol));
   }
-}
-
-function unknown(refused: string): NoPosition {
-  return { code: 'position-unknown', refused };
 }

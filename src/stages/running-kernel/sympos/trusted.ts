@@ -1,7 +1,7 @@
 import { SHN_UNDEF } from '../../../elf';
 import type { Side } from '../../side/side';
 import { OrigNames } from './orig-names';
-import type { NoPosition, Position } from './positions';
+import type { NoPosition, Position } from './position';
 
 /** Positions where the running kernel was not seen and nothing is written: every symbol that a kernel can list counts as found, without the cost of looking. */
 export class TrustedPositions {

@@ -1,0 +1,25 @@
+/** Files of the run directory that were made from an input. */
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileError } from '../src/diagnostics';
+import { MappedFile } from '../src/files/mapped-file';
+import { temporaryIn } from '../src/files/temporary';
+import { contentDigest, makeFolder } from '../src/records';
+import type { KeptFile } from '../src/pipeline/types';
+
+/** Writes a file, unless it is there as it should be. @throws KlpflowError `no-space`, `write-failed` */
+export function writeKept(path: string, bytes: Uint8Array, scratch: string): KeptFile {
+  const kept = { path, size: bytes.length, digest: contentDigest(bytes) };
+  if (existsSync(path) && contentDigest(MappedFile.open(path).bytes) === kept.digest) return kept;
+  const temporary = temporaryIn(scratch, path.slice(path.lastIndexOf('/') + 1));
+  try {
+    makeFolder(dirname(path));
+    makeFolder(scratch);
+    writeFileSync(temporary, bytes);
+    renameSync(temporary, path);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw fileError(path, cause, 'write');
+  }
+  return kept;
+}
