@@ -46,11 +46,24 @@ export function agreeWithTwin(own: Own, { counterpart, range, references: theirs
     const other = left.find((one) => one.decided !== undefined) ?? left[0];
     if (other !== undefined) taken.add(other);
   }
+  // Who goes to the end of an object begins in it; else what lies there now has come in the place of what lay there (`guid_name`, which was
+  // the same text as a literal and had no name of its own, behind `rows`).
+  const isReached = (reference: Doubt, symbol: number): boolean =>
+    references.some(
+      (other) =>
+        other !== reference &&
+        (other.decided === undefined ? other.list : [other.decided]).some(
+          (one) => one.symbol === symbol && one.delta !== own.side.table.size[symbol]!,
+        ),
+    );
   // The end of an object is common, but not for who goes from there by an index; places before and behind it are not.
   const isFarFetched = (reference: Doubt, { symbol, delta }: Reading): boolean =>
     !reference.unusual &&
     symbol !== 0 &&
-    (delta < 0 || delta > own.side.table.size[symbol]! || own.isIndexed(reference.field));
+    (delta < 0 ||
+      delta > own.side.table.size[symbol]! ||
+      own.isIndexed(reference.field) ||
+      (reference.between && delta === own.side.table.size[symbol]! && !isReached(reference, symbol)));
   const open = (): Doubt[] => references.filter(({ decided, alike }) => decided === undefined && alike !== true);
   const settle = (reference: Doubt, others: ReadonlyArray<Readonly<Doubt>>, supports: typeof has): boolean => {
     const supported = reference.list.filter((one) => others.some((other) => supports(other, one)));
