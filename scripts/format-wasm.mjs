@@ -1,14 +1,18 @@
-// Formats src/stages/scan/wasm, or with --check tells which files are not formatted. AssemblyScript has decorators of functions
+// Formats AssemblyScript, or with --check tells which files are not formatted. AssemblyScript has decorators of functions
 // (`@inline`), which no TypeScript parser reads: the formatter sees them as comments.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { HOMES } from './wasm.mjs';
 
-const folder = 'src/stages/scan/wasm';
 const check = process.argv.includes('--check');
 const unformatted = [];
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.ts'))) {
-  const path = join(folder, file);
+const files = HOMES.flatMap((home) =>
+  readdirSync(join(home, 'wasm'))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => ({ file: name, path: join(home, 'wasm', name) })),
+);
+for (const { file, path } of files) {
   const source = readFileSync(path, 'utf8');
   const { stdout, status, stderr } = spawnSync('npx', ['biome', 'format', `--stdin-file-path=${file}`], {
     input: source.replace(/^@inline$/gm, '//@inline'),

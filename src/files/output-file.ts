@@ -4,6 +4,11 @@ import { fileError } from '../diagnostics';
 
 let serial = 0;
 
+/** A name beside `path` for what is not whole yet; `removeAbandonedOutputs` knows it. */
+export function temporaryOutput(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.${serial++}.tmp`);
+}
+
 /**
  * Writes `chunks` to `path` so that the file is either whole or not there: into a temporary file of the same
  * folder, which is synced and then renamed over `path`. On any failure the temporary file is removed and an
@@ -14,7 +19,7 @@ let serial = 0;
  * @throws KlpflowError `no-space` or `write-failed` for what the file system reports; the producer's own errors as they are
  */
 export async function writeAtomically(path: string, chunks: Iterable<Uint8Array>): Promise<number> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${serial++}.tmp`);
+  const temporary = temporaryOutput(path);
   const file = await open(temporary, 'wx').catch((cause: unknown) => {
     throw fileError(path, cause, 'write');
   });
@@ -72,6 +77,6 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function isSystemError(cause: unknown): boolean {
+export function isSystemError(cause: unknown): boolean {
   return cause instanceof Error && typeof (cause as NodeJS.ErrnoException).syscall === 'string';
 }

@@ -20,12 +20,6 @@ export function isPrintkIndexEntry(name: string): boolean {
   return /(?:^|\.)_entry(?:_ptr)?(?:$|\.)/.test(name);
 }
 
-/** The function whose cold part this is, as objtool sees it: the text before `.cold`, or undefined. */
-export function coldParent(name: string): string | undefined {
-  const at = name.indexOf('.cold');
-  return at > 0 && !name.startsWith('.klp.sym') ? name.slice(0, at) : undefined;
-}
-
 /** Where a name says that its code is a piece of a function: `f.cold`, `f.cold.3`, `f.llvm.12.cold`, `f.__part.1` of -fbasic-block-sections. */
 const PIECE = /\.(?:cold|__part\.\d+)(?=\.|$)/;
 

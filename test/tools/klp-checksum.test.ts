@@ -7,9 +7,10 @@ import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
 import { ElfObject, RELA_WORDS, R_OFFSET, R_SYM } from '../../src/elf';
-import { symbolChecksums } from '../../src/tools/objtool/checksum';
-import { xxh3 } from '../../src/tools/objtool/checksum/xxh3';
+import { x86_64 } from '../../src/arch/x86-64';
+import base64 from '../../src/stages/checksum/generated/module';
 import { CHECKED_CODE } from '../support/checked-code';
+import { checksumsOf } from '../support/checksums';
 import { skipWithout, unavailable, unpack } from '../support/corpus';
 import { code, disp32, hex, object, plt32, ref32, type ObjectBuilder } from '../support/elf-builder';
 import { objtoolKlp, skipWithoutObjtool } from '../support/objtool';
@@ -26,7 +27,7 @@ let serial = 0;
 async function checksums(builder: ObjectBuilder): Promise<Record<string, string>> {
   const elf = ElfObject.open(await builder.write(at(`${serial++}.o`)));
   return Object.fromEntries(
-    symbolChecksums(elf).symbols.map(({ symbol, checksum }) => [elf.symbolName(symbol), checksum.toString(16)]),
+    checksumsOf(elf).map(({ symbol, checksum }) => [elf.symbolName(symbol), checksum.toString(16)]),
   );
 }
 
@@ -50,6 +51,23 @@ function stored(path: string): Record<string, string> {
 const checksum = (...argv: string[]): ReturnType<typeof running> =>
   running(['objtool', 'klp', 'checksum', ...argv], { cwd: folder });
 
+/** The WebAssembly without an object, for what needs none; bytes lie in the second page of its memory. */
+function bare(): {
+  bytes: Uint8Array;
+  hashBytes(at: number, length: number): bigint;
+  lengthAt(at: number, room: number): number;
+} {
+  const memory = new WebAssembly.Memory({ initial: 3, maximum: 65536, shared: true });
+  const host = new Proxy({}, { get: () => () => 0 });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(base64, 'base64')), {
+    env: { memory },
+    host,
+  });
+  return { ...(exports as ReturnType<typeof bare>), bytes: new Uint8Array(memory.buffer, PAGE) };
+}
+
+const PAGE = 65536;
+
 describe('XXH3', () => {
   // From the reference implementation, of bytes i * 0x9e3779b1 >> 24: every length class.
   test.for([
@@ -68,7 +86,83 @@ describe('XXH3', () => {
     [4097, '3dfd517338a4b234'],
   ] as const)('of %i bytes', ([length, expected]) => {
     const bytes = Uint8Array.from({ length }, (_, i) => Math.imul(i, 0x9e3779b1) >>> 24);
-    expect(xxh3(bytes).toString(16).padStart(16, '0')).toBe(expected);
+    const code = bare();
+    code.bytes.set(bytes);
+    expect(BigInt.asUintN(64, code.hashBytes(PAGE, length)).toString(16).padStart(16, '0')).toBe(expected);
+  });
+});
+
+describe('lengths of instructions', () => {
+  /** Compares them with what the disassembler says of bytes: an instruction that is read too short or too long moves all behind it. */
+  function compare(bytes: Uint8Array): number {
+    const code = bare();
+    code.bytes.set(bytes);
+    let compared = 0;
+    for (const { offset, length, invalid } of x86_64.disassembler().decode(bytes)) {
+      if (invalid) continue;
+      const found = code.lengthAt(PAGE + offset, bytes.length - offset);
+      expect(found, Buffer.from(bytes.subarray(offset, offset + 15)).toString('hex')).toBe(length);
+      compared++;
+    }
+    return compared;
+  }
+
+  test('are those of the disassembler: every opcode of every map, behind every prefix', () => {
+    const cases: number[][] = [];
+    const maps = [
+      [],
+      [0x0f],
+      [0x0f, 0x38],
+      [0x0f, 0x3a],
+      [0xc5, 0xf8],
+      [0xc5, 0xfd],
+      [0xc4, 0xe2, 0x79],
+      [0xc4, 0xe3, 0x7d],
+    ];
+    maps.push([0x62, 0xf1, 0x7c, 0x48], [0x62, 0xf2, 0x7d, 0x48], [0x62, 0xf3, 0xfd, 0x48]);
+    for (const prefix of [
+      [],
+      [0x66],
+      [0x48],
+      [0x66, 0x48],
+      [0xf2],
+      [0xf3],
+      [0x2e],
+      [0x65],
+      [0x67],
+      [0xf0],
+      [0x48, 0x66],
+      [0x41],
+    ])
+      for (const map of maps)
+        for (let opcode = 0; opcode < 256; opcode++)
+          for (const modrm of [0xc0, 0xc8, 0x04, 0x05, 0x44, 0x84, 0x00, 0x90, 0x10, 0x30, 0xf8])
+            cases.push([...prefix, ...map, opcode, modrm]);
+    const disassembler = x86_64.disassembler();
+    const code = bare();
+    const wrong: string[] = [];
+    let compared = 0;
+    for (const start of cases) {
+      const bytes = Uint8Array.from({ length: 24 }, (_, i) => start[i] ?? 0x25);
+      const [first] = disassembler.decode(bytes);
+      if (first!.invalid) continue;
+      code.bytes.set(bytes);
+      const found = code.lengthAt(PAGE, bytes.length);
+      if (found !== first!.length) wrong.push(`${Buffer.from(bytes).toString('hex')}: ${found}, not ${first!.length}`);
+      compared++;
+    }
+    expect(wrong).toEqual([]);
+    expect(compared).toBeGreaterThan(40_000);
+  });
+
+  test('are those of the disassembler, of all code of a real kernel', { timeout: 120_000 }, (context) => {
+    skipWithout(context, unavailable('linux-7.2-thinlto', true));
+    const elf = ElfObject.open(unpack('linux-7.2-thinlto', 'special-sections').orig);
+    let compared = 0;
+    for (let i = 1; i < elf.sectionCount; i++)
+      if (elf.name(i).startsWith('.text.') && elf.size(i) > 8000 && elf.size(i) < 2 * PAGE)
+        compared += compare(elf.content(i));
+    expect(compared).toBeGreaterThan(10_000);
   });
 });
 
@@ -252,7 +346,7 @@ describe("objtool's own checksums", () => {
     expect(objtoolKlp(['checksum', at('vmlinux.o')])).toMatchObject({ status: 0 });
     const theirs = stored(at('vmlinux.o'));
     const elf = ElfObject.open(orig);
-    const ours = symbolChecksums(elf).symbols;
+    const ours = checksumsOf(elf);
     expect(ours).toHaveLength(Object.keys(theirs).length);
     expect(ours.length).toBeGreaterThan(100_000);
     const different = ours
@@ -277,7 +371,7 @@ describe("objtool's own checksums", () => {
 
 test('of a damaged object: an error that says where, or checksums; never a crash', { timeout: 120_000 }, (context) => {
   const whole = readFileSync(compiled(context, 'whole', ['-O2']));
-  const { results, errors } = survive(whole, 1000, (object) => void symbolChecksums(object));
+  const { results, errors } = survive(whole, 1000, (object) => void checksumsOf(object));
   expect(results).toBeGreaterThan(200);
   expect(errors).toBeGreaterThan(200);
 });

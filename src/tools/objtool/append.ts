@@ -13,14 +13,21 @@ export interface AppendedSection {
   content: Uint8Array;
 }
 
+/** A file with more sections: another header, the bytes behind it as they are up to `kept`, then what is new. */
+export interface Appended {
+  header: Uint8Array;
+  kept: number;
+  rest: Uint8Array[];
+}
+
 /**
- * The bytes of `elf` with more sections, in pieces: the file as it is up to the end of its last section, then what is new,
- * then section names and headers. `bytes` is the file's content, changed or not; existing sections keep their numbers.
+ * What makes `elf` a file with more sections. It stays as it is up to the end of its last section; behind that come those that are new,
+ * section names and headers. Existing sections keep their numbers.
  */
-export function withSections(elf: ElfObject, bytes: Uint8Array, added: readonly AppendedSection[]): Uint8Array[] {
+export function withSections(elf: ElfObject, added: readonly AppendedSection[]): Appended {
+  const { bytes, little } = elf;
   const header = bytes.slice(0, EHDR_SIZE);
   const view = new DataView(header.buffer);
-  const { little } = elf;
   const count = elf.sectionCount + added.length;
   const short = view.getUint16(62, little);
   const names = short === SHN_XINDEX ? elf.link(0) : short;
@@ -29,15 +36,16 @@ export function withSections(elf: ElfObject, bytes: Uint8Array, added: readonly 
   for (let i = 1; i < elf.sectionCount; i++)
     if (i !== names && elf.type(i) !== SHT_NOBITS && elf.type(i) !== SHT_NULL)
       end = Math.max(end, elf.offset(i) + elf.size(i));
-  const pieces = [header, bytes.subarray(EHDR_SIZE, end)];
+  const kept = end;
+  const rest: Uint8Array[] = [];
   const append = (content: Uint8Array, align: number): number => {
     const start = Math.ceil(end / align) * align;
-    pieces.push(new Uint8Array(start - end), content);
+    rest.push(new Uint8Array(start - end), content);
     end = start + content.length;
     return start;
   };
 
-  const table = Number(view.getBigUint64(40, little));
+  const table = elf.headersOffset;
   const headers = new Uint8Array(count * SHDR_SIZE);
   headers.set(bytes.subarray(table, table + elf.sectionCount * SHDR_SIZE));
   const headerView = new DataView(headers.buffer);
@@ -64,5 +72,5 @@ export function withSections(elf: ElfObject, bytes: Uint8Array, added: readonly 
   if (count >= SHN_LORESERVE) setU64(headerView, 32, count, little);
   setU64(view, 40, append(headers, 8), little);
   view.setUint16(60, count < SHN_LORESERVE ? count : 0, little);
-  return pieces;
+  return { header, kept, rest };
 }

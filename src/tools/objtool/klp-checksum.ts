@@ -1,8 +1,9 @@
-import { chmod, stat } from 'node:fs/promises';
 import { ElfObject } from '../../elf';
-import { writeAtomically } from '../../files/output-file';
+import { changeAtomically } from '../../files/changed-file';
+import { CheckedObject } from '../../stages/checksum';
+import type { Appended } from './append';
 import { hasChecksums, withChecksums } from './checksum/section';
-import { symbolChecksums } from './checksum';
+import { tellChecksums } from './checksum/tell';
 
 export interface ChecksumRequest {
   path: string;
@@ -15,8 +16,9 @@ export interface ChecksumRequest {
 }
 
 /**
- * Adds `.discard.sym_checksum` to an object, in place; an object that has it is left alone.
- * @throws KlpflowError as `symbolChecksums`; for files that cannot be read or written
+ * Adds `.discard.sym_checksum` to an object, in place; an object that has it is left alone. Values are those of objtool 7.2, but for references
+ * to strings of 2- and 4-byte units and to constants in sections without entry size, of which objtool sees too little.
+ * @throws KlpflowError `unsupported-object`, `malformed-elf`, `input-too-large`; for files that cannot be read or written
  */
 export async function addChecksums({ path, dryRun, debug, tell, warn }: ChecksumRequest): Promise<void> {
   const elf = ElfObject.open(path);
@@ -26,11 +28,13 @@ export async function addChecksums({ path, dryRun, debug, tell, warn }: Checksum
     if (!dryRun) warn('file already has .discard.sym_checksum section, skipping');
     return;
   }
-  const { symbols, unknown } = symbolChecksums(elf, { debug: new Set(debug), tell });
-  for (const name of unknown) warn(`--debug-checksum: can't find '${name}'`);
-  if (present && !dryRun) warn('file already has .discard.sym_checksum section, skipping');
-  if (present || dryRun) return;
-  const { mode } = await stat(path);
-  await writeAtomically(path, withChecksums(elf, symbols));
-  await chmod(path, mode);
+  const make = (): Appended => {
+    const object = CheckedObject.read(elf);
+    for (const name of tellChecksums(object, debug, tell)) warn(`--debug-checksum: can't find '${name}'`);
+    object.hash(1, elf.symbolCount);
+    return withChecksums(elf, object.records());
+  };
+  if (!present && !dryRun) return changeAtomically(elf.file, make);
+  make();
+  if (!dryRun) warn('file already has .discard.sym_checksum section, skipping');
 }

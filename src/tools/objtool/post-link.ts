@@ -97,9 +97,8 @@ class PostLinked {
         `${elf.path} has ${count} sections, more than the kernel loads in one module`,
         { object: elf.path },
       );
-    return withSections(
+    const { header, kept, rest } = withSections(
       elf,
-      this.bytes,
       [...this.made.values()].map(({ name, target, rows }) => ({
         name,
         type: SHT_RELA,
@@ -111,6 +110,7 @@ class PostLinked {
         content: relaBytes(rows),
       })),
     );
+    return [header, this.bytes.subarray(header.length, kept), ...rest];
   }
 
   private relocate(object: string, where: RelaRow, what: RelaRow, type: number): void {

@@ -1,37 +1,18 @@
-import {
-  R_X86_64_PC32,
-  SHF_ALLOC,
-  SHF_INFO_LINK,
-  RELA_SIZE,
-  SHT_PROGBITS,
-  SHT_RELA,
-  type ElfObject,
-} from '../../../elf';
-import { withSections } from '../append';
-import { relaBytes } from '../../../livepatch/klp/rows';
-import type { SymbolChecksum } from '.';
+import { SHF_ALLOC, SHF_INFO_LINK, RELA_SIZE, SHT_PROGBITS, SHT_RELA, type ElfObject } from '../../../elf';
+import type { ChecksumRecords } from '../../../stages/checksum';
+import { withSections, type Appended } from '../append';
 
 /** Where checksums stand: records of a symbol's address (a relocation) and its checksum. */
 const CHECKSUMS = { name: '.discard.sym_checksum', entsize: 16 } as const;
 
 /** Whether an object carries checksums. */
 export function hasChecksums(elf: ElfObject): boolean {
-  for (let i = 1; i < elf.sectionCount; i++) if (elf.name(i) === CHECKSUMS.name) return true;
-  return false;
+  return elf.sectionsNamed(CHECKSUMS.name).length > 0;
 }
 
-/** The bytes of an object with checksums of these symbols, in pieces. */
-export function withChecksums(elf: ElfObject, symbols: readonly SymbolChecksum[]): Uint8Array[] {
-  const content = new Uint8Array(symbols.length * CHECKSUMS.entsize);
-  const view = new DataView(content.buffer);
-  symbols.forEach(({ checksum }, i) => view.setBigUint64(i * CHECKSUMS.entsize + 8, checksum, true));
-  const rows = symbols.map(({ symbol }, i) => ({
-    offset: i * CHECKSUMS.entsize,
-    type: R_X86_64_PC32,
-    symbol,
-    addend: 0,
-  }));
-  return withSections(elf, elf.bytes, [
+/** What makes an object one with checksums. */
+export function withChecksums(elf: ElfObject, { content, relas }: ChecksumRecords): Appended {
+  return withSections(elf, [
     {
       name: CHECKSUMS.name,
       type: SHT_PROGBITS,
@@ -50,7 +31,7 @@ export function withChecksums(elf: ElfObject, symbols: readonly SymbolChecksum[]
       entsize: RELA_SIZE,
       link: elf.symtabSection,
       info: elf.sectionCount,
-      content: relaBytes(rows),
+      content: relas,
     },
   ]);
 }
