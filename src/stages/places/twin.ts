@@ -64,6 +64,14 @@ export function agreeWithTwin(own: Own, { counterpart, range, references: theirs
       delta > own.side.table.size[symbol]! ||
       own.isIndexed(reference.field) ||
       (reference.between && delta === own.side.table.size[symbol]! && !isReached(reference, symbol)));
+  const isGone = ({ symbol }: Reading, other: Counterpart | undefined): boolean =>
+    symbol === 0 || other?.twinOf(symbol) === 0;
+  // A variable that went and one that came, both behind the same object: the one may stand for the other.
+  const mayReplace = (reference: Doubt, supporter: Readonly<Doubt>): boolean =>
+    reference.between &&
+    supporter.between &&
+    isGone(reference.list[0]!, counterpart) &&
+    isGone(supporter.list[0]!, counterpart.side.counterpart);
   const open = (): Doubt[] => references.filter(({ decided, alike }) => decided === undefined && alike !== true);
   const settle = (reference: Doubt, others: ReadonlyArray<Readonly<Doubt>>, supports: typeof has): boolean => {
     const supported = reference.list.filter((one) => others.some((other) => supports(other, one)));
@@ -81,7 +89,7 @@ export function agreeWithTwin(own: Own, { counterpart, range, references: theirs
       return true;
     }
     if (
-      isFarFetched(reference, reading) &&
+      (isFarFetched(reference, reading) || mayReplace(reference, supporter)) &&
       supporter.decided === undefined &&
       reading !== reference.list[0] &&
       !usually(supporter, reading)

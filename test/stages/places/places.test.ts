@@ -272,6 +272,29 @@ describe('a table that is indexed', () => {
   });
 });
 
+describe('what lies behind a table', () => {
+  /** Eight bytes of `tab`, and behind it a variable that only `f` uses: `was` in ORIG, `is` in PATCHED. */
+  const replaced = (part: Body): Extracted => {
+    const build = (name: string): ObjectBuilder =>
+      object()
+        .file('a.c')
+        .data('tab', [u64(0)], SHARED)
+        .data(name, [u64(name.length)], SHARED)
+        .func('f', body(code(part, rdi(8), rsi(8), movEax(name.length))))
+        .func('g', body(lea('tab')));
+    return extractObjects(build('was'), build('is'), { exports: ['__x86_return_thunk'] });
+  };
+
+  // Clang gave the array behind `rows` no name in one build: both could mean the end of `rows`, and the new function read that.
+  test('is not taken for the end of one that the function does not use otherwise', () => {
+    expect(replaced([]).told).toEqual(['ambiguous-reference f+0xc', 'ambiguous-reference f+0x13']);
+  });
+
+  test('... nor of one that it does, where a variable went and another came there', () => {
+    expect(replaced(rdi(0)).told).toEqual(['ambiguous-reference f+0x13', 'ambiguous-reference f+0x1a']);
+  });
+});
+
 describe('pointers in data', () => {
   const build = (second: boolean, value: number): ObjectBuilder => {
     const b = object().file('a.c').data('tab', zeros(2), SHARED);
