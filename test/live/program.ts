@@ -116,6 +116,8 @@ export function program(r: Rng, kinds: readonly string[], compilers: Compilers):
     units.push(unit);
   }
   const all = units.flatMap((unit) => unit.items.map((it) => ({ it, unit })));
+  // By chance all were helpers (one program of 600): nothing would be called.
+  if (all.every(({ it }) => it.role === 'helper')) Object.assign(all[0]!.it, { role: 'entry', linkage: 'global' });
   for (const { it: helper, unit: home } of all.filter(({ it }) => it.role === 'helper')) {
     for (const { it, unit } of r.shuffled(all.filter((other) => other.it !== helper)).slice(0, 3))
       lets(it, unit, helper, home, r);
