@@ -54,6 +54,9 @@ export const COMMANDS: Record<string, Command.Class> = {
   get 'objtool:klp:post-link'() {
     return (require('./commands/objtool/klp/post-link') as typeof import('./commands/objtool/klp/post-link')).default;
   },
+  get report() {
+    return (require('./commands/report') as typeof import('./commands/report')).default;
+  },
   get runs() {
     return (require('./commands/runs') as typeof import('./commands/runs')).default;
   },
@@ -92,7 +95,7 @@ export async function start(argv: string[]): Promise<void> {
 }
 
 /** Commands that compare two objects. */
-const THREADED = new Set(['compare', 'correlate', 'diff', 'explain', 'extract']);
+const THREADED = new Set(['compare', 'correlate', 'diff', 'explain', 'extract', 'report']);
 
 /**
  * How many threads a command line asks for, by a glance; undefined where it may need none. A thread takes 90 ms to start, as long

@@ -6,6 +6,7 @@ export type { DiffRequest } from './pipeline/diff-options';
 export { describeImage, type ImageDescription } from './pipeline/describe-image';
 export type { Evidence, Proof } from './pipeline/evidence';
 export { explain } from './pipeline/explain';
+export { report, type Report } from './pipeline/report';
 export { parseTwin, type DeclaredTwin } from './stages/declared-twins';
 export { describeObject, isRelocatable, type ObjectDescription } from './pipeline/describe-object';
 export type { PairRequest } from './pipeline/pair';

@@ -47,6 +47,7 @@ import { UseIndex } from '../src/stages/correlate';
 import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
 import { explainSymbol } from '../src/stages/explain';
+import { explainListed } from '../src/stages/explain/many';
 import { keptTable, mustBe, open, sideOf, sidesOf, tableOf, traceableIn } from './inputs';
 import type { Dialect } from './dialect';
 import { unpackFile } from './unpack-file';
@@ -305,5 +306,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   explain({ pair, symbol, context }) {
     const { orig, patched, pairing } = sidesOf(pair);
     return { answer: explainSymbol(pairing, orig, patched, symbol, context) };
+  },
+
+  explainListed({ pair, wanted, context }) {
+    const { orig, patched, pairing } = sidesOf(pair);
+    return { answer: { explanations: explainListed(pairing, orig, patched, wanted, context) } };
   },
 };

@@ -22,6 +22,7 @@ const STAGE_OF: Record<TaskName, StageName | undefined> = {
   assess: 'assess',
   profile: 'assess',
   explain: 'assess',
+  explainListed: 'assess',
   extract: 'extract',
   rehearse: 'extract',
   unitNames: 'correlate',

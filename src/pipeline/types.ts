@@ -15,6 +15,7 @@ import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from
 import type { Gaps, UncoveredDifference, Verdict } from '../stages/compare';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import type { SymbolExplanation } from '../stages/explain';
+import type { Listed } from '../stages/explain/many';
 import type { KlpSymbolReport } from '../stages/extract';
 import type { KpatchPlan } from '../stages/kpatch';
 import type { Shape, SharedMemory } from '../stages/scan';
@@ -274,6 +275,10 @@ export interface Tasks {
   /** What a compressed file holds, kept below `folder` by content. */
   unpackFile: { task: { input: InputFile; folder: string; scratch: string }; answer: KeptFile };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
+  explainListed: {
+    task: { pair: PairRef; wanted: Listed[]; context: number };
+    answer: { explanations: Array<Explanation | null> };
+  };
 }
 
 export type TaskName = keyof Tasks;

@@ -37,7 +37,7 @@ function proofRow(name: string, { proven, by }: Proof): [string, string, string]
 }
 
 /** What differs and does not count, by why: `12 line, 3 layout`. */
-function ignoredClasses(objects: DiffResult['objects']): string {
+export function ignoredClasses(objects: DiffResult['objects']): string {
   const counts = new Map<string, number>();
   for (const { functions, data } of objects)
     for (const { class: kind } of [...functions.ignored, ...data.ignored])

@@ -79,7 +79,8 @@ export function explainSymbol(
   return explained(pairing, orig, patched, told[0]!, { others, context, users: true });
 }
 
-function explained(
+/** `users`: whether to look for who refers to it, a pass over all relocations. */
+export function explained(
   pairing: Pairing,
   orig: Side,
   patched: Side,
@@ -125,7 +126,7 @@ interface Subject {
   b: number;
 }
 
-interface Judged extends Subject {
+export interface Judged extends Subject {
   verdict: Verdict | null;
 }
 
@@ -147,7 +148,7 @@ function subjectsNamed(pairing: Pairing, orig: Side, patched: Side, name: string
   return subjects.filter(({ a, b }, i) => subjects.findIndex((other) => other.a === a && other.b === b) === i);
 }
 
-function verdictOf(pairing: Pairing, orig: Side, patched: Side, { a, b }: Subject): Verdict | null {
+export function verdictOf(pairing: Pairing, orig: Side, patched: Side, { a, b }: Subject): Verdict | null {
   return a !== 0 && b !== 0 ? comparePairs(pairing, orig, patched, Uint32Array.of(a, b), true)[0]! : null;
 }
 

@@ -1,0 +1,115 @@
+import type { DiffResult, Explanation, Report } from '../../index';
+import { renderReferences } from '../change';
+
+type Changed = DiffResult['objects'][number]['functions']['changed'][number];
+/** Offset, text, notes. */
+type Cell = readonly [number, string, readonly string[]] | null;
+
+/** A function of the report: a row of its table, and its code. */
+export interface FunctionRow {
+  /** The anchor, which is the same in every report on the function. */
+  id: string;
+  name: string;
+  state: string;
+  file: string;
+  section: string;
+  bytes: string;
+  /** By how much it grew. */
+  more: number;
+  instructions: { text: string; total: number } | null;
+  what: string;
+  entry: Changed | null;
+  code: {
+    rows: Array<readonly [string, number, Cell, Cell]>;
+    skipped: number;
+    paired: string;
+    pulled: string[];
+  } | null;
+}
+
+/** More rows of one function make a page that nobody reads; `explain` has them. */
+const MOST_ROWS = 400;
+
+/** What matters most first: changed, new, removed, carried, ignored. */
+export function functionRows({ result, code }: Report): FunctionRow[] {
+  return result.objects.flatMap(({ name: object, functions }) => {
+    const explained = (state: string, i: number): Explanation | null =>
+      code.find((list) => list.object === object && list.state === state)?.explanations[i] ?? null;
+    const used = new Map<string, number>();
+    const row = (
+      state: string,
+      name: string,
+      found: Explanation | null,
+      more: Partial<FunctionRow> & { pulled?: string[] } = {},
+    ): FunctionRow => {
+      const { pulled = [], ...rest } = more;
+      const anchor = `${object}:${name}`;
+      const times = used.get(anchor) ?? 0;
+      used.set(anchor, times + 1);
+      return {
+        id: times === 0 ? anchor : `${anchor}#${times + 1}`,
+        name,
+        state,
+        file: found?.file ?? '',
+        section: found?.section ?? '',
+        bytes: found === null ? '' : String(found.size.patched || found.size.orig),
+        more: 0,
+        instructions: null,
+        what: '',
+        entry: null,
+        code: found === null ? null : codeOf(found, pulled),
+        ...rest,
+      };
+    };
+    return [
+      ...functions.changed.map((entry, i) =>
+        row(`changed: ${entry.class}`, entry.name, explained('changed', i), ofChanged(entry)),
+      ),
+      ...functions.new.map(({ name, file, section }, i) =>
+        row('new', name, explained('new', i), { file: file ?? '', section }),
+      ),
+      ...functions.removed.map(({ name, file, section }, i) =>
+        row('removed', name, explained('removed', i), { file: file ?? '', section }),
+      ),
+      ...functions.carried.map(({ name, via }, i) =>
+        row('carried', name, explained('carried', i), {
+          what: `calls ${via.join(' < ')}, which cannot be redirected`,
+          pulled: [...via],
+        }),
+      ),
+      ...functions.ignored.map(({ name, class: kind }, i) => row(`ignored: ${kind}`, name, explained('ignored', i))),
+    ];
+  });
+}
+
+function ofChanged(entry: Changed): Partial<FunctionRow> {
+  const { size, change, file, section } = entry;
+  const counted = change?.kind === 'code' ? change.instructions : null;
+  return {
+    file: file ?? '',
+    section,
+    bytes: size.orig === size.patched ? String(size.orig) : `${size.orig} → ${size.patched}`,
+    more: size.patched - size.orig,
+    instructions:
+      counted === null
+        ? null
+        : {
+            text: `+${counted.added} −${counted.removed} ~${counted.altered}`,
+            total: counted.added + counted.removed + counted.altered,
+          },
+    what: change?.kind === 'code' ? renderReferences(change).join('; ') : '',
+    entry,
+  };
+}
+
+function codeOf({ rows, skipped, pairedBy }: Explanation, pulled: string[]): FunctionRow['code'] {
+  const cell = (side: Explanation['rows'][number]['orig']): Cell =>
+    side === null ? null : [side.offset, side.text, side.notes];
+  const shown = rows.slice(0, MOST_ROWS);
+  return {
+    rows: shown.map(({ kind, skipped: before, orig, patched }) => [kind, before, cell(orig), cell(patched)] as const),
+    skipped: skipped + (rows.length - shown.length),
+    paired: pairedBy === null ? 'in one build only' : `paired by ${pairedBy.rule}: ${pairedBy.evidence}`,
+    pulled,
+  };
+}
