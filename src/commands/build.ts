@@ -17,7 +17,7 @@ export default class Build extends RunCommand {
     'Compiles only what the patch touches, twice, in a tree of its own: the source given with --source is read and never written to. What is compiled is proven against the image that boots. Words like CC=gcc-12 or LLVM=1 go to make. The prepared tree and all objects are kept in the run directory. Exit codes: 0 written, 2 refused, 3 nothing changed, 1 error, 130 interrupted.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fix.patch --source /usr/src/linux-source-6.12.tar.xz',
-    '<%= config.bin %> <%= command.id %> fix.patch --source linux-6.12 --kernel 6.12.107+deb12-amd64 --root unpacked -o livepatch-fix.ko',
+    '<%= config.bin %> <%= command.id %> fix.patch --source linux --kernel 6.12.107+deb12-amd64 --root unpacked',
     '<%= config.bin %> <%= command.id %> fix.patch --source linux-6.12 --kernel vmlinuz --config config CC=gcc-12',
   ];
   static override enableJsonFlag = true;
