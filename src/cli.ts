@@ -4,6 +4,7 @@
  * A command's module, and all that it imports, is loaded when that command runs. Help and lookup come from
  * `oclif.manifest.json`, which `npm run surface` writes from this table.
  */
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { Errors, handle, run, settings, type Command, type Hook, type Interfaces } from '@oclif/core';
@@ -102,6 +103,7 @@ const THREADED = new Set(['compare', 'correlate', 'diff', 'explain', 'extract', 
  * as it takes to read the command line properly, which then decides.
  */
 function threadsFor([command = '', ...argv]: string[]): number | undefined {
+  if (command === 'objtool') return threadsForObjtool(argv);
   if (
     !THREADED.has(command) ||
     argv.length < 2 ||
@@ -116,6 +118,15 @@ function threadsFor([command = '', ...argv]: string[]): number | undefined {
   return Number.isInteger(workers) && workers > 0 && workers <= Math.min(MOST_EARLY, availableParallelism())
     ? workers
     : undefined;
+}
+
+function threadsForObjtool([, command, ...argv]: string[]): number | undefined {
+  const most = Math.min(MOST_EARLY, availableParallelism());
+  if (command === 'diff') return argv.length < 3 ? undefined : most;
+  const size = command === 'checksum' ? statSync(argv.at(-1) ?? '', { throwIfNoEntry: false })?.size : undefined;
+  if (size === undefined) return undefined;
+  const { checksumThreads } = require('./pipeline/checksum') as typeof import('./pipeline/checksum');
+  return Math.min(most, checksumThreads(size)) || undefined;
 }
 
 /** Threads that nobody asked for yet. A process ends when all of them have started: with more than cores an error of usage takes seconds. */

@@ -37,6 +37,7 @@ import {
   restoreColumns,
   shardBounds,
 } from '../src/stages/scan';
+import { CheckedObject } from '../src/stages/checksum';
 import { comparePairs, compareUncovered } from '../src/stages/compare';
 import { areGaps } from '../src/stages/scan/gaps';
 import { Side } from '../src/stages/side/side';
@@ -300,6 +301,11 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   },
 
   kernelImage,
+
+  async checksum({ input, memory }) {
+    await CheckedObject.share(open(input), memory).hashShards();
+    return { answer: {} };
+  },
 
   unpackFile,
 

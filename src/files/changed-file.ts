@@ -19,14 +19,14 @@ const OWNER_WRITES = 0o200;
  * change. It is not synced: what is changed in place belongs to a build, which a crash of the machine ends, too.
  * @throws KlpflowError `no-space`, `write-failed`, `input-changed`; what `make` throws
  */
-export async function changeAtomically({ path, identity }: MappedFile, make: () => Change): Promise<void> {
+export async function changeAtomically({ path, identity }: MappedFile, make: () => Promise<Change>): Promise<void> {
   const temporary = temporaryOutput(path);
   const copied = copyFile(path, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   // Whoever waits for it is told.
   copied.catch(() => undefined);
   let file: FileHandle | undefined;
   try {
-    const { header, kept, rest } = make();
+    const { header, kept, rest } = await make();
     await copied;
     if (!sameIdentity(fileIdentity(path), identity))
       throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });

@@ -28,6 +28,7 @@ const STAGE_OF: Record<TaskName, StageName | undefined> = {
   unitNames: 'correlate',
   unit: 'compare',
   warm: undefined,
+  checksum: undefined,
 };
 
 type Span = Pick<Cost, 'start' | 'end' | 'cpu'>;

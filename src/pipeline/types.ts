@@ -274,6 +274,8 @@ export interface Tasks {
   };
   /** What a compressed file holds, kept below `folder` by content. */
   unpackFile: { task: { input: InputFile; folder: string; scratch: string }; answer: KeptFile };
+  /** Fills in checksums (objtool's) of an object that another thread has read, a shard at a time. */
+  checksum: { task: { input: InputRef; memory: SharedMemory }; answer: Record<string, never> };
   explain: { task: { pair: PairRef; symbol: string; context: number }; answer: Explanation };
   explainListed: {
     task: { pair: PairRef; wanted: Listed[]; context: number };

@@ -6,7 +6,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
-import { ElfObject, RELA_WORDS, R_OFFSET, R_SYM } from '../../src/elf';
+import { ElfObject, RELA_WORDS, R_OFFSET, R_SYM, SHT_RELA, ST_INFO, SYM_WORDS } from '../../src/elf';
+import { fillChecksums } from '../../src/pipeline/checksum';
+import { CheckedObject } from '../../src/stages/checksum';
 import { x86_64 } from '../../src/arch/x86-64';
 import base64 from '../../src/stages/checksum/generated/module';
 import { CHECKED_CODE } from '../support/checked-code';
@@ -367,6 +369,47 @@ describe("objtool's own checksums", () => {
     expect(ours.status).toBe(theirs.status);
     expect(readFileSync(path).equals(before)).toBe(true);
   });
+});
+
+test('of a large object are the same however many threads there are, and so is its first error', {
+  timeout: 120_000,
+}, async (context) => {
+  skipWithout(context, unavailable('linux-7.2-thinlto', true));
+  const path = unpack('linux-7.2-thinlto', 'special-sections').orig;
+  const filled = async (threads: number): Promise<Buffer> => {
+    const object = CheckedObject.read(ElfObject.open(path));
+    await fillChecksums(object, threads);
+    return Buffer.from(object.records().content);
+  };
+  const alone = await filled(0);
+  expect(alone.length).toBeGreaterThan(16 * 100_000);
+  expect((await filled(2)).equals(alone)).toBe(true);
+
+  // Two relocations that name no symbol, far apart: of functions at the table's end and in its middle.
+  const elf = ElfObject.open(path);
+  const bytes = readFileSync(path);
+  const functions: number[] = [];
+  const relas = new Map(
+    Array.from({ length: elf.sectionCount }, (_, i) => i).flatMap((i) =>
+      elf.type(i) === SHT_RELA ? [[elf.info(i), i]] : [],
+    ),
+  );
+  for (const { symbol } of checksumsOf(elf)) {
+    const section = elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
+    const table = relas.get(section) ?? 0;
+    if (table !== 0 && elf.name(section).startsWith('.text.') && elf.size(table) > 0) functions.push(table);
+  }
+  for (const table of [functions.at(-1)!, functions[functions.length >> 1]!])
+    bytes.writeUInt32LE(0xffffff, elf.offset(table) + 12);
+  writeFileSync(at('wrong.o'), bytes);
+  const errors: string[] = [];
+  for (const threads of [0, 1, 2, 2]) {
+    const object = CheckedObject.read(ElfObject.open(at('wrong.o')));
+    await fillChecksums(object, threads).catch((error: Error) => errors.push(error.message));
+  }
+  expect(errors).toHaveLength(4);
+  expect(new Set(errors).size).toBe(1);
+  expect(errors[0]).toContain(`at offset ${elf.offset(functions[functions.length >> 1]!)}`);
 });
 
 test('of a damaged object: an error that says where, or checksums; never a crash', { timeout: 120_000 }, (context) => {

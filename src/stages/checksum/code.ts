@@ -6,6 +6,8 @@ import { FILE_AT, behindFile, grow } from './memory';
 /** The functions of wasm/index.ts. Offsets are numbers, which hold those of any file. */
 export interface ChecksumFunctions {
   layOut(): number;
+  /** Where two words lie that `layOut` gives room to. */
+  readonly shards: { readonly value: number };
   classifySections(from: number, to: number): void;
   placeCode(fileSize: number): void;
   readSymbols(from: number, to: number): void;

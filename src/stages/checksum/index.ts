@@ -23,6 +23,12 @@ export interface ChecksumRecords {
 const RECORD = 16;
 const RELA = 24;
 
+/** What threads take in turn, some 6 ms each of a kernel. */
+const SHARDS = 64;
+/** Words that threads share: how many shards are taken, and done. */
+const TAKEN = 0;
+const DONE = 1;
+
 /** An object in memory that threads share, with what its checksums need. */
 export class CheckedObject {
   private told: ToldPart = () => undefined;
@@ -76,6 +82,23 @@ export class CheckedObject {
     inSlices(from, to, this.code.hashSymbols);
   }
 
+  /** As `hash` of all symbols, a shard at a time of those that nobody else has taken. @throws KlpflowError `malformed-elf` */
+  async hashShards(): Promise<void> {
+    const { symbolCount } = this.elf;
+    const bound = (shard: number): number => Math.max(1, Math.floor((symbolCount * shard) / SHARDS));
+    for (let shard = this.take(); shard < SHARDS; shard = this.take()) {
+      this.hash(bound(shard), bound(shard + 1));
+      Atomics.add(this.shards, DONE, 1);
+      // What the others say arrives in between.
+      await new Promise(setImmediate);
+    }
+  }
+
+  /** Whether all shards are done, whoever took them. */
+  get isDone(): boolean {
+    return Atomics.load(this.shards, DONE) === SHARDS;
+  }
+
   /** The checksums that are filled in, by symbol. They lie in the object's memory. */
   records(): ChecksumRecords {
     const { code, memory, elf } = this;
@@ -106,6 +129,14 @@ export class CheckedObject {
   tell(symbol: number, told: ToldPart): void {
     this.told = told;
     this.code.tellSymbol(symbol);
+  }
+
+  private take(): number {
+    return Atomics.add(this.shards, TAKEN, 1);
+  }
+
+  private get shards(): Int32Array {
+    return new Int32Array(this.memory.buffer, this.code.shards.value, 2);
   }
 
   /** The symbol that covers a place, 0 for none. */

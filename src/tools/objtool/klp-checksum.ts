@@ -1,5 +1,6 @@
 import { ElfObject } from '../../elf';
 import { changeAtomically } from '../../files/changed-file';
+import { checksumThreads, fillChecksums } from '../../pipeline/checksum';
 import { CheckedObject } from '../../stages/checksum';
 import type { Appended } from './append';
 import { hasChecksums, withChecksums } from './checksum/section';
@@ -28,13 +29,13 @@ export async function addChecksums({ path, dryRun, debug, tell, warn }: Checksum
     if (!dryRun) warn('file already has .discard.sym_checksum section, skipping');
     return;
   }
-  const make = (): Appended => {
+  const make = async (): Promise<Appended> => {
     const object = CheckedObject.read(elf);
     for (const name of tellChecksums(object, debug, tell)) warn(`--debug-checksum: can't find '${name}'`);
-    object.hash(1, elf.symbolCount);
+    await fillChecksums(object, checksumThreads(elf.bytes.length));
     return withChecksums(elf, object.records());
   };
   if (!present && !dryRun) return changeAtomically(elf.file, make);
-  make();
+  await make();
   if (!dryRun) warn('file already has .discard.sym_checksum section, skipping');
 }

@@ -23,6 +23,7 @@ export {
   namesEnd,
   namesStart,
   sections,
+  shards,
   stringsEnd,
   stringsStart,
   symbols,

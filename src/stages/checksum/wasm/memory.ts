@@ -53,6 +53,9 @@ let reaches: usize = 0;
 export let facts: usize = 0;
 const FACTS: u32 = 8;
 
+/** Words of the threads: which shards are taken and done. */
+export let shards: usize = 0;
+
 let end: usize = 0;
 
 function take(bytes: u64): usize {
@@ -65,6 +68,7 @@ function take(bytes: u64): usize {
 export function layOut(): usize {
   end = columns;
   facts = take(FACTS << 2);
+  shards = take(8);
   const s: u64 = sections;
   starts = take(s << 2);
   lengths = take(s << 2);
