@@ -24,6 +24,7 @@ export const NAMES = {
   output: 'klpflow cold, writes output',
   kpatch: 'klpflow cold, --format kpatch',
   createDiffObject: 'klpflow create-diff-object',
+  module: 'klpflow cold, writes module',
   otherFirst: 'klpflow cold, other patch',
   second: 'klpflow second patch',
   repeat: 'klpflow repeat',
@@ -31,6 +32,12 @@ export const NAMES = {
   checksumOrig: 'objtool checksum orig',
   checksumPatched: 'objtool checksum patched',
   peerDiff: 'objtool diff',
+  checksumOrigHere: 'klpflow objtool checksum orig',
+  checksumPatchedHere: 'klpflow objtool checksum patched',
+  diffHere: 'klpflow objtool diff',
+  standIn: 'klpflow objtool checksum+checksum+diff',
+  checksums: 'objtool checksum+checksum',
+  checksumsHere: 'klpflow objtool checksum+checksum',
   peerCold: 'objtool checksum+checksum+diff',
   peerSecond: 'objtool checksum+diff',
 } as const;
@@ -64,8 +71,12 @@ export async function round(input: Input, programs: Programs, suite: Suite): Pro
   }
   await results.take(NAMES.walk, [programs.node, programs.bench, 'walk', input.orig, input.patched]);
   if (programs.klpflow !== undefined) await klpflowRound(input, [programs.node, programs.klpflow], suite);
+  if (programs.klpflow !== undefined)
+    await inFolder(scratch, (folder) =>
+      stepsRound(input, standInOf([programs.node, programs.klpflow!], folder), folder, results),
+    );
   if (programs.objtool !== undefined)
-    await inFolder(scratch, (folder) => peerRound(input, programs.objtool!, folder, results));
+    await inFolder(scratch, (folder) => stepsRound(input, peerOf(programs.objtool!), folder, results));
 }
 
 async function klpflowRound(input: Input, klpflow: string[], { scratch, results, answers }: Suite): Promise<void> {
@@ -86,7 +97,12 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
       '--json',
       ...flags,
     ];
-    const question = [patched, flags.includes('--output'), flags.includes('kpatch')].join();
+    const question = [
+      patched,
+      flags.includes('--output'),
+      flags.includes('kpatch'),
+      flags.includes('livepatch.ko'),
+    ].join();
     return results.take(name, command, { check: (run) => answered(run, question, answers), cwd: folder });
   };
 
@@ -100,6 +116,19 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
     ...(input.listing === undefined ? [] : ['--vmlinux', input.listing]),
     ...(input.symvers === undefined ? [] : ['--symvers', input.symvers]),
   );
+  if (input.listing !== undefined && input.symvers !== undefined) {
+    const template = input.template === undefined ? [] : ['--template', input.template];
+    await cold(
+      NAMES.module,
+      '--output',
+      'livepatch.ko',
+      '--vmlinux',
+      input.listing,
+      '--symvers',
+      input.symvers,
+      ...template,
+    );
+  }
   await kpatchDialect(input, klpflow, scratch, results, cold);
   await inFolder(scratch, async (folder) => {
     if (!(await diff(NAMES.otherFirst, input.otherPatched, folder))) return;
@@ -153,21 +182,60 @@ function answered(run: Measurement, question: string, answers: Map<string, strin
   answers.set(question, answer);
 }
 
-async function peerRound(input: Input, objtool: string, folder: string, results: Results): Promise<void> {
+/** Who does the steps that klp-build has objtool do, and under which names. */
+interface StepDoer {
+  steps: ReturnType<typeof peerSteps>;
+  names: { orig: string; patched: string; diff: string; checksums: string; all: string; second?: string };
+  /** Whether its diff can be asked: objtool's reads the linked kernel's symbols, klpflow's takes any listing of them. */
+  diffs: (input: Input) => boolean;
+}
+
+function peerOf(objtool: string): StepDoer {
+  const {
+    checksumOrig: orig,
+    checksumPatched: patched,
+    peerDiff: diff,
+    checksums,
+    peerCold: all,
+    peerSecond: second,
+  } = NAMES;
+  return {
+    steps: peerSteps([objtool]),
+    names: { orig, patched, diff, checksums, all, second },
+    diffs: ({ vmlinux }) => vmlinux !== undefined,
+  };
+}
+
+/** klpflow in objtool's place, as klp-build calls it. Each round's run directory is new. */
+function standInOf(klpflow: readonly string[], folder: string): StepDoer {
+  const {
+    checksumOrigHere: orig,
+    checksumPatchedHere: patched,
+    diffHere: diff,
+    checksumsHere: checksums,
+    standIn: all,
+  } = NAMES;
+  return {
+    steps: peerSteps(['env', `XDG_CACHE_HOME=${folder}`, ...klpflow, 'objtool']),
+    names: { orig, patched, diff, checksums, all },
+    diffs: ({ listing, symvers }) => listing !== undefined && symvers !== undefined,
+  };
+}
+
+async function stepsRound(input: Input, doer: StepDoer, folder: string, results: Results): Promise<void> {
+  const { steps, names } = doer;
   preparePeer(input, folder);
-  const steps = peerSteps(objtool);
-  if (!(await results.take(NAMES.checksumOrig, steps.checksumOrig, { cwd: folder }))) return;
+  if (!(await results.take(names.orig, steps.checksumOrig, { cwd: folder }))) return;
   settle(folder);
-  if (!(await results.take(NAMES.checksumPatched, steps.checksumPatched, { cwd: folder }))) return;
-  // Its diff reads the linked kernel's symbols; a synthetic pair has no linked kernel.
-  if (input.vmlinux === undefined) return;
+  if (!(await results.take(names.patched, steps.checksumPatched, { cwd: folder }))) return;
+  const [orig, patched] = [names.orig, names.patched].map((name) => results.last(name)!);
+  results.add(names.checksums, together([orig!, patched!]));
+  if (!doer.diffs(input)) return;
   settle(folder);
-  if (!(await results.take(NAMES.peerDiff, steps.diff, { cwd: folder }))) return;
-  const [orig, patched, diff] = [NAMES.checksumOrig, NAMES.checksumPatched, NAMES.peerDiff].map((name) =>
-    results.last(name),
-  );
-  results.add(NAMES.peerCold, together([orig!, patched!, diff!]));
-  results.add(NAMES.peerSecond, together([patched!, diff!]));
+  if (!(await results.take(names.diff, steps.diff, { cwd: folder }))) return;
+  const diff = results.last(names.diff)!;
+  results.add(names.all, together([orig!, patched!, diff]));
+  if (names.second !== undefined) results.add(names.second, together([patched!, diff]));
 }
 
 async function inFolder<T>(scratch: string, use: (folder: string) => Promise<T>): Promise<T> {

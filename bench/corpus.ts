@@ -29,8 +29,9 @@ export function corpusInput(corpus: string, kernel: string, pair: string): Input
     patched: join(folder, pair, 'patched.o'),
     otherPatched: join(folder, other, 'patched.o'),
     vmlinux: optional('vmlinux'),
-    listing: optional('vmlinux') ?? optional('kallsyms.txt'),
+    listing: optional('vmlinux') ?? optional('kallsyms.txt') ?? optional('System.map'),
     symvers: optional('Module.symvers'),
+    template: [join(corpus, kernel, 'template.ko')].find(existsSync),
   };
 }
 

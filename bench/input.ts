@@ -7,7 +7,9 @@ export interface Input {
   otherPatched: string;
   /** Files of the target kernel, where the input has them. */
   vmlinux?: string | undefined;
-  /** What tells its symbols: vmlinux, else /proc/kallsyms. */
+  /** What tells its symbols: vmlinux, else /proc/kallsyms or System.map. */
   listing?: string | undefined;
   symvers?: string | undefined;
+  /** A module of that kernel, whose layout a livepatch module takes over. */
+  template?: string | undefined;
 }

@@ -35,11 +35,11 @@ function executable(path: string): boolean {
 }
 
 /** A step's command within the folder that `preparePeer` filled. */
-export function peerSteps(objtool: string): Record<'checksumOrig' | 'checksumPatched' | 'diff', string[]> {
+export function peerSteps(objtool: readonly string[]): Record<'checksumOrig' | 'checksumPatched' | 'diff', string[]> {
   return {
-    checksumOrig: [objtool, 'klp', 'checksum', ORIG],
-    checksumPatched: [objtool, 'klp', 'checksum', PATCHED],
-    diff: [objtool, 'klp', 'diff', ORIG, PATCHED, 'out.o'],
+    checksumOrig: [...objtool, 'klp', 'checksum', ORIG],
+    checksumPatched: [...objtool, 'klp', 'checksum', PATCHED],
+    diff: [...objtool, 'klp', 'diff', ORIG, PATCHED, 'out.o'],
   };
 }
 
@@ -57,7 +57,7 @@ export function preparePeer(input: Input, folder: string): void {
     chmodSync(to, 0o644);
     fillEntrySizes(to);
   }
-  if (input.vmlinux !== undefined) symlinkSync(input.vmlinux, join(folder, 'vmlinux'));
+  if (input.listing !== undefined) symlinkSync(input.listing, join(folder, 'vmlinux'));
   if (input.symvers !== undefined) symlinkSync(input.symvers, join(folder, 'Module.symvers'));
   settle(folder);
 }

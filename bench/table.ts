@@ -48,6 +48,9 @@ export interface Comparison {
 const COMPARED: readonly [string, string][] = [
   [NAMES.cold, NAMES.peerCold],
   [NAMES.output, NAMES.peerCold],
+  [NAMES.standIn, NAMES.peerCold],
+  [NAMES.checksumsHere, NAMES.checksums],
+  [NAMES.module, NAMES.cold],
   [NAMES.kpatch, NAMES.output],
   [NAMES.createDiffObject, NAMES.output],
   [NAMES.second, NAMES.peerSecond],
