@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/boot/**'],
+    exclude: ['test/boot/**', 'test/e2e/**'],
     // Processes, not threads: tests map files and start thread pools of their own.
     pool: 'forks',
     maxWorkers: 2,

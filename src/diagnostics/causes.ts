@@ -88,6 +88,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'The ELF headers differ in what a compiler decides once: ABI flags, or segments in an object.',
     'the ELF headers of a.o and b.o differ: they are not of one make',
   ],
+  'header-too-wide': [
+    'The patch changes a header that very many units include: compiling all of them twice takes as long as building the kernel.',
+    'include/linux/mm.h is included by up to 9120 units of the kernel',
+  ],
   'init-change': [
     "The changed function or variable lies in memory that the kernel gives back after boot, or after a module's init. Nothing runs it any more.",
     'proc_cmdline_init changed, but its section .init.text is gone from the running kernel',

@@ -127,6 +127,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Build both objects with the same compiler and the same flags.',
   },
+  'header-too-wide': {
+    severity: 'refusal',
+    hint: 'Put the change into the C files that need it, or build the whole kernel twice and use klpflow diff.',
+  },
   'init-change': {
     severity: 'refusal',
     hint: 'Init and exit code is dropped from the running kernel: move the change to code that still runs, or into a callback.',

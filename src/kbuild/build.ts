@@ -13,12 +13,12 @@ import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
 import { sortFiles } from './patch/kinds';
 import { readPatches, type FilePatch } from './patch/read';
+import { reachedUnits } from './reached-units';
 import type { BuildRequest, BuildResult } from './request';
 import { Result } from './result';
 import { sourceOf, versionFits, versionOf } from './source';
 import { chooseCompiler, missingTools, type Compiler } from './toolchain';
 import { UnitList } from './unit-list';
-import type { Unit } from './units';
 import { WorkTree } from './work-tree';
 
 /** @throws KlpflowError what ends a run: unreadable input, a make that fails, no space, an interruption */
@@ -84,11 +84,6 @@ async function inTree(
   const applied = applyAll(patches, work.tree, strip);
   const sorted = sortFiles(applied.files);
   result.say([...applied.diagnostics, ...sorted.diagnostics]);
-  result.say(
-    sorted.headers.map((path) =>
-      diagnostic('unit-not-patchable', `${path} is a header: give --source units only`, { object: path }),
-    ),
-  );
   if (result.isRefused) return;
   if (sorted.units.length === 0 && sorted.headers.length === 0) return;
 
@@ -110,7 +105,8 @@ async function inTree(
 
   // Which units are those?
   const list = new UnitList(work);
-  const units = await unitsFor(list, sorted.units, result);
+  const { units, diagnostics: ofUnits } = await reachedUnits(work, list, sorted, jobs);
+  result.say(ofUnits);
   if (result.isRefused) return;
 
   const { pairs, same } = await buildBoth(work, list, units, applied.files, { jobs, step });
@@ -122,21 +118,6 @@ async function inTree(
   step('comparing');
   const livepatch = await makeLivepatch(request, kernel, pairs, proofs, `${work.folder}/livepatch`);
   result.took(livepatch, evidenceOf(kernel, compiler, livepatch));
-}
-
-async function unitsFor(list: UnitList, sources: readonly string[], result: Result): Promise<Unit[]> {
-  const units: Unit[] = [];
-  for (const source of sources) {
-    const unit = await list.find(source);
-    const say = (code: 'unit-not-built' | 'unit-of-several', message: string): void =>
-      result.say([diagnostic(code, message, { object: source })]);
-    if (unit === undefined)
-      say('unit-not-built', `${source} is not compiled in this kernel: its configuration leaves it out`);
-    else if (unit.owners.length > 1)
-      say('unit-of-several', `${source} is in several modules: ${unit.owners.join(', ')}`);
-    else units.push(unit);
-  }
-  return units;
 }
 
 function checkMachine({ facts, image }: Kernel): void {

@@ -34,10 +34,11 @@ export async function compileUnit(
   renameSync(made, out);
 }
 
-/** The words of the unit's command with another output, its list of headers beside that. */
-function commandFor({ compile }: Unit, out: string, flags: readonly string[]): string[] {
+/** The words of the unit's command with another output and further flags. */
+export function commandFor({ compile }: Unit, out: string, flags: readonly string[]): string[] {
   const words = compile.slice(0, -4);
   const [source] = compile.slice(-1);
-  const own = words.map((word) => (/^-Wp,-MM?D,/.test(word) ? `-Wp,-MMD,${out.replace(/\.new$/, '')}.d` : word));
+  // Which headers it reads is asked where that is wanted.
+  const own = words.filter((word) => !/^-Wp,-MM?D,/.test(word));
   return [...own, ...flags, NO_DEBUG, '-c', '-o', out, source!];
 }

@@ -6,6 +6,9 @@ import { KlpflowError } from '../diagnostics';
 import { unitsOf, type Unit } from './units';
 import type { WorkTree } from './work-tree';
 
+/** So many folders are asked each by itself. */
+const FEW_FOLDERS = 8;
+
 export class UnitList {
   private readonly known = new Map<string, Map<string, Unit>>();
 
@@ -22,6 +25,20 @@ export class UnitList {
       if (unit !== undefined) return unit;
     }
     return undefined;
+  }
+
+  /** Those of many C files that this kernel has. A folder at the top is asked once, where that is less than each by itself. */
+  async findAll(sources: readonly string[]): Promise<Unit[]> {
+    const tops = new Set(sources.map(topOf));
+    const folders = new Set(sources.map((source) => dirname(source)));
+    const wide = folders.size > FEW_FOLDERS;
+    if (wide) for (const top of tops) await this.listed(top);
+    const units: Unit[] = [];
+    for (const source of sources) {
+      const unit = wide ? this.known.get(topOf(source))?.get(source) : await this.find(source);
+      if (unit !== undefined) units.push(unit);
+    }
+    return units;
   }
 
   /** All units of the module that a unit is in, in the order in which they are linked: make asks for them in that. */
@@ -57,4 +74,10 @@ export class UnitList {
       throw cause;
     }
   }
+}
+
+/** The folder that the kernel's own Makefile goes into: of a processor its own. */
+function topOf(source: string): string {
+  const [top = '', next = ''] = source.split('/');
+  return top === 'arch' ? `${top}/${next}` : top;
 }

@@ -78,7 +78,7 @@ export class WorkTree {
     );
     const opened = new WorkTree(folder, recipe, settings, lock);
     if (fresh)
-      for (const name of ['tree', 'prepared', 'objects', 'units'])
+      for (const name of ['tree', 'prepared', 'objects', 'units', 'includes.json', 'pairs', 'modules'])
         rmSync(join(folder, name), { recursive: true, force: true });
     utimesSync(folder, new Date(), new Date());
     removeOld(builds);
@@ -160,6 +160,10 @@ export class WorkTree {
   get env(): Readonly<Record<string, string>> {
     // What the caller's make or build says of itself is not for this one.
     return { MAKEFLAGS: '', KBUILD_OUTPUT: '', KBUILD_VERBOSE: '0', ...this.recipe.env };
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.settings.signal;
   }
 
   get watch(): Watch {

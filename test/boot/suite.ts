@@ -82,8 +82,11 @@ export const VARIANTS: readonly Variant[] = [
 
 /** Why nothing can be booted; undefined if it can. */
 export function missing(kernel: AnyKernel): string | undefined {
-  const reason = unavailable(kernel, true);
-  if (reason !== undefined) return reason;
+  return unavailable(kernel, true) ?? missingForBoots();
+}
+
+/** What booting needs that is not here. */
+export function missingForBoots(): string | undefined {
   if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined)
     return 'there is no qemu-system-x86_64 here (Debian package qemu-system-x86)';
   if (!existsSync(BUSYBOX)) return `there is no ${BUSYBOX} here (Debian package busybox-static)`;

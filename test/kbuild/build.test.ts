@@ -95,6 +95,21 @@ test('a second patch compiles only what it touches; the tree is not made again',
   );
 });
 
+test('a header is compiled where it is included, and counts where the code changes', async () => {
+  const header = patch('header', patchOf(kernel.source, 'include/answer.h', '42', '43'));
+  const result = resultOf(await run([header], [...ANY, '--json']));
+  expect(result.units).toEqual([{ source: 'fs/answer.c', owner: 'vmlinux', changed: true }]);
+  expect(result.diff!.objects[0]!.functions.changed.map(({ name }) => name)).toEqual(['second']);
+  // Nobody uses what changes here; the unit is compiled all the same.
+  const unused = patch(
+    'unused',
+    '--- a/include/answer.h\n+++ b/include/answer.h\n@@ -1 +1,2 @@\n #define ANSWER 42\n+#define QUESTION 6\n',
+  );
+  const ran = await run([unused], [...ANY, '--json']);
+  expect(resultOf(ran)).toMatchObject({ verdict: 'unchanged', units: [{ source: 'fs/answer.c', changed: false }] });
+  expect(ran.status).toBe(3);
+});
+
 test('comments alone are unchanged', async () => {
   const comment = patch('comment', patchOf(kernel.source, 'fs/answer.c', 'The first.', 'This is the first.'));
   const ran = await run([comment], [...ANY, '--json']);

@@ -12,7 +12,11 @@ export interface SortedFiles {
 
 /** Code of the kernel's that does not run in the kernel as other code does, by the folder that it is in. */
 const ELSEWHERE: ReadonlyArray<[folder: RegExp, why: string]> = [
-  [/^arch\/[^/]+\/(?:entry|kernel)\/vdso[^/]*\/|^lib\/vdso\//, 'is code of the vDSO, which runs in processes'],
+  // Two files there are the kernel's own: they map it.
+  [
+    /^arch\/[^/]+\/(?:entry|kernel)\/vdso[^/]*\/(?!vma\.c|extable\.c)|^lib\/vdso\//,
+    'is code of the vDSO, which runs in processes',
+  ],
   [/^arch\/[^/]+\/realmode\//, 'runs before the kernel does (real mode)'],
   [/^arch\/[^/]+\/boot\//, 'is part of the decompressor, which runs before the kernel'],
   [/^arch\/[^/]+\/purgatory\//, 'is the purgatory of kexec, a program of its own'],

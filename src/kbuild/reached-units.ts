@@ -1,0 +1,94 @@
+/** The units that a patch reaches: those that it changes, and those that include a header that it changes. */
+import { diagnostic, type Diagnostic } from '../diagnostics';
+import { Includes, includes } from './includes';
+import { parallel } from './parallel';
+import type { UnitList } from './unit-list';
+import type { Unit } from './units';
+import type { WorkTree } from './work-tree';
+
+/** More would take hours, for a fix that reaches most of the kernel. */
+const MOST_UNITS = 300;
+const MOST_CANDIDATES = 2000;
+
+/** What the vDSO, the EFI stub and what runs before the kernel are compiled with, wherever they lie. */
+const NOT_KERNEL = /^-(?:fPIC|fpic|fPIE|fpie|m16|m32|DBUILD_VDSO\w*)$/;
+
+export interface ReachedUnits {
+  units: Unit[];
+  diagnostics: Diagnostic[];
+}
+
+/** @throws KlpflowError `make-failed`, `interrupted` */
+export async function reachedUnits(
+  work: WorkTree,
+  list: UnitList,
+  { units: sources, headers }: { units: readonly string[]; headers: readonly string[] },
+  jobs: number,
+): Promise<ReachedUnits> {
+  const found: ReachedUnits = { units: [], diagnostics: [] };
+  const included = [...headers];
+  for (const source of sources) {
+    const unit = await list.find(source);
+    // Some C files are compiled as a part of others: kernel/sched/rt.c.
+    if (unit === undefined) included.push(source);
+    else take(found, unit);
+  }
+  if (included.length > 0) await takeIncluders(work, list, included, found, jobs);
+  return found;
+}
+
+async function takeIncluders(
+  work: WorkTree,
+  list: UnitList,
+  files: readonly string[],
+  found: ReachedUnits,
+  jobs: number,
+): Promise<void> {
+  const graph = await Includes.of(work);
+  const known = new Set(found.units.map(({ source }) => source));
+  for (const file of files) {
+    const say = (code: 'header-too-wide' | 'unit-not-built', message: string): void =>
+      void found.diagnostics.push(diagnostic(code, message, { object: file }));
+    const candidates = graph.reached(file);
+    if (candidates === null || candidates.length > MOST_CANDIDATES) {
+      say(
+        'header-too-wide',
+        `${file} is included by ${candidates === null ? 'every unit' : `up to ${candidates.length} units`} of the kernel`,
+      );
+      continue;
+    }
+    const units = (await list.findAll(candidates)).filter(
+      (unit) => !unit.compile.some((word) => NOT_KERNEL.test(word)),
+    );
+    const reads = await parallel(units, jobs, (unit) => includes(work, unit, [file]));
+    const includers = units.filter((_, i) => reads[i]);
+    if (includers.length > MOST_UNITS)
+      say('header-too-wide', `${file} is included by ${includers.length} units of this kernel`);
+    else if (includers.length === 0)
+      say(
+        'unit-not-built',
+        file.endsWith('.c')
+          ? `${file} is not compiled in this kernel: its configuration leaves it out`
+          : `no unit of this kernel includes ${file}`,
+      );
+    else
+      for (const unit of includers) {
+        if (known.has(unit.source)) continue;
+        known.add(unit.source);
+        take(found, unit);
+      }
+  }
+}
+
+function take(found: ReachedUnits, unit: Unit): void {
+  const { source, owners, compile } = unit;
+  const say = (code: 'unit-not-patchable' | 'unit-of-several', message: string): void =>
+    void found.diagnostics.push(diagnostic(code, message, { object: source }));
+  if (owners.length > 1) say('unit-of-several', `${source} is in several modules: ${owners.join(', ')}`);
+  else if (compile.some((word) => NOT_KERNEL.test(word)))
+    say(
+      'unit-not-patchable',
+      `${source} is compiled for another place than the kernel (position-independent, or of another mode)`,
+    );
+  else found.units.push(unit);
+}

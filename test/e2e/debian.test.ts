@@ -1,0 +1,261 @@
+/**
+ * Patches of Debian's stock kernel, from `klpflow build` to a guest that boots that very kernel: loaded, seen at work, taken back, unloaded. What shows only here:
+ * a kernel's own make and tools, an image and modules that somebody else compiled.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test, type TestContext } from 'vitest';
+import type { BuildResult } from '../../src/index';
+import { findModule, unpackModule } from '../../src/kbuild/module-file';
+import { patchOf } from '../support/small-kernel';
+import { tempFolder } from '../support/temp-folder';
+import type { Trial } from '../boot/init';
+import { boot } from '../boot/qemu';
+import { complaints, readReport } from '../boot/report';
+import { initramfs, missingForBoots } from '../boot/suite';
+import { CACHE, debianKernel, type Packages } from './packages';
+import { MAIN } from '../support/run-klpflow';
+
+const folder = tempFolder();
+const found = debianKernel();
+const reason = typeof found === 'string' ? found : missingForBoots();
+const kernel = found as Packages;
+/** Kept from run to run, as a user's is. */
+const runs = join(CACHE, 'runs');
+const sources = join(folder, 'sources');
+
+interface Built {
+  status: number;
+  result: BuildResult;
+  path: string;
+}
+
+function built(name: string, patches: readonly string[], more: readonly string[] = []): Built {
+  const path = join(folder, `livepatch-${name}.ko`);
+  const args = [
+    'build',
+    ...patches,
+    '--source',
+    kernel.source,
+    '--root',
+    kernel.root,
+    '--run-dir',
+    runs,
+    '-o',
+    path,
+    '--json',
+    '--progress',
+    'none',
+    ...more,
+  ];
+  let [status, stdout] = [0, ''];
+  try {
+    stdout = execFileSync(process.execPath, [MAIN, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+      maxBuffer: 1 << 28,
+    });
+  } catch (cause) {
+    ({ status, stdout } = cause as { status: number; stdout: string });
+  }
+  return { status, result: JSON.parse(stdout) as BuildResult, path };
+}
+
+function patch(name: string, file: string, from: string, to: string): string {
+  const path = join(folder, `${name}.patch`);
+  writeFileSync(path, patchOf(sources, file, from, to));
+  return path;
+}
+
+/** The archive may be out of reach anywhere: that is no fault. */
+function skipWithout(context: TestContext, why: string | undefined): void {
+  if (why !== undefined) context.skip(why);
+}
+
+const trials: Trial[] = [];
+
+/** A build that must work, and what a guest shall show of it. */
+function livepatch(
+  name: string,
+  patches: readonly string[],
+  run: string,
+  targets: Trial['targets'] = undefined,
+): BuildResult {
+  const { status, result, path } = built(name, patches);
+  expect({
+    name,
+    status,
+    said: result.diagnostics,
+    diff: result.diff?.diagnostics.filter(({ severity }) => severity === 'refusal'),
+  }).toMatchObject({ name, status: 0 });
+  trials.push({
+    name,
+    moduleName: `livepatch_${name.replaceAll('-', '_')}`,
+    module: readFileSync(path),
+    run,
+    livepatch: true,
+    sites: [],
+    ...(targets === undefined ? {} : { targets }),
+  });
+  return result;
+}
+
+const MEMINFO = 'grep -i ^buffers /proc/meminfo';
+/** A module of one unit that shows what it does. */
+const BINFMT = 'mkdir -p /mnt; mount -t binfmt_misc none /mnt && cat /mnt/status; umount /mnt';
+let binfmt: Buffer;
+
+beforeAll(async () => {
+  if (reason !== undefined) return;
+  mkdirSync(sources, { recursive: true });
+  const files = [
+    'fs/proc/meminfo.c',
+    'fs/binfmt_misc.c',
+    'arch/x86/entry/vdso/vclock_gettime.c',
+    'fs/proc/nommu.c',
+    'fs/proc/internal.h',
+  ];
+  execFileSync('tar', [
+    '-xf',
+    kernel.source,
+    '-C',
+    sources,
+    '--strip-components=1',
+    '--wildcards',
+    ...files.map((name) => `*/${name}`),
+  ]);
+  const shipped = findModule(join(kernel.root, 'lib/modules', kernel.release, 'kernel'), 'binfmt_misc')!;
+  await unpackModule(shipped, join(folder, 'binfmt_misc.ko'));
+  binfmt = readFileSync(join(folder, 'binfmt_misc.ko'));
+});
+
+const target = (): NonNullable<Trial['targets']> => ({
+  modules: [{ name: 'binfmt_misc', content: binfmt }],
+  late: false,
+  reload: false,
+});
+
+test('a text of vmlinux', (context) => {
+  skipWithout(context, reason);
+  const result = livepatch(
+    'text',
+    [patch('text', 'fs/proc/meminfo.c', '"Buffers:        "', '"BUFFERS:        "')],
+    MEMINFO,
+  );
+  expect(result.diff!.evidence).toMatchObject({
+    release: { name: kernel.release },
+    code: { proven: true },
+    positions: { proven: true },
+    versions: { proven: true },
+    layouts: { proven: true },
+  });
+  expect(result.verification).toMatchObject({ ok: true });
+});
+
+test('a text of a module, proven against its file', (context) => {
+  skipWithout(context, reason);
+  const result = livepatch(
+    'module',
+    [patch('module', 'fs/binfmt_misc.c', '"enabled\\n"', '"ENABLED\\n"')],
+    BINFMT,
+    target(),
+  );
+  expect(result.diff!.objects.map(({ name }) => name)).toEqual(['binfmt_misc']);
+  expect(result.diff!.evidence).toMatchObject({
+    code: { proven: true, by: expect.stringContaining('binfmt_misc.ko') },
+  });
+});
+
+test('both in one livepatch', (context) => {
+  skipWithout(context, reason);
+  const patches = ['text', 'module'].map((name) => join(folder, `${name}.patch`));
+  const result = livepatch('both', patches, `${MEMINFO}; ${BINFMT}`, target());
+  expect(result.diff!.objects.map(({ name }) => name)).toEqual(['vmlinux', 'binfmt_misc']);
+});
+
+test('a header: units that include it are compiled, those whose code changes are patched', (context) => {
+  skipWithout(context, reason);
+  const header = patch('header', 'fs/proc/internal.h', 'PROC_NUMBUF 13', 'PROC_NUMBUF 21');
+  const result = livepatch(
+    'header',
+    [header],
+    'ls -1 /sys/kernel/livepatch/*/vmlinux 2>/dev/null; echo 10 >/proc/self/oom_score_adj; cat /proc/self/oom_score_adj',
+  );
+  expect(result.units.length).toBeGreaterThan(10);
+  expect(result.units.filter(({ changed }) => changed).map(({ source }) => source)).toEqual(
+    expect.arrayContaining(['fs/proc/base.c', 'fs/proc/task_mmu.c']),
+  );
+  expect(result.diff!.objects[0]!.functions.changed.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['oom_score_adj_write', 'clear_refs_write']),
+  );
+});
+
+test('refused: code of the vDSO, and a file that this kernel leaves out', (context) => {
+  skipWithout(context, reason);
+  const vdso = patch(
+    'vdso',
+    'arch/x86/entry/vdso/vclock_gettime.c',
+    '#include <linux/time.h>',
+    '#include <linux/timex.h>',
+  );
+  expect(built('vdso', [vdso])).toMatchObject({
+    status: 2,
+    result: { diagnostics: [{ code: 'unit-not-patchable' }], output: null },
+  });
+  const left = patch('left', 'fs/proc/nommu.c', '#include <linux/init.h>', '#include <linux/cache.h>');
+  expect(built('left', [left])).toMatchObject({
+    status: 2,
+    result: { diagnostics: [{ code: 'unit-not-built' }], output: null },
+  });
+});
+
+test('a second patch compiles what it touches, in seconds', (context) => {
+  skipWithout(context, reason);
+  const { result } = built('second', [
+    patch('second', 'fs/proc/meminfo.c', '"MemFree:        "', '"MEMFREE:        "'),
+  ]);
+  expect(result.verdict).toBe('patchable');
+  expect(result.run.seconds).toBeLessThan(60);
+});
+
+test('each is loaded, works, is taken back and unloaded', { timeout: 600_000 }, async (context) => {
+  skipWithout(context, reason);
+  expect(trials.map(({ name }) => name)).toEqual(expect.arrayContaining(['text', 'module', 'both']));
+  const {
+    log,
+    report: told,
+    hung,
+  } = await boot({
+    image: kernel.image,
+    initramfs: initramfs(trials, folder),
+    append: '',
+    cpu: 'max',
+    cpus: 2,
+    folder: join(folder, 'boot'),
+  });
+  const report = readReport(told);
+  expect({ done: report.done, hung, release: report.release }, log.slice(-6000)).toEqual({
+    done: true,
+    hung: false,
+    release: kernel.release,
+  });
+  for (const { name, targets } of trials) {
+    const { steps, before, after, restored } = report.trials.get(name)!;
+    const [come, left] = targets === undefined ? [[], []] : [['come'], ['left']];
+    expect({ name, steps }, log.slice(-6000)).toEqual({
+      name,
+      steps: [...come, 'loaded', 'patched', 'unpatched', 'unloaded', ...left],
+    });
+    expect({ name, restored }).toEqual({ name, restored: before });
+    const texts = { text: [/^Buffers:/m, /^BUFFERS:/m], module: [/^enabled$/m, /^ENABLED$/m] };
+    if (name === 'header') expect(after).toMatch(/^oom_score_adj_write,\d+$/m);
+    for (const [part, [was, is]] of Object.entries(texts)) {
+      if (name !== part && name !== 'both') continue;
+      expect({ name, before }).toEqual({ name, before: expect.stringMatching(was!) });
+      expect({ name, after }).toEqual({ name, after: expect.stringMatching(is!) });
+    }
+  }
+  expect(complaints(log)).toEqual([]);
+  expect(existsSync(join(folder, 'livepatch-text.ko'))).toBe(true);
+});
