@@ -36,9 +36,9 @@ function addressesIn(listing: KernelListing): { addressOf(name: string): number 
 
 /** ORIG in the image: all code of a unit; of a whole kernel that of some functions. */
 export function placed(orig: Side, kernel: KernelCode, functions: readonly number[]): Placement {
-  const sections =
-    orig.table.symbols <= LARGEST_UNIT
-      ? Placement.codeSections(orig)
-      : [...new Set(functions.map((symbol) => orig.table.section[symbol]!))];
-  return new Placement(orig, kernel).settle(sections);
+  const deep = orig.table.symbols <= LARGEST_UNIT;
+  const sections = deep
+    ? Placement.codeSections(orig)
+    : [...new Set(functions.map((symbol) => orig.table.section[symbol]!))];
+  return new Placement(orig, kernel).settle(sections, deep);
 }

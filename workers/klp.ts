@@ -39,7 +39,7 @@ function unitForKlp({ orig, patched, name, facts, objectName, traceable }: UnitP
   const rehearsed =
     changes && !isRefused(assessment.diagnostics)
       ? rehearseForKlp(
-          { undecided, copied, objectName, symvers: null, kernel: null, image: null, moduleFile: null },
+          { undecided, copied, objectName, symvers: null, kernel: null, image: null, moduleFile: null, plain: null },
           { ...compared, objectName, included },
         )
       : null;
@@ -66,11 +66,20 @@ export function inNameOf(unit: string, objectName: string, diagnostics: readonly
 
 /** What extract would find, with the files that there are. */
 export function rehearseForKlp(
-  { undecided, copied, objectName, symvers, kernel, image, moduleFile }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>,
+  {
+    undecided,
+    copied,
+    objectName,
+    symvers,
+    kernel,
+    image,
+    moduleFile,
+    plain,
+  }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>,
   sides: Copied,
 ): RehearsalAnswer {
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
-  const proof = proofOf({ objectName, listing, image, moduleFile }, sides);
+  const proof = proofOf({ objectName, listing, image, moduleFile, plain }, sides);
   // Where a module has its symbols its own table tells.
   const positions =
     listing === null && objectName === 'vmlinux'
@@ -91,12 +100,22 @@ export function rehearseForKlp(
 }
 
 function extractForKlp(
-  { undecided, copied, objectName, provenance, symvers, kernel, image, moduleFile }: Parameters<Dialect['extract']>[0],
+  {
+    undecided,
+    copied,
+    objectName,
+    provenance,
+    symvers,
+    kernel,
+    image,
+    moduleFile,
+    plain,
+  }: Parameters<Dialect['extract']>[0],
   sides: Copied,
 ): AnswerOf<'extract'> {
   const { orig } = sides;
   const listing = kernel === null ? null : read(kernel, KernelListing.open);
-  const proof = proofOf({ objectName, listing, image, moduleFile }, sides);
+  const proof = proofOf({ objectName, listing, image, moduleFile, plain }, sides);
   const positions = positionsOf(orig, objectName, listing, proof);
   const { object, klpSymbols, replaced, references, diagnostics } = extract({
     ...sides,

@@ -3,9 +3,17 @@ import { ElfObject } from '../src/elf';
 import { KlpflowError } from '../src/diagnostics';
 import { ShippedModule } from '../src/kernel-image';
 import { KernelListing } from '../src/kernel/listing';
-import type { Side } from '../src/stages/side/side';
-import { ImageEvidence, KernelCode, compilerOf, type Placement } from '../src/stages/running-kernel/image';
-import { SymbolPositions, type SeenModule } from '../src/stages/running-kernel/sympos';
+import { readTable } from '../src/stages/scan';
+import { Side } from '../src/stages/side/side';
+import {
+  ImageEvidence,
+  KernelCode,
+  PlainUnit,
+  addressBy,
+  compilerOf,
+  type Placement,
+} from '../src/stages/running-kernel/image';
+import { SymbolPositions, type ModuleFile, type SeenModule } from '../src/stages/running-kernel/sympos';
 import type { Copied } from './dialect';
 import { read } from './inputs';
 import { kernelCode, placed } from './kernel-code';
@@ -14,8 +22,12 @@ import type { ImageFacts, InputFile } from '../src/pipeline/types';
 export interface Proof {
   kernel: KernelCode;
   placement: Placement;
+  /** The unit compiled plainly. */
+  plain: PlainUnit | null;
   /** What compiled it. */
   compiler: string | null;
+  /** Where symbols are by it. */
+  shown: ImageEvidence;
   /** Of a module its own symbols. */
   module: SeenModule | null;
 }
@@ -25,47 +37,72 @@ export interface SeenKernel {
   listing: KernelListing | null;
   image: ImageFacts | null;
   moduleFile: InputFile | null;
+  /** The unit compiled plainly. */
+  plain: InputFile | null;
 }
 
-/** Null where no image of the object was given. @throws KlpflowError what is wrong with it */
+/** Null where no image of the object was given. @throws KlpflowError what is wrong with it, `usage` for a plain unit without it */
 export function proofOf(
-  { objectName, listing, image, moduleFile }: SeenKernel,
+  { objectName, listing, image, moduleFile, plain }: SeenKernel,
   { orig, included }: Copied,
 ): Proof | null {
+  const seen = objectName === 'vmlinux' ? kernelSeen(listing, image) : moduleSeen(objectName, moduleFile, orig);
+  if (seen === null) {
+    if (plain === null) return null;
+    throw new KlpflowError(
+      'usage',
+      `--plain ${plain.path}: it is compared with the image of what runs; --vmlinux vmlinuz is needed, of a module --module-image FILE`,
+    );
+  }
+  const { kernel, compiler, file, evidence } = seen;
   const functions = included.map(({ origin }) => origin).filter((origin) => origin !== 0);
-  if (objectName !== 'vmlinux')
-    return moduleFile === null ? null : moduleProof(objectName, moduleFile, orig, functions);
-  if (listing === null || image === null) return null;
-  const kernel = kernelCode(image, listing);
-  return { kernel, placement: placed(orig, kernel, functions), compiler: image.build.compiler, module: null };
+  const placement = placed(orig, kernel, functions);
+  const unit = plain === null ? null : plainUnit(plain, orig, kernel);
+  const shown = new ImageEvidence(addressBy(placement, unit), kernel, evidence);
+  return { kernel, placement, plain: unit, compiler, shown, module: file === null ? null : { file, shown } };
 }
 
-function moduleProof(name: string, moduleFile: InputFile, orig: Side, functions: readonly number[]): Proof {
+/** What runs, before ORIG is looked for in it. */
+interface Seen {
+  kernel: KernelCode;
+  compiler: string | null;
+  file: ModuleFile | null;
+  /** What it is called as evidence. */
+  evidence: string;
+}
+
+function kernelSeen(listing: KernelListing | null, image: ImageFacts | null): Seen | null {
+  if (listing === null || image === null) return null;
+  const evidence = "the kernel's image, by equal code and what it refers to";
+  return { kernel: kernelCode(image, listing), compiler: image.build.compiler, file: null, evidence };
+}
+
+function moduleSeen(name: string, moduleFile: InputFile | null, { object: { machine } }: Side): Seen | null {
+  if (moduleFile === null) return null;
   const file = read(moduleFile, (path, called) => new ShippedModule(ElfObject.open(path, called)));
-  if (file.name !== name || file.object.machine !== orig.object.machine)
+  if (file.name !== name || file.object.machine !== machine)
     throw new KlpflowError('not-a-module', `${file.path} is not the module ${name} of ORIG's processor`, {
       object: file.path,
     });
   const listing = KernelListing.ofModule(file.columns, file.path);
-  const kernel = new KernelCode(listing, file, file.sites, file.imports);
-  const placement = placed(orig, kernel, functions);
-  const symbols = {
-    path: file.path,
-    // The list finds them by address; their order is that of the table.
-    entriesOf: (bytes: Uint8Array, start: number, length: number) =>
-      listing.findBytes(bytes, start, length).sort((a, b) => a - b),
-    isGlobal: (entry: number) => file.isGlobal(entry),
-    isDropped: (entry: number) => file.isDropped(entry),
-  };
   return {
-    kernel,
-    placement,
+    kernel: new KernelCode(listing, file, file.sites, file.imports),
     compiler: compilerOf(file.object),
-    module: {
-      file: symbols,
-      shown: new ImageEvidence(placement, kernel, "the module's file, by equal code and what it refers to"),
+    file: {
+      path: file.path,
+      // The list finds them by address; their order is that of the table.
+      entriesOf: (bytes, start, length) => listing.findBytes(bytes, start, length).sort((a, b) => a - b),
+      isGlobal: (entry) => file.isGlobal(entry),
+      isDropped: (entry) => file.isDropped(entry),
     },
+    evidence: "the module's file, by equal code and what it refers to",
   };
+}
+
+function plainUnit(plain: InputFile, orig: Side, kernel: KernelCode): PlainUnit {
+  const object = read(plain, (path, called) => ElfObject.open(path, called));
+  const side = new Side(object, readTable(object));
+  return new PlainUnit(orig, side, placed(side, kernel, []));
 }
 
 export function positionsOf(
@@ -74,6 +111,6 @@ export function positionsOf(
   listing: KernelListing | null,
   proof: Proof | null,
 ): SymbolPositions {
-  const shown = proof === null || proof.module !== null ? null : new ImageEvidence(proof.placement, proof.kernel);
+  const shown = proof?.module === null ? proof.shown : null;
   return new SymbolPositions(orig, objectName, listing, shown, proof?.module ?? null);
 }

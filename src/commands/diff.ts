@@ -46,6 +46,7 @@ export default class Diff extends RunCommand {
         symvers: flags.symvers,
         vmlinux: flags.vmlinux,
         moduleImages: flags['module-image'],
+        plain: flags.plain,
         ...outputOf(flags),
       }),
     );

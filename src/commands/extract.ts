@@ -29,6 +29,7 @@ export default class Extract extends RunCommand {
         ...this.twinsOf(flags),
         module: flags.module,
         ftrace: flags.ftrace,
+        plain: flags.plain,
         allow: flags.allow ?? [],
         ...(output === undefined ? {} : { output }),
       }),

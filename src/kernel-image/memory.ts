@@ -87,6 +87,12 @@ export class ImageMemory {
     return end < 0 || end - at > most ? undefined : Buffer.from(this.bytes.subarray(at, end)).toString('latin1');
   }
 
+  /** Whether an address lies in a section of this name; false in a raw image, which has none. */
+  holds(section: string, address: number): boolean {
+    const found = this.sections.get(section);
+    return found !== undefined && address >= found.address && address < found.address + found.size;
+  }
+
   s32(address: number): number | undefined {
     const at = this.locate(address, 4);
     return at < 0 ? undefined : this.view.getInt32(at, true);

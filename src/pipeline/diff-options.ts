@@ -22,6 +22,8 @@ export interface DiffRequest extends PairRequest {
   symvers?: string | undefined;
   vmlinux?: string | undefined;
   moduleImages?: readonly string[] | undefined;
+  /** ORIG compiled as the kernel's build does it, without -ffunction-sections. */
+  plain?: string | undefined;
 }
 
 /** The files of a request besides the pair, each looked at once: what a result is recorded under is what it was made from. */
@@ -30,6 +32,7 @@ export interface RequestFiles {
   /** Where nothing is written: what is given all the same, to check with. */
   symvers: InputFile | null;
   kernel: InputFile | null;
+  plain: InputFile | null;
 }
 
 export interface Resolved {
@@ -49,7 +52,7 @@ export interface Resolved {
 
 /** @throws KlpflowError `unreadable` */
 export function resolved(request: DiffRequest, several = false): Resolved {
-  const { orig, patched, module, ftrace, output, symvers, vmlinux } = request;
+  const { orig, patched, module, ftrace, output, symvers, vmlinux, plain } = request;
   const { twins = [], allow = [], structSizes = {} } = request;
   const at = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));
   return {
@@ -61,6 +64,7 @@ export function resolved(request: DiffRequest, several = false): Resolved {
     structSizes,
     files: {
       ftrace: at(ftrace),
+      plain: at(plain),
       symvers: output === undefined ? at(symvers) : null,
       kernel: output === undefined ? at(vmlinux) : null,
     },
@@ -72,7 +76,7 @@ export function resolved(request: DiffRequest, several = false): Resolved {
 
 /** What a comparison depends on besides the two contents, so that its outcome is recorded under it. `name` is the object's, where it is known by now. */
 export function optionsOf({ allow, structSizes, output, twins, dialect, files }: Resolved, name: string): object {
-  const { ftrace, symvers, kernel } = files;
+  const { ftrace, symvers, kernel, plain } = files;
   return {
     ...(twins.length === 0 ? {} : { twins: twins.map(({ orig, patched }) => `${orig}=${patched}`).sort() }),
     dialect,
@@ -83,6 +87,7 @@ export function optionsOf({ allow, structSizes, output, twins, dialect, files }:
     // A report holds what writing would find; where it is written that stands in the livepatch's own record.
     ...(output === undefined ? {} : { written: true }),
     ...(symvers === null ? {} : { symvers: symvers.identity }),
+    ...(plain === null ? {} : { plain: plain.identity }),
     ...(kernel === null ? {} : { kernel: kernel.identity }),
   };
 }

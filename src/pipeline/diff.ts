@@ -98,12 +98,13 @@ function nameOf({ findings }: PairOutcome): string {
 }
 
 /** What is said of one pair cannot be said of several. @throws KlpflowError `usage` */
-function checkSeveral({ module, twins = [], output: wanted }: DiffRequest, pairs: readonly ObjectPair[]): void {
+function checkSeveral({ module, twins = [], output: wanted, plain }: DiffRequest, pairs: readonly ObjectPair[]): void {
   if (pairs.length === 1) return;
   const refuse = (why: string): never => {
     throw new KlpflowError('usage', why);
   };
   if (module !== undefined) refuse(`--module ${module}: several objects are compared, each has its own name`);
+  if (plain !== undefined) refuse(`--plain ${plain}: several objects are compared, it is one unit's`);
   if (twins.length > 0)
     refuse(
       `--twin ${twins[0]!.orig}=${twins[0]!.patched}: symbols are declared of two objects; compare the pair of objects that they are of`,

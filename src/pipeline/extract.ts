@@ -19,6 +19,14 @@ export interface KernelFiles {
   moduleImages?: readonly string[] | undefined;
 }
 
+/** Files about one pair of objects, besides those of the kernel. */
+export interface UnitFiles {
+  /** Of a module its finished file. */
+  moduleFile: InputFile | null;
+  /** The unit compiled plainly. */
+  plain: InputFile | null;
+}
+
 /** A livepatch object in its dialect's form, klp's before it is linked. */
 export interface Extracted {
   object: Uint8Array;
@@ -79,7 +87,7 @@ export class Extract {
       plan,
     }: Judgement,
     { symvers, listing: kernel, image }: KernelSources,
-    moduleFile: InputFile | null,
+    { moduleFile, plain }: UnitFiles,
   ): Promise<Extracted> {
     const {
       orig,
@@ -103,6 +111,7 @@ export class Extract {
           kernel,
           image,
           moduleFile,
+          plain,
           provenance: { orig: orig.digest, patched: patched.digest },
           place,
           dialect: FORMATS[format].dialect,

@@ -7,7 +7,7 @@ import type { Correlation } from '../stages/correlate';
 import { tellTwins, type DeclaredTwin } from '../stages/declared-twins';
 import type { KlpSymbolReport } from '../stages/extract';
 import { optionsOf, type Resolved } from './diff-options';
-import { Extract, type Extracted } from './extract';
+import { Extract, type Extracted, type UnitFiles } from './extract';
 import { checkUnchanged } from './files';
 import type { Flow } from './flow';
 import { otherKernel, type GivenModule } from './given-modules';
@@ -49,6 +49,7 @@ export async function diffPair(
   const [orig, patched] = await identifyBoth(flow, asked);
   const object = objectName(asked.module, orig, patched.path, await soleModule(kernel, asked));
   const module = await kernel.modules.named(object.name);
+  const unit = unitFiles(asked, module);
   const inputs = [orig, patched, ...(module === null ? [] : [module.input])];
   if (orig.digest === patched.digest) return { findings: unchanged(object.name), equal: true, made: undefined, inputs };
 
@@ -87,9 +88,7 @@ export async function diffPair(
   await recordOutcome(flow, orig, patched, options, findings);
 
   // What must go in? Only where a livepatch is asked for; it collects its own refusals.
-  const made = judgement.changes
-    ? await extract?.make(pair, judgement, await kernel.sources(), module?.plain ?? null)
-    : undefined;
+  const made = judgement.changes ? await extract?.make(pair, judgement, await kernel.sources(), unit) : undefined;
   if (made !== undefined) append(findings.diagnostics, otherModule(await kernel.sources(), module, asked.allow));
   checkUnchanged(inputs);
   return { findings, equal: false, made, inputs };
@@ -176,19 +175,23 @@ async function assessAll(
   };
 }
 
+function unitFiles({ files: { plain } }: Resolved, module: GivenModule | null): UnitFiles {
+  return { moduleFile: module?.plain ?? null, plain };
+}
+
 /** What extract would refuse, as far as it is not allowed. */
 async function rehearsed(
   flow: Flow,
-  { allow }: Resolved,
+  asked: Resolved,
   pair: PairRef,
   judgement: Judgement,
   kernel: GivenKernel,
   module: GivenModule | null,
 ): Promise<Diagnostic[]> {
   const sources = await kernel.sources();
-  const rehearsal = await rehearsePair(flow, pair, judgement, sources, module?.plain ?? null);
+  const rehearsal = await rehearsePair(flow, pair, judgement, sources, unitFiles(asked, module));
   const found = [...rehearsal, ...sources.diagnostics, ...otherModule(sources, module, [])];
-  return found.map((entry) => allowed(entry, allow));
+  return found.map((entry) => allowed(entry, asked.allow));
 }
 
 /** Turns a refusal that the user allowed by name into a warning. */

@@ -2,7 +2,8 @@ import { lastValueFrom } from 'rxjs';
 import { diagnostic, isRefused, type Diagnostic } from '../diagnostics';
 import type { Flow } from './flow';
 import type { KernelSources } from './kernel';
-import type { InputFile, Judgement, PairRef, RehearsalAnswer } from './types';
+import type { UnitFiles } from './extract';
+import type { Judgement, PairRef, RehearsalAnswer } from './types';
 
 /** What writing a livepatch of the pair would find, and what could not be looked at for want of a file. */
 export async function rehearsePair(
@@ -17,14 +18,14 @@ export async function rehearsePair(
     },
   }: Judgement,
   { symvers, listing: kernel, image }: KernelSources,
-  moduleFile: InputFile | null,
+  { moduleFile, plain }: UnitFiles,
 ): Promise<Diagnostic[]> {
   const found = await lastValueFrom(
     flow.task(
       'extract',
       null,
       'rehearse',
-      { pair, included, undecided, copied, objectName: name, symvers, kernel, image, moduleFile },
+      { pair, included, undecided, copied, objectName: name, symvers, kernel, image, moduleFile, plain },
       () => ({ items: included.length, bytes: 0 }),
     ),
   );

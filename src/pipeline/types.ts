@@ -244,6 +244,8 @@ export interface Tasks {
       image: ImageFacts | null;
       /** Of a module its finished file, as it runs. */
       moduleFile: InputFile | null;
+      /** The unit compiled as the kernel's build does, all functions in one section. */
+      plain: InputFile | null;
       place: RecordPlace;
       dialect: DialectName;
       /** Of dialect kpatch; there `kernel` is given. */
@@ -264,6 +266,7 @@ export interface Tasks {
       kernel: InputFile | null;
       image: ImageFacts | null;
       moduleFile: InputFile | null;
+      plain: InputFile | null;
     };
     answer: RehearsalAnswer;
   };

@@ -40,13 +40,20 @@ const SOURCES: Record<string, string> = {
     extern struct thing { long v[8]; } __this_module;
     extern int entry(int), later(int);
     static int state;
-    static const int table[4] = { 3, 5, 7, 11 };
+    static const int table[4] = { 3, 5, 7, LAST };
     static __attribute__((noipa)) int helper(int x) { return kernel_call(x + 2, "second") * state; }
     __attribute__((noipa)) int near_one(int x) { return x + 40; }
     __attribute__((noipa)) int tail(int x) { return near_one(x ^ 3); }
     __attribute__((no_instrument_function)) int untraced(int x) {
       return x + VALUE;
     }
+    #ifdef LOOP
+    int looping(int *p, int n) {
+      int sum = 0;
+      for (int i = 0; i < n; i++) sum = sum * 3 + p[i];
+      return sum;
+    }
+    #endif
     int shared(int x) { return helper(x) + entry(3) + CALL(x, "message"); }
     int fixed(int x, int *p) {
       state += table[x & 3];
@@ -74,6 +81,7 @@ const FLAGS = [
     '-mfentry',
     '-mrecord-mcount',
     '-DVALUE=1',
+    '-DLAST=11',
     '-DCALL=kernel_call',
   ],
 ];
@@ -163,6 +171,7 @@ describe('a unit of a module', () => {
     const cases: Array<[flags: string[], sentence: RegExp]> = [
       [['-DVALUE=2'], /^orig-not-running-kernel: 1 of 6 functions .* namely untraced .*source or configuration/],
       [['-DCALL=kernel_other'], /^orig-not-running-kernel: 1 of 6 .*ORIG refers to kernel_other, the kernel there to/],
+      [['-DLAST=12'], /^orig-not-running-kernel: 1 of \d+ sections of data .* that of table \(at \+0xc/],
       [['-O0'], /^orig-not-running-kernel: 6 of 6 functions .*compiler or flags/],
     ];
     for (const [flags, sentence] of cases) {
@@ -187,7 +196,7 @@ describe('a unit of a module', () => {
     const side = new Side(object, readTable(object));
     const file = new ShippedModule(ElfObject.open(at('small-one.ko')));
     const kernel = new KernelCode(KernelListing.ofModule(file.columns, file.path), file, file.sites, file.imports);
-    const placement = new Placement(side, kernel).settle(Placement.codeSections(side));
+    const placement = new Placement(side, kernel).settle(Placement.codeSections(side), true);
     expect(placement.differences).toEqual([]);
     expect(placement.functions).toBe(6);
     // And the jump leads elsewhere: then it is another function.
@@ -198,6 +207,39 @@ describe('a unit of a module', () => {
     writeFileSync(at('other-jump.ko'), other);
     const ran = await make('orig.o', 'patched.o', '--module-image', at('other-jump.ko'));
     expect(refusals(ran)).toContainEqual(expect.stringMatching(/namely tail .*ORIG refers to near_one/));
+  });
+
+  test('with functions that are aligned otherwise in sections of their own is proven by the unit compiled plainly', async (context) => {
+    needed(context);
+    // What GCC 14 does for some loops by itself.
+    const align = ['-falign-loops=64:63', '-DLOOP'];
+    compile('second.c', 'aligned.plain.o', ...align);
+    compile('second.c', 'aligned.o', ...SECTIONS, ...align);
+    compile('second.c', 'aligned-patched.o', ...SECTIONS, ...align, '-DFIX');
+    const others = ['first.plain.o', 'third.plain.o', 'last.plain.o'].map(at);
+    execFileSync('ld', ['-r', '-o', at('aligned.ko'), at('aligned.plain.o'), ...others]);
+    const image = ['--module-image', at('aligned.ko')];
+    const alone = await make('aligned.o', 'aligned-patched.o', ...image);
+    expect(refusals(alone)).toContainEqual(expect.stringMatching(/^orig-not-running-kernel: 1 of 7 .*namely looping/));
+    const both = await make('aligned.o', 'aligned-patched.o', ...image, '--plain', at('aligned.plain.o'));
+    expect(refusals(both)).toEqual([]);
+    expect(existsSync(at('aligned.o.livepatch.o'))).toBe(true);
+    // It must be the same unit, of the same source, and there must be something to compare it with.
+    const other = await make('aligned.o', 'aligned-patched.o', ...image, '--plain', at('first.plain.o'));
+    expect(refusals(other)).toContainEqual(expect.stringMatching(/first\.plain\.o lacks \d functions of ORIG/));
+    compile('second.c', 'changed.plain.o', ...align, '-DVALUE=2');
+    const changed = await make('aligned.o', 'aligned-patched.o', ...image, '--plain', at('changed.plain.o'));
+    expect(refusals(changed)).toContainEqual(expect.stringMatching(/1 of 7 functions .*namely untraced/));
+    const nothing = await make(
+      'aligned.o',
+      'aligned-patched.o',
+      '--module',
+      'small-one',
+      '--plain',
+      at('aligned.plain.o'),
+    );
+    expect(nothing.status).toBe(1);
+    expect(nothing.stdout).toMatch(/it is compared with the image of what runs/);
   });
 
   test('that ftrace cannot redirect there is refused, and so is a name that the kernel drops after loading', async (context) => {

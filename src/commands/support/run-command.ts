@@ -69,6 +69,11 @@ export const KERNEL_FLAGS = {
       'the running kernel: its image (vmlinuz), a linked vmlinux, or text from /proc/kallsyms, System.map or readelf -sW',
     helpValue: 'FILE',
   }),
+  plain: Flags.string({
+    description:
+      'ORIG compiled as the kernel is, without -ffunction-sections: proves by whole sections that it is what runs',
+    helpValue: 'FILE',
+  }),
   'module-image': Flags.string({
     description:
       'the shipped file (.ko, .ko.xz, .ko.zst, .ko.gz) of a module that is compared (default: that of /lib/modules beside the image)',

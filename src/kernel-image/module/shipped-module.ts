@@ -88,6 +88,14 @@ export class ShippedModule {
     return undefined;
   }
 
+  /** Whether an address lies in a section of this name. */
+  holds(name: string, address: number): boolean {
+    const { sections } = this.layout;
+    return this.object
+      .sectionsNamed(name)
+      .some((section) => address >= sections[section]! && address < sections[section]! + this.object.size(section));
+  }
+
   /** Whether the kernel drops a symbol of `columns` once the module has been initialised: those behind it then have other positions. */
   isDropped(entry: number): boolean {
     const section = this.object.sectionOf(this.columns.symbol[entry]!);

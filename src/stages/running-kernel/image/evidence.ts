@@ -5,9 +5,9 @@ import type { Placement } from './placement';
 /** Where the image has a symbol, by the code that refers to it: the image is the linker's map. */
 export class ImageEvidence implements Evidence {
   constructor(
-    private readonly placement: Placement,
+    private readonly placement: Pick<Placement, 'addressOf'>,
     private readonly kernel: KernelCode,
-    readonly text = "the kernel's image, by equal code and what it refers to",
+    readonly text: string,
   ) {}
 
   entryOf(

@@ -8,15 +8,19 @@ import { Trait } from '../../scan/traits';
 import type { SymbolPositions } from '../sympos';
 import type { KernelCode } from './kernel-code';
 import type { Difference, Placement } from './placement';
+import { addressBy, type PlainUnit } from './plain-unit';
 
 export { ImageEvidence } from './evidence';
 export { KernelCode } from './kernel-code';
 export { Placement } from './placement';
+export { PlainUnit, addressBy } from './plain-unit';
 
 export interface ImageProofInput {
   orig: Side;
   kernel: KernelCode;
   placement: Placement;
+  /** The same unit as the kernel's build compiles it; null where it was not given. */
+  plain?: PlainUnit | null;
   positions: Pick<SymbolPositions, 'positionOf'>;
   /** ORIG's symbols of the functions that the livepatch replaces, and those that klp relocations name. */
   functions: readonly number[];
@@ -34,15 +38,24 @@ const MANY = 1 / 3;
  * @returns `orig-not-running-kernel`, `not-traceable`, `orig-differs`; none where ORIG fits
  */
 export function checkAgainstImage(input: ImageProofInput): Diagnostic[] {
-  return [...tellDifferences(input), ...otherPlaces(input), ...withoutSite(input)];
+  return [
+    ...tellDifferences(input),
+    ...tellPlain(input),
+    ...tellData(input),
+    ...otherPlaces(input),
+    ...withoutSite(input),
+  ];
 }
 
 /** Two builds of one source with one compiler differ in nothing: a function that does means that another's code would be patched in. */
-function tellDifferences({ orig, kernel, placement, functions, compiler }: ImageProofInput): Diagnostic[] {
-  const { differences, functions: total } = placement;
+function tellDifferences({ orig, kernel, placement, plain, functions, compiler }: ImageProofInput): Diagnostic[] {
+  const { functions: total } = placement;
+  const differences = placement.differences.filter((one) => plain?.explains(one) !== true);
   // Init code is gone when a livepatch is loaded: what differs there is no danger, though worth a word.
   const kept = differences.filter(({ symbol }) => !orig.table.has(symbol, Trait.INIT | Trait.EXIT));
-  const replaced = functions.flatMap((symbol) => placement.differenceOf(symbol) ?? []);
+  const replaced = functions
+    .flatMap((symbol) => placement.differenceOf(symbol) ?? [])
+    .filter((one) => differences.includes(one));
   const first = replaced[0] ?? kept[0] ?? differences[0];
   if (first === undefined) return [];
   const { path } = kernel.listing;
@@ -57,6 +70,40 @@ function tellDifferences({ orig, kernel, placement, functions, compiler }: Image
       section: orig.object.name(first.section),
       symbol: orig.name(first.symbol),
       offset: Math.max(0, first.offset - orig.table.value[first.symbol]!),
+    }),
+  ];
+}
+
+/** The plain unit proves more, and must be of the same source. */
+function tellPlain({ orig, plain, functions, ...input }: ImageProofInput): Diagnostic[] {
+  if (plain === undefined || plain === null) return [];
+  const { side, placement, lacking } = plain;
+  if (lacking.length > 0)
+    return [
+      diagnostic(
+        'orig-not-running-kernel',
+        `${side.object.path} lacks ${lacking.length} functions of ORIG, the first of them ${orig.name(lacking[0]!)}: it is not the same unit, compiled plainly`,
+        { object: side.object.path, symbol: orig.name(lacking[0]!) },
+      ),
+    ];
+  const own = { ...input, orig: side, placement, functions: functions.map((symbol) => plain.counterpart(symbol)) };
+  return [...tellDifferences(own), ...tellData(own)];
+}
+
+/** A table, a string or a pointer that code of ORIG leads to is part of what the code does. */
+function tellData({ orig, kernel, placement }: ImageProofInput): Diagnostic[] {
+  const { otherData, data } = placement;
+  const first = otherData[0];
+  if (first === undefined) return [];
+  const { section, symbol, offset, why } = first;
+  const name = symbol === 0 ? orig.object.name(section) : orig.name(symbol);
+  const what = `${otherData.length} of ${data} sections of data that ORIG's code refers to have other content in ${kernel.listing.path}, ${otherData.length === 1 ? 'namely' : 'the first of them'} that of ${name} (at +0x${offset.toString(16)} ${why}); source or configuration differ`;
+  return [
+    diagnostic('orig-not-running-kernel', what, {
+      object: orig.object.path,
+      section: orig.object.name(section),
+      symbol: name,
+      offset,
     }),
   ];
 }
@@ -81,11 +128,20 @@ export function compilerOf(object: ElfObject): string | null {
 }
 
 /** A position, however it was found, names an address: it must be the one that the image has at the references. */
-function otherPlaces({ orig, kernel, placement, positions, functions, references }: ImageProofInput): Diagnostic[] {
+function otherPlaces({
+  orig,
+  kernel,
+  placement,
+  plain,
+  positions,
+  functions,
+  references,
+}: ImageProofInput): Diagnostic[] {
   const found: Diagnostic[] = [];
+  const places = addressBy(placement, plain ?? null);
   for (const symbol of new Set([...functions, ...references])) {
     const position = positions.positionOf(symbol);
-    const address = placement.addressOf(symbol);
+    const address = places.addressOf(symbol);
     if (!('sympos' in position) || position.entry === null || address === undefined) continue;
     if (address === kernel.address(position.entry)) continue;
     found.push(

@@ -5,12 +5,17 @@ import type { KernelListing } from '../../../kernel/listing';
 export class KernelCode {
   constructor(
     readonly listing: KernelListing,
-    readonly memory: Pick<ImageMemory, 'bytesAt'>,
+    readonly memory: Pick<ImageMemory, 'bytesAt' | 'holds'>,
     /** Addresses that ftrace can redirect; undefined where the image does not hold them. */
     readonly sites: ReadonlySet<number> | undefined,
     /** Of a module, what it refers to in other objects; then it has all names that its units refer to. */
     readonly imports: ReadonlyMap<string, number> | null = null,
   ) {}
+
+  /** Whether what stands at an address was written after the link: ids of BTF, which a unit compiled without CONFIG_DEBUG_INFO_BTF has as other data. */
+  isFilledLate(address: number): boolean {
+    return this.memory.holds('.BTF_ids', address);
+  }
 
   /** The address of an entry of the list, signed as those of memory are. */
   address(entry: number): number {

@@ -1,4 +1,4 @@
-import { STB_WEAK, STT_SECTION } from '../../../elf';
+import { SHT_NOBITS, STB_WEAK, STT_SECTION } from '../../../elf';
 import { SectionClass } from '../../../kernel/section-class';
 import type { Side } from '../../side/side';
 import type { KernelCode } from './kernel-code';
@@ -19,6 +19,9 @@ export interface Difference extends Misfit {
 const NOT_PLACED =
   SectionClass.SPECIAL | SectionClass.DERIVED | SectionClass.STRING | SectionClass.CONSTANT | SectionClass.REPLACEMENT;
 
+/** Who built the kernel, where and when: of a rebuild never the same. */
+const BUILD = new Set(['.rodata.linux_banner', '.rodata.linux_proc_banner']);
+
 /**
  * Where the sections of ORIG lie in the image. Code is placed by the names of its functions: of the addresses that the list has for
  * them one must fit. What it refers to is where its fields lead, and that decides between addresses that both fit: stubs that
@@ -26,6 +29,10 @@ const NOT_PLACED =
  */
 export class Placement {
   readonly differences: Difference[] = [];
+  /** Data that placed code leads to and that has other content there. */
+  readonly otherData: Difference[] = [];
+  /** Sections of data that were compared. */
+  data = 0;
   /** Functions that were looked at, and weak ones that another unit overrides. */
   functions = 0;
   overridden = 0;
@@ -38,6 +45,8 @@ export class Placement {
   /** What references say of sections, and of symbols by name. */
   private readonly sectionVotes = new Votes();
   private readonly symbolVotes = new Votes();
+  private readonly objectVotes = new Votes();
+  private readonly compared = new Set<number>();
 
   constructor(
     private readonly orig: Side,
@@ -46,8 +55,8 @@ export class Placement {
     this.fit = new SectionFit(orig, kernel);
   }
 
-  /** Places sections of code, and from there on what they refer to. */
-  settle(sections: Iterable<number>): this {
+  /** Places sections of code, and from there on what they refer to; `deep`: what that refers to, too. */
+  settle(sections: Iterable<number>, deep: boolean): this {
     for (const section of sections) {
       const whole = wholeSection(this.orig, section);
       if (whole === undefined) continue;
@@ -58,6 +67,13 @@ export class Placement {
           if (worst !== undefined) this.differs(piece, worst);
         }
     }
+    do this.settleOpen();
+    while (this.placeData() && deep);
+    return this;
+  }
+
+  /** Decides between places that fit, by what is placed by now. */
+  private settleOpen(): void {
     for (let moved = true; moved; ) {
       moved = false;
       for (const [piece, candidates] of this.open) {
@@ -68,7 +84,76 @@ export class Placement {
         moved = true;
       }
     }
-    return this;
+  }
+
+  /**
+   * Data that references lead to: a table is part of what the code means. Its pointers lead further. A section lies there whole, or object by object
+   * where `ld -r` made one of several units' (`.rodata.__func__.9`).
+   */
+  private placeData(): boolean {
+    const { table, object } = this.orig;
+    let placed = false;
+    for (const [section, bases] of this.sectionVotes.all()) {
+      if (!this.isKept(section) || this.sections.has(section) || [...bases].some((at) => this.kernel.isFilledLate(at)))
+        continue;
+      const whole = { section, start: 0, end: object.size(section), functions: [] };
+      const several = table.coverStart[section + 1]! - table.coverStart[section]! > 1;
+      const [base] = bases;
+      if (!this.compared.has(section) && bases.size === 1) {
+        this.compared.add(section);
+        this.data++;
+        const misfit = this.fit.misfit(whole, base!);
+        if (misfit === undefined) this.place(whole, base!);
+        else if (!several)
+          this.otherData.push({
+            section,
+            symbol: table.covers[table.coverStart[section]!] ?? 0,
+            ...misfit,
+            missing: false,
+          });
+        placed ||= misfit === undefined;
+      }
+      if (several && !this.sections.has(section) && this.placeObjects(section)) placed = true;
+    }
+    return placed;
+  }
+
+  /** Only what nothing writes stands as the unit has it: sorttable clears `main_extable_sort_needed` after the link. */
+  private isKept(section: number): boolean {
+    const { table, object } = this.orig;
+    return (
+      (table.sectionClass[section]! & (SectionClass.EXEC | SectionClass.READONLY)) === SectionClass.READONLY &&
+      object.type(section) !== SHT_NOBITS &&
+      !BUILD.has(object.name(section))
+    );
+  }
+
+  private placeObjects(section: number): boolean {
+    const { coverStart, covers, value, size } = this.orig.table;
+    let placed = false;
+    for (let i = coverStart[section]!; i < coverStart[section + 1]!; i++) {
+      const symbol = covers[i]!;
+      const base = this.objectVotes.of(symbol);
+      if (typeof base !== 'number' || this.own.has(symbol)) continue;
+      const range = { section, start: value[symbol]!, end: value[symbol]! + size[symbol]!, functions: [symbol] };
+      const misfit = this.fit.misfit(range, base);
+      if (misfit !== undefined) {
+        this.own.set(symbol, base);
+        this.otherData.push({ section, symbol, ...misfit, missing: false });
+        continue;
+      }
+      this.place(range, base);
+      placed = true;
+    }
+    return placed;
+  }
+
+  /** The sized symbol that a place of a section belongs to, 0 for none. */
+  private objectAt(section: number, offset: number): number {
+    const { coverStart, covers, value, size } = this.orig.table;
+    for (let i = coverStart[section]!; i < coverStart[section + 1]! && value[covers[i]!]! <= offset; i++)
+      if (offset < value[covers[i]!]! + size[covers[i]!]!) return covers[i]!;
+    return 0;
   }
 
   /** All sections of ORIG with code of functions. */
@@ -148,14 +233,18 @@ export class Placement {
     const { table, object } = this.orig;
     if (piece.start === 0 && piece.end === object.size(piece.section)) this.sections.set(piece.section, base);
     for (const symbol of piece.functions) this.own.set(symbol, base);
-    for (const { symbol, address } of this.fit.readings(piece, base)) {
+    for (const reading of this.fit.readings(piece, base)) {
+      const { symbol, address } = reading;
       const target = table.section[symbol]!;
       const isSection = (table.info[symbol]! & 0xf) === STT_SECTION;
       if (!isSection) this.symbolVotes.add(symbol, address);
       if (target === 0 || target >= table.sections || table.info[symbol]! >>> 4 === STB_WEAK) continue;
-      if ((table.sectionClass[target]! & NOT_PLACED) === 0)
-        // Of a section symbol, whose value is 0, and of a named one the same: where the section begins.
-        this.sectionVotes.add(target, address - (isSection ? 0 : table.value[symbol]!));
+      if ((table.sectionClass[target]! & NOT_PLACED) !== 0) continue;
+      // Of a section symbol, whose value is 0, and of a named one the same: where the section begins.
+      const start = address - (isSection ? 0 : table.value[symbol]!);
+      this.sectionVotes.add(target, start);
+      const meant = isSection ? this.objectAt(target, this.fit.meant(piece.section, reading)) : symbol;
+      if (meant !== 0) this.objectVotes.add(meant, start);
     }
   }
 }

@@ -146,12 +146,20 @@ export class SectionFit {
     return section[symbol]! < sections && (sectionClass[section[symbol]!]! & SectionClass.STRING) !== 0;
   }
 
-  private otherText(section: number, { symbol, address, offset, type, addend }: Reading): string | undefined {
-    const { object, arch, table } = this.orig;
-    // What is counted from the instruction's end is part of the addend, and so of both distances.
-    const tail = arch.isPcRelative(type) ? arch.tail(object.content(section), 0, offset) : 0;
-    if (tail < 0) return undefined;
-    const from = addend + (arch.isPcRelative(type) ? arch.bias(type) + tail : 0);
+  /** Bytes from its symbol to the place that a reference of a section means; NaN where the bytes before the field do not tell. */
+  meant(section: number, { offset, type, addend }: Rela): number {
+    const { object, arch } = this.orig;
+    if (!arch.isPcRelative(type)) return addend;
+    // What is counted from the instruction's end is part of the addend.
+    const tail = arch.tail(object.content(section), 0, offset);
+    return tail < 0 ? Number.NaN : addend + arch.bias(type) + tail;
+  }
+
+  private otherText(section: number, reading: Reading): string | undefined {
+    const { object, table } = this.orig;
+    const { symbol, address } = reading;
+    const from = this.meant(section, reading);
+    if (Number.isNaN(from)) return undefined;
     const own = object.content(table.section[symbol]!);
     const start = table.value[symbol]! + from;
     const end = own.indexOf(0, Math.max(0, start));

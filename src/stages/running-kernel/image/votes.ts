@@ -8,6 +8,11 @@ export class Votes {
     else known.add(address);
   }
 
+  /** All that was voted on so far. */
+  all(): Array<[about: number, addresses: ReadonlySet<number>]> {
+    return [...this.cast];
+  }
+
   /** The one address that was named; `several` where references disagree, undefined where there are none. */
   of(about: number): number | 'several' | undefined {
     const voted = this.cast.get(about);
