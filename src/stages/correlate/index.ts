@@ -15,7 +15,7 @@ import { mayPair, needsEvidence, unpaired } from './may-pair';
 import { Pairing } from './pairing';
 import { pairBySuffix } from './promoted';
 import { pairByContent, pairByUse, pairByUser, pairRemaining } from './rules';
-import { pairUnits } from './units';
+import { areDoubtful, pairUnits, type PairedUnits } from './units';
 import { UseIndex, type BothUses } from './use-index';
 
 export { EVIDENCE, Pairing, RULES, type Rule, type SharedPairing } from './pairing';
@@ -55,7 +55,7 @@ export interface ScannedObject {
 /** What names alone say: nearly all pairs, and the groups that need evidence. */
 export interface NamePairs {
   pairing: Pairing;
-  units: Correlation['units'];
+  units: PairedUnits;
   /** Groups of one name and one scope. */
   scoped: Group[];
 }
@@ -113,7 +113,10 @@ export function correlate(
     orig: new UseIndex(orig.uses, orig.table.symbols),
     patched: new UseIndex(patched.uses, patched.table.symbols),
   };
-  const { pairing, units, scoped } = known ?? pairByName(orig.table, patched.table, uses, declared)!;
+  const { pairing, units, scoped } =
+    known !== undefined && !areDoubtful(known.pairing, uses, known.units)
+      ? known
+      : pairByName(orig.table, patched.table, uses, declared)!;
   markUsers(orig);
   markUsers(patched);
 

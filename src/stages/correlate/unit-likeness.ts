@@ -99,6 +99,17 @@ function likenessOf(
   return { value, evidence };
 }
 
+/** Whether a local of a unit is not as its twin. Asked of all units that share a name, half of a kernel's: by one word of the digests. */
+export function hasOtherContents({ orig, patched, twin }: Pairing, { first, last }: Unit): boolean {
+  for (let i = first; i < last; i++) {
+    const symbol = orig.listed[i]!;
+    const other = twin[symbol]!;
+    if (other !== 0 && orig.digest[orig.canonical[symbol]! * 4] !== patched.digest[patched.canonical[other]! * 4])
+      return true;
+  }
+  return false;
+}
+
 /** In how many of these units each local name occurs. */
 function namesByUnits(
   orig: ScanTable,

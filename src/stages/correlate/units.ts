@@ -2,7 +2,7 @@ import { STB_LOCAL, STT_FILE } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
 import { UNDECIDED_UNIT } from './groups';
 import type { Pairing } from './pairing';
-import { likest } from './unit-likeness';
+import { hasOtherContents, likest } from './unit-likeness';
 import type { BothUses } from './use-index';
 import { append } from '../../lists';
 import type { Unit } from './unit-likeness';
@@ -15,6 +15,19 @@ function isSole({ listed, listedCount, suffix }: ScanTable, units: ReadonlyMap<u
   return hashes.size <= 1;
 }
 
+export interface PairedUnits {
+  /** FILE symbols without a twin. */
+  removed: number[];
+  added: number[];
+  /** Units that share their name with others. */
+  namesakes: Namesakes[];
+}
+
+interface Namesakes {
+  orig: readonly Unit[];
+  patched: readonly Unit[];
+}
+
 /**
  * Pairs compilation units by their FILE symbols: by name, and by the set of their locals where several have one name.
  *
@@ -23,10 +36,7 @@ function isSole({ listed, listedCount, suffix }: ScanTable, units: ReadonlyMap<u
  * changes it. Units of one name that nothing tells apart stay together, and their locals pair one by one if at all. Those
  * without any counterpart are reported, not fatal: their functions are new or removed.
  */
-export function pairUnits(
-  pairing: Pairing,
-  uses: BothUses | undefined,
-): { removed: number[]; added: number[] } | undefined {
+export function pairUnits(pairing: Pairing, uses: BothUses | undefined): PairedUnits | undefined {
   const { orig, patched } = pairing;
   const origUnits = unitsOf(orig);
   const patchedUnits = unitsOf(patched);
@@ -36,6 +46,7 @@ export function pairUnits(
   const join = (a: Unit, b: Unit): void => {
     pairing.unitTwin[a.symbol] = b.symbol;
   };
+  const namesakes: Namesakes[] = [];
   let undecided = 0;
   for (const [name, group] of origUnits) {
     const others = patchedUnits.get(name) ?? [];
@@ -48,9 +59,13 @@ export function pairUnits(
       restOthers.delete(b);
     };
     if (group.length === 1 && others.length === 1) take(group[0]!, others[0]!);
-    else for (const [a, b] of bySum(group, others)) take(a, b);
+    else {
+      namesakes.push({ orig: group, patched: others });
+      // Names alone first; where contents and users are known these, for the one's locals may by now have the names that the other's had.
+      if (uses !== undefined) for (const [a, b] of likest(pairing, uses, group, others)) take(a, b);
+      for (const [a, b] of bySum([...rest], [...restOthers])) if (uses === undefined || a.sum === 0) take(a, b);
+    }
     if (uses === undefined && rest.size > 0 && restOthers.size > 0) return undefined;
-    if (uses !== undefined) for (const [a, b] of likest(pairing, uses, [...rest], [...restOthers])) take(a, b);
     if (rest.size > 0 && restOthers.size > 0) {
       // Their locals may be anyone's of the other build.
       undecided++;
@@ -73,7 +88,24 @@ export function pairUnits(
       added.delete(other);
     }
   }
-  return { removed: [...removed].map(({ symbol }) => symbol), added: [...added].map(({ symbol }) => symbol) };
+  return {
+    removed: [...removed].map(({ symbol }) => symbol),
+    added: [...added].map(({ symbol }) => symbol),
+    namesakes,
+  };
+}
+
+/**
+ * Whether units were paired by names alone that contents and users do not pair: of two `core.c` one lost a local to its globals, the other got
+ * one, and now the one has the names that the other had. Only those are looked at whose contents differ.
+ */
+export function areDoubtful(pairing: Pairing, uses: BothUses, { namesakes }: PairedUnits): boolean {
+  return namesakes.some(({ orig, patched }) => {
+    const differing = orig.filter((unit) => hasOtherContents(pairing, unit));
+    if (differing.length === 0) return false;
+    const sure = new Map(likest(pairing, uses, orig, patched));
+    return differing.some((unit) => sure.get(unit)?.symbol !== pairing.unitTwin[unit.symbol]);
+  });
 }
 
 /** Units of one set of local names that no other of their build has; and those without any, of which nothing is to be told apart. */

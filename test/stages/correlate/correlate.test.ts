@@ -240,6 +240,22 @@ describe('compilation units', () => {
     expect(diff).toMatchObject(NOTHING);
   });
 
+  test('units of one name whose sets of names changed places stay who they are', () => {
+    // `more` moved from one core.c to the other: by their locals' names alone each would be the other, and so would all their statics.
+    const build = (...more: string[][]): ObjectBuilder => {
+      const builder = object();
+      more.forEach((names, i) => {
+        builder.file('core.c');
+        for (const name of ['probe', 'remove', ...names])
+          builder.func(name, body(movEax(name === 'more' ? 7 : i)), { ...LOCAL, section: `.text.${i}.${name}` });
+      });
+      return builder;
+    };
+    const diff = diffObjects(build([], ['more']), build(['more'], []));
+    expect([0, 1].map((nth) => diff.twin('probe', nth)?.name)).toEqual(['probe#0', 'probe#1']);
+    expect(diff.changed).toEqual({});
+  });
+
   test('a unit that was added or removed is new or removed code', () => {
     // Upstream refuses such a pair; here the others must still pair.
     const two = cores({ own: ['a'], value: 1 }, { own: ['b'], value: 2 });
