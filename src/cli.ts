@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { Errors, handle, run, settings, type Command, type Hook, type Interfaces } from '@oclif/core';
 import pjson from '../package.json';
+import { nearest } from './commands/support/nearest';
 import { ownProcess } from './v8-flags';
 
 // The sources are never run in place of the bundle, whatever NODE_ENV says.
@@ -89,10 +90,15 @@ export async function start(argv: string[]): Promise<void> {
   }
   try {
     // Not oclif's flush after it, which gives up on a reader that pauses for ten seconds. Node ends when all is written.
-    await run(argv, { root: resolve(__dirname, '..'), pjson: pjson as unknown as Interfaces.PJSON });
+    await run(asOclif(argv), { root: resolve(__dirname, '..'), pjson: pjson as unknown as Interfaces.PJSON });
   } catch (error) {
     await handle(error as Error);
   }
+}
+
+/** `help COMMAND`, as others have it. */
+function asOclif(argv: string[]): string[] {
+  return argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
 }
 
 /** Commands that compare two objects. */
@@ -107,7 +113,7 @@ function threadsFor([command = '', ...argv]: string[]): number | undefined {
   if (
     !THREADED.has(command) ||
     argv.length < 2 ||
-    argv.some((word) => word === '--help' || word.startsWith('--memory'))
+    argv.some((word) => word === '--help' || word === '-h' || word.startsWith('--memory'))
   )
     return undefined;
   const flag = argv.findIndex((word) => word.startsWith('--workers'));
@@ -138,22 +144,9 @@ export const notFound: Hook<'command_not_found'> = async ({ id, config }) => {
   const command = config.commandIDs.find((known) => id.startsWith(`${known}:`))?.replaceAll(':', ' ');
   if (command !== undefined)
     Errors.error(`${command} takes no argument: ${typed.slice(command.length + 1)}`, { exit: 1 });
-  const [nearest] = config.commandIDs
-    .map((known) => ({ known: known.replaceAll(':', ' '), edits: distance(id, known) }))
-    .sort((a, b) => a.edits - b.edits);
-  const suggestions = nearest !== undefined && nearest.edits <= 2 ? [`${config.bin} ${nearest.known}`] : [];
+  const known = config.commandIDs.map((one) => one.replaceAll(':', ' '));
+  // Arguments of a command that there is not look like more of its name.
+  const near = nearest(typed, known) ?? nearest(typed.split(' ', 1)[0]!, known);
+  const suggestions = near === undefined ? [] : [`${config.bin} ${near}`];
   Errors.error(`command ${typed} not found`, { exit: 1, suggestions });
 };
-
-/** Edits that turn one word into the other (Levenshtein). */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (let i = 0; i < from.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < to.length; j++) {
-      next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (from[i] === to[j] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[to.length]!;
-}

@@ -1,3 +1,4 @@
+import { machineName } from '../elf/machines';
 import { KlpflowError } from '../diagnostics';
 import { aarch64 } from './aarch64';
 import type { Arch } from './arch';
@@ -20,7 +21,7 @@ const ALL: readonly Arch[] = [x86_64, aarch64, ppc64, s390, loongarch64];
 export function archOf(machine: number, path: string): Arch {
   const arch = ALL.find((candidate) => candidate.machine === machine);
   if (arch === undefined)
-    throw new KlpflowError('unsupported-object', `${path}: processor ${machine} is not supported`, {
+    throw new KlpflowError('unsupported-object', `${path}: ${machineName(machine)} is not supported`, {
       object: path,
       offset: 18,
     });

@@ -275,6 +275,7 @@ export abstract class ElfFile {
     if (magic === 0x4243c0de || magic === 0xdec0170b)
       this.fail('bitcode', 0, `${path} is LLVM bitcode: code generation has not happened yet`);
     if (magic === 0x213c6172) this.fail('not-elf', 0, `${path} is an ar archive, not an object`);
+    if (magic === 0x213c7468) this.fail('not-elf', 0, `${path} is a thin archive, a list of objects, not an object`);
     if (magic !== ELF_MAGIC) this.fail('not-elf', 0, `${path} is not an ELF file`);
     if (bytes.length < EHDR_SIZE)
       this.malformed(0, `the file has ${bytes.length} bytes, an ELF header has ${EHDR_SIZE}: it is truncated`);

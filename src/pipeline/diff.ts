@@ -214,7 +214,13 @@ async function output(
   const error = written.diagnostics.find(({ severity }) => severity === 'error');
   if (error !== undefined && written.output === null && !isRefused(all.diagnostics))
     throw new KlpflowError(error.code, error.message, error.where);
-  return finish(flow, all, written.output, written.output === null ? null : evidenceOf(wanted, sources, all.objects));
+  if (written.output === null) return finish(flow, all);
+  const modules = new Map<string, string>();
+  for (const { name } of all.objects) {
+    const module = await kernel.modules.named(name);
+    if (module !== null) modules.set(name, module.input.path);
+  }
+  return finish(flow, all, written.output, evidenceOf(wanted, sources, { objects: all.objects, modules }));
 }
 
 /** The findings of all pairs as one, with what writing them found. */

@@ -25,17 +25,23 @@ export interface Evidence {
 
 const IMAGE = 'pass its image (--vmlinux /boot/vmlinuz-RELEASE)';
 
-/** `objects` are those that the livepatch patches. What contradicted the image was refused before. */
+/** What a livepatch patches, and where each module's code was seen: its file, by name. */
+export interface Seen {
+  objects: ReadonlyArray<{ name: string; klpSymbols: readonly KlpSymbolReport[] }>;
+  modules: ReadonlyMap<string, string>;
+}
+
+/** What contradicted a file of the kernel was refused before. */
 export function evidenceOf(
   wanted: OutputRequest,
   { image, linked, listing, symvers, btf }: KernelSources,
-  objects: ReadonlyArray<{ name: string; klpSymbols: readonly KlpSymbolReport[] }>,
+  { objects, modules }: Seen,
 ): Evidence {
   const template = wanted.format === 'ko' ? wanted.template : undefined;
   const ofModule = wanted.format === 'ko';
   return {
     release: releaseOf(image, template),
-    code: codeProof(image, linked, listing?.path, objects),
+    code: codeProof(image, linked, listing?.path, { objects, modules }),
     positions: positionProof(listing?.path, objects),
     versions: ofModule
       ? image === null
@@ -64,24 +70,30 @@ function codeProof(
   image: KernelSources['image'],
   linked: boolean,
   listing: string | undefined,
-  objects: ReadonlyArray<{ name: string }>,
+  { objects, modules }: Seen,
 ): Proof {
-  const modules = objects.map(({ name }) => name).filter((name) => name !== 'vmlinux');
-  const others =
-    modules.length === 0 ? '' : `; ${modules.join(', ')}: a module's code is in a file of its own, which was not seen`;
-  if (modules.length === objects.length && modules.length > 0)
-    return { proven: false, by: `the code of ${modules.join(', ')} is in a file of its own, which was not seen` };
-  if (image !== null)
-    return {
-      proven: modules.length === 0,
-      by: `the replaced functions stand in ${image.path} byte for byte, and their references lead there to what they name${others}`,
-    };
-  if (linked) return { proven: modules.length === 0, by: `the replaced functions are those of ${listing}${others}` };
-  if (listing === undefined) return { proven: false, by: `no file of the running kernel was seen: ${IMAGE}` };
-  return {
-    proven: false,
-    by: `${listing} has the functions and symbols; their code was not compared: ${IMAGE}${others}`,
-  };
+  const names = objects.map(({ name }) => name);
+  const unseen = names.filter((name) => name !== 'vmlinux' && !modules.has(name));
+  const files = names.flatMap((name) => modules.get(name) ?? []);
+  const vmlinux = names.includes('vmlinux');
+  const kernel = image?.path ?? (linked ? listing : undefined);
+  if (vmlinux && kernel !== undefined) files.unshift(kernel);
+  const parts = [
+    ...(files.length === 0
+      ? []
+      : [
+          `the replaced functions stand in ${files.join(', ')} byte for byte, and their references lead there to what they name`,
+        ]),
+    ...(unseen.length === 0 ? [] : [`the file of ${unseen.join(', ')} was not seen (--module-image)`]),
+    ...(!vmlinux || kernel !== undefined
+      ? []
+      : [
+          listing === undefined
+            ? `no file of the running kernel was seen: ${IMAGE}`
+            : `${listing} has the functions and symbols, their code was not compared: ${IMAGE}`,
+        ]),
+  ];
+  return { proven: unseen.length === 0 && (!vmlinux || kernel !== undefined), by: parts.join('; ') };
 }
 
 function positionProof(

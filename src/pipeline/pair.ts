@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { forkJoin, from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, type Diagnostic } from '../diagnostics';
+import { machineName } from '../elf/machines';
 import { MOST_DETAILED, candidates, namesakesLeft, type UncoveredDifference, type Verdict } from '../stages/compare';
 import { correlate, nameSteps, withOpen, type Correlation, type NamePairs } from '../stages/correlate';
 import type { DeclaredTwin } from '../stages/declared-twins';
@@ -42,7 +43,8 @@ export async function identifyBoth(
     Identified,
   ];
   if (a.machine !== b.machine || a.little !== b.little) {
-    const what = a.machine !== b.machine ? `processors ${a.machine} and ${b.machine}` : 'different byte orders';
+    const what =
+      a.machine !== b.machine ? `${machineName(a.machine)} and ${machineName(b.machine)}` : 'different byte orders';
     throw new KlpflowError('machine-mismatch', `${orig} and ${patched} are for ${what}`, { object: patched });
   }
   return [a, b];

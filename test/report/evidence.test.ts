@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import type { DiffResult } from '../../src/index';
-import { evidenceOf } from '../../src/pipeline/evidence';
+import { evidenceOf, type Seen } from '../../src/pipeline/evidence';
 import type { KernelSources } from '../../src/pipeline/kernel';
 import type { ImageFacts } from '../../src/pipeline/types';
 import { renderEvidence } from '../../src/report/evidence';
@@ -35,8 +35,13 @@ const symbol = (evidence: string): DiffResult['objects'][number]['klpSymbols'][n
 });
 const vmlinux = [{ name: 'vmlinux', klpSymbols: [symbol('unique in ORIG; the kernel was not seen')] }];
 
+const seenOf = (objects: Seen['objects'], modules: Array<[string, string]> = []): Seen => ({
+  objects,
+  modules: new Map(modules),
+});
+
 test('nothing is proven where no file of the running kernel was seen', () => {
-  const { release, code, positions, versions, layouts } = evidenceOf(KO, NOTHING, vmlinux);
+  const { release, code, positions, versions, layouts } = evidenceOf(KO, NOTHING, seenOf(vmlinux));
   expect(release).toBeNull();
   expect([code, positions, versions, layouts].map((proof) => proof!.proven)).toEqual([false, false, false, false]);
   expect(positions.by).toMatch(/^1 of 1 symbol by ORIG alone/);
@@ -44,7 +49,7 @@ test('nothing is proven where no file of the running kernel was seen', () => {
 
 test('the image proves all of vmlinux, and of a module neither code nor position', () => {
   const seen = [{ name: 'vmlinux', klpSymbols: [symbol('unique in the running kernel')] }];
-  const all = evidenceOf(KO, SEEN, seen);
+  const all = evidenceOf(KO, SEEN, seenOf(seen));
   expect(all.release).toEqual({ name: '6.12.0', from: '/boot/vmlinuz' });
   expect([all.code, all.positions, all.versions, all.layouts].map((proof) => proof!.proven)).toEqual([
     true,
@@ -53,13 +58,15 @@ test('the image proves all of vmlinux, and of a module neither code nor position
     true,
   ]);
   const module = [{ name: 'ext4', klpSymbols: [symbol('unique in ext4; the loaded module was not seen')] }];
-  const other = evidenceOf(KO, SEEN, [...seen, ...module]);
+  const other = evidenceOf(KO, SEEN, seenOf([...seen, ...module]));
   expect([other.code.proven, other.positions.proven]).toEqual([false, false]);
   expect(other.code.by).toContain('ext4');
+  const given = evidenceOf(KO, SEEN, seenOf([...seen, ...module], [['ext4', '/lib/ext4.ko']]));
+  expect(given.code).toEqual({ proven: true, by: expect.stringContaining('/boot/vmlinuz, /lib/ext4.ko') });
 });
 
 test('an object has neither versions nor layouts to prove', () => {
-  const { versions, layouts } = evidenceOf({ path: 'x.o', format: 'klp' }, SEEN, vmlinux);
+  const { versions, layouts } = evidenceOf({ path: 'x.o', format: 'klp' }, SEEN, seenOf(vmlinux));
   expect([versions, layouts]).toEqual([null, null]);
 });
 
@@ -68,7 +75,7 @@ test("the block names the module by its own name, not its file's", () => {
     { name: 'vmlinux', functions: { ignored: [{ name: 'g', class: 'line' }] }, data: { ignored: [] } },
   ] as unknown as DiffResult['objects'];
   const output = { path: '/a b/fix.ko', format: 'ko', bytes: 1, sha256: '', module: 'other' } as const;
-  const text = renderEvidence(evidenceOf(KO, SEEN, vmlinux), { output, objects }).join('\n');
+  const text = renderEvidence(evidenceOf(KO, SEEN, seenOf(vmlinux)), { output, objects }).join('\n');
   expect(text).toContain("insmod '/a b/fix.ko'");
   expect(text).toContain('/sys/kernel/livepatch/other/transition');
   expect(text).toContain('rmmod other');

@@ -1,6 +1,7 @@
 import { Command } from '@oclif/core';
 import { diagnostic, diagnosticOf, type Diagnostic } from '../../diagnostics';
 import { renderError } from '../../report/text';
+import { nearest } from './nearest';
 
 /** What oclif throws for a command line that it does not understand, and nobody else. */
 interface ParseError extends Error {
@@ -38,6 +39,14 @@ export abstract class BaseCommand extends Command {
     else process.stderr.write(found.code === 'interrupted' ? `${found.hint}\n` : renderError(found));
   }
 
+  /** The flag that one which does not exist was probably meant to be. */
+  private meant(said: string): string {
+    const [, typed] = /^Nonexistent flag: (--[\w-]+)/.exec(said) ?? [];
+    const flags = [...Object.keys(this.ctor.flags), 'help'].map((name) => `--${name}`);
+    const near = typed === undefined ? undefined : nearest(typed, flags);
+    return near === undefined ? '' : `; did you mean ${near}?`;
+  }
+
   /** Says how the command is called, where oclif prints its whole help. */
   private usage({ message, args }: ParseError): Diagnostic {
     // Said here, so that oclif does not warn of it.
@@ -58,7 +67,7 @@ export abstract class BaseCommand extends Command {
       required === true ? name.toUpperCase() : `[${name.toUpperCase()}]`,
     );
     return {
-      ...diagnostic('usage', said),
+      ...diagnostic('usage', `${said}${this.meant(said)}`),
       hint: `Usage: ${[command, ...names].join(' ')} [FLAGS]; ${command} --help lists the flags.`,
     };
   }

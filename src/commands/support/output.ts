@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { FORMATS, KlpflowError, formatOfPath, type Format, type OutputFormat, type OutputRequest } from '../../index';
 import { moduleOptions, type ModuleFlags } from './module-flags';
 
@@ -14,6 +15,7 @@ interface OutputFlags extends ModuleFlags {
 /** The livepatch that flags ask for; nothing where they ask for a report only. @throws KlpflowError `usage` */
 export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
   const { output: path, symvers, vmlinux, btf, 'module-image': moduleImages } = flags;
+  if (flags.format === undefined) checkEnding(path);
   const format = (flags.format as OutputFormat | undefined) ?? formatOfPath(path);
   const { needsListing }: Format = FORMATS[format];
   const own = path === undefined ? undefined : format;
@@ -46,6 +48,16 @@ export function outputOf(flags: OutputFlags): { output?: OutputRequest } {
       ...(format === 'ko' ? { format, btf, ...moduleOptions(flags) } : { format: 'klp' }),
     },
   };
+}
+
+/** Of `-o a.zip` and `-o x.KO` an object would be written that nobody asked for. @throws KlpflowError `usage` */
+function checkEnding(path: string | undefined): void {
+  const ending = extname(path ?? '');
+  if (ending !== '' && ending !== '.o' && ending !== '.ko')
+    throw new KlpflowError(
+      'usage',
+      `-o ${path}: FILE.ko is a finished module, FILE.o an object; for another name say --format`,
+    );
 }
 
 /** Flags that only one format has, whether they are given, and which format that is. */

@@ -1,3 +1,4 @@
+import { machineName } from '../../elf/machines';
 import { KlpflowError } from '../../diagnostics';
 import {
   EM_X86_64,
@@ -46,7 +47,7 @@ export function writeKlpObject(object: LivepatchObject): ElfWriter {
   if (object.machine !== EM_X86_64) {
     throw new KlpflowError(
       'unsupported-object',
-      `${object.name}: livepatch objects for klp-build are written for x86-64, not for processor ${object.machine}`,
+      `${object.name}: livepatch objects for klp-build are written for x86-64, not for ${machineName(object.machine)}`,
       { object: object.name },
     );
   }

@@ -1,3 +1,4 @@
+import { machineName } from '../../elf/machines';
 import { KlpflowError } from '../../diagnostics';
 import {
   EM_X86_64,
@@ -41,7 +42,7 @@ export function readTemplate(object: ElfObject): ModuleTemplate {
   const refuse = (why: string): never => {
     throw new KlpflowError('not-a-module', `${object.path} ${why}`, { object: object.path });
   };
-  if (object.machine !== EM_X86_64) refuse(`is for processor ${object.machine}, not for x86-64`);
+  if (object.machine !== EM_X86_64) refuse(`is for ${machineName(object.machine)}, not for x86-64`);
   const sections = new Map<string, number>();
   for (let section = 1; section < object.sectionCount; section++) {
     const name = object.name(section);

@@ -1,3 +1,4 @@
+import { machineName } from '../../elf/machines';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { EM_X86_64, SHN_LORESERVE } from '../../elf';
 import type { LivepatchObject } from '../object';
@@ -35,7 +36,7 @@ export function writeModule(
   for (const { name, machine } of objects) {
     if (machine !== EM_X86_64)
       found.push(
-        diagnostic('unsupported-object', `${name}: modules are written for x86-64, not for processor ${machine}`, {
+        diagnostic('unsupported-object', `${name}: modules are written for x86-64, not for ${machineName(machine)}`, {
           object: name,
         }),
       );

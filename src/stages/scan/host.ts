@@ -1,4 +1,5 @@
 import { RELA_SIZE, SHF_ALLOC, SHF_MERGE, SYM_SIZE, type ElfObject } from '../../elf';
+import { KlpflowError } from '../../diagnostics';
 import { SectionClass, classByName } from '../../kernel/section-class';
 import { kernelSection } from '../../kernel/sections';
 import { FIRST_ROLE, specialNumber } from '../../kernel/special-sections';
@@ -23,6 +24,8 @@ interface Scanned {
 
 /** What `bias` says of a type that is not relative to its place. */
 const NOT_RELATIVE = -0x80000000;
+/** What livepatch modules have besides the relocations of a section. */
+const KLP_RELAS = '.klp.rela.';
 
 /**
  * What the WebAssembly of one object imports; see wasm/host.ts. Words come as signed numbers. `uses` takes words of the buffer of uses.
@@ -100,8 +103,13 @@ export function hostOf(
 
     // Errors do not return.
     nameOutside: (section) => object.nameOffset(section!),
-    twoRelas: (target, first, second) =>
-      object.malformed(object.offset(second!), `sections ${first} and ${second} both hold relas of section ${target}`),
+    twoRelas: (target, first, second) => {
+      if (object.name(second!).startsWith(KLP_RELAS) || object.name(first!).startsWith(KLP_RELAS))
+        throw new KlpflowError('not-relocatable', `${object.path} is a livepatch module, not what one is made of`, {
+          object: object.path,
+        });
+      object.malformed(object.offset(second!), `sections ${first} and ${second} both hold relas of section ${target}`);
+    },
     symbolNameOutside: (symbol) =>
       object.malformed(symbolOffset(symbol!), `symbol ${symbol}: st_name lies outside the string table`),
     symbolNameLong: (symbol, length) =>

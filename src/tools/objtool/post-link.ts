@@ -1,3 +1,4 @@
+import { machineName } from '../../elf/machines';
 import { KlpflowError } from '../../diagnostics';
 import {
   EM_X86_64,
@@ -40,7 +41,7 @@ export function postLink(elf: ElfObject): Uint8Array[] | undefined {
   if (elf.machine !== EM_X86_64)
     throw new KlpflowError(
       'unsupported-object',
-      `${elf.path}: livepatch modules of klp-build are for x86-64, not for processor ${elf.machine}`,
+      `${elf.path}: livepatch modules of klp-build are for x86-64, not for ${machineName(elf.machine)}`,
       { object: elf.path, offset: 18 },
     );
   const tables = Array.from({ length: elf.sectionCount }, (_, i) => i).filter(

@@ -1,0 +1,46 @@
+/** What people type who have not read the help: each of these ended in "not found", or did something else in silence. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { machineName } from '../../src/elf/machines';
+import { running } from '../support/run-klpflow';
+import { tempFolder } from '../support/temp-folder';
+
+const folder = tempFolder();
+const typed = async (...argv: string[]) => {
+  const { status, stdout, stderr } = await running(argv);
+  return { status, text: stdout + stderr };
+};
+
+test.each([[['diff', '-h']], [['help', 'diff']], [['diff', '--help']]])('%j is the help of diff', async (argv) => {
+  const { status, text } = await typed(...argv);
+  expect(status).toBe(0);
+  expect(text).toMatch(/klpflow diff ORIG PATCHED/);
+});
+
+test.each(['version', '-v', '--version'])('%s tells the version', async (word) => {
+  expect(await typed(word)).toEqual({ status: 0, text: expect.stringMatching(/^klpflow\/\d/) });
+});
+
+test('a word that is nearly a command, or a flag, is answered with it', async () => {
+  expect((await typed('difff', 'a', 'b')).text).toMatch(/klpflow diff/);
+  expect((await typed('diff', 'a', 'b', '--alow', 'x')).text).toContain('did you mean --allow?');
+  expect((await typed('diff', 'a', 'b', '--frobnicate')).text).not.toContain('did you mean');
+});
+
+test.each(['a.zip', 'x.KO'])('-o %s writes no object that nobody asked for', async (name) => {
+  const { status, text } = await typed('diff', 'a', 'b', '-o', join(folder, name));
+  expect(status).toBe(1);
+  expect(text).toMatch(/error usage: .*FILE\.ko is a finished module/);
+});
+
+test('a thin archive is called one', async () => {
+  const path = join(folder, 'vmlinux.a');
+  writeFileSync(path, '!<thin>\n/               0           0     0     0       0         `\n');
+  const { text } = await typed('diff', path, path, '--run-dir', join(folder, 'run'), '--progress', 'none');
+  expect(text).toContain('is a thin archive');
+});
+
+test('processors have names', () => {
+  expect([62, 183, 22, 9999].map(machineName)).toEqual(['x86-64', 'aarch64', 's390x', 'ELF machine 9999']);
+});
