@@ -1,4 +1,5 @@
 import { readdirSync, statSync } from 'node:fs';
+import { largest } from '../lists';
 import { basename, join, resolve } from 'node:path';
 import { fileIdentity } from '../files/mapped-file';
 import { decodeInput, decodeOutcome, decodeShape, loadHash, readRecords } from '../records';
@@ -164,7 +165,10 @@ export interface RunListing {
   runDir: string;
   /** Whether the run directory was ever used. */
   exists: boolean;
-  objects: Array<{ digest: string; files: number; bytes: number; paths: string[] }>;
+  /** Of all that it holds: records, kernels, trees, copies. */
+  bytes: number;
+  /** `written`: when its newest record was, in milliseconds since the epoch. */
+  objects: Array<{ digest: string; files: number; bytes: number; written: number; paths: string[] }>;
   pairs: Array<{ orig: string; patched: string; outcomes: number }>;
 }
 
@@ -175,6 +179,7 @@ export async function listRuns(path: string): Promise<RunListing> {
     schema: 'klpflow/runs@1',
     runDir: resolve(path),
     exists: runDir !== undefined,
+    bytes: runDir === undefined ? 0 : bytesBelow(runDir.path),
     objects: [],
     pairs: [],
   };
@@ -188,7 +193,8 @@ export async function listRuns(path: string): Promise<RunListing> {
   listing.objects = namesIn(runDir, 'objects').map((digest) => {
     const files = recordNames(runDir, join('objects', digest));
     const bytes = files.reduce((sum, name) => sum + sizeOf(join(runDir.path, 'objects', digest, name)), 0);
-    return { digest, files: files.length, bytes, paths: [...(paths.get(digest) ?? [])].sort() };
+    const written = largest([0, ...files.map((name) => writtenAt(join(runDir.path, 'objects', digest, name)))]);
+    return { digest, files: files.length, bytes, written, paths: [...(paths.get(digest) ?? [])].sort() };
   });
   listing.pairs = namesIn(runDir, 'pairs').map((name) => {
     const [orig = '', patched = ''] = name.split('--');
@@ -216,4 +222,19 @@ function namesIn(runDir: RunDir, folder: string): string[] {
 
 function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function writtenAt(path: string): number {
+  return Math.round(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+}
+
+/** What all files below a folder take; others may be at work in it. */
+function bytesBelow(folder: string): number {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .reduce((sum, entry) => sum + sizeOf(join(entry.parentPath ?? entry.path, entry.name)), 0);
+  } catch {
+    return 0;
+  }
 }
