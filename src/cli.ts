@@ -144,9 +144,9 @@ export const notFound: Hook<'command_not_found'> = async ({ id, config }) => {
   const command = config.commandIDs.find((known) => id.startsWith(`${known}:`))?.replaceAll(':', ' ');
   if (command !== undefined)
     Errors.error(`${command} takes no argument: ${typed.slice(command.length + 1)}`, { exit: 1 });
-  const known = config.commandIDs.map((one) => one.replaceAll(':', ' '));
+  const words = config.commandIDs.map((one) => one.replaceAll(':', ' '));
   // Arguments of a command that there is not look like more of its name.
-  const near = nearest(typed, known) ?? nearest(typed.split(' ', 1)[0]!, known);
+  const near = nearest(typed, words) ?? nearest(typed.split(' ', 1)[0]!, words);
   const suggestions = near === undefined ? [] : [`${config.bin} ${near}`];
   Errors.error(`command ${typed} not found`, { exit: 1, suggestions });
 };
