@@ -9,7 +9,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { Errors, handle, run, settings, type Command, type Hook, type Interfaces } from '@oclif/core';
 import pjson from '../package.json';
-import { nearest } from './commands/support/nearest';
+import { nearest } from './diagnostics/nearest';
 import { ownProcess } from './v8-flags';
 
 // The sources are never run in place of the bundle, whatever NODE_ENV says.

@@ -1,7 +1,7 @@
 import { Command } from '@oclif/core';
 import { diagnostic, diagnosticOf, type Diagnostic } from '../../diagnostics';
 import { renderError } from '../../report/text';
-import { nearest } from './nearest';
+import { nearest } from '../../diagnostics/nearest';
 
 /** What oclif throws for a command line that it does not understand, and nobody else. */
 interface ParseError extends Error {
