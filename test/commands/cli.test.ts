@@ -513,7 +513,7 @@ describe('status and runs', () => {
     expect(listing.pairs).toEqual([{ orig, patched, outcomes: 1 }]);
     expect(listing.objects.reduce((sum, { bytes }) => sum + bytes, 0)).toBeGreaterThan(10_000);
     const text = (await running(['runs', '--run-dir', dir])).stdout;
-    expect(text).toMatch(new RegExp(`object ${orig} +3 records, .* MB +${pair.orig}`));
+    expect(text).toMatch(new RegExp(`object ${orig} +3 records, .* MB, .* old +${pair.orig}`));
     expect(text).toMatch(/1 outcome$/m);
   });
 
