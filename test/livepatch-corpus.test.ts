@@ -102,7 +102,13 @@ describe.each(KERNELS)('%s', (kernel) => {
       expect({ status: ran.status, verdict, output }).toEqual({
         status: 0,
         verdict: 'patchable',
-        output: { path: out(pair), format: 'ko', bytes: bytes.length, sha256: sha256(bytes) },
+        output: {
+          path: out(pair),
+          format: 'ko',
+          bytes: bytes.length,
+          sha256: sha256(bytes),
+          module: expect.any(String),
+        },
       });
       expect(objects[0]!.klpSymbols.length).toBeGreaterThan(0);
       for (const { evidence } of objects[0]!.klpSymbols) expect(evidence).not.toMatch(/not seen|^$/);

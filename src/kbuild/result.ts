@@ -6,6 +6,7 @@ import type { Livepatch } from './livepatch';
 import type { BuildRequest, BuildEvidence, BuildResult, BuiltUnit } from './request';
 import type { Compiler } from './toolchain';
 import type { Unit } from './units';
+import { append } from '../lists';
 
 /** What is known so far of a build's result. */
 export class Result {
@@ -25,7 +26,10 @@ export class Result {
   constructor(private readonly request: Pick<BuildRequest, 'allow' | 'startedAt' | 'runDir'>) {}
 
   say(found: readonly Diagnostic[]): void {
-    this.diagnostics.push(...found.map((entry) => allowed(entry, this.request.allow ?? [])));
+    append(
+      this.diagnostics,
+      found.map((entry) => allowed(entry, this.request.allow ?? [])),
+    );
   }
 
   get isRefused(): boolean {

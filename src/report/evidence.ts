@@ -1,5 +1,6 @@
 import { quoted } from './next';
 import type { DiffResult, Evidence, OutputReport, Proof } from '../index';
+import { largest } from '../lists';
 
 /** The evidence block that ends the first screen of a livepatch that was written: what it is for, what proves that it fits, what counted for nothing, and how it is used. */
 export function renderEvidence(
@@ -22,7 +23,7 @@ export function renderEvidence(
   ];
   const ignored = ignoredClasses(objects);
   if (ignored !== '') rows.push(['ignored', '', `${ignored}: klpflow explain shows the difference of each`]);
-  const width = Math.max(...rows.map(([, state]) => state.length));
+  const width = largest(rows.map(([, state]) => state.length));
   return [
     'evidence:',
     ...rows.map(

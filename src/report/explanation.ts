@@ -112,7 +112,7 @@ function oneBuild({ rows, skipped }: Explanation): string[] {
   const lines = [''];
   for (const { orig, patched } of rows) {
     const own = orig ?? patched;
-    lines.push(`    ${cell(own)}`, ...(own?.notes ?? []).map((note) => `           ^ ${note}`));
+    append(lines, [`    ${cell(own)}`, ...(own?.notes ?? []).map((note) => `           ^ ${note}`)]);
   }
   if (skipped > 0) lines.push(leftOut(skipped));
   return lines;

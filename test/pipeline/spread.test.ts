@@ -11,9 +11,11 @@ import { sources } from '../support/imports';
 
 const root = join(__dirname, '../..');
 
-/** Calls whose list has a handful of elements whatever the input is: the steps of a path, a seed's numbers, two names of a table. */
+/** Calls whose list has a handful of elements whatever the input is: the steps of a path, a seed's numbers, two names of a table, what a debug line says. */
 const SHORT = new Set([
+  'src/kbuild/patch/apply.ts join',
   'src/pipeline/run-dir.ts join',
+  'src/stages/checksum/index.ts this.told',
   'src/synth/random.ts mix',
   'src/verify/completeness.ts kernel?.hasTable',
 ]);

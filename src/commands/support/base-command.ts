@@ -42,7 +42,9 @@ export abstract class BaseCommand extends Command {
   /** The flag that one which does not exist was probably meant to be. */
   private meant(said: string): string {
     const [, typed] = /^Nonexistent flag: (--[\w-]+)/.exec(said) ?? [];
-    const flags = [...Object.keys(this.ctor.flags), 'help'].map((name) => `--${name}`);
+    // Undefined where the command has none.
+    const own: object | undefined = this.ctor.flags;
+    const flags = [...Object.keys(own ?? {}), 'help'].map((name) => `--${name}`);
     const near = typed === undefined ? undefined : nearest(typed, flags);
     return near === undefined ? '' : `; did you mean ${near}?`;
   }

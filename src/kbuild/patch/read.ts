@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { parsePatch, type StructuredPatch } from 'diff';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { readWhole } from '../../files/whole-file';
+import { append } from '../../lists';
 
 /** What a patch does to one file. */
 export interface FilePatch {
@@ -26,8 +27,8 @@ export function readPatches(paths: readonly string[]): ReadPatches {
   const all: ReadPatches = { files: [], diagnostics: [] };
   for (const path of paths) {
     const { files, diagnostics } = parsed(readWhole(path).toString('latin1'), path);
-    all.files.push(...files);
-    all.diagnostics.push(...diagnostics);
+    append(all.files, files);
+    append(all.diagnostics, diagnostics);
   }
   return all;
 }

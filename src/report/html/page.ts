@@ -7,6 +7,7 @@ import { functionRows, type FunctionRow } from './function-rows';
 import { Markup, html, jsonElement } from './markup';
 import { SCRIPT } from './script';
 import { STYLE } from './style';
+import { largest } from '../../lists';
 
 const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHANGED' } as const;
 
@@ -141,7 +142,7 @@ ${all.map(({ object, name, sympos, evidence: by }) => html`<tr><td>${object}</td
 }
 
 function timeline({ run }: DiffResult): Markup {
-  const longest = Math.max(0.001, ...run.stages.map(({ seconds }) => seconds));
+  const longest = largest([0.001, ...run.stages.map(({ seconds }) => seconds)]);
   return html`<section aria-labelledby="timeline"><h2 id="timeline">Timeline</h2><p>${run.seconds.toFixed(2)} s, ${plural(run.workers, 'worker')}, ${Math.round(run.peakAnonBytes / 1e6)} MB. Stages overlap.</p><table><thead><tr><th scope="col">Stage</th><th scope="col" class="number">Seconds</th><th scope="col" class="number">Processor</th><th scope="col" class="number">Reused</th><th scope="col">Share</th></tr></thead><tbody>
 ${run.stages.map(({ name, seconds, cpuSeconds, reused }) => html`<tr><td>${name}</td><td class="number">${seconds.toFixed(2)}</td><td class="number">${cpuSeconds.toFixed(2)}</td><td class="number">${reused}</td><td><span class="bar" style="width:${Math.round((seconds / longest) * 100)}%"></span></td></tr>`)}</tbody></table></section>`;
 }

@@ -7,6 +7,7 @@ import type { Side } from '../side/side';
 import type { ReferenceKind } from './change';
 import { entriesOf, referencesOf } from './entries';
 import { reached } from './reach';
+import { append } from '../../lists';
 
 export interface CodeReference {
   kind: ReferenceKind;
@@ -55,7 +56,7 @@ export function codeLines(pairing: Pairing, build: 'orig' | 'patched', decoded: 
       own.fill(0, Math.max(0, instruction.opcodeLength - DISPLACEMENT), instruction.opcodeLength);
       references.push(reachedBy(pairing, build, decoded, memory, 'variable'));
     }
-    for (const [site, key] of keys) if (site >= offset && site < offset + length) references.push(...key);
+    for (const [site, key] of keys) if (site >= offset && site < offset + length) append(references, key);
     // A NOP without a key fills a gap, whatever its length.
     if (padding && references.length === 0) return { form: '', head: '', references, leadsTo, padding };
     return { ...forms(instruction, own, direct), references, leadsTo, padding: false };

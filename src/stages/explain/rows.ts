@@ -4,6 +4,7 @@ import type { Pairing } from '../correlate';
 import { decodeFunction, type Decoded } from '../side/decoded';
 import type { Side } from '../side/side';
 import { notesBySite } from './notes';
+import { append } from '../../lists';
 
 /** An instruction in words, and what special sections say about it. */
 export interface Cell {
@@ -93,6 +94,6 @@ function shown(
 function cell(of: Decoded, index: number, notes: ReadonlyMap<number, string[]>): Cell {
   const { offset, length } = of.instructions[index]!;
   const found: string[] = [];
-  for (let at = offset; at < offset + length; at++) found.push(...(notes.get(at) ?? []));
+  for (let at = offset; at < offset + length; at++) append(found, notes.get(at) ?? []);
   return { offset, text: describe(of, index, of.side.disassembler), notes: found };
 }
