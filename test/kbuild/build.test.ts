@@ -2,9 +2,9 @@
  * `klpflow build` on a tree that builds as a kernel's does: what it says before it compiles, what it keeps, and that the user's tree is never touched, however
  * a run ends. The livepatch itself is refused here: the small image is not made of these sources. test/e2e has the real thing.
  */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { BuildResult } from '../../src/index';
 import { errorOf, running, type Ran } from '../support/run-klpflow';
 import { RELEASE, patchOf, smallKernel, stateOf, type SmallKernel } from '../support/small-kernel';
@@ -18,6 +18,11 @@ let fix = '';
 const ANY = ['--allow', 'build-compiler'];
 
 beforeAll(() => {
+  // A kernel's build needs these, and klpflow looks for them; the small tree's does not call them.
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  for (const name of ['bc', 'bison', 'flex']) writeFileSync(join(bin, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  vi.stubEnv('PATH', `${bin}:${process.env['PATH']}`);
   kernel = smallKernel(folder);
   fix = patch('fix', patchOf(kernel.source, 'fs/answer.c', 'n * 3', 'n * 4'));
 });
