@@ -7,8 +7,8 @@ import { diffPairs, type DiffResult } from '../pipeline/diff';
 import type { OutputReport } from '../pipeline/output';
 import { verify, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
+import { readShippedModules } from '../verify/shipped/modules';
 import type { OwnerPair } from './both-builds';
-import { withModules } from './module-evidence';
 import type { Kernel } from './kernel';
 import { checkPositions, type ModuleProof } from './module-proof';
 import type { BuildRequest } from './request';
@@ -31,8 +31,9 @@ export async function makeLivepatch(
   const { name, description, replace, states, allow = [], output: path } = request;
   mkdirSync(folder, { recursive: true });
   const made = join(folder, basename(path));
-  const files = { vmlinux: kernel.image, symvers: kernel.symvers };
-  const compared = await diffPairs(
+  const moduleImages = proofs.flatMap(({ path: shipped }) => shipped ?? []);
+  const files = { vmlinux: kernel.image, symvers: kernel.symvers, moduleImages };
+  const diff = await diffPairs(
     {
       ...request,
       allow,
@@ -41,7 +42,6 @@ export async function makeLivepatch(
     },
     pairs.map(({ owner, orig, patched }) => ({ orig, patched, module: owner })),
   );
-  const diff = withModules(compared, proofs);
   const positions = proofs.flatMap((proof) => positionsOf(diff, proof));
   if (diff.output === null || positions.length > 0)
     return { diff, verification: null, diagnostics: positions, output: null };
@@ -49,6 +49,7 @@ export async function makeLivepatch(
     module: made,
     vmlinux: kernel.image,
     shipped: await readShipped(kernel.image),
+    modules: await readShippedModules(moduleImages),
     ...(kernel.symvers === undefined ? {} : { symvers: kernel.symvers }),
     objects: pairs.map(({ patched }) => patched),
   });
