@@ -3,7 +3,8 @@ import { diagnostic, type Diagnostic } from '../diagnostics';
 import { join } from 'node:path';
 import type { OwnerPair } from './both-builds';
 import type { Kernel } from './kernel';
-import { findModule, unpackModule } from './module-file';
+import { moduleBelow } from '../pipeline/module-beside';
+import { unpackModule } from './module-file';
 import type { WorkTree } from './work-tree';
 import { ModuleCode } from './module-code';
 
@@ -32,7 +33,7 @@ export async function proveModules(
   for (const pair of pairs) {
     const { owner, orig } = pair;
     if (owner === 'vmlinux') continue;
-    const path = findModule(modules, owner);
+    const path = modules === undefined ? undefined : moduleBelow(modules, owner);
     if (path === undefined) {
       const where = modules === undefined ? '' : ` in ${modules}`;
       const absent = diagnostic('module-not-found', `module ${owner} of ${release} is not there${where}`, {

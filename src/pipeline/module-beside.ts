@@ -19,10 +19,14 @@ export function moduleBeside(image: string, name: string): string | undefined {
         ? []
         : ['lib', 'usr/lib'].map((lib) => join(dirname(folder), lib, 'modules', release));
   const root = folders.find((one) => existsSync(one));
-  if (root === undefined) return undefined;
+  return root === undefined ? undefined : moduleBelow(root, name);
+}
+
+/** The file of a module somewhere below a folder; undefined where there is none, or several of that name. */
+export function moduleBelow(folder: string, name: string): string | undefined {
   const found: string[] = [];
   // Links lead to the sources (`build`).
-  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true }))
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
     if (entry.isFile() && MODULE.test(entry.name) && runtimeName(entry.name) === name)
       found.push(join(entry.parentPath ?? entry.path, entry.name));
   return found.length === 1 ? found[0] : undefined;

@@ -7,7 +7,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
 import type { BuildResult } from '../../src/index';
-import { findModule, unpackModule } from '../../src/kbuild/module-file';
+import { unpackModule } from '../../src/kbuild/module-file';
+import { moduleBelow } from '../../src/pipeline/module-beside';
 import { patchOf } from '../support/small-kernel';
 import { tempFolder } from '../support/temp-folder';
 import type { Trial } from '../boot/init';
@@ -125,7 +126,7 @@ beforeAll(async () => {
     '--wildcards',
     ...files.map((name) => `*/${name}`),
   ]);
-  const shipped = findModule(join(kernel.root, 'lib/modules', kernel.release, 'kernel'), 'binfmt_misc')!;
+  const shipped = moduleBelow(join(kernel.root, 'lib/modules', kernel.release, 'kernel'), 'binfmt_misc')!;
   await unpackModule(shipped, join(folder, 'binfmt_misc.ko'));
   binfmt = readFileSync(join(folder, 'binfmt_misc.ko'));
 });
