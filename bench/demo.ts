@@ -50,6 +50,8 @@ async function main(): Promise<number> {
     return complaints.length === 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    // What diff proposes to do next names them.
+    console.log('the two builds are removed again; klpflow synth writes others to look at');
   }
 }
 
