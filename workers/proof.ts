@@ -9,15 +9,17 @@ import {
   ImageEvidence,
   KernelCode,
   PlainUnit,
+  Placement,
   addressBy,
+  census,
   compilerOf,
-  type Placement,
+  type Census,
 } from '../src/stages/running-kernel/image';
 import { SymbolPositions, type ModuleFile, type SeenModule } from '../src/stages/running-kernel/sympos';
 import type { Copied } from './dialect';
 import { read } from './inputs';
 import { kernelCode, placed } from './kernel-code';
-import type { ImageFacts, InputFile } from '../src/pipeline/types';
+import type { ImageFacts, InputFile, SeenFiles } from '../src/pipeline/types';
 
 export interface Proof {
   kernel: KernelCode;
@@ -32,7 +34,7 @@ export interface Proof {
   module: SeenModule | null;
 }
 
-export interface SeenKernel {
+interface SeenKernel {
   objectName: string;
   listing: KernelListing | null;
   image: ImageFacts | null;
@@ -46,7 +48,7 @@ export function proofOf(
   { objectName, listing, image, moduleFile, plain }: SeenKernel,
   { orig, included }: Copied,
 ): Proof | null {
-  const seen = objectName === 'vmlinux' ? kernelSeen(listing, image) : moduleSeen(objectName, moduleFile, orig);
+  const seen = seenBy({ objectName, listing, image, moduleFile }, orig);
   if (seen === null) {
     if (plain === null) return null;
     throw new KlpflowError(
@@ -60,6 +62,19 @@ export function proofOf(
   const unit = plain === null ? null : plainUnit(plain, orig, kernel);
   const shown = new ImageEvidence(addressBy(placement, unit), kernel, evidence);
   return { kernel, placement, plain: unit, compiler, shown, module: file === null ? null : { file, shown } };
+}
+
+/** ORIG's functions in sections [from, to) that stand in what runs. @throws KlpflowError what is wrong with its files */
+export function counted(orig: Side, { kernel, ...files }: SeenFiles, from: number, to: number): Census {
+  const listing = kernel === null ? null : read(kernel, KernelListing.open);
+  const seen = seenBy({ ...files, listing }, orig);
+  const sections = Placement.codeSections(orig).filter((section) => section >= from && section < to);
+  // Who asks for it has seen to it that there is something.
+  return census(orig, seen!.kernel, sections);
+}
+
+function seenBy({ objectName, listing, image, moduleFile }: Omit<SeenKernel, 'plain'>, orig: Side): Seen | null {
+  return objectName === 'vmlinux' ? kernelSeen(listing, image) : moduleSeen(objectName, moduleFile, orig);
 }
 
 /** What runs, before ORIG is looked for in it. */

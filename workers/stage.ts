@@ -55,6 +55,7 @@ import { unpackFile } from './unpack-file';
 import { kernelImage } from './kernel';
 import { KLP, rehearseForKlp } from './klp';
 import { KPATCH } from './kpatch';
+import { counted } from './proof';
 import { makeCopy } from './large-input';
 import { keep, recorded, restoreSpecial, specialRecord } from './recorded';
 import { ownProcess } from '../src/v8-flags';
@@ -294,6 +295,10 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
     mustBe(fileIdentity(pair.patched.path), pair.patched);
     keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
     return { answer };
+  },
+
+  census({ object, from, to, seen }) {
+    return { answer: counted(new Side(open(object), tableOf(object)), seen, from, to) };
   },
 
   rehearse({ pair, included, ...task }) {

@@ -220,7 +220,8 @@ async function output(
     const module = await kernel.modules.named(name);
     if (module !== null) modules.set(name, module.input.path);
   }
-  return finish(flow, all, written.output, evidenceOf(wanted, sources, { objects: all.objects, modules }));
+  const census = new Map(outcomes.flatMap((one) => (one.census === null ? [] : [[nameOf(one), one.census] as const])));
+  return finish(flow, all, written.output, evidenceOf(wanted, sources, { objects: all.objects, modules, census }));
 }
 
 /** The findings of all pairs as one, with what writing them found. */

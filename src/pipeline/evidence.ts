@@ -2,6 +2,7 @@
 import { ElfObject } from '../elf';
 import { readTemplate } from '../livepatch/ko';
 import type { KlpSymbolReport } from '../stages/extract';
+import type { Census } from './census';
 import type { KernelSources } from './kernel';
 import type { OutputRequest } from './output';
 
@@ -14,8 +15,8 @@ export interface Proof {
 export interface Evidence {
   /** The kernel that it is for, and what says so; null where no file does. */
   release: { name: string; from: string } | null;
-  /** That ORIG is the code that runs. */
-  code: Proof;
+  /** That ORIG is the code that runs. `census`: how many of its functions do, by object whose running code was seen. */
+  code: Proof & { census: Record<string, Census> };
   /** That each name with its position means the symbol that was meant. */
   positions: Proof;
   /** CRCs of what is imported, and the layout of the structs that a module shares with the kernel; null for an object, which has neither. */
@@ -28,6 +29,7 @@ const IMAGE = 'pass its image (--vmlinux /boot/vmlinuz-RELEASE)';
 /** What a livepatch patches, and where each module's code was seen: its file, by name. */
 export interface Seen {
   objects: ReadonlyArray<{ name: string; klpSymbols: readonly KlpSymbolReport[] }>;
+  census: ReadonlyMap<string, Census>;
   modules: ReadonlyMap<string, string>;
 }
 
@@ -35,13 +37,16 @@ export interface Seen {
 export function evidenceOf(
   wanted: OutputRequest,
   { image, linked, listing, symvers, btf }: KernelSources,
-  { objects, modules }: Seen,
+  { objects, modules, census }: Seen,
 ): Evidence {
   const template = wanted.format === 'ko' ? wanted.template : undefined;
   const ofModule = wanted.format === 'ko';
   return {
     release: releaseOf(image, template),
-    code: codeProof(image, linked, listing?.path, { objects, modules }),
+    code: {
+      ...codeProof(image, linked, listing?.path, { objects, modules, census }),
+      census: Object.fromEntries(census),
+    },
     positions: positionProof(listing?.path, objects),
     versions: ofModule
       ? image === null
@@ -70,7 +75,7 @@ function codeProof(
   image: KernelSources['image'],
   linked: boolean,
   listing: string | undefined,
-  { objects, modules }: Seen,
+  { objects, modules, census }: Seen,
 ): Proof {
   const names = objects.map(({ name }) => name);
   const unseen = names.filter((name) => name !== 'vmlinux' && !modules.has(name));
@@ -84,6 +89,7 @@ function codeProof(
       : [
           `the replaced functions stand in ${files.join(', ')} byte for byte, and their references lead there to what they name`,
         ]),
+    ...[...census].map(([name, counts]) => tellCensus(names.length > 1 ? `${name}'s ` : '', counts)),
     ...(unseen.length === 0 ? [] : [`the file of ${unseen.join(', ')} was not seen (--module-image)`]),
     ...(!vmlinux || kernel !== undefined
       ? []
@@ -94,6 +100,17 @@ function codeProof(
         ]),
   ];
   return { proven: unseen.length === 0 && (!vmlinux || kernel !== undefined), by: parts.join('; ') };
+}
+
+function tellCensus(whose: string, { functions, equal, differing, missing, overridden, first }: Census): string {
+  const number = (value: number): string => value.toLocaleString('en-US');
+  if (equal === functions) return `so do all ${number(functions)} of ${whose === '' ? 'its ' : whose}functions`;
+  const rest = [
+    ...(differing === 0 ? [] : [`${number(differing)} differ`]),
+    ...(missing === 0 ? [] : [`${number(missing)} are missing there`]),
+    ...(overridden === 0 ? [] : [`${number(overridden)} are weak and overridden`]),
+  ];
+  return `so do ${number(equal)} of all ${number(functions)} ${whose}functions (${rest.join(', ')}${first === null ? '' : `; the first is ${first}`})`;
 }
 
 function positionProof(

@@ -6,6 +6,7 @@ import { tellProfiles, type ObjectResult } from '../stages/assess';
 import type { Correlation } from '../stages/correlate';
 import { tellTwins, type DeclaredTwin } from '../stages/declared-twins';
 import type { KlpSymbolReport } from '../stages/extract';
+import { Counting, type Census } from './census';
 import { optionsOf, type Resolved } from './diff-options';
 import { Extract, type Extracted, type UnitFiles } from './extract';
 import { checkUnchanged } from './files';
@@ -16,6 +17,7 @@ import { objectName, type ObjectName } from './object-name';
 import { recordOutcome, reuseOutcome } from './outcome';
 import { compareAll, correlateBoth, identifyBoth, scanBoth, type BothScanned, type Compared } from './pair';
 import { rehearsePair } from './rehearsal';
+import type { Identified } from './scan';
 import type { InputFile, Judgement, PairRef } from './types';
 
 /** What is recorded of a pair. */
@@ -35,6 +37,8 @@ export interface PairOutcome {
   equal: boolean;
   /** Undefined where no livepatch is asked for, or nothing would go in. */
   made: Extracted | undefined;
+  /** How much of ORIG is the code that runs; null where no livepatch is asked for, or no file says what runs. */
+  census: Census | null;
   inputs: InputFile[];
 }
 
@@ -51,7 +55,8 @@ export async function diffPair(
   const module = await kernel.modules.named(object.name);
   const unit = unitFiles(asked, module);
   const inputs = [orig, patched, ...(module === null ? [] : [module.input])];
-  if (orig.digest === patched.digest) return { findings: unchanged(object.name), equal: true, made: undefined, inputs };
+  if (orig.digest === patched.digest)
+    return { findings: unchanged(object.name), equal: true, made: undefined, census: null, inputs };
 
   // A pair that was compared before, whatever its files are called now, is read back, and so is a livepatch that was made of it.
   const options = {
@@ -62,8 +67,12 @@ export async function diffPair(
   const known = await reuseOutcome<Findings>(flow, orig, patched, options);
   if (known !== undefined) {
     const made = await extract?.reuse();
-    if (extract === undefined || made !== undefined || !known.changes)
-      return { findings: known, equal: false, made, inputs };
+    const counting = made === undefined ? null : await countingOf(flow, orig, object.name, kernel, module);
+    const census = (await counting?.reuse()) ?? null;
+    // A run that was killed may have left out the count.
+    const whole = made !== undefined && (counting === null || census !== null);
+    if (extract === undefined || whole || !known.changes)
+      return { findings: known, equal: false, made, census, inputs };
   }
 
   // The kernel's image, where it was given, is decoded meanwhile.
@@ -87,11 +96,29 @@ export async function diffPair(
   checkUnchanged([...inputs, ...files]);
   await recordOutcome(flow, orig, patched, options, findings);
 
-  // What must go in? Only where a livepatch is asked for; it collects its own refusals.
-  const made = judgement.changes ? await extract?.make(pair, judgement, await kernel.sources(), unit) : undefined;
+  // What must go in? Only where a livepatch is asked for; it collects its own refusals. Other threads look for ORIG in what runs.
+  const writes = extract !== undefined && judgement.changes;
+  const [made, census = null] = writes
+    ? await Promise.all([
+        extract.make(pair, judgement, await kernel.sources(), unit),
+        (await countingOf(flow, orig, object.name, kernel, module))?.make(pair.orig),
+      ])
+    : [undefined];
   if (made !== undefined) append(findings.diagnostics, otherModule(await kernel.sources(), module, asked.allow));
   checkUnchanged(inputs);
-  return { findings, equal: false, made, inputs };
+  return { findings, equal: false, made, census, inputs };
+}
+
+/** What counts ORIG's functions in the kernel's image, of a module in its finished file. */
+async function countingOf(
+  flow: Flow,
+  orig: Identified,
+  objectName: string,
+  kernel: GivenKernel,
+  module: GivenModule | null,
+): Promise<Counting | null> {
+  const { listing, image } = await kernel.sources();
+  return Counting.of(flow, orig, { objectName, kernel: listing, image, moduleFile: module?.plain ?? null });
 }
 
 /** The name of the one finished module that is given, for an object that does not say whose it is. */

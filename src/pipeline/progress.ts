@@ -24,6 +24,7 @@ const STAGE_OF: Record<TaskName, StageName | undefined> = {
   explain: 'assess',
   explainListed: 'assess',
   extract: 'extract',
+  census: 'extract',
   rehearse: 'extract',
   unitNames: 'correlate',
   unit: 'compare',

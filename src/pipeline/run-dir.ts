@@ -28,6 +28,7 @@ const MARKER = 'klpflow-run.json';
  *   objects/<digest>/table.pb       columns of an object's symbols and sections
  *   objects/<digest>/digest-F-T.pb  content digests of the symbols at F to T of the column covers
  *   objects/<digest>/special-K.pb   special-section entries, K from the entry sizes that were given
+ *   objects/<digest>/census-K.pb    how many of its functions stand in what runs, K from that
  *   pairs/<digest>--<digest>/K.pb   the outcome of a pair, K from the options that matter
  *   pairs/<digest>--<digest>/livepatch-K.pb   what extract made of it, K from the options and the files it read besides
  *   kernels/<digest>/               what a kernel's image says, as the files that it stands for; facts.pb vouches for them. Of a compressed file what it holds
@@ -95,6 +96,11 @@ export class RunDir {
   special(digest: string, sizes: string): RecordPlace {
     const key = keyOf(sizes);
     return this.place(`${digest}:${key}`, 'objects', digest, `special-${key}.pb`);
+  }
+
+  census(digest: string, seen: string): RecordPlace {
+    const key = keyOf(seen);
+    return this.place(`${digest}:${key}`, 'objects', digest, `census-${key}.pb`);
   }
 
   outcome(orig: string, patched: string, options: string): RecordPlace {

@@ -18,6 +18,7 @@ import type { SymbolExplanation } from '../stages/explain';
 import type { Listed } from '../stages/explain/many';
 import type { KlpSymbolReport } from '../stages/extract';
 import type { KpatchPlan } from '../stages/kpatch';
+import type { Census } from '../stages/running-kernel/image';
 import type { Shape, SharedMemory } from '../stages/scan';
 import type { UnitNames } from '../stages/unit-names';
 
@@ -87,6 +88,17 @@ export interface ImageFacts {
   /** The kernel without its wrappers, and which form that has. */
   memory: KeptFile;
   form: 'elf' | 'raw';
+}
+
+/** What holds the code of an object as it runs. */
+export interface SeenFiles {
+  /** \`vmlinux\`, or a module's name. */
+  objectName: string;
+  /** What lists the running kernel's symbols, and what its image says; null where it was not given. */
+  kernel: InputFile | null;
+  image: ImageFacts | null;
+  /** Of a module its finished file. */
+  moduleFile: InputFile | null;
 }
 
 /** What extract adds to the report. */
@@ -253,6 +265,11 @@ export interface Tasks {
       klpArch: boolean;
     };
     answer: { object: Uint8Array; findings: ExtractFindings };
+  };
+  /** How many functions of sections [from, to) of ORIG stand in what runs. */
+  census: {
+    task: { object: ObjectRef; from: number; to: number; seen: SeenFiles };
+    answer: Census;
   };
   /** What extract would find; nothing is made. Null for files that were not given. */
   rehearse: {

@@ -35,9 +35,14 @@ const symbol = (evidence: string): DiffResult['objects'][number]['klpSymbols'][n
 });
 const vmlinux = [{ name: 'vmlinux', klpSymbols: [symbol('unique in ORIG; the kernel was not seen')] }];
 
-const seenOf = (objects: Seen['objects'], modules: Array<[string, string]> = []): Seen => ({
+const seenOf = (
+  objects: Seen['objects'],
+  modules: Array<[string, string]> = [],
+  census: Seen['census'] = new Map(),
+): Seen => ({
   objects,
   modules: new Map(modules),
+  census,
 });
 
 test('nothing is proven where no file of the running kernel was seen', () => {
@@ -45,6 +50,29 @@ test('nothing is proven where no file of the running kernel was seen', () => {
   expect(release).toBeNull();
   expect([code, positions, versions, layouts].map((proof) => proof!.proven)).toEqual([false, false, false, false]);
   expect(positions.by).toMatch(/^1 of 1 symbol by ORIG alone/);
+});
+
+test('how many functions of ORIG run is told as it was counted', () => {
+  const of = (counts: object): string =>
+    evidenceOf(
+      KO,
+      SEEN,
+      seenOf(
+        vmlinux,
+        [],
+        new Map([
+          [
+            'vmlinux',
+            { functions: 5000, equal: 5000, differing: 0, missing: 0, overridden: 0, first: null, ...counts },
+          ],
+        ]),
+      ),
+    ).code.by;
+  expect(of({})).toMatch(/; so do all 5,000 of its functions$/);
+  // Whoever reads "all" of a kernel that differs would load it.
+  expect(of({ equal: 4990, differing: 7, missing: 2, overridden: 1, first: 'ima_init' })).toMatch(
+    /; so do 4,990 of all 5,000 functions \(7 differ, 2 are missing there, 1 are weak and overridden; the first is ima_init\)$/,
+  );
 });
 
 test('the image proves all of vmlinux, and of a module neither code nor position', () => {
@@ -62,7 +90,7 @@ test('the image proves all of vmlinux, and of a module neither code nor position
   expect([other.code.proven, other.positions.proven]).toEqual([false, false]);
   expect(other.code.by).toContain('ext4');
   const given = evidenceOf(KO, SEEN, seenOf([...seen, ...module], [['ext4', '/lib/ext4.ko']]));
-  expect(given.code).toEqual({ proven: true, by: expect.stringContaining('/boot/vmlinuz, /lib/ext4.ko') });
+  expect(given.code).toEqual({ proven: true, census: {}, by: expect.stringContaining('/boot/vmlinuz, /lib/ext4.ko') });
 });
 
 test('an object has neither versions nor layouts to prove', () => {

@@ -10,6 +10,7 @@ import type { KernelCode } from './kernel-code';
 import type { Difference, Placement } from './placement';
 import { addressBy, type PlainUnit } from './plain-unit';
 
+export { census, together, type Census } from './census';
 export { ImageEvidence } from './evidence';
 export { KernelCode } from './kernel-code';
 export { Placement } from './placement';

@@ -1,6 +1,7 @@
 import { SHT_NOBITS, STB_WEAK, STT_SECTION } from '../../../elf';
 import { SectionClass } from '../../../kernel/section-class';
 import type { Side } from '../../side/side';
+import { namedBases } from './census';
 import type { KernelCode } from './kernel-code';
 import { eachFunction, wholeSection, type Piece } from './pieces';
 import { SectionFit, type Misfit } from './section-fit';
@@ -188,11 +189,7 @@ export class Placement {
 
   /** Places a piece where the list has its functions; where it fits nowhere, how it differs at best. */
   private tryNames(piece: Piece): Misfit | 'missing' | undefined {
-    const { table, object } = this.orig;
-    const bases = new Set<number>();
-    for (const symbol of piece.functions)
-      for (const place of this.kernel.addressesOf(object.bytes, table.name[symbol]!, table.nameLength[symbol]!))
-        bases.add(place - table.value[symbol]!);
+    const bases = namedBases(this.orig, this.kernel, piece);
     let worst: Misfit | 'missing' = 'missing';
     const fitting: number[] = [];
     for (const base of bases) {
@@ -233,18 +230,19 @@ export class Placement {
     const { table, object } = this.orig;
     if (piece.start === 0 && piece.end === object.size(piece.section)) this.sections.set(piece.section, base);
     for (const symbol of piece.functions) this.own.set(symbol, base);
-    for (const reading of this.fit.readings(piece, base)) {
+    this.fit.forEachReading(piece, base, (reading) => {
       const { symbol, address } = reading;
       const target = table.section[symbol]!;
       const isSection = (table.info[symbol]! & 0xf) === STT_SECTION;
       if (!isSection) this.symbolVotes.add(symbol, address);
-      if (target === 0 || target >= table.sections || table.info[symbol]! >>> 4 === STB_WEAK) continue;
-      if ((table.sectionClass[target]! & NOT_PLACED) !== 0) continue;
+      if (target === 0 || target >= table.sections || table.info[symbol]! >>> 4 === STB_WEAK) return true;
+      if ((table.sectionClass[target]! & NOT_PLACED) !== 0) return true;
       // Of a section symbol, whose value is 0, and of a named one the same: where the section begins.
       const start = address - (isSection ? 0 : table.value[symbol]!);
       this.sectionVotes.add(target, start);
       const meant = isSection ? this.objectAt(target, this.fit.meant(piece.section, reading)) : symbol;
       if (meant !== 0) this.objectVotes.add(meant, start);
-    }
+      return true;
+    });
   }
 }

@@ -1,4 +1,4 @@
-import { R_ADDEND, R_SYM, R_TYPE, SHN_UNDEF, SHT_NOBITS, s64 } from '../../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHN_UNDEF, SHT_NOBITS, s64, u64 } from '../../../elf';
 import { SectionClass } from '../../../kernel/section-class';
 import type { Range } from '../../side/range';
 import type { Side } from '../../side/side';
@@ -36,6 +36,8 @@ interface Shortened {
   shift: number;
 }
 
+const NONE: readonly Shortened[] = [];
+
 /** Opcode and distance. */
 const SHORT = 2;
 
@@ -58,32 +60,44 @@ export class SectionFit {
     return this.otherBytes(range, base) ?? this.wrongReference(range, base);
   }
 
-  /** What the fields of a range say of the symbols they name, whose section begins at `base`. */
-  *readings(range: Range, base: number): Generator<Reading> {
-    const { arch } = this.orig;
-    const moved = this.shortened.get(keyOf(range, base)) ?? [];
+  /**
+   * What the fields of a range say of the symbols they name, whose section begins at `base`. `visit` gets the same object each time, as a kernel has a
+   * million fields; where it answers false nothing follows.
+   */
+  forEachReading(range: Range, base: number, visit: (reading: Readonly<Reading>) => boolean): void {
+    const { arch, table } = this.orig;
+    const moved = this.shortened.get(keyOf(range, base)) ?? NONE;
     const shift = moved.at(-1)?.shift ?? 0;
     const code = this.kernel.memory.bytesAt(base + range.start, range.end + shift - range.start);
     if (code === undefined) return;
     const view = new DataView(code.buffer, code.byteOffset, code.length);
+    const reading: Reading = { type: 0, offset: 0, symbol: 0, addend: 0, address: 0 };
     let before = 0;
-    for (const rela of this.relas(range)) {
-      const { type, offset, symbol, addend } = rela;
+    const { words, at: first, stop } = this.orig.identity.relas.select(range.section, range.start, range.end);
+    for (let i = first; i < stop; i += RELA_WORDS) {
+      const offset = u64(words, i + R_OFFSET);
+      const symbol = words[i + R_SYM]!;
+      // A field that does not lie within is that of a damaged object.
+      if (offset < range.start || offset >= range.end || symbol === 0 || symbol >= table.symbols) continue;
       while (before < moved.length && moved[before]!.end <= offset) before++;
       const by = before === 0 ? 0 : moved[before - 1]!.shift;
       const at = offset + by - range.start;
-      // A field that does not lie within is that of a damaged object.
-      if (symbol === 0 || symbol >= this.orig.table.symbols) continue;
+      const type = words[i + R_TYPE]!;
+      const addend = s64(words, i + R_ADDEND);
       const short = moved[before];
+      let address: number | undefined;
       if (short?.field === offset) {
         const from = short.at + by - range.start;
-        const target = base + range.start + from + SHORT + view.getInt8(from + 1);
-        yield { ...rela, address: target - arch.bias(type) - addend };
-        continue;
-      }
-      if (at + (type === arch.address64 ? 8 : 4) > code.length) continue;
-      const address = arch.linkedAddress(type, view, at, base + offset + by, addend);
-      if (address !== undefined) yield { ...rela, address };
+        address = base + range.start + from + SHORT + view.getInt8(from + 1) - arch.bias(type) - addend;
+      } else if (at + (type === arch.address64 ? 8 : 4) <= code.length)
+        address = arch.linkedAddress(type, view, at, base + offset + by, addend);
+      if (address === undefined) continue;
+      reading.type = type;
+      reading.offset = offset;
+      reading.symbol = symbol;
+      reading.addend = addend;
+      reading.address = address;
+      if (!visit(reading)) return;
     }
   }
 
@@ -97,6 +111,7 @@ export class SectionFit {
     const own = object.content(section);
     const theirs = this.kernel.memory.bytesAt(base + start, end - start);
     if (theirs === undefined) return { offset: start, why: 'the image has no such memory' };
+    if (this.isEqualBetweenFields(range, own, theirs)) return undefined;
     const linked = new Uint8Array(end - start);
     const branches = new Map<number, Shortened & { opcode: number }>();
     for (const { type, offset } of this.relas(range)) {
@@ -120,24 +135,43 @@ export class SectionFit {
     return undefined;
   }
 
+  /** Nearly always so, and then nothing has to be remembered of fields. Relas come in the order of their offsets. */
+  private isEqualBetweenFields({ section, start, end }: Range, own: Uint8Array, theirs: Uint8Array): boolean {
+    const { identity, arch } = this.orig;
+    const { words, at: first, stop } = identity.relas.select(section, start, end);
+    let at = start;
+    for (let i = first; i < stop; i += RELA_WORDS) {
+      const offset = u64(words, i + R_OFFSET);
+      if (offset < start || offset >= end) continue;
+      const [from, to] = arch.linked(words[i + R_TYPE]!);
+      for (const until = Math.min(end, offset + from); at < until; at++)
+        if (own[at] !== theirs[at - start]) return false;
+      if (at < offset + to) at = offset + to;
+    }
+    for (; at < end; at++) if (own[at] !== theirs[at - start]) return false;
+    return true;
+  }
+
   private wrongReference(range: Range, base: number): Misfit | undefined {
     const { table, object } = this.orig;
-    for (const reading of this.readings(range, base)) {
+    let found: Misfit | undefined;
+    this.forEachReading(range, base, (reading) => {
       const { symbol, address, offset } = reading;
       if (this.isText(symbol)) {
         const why = this.otherText(range.section, reading);
-        if (why !== undefined) return { offset, why };
-        continue;
+        if (why !== undefined) found = { offset, why };
+        return found === undefined;
       }
       const length = table.nameLength[symbol]!;
-      if (length === 0) continue;
+      if (length === 0) return true;
       const places = this.kernel.addressesOf(object.bytes, table.name[symbol]!, length);
       // A kernel's list lacks some names; a module's table has whatever its units define or import.
       const known = places.length > 0 || (this.kernel.imports !== null && table.section[symbol] === SHN_UNDEF);
       if (known && !places.includes(address))
-        return { offset, why: `ORIG refers to ${this.orig.name(symbol)}, the kernel there to something else` };
-    }
-    return undefined;
+        found = { offset, why: `ORIG refers to ${this.orig.name(symbol)}, the kernel there to something else` };
+      return found === undefined;
+    });
+    return found;
   }
 
   /** Whether a symbol stands for merged strings, of which the linker keeps one each: content is all they have. */
