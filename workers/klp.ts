@@ -95,7 +95,7 @@ export function rehearseForKlp(
   if (found === undefined) return { diagnostics: [], imports: [], lookups: 0, unwritable: true };
   const { diagnostics, imports, lookups, replaced, references } = found;
   if (proof !== null)
-    append(diagnostics, checkAgainstImage({ orig: sides.orig, ...proof, positions, functions: replaced, references }));
+    append(diagnostics, checkAgainstImage({ ...sides, ...proof, positions, functions: replaced, references }));
   return { diagnostics, imports, lookups: listing === null ? lookups : 0, unwritable: false };
 }
 
@@ -128,7 +128,7 @@ function extractForKlp(
   });
   // With the running kernel at hand it is proven that ORIG is that kernel's code.
   if (proof !== null)
-    append(diagnostics, checkAgainstImage({ orig, ...proof, positions, functions: replaced, references }));
+    append(diagnostics, checkAgainstImage({ ...sides, ...proof, positions, functions: replaced, references }));
   else if (listing !== null && objectName === 'vmlinux')
     append(diagnostics, checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
   return { object: wholeOf(writeKlpObject(object).chunks()), findings: { klpSymbols, diagnostics } };

@@ -93,6 +93,11 @@ export class ImageMemory {
     return found !== undefined && address >= found.address && address < found.address + found.size;
   }
 
+  /** Whether the linked file has a section of this name; false for a raw image. */
+  has(section: string): boolean {
+    return this.sections.has(section);
+  }
+
   s32(address: number): number | undefined {
     const at = this.locate(address, 4);
     return at < 0 ? undefined : this.view.getInt32(at, true);

@@ -113,12 +113,12 @@ export async function diffPair(
 async function countingOf(
   flow: Flow,
   orig: Identified,
-  objectName: string,
+  name: string,
   kernel: GivenKernel,
   module: GivenModule | null,
 ): Promise<Counting | null> {
   const { listing, image } = await kernel.sources();
-  return Counting.of(flow, orig, { objectName, kernel: listing, image, moduleFile: module?.plain ?? null });
+  return Counting.of(flow, orig, { objectName: name, kernel: listing, image, moduleFile: module?.plain ?? null });
 }
 
 /** The name of the one finished module that is given, for an object that does not say whose it is. */

@@ -88,6 +88,10 @@ export class ShippedModule {
     return undefined;
   }
 
+  has(section: string): boolean {
+    return this.object.sectionsNamed(section).length > 0;
+  }
+
   /** Whether an address lies in a section of this name. */
   holds(name: string, address: number): boolean {
     const { sections } = this.layout;

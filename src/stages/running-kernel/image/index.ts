@@ -7,16 +7,20 @@ import type { Side } from '../../side/side';
 import { Trait } from '../../scan/traits';
 import type { SymbolPositions } from '../sympos';
 import type { KernelCode } from './kernel-code';
+import { withoutLatePass } from './late-pass';
 import type { Difference, Placement } from './placement';
 import { addressBy, type PlainUnit } from './plain-unit';
+import { storesToReadOnly, type StoresInput } from './read-only';
 
 export { census, together, type Census } from './census';
 export { ImageEvidence } from './evidence';
 export { KernelCode } from './kernel-code';
+export { withoutLatePass } from './late-pass';
+export { storesToReadOnly } from './read-only';
 export { Placement } from './placement';
 export { PlainUnit, addressBy } from './plain-unit';
 
-export interface ImageProofInput {
+export interface ImageProofInput extends StoresInput {
   orig: Side;
   kernel: KernelCode;
   placement: Placement;
@@ -34,9 +38,9 @@ export interface ImageProofInput {
 const MANY = 1 / 3;
 
 /**
- * What the image says against ORIG: functions that are not in it, a symbol whose position is another than its address, and functions
- * that ftrace cannot redirect there.
- * @returns `orig-not-running-kernel`, `not-traceable`, `orig-differs`; none where ORIG fits
+ * What the image says against ORIG: functions that are not in it, a symbol whose position is another than its address, functions
+ * that ftrace cannot redirect there; and what a unit by itself cannot tell: whether objtool is still to run on it, and which variables of others are read-only.
+ * @returns `orig-not-running-kernel`, `not-traceable`, `orig-differs`, `before-objtool`, `changed-placement`; none where ORIG fits
  */
 export function checkAgainstImage(input: ImageProofInput): Diagnostic[] {
   return [
@@ -45,6 +49,8 @@ export function checkAgainstImage(input: ImageProofInput): Diagnostic[] {
     ...tellData(input),
     ...otherPlaces(input),
     ...withoutSite(input),
+    ...withoutLatePass(input.orig, input.kernel),
+    ...storesToReadOnly(input),
   ];
 }
 
