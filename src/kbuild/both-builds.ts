@@ -6,16 +6,13 @@ import { compileUnit } from './compile';
 import { linkUnits } from './objects';
 import { parallel } from './parallel';
 import type { ChangedFile } from './patch/apply';
-import type { UnitList } from './unit-list';
 import type { Unit } from './units';
 import type { WorkTree } from './work-tree';
 
-/** The changed units of vmlinux or of one module. */
+/** The changed units of vmlinux or of one module. What they refer to in others of it, its image tells. */
 export interface OwnerPair {
   owner: string;
-  /** Those that the patch changes, and all that the objects are linked of. */
   units: Unit[];
-  members: Unit[];
   orig: string;
   patched: string;
 }
@@ -34,16 +31,13 @@ export interface BuildSettings {
 /** @throws KlpflowError `compile-failed`, `make-failed`, `interrupted` */
 export async function buildBoth(
   work: WorkTree,
-  list: UnitList,
   units: readonly Unit[],
   files: readonly ChangedFile[],
   { jobs, step }: BuildSettings,
 ): Promise<BothBuilds> {
   const key = digest(files.map(({ path, patched }) => [path, patched]));
-  const kept = (unit: Unit, name: string): string =>
-    join(work.folder, 'objects', unit.object.replaceAll('/', '__'), name);
-  const shipped = (unit: Unit): string => kept(unit, 'orig.o');
-  const fixed = (unit: Unit): string => kept(unit, `patched-${key}.o`);
+  const shipped = (unit: Unit): string => kept(work, unit, 'orig.o');
+  const fixed = (unit: Unit): string => kept(work, unit, `patched-${key}.o`);
 
   const missing = (place: (unit: Unit) => string): Unit[] => units.filter((unit) => !existsSync(place(unit)));
   const asShipped = missing(shipped);
@@ -65,20 +59,35 @@ export async function buildBoth(
   const changed = units.filter((unit) => !same.includes(unit));
   const pairs: OwnerPair[] = [];
   for (const [owner, own] of byOwner(changed)) {
-    // A unit of a module refers to others of it by names that only the whole module defines.
-    const all = owner === 'vmlinux' ? own : list.ofModule(own[0]!);
-    const others = all.filter((unit) => !existsSync(shipped(unit)));
-    if (others.length > 0) step(`compiling ${count(others.length)} of module ${owner} as shipped`);
-    await parallel(others, jobs, (unit) => compileUnit(work, unit, shipped(unit)));
-    const folder = join(work.folder, 'pairs', digest([key, all.map(({ object }) => object)]), owner);
-    const pair = { owner, units: own, members: all, orig: join(folder, 'orig.o'), patched: join(folder, 'patched.o') };
-    const sources = new Set(own.map(({ source }) => source));
-    const withFix = all.map((unit) => (sources.has(unit.source) ? fixed(unit) : shipped(unit)));
-    await linkUnits(work, all, all.map(shipped), pair.orig);
-    await linkUnits(work, all, withFix, pair.patched);
+    const folder = join(work.folder, 'pairs', digest([key, own.map(({ object }) => object)]), owner);
+    const pair = { owner, units: own, orig: join(folder, 'orig.o'), patched: join(folder, 'patched.o') };
+    await linkUnits(work, own, own.map(shipped), pair.orig);
+    await linkUnits(work, own, own.map(fixed), pair.patched);
     pairs.push(pair);
   }
   return { pairs, same };
+}
+
+/**
+ * ORIG as the kernel's build has it, without a section a function: of some units only this stands in the image as it is.
+ * @throws KlpflowError `compile-failed`, `make-failed`, `interrupted`
+ */
+export async function buildPlain(
+  work: WorkTree,
+  { owner, units }: OwnerPair,
+  { jobs, step }: BuildSettings,
+): Promise<string> {
+  const at = (unit: Unit): string => kept(work, unit, 'plain.o');
+  const missing = units.filter((unit) => !existsSync(at(unit)));
+  if (missing.length > 0) step(`compiling ${count(missing.length)} of ${owner} plainly, for the proof`);
+  await parallel(missing, jobs, (unit) => compileUnit(work, unit, at(unit), []));
+  const out = join(work.folder, 'pairs', digest(units.map(({ object }) => object)), owner, 'plain.o');
+  await linkUnits(work, units, units.map(at), out);
+  return out;
+}
+
+function kept(work: WorkTree, unit: Unit, name: string): string {
+  return join(work.folder, 'objects', unit.object.replaceAll('/', '__'), name);
 }
 
 /** vmlinux first, as in a list of pairs. */
@@ -99,22 +108,4 @@ function digest(what: unknown): string {
 
 function count(units: number): string {
   return units === 1 ? 'one unit' : `${units} units`;
-}
-
-/**
- * A module as its build has it, without a section a function: there a jump to a function nearby is two bytes long, and here it is five.
- * @throws KlpflowError `compile-failed`, `make-failed`, `interrupted`
- */
-export async function buildPlain(
-  work: WorkTree,
-  { owner, members }: OwnerPair,
-  { jobs, step }: BuildSettings,
-): Promise<string> {
-  const at = (unit: Unit): string => join(work.folder, 'objects', unit.object.replaceAll('/', '__'), 'plain.o');
-  const missing = members.filter((unit) => !existsSync(at(unit)));
-  if (missing.length > 0) step(`compiling ${count(missing.length)} of module ${owner} as it was built, for the proof`);
-  await parallel(missing, jobs, (unit) => compileUnit(work, unit, at(unit), []));
-  const out = join(work.folder, 'pairs', digest(members.map(({ object }) => object)), owner, 'plain.o');
-  await linkUnits(work, members, members.map(at), out);
-  return out;
 }

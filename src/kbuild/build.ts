@@ -7,7 +7,7 @@ import { RunDir } from '../pipeline/run-dir';
 import { buildBoth, buildPlain } from './both-builds';
 import { changedOptions, checkConfig, parseConfig } from './config';
 import { evidenceOf } from './evidence';
-import { proveModules } from './module-proof';
+import { moduleFiles } from './module-file';
 import { pinned, readKernel, type Kernel } from './kernel';
 import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
@@ -109,14 +109,24 @@ async function inTree(
   result.say(ofUnits);
   if (result.isRefused) return;
 
-  const { pairs, same } = await buildBoth(work, list, units, applied.files, { jobs, step });
+  const settings = { jobs, step };
+  const { pairs, same } = await buildBoth(work, units, applied.files, settings);
   result.compiled(pairs, same);
   if (pairs.length === 0) return;
-  const proofs = await proveModules(work, kernel, pairs, (pair) => buildPlain(work, pair, { jobs, step }));
-  result.say(proofs.flatMap(({ diagnostics }) => diagnostics));
+  const modules = moduleFiles(
+    kernel,
+    pairs.map(({ owner }) => owner),
+  );
+  result.say(modules.diagnostics);
   if (result.isRefused) return;
   step('comparing');
-  const livepatch = await makeLivepatch(request, kernel, pairs, proofs, `${work.folder}/livepatch`);
+  const livepatch = await makeLivepatch(request, {
+    kernel,
+    pairs,
+    moduleImages: modules.paths,
+    folder: `${work.folder}/livepatch`,
+    plain: (pair) => buildPlain(work, pair, settings),
+  });
   result.took(livepatch, evidenceOf(kernel, compiler, livepatch));
 }
 

@@ -1,19 +1,26 @@
 /** Which units a patched header, or a C file that others include, reaches: first by a scan of #include lines, which finds too many, then by the compiler's own word. */
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { run, succeed } from './command';
+import { KlpflowError } from '../diagnostics';
+import { run } from './command';
 import { commandFor } from './compile';
+import { codeFolders } from './folders';
 import type { Unit } from './units';
 import type { WorkTree } from './work-tree';
-
-/** Nothing there is compiled into the kernel. */
-const ASIDE = new Set(['Documentation', 'LICENSES', 'scripts', 'tools', 'arch', '.git']);
 
 /** Included on the command line of every unit. */
 const EVERYWHERE = /^include\/linux\/(?:kconfig|compiler_types|compiler-version|compiler_attributes)\.h$/;
 
 /** One `#include`: where it stands, what it says, and whether in quotes: then a file beside the one that says it is meant, where there is one. */
 type Inclusion = readonly [from: string, what: string, quoted: boolean];
+
+const FILES = { all: 'includes.json', code: 'code-includes.json' } as const;
+
+/** The second is a tenth of the work: few C files are included by others. */
+const PATTERNS = {
+  all: ['-E', '-o', '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<][^">]+[">]'],
+  code: ['-F', '-e', '.c"', '-e', '.c>'],
+} as const;
 
 export class Includes {
   private readonly byName = new Map<string, Inclusion[]>();
@@ -30,28 +37,16 @@ export class Includes {
     }
   }
 
-  /** Scans the tree once; what was found is kept with it. @throws KlpflowError `make-failed` */
-  static async of(work: WorkTree): Promise<Includes> {
-    const kept = join(work.folder, 'includes.json');
+  /** Scans the tree once for what is included: all, or C files only; what was found is kept with it. @throws KlpflowError `make-failed` */
+  static async of(work: WorkTree, what: 'all' | 'code'): Promise<Includes> {
+    const kept = join(work.folder, FILES[what]);
     if (existsSync(kept)) return new Includes(work.tree, JSON.parse(readFileSync(kept, 'utf8')) as Inclusion[]);
-    const folders = readdirSync(work.tree, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && !ASIDE.has(entry.name))
-      .map(({ name }) => name);
-    const pattern = '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<][^">]+[">]';
-    const args = [
-      '-rEo',
-      '--include=*.c',
-      '--include=*.h',
-      pattern,
-      ...folders,
-      ...(existsSync(join(work.tree, 'arch/x86')) ? ['arch/x86'] : []),
-    ];
-    const { stdout } = await succeed(
-      { cwd: work.tree, signal: work.signal, program: 'grep', args },
-      'grep for #include',
-    );
-    const found = [...stdout.matchAll(/^([^:\n]+):[^"<\n]*(["<])([^">\n]+)[">]$/gm)].map(
-      ([, from, quote, what]): Inclusion => [from!, what!, quote === '"'],
+    const args = ['-r', '--include=*.c', '--include=*.h', ...PATTERNS[what], ...codeFolders(work.tree)];
+    const { status, stdout, stderr } = await run({ cwd: work.tree, signal: work.signal, program: 'grep', args });
+    // 1: there is none.
+    if (status !== 0 && status !== 1) throw new KlpflowError('make-failed', `grep for #include failed: ${stderr}`);
+    const found = [...stdout.matchAll(/^([^:\n]+):\s*#\s*include\s*(["<])([^">\n]+)[">]/gm)].map(
+      ([, from, quote, path]): Inclusion => [from!, path!, quote === '"'],
     );
     writeFileSync(`${kept}.new`, JSON.stringify(found));
     renameSync(`${kept}.new`, kept);
@@ -60,14 +55,22 @@ export class Includes {
 
   /** C files that may include a file, directly or through others; null where all do. By the ends of names, so some do not. */
   reached(file: string): string[] | null {
+    const reached = this.includers(file);
+    return reached.some((path) => EVERYWHERE.test(path)) ? null : reached.filter((path) => path.endsWith('.c')).sort();
+  }
+
+  /** Whether a header includes it, so that only the graph of all says who does. */
+  inHeaders(file: string): boolean {
+    return this.includers(file).some((path) => !path.endsWith('.c'));
+  }
+
+  private includers(file: string): string[] {
     const reached = new Set([file]);
-    for (const target of reached) {
-      if (EVERYWHERE.test(target)) return null;
+    for (const target of reached)
       for (const inclusion of this.byName.get(basename(target)) ?? [])
         if (this.mayMean(inclusion, target)) reached.add(inclusion[0]);
-    }
-    reached.delete(file);
-    return [...reached].filter((path) => path.endsWith('.c')).sort();
+    // A file that everything includes may be the one itself.
+    return [...reached].filter((path) => path !== file || EVERYWHERE.test(path));
   }
 
   private mayMean([from, what, quoted]: Inclusion, target: string): boolean {

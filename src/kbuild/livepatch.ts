@@ -10,7 +10,6 @@ import { readShipped } from '../verify/shipped';
 import { readShippedModules } from '../verify/shipped/modules';
 import type { OwnerPair } from './both-builds';
 import type { Kernel } from './kernel';
-import { checkPositions, type ModuleProof } from './module-proof';
 import type { BuildRequest } from './request';
 
 export interface Livepatch {
@@ -21,30 +20,33 @@ export interface Livepatch {
   output: OutputReport | null;
 }
 
-export async function makeLivepatch(
-  request: BuildRequest,
-  kernel: Kernel,
-  pairs: readonly OwnerPair[],
-  proofs: readonly ModuleProof[],
-  folder: string,
-): Promise<Livepatch> {
-  const { name, description, replace, states, allow = [], output: path } = request;
+/** What the object with a section a function leaves open, and the same unit compiled plainly may prove. */
+const OPEN: readonly string[] = ['orig-not-running-kernel', 'position-unknown'];
+
+export interface LivepatchInput {
+  kernel: Kernel;
+  pairs: readonly OwnerPair[];
+  /** Files of the modules among them. */
+  moduleImages: string[];
+  /** Where it is written before it is verified. */
+  folder: string;
+  /** Compiles ORIG's units of a pair plainly. */
+  plain: (pair: OwnerPair) => Promise<string>;
+}
+
+export async function makeLivepatch(request: BuildRequest, input: LivepatchInput): Promise<Livepatch> {
+  const { output: path } = request;
+  const { kernel, pairs, folder, moduleImages } = input;
   mkdirSync(folder, { recursive: true });
   const made = join(folder, basename(path));
-  const moduleImages = proofs.flatMap(({ path: shipped }) => shipped ?? []);
-  const files = { vmlinux: kernel.image, symvers: kernel.symvers, moduleImages };
-  const diff = await diffPairs(
-    {
-      ...request,
-      allow,
-      startedAt: performance.now(),
-      output: { path: made, format: 'ko', ...files, name, description, replace, states },
-    },
-    pairs.map(({ owner, orig, patched }) => ({ orig, patched, module: owner })),
-  );
-  const positions = proofs.flatMap((proof) => positionsOf(diff, proof));
-  if (diff.output === null || positions.length > 0)
-    return { diff, verification: null, diagnostics: positions, output: null };
+  let diff = await compared(request, input, made, new Map());
+  if (diff.output === null && diff.diagnostics.some(({ code }) => OPEN.includes(code))) {
+    const plain = new Map<string, string>();
+    for (const pair of pairs) plain.set(pair.owner, await input.plain(pair));
+    const again = await compared(request, input, made, plain);
+    if (!again.diagnostics.some(({ code }) => OPEN.includes(code))) diff = again;
+  }
+  if (diff.output === null) return { diff, verification: null, diagnostics: [], output: null };
   const verification = verify({
     module: made,
     vmlinux: kernel.image,
@@ -61,14 +63,21 @@ export async function makeLivepatch(
   return { diff, verification, diagnostics: [], output: { ...diff.output, path } };
 }
 
-/** How often the module's file has each name that the livepatch looks up in it. */
-function positionsOf({ objects }: DiffResult, { owner, orig, shipped }: ModuleProof): Diagnostic[] {
-  if (shipped === null) return [];
-  const names = objects
-    .filter(({ name }) => name === owner)
-    .flatMap(({ functions: { changed, carried }, klpSymbols }) => [
-      ...[...changed, ...carried].map(({ name }) => name),
-      ...klpSymbols.filter(({ object }) => object === owner).map(({ name }) => name),
-    ]);
-  return checkPositions(owner, orig, shipped, [...new Set(names)]);
+function compared(
+  request: BuildRequest,
+  { kernel, pairs, moduleImages }: LivepatchInput,
+  made: string,
+  plain: ReadonlyMap<string, string>,
+): Promise<DiffResult> {
+  const { name, description, replace, states, allow = [] } = request;
+  const files = { vmlinux: kernel.image, symvers: kernel.symvers, moduleImages };
+  return diffPairs(
+    {
+      ...request,
+      allow,
+      startedAt: performance.now(),
+      output: { path: made, format: 'ko', ...files, name, description, replace, states },
+    },
+    pairs.map(({ owner, orig, patched }) => ({ orig, patched, module: owner, plain: plain.get(owner) })),
+  );
 }

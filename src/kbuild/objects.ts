@@ -1,11 +1,18 @@
-/** The objects that are compared: the changed units of vmlinux as one, all units of a module as one, and what objtool makes of them. */
+/** The objects that are compared: the changed units of vmlinux or of a module as one, and what objtool makes of them. */
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { failure, run, succeed } from './command';
 import type { Unit } from './units';
 import type { WorkTree } from './work-tree';
 
-/** Makes one object of units of vmlinux or of a whole module, unless it is there. @throws KlpflowError `make-failed`, `interrupted` */
+/** Code and data of one name stay apart, as each unit's lie apart in the image; tables become one, as in vmlinux.o. */
+const APART = ['.text', '.data', '.rodata', '.bss'].flatMap((name) => [`--unique=${name}`, `--unique=${name}.*`]);
+
+/**
+ * Makes one object of units, unless it is there. objtool runs on each unit before they are linked, for what it is meant to be run on is all of vmlinux or
+ * of a module. With tables apart, too, it read the first `__jump_table` only: jumps of other units stayed (`map_files_get_link` of fs/proc/base.c behind
+ * array.c), which the image showed. @throws KlpflowError `make-failed`, `interrupted`
+ */
 export async function linkUnits(
   work: WorkTree,
   units: readonly Unit[],
@@ -15,43 +22,19 @@ export async function linkUnits(
   if (existsSync(out)) return;
   mkdirSync(dirname(out), { recursive: true });
   const made = `${out}.new`;
-  if (units[0]?.owners[0] === 'vmlinux') await linkApart(work, units, inputs, made);
-  else {
-    await link(work, inputs, made, []);
-    await runObjtool(work, units.find(({ objtool }) => objtool !== null)?.objtool ?? null, made);
-  }
-  renameSync(made, out);
-}
-
-/** Code and data of one name stay apart, as each unit's lie apart in the image; tables become one, as in vmlinux.o. */
-const APART = ['.text', '.data', '.rodata', '.bss'].flatMap((name) => [`--unique=${name}`, `--unique=${name}.*`]);
-
-/**
- * objtool runs on each unit before they are linked, for no unit of vmlinux but all of it is meant to be linked. With tables apart, too, it read the first
- * `__jump_table` only: jumps of other units stayed (`map_files_get_link` of fs/proc/base.c behind array.c), which the image showed.
- */
-async function linkApart(
-  work: WorkTree,
-  units: readonly Unit[],
-  inputs: readonly string[],
-  out: string,
-): Promise<void> {
   const parts = inputs.map((_, i) => `${out}.${i}.o`);
   for (const [i, part] of parts.entries()) {
     copyFileSync(inputs[i]!, part);
     await runObjtool(work, units[i]!.objtool, part);
   }
-  await link(work, parts, out, APART);
-  for (const part of parts) rmSync(part, { force: true });
-}
-
-async function link(work: WorkTree, inputs: readonly string[], out: string, flags: readonly string[]): Promise<void> {
-  if (inputs.length === 1) copyFileSync(inputs[0]!, out);
+  if (parts.length === 1) copyFileSync(parts[0]!, made);
   else
     await succeed(
-      { ...work.own('link'), program: 'ld', args: ['-r', ...flags, '-o', out, ...inputs] },
+      { ...work.own('link'), program: 'ld', args: ['-r', ...APART, '-o', made, ...parts] },
       'ld -r of the units',
     );
+  for (const part of parts) rmSync(part, { force: true });
+  renameSync(made, out);
 }
 
 /** objtool refuses to look for indirect targets (--ibt) in anything that it is not told to be linked: the tree's build runs it then on linked objects only. */

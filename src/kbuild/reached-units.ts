@@ -26,25 +26,38 @@ export async function reachedUnits(
   jobs: number,
 ): Promise<ReachedUnits> {
   const found: ReachedUnits = { units: [], diagnostics: [] };
-  const included = [...headers];
+  const own = new Set<string>();
   for (const source of sources) {
     const unit = await list.find(source);
-    // Some C files are compiled as a part of others: kernel/sched/rt.c.
-    if (unit === undefined) included.push(source);
-    else take(found, unit);
+    if (unit === undefined) continue;
+    own.add(source);
+    take(found, unit);
   }
-  if (included.length > 0) await takeIncluders(work, list, included, found, jobs);
+  // Some C files are compiled as a part of others: kernel/sched/rt.c; fs/binfmt_elf.c by itself, too.
+  if (sources.length > 0) {
+    const code = await Includes.of(work, 'code');
+    const graph = sources.some((source) => code.inHeaders(source)) ? await Includes.of(work, 'all') : code;
+    await takeIncluders({ work, list, jobs }, graph, sources, own, found);
+  }
+  if (headers.length > 0)
+    await takeIncluders({ work, list, jobs }, await Includes.of(work, 'all'), headers, own, found);
   return found;
 }
 
+interface Tree {
+  work: WorkTree;
+  list: UnitList;
+  jobs: number;
+}
+
+/** `own`: those of the files that are units themselves, and need no includer. */
 async function takeIncluders(
-  work: WorkTree,
-  list: UnitList,
+  { work, list, jobs }: Tree,
+  graph: Includes,
   files: readonly string[],
+  own: ReadonlySet<string>,
   found: ReachedUnits,
-  jobs: number,
 ): Promise<void> {
-  const graph = await Includes.of(work);
   const known = new Set(found.units.map(({ source }) => source));
   for (const file of files) {
     const say = (code: 'header-too-wide' | 'unit-not-built', message: string): void =>
@@ -64,7 +77,7 @@ async function takeIncluders(
     const includers = units.filter((_, i) => reads[i]);
     if (includers.length > MOST_UNITS)
       say('header-too-wide', `${file} is included by ${includers.length} units of this kernel`);
-    else if (includers.length === 0)
+    else if (includers.length === 0 && !own.has(file))
       say(
         'unit-not-built',
         file.endsWith('.c')

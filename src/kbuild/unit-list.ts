@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { KlpflowError } from '../diagnostics';
+import { folderAbove, foldersElsewhere } from './makefiles';
 import { unitsOf, type Unit } from './units';
 import type { WorkTree } from './work-tree';
 
@@ -14,15 +15,14 @@ export class UnitList {
 
   constructor(private readonly work: WorkTree) {}
 
-  /**
-   * The unit of a C file; undefined where this kernel has none. A folder's Makefile may compile files of folders below it (fs/xfs/libxfs), so those
-   * above are asked, too. @throws KlpflowError `make-failed`
-   */
+  /** The unit of a C file; undefined where this kernel has none. @throws KlpflowError `make-failed` */
   async find(source: string): Promise<Unit | undefined> {
-    for (let folder = dirname(source); folder !== '.'; folder = dirname(folder)) {
-      if (!['Makefile', 'Kbuild'].some((name) => existsSync(join(this.work.tree, folder, name)))) continue;
-      const unit = (await this.listed(folder)).get(source);
-      if (unit !== undefined) return unit;
+    const above = folderAbove(this.work, source);
+    const unit = above === undefined ? undefined : (await this.listed(above)).get(source);
+    if (unit !== undefined) return unit;
+    for (const folder of await foldersElsewhere(this.work, source)) {
+      const found = (await this.listed(folder)).get(source);
+      if (found !== undefined) return found;
     }
     return undefined;
   }
@@ -35,16 +35,19 @@ export class UnitList {
     if (wide) for (const top of tops) await this.listed(top);
     const units: Unit[] = [];
     for (const source of sources) {
-      const unit = wide ? this.known.get(topOf(source))?.get(source) : await this.find(source);
+      const unit = wide ? this.ofKnown(source) : await this.find(source);
       if (unit !== undefined) units.push(unit);
     }
     return units;
   }
 
-  /** All units of the module that a unit is in, in the order in which they are linked: make asks for them in that. */
-  ofModule({ source, owners }: Unit): Unit[] {
-    const listing = [...this.known.values()].find((units) => units.has(source));
-    return [...(listing?.values() ?? [])].filter((unit) => unit.owners.includes(owners[0]!));
+  /** By any folder that was asked: arch/x86 compiles virt/kvm/kvm_main.c. */
+  private ofKnown(source: string): Unit | undefined {
+    for (const units of this.known.values()) {
+      const unit = units.get(source);
+      if (unit !== undefined) return unit;
+    }
+    return undefined;
   }
 
   private async listed(folder: string): Promise<Map<string, Unit>> {

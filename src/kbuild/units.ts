@@ -24,13 +24,14 @@ export function unitsOf(listing: string): Map<string, Unit> {
     const compile = commands.find((command) => / -c -o \S+\.o \S+\.c$/.test(command));
     if (compile === undefined) continue;
     const words = shellWords(compile);
-    const [object, source] = words.slice(-2).map((word) => normalize(word)) as [string, string];
+    // Those of amdgpu are `drivers/gpu/drm/amd/amdgpu/../display/...`.
+    const [written, source] = words.slice(-2) as [string, string];
     const objtool = commands.find(
-      (command) => /(?:^|\/)objtool\/objtool /.test(`${command.split(' ', 1)[0]!} `) && command.endsWith(` ${object}`),
+      (command) => /(?:^|\/)objtool\/objtool /.test(`${command.split(' ', 1)[0]!} `) && command.endsWith(` ${written}`),
     );
-    units.set(source, {
-      source,
-      object,
+    units.set(normalize(source), {
+      source: normalize(source),
+      object: normalize(written),
       owners: ownersOf(words),
       compile: words,
       objtool: objtool === undefined ? null : shellWords(objtool).slice(0, -1),

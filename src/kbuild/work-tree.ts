@@ -78,7 +78,16 @@ export class WorkTree {
     );
     const opened = new WorkTree(folder, recipe, settings, lock);
     if (fresh)
-      for (const name of ['tree', 'prepared', 'objects', 'units', 'includes.json', 'pairs', 'modules'])
+      for (const name of [
+        'tree',
+        'prepared',
+        'objects',
+        'units',
+        'includes.json',
+        'code-includes.json',
+        'pairs',
+        'modules',
+      ])
         rmSync(join(folder, name), { recursive: true, force: true });
     utimesSync(folder, new Date(), new Date());
     removeOld(builds);

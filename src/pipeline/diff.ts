@@ -9,7 +9,7 @@ import type { KlpSymbolReport } from '../stages/extract';
 import { optionsOf, resolved, type DiffRequest, type Resolved } from './diff-options';
 import { evidenceOf, type Evidence } from './evidence';
 import type { KernelFiles } from './extract';
-import { checkOutput, checkUnchanged, inputFiles, watched } from './files';
+import { checkOutput, checkUnchanged, inputFile, inputFiles, watched } from './files';
 import type { Flow } from './flow';
 import { GivenKernel, checkGiven } from './kernel';
 import { givenName } from './object-name';
@@ -68,8 +68,7 @@ async function diffObjects(
     const kernel = givenKernel(flow, request);
     const outcomes: PairOutcome[] = [];
     // Large ones last: what is remembered of a module is little.
-    for (const pair of [...pairs].reverse())
-      outcomes.unshift(await diffPair(flow, { ...asked, ...pair }, kernel, files));
+    for (const pair of [...pairs].reverse()) outcomes.unshift(await diffPair(flow, ofPair(asked, pair), kernel, files));
     await checkModulesMet(kernel, outcomes);
     const changed = outcomes.length === 1 ? outcomes : outcomes.filter(({ equal }) => !equal);
     const twice = changed.map(nameOf).find((name, i, names) => names.indexOf(name) < i);
@@ -80,6 +79,12 @@ async function diffObjects(
       );
     return output(flow, asked, kernel, changed, said, [...files, ...outcomes.flatMap(({ inputs }) => inputs)]);
   });
+}
+
+function ofPair(asked: Resolved, pair: ObjectPair): Resolved {
+  const { orig, patched, module = asked.module, plain } = pair;
+  const files = plain === undefined ? asked.files : { ...asked.files, plain: inputFile(plain) };
+  return { ...asked, orig, patched, module, files };
 }
 
 /** A file that is of nothing that is compared proves nothing. @throws KlpflowError `usage` */

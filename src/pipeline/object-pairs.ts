@@ -11,6 +11,8 @@ export interface ObjectPair {
   patched: string;
   /** Its name, where neither object says it: single units of a module do not. */
   module?: string;
+  /** ORIG compiled as the kernel's build does it, without -ffunction-sections. */
+  plain?: string | undefined;
 }
 
 export interface ObjectPairs {

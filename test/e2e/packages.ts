@@ -1,5 +1,5 @@
 /**
- * Debian's stock kernel 6.12 as its archive has it: source, image, headers, fetched with apt-get and unpacked below a folder. What stands there is used
+ * Debian's stock kernels as its archive has them: source, image, headers, fetched with apt-get and unpacked below a folder. What stands there is used
  * again. Without Debian's tools, or where the archive is not reachable, there is a sentence why not.
  */
 import { spawnSync } from 'node:child_process';
@@ -11,29 +11,66 @@ import { join } from 'node:path';
 export const CACHE = process.env['KLPFLOW_E2E_CACHE'] ?? join(tmpdir(), 'klpflow-e2e');
 
 export interface Packages {
+  version: string;
   source: string;
   root: string;
   release: string;
   image: string;
 }
 
-/** The packages, or why they are not there. */
-export function debianKernel(): Packages | string {
-  const version = process.env['KLPFLOW_E2E_VERSION'] ?? candidate();
+/** The packages of a version, or why they are not there. Default: what KLPFLOW_E2E_VERSION names, else the newest of 6.12. */
+export function debianKernel(version = process.env['KLPFLOW_E2E_VERSION'] ?? versionsOf('6.12')[0]): Packages | string {
   if (version === undefined) return 'no Debian kernel: apt-cache knows no linux-source-6.12';
-  const release = `${version.split('-')[0]}+deb12-amd64`;
+  const release = releaseOf(version);
+  if (release === undefined) return `no Debian kernel: apt-cache knows no image of ${version}`;
+  const source = debianSource(version);
+  if (!source.startsWith('/')) return source;
+  const root = join(CACHE, version, 'root');
+  const missing = unpacked(version, 'image', [`linux-image-${release}-unsigned`, `linux-headers-${release}`], root);
+  return missing ?? { version, release, source, root, image: join(root, `boot/vmlinuz-${release}`) };
+}
+
+/** The tarball of a version's source, or why it is not there. */
+export function debianSource(version: string): string {
+  const name = `linux-source-${/^\d+\.\d+/.exec(version)?.[0]}`;
+  const folder = join(CACHE, version, 'source');
+  return unpacked(version, 'source', [name], folder) ?? join(folder, `usr/src/${name}.tar.xz`);
+}
+
+/** What the archive has of a series (`6.12`), newest first. */
+export function versionsOf(series: string): string[] {
+  return madison([`linux-source-${series}`]).map(([, version]) => version!);
+}
+
+/** Names of packages that hold images say the release; which has a version only the archive says (6.1.187-1: 6.1.0-53). */
+function releaseOf(version: string): string | undefined {
+  const series = /^\d+\.\d+/.exec(version)?.[0];
+  const names = apt('apt-cache', ['pkgnames', `linux-image-${series}.`])
+    .split('\n')
+    .filter((name) => /^linux-image-[\d.]+(?:-\d+|\+deb\d+)-amd64-unsigned$/.test(name));
+  const [name] = (names.length === 0 ? [] : madison(names)).find((row) => row[1] === version) ?? [];
+  return name?.replace(/^linux-image-|-unsigned$/g, '');
+}
+
+/** Rows of package, version, place. */
+function madison(names: readonly string[]): string[][] {
+  return apt('apt-cache', ['madison', ...names])
+    .split('\n')
+    .filter((line) => line.includes('|'))
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+}
+
+function apt(program: string, args: readonly string[]): string {
+  return spawnSync(program, args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } }).stdout ?? '';
+}
+
+/** Fetches packages and unpacks them into a folder, unless that is done. @returns why it could not be */
+function unpacked(version: string, what: string, names: readonly string[], to: string): string | undefined {
   const folder = join(CACHE, version);
-  const done = join(folder, 'done');
-  const packages = {
-    source: join(folder, 'source/usr/src/linux-source-6.12.tar.xz'),
-    root: join(folder, 'root'),
-    release,
-    image: join(folder, `root/boot/vmlinuz-${release}`),
-  };
-  if (existsSync(done)) return packages;
-  const pool = join(folder, 'pool');
+  const done = join(folder, `${what}.done`);
+  if (existsSync(done)) return undefined;
+  const pool = join(folder, 'pool', what);
   mkdirSync(pool, { recursive: true });
-  const names = ['linux-source-6.12', `linux-image-${release}-unsigned`, `linux-headers-${release}`];
   const fetched = spawnSync('apt-get', ['download', ...names.map((name) => `${name}=${version}`)], {
     cwd: pool,
     encoding: 'utf8',
@@ -41,18 +78,9 @@ export function debianKernel(): Packages | string {
   if (fetched.status !== 0)
     return `no Debian kernel: apt-get download says ${(fetched.stderr ?? String(fetched.error)).trim().split('\n').at(-1)}`;
   for (const name of readdirSync(pool)) {
-    const to = name.startsWith('linux-source') ? 'source' : 'root';
-    const unpacked = spawnSync('dpkg-deb', ['-x', name, join(folder, to)], { cwd: pool, encoding: 'utf8' });
-    if (unpacked.status !== 0) return `no Debian kernel: dpkg-deb: ${unpacked.stderr}`;
+    const ended = spawnSync('dpkg-deb', ['-x', name, to], { cwd: pool, encoding: 'utf8' });
+    if (ended.status !== 0) return `no Debian kernel: dpkg-deb: ${ended.stderr}`;
   }
   writeFileSync(done, '');
-  return packages;
-}
-
-function candidate(): string | undefined {
-  const { stdout } = spawnSync('apt-cache', ['policy', 'linux-source-6.12'], {
-    encoding: 'utf8',
-    env: { ...process.env, LC_ALL: 'C' },
-  });
-  return /Candidate: (\d\S+deb12\S*)/.exec(stdout ?? '')?.[1];
+  return undefined;
 }

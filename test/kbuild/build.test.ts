@@ -115,6 +115,16 @@ test('a header is compiled where it is included, and counts where the code chang
   expect(ran.status).toBe(3);
 });
 
+test('a C file that another includes is compiled in both', async () => {
+  const format = patch('format', patchOf(kernel.source, 'fs/format.c', 'n + 7', 'n + 8'));
+  const result = resultOf(await run([format], [...ANY, '--json']));
+  expect(result.units.map(({ source, changed }) => [source, changed])).toEqual([
+    ['fs/format.c', true],
+    ['fs/compat.c', true],
+  ]);
+  expect(result.diff!.objects[0]!.functions.changed.map(({ name }) => name)).toEqual(['format', 'compat_format']);
+});
+
 test('comments alone are unchanged', async () => {
   const comment = patch('comment', patchOf(kernel.source, 'fs/answer.c', 'The first.', 'This is the first.'));
   const ran = await run([comment], [...ANY, '--json']);

@@ -17,9 +17,13 @@ olddefconfig:
 prepare modules_prepare: include/generated/made.h
 include/generated/made.h:
 	@mkdir -p include/generated; sleep 0.1; echo '#define MADE 1' > $@
-fs/: fs/answer.o fs/driver.o
+fs/: fs/answer.o fs/driver.o fs/format.o fs/compat.o
 fs/answer.o: fs/answer.c FORCE
 	$(CC) $(FLAGS) -DKBUILD_MODNAME='"answer"' -c -o $@ $<
+fs/format.o: fs/format.c FORCE
+	$(CC) $(FLAGS) -DPREFIX=format -DKBUILD_MODNAME='"format"' -c -o $@ $<
+fs/compat.o: fs/compat.c FORCE
+	$(CC) $(FLAGS) -DKBUILD_MODNAME='"compat"' -c -o $@ $<
 fs/driver.o: fs/driver.c FORCE
 	$(CC) $(FLAGS) -DMODULE -DKBUILD_MODNAME='"driver"' -c -o $@ $<
 `;
@@ -43,6 +47,10 @@ int second(int n)
 }
 `;
 
+/** Compiled by itself and as a part of another, as fs/binfmt_elf.c is. */
+const FORMAT = 'int PREFIX(int n)\n{\n\treturn n + 7;\n}\n';
+const COMPAT = '#define PREFIX compat_format\n#include "format.c"\n';
+
 const CONFIG = ['LIVEPATCH', 'MODULES', 'KALLSYMS_ALL', 'DYNAMIC_FTRACE'].map((name) => `CONFIG_${name}=y\n`).join('');
 
 export interface SmallKernel {
@@ -58,7 +66,9 @@ export function smallKernel(folder: string): SmallKernel {
   put('source/Makefile', MAKEFILE);
   put('source/Kconfig', 'mainmenu "small"\n');
   put('source/include/answer.h', '#define ANSWER 42\n');
-  put('source/fs/Makefile', 'obj-y := answer.o\n');
+  put('source/fs/Makefile', 'obj-y := answer.o\nobj-y += format.o compat.o\nobj-m := driver.o\n');
+  put('source/fs/format.c', FORMAT);
+  put('source/fs/compat.c', COMPAT);
   put('source/fs/answer.c', ANSWER);
   put('source/fs/unused.c', 'int unused(void)\n{\n\treturn 1;\n}\n');
   put('source/fs/driver.c', 'int driver(void)\n{\n\treturn 1;\n}\n');

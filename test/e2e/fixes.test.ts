@@ -1,0 +1,119 @@
+/**
+ * Real fixes, drawn by seed, on the stock kernel that they were made after: each is written, refused with a reason, or changes nothing; what is written is loaded,
+ * takes effect, is taken back and unloaded. KLPFLOW_E2E_FIXES says how many (nightly 100), KLPFLOW_E2E_SEED which, KLPFLOW_E2E_SERIES of which kernel.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { BuildResult } from '../../src/index';
+import type { Trial } from '../boot/init';
+import { boot } from '../boot/qemu';
+import { complaints, readReport } from '../boot/report';
+import { initramfs, missingForBoots } from '../boot/suite';
+import { Rng } from '../live/rng';
+import { MAIN } from '../support/run-klpflow';
+import { tempFolder } from '../support/temp-folder';
+import { fixesBetween, outcomeOf, reasonsOf, withNeeded, works, type Outcome } from './fixes';
+import { CACHE, debianKernel, versionsOf, type Packages } from './packages';
+
+const COUNT = Number(process.env['KLPFLOW_E2E_FIXES'] ?? 4);
+const SEED = Number(process.env['KLPFLOW_E2E_SEED'] ?? 1);
+const SERIES = process.env['KLPFLOW_E2E_SERIES'] ?? '6.12';
+/** So many livepatches a guest. */
+const BATCH = 10;
+
+const folder = tempFolder();
+const versions = versionsOf(SERIES);
+const [newer, older] = [versions[0], process.env['KLPFLOW_E2E_VERSION'] ?? versions.at(-1)];
+const found = newer === older ? `the archive has one release of ${SERIES}` : debianKernel(older);
+const reason = typeof found === 'string' ? found : missingForBoots();
+const kernel = found as Packages;
+const report = join(CACHE, `fixes-${SERIES}-${SEED}`);
+
+interface Tried {
+  path: string;
+  outcome: Outcome;
+  reasons: string[];
+  seconds: number;
+}
+const tried: Tried[] = [];
+const trials: Trial[] = [];
+
+async function tryFix(path: string, patch: string): Promise<Outcome> {
+  const name = path.replace(/[^A-Za-z0-9]+/g, '-');
+  const [file, module] = [join(report, `${name}.patch`), join(report, `${name}.ko`)];
+  writeFileSync(file, patch, 'latin1');
+  const from = performance.now();
+  const words = ['--source', kernel.source, '--root', kernel.root, '--run-dir', join(CACHE, 'runs'), '-o', module];
+  const ran = spawnSync(process.execPath, [MAIN, 'build', file, ...words, '--json', '--progress', 'none'], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
+  writeFileSync(join(report, `${name}.json`), ran.stdout);
+  const result = JSON.parse(ran.stdout) as BuildResult;
+  const reasons = reasonsOf(result);
+  const outcome = outcomeOf(ran.status, reasons);
+  tried.push({ path, outcome, reasons, seconds: (performance.now() - from) / 1000 });
+  if (outcome === 'written') trials.push(await trialOf(`f${trials.length}-${name}`, module, result));
+  return outcome;
+}
+
+async function trialOf(name: string, module: string, { diff }: BuildResult): Promise<Trial> {
+  const content = readFileSync(module);
+  const owners = diff!.objects.map((object) => object.name).filter((owner) => owner !== 'vmlinux');
+  return {
+    name,
+    moduleName: /\0name=([^\0]+)\0/.exec(content.toString('latin1'))![1]!,
+    module: content,
+    run: 'for one in /sys/kernel/livepatch/*/*/patched; do echo $one $(cat $one); done',
+    livepatch: true,
+    sites: [],
+    targets: { modules: await withNeeded(kernel, owners, folder), late: false, reload: false },
+  };
+}
+
+test(`${COUNT} fixes between ${older} and ${newer}`, { timeout: COUNT * 120_000 }, async (context) => {
+  if (reason !== undefined) return context.skip(reason);
+  mkdirSync(report, { recursive: true });
+  const fixes = new Rng(SEED, SERIES).shuffled(fixesBetween(kernel.version, newer!));
+  expect(fixes.length).toBeGreaterThan(100);
+  // Most of the source is of no use to one kernel: those do not count.
+  for (let counted = 0; counted < COUNT && fixes.length > 0; ) {
+    const { path, patch } = fixes.shift()!;
+    if ((await tryFix(path, patch)) !== 'not in this kernel') counted++;
+    console.log(lineOf(tried.at(-1)!));
+  }
+  const outcomes = [...new Set(tried.map(({ outcome }) => outcome))];
+  console.log(outcomes.map((one) => `${one}: ${tried.filter(({ outcome }) => outcome === one).length}`).join('; '));
+  expect(tried.filter(({ outcome }) => outcome === 'failed')).toEqual([]);
+  expect(trials.length, 'most fixes are of code that can be patched').toBeGreaterThan(COUNT / 3);
+});
+
+test('what was written works', { timeout: COUNT * 120_000 }, async (context) => {
+  if (reason !== undefined) return context.skip(reason);
+  const wrong: string[] = [];
+  for (let from = 0; from < trials.length; from += BATCH) {
+    const batch = trials.slice(from, from + BATCH);
+    const booted = await boot({
+      image: kernel.image,
+      initramfs: initramfs(batch, folder),
+      append: '',
+      cpu: 'max',
+      cpus: 2,
+      folder: join(report, `boot-${from}`),
+    });
+    const told = readReport(booted.report);
+    for (const { name } of batch) {
+      const one = told.trials.get(name);
+      if (one === undefined || !works(one)) wrong.push(`${name}: ${one?.steps.join(', ') ?? 'not reached'}`);
+      else if (!/patched 1$/m.test(one.after ?? '')) wrong.push(`${name}: nothing is patched: ${one.after}`);
+    }
+    wrong.push(...complaints(booted.log));
+  }
+  expect(wrong).toEqual([]);
+});
+
+function lineOf({ path, outcome, reasons, seconds }: Tried): string {
+  return `${seconds.toFixed(1).padStart(6)} s  ${outcome.padEnd(22)}  ${path}  ${reasons.join(', ')}`;
+}
