@@ -17,6 +17,7 @@ import { largeSubject } from './large';
 import { linkSubject, moduleSubject, verifySubject } from './livepatches';
 import { outcomeOf, type Subject } from './outcome';
 import { recordSubject } from './records';
+import { shippedSubject } from './shipped';
 import { exportsOf, ppc64Unit, smallKernel, unitsIn, type SmallKernel, type Unit } from './small-kernel';
 import { kpatchSubject, objectSubject, parentOf, unitSubject } from './units';
 
@@ -26,6 +27,7 @@ const SLOW_SECONDS = 5;
 async function subjectOf(name: string, folder: string, corpus: string): Promise<Subject> {
   if (name === 'large') return largeSubject(corpus);
   if (name === 'vmlinuz') return kernelImageSubject(folder);
+  if (name === 'shipped') return shippedSubject();
   const kernel = await smallKernel(join(folder, 'kernel'), 24);
   const synthetic: Unit = { name: 'synthetic', orig: readFileSync(kernel.orig), patched: readFileSync(kernel.patched) };
   const units = [synthetic, ppc64Unit(), ...unitsIn(corpus)];
