@@ -14,8 +14,10 @@ import {
   writeModule,
   type ImageModuleFacts,
   type KlpState,
+  type TargetKernel,
 } from '../livepatch/ko';
 import type { LivepatchObject } from '../livepatch/object';
+import { KernelImage, symversText } from '../kernel-image';
 import { Symvers } from '../kernel/symvers';
 import { readBtf } from './btf-file';
 import { checkOutput, checkUnchanged, inputFiles } from './files';
@@ -49,7 +51,11 @@ export interface WrittenModule {
   module: string;
 }
 
-export interface LinkRequest extends ModuleRequest {
+export interface LinkRequest extends Omit<ModuleRequest, 'symvers' | 'image'> {
+  /** Module.symvers of the kernel; this or its image must be there. */
+  symvers?: string | undefined;
+  /** The kernel's image, which tells what the other files would. */
+  vmlinux?: string | undefined;
   /** Livepatch objects that klpflow wrote, one for each patched object. */
   objects: readonly string[];
 }
@@ -68,11 +74,14 @@ export interface LinkResult {
 /** Makes one module of livepatch objects in files. @throws KlpflowError for files that cannot be read or written, and for names */
 export async function link(request: LinkRequest): Promise<LinkResult> {
   const module = moduleName(request);
-  const files = [...request.objects, request.symvers, request.btf, request.template];
+  const given = kernelFiles(request);
+  const { symvers, vmlinux, btf, template } = request;
+  const files = [...request.objects, symvers, vmlinux, btf, template];
   checkOutput(request.path, files);
   const inputs = inputFiles(files);
   const objects = request.objects.map((path) => readKlpObject(ElfObject.open(path)));
-  const { output, diagnostics } = await linkModule(objects, request, () => checkUnchanged(inputs));
+  const kernel = typeof given === 'string' ? await shippedKernel(given) : kernelOf(given);
+  const { output, diagnostics } = await writeLinked(objects, request, kernel, () => checkUnchanged(inputs));
   return {
     schema: 'klpflow/link@1',
     verdict: output === null ? 'refused' : 'patchable',
@@ -98,15 +107,17 @@ export async function linkModule(
   request: ModuleRequest,
   unchanged: () => void,
 ): Promise<{ output: WrittenModule | null; diagnostics: Diagnostic[] }> {
-  const { path, btf, template, image, symvers, description, replace = true, states = [] } = request;
+  return writeLinked(objects, request, kernelOf(request), unchanged);
+}
+
+async function writeLinked(
+  objects: readonly LivepatchObject[],
+  request: Pick<ModuleRequest, 'path' | 'name' | 'description' | 'replace' | 'states'>,
+  kernel: TargetKernel,
+  unchanged: () => void,
+): ReturnType<typeof linkModule> {
+  const { path, description, replace = true, states = [] } = request;
   const name = moduleName(request);
-  const types = btf === undefined ? undefined : readBtf(btf);
-  const kernel = {
-    symvers: readSymvers(symvers),
-    ...(types === undefined ? {} : { structs: readKernelStructs(types.bytes, types.path) }),
-    ...(image === undefined ? {} : { image }),
-    ...(template === undefined ? {} : { template: readTemplate(ElfObject.open(template)) }),
-  };
   const { chunks, diagnostics } = writeModule(objects, kernel, { name, version, description, replace, states });
   unchanged();
   if (chunks === null) return { output: null, diagnostics };
@@ -115,18 +126,51 @@ export async function linkModule(
   return { output: { path, format: 'ko', bytes, sha256: hash.digest('hex'), module: name }, diagnostics };
 }
 
+/** What files say of the kernel. */
+function kernelOf({ btf, template, image, symvers }: ModuleRequest): TargetKernel {
+  const types = btf === undefined ? undefined : readBtf(btf);
+  return {
+    symvers: Symvers.parse(readText(symvers), symvers),
+    ...(types === undefined ? {} : { structs: readKernelStructs(types.bytes, types.path) }),
+    ...(image === undefined ? {} : { image }),
+    ...(template === undefined ? {} : { template: readTemplate(ElfObject.open(template)) }),
+  };
+}
+
+/** What the image says of the kernel. @throws KlpflowError what is wrong with the image */
+async function shippedKernel(path: string): Promise<TargetKernel> {
+  const image = await KernelImage.open(path);
+  const { btf: types, build, retpoline } = image;
+  return {
+    symvers: Symvers.parse(symversText(image.exports), path),
+    ...(types === undefined ? {} : { structs: readKernelStructs(types, path) }),
+    image: { path, vermagic: build.vermagic, retpoline },
+  };
+}
+
+/** Beside the image nothing else is asked, so that nothing can contradict it. @throws KlpflowError `usage` */
+function kernelFiles({ path, vmlinux, symvers, btf, template }: LinkRequest): string | ModuleRequest {
+  if (vmlinux === undefined) {
+    if (symvers !== undefined) return { path, symvers, btf, template };
+    throw new KlpflowError(
+      'usage',
+      `-o ${path}: --vmlinux FILE is needed, the image of the running kernel (/boot/vmlinuz-RELEASE), or --symvers FILE, the Module.symvers of the original build: it says what the kernel exports to modules`,
+    );
+  }
+  for (const [flag, given] of Object.entries({ symvers, btf, template }))
+    if (given !== undefined)
+      throw new KlpflowError('usage', `--${flag} ${given}: the image ${vmlinux} says that itself; give one of them`);
+  return vmlinux;
+}
+
 /** @throws KlpflowError `usage` */
-function moduleName({ path, name }: ModuleRequest): string {
+function moduleName({ path, name }: Pick<ModuleRequest, 'path' | 'name'>): string {
   if (!path.endsWith('.ko')) throw new KlpflowError('usage', `-o ${path}: a module's file ends in .ko`);
   const found = name === undefined ? moduleNameOf(basename(path)) : runtimeModuleName(name);
   if (found === undefined)
     throw new KlpflowError('usage', `--name ${name}: a module's name is at most 55 letters, digits, "_" and "-"`);
   if (found === '') throw new KlpflowError('usage', `-o ${path}: the file has no name before .ko`);
   return found;
-}
-
-function readSymvers(path: string): Symvers {
-  return Symvers.parse(readText(path), path);
 }
 
 function* hashed(chunks: Iterable<Uint8Array>, hash: ReturnType<typeof createHash>): Generator<Uint8Array> {

@@ -122,6 +122,26 @@ for (const kernel of KERNELS) {
   });
 }
 
+test("the kernel's image stands for all three files, and is given alone", async (context) => {
+  const kernel = 'debian-6.12-gcc';
+  skipWithout(context, unavailable(kernel, true));
+  const { orig, btf, symvers, template } = filesOf(kernel);
+  const objects = [await patchedOf(kernel, orig)];
+  const vmlinux = join(CORPUS, kernel, 'vmlinuz');
+  for (const [path, files] of [
+    [at('by-files.ko'), { btf, symvers, template }],
+    [at('by-image.ko'), { vmlinux }],
+  ] as const)
+    expect(await link({ objects, path, name: 'alike', ...files })).toMatchObject({ verdict: 'patchable' });
+  expect(readFileSync(at('by-image.ko')).equals(readFileSync(at('by-files.ko')))).toBe(true);
+  // Of two that may disagree nobody knows which is right, and of none nothing is known.
+  await expect(link({ objects, path: at('both.ko'), vmlinux, symvers })).rejects.toThrow(
+    /the image .* says that itself/,
+  );
+  await expect(link({ objects, path: at('none.ko') })).rejects.toThrow(/--vmlinux FILE is needed.* or --symvers/);
+  expect([existsSync(at('both.ko')), existsSync(at('none.ko'))]).toEqual([false, false]);
+});
+
 describe('kernel and module in one livepatch', () => {
   test('objects of two diffs, one for vmlinux and one for a module', async (context) => {
     // Debian's own dummy.ko is an object too: one of its functions returns another error in PATCHED.
@@ -248,7 +268,7 @@ describe('the command', () => {
   test.each<[what: string, argv: string[], code: string, says: RegExp]>([
     ['no object', ['-o', 'x.ko', '--symvers', 'm'], 'usage', /missing OBJECT/],
     ['no output', ['a.o', '--symvers', 'm'], 'usage', /Missing required flag output/],
-    ['no symvers', ['a.o', '-o', 'x.ko'], 'usage', /Missing required flag symvers/],
+    ['no symvers', ['a.o', '-o', 'x.ko'], 'usage', /--vmlinux FILE is needed.* or --symvers FILE/],
     ['an output that is no module', ['a.o', '-o', 'x.o', '--symvers', 'm'], 'usage', /ends in \.ko/],
     ['an output without a name', ['a.o', '-o', '.ko', '--symvers', 'm'], 'usage', /no name/],
     [
