@@ -5,7 +5,8 @@
 import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { verify, type ObjectDescription, type VerifyResult } from '../src/index';
+import type { ObjectDescription, VerifyResult } from '../src/index';
+import { verify } from '../src/verify';
 import { COMPUTED } from '../src/kernel/kcfi';
 import {
   CORPUS,

@@ -41,7 +41,8 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   columns: { values: [] },
   launch: { values: [] },
   commands: { values: ['index', ...below.index, 'report', 'verify', 'synth'] },
-  index: { values: [...below.index, 'verify', 'synth', 'package.json'] },
+  index: { values: ['library', ...below.index], types: ['verify'] },
+  library: { values: [...below.index, 'verify'] },
   tools: { values: below.tools },
   // Verifies what it writes before that gets its name.
   kbuild: { values: [...below.tools, 'verify'] },

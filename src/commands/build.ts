@@ -1,5 +1,3 @@
-import { availableParallelism } from 'node:os';
-import { basename } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { KlpflowError, build, type BuildResult } from '../index';
 import { renderBuild } from '../report/build';
@@ -84,16 +82,11 @@ export default class Build extends RunCommand {
     const variables = words.filter((word) => VARIABLE.test(word));
     const patches = words.filter((word) => !VARIABLE.test(word));
     if (patches.length === 0) throw new KlpflowError('usage', 'no patch is given');
-    this.checkAllowed(flags.allow ?? []);
-    const output = flags.output ?? `livepatch-${nameOf(patches[0]!)}.ko`;
-    if (!output.endsWith('.ko')) throw new KlpflowError('usage', `-o ${output}: a module's name ends in .ko`);
-    const { source, kernel, root, vmlinux, config, symvers, modules, strip, allow } = flags;
+    const { source, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, allow } = flags;
     const result = await this.running({ ...flags, btf: undefined }, (options, note) =>
       build({
         ...options,
-        ...{ patches, source, kernel, root, vmlinux, config, symvers, modules, strip, variables, output },
-        allow: allow ?? [],
-        jobs: flags.jobs ?? availableParallelism(),
+        ...{ patches, source, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow },
         ...moduleOptions({ ...flags, template: undefined }),
         step: (what) => {
           if (flags.progress !== 'none')
@@ -110,14 +103,3 @@ export default class Build extends RunCommand {
 const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(2).padStart(6);
 
 const VARIABLE = /^[A-Z_][A-Z0-9_]*=/;
-
-/** A module's name from a patch's: `0001-net-fix-a-leak.patch` becomes `net-fix-a-leak`. */
-function nameOf(patch: string): string {
-  return (
-    basename(patch)
-      .replace(/\.(?:patch|diff|txt)$/, '')
-      .replace(/^\d+-/, '')
-      .replace(/[^A-Za-z0-9_-]+/g, '-')
-      .slice(0, 40) || 'fix'
-  );
-}

@@ -2,7 +2,7 @@ import { diff, type DiffResult } from '../index';
 import { renderRun } from '../report/text';
 import { RUN_FLAGS, PAIR_ARGS, RunCommand, TWIN_FLAG } from './support/run-command';
 
-interface CompareResult {
+export interface CompareResult {
   schema: 'klpflow/compare@1';
   /** Pairs that were declared by hand; left out where there are none. */
   twins?: DiffResult['twins'] & object;
@@ -28,7 +28,7 @@ export default class Compare extends RunCommand {
   async run(): Promise<CompareResult> {
     const { args, flags } = await this.parse(Compare);
     const result = await this.running({ ...args, ...flags }, (options) =>
-      diff({ ...options, ...args, ...this.twinsOf(flags) }),
+      diff({ ...options, ...args, twins: flags.twin }),
     );
     const symbols: CompareResult['symbols'] = [];
     for (const { functions, data } of result.objects) {

@@ -1,4 +1,4 @@
-import { correlateObjects, type CorrelateResult } from '../index';
+import { correlate, type CorrelateResult } from '../index';
 import { renderRun } from '../report/text';
 import { PAIR_ARGS, RUN_FLAGS, RunCommand, TWIN_FLAG } from './support/run-command';
 
@@ -12,7 +12,7 @@ export default class Correlate extends RunCommand {
   async run(): Promise<CorrelateResult> {
     const { args, flags } = await this.parse(Correlate);
     const result = await this.running({ ...args, ...flags }, (options) =>
-      correlateObjects({ ...options, ...args, ...this.twinsOf(flags) }),
+      correlate({ ...options, ...args, twins: flags.twin }),
     );
     for (const [rule, count] of Object.entries(result.paired))
       this.log(`${String(count).padStart(9)}  paired by ${rule}`);

@@ -1,8 +1,8 @@
 import { Flags } from '@oclif/core';
-import { KlpflowError, diff, type DiffResult } from '../index';
+import { KlpflowError, diff, type DiffResult, type OutputFormat } from '../index';
 import { renderDiff } from '../report/text';
-import { outputOf } from './support/output';
-import { DIFF_FLAGS, OUTPUT_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
+import { moduleOptions } from './support/module-flags';
+import { DIFF_FLAGS, OUTPUT_FLAGS, PAIR_ARGS, RunCommand, comparisonOf } from './support/run-command';
 
 /** Exit codes of the contract, by verdict. */
 export const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
@@ -10,7 +10,7 @@ export const EXIT = { patchable: 0, refused: 2, unchanged: 3 } as const;
 export default class Diff extends RunCommand {
   static override summary = 'find what changed between two kernel objects, and whether it can be livepatched';
   static override description =
-    'Compares ORIG and PATCHED symbol by symbol: two objects, or two folders, of which -o FILE.ko makes one livepatch of vmlinux.o and all modules that changed. Results are kept in the run directory: a run that was stopped goes on where it was, and the scan of ORIG serves every later patch. Exit codes: 0 functions differ, 2 refused, 3 nothing changed, 1 error, 130 interrupted. src/report/diff.schema.json in the package describes what --json prints.';
+    'Compares ORIG and PATCHED symbol by symbol: two objects, or two folders, of which -o FILE.ko makes one livepatch of vmlinux.o and all modules that changed. Results are kept in the run directory: a run that was stopped goes on where it was, and the scan of ORIG serves every later patch. Exit codes: 0 functions differ, 2 refused, 3 nothing changed, 1 error, 130 interrupted. schemas/diff.schema.json in the package describes what --json prints.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o',
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o --json',
@@ -33,21 +33,16 @@ export default class Diff extends RunCommand {
 
   async run(): Promise<DiffResult> {
     const { args, flags } = await this.parse(Diff);
-    this.checkAllowed(flags.allow ?? []);
     const result = await this.running({ ...args, ...flags }, (options) =>
       diff({
         ...options,
         ...args,
-        ...this.twinsOf(flags),
-        module: flags.module,
+        ...comparisonOf(flags),
+        ...moduleOptions(flags),
         also: (flags.also ?? []).map(pairOf),
-        ftrace: flags.ftrace,
-        allow: flags.allow ?? [],
-        symvers: flags.symvers,
-        vmlinux: flags.vmlinux,
-        moduleImages: flags['module-image'],
-        plain: flags.plain,
-        ...outputOf(flags),
+        output: flags.output,
+        format: flags.format as OutputFormat | undefined,
+        klpArch: flags['klp-arch'],
       }),
     );
     this.log(renderDiff(result, { ...args, ...flags, runDir: flags['run-dir'] }));

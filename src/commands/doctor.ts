@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Args } from '@oclif/core';
+import { cacheFolder } from '../files/cache-folder';
 import type { ImageDescription, ObjectDescription } from '../index';
 import { renderImage } from '../report/image';
 import { renderObject } from '../report/object';
@@ -15,8 +16,8 @@ interface Check {
   hint?: string;
 }
 
-interface Findings {
-  schema: string;
+export interface DoctorResult {
+  schema: 'klpflow/doctor@1';
   ok: boolean;
   checks: Check[];
   image?: ImageDescription;
@@ -44,22 +45,16 @@ export default class Doctor extends BaseCommand {
   };
   static override enableJsonFlag = true;
 
-  async run(): Promise<Findings> {
+  async run(): Promise<DoctorResult> {
     const { args } = await this.parse(Doctor);
-    const checks = [
-      nodeVersion(),
-      await mmapAddon(this.config.root),
-      cores(),
-      memory(),
-      cacheDirectory(this.config.cacheDir),
-    ];
+    const checks = [nodeVersion(), await mmapAddon(this.config.root), cores(), memory(), cacheDirectory(cacheFolder())];
     for (const { name, ok, finding, hint } of checks) {
       this.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(8)}  ${finding}`);
       if (hint !== undefined) this.log(`      ${' '.repeat(8)}  ${hint}`);
     }
     const ok = checks.every((check) => check.ok);
     if (!ok) process.exitCode = 1;
-    const found = { schema: 'klpflow/doctor@1', ok, checks };
+    const found = { schema: 'klpflow/doctor@1' as const, ok, checks };
     if (args.file === undefined) return found;
     // Here, not above: what it needs may be what fails.
     const { describeImage, describeObject, isRelocatable } = await import('../index');

@@ -5,7 +5,7 @@ import { renderPage } from '../report/diagnostic-page';
 import { renderExplanation } from '../report/explanation';
 import { RUN_FLAGS, RunCommand, TWIN_FLAG } from './support/run-command';
 
-type Explained =
+export type ExplainResult =
   | (Explanation & { schema: 'klpflow/explain@1' })
   | (DiagnosticPage & { schema: 'klpflow/diagnostic@1' });
 
@@ -39,19 +39,19 @@ export default class Explain extends RunCommand {
     }),
   };
 
-  async run(): Promise<Explained> {
+  async run(): Promise<ExplainResult> {
     const { args, flags } = await this.parse(Explain);
     const { orig, patched, symbol } = args;
     if (patched === undefined || symbol === undefined) return this.page(orig, patched);
     const explanation = await this.running({ ...args, ...flags }, (options) =>
-      explain({ ...options, orig, patched, symbol, ...this.twinsOf(flags), context: flags.context }),
+      explain({ ...options, orig, patched, symbol, twins: flags.twin, context: flags.context }),
     );
     this.log(renderExplanation(explanation));
     return { schema: 'klpflow/explain@1', ...explanation };
   }
 
   /** @throws KlpflowError `usage` */
-  private page(code: string, patched: string | undefined): Explained {
+  private page(code: string, patched: string | undefined): ExplainResult {
     const page = patched === undefined ? diagnosticPage(code) : undefined;
     if (page === undefined)
       throw new KlpflowError(

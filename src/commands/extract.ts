@@ -2,8 +2,7 @@ import { Flags } from '@oclif/core';
 import { diff, type DiffResult } from '../index';
 import { renderDiff } from '../report/text';
 import { EXIT } from './diff';
-import { outputOf } from './support/output';
-import { DIFF_FLAGS, KERNEL_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
+import { DIFF_FLAGS, KERNEL_FLAGS, PAIR_ARGS, RunCommand, comparisonOf } from './support/run-command';
 
 export default class Extract extends RunCommand {
   static override summary = 'write the changed functions and all they need as a livepatch object';
@@ -20,18 +19,13 @@ export default class Extract extends RunCommand {
 
   async run(): Promise<DiffResult> {
     const { args, flags } = await this.parse(Extract);
-    this.checkAllowed(flags.allow ?? []);
-    const { output } = outputOf({ ...flags, format: 'klp', 'no-replace': false });
     const result = await this.running({ ...args, ...flags }, (options) =>
       diff({
         ...options,
         ...args,
-        ...this.twinsOf(flags),
-        module: flags.module,
-        ftrace: flags.ftrace,
-        plain: flags.plain,
-        allow: flags.allow ?? [],
-        ...(output === undefined ? {} : { output }),
+        ...comparisonOf(flags),
+        output: flags.output,
+        format: 'klp',
       }),
     );
     this.log(renderDiff(result, { ...args, ...flags, runDir: flags['run-dir'] }));

@@ -40,7 +40,7 @@ export default class Link extends BaseCommand {
     const { argv, flags } = await this.parse(Link);
     const { output, vmlinux, symvers, btf } = flags;
     const files = { vmlinux, symvers, btf };
-    const result = await link({ objects: argv as string[], path: output, ...files, ...moduleOptions(flags) });
+    const result = await link({ objects: argv as string[], output, ...files, ...moduleOptions(flags) });
     this.log(renderLink(result));
     if (result.verdict === 'refused') process.exitCode = 2;
     return result;

@@ -5,9 +5,9 @@ import { report, type DiffResult } from '../index';
 import { checkOutput } from '../pipeline/files';
 import { reportPage } from '../report/html/page';
 import { EXIT } from './diff';
-import { DIFF_FLAGS, KERNEL_FLAGS, PAIR_ARGS, RunCommand } from './support/run-command';
+import { DIFF_FLAGS, KERNEL_FLAGS, PAIR_ARGS, RunCommand, comparisonOf } from './support/run-command';
 
-interface Written {
+export interface ReportResult {
   schema: 'klpflow/report@1';
   verdict: DiffResult['verdict'];
   output: { path: string; bytes: number; sha256: string };
@@ -26,13 +26,12 @@ export default class Report extends RunCommand {
     output: Flags.string({ char: 'o', description: 'the file to write', helpValue: 'FILE.html', required: true }),
   };
 
-  async run(): Promise<Written> {
+  async run(): Promise<ReportResult> {
     const { args, flags } = await this.parse(Report);
-    const { output: path, symvers, vmlinux, module, ftrace, allow = [], 'module-image': moduleImages } = flags;
-    this.checkAllowed(allow);
+    const { output: path, symvers, vmlinux, ftrace, 'module-image': moduleImages } = flags;
     checkOutput(path, [args.orig, args.patched, symvers, vmlinux, ftrace, ...(moduleImages ?? [])]);
     const found = await this.running({ ...args, ...flags }, (options) =>
-      report({ ...options, ...args, ...this.twinsOf(flags), module, ftrace, allow, symvers, vmlinux, moduleImages }),
+      report({ ...options, ...args, ...comparisonOf(flags) }),
     );
     const page = Buffer.from(reportPage(found));
     await writeAtomically(path, [page]);

@@ -1,8 +1,9 @@
-import { listRuns, type RunListing } from '../index';
+import { runs, type RunListing } from '../index';
 import { plural } from '../report/words';
-import { RUN_DIR_FLAG, RunCommand } from './support/run-command';
+import { BaseCommand } from './support/base-command';
+import { RUN_DIR_FLAG } from './support/run-command';
 
-export default class Runs extends RunCommand {
+export default class Runs extends BaseCommand {
   static override summary = 'list the objects and pairs that the run directory knows';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
   static override enableJsonFlag = true;
@@ -10,7 +11,7 @@ export default class Runs extends RunCommand {
 
   async run(): Promise<RunListing> {
     const { flags } = await this.parse(Runs);
-    const listing = await listRuns(this.runDirectory(flags['run-dir']));
+    const listing = await runs({ runDir: flags['run-dir'] });
     this.log(`run directory ${listing.runDir}${listing.exists ? '' : ': does not exist yet, the next run makes it'}`);
     for (const { digest, files, bytes, written, paths } of listing.objects)
       this.log(

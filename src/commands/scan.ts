@@ -1,5 +1,5 @@
 import { Args } from '@oclif/core';
-import { scanObject, type ScanResult } from '../index';
+import { scan, type ScanResult } from '../index';
 import { renderRun } from '../report/text';
 import { RUN_FLAGS, RunCommand } from './support/run-command';
 
@@ -16,9 +16,7 @@ export default class Scan extends RunCommand {
 
   async run(): Promise<ScanResult> {
     const { args, flags } = await this.parse(Scan);
-    const result = await this.running({ ...args, ...flags }, (options) =>
-      scanObject({ ...options, object: args.object }),
-    );
+    const result = await this.running({ ...args, ...flags }, (options) => scan({ ...options, object: args.object }));
     const { object } = result;
     this.log(`${object.path}: ${object.symbols} symbols, ${object.sections} sections, ${object.bytes} bytes`);
     this.log(`content ${object.digest}`);

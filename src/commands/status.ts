@@ -1,8 +1,9 @@
 import { Args } from '@oclif/core';
-import { statusOf, type StatusResult } from '../index';
-import { RUN_DIR_FLAG, RunCommand } from './support/run-command';
+import { status, type StatusResult } from '../index';
+import { BaseCommand } from './support/base-command';
+import { RUN_DIR_FLAG } from './support/run-command';
 
-export default class Status extends RunCommand {
+export default class Status extends BaseCommand {
   static override summary = 'show what the next run on these objects would reuse';
   static override description =
     'Checks all records of the run directory that are of these contents. Each is usable, or says why not: absent, damaged, of another version, of another input.';
@@ -16,28 +17,26 @@ export default class Status extends RunCommand {
 
   async run(): Promise<StatusResult> {
     const { args, flags } = await this.parse(Status);
-    const status = await statusOf(this.runDirectory(flags['run-dir']), [
-      args.orig,
-      ...(args.patched === undefined ? [] : [args.patched]),
-    ]);
-    this.log(`run directory ${status.runDir}${status.exists ? '' : ': does not exist yet, the next run makes it'}`);
-    for (const { path, digest, reason, records } of status.inputs) {
+    const found = await status({
+      runDir: flags['run-dir'],
+      inputs: [args.orig, ...(args.patched === undefined ? [] : [args.patched])],
+    });
+    this.log(`run directory ${found.runDir}${found.exists ? '' : ': does not exist yet, the next run makes it'}`);
+    for (const { path, digest, reason, records } of found.inputs) {
       this.log(`${path}: ${reason}${digest === null ? '' : `\n  content ${digest}`}`);
       for (const { file, bytes, state } of records)
         this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
     }
     if (args.patched !== undefined)
       this.log(
-        status.outcomes.length === 0
-          ? 'no outcome of this pair'
-          : 'outcomes of this pair, by the options they are for:',
+        found.outcomes.length === 0 ? 'no outcome of this pair' : 'outcomes of this pair, by the options they are for:',
       );
-    for (const { file, bytes, state } of status.livepatches)
+    for (const { file, bytes, state } of found.livepatches)
       this.log(`  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}`);
-    for (const { file, bytes, state, options } of status.outcomes)
+    for (const { file, bytes, state, options } of found.outcomes)
       this.log(
         `  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}${options === null ? '' : `  ${JSON.stringify(options)}`}`,
       );
-    return status;
+    return found;
   }
 }

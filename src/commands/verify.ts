@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { KlpflowError, readShipped, readShippedModules, verify, type VerifyResult } from '../index';
+import { verify, type VerifyResult } from '../index';
 import { renderVerification } from '../report/verify';
 import { BaseCommand } from './support/base-command';
 
@@ -40,24 +40,9 @@ export default class Verify extends BaseCommand {
 
   async run(): Promise<VerifyResult> {
     const { args, flags } = await this.parse(Verify);
-    const { object, 'module-image': images = [], ...files } = flags;
-    if (images.length > 0 && files.vmlinux === undefined)
-      throw new KlpflowError(
-        'usage',
-        `--module-image ${images[0]}: --vmlinux FILE is needed, too, the kernel that loads it`,
-      );
-    // The image that boots is read by the verifier's own way; what has a symbol table or is a list, as before.
-    const shipped = files.vmlinux === undefined ? undefined : await readShipped(files.vmlinux);
-    const result = verify({
-      module: args.module,
-      shipped,
-      modules: await readShippedModules(images),
-      ...(files.vmlinux === undefined ? {} : { vmlinux: files.vmlinux }),
-      ...(files.symvers === undefined ? {} : { symvers: files.symvers }),
-      ...(files.btf === undefined ? {} : { btf: files.btf }),
-      ...(files.template === undefined ? {} : { template: files.template }),
-      ...(object === undefined ? {} : { objects: object }),
-    });
+    const { object: objects, 'module-image': moduleImages, vmlinux, symvers, btf, template } = flags;
+    const { module } = args;
+    const result = await verify({ module, objects, moduleImages, vmlinux, symvers, btf, template });
     this.log(renderVerification(result));
     if (!result.ok) process.exitCode = 2;
     return result;

@@ -16,7 +16,7 @@ import { tempFolder } from '../support/temp-folder';
 
 const folder = tempFolder();
 const root = join(__dirname, '../..');
-const published = JSON.parse(readFileSync(join(root, 'src/report/diff.schema.json'), 'utf8')) as object;
+const published = JSON.parse(readFileSync(join(root, 'schemas/diff.schema.json'), 'utf8')) as object;
 
 /** The schema as published: others may add fields within its version. */
 let validate: ValidateFunction;
@@ -205,5 +205,5 @@ test('it is in the package', () => {
       stdio: ['ignore', 'pipe', 'ignore'],
     }),
   ) as [{ files: Array<{ path: string }> }];
-  expect(files.map(({ path }) => path)).toContain('src/report/diff.schema.json');
+  expect(files.map(({ path }) => path)).toContain('schemas/diff.schema.json');
 });

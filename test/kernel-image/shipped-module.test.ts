@@ -17,7 +17,8 @@ import { KernelListing } from '../../src/kernel/listing';
 import { readTable } from '../../src/stages/scan';
 import { Side } from '../../src/stages/side/side';
 import { CORPUS, skipWithout, unavailable } from '../support/corpus';
-import { readShippedModules, verify } from '../../src/index';
+import { readShippedModules } from '../../src/verify/shipped/modules';
+import { verify } from '../../src/verify';
 import { klpflow, resultOf } from '../support/run-klpflow';
 import { tempFolder } from '../support/temp-folder';
 

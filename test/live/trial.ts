@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { diagnosticOf, diff, type DiffResult } from '../../src/index';
+import { diagnosticOf, type DiffResult } from '../../src/index';
+import { diff } from '../../src/pipeline/diff';
 import type { Program } from './model';
 import { sourcesOf, type Sources } from './source';
 import { BuildError, Toolchain } from './toolchain';

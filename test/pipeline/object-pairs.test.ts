@@ -2,7 +2,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { diff, type DiffRequest, type DiffResult } from '../../src';
+import type { DiffResult } from '../../src';
+import { diff } from '../../src/pipeline/diff';
+import type { DiffRequest } from '../../src/pipeline/diff-options';
 import { code, hex, object, type ObjectBuilder } from '../support/elf-builder';
 import { tempFolder } from '../support/temp-folder';
 

@@ -9,7 +9,9 @@
 import { outOfRange } from './guard';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { diagnosticOf, diff, explain, type DiffResult } from '../../src/index';
+import { diagnosticOf, type DiffResult } from '../../src/index';
+import { diff } from '../../src/pipeline/diff';
+import { explain } from '../../src/pipeline/explain';
 import { mutate } from './mutate';
 
 const AHEAD = 8;

@@ -15,7 +15,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createDiffObject, createKlpModule, verify } from '../../src';
+import { createDiffObject, createKlpModule } from '../../src';
+import { verify } from '../../src/verify';
 import { kernelFiles, skipWithout, unavailable, unlike, unpack } from '../support/corpus';
 import {
   PAIRS,

@@ -5,7 +5,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createKlpModule, verify, type VerifyResult } from '../../src';
+import { createKlpModule, type VerifyResult } from '../../src';
+import { verify } from '../../src/verify';
 import { kernelFiles, skipWithout, unavailable, unpack } from '../support/corpus';
 import { callbackUnit, linkKpatchModule } from '../support/kpatch-module';
 import { kpatchDiff } from '../support/kpatch-run';

@@ -10,6 +10,12 @@ interface ParseError extends Error {
   args?: ReadonlyArray<{ name: string }>;
 }
 
+/** What `--json` prints where there is no result. */
+export interface ErrorResult {
+  schema: 'klpflow/error@1';
+  diagnostics: [Diagnostic];
+}
+
 /** The base of all commands: errors and exit codes of the contract, in one place. */
 export abstract class BaseCommand extends Command {
   protected override async init(): Promise<void> {
@@ -35,7 +41,7 @@ export abstract class BaseCommand extends Command {
   protected override async catch(error: ParseError): Promise<void> {
     const found = error.oclif === undefined && error.parse === undefined ? diagnosticOf(error) : this.usage(error);
     process.exitCode = found.code === 'interrupted' ? 130 : 1;
-    if (this.jsonEnabled()) this.logJson({ schema: 'klpflow/error@1', diagnostics: [found] });
+    if (this.jsonEnabled()) this.logJson({ schema: 'klpflow/error@1', diagnostics: [found] } satisfies ErrorResult);
     else process.stderr.write(found.code === 'interrupted' ? `${found.hint}\n` : renderError(found));
   }
 

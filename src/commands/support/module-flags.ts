@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { KlpflowError, type ModuleRequest } from '../../index';
+import { KlpflowError, type ModuleOptions } from '../../index';
 
 /** What a finished module needs or may say, in every command that writes one; without --btf and --symvers, which others need, too. */
 export const MODULE_FLAGS = {
@@ -26,16 +26,10 @@ export interface ModuleFlags {
   state?: string[] | undefined;
 }
 
-/** The flags as a request has them. @throws KlpflowError `usage` */
-export function moduleOptions(
-  flags: ModuleFlags,
-): Pick<ModuleRequest, 'template' | 'name' | 'description' | 'replace' | 'states'> {
-  const { template, name, description } = flags;
-  const states = (flags.state ?? []).map(parseState);
-  const twice = states.find(({ id }, i) => states.findIndex((other) => other.id === id) < i);
-  if (twice !== undefined)
-    throw new KlpflowError('usage', `--state ${twice.id}:${twice.version}: the state ${twice.id} is given twice`);
-  return { template, name, description, replace: !flags['no-replace'], states };
+/** The flags as options. @throws KlpflowError `usage` */
+export function moduleOptions(flags: ModuleFlags): ModuleOptions {
+  const { template, name, description, state, 'no-replace': stays } = flags;
+  return { template, name, description, replace: !stays, states: state?.map(parseState) };
 }
 
 /** An id is an unsigned long other than 0, which ends the kernel's list; a version is an unsigned int. */

@@ -1,16 +1,5 @@
-import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { Args, Flags } from '@oclif/core';
-import {
-  CATALOGUE,
-  KlpflowError,
-  isAllowable,
-  parseTwin,
-  readStructSizes,
-  type DeclaredTwin,
-  type RunOptions,
-  type TaskRecord,
-} from '../../index';
+import type { DiffOptions, Run, RunSettings, TaskRecord } from '../../index';
 import { FORMAT_NAMES } from '../../livepatch/formats';
 import { writeAtomically } from '../../files/output-file';
 import { checkOutput } from '../../pipeline/files';
@@ -121,7 +110,20 @@ export const DIFF_FLAGS = {
   }),
 };
 
-const ALLOWABLE = Object.keys(CATALOGUE).filter(isAllowable).join(', ');
+/** Flags of what is compared, as options. */
+export function comparisonOf(flags: {
+  twin?: string[] | undefined;
+  module?: string | undefined;
+  ftrace?: string | undefined;
+  allow?: string[] | undefined;
+  symvers?: string | undefined;
+  vmlinux?: string | undefined;
+  'module-image'?: string[] | undefined;
+  plain?: string | undefined;
+}): Omit<DiffOptions, 'orig' | 'patched'> {
+  const { twin: twins, module, ftrace, allow, symvers, vmlinux, 'module-image': moduleImages, plain } = flags;
+  return { twins, module, ftrace, allow, symvers, vmlinux, moduleImages, plain };
+}
 
 interface RunFlags {
   'run-dir'?: string | undefined;
@@ -135,16 +137,10 @@ interface RunFlags {
 
 /** The base of commands that use a run directory. */
 export abstract class RunCommand extends BaseCommand {
-  /** @throws KlpflowError `usage` */
-  protected runDirectory(flag: string | undefined): string {
-    if (flag === '') throw new KlpflowError('usage', '--run-dir: the name is empty');
-    return flag ?? join(this.config.cacheDir, 'runs');
-  }
-
   /** Calls `work` with the options that flags and arguments say, and what tells of work in between; the first Ctrl-C lets it drain, the second ends the process. */
   protected async running<T>(
     flags: RunFlags,
-    work: (options: RunOptions, note: (text: string) => void) => Promise<T>,
+    work: (options: RunSettings, note: (text: string) => void) => Run<T>,
   ): Promise<T> {
     const { 'trace-out': traceFile, ...others } = flags;
     if (traceFile !== undefined)
@@ -162,48 +158,27 @@ export abstract class RunCommand extends BaseCommand {
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
     let traced: readonly TaskRecord[] = [];
     try {
-      const result = await work(
+      const run = work(
         {
-          runDir: this.runDirectory(flags['run-dir']),
-          workers: flags.workers ?? availableParallelism(),
-          ...(flags.memory === undefined ? {} : { memory: byteCount('--memory', flags.memory) }),
+          runDir: flags['run-dir'],
+          workers: flags.workers,
+          memory: flags.memory === undefined ? undefined : byteCount('--memory', flags.memory),
           fresh: flags.fresh,
-          structSizes: flags.btf === undefined ? {} : readStructSizes(flags.btf),
+          btf: flags.btf,
           signal: stop.signal,
           // All of the process's life counts, its start too.
           startedAt: 0,
-          progress: (event) => view.show(event),
           trace: (tasks) => (traced = tasks),
         },
         view.note,
       );
+      run.progress.subscribe((event) => view.show(event));
+      const result = await run;
       if (traceFile !== undefined) await writeAtomically(traceFile, [Buffer.from(chromeTrace(traced))]);
       return result;
     } finally {
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
       view.end();
-    }
-  }
-
-  /** What `--twin` declares. @throws KlpflowError `usage` */
-  protected twinsOf(flags: { twin?: readonly string[] | undefined }): { twins?: DeclaredTwin[] } {
-    return flags.twin === undefined ? {} : { twins: flags.twin.map(parseTwin) };
-  }
-
-  /** Checks `--allow` values against the catalogue. @throws KlpflowError `usage` */
-  protected checkAllowed(allow: readonly string[]): void {
-    for (const value of allow) {
-      const [code = ''] = value.split(':');
-      if (!Object.hasOwn(CATALOGUE, code))
-        throw new KlpflowError(
-          'usage',
-          `--allow ${value}: there is no diagnostic ${code}; these can be allowed: ${ALLOWABLE}`,
-        );
-      if (!isAllowable(code))
-        throw new KlpflowError(
-          'usage',
-          `--allow ${value}: ${code} cannot be allowed, the livepatch would not work; these can: ${ALLOWABLE}`,
-        );
     }
   }
 }

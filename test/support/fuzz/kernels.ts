@@ -8,7 +8,7 @@ import { ParentExports, ParentSymbols } from '../../../src/livepatch/kpatch';
 import { readKernelStructs } from '../../../src/livepatch/ko';
 import { KernelListing } from '../../../src/kernel/listing';
 import { Symvers } from '../../../src/kernel/symvers';
-import { readStructSizes } from '../../../src/index';
+import { readStructSizes } from '../../../src/pipeline/btf-file';
 import { readBtf } from '../../../src/pipeline/btf-file';
 import { extract } from '../../../src/stages/extract/extract';
 import { diffInline, type InlineDiff } from '../../../src/stages/inline';

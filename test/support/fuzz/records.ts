@@ -11,7 +11,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { diff, type DiffRequest, type DiffResult } from '../../../src/index';
+import type { DiffResult } from '../../../src/index';
+import { diff } from '../../../src/pipeline/diff';
+import type { DiffRequest } from '../../../src/pipeline/diff-options';
 import { Random } from '../../../src/synth/random';
 import type { Mutant, Subject } from './outcome';
 import type { SmallKernel } from './small-kernel';

@@ -1,0 +1,64 @@
+import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
+import { KlpflowError } from '../diagnostics';
+import { build as makeModule, type BuildResult } from '../kbuild';
+import { checkAllowed } from './allow';
+import { moduleOf, type ModuleOptions } from './output';
+import { begin, type Run, type RunSettings } from './run';
+
+/** A patch, the source that it is for, and the kernel that runs. */
+export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptions, 'template'> {
+  /** Unified diffs. */
+  patches: readonly string[];
+  /** The kernel's source: a folder, or a tarball. It is read and never written to. */
+  source: string;
+  /** The module to write; default `livepatch-NAME.ko`, NAME from the first patch. */
+  output?: string | undefined;
+  /** A release, or an image; default: the kernel that runs. */
+  kernel?: string | undefined;
+  /** Where the kernel's files are looked for; default `/`. */
+  root?: string | undefined;
+  vmlinux?: string | undefined;
+  config?: string | undefined;
+  symvers?: string | undefined;
+  modules?: string | undefined;
+  /** Folders to take off the names in patches; default 1. */
+  strip?: number | undefined;
+  /** Programs at a time; default one a core. */
+  jobs?: number | undefined;
+  /** `NAME=VALUE` for make: `CC=gcc-12`, `LLVM=1`. */
+  variables?: readonly string[] | undefined;
+  allow?: readonly string[] | undefined;
+  /** Told what is done now: unpacking, compiling; comparing is told as progress. */
+  step?: ((what: string) => void) | undefined;
+}
+
+/** Makes a livepatch module from a patch and the source of a stock kernel. */
+export function build(options: BuildOptions): Run<BuildResult> {
+  return begin(options, async (run) => {
+    const { patches, source, kernel, root = '/', vmlinux, config, symvers, modules } = options;
+    const { strip = 1, jobs = availableParallelism(), variables = [], allow = [], step } = options;
+    const [first] = patches;
+    if (first === undefined) throw new KlpflowError('usage', 'no patch is given');
+    checkAllowed(allow);
+    const output = options.output ?? `livepatch-${nameOf(first)}.ko`;
+    if (!output.endsWith('.ko')) throw new KlpflowError('usage', `-o ${output}: a module's name ends in .ko`);
+    return makeModule({
+      ...run,
+      ...{ patches, source, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow, output },
+      ...moduleOf(options),
+      ...(step === undefined ? {} : { step }),
+    });
+  });
+}
+
+/** A module's name from a patch's: `0001-net-fix-a-leak.patch` becomes `net-fix-a-leak`. */
+function nameOf(patch: string): string {
+  return (
+    basename(patch)
+      .replace(/\.(?:patch|diff|txt)$/, '')
+      .replace(/^\d+-/, '')
+      .replace(/[^A-Za-z0-9_-]+/g, '-')
+      .slice(0, 40) || 'fix'
+  );
+}

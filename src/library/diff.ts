@@ -1,0 +1,93 @@
+import { diff as compareAndWrite, type DiffResult } from '../pipeline/diff';
+import type { DiffRequest } from '../pipeline/diff-options';
+import { correlateObjects, type CorrelateResult } from '../pipeline/correlate-objects';
+import { explain as explainSymbol } from '../pipeline/explain';
+import type { RunOptions } from '../pipeline/flow';
+import type { ObjectPair } from '../pipeline/object-pairs';
+import { report as gather, type Report } from '../pipeline/report';
+import type { Explanation } from '../pipeline/types';
+import { parseTwin, type DeclaredTwin } from '../stages/declared-twins';
+import { checkAllowed } from './allow';
+import { outputOf, type OutputOptions } from './output';
+import { begin, type Run, type RunSettings } from './run';
+
+/** The two builds: objects, or folders of them. */
+export interface PairOptions extends RunSettings {
+  /** As shipped. */
+  orig: string;
+  /** The same with the fix. */
+  patched: string;
+  /** Pairs that are declared by hand, `ORIGNAME=PATCHEDNAME` or in two. */
+  twins?: ReadonlyArray<string | DeclaredTwin> | undefined;
+}
+
+/** What is compared, with what, and what becomes of it. */
+export interface DiffOptions extends PairOptions, Omit<OutputOptions, 'btf'> {
+  /** Further pairs, of modules, that go into the same livepatch. */
+  also?: readonly ObjectPair[] | undefined;
+  /** Name of the patched object, if it is a module; default: what its `.modinfo` says, else `vmlinux`. */
+  module?: string | undefined;
+  /** `CODE` or `CODE:SYMBOL` of refusals to turn into warnings. */
+  allow?: readonly string[] | undefined;
+  /** `available_filter_functions` of the running kernel; default: what ORIG says. */
+  ftrace?: string | undefined;
+  /** ORIG compiled as the kernel's build does it, without -ffunction-sections. */
+  plain?: string | undefined;
+}
+
+/** Compares two objects, or all of two folders, and writes the livepatch where `output` asks for one and nothing is refused. */
+export function diff(options: DiffOptions): Run<DiffResult> {
+  return begin(options, async (run) => compareAndWrite(requestOf(options, run)));
+}
+
+/** What `diff` finds, and the code of what it lists: all that a report shows. */
+export function report(options: Omit<DiffOptions, keyof OutputOptions> & Kernel): Run<Report> {
+  return begin(options, async (run) => gather(requestOf(options, run)));
+}
+
+type Kernel = Pick<OutputOptions, 'symvers' | 'vmlinux' | 'moduleImages'>;
+
+/** Explains one symbol of the two builds: what differs of it, and why it was paired. */
+export function explain(
+  options: PairOptions & {
+    /** A name, its beginning, or `unit:name`. */
+    symbol: string;
+    /** Instructions to show around each difference; default 6. */
+    context?: number | undefined;
+  },
+): Run<Explanation> {
+  const { symbol, context = 6 } = options;
+  return begin(options, async (run) => explainSymbol({ ...pairOf(options, run), symbol, context }));
+}
+
+/** Pairs the symbols of two objects and counts the rules that paired them. */
+export function correlate(options: PairOptions): Run<CorrelateResult> {
+  return begin(options, async (run) => correlateObjects(pairOf(options, run)));
+}
+
+function pairOf({ orig, patched, twins }: PairOptions, run: RunOptions) {
+  return {
+    ...run,
+    orig,
+    patched,
+    ...(twins === undefined ? {} : { twins: twins.map((twin) => (typeof twin === 'string' ? parseTwin(twin) : twin)) }),
+  };
+}
+
+/** @throws KlpflowError `usage` */
+function requestOf(options: DiffOptions, run: RunOptions): DiffRequest {
+  const { also = [], module, allow = [], ftrace, symvers, vmlinux, moduleImages, plain } = options;
+  checkAllowed(allow);
+  return {
+    ...pairOf(options, run),
+    also,
+    module,
+    allow,
+    ftrace,
+    symvers,
+    vmlinux,
+    moduleImages,
+    plain,
+    ...outputOf(options),
+  };
+}

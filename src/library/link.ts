@@ -1,0 +1,20 @@
+import { link as linkObjects, type LinkResult } from '../pipeline/link';
+import { moduleOf, type ModuleOptions } from './output';
+
+/** Livepatch objects, and the files that tell what their kernel is like. */
+export interface LinkOptions extends ModuleOptions {
+  /** What `diff` wrote as `.o`, one for each patched object. */
+  objects: readonly string[];
+  /** The module to write. */
+  output: string;
+  /** The kernel's image; else `symvers`, and `btf` or `template`, must be there. */
+  vmlinux?: string | undefined;
+  symvers?: string | undefined;
+  btf?: string | undefined;
+}
+
+/** Makes one module of livepatch objects. */
+export async function link(options: LinkOptions): Promise<LinkResult> {
+  const { objects, output: path, vmlinux, symvers, btf } = options;
+  return linkObjects({ objects, path, vmlinux, symvers, btf, ...moduleOf(options) });
+}

@@ -1,0 +1,55 @@
+import { availableParallelism } from 'node:os';
+import { KlpflowError } from '../diagnostics';
+import { defaultRunDir } from '../files/cache-folder';
+import { readStructSizes } from '../pipeline/btf-file';
+import type { RunOptions } from '../pipeline/flow';
+import type { TaskRecord } from '../pipeline/pool';
+import type { ProgressEvent } from '../pipeline/types';
+import { Feed, type Progress } from './progress';
+
+/** What every run may be told; all of it has a default. */
+export interface RunSettings {
+  /** Where results live; default: `KLPFLOW_CACHE_DIR`, else a folder in the user's cache. */
+  runDir?: string | undefined;
+  /** Threads; default one a core. */
+  workers?: number | undefined;
+  /** Most memory to use, in bytes: fewer threads, or `memory-too-small`. */
+  memory?: number | undefined;
+  /** Use nothing that the run directory holds. */
+  fresh?: boolean | undefined;
+  /** Kernel types (raw BTF, or an ELF file with .BTF): entry sizes of special sections, and the structs of a finished module. */
+  btf?: string | undefined;
+  /** Lets tasks under way finish and record, then ends the run with the error `interrupted`. */
+  signal?: AbortSignal | undefined;
+  /** When the run began, by `performance.now()`; default now. */
+  startedAt?: number | undefined;
+  /** Told every task at the end, for a trace. */
+  trace?: ((tasks: readonly TaskRecord[]) => void) | undefined;
+}
+
+/** A run that has begun: a promise of its result, and what it does meanwhile. The promise fails with a `KlpflowError`. */
+export type Run<T> = Promise<T> & { readonly progress: Progress };
+
+/** Begins a run with defaults filled in. */
+export function begin<T>(settings: RunSettings, work: (options: RunOptions) => Promise<T>): Run<T> {
+  const feed = new Feed<ProgressEvent>();
+  const result = (async () => work(optionsOf(settings, (event) => feed.tell(event))))().finally(() => feed.end());
+  return Object.assign(result, { progress: feed });
+}
+
+/** @throws KlpflowError `usage`, and what is wrong with the types */
+function optionsOf(settings: RunSettings, progress: (event: ProgressEvent) => void): RunOptions {
+  const { runDir, workers, memory, fresh, btf, signal, startedAt, trace } = settings;
+  if (runDir === '') throw new KlpflowError('usage', '--run-dir: the name is empty');
+  return {
+    runDir: runDir ?? defaultRunDir(),
+    workers: workers ?? availableParallelism(),
+    ...(memory === undefined ? {} : { memory }),
+    fresh: fresh === true,
+    structSizes: btf === undefined ? {} : readStructSizes(btf),
+    ...(signal === undefined ? {} : { signal }),
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(trace === undefined ? {} : { trace }),
+    progress,
+  };
+}

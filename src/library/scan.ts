@@ -1,0 +1,19 @@
+import { defaultRunDir } from '../files/cache-folder';
+import { scanObject, type ScanResult } from '../pipeline/scan-object';
+import { listRuns, statusOf, type RunListing, type StatusResult } from '../pipeline/status';
+import { begin, type Run, type RunSettings } from './run';
+
+/** Reads one object into the run directory, so that later comparisons begin there. */
+export function scan(options: RunSettings & { object: string }): Run<ScanResult> {
+  return begin(options, async (run) => scanObject({ ...run, object: options.object }));
+}
+
+/** What is recorded of some objects, and what the next run would reuse. */
+export function status(options: { inputs: readonly string[]; runDir?: string | undefined }): Promise<StatusResult> {
+  return statusOf(options.runDir ?? defaultRunDir(), options.inputs);
+}
+
+/** What the run directory holds. */
+export function runs(options: { runDir?: string | undefined } = {}): Promise<RunListing> {
+  return listRuns(options.runDir ?? defaultRunDir());
+}

@@ -1,0 +1,41 @@
+import { KlpflowError } from '../diagnostics';
+import { verify as check, type VerifyResult } from '../verify';
+import { readShipped } from '../verify/shipped';
+import { readShippedModules } from '../verify/shipped/modules';
+
+/** A finished module, and the files that it is held against; what cannot be checked for want of one is a note in the result. */
+export interface VerifyOptions {
+  module: string;
+  /** The running kernel: its image, a linked vmlinux, or text of /proc/kallsyms, System.map or `readelf -sW`. */
+  vmlinux?: string | undefined;
+  /** Shipped files of modules that are patched. */
+  moduleImages?: readonly string[] | undefined;
+  symvers?: string | undefined;
+  btf?: string | undefined;
+  /** Any module of the running kernel. */
+  template?: string | undefined;
+  /** Objects with the fix that the module was made from. */
+  objects?: readonly string[] | undefined;
+}
+
+/** Checks a finished livepatch module, by its own way. @throws KlpflowError where a file cannot be read; findings are no errors */
+export async function verify(options: VerifyOptions): Promise<VerifyResult> {
+  const { module, vmlinux, moduleImages = [], symvers, btf, template, objects } = options;
+  if (moduleImages.length > 0 && vmlinux === undefined)
+    throw new KlpflowError(
+      'usage',
+      `--module-image ${moduleImages[0]}: --vmlinux FILE is needed, too, the kernel that loads it`,
+    );
+  // The image that boots is read by the verifier's own way; what has a symbol table or is a list, as before.
+  const shipped = vmlinux === undefined ? undefined : await readShipped(vmlinux);
+  return check({
+    module,
+    shipped,
+    modules: await readShippedModules(moduleImages),
+    ...(vmlinux === undefined ? {} : { vmlinux }),
+    ...(symvers === undefined ? {} : { symvers }),
+    ...(btf === undefined ? {} : { btf }),
+    ...(template === undefined ? {} : { template }),
+    ...(objects === undefined ? {} : { objects }),
+  });
+}
