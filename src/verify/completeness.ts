@@ -1,6 +1,7 @@
 import type { Instruction } from './code';
 import type { Context } from './context';
 import { opcode } from './entries';
+import { callsModule } from './module-keys';
 import { isExecutable, isFunction, type ModuleSection } from './module';
 import { branchName, isIndirectThunk, isReplacement } from './special';
 import type { Sites, TableKind } from './tables';
@@ -42,11 +43,12 @@ function checkInstruction(context: Context, sites: Sites, section: ModuleSection
     if (called === '__x86_return_thunk') wanted('returns', 'a return', '.return_sites');
     else if (isIndirectThunk(called))
       wanted('retpolines', `an indirect ${kind === 'call' ? 'call' : 'jump'} (${called})`, '.retpoline_sites');
-    else if (called?.startsWith('__SCT__') === true)
+    else if (called?.startsWith('__SCT__') === true && !callsModule(context, section, instruction))
       wanted('staticCalls', `a static call (${called})`, '.static_call_sites');
     else if (
       kind === 'call' &&
       called !== undefined &&
+      !called.startsWith('__SCT__') &&
       called !== '__fentry__' &&
       opcode(section, instruction) === 0xe8
     )

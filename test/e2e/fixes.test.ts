@@ -25,8 +25,10 @@ const BATCH = 10;
 
 const folder = tempFolder();
 const versions = versionsOf(SERIES);
-const [newer, older] = [versions[0], process.env['KLPFLOW_E2E_VERSION'] ?? versions.at(-1)];
-const found = newer === older ? `the archive has one release of ${SERIES}` : debianKernel(older);
+const older = process.env['KLPFLOW_E2E_VERSION'] ?? versions.at(-1);
+/** The next release: what is further away needs more of what lies between. */
+const newer = versions[versions.indexOf(older ?? '') - 1];
+const found = newer === undefined ? `the archive has no release of ${SERIES} after ${older}` : debianKernel(older);
 const reason = typeof found === 'string' ? found : missingForBoots();
 const kernel = found as Packages;
 const report = join(CACHE, `fixes-${SERIES}-${SEED}`);

@@ -16,7 +16,7 @@ import {
   STT_OBJECT,
 } from '../../src/elf/constants';
 import { verify, type VerifyRequest } from '../../src/verify';
-import { code, hex, ptr64, u64 } from '../support/elf-builder';
+import { code, hex, ptr64, ref32, ref64, u64 } from '../support/elf-builder';
 import type { LinkedKernel } from '../support/linked-kernel';
 import {
   PREFIX,
@@ -69,6 +69,45 @@ function found(request: VerifyRequest): string[] {
 }
 
 const ALPHA = (own: LinkedKernel): LinkedKernel => own.func('alpha');
+
+describe("keys of the patched module, whose addresses come too late for a livepatch's tables", () => {
+  /** An entry of the object that the module does not have. */
+  const lost = (place: string, key: string): string[] => {
+    const objects = [
+      object((draft, at) => {
+        draft.append('__jump_table', code([ref32('.text', at[place]!)], [ref32('.text', at[place]!)], [ref64(key, 8)]));
+        draft.define({ name: key, section: 'undefined' });
+      }),
+    ];
+    return found({ module: module(), vmlinux: kernel(ALPHA), objects });
+  };
+  const MISSING = [expect.stringMatching(/^verify-missing-entry: .*the object has an entry in __jump_table here/)];
+
+  test('a tracepoint of it may stay off', () => {
+    expect(lost('late', '__tracepoint_loop_read')).toEqual([]);
+  });
+
+  test('a call of its tracepoint goes through the trampoline', () => {
+    const without = (name: string): string[] => {
+      const own = (draft: ModuleDraft, at: Places): void => {
+        // Another has one, so that static calls are in use.
+        draft.rela('.static_call_sites', 0).addend = at['callHelper']!;
+        const rela = draft.section('.text').relas.find(({ off }) => off === at['staticCall']! + 1)!;
+        Object.assign(rela, { sym: klp(name, 0, 'loop'), klp: 'loop' });
+        draft.define({ name: klp(name, 0, 'loop'), section: 'livepatch', binding: 2 });
+      };
+      const all = found({ module: module(own), vmlinux: kernel(ALPHA) });
+      return all.filter((one) => one.startsWith('verify-missing-entry'));
+    };
+    expect(without('__SCT__tp_func_loop_read')).toEqual([]);
+    expect(without('__SCT__loop_op')).toEqual([expect.stringContaining('a static call (__SCT__loop_op)')]);
+  });
+
+  test('a key that decides what its code does may not be lost, nor any of vmlinux', () => {
+    expect(lost('late', 'loop_key')).toEqual(MISSING);
+    expect(lost('increment', '__tracepoint_sys_enter')).toEqual(MISSING);
+  });
+});
 
 describe('an address that is redirected', () => {
   /** Two functions of vmlinux in the form of klp-build: the second one under another name. */

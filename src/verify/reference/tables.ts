@@ -1,6 +1,7 @@
 import type { Context } from '../context';
 import { bugEntrySize, entriesOf, type Entry } from '../entries';
 import { targetInData, type Target } from '../references';
+import { KEY_FIELDS, isLate } from '../module-keys';
 import { TABLES, entrySize, type Table, type TableKind } from '../tables';
 import type { Pair } from './code';
 import { identityInModule, identityInObject, sameIdentity, type Identity } from './identity';
@@ -54,7 +55,8 @@ export function compareTables(context: Context, pairs: readonly Pair[]): void {
   for (const kind of KINDS) {
     const ours = moduleEntries(context, kind);
     const theirs = objectEntries(context, kind, pairs);
-    for (const { section, symbol, object, original } of pairs) {
+    for (const pair of pairs) {
+      const { section, symbol, object, original } = pair;
       const { value, size } = symbol;
       const wanted = new Map<number, ObjectEntry[]>();
       for (const [at, list] of theirs.get(object)?.get(original.section) ?? [])
@@ -62,6 +64,8 @@ export function compareTables(context: Context, pairs: readonly Pair[]): void {
       const here = ours.get(section.index) ?? new Map<number, Entry[]>();
       for (const [at, list] of wanted) {
         const mine = here.get(value + at) ?? [];
+        const late = mine.length === 0 && list.every((entry) => isLate(context, keyOf(kind, entry)));
+        if (late && isOfModule(context, pairs, pair)) continue;
         if (mine.length < list.length)
           context.findings.add(
             'verify-missing-entry',
@@ -75,6 +79,25 @@ export function compareTables(context: Context, pairs: readonly Pair[]): void {
           list[0]!.add(`the object has no entry for ${list[0]!.name({ section, offset: at })}`);
     }
   }
+}
+
+/** Whether a function replaces a module's; of one that replaces none the others of its object tell. */
+function isOfModule({ replacements }: Context, pairs: readonly Pair[], { section, symbol, object }: Pair): boolean {
+  const owner = (one: Pick<Pair, 'section' | 'symbol'>): string | undefined =>
+    replacements.get(`${one.section.index}:${one.symbol.value}`)?.object;
+  const own = owner({ section, symbol });
+  if (own !== undefined) return own !== 'vmlinux';
+  return pairs.some((pair) => pair.object === object && !['vmlinux', undefined].includes(owner(pair)));
+}
+
+/** The name of an entry's key; none where it has none. */
+function keyOf(kind: TableKind, { object, offset, relas }: ObjectEntry): string {
+  const field = KEY_FIELDS[kind];
+  const rela = field === undefined ? undefined : relas.get(offset + field);
+  if (rela === undefined) return '';
+  // A key's lowest bits say what the code does now.
+  const [name = ''] = identityInObject(object, rela.symbol, rela.addend - (rela.addend & 3)).names;
+  return name.replace(/\+0x[0-9a-f]+$/, '');
 }
 
 /** Entries of the module by the section and offset that they are for. */
