@@ -13,6 +13,7 @@ const ENTRIES = {
   'index.js': 'src/index.ts',
   'worker.js': 'workers/launch.ts',
   'stage.js': 'workers/stage.ts',
+  'cell.js': 'src/fleet/cell-process.ts',
   'pool-worker.js': 'node_modules/piscina/dist/worker.js',
   'demo.js': 'bench/demo.ts',
   'bench.js': 'bench/bench.ts',

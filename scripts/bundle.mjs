@@ -97,6 +97,9 @@ const decoders = {
   },
 };
 
+/** What only a matrix needs: loaded from its package when that runs, for it would make every start slower. */
+const FLEET = ['yaml', 'ajv'];
+
 const standIn = (name) => path.join(root, `scripts/stand-ins/${name}.cjs`);
 
 export const options = {
@@ -116,7 +119,16 @@ export const options = {
     'wsl-utils': standIn('wsl-utils'),
   },
   // iced-x86 is loaded by those who decode, the threads' bundle has it within (`DECODING`); piscina loads @napi-rs/nice, and oclif typescript, only when asked to; @napi-rs/lzma is a binary.
-  external: ['iced-x86', '@napi-rs/lzma', '@napi-rs/nice', 'typescript', '#worker', 'mmap-io/package.json'],
+  external: [
+    'iced-x86',
+    '@napi-rs/lzma',
+    '@napi-rs/nice',
+    'typescript',
+    '#worker',
+    '#cell',
+    'mmap-io/package.json',
+    ...FLEET,
+  ],
   // By this a record of the run directory knows the code that made it; see src/records/file.ts.
   define: {
     KLPFLOW_PRODUCER: JSON.stringify(

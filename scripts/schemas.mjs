@@ -15,6 +15,7 @@ const RESULTS = {
   doctor: 'DoctorResult',
   explain: 'ExplainResult',
   link: 'LinkResult',
+  matrix: 'MatrixAnswer',
   report: 'ReportResult',
   runs: 'RunListing',
   scan: 'ScanResult',

@@ -47,6 +47,9 @@ export const COMMANDS: Record<string, Command.Class> = {
   get link() {
     return (require('./commands/link') as typeof import('./commands/link')).default;
   },
+  get matrix() {
+    return (require('./commands/matrix') as typeof import('./commands/matrix')).default;
+  },
   get 'objtool:klp:checksum'() {
     return (require('./commands/objtool/klp/checksum') as typeof import('./commands/objtool/klp/checksum')).default;
   },

@@ -2,12 +2,25 @@
 export { build, type BuildOptions } from './library/build';
 export { correlate, diff, explain, report, type DiffOptions, type PairOptions } from './library/diff';
 export { link, type LinkOptions } from './library/link';
+export { checkMatrix, matrix, type MatrixOptions } from './library/matrix';
 export type { ModuleOptions, OutputOptions } from './library/output';
 export type { Observer, Progress } from './library/progress';
 export type { Run, RunSettings } from './library/run';
 export { runs, scan, status } from './library/scan';
 export { objtoolDiff } from './library/stand-ins';
 export { verify, type VerifyOptions } from './library/verify';
+export {
+  diagnosticsOf,
+  type Alike,
+  type CellEvent,
+  type CellReport,
+  type CellResult,
+  type CellVerdict,
+  type MatrixCheck,
+  type MatrixResult,
+  type MatrixRun,
+  type Outcome,
+} from './fleet';
 export type { BuildResult } from './kbuild';
 export type { CorrelateResult } from './pipeline/correlate-objects';
 export type { DiffResult } from './pipeline/diff';

@@ -40,9 +40,10 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   lists: { values: [] },
   columns: { values: [] },
   launch: { values: [] },
-  commands: { values: ['index', ...below.index, 'report', 'verify', 'synth'] },
-  index: { values: ['library', ...below.index], types: ['verify'] },
-  library: { values: [...below.index, 'verify'] },
+  commands: { values: ['index', 'fleet', ...below.index, 'report', 'verify', 'synth'] },
+  index: { values: ['library', 'fleet', ...below.index], types: ['verify'] },
+  library: { values: ['fleet', ...below.index, 'verify'] },
+  fleet: { values: ['v8-flags', 'schemas', 'kbuild', ...below.pipeline, 'pipeline', 'records', 'verify'] },
   tools: { values: below.tools },
   // Verifies what it writes before that gets its name.
   kbuild: { values: [...below.tools, 'verify'] },
@@ -56,7 +57,7 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   files: { values: ['diagnostics'] },
   diagnostics: { values: [] },
   records: { values: ['elf', 'files', 'diagnostics'] },
-  report: { values: ['diagnostics'], types: ['index', 'pipeline', 'stages'] },
+  report: { values: ['diagnostics'], types: ['index', 'fleet', 'pipeline', 'stages'] },
   verify: { values: ['elf', 'files', 'diagnostics'] },
   synth: { values: ['elf', 'files', 'diagnostics'] },
   workers: {
@@ -82,6 +83,8 @@ const OWNERS: Record<string, string | readonly string[]> = {
   'mmap-io': 'files',
   piscina: 'pipeline',
   diff: 'kbuild',
+  yaml: 'fleet',
+  ajv: 'fleet',
   rxjs: 'pipeline',
   protobufjs: 'records',
   // The verifier unpacks images by itself, but for the compression.

@@ -47,6 +47,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     "The kernel's build calls a program, or includes a header, that is not installed.",
     "the kernel's build needs libelf.h, not found here",
   ],
+  'cell-lost': [
+    'The process in which a cell was done ended before it answered: killed, out of memory, or its input was cut while it was mapped. Other cells go on.',
+    'the process of the cell ended (SIGKILL)',
+  ],
   'changed-data': [
     'The initial value of a variable changed. The running kernel has the variable with the value of its own, and loading code does not change that.',
     'the initial value of beta changed',
@@ -162,6 +166,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
   'malformed-kpatch-object': [
     "The object has kpatch's sections, and they contradict each other.",
     'out.o: .kpatch.funcs has 30 bytes',
+  ],
+  'malformed-matrix': [
+    'The file that says which kernels and patches there are is no YAML, has keys that there are not, or names what is not in it.',
+    'fleet.yaml:12:5: there is no patchd here; did you mean patched?',
   ],
   'malformed-symbol-list': [
     "The file is no list of a kernel's symbols, or addresses in it are all zero (/proc/kallsyms read without privileges).",
@@ -357,6 +365,14 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
   'special-klp-reference': [
     'An entry that the kernel reads when the module is loaded refers to something that is found only later.',
     'an entry of __jump_table refers to key, which only the livepatch core can find',
+  ],
+  'store-damaged': [
+    'Contents in the store are called by their digest, and this one has another: a disk that failed, or somebody who wrote there.',
+    'the store /srv/klpflow holds something else under 3f2a...',
+  ],
+  'store-unavailable': [
+    'Contents and results of a matrix are kept in a store, which cannot be read or written now.',
+    'the store: cannot read /srv/klpflow: permission denied',
   ],
   'symbol-not-found': [
     'No function or variable of the objects has the name.',

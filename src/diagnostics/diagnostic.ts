@@ -82,6 +82,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Install it, and run the same command again.',
   },
+  'cell-lost': {
+    severity: 'error',
+    hint: 'Give it more memory, or fewer --workers; where it ends again, compare the pair by itself (klpflow diff) and report it.',
+  },
   'changed-data': {
     severity: 'refusal',
     hint: 'A livepatch cannot change a variable that is already in use: set the new value in a pre-patch callback, or use a shadow variable.',
@@ -210,6 +214,10 @@ export const CATALOGUE = {
   'malformed-kpatch-object': {
     severity: 'error',
     hint: 'Pass the module as kpatch-build links it: outputs of create-diff-object and the hook code joined by `ld -r`.',
+  },
+  'malformed-matrix': {
+    severity: 'error',
+    hint: 'Correct what is named, line and column; schemas/matrix-file.schema.json describes the file.',
   },
   'malformed-symbol-list': {
     severity: 'error',
@@ -440,6 +448,14 @@ export const CATALOGUE = {
   'special-klp-reference': {
     severity: 'refusal',
     hint: 'The kernel reads these entries before the livepatch core relocates them: patch code that does not need one here.',
+  },
+  'store-damaged': {
+    severity: 'error',
+    hint: 'Remove that file from the store and run again: it is made again.',
+  },
+  'store-unavailable': {
+    severity: 'error',
+    hint: 'See that the store can be reached and written, and run the same command again: what is done is kept.',
   },
   'symbol-not-found': {
     severity: 'error',

@@ -33,6 +33,9 @@ const MARKER = 'klpflow-run.json';
  *   pairs/<digest>--<digest>/livepatch-K.pb   what extract made of it, K from the options and the files it read besides
  *   kernels/<digest>/               what a kernel's image says, as the files that it stands for; facts.pb vouches for them. Of a compressed file what it holds
  *   builds/<key>/                   a kernel's tree and what was compiled in it, see src/kbuild/work-tree.ts
+ *   cells/                          results of a matrix by job, and its livepatches by content, see src/fleet/store.ts
+ *   digests/                        sha256 of a file, by what stat says of it
+ *   jobs/                           what a cell of a matrix works in
  *   tmp/                            files that are being written
  *
  * Nothing is locked: every file is written whole under a temporary name and renamed, and two runs that write the same

@@ -22,7 +22,7 @@ const SCHEMA = 1;
 
 /** The build puts klpflow's version here and a digest of the code, which decides what records hold. */
 declare const KLPFLOW_PRODUCER: string | undefined;
-const PRODUCER = typeof KLPFLOW_PRODUCER === 'undefined' ? 'not built' : KLPFLOW_PRODUCER;
+export const PRODUCER = typeof KLPFLOW_PRODUCER === 'undefined' ? 'not built' : KLPFLOW_PRODUCER;
 
 const MAGIC = Buffer.from('klpflow\n', 'latin1');
 const TRAILER = 24;

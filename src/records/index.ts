@@ -1,4 +1,4 @@
-export { makeFolder, openRecords, readRecords, writeRecords, type Miss, type RecordPlace } from './file';
+export { PRODUCER, makeFolder, openRecords, readRecords, writeRecords, type Miss, type RecordPlace } from './file';
 export { contentDigest, loadHash } from './hash';
 export { decodeShape, decodeTable, encodeTable, type TableColumns } from './table';
 export {

@@ -11,17 +11,20 @@ import { largest } from '../../lists';
 
 const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHANGED' } as const;
 
-export function reportPage(report: Report): string {
+/** `heading` in place of the names of the objects. Of a result that is kept nothing is known of its run: then there is no timeline. */
+export function reportPage(report: Report, heading?: string): string {
   const { result, inputs, version } = report;
   const rows = functionRows(report);
-  const title = `klpflow: ${VERDICTS[result.verdict]}, ${result.objects.map(({ name }) => name).join(', ')}`;
+  const name = heading ?? result.objects.map((object) => object.name).join(', ');
+  const title = `klpflow: ${VERDICTS[result.verdict]}, ${name}`;
+  const isTimed = result.run.stages.length > 0;
   return `<!doctype html>\n${
     html`<html lang="en">
 <head><meta charset="utf-8"><title>${title}</title><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
 <link rel="icon" href="data:,"><style>${raw(STYLE)}</style></head>
 <body><a class="skip-link" href="#main">Skip to the report</a>
-<header><h1>${result.objects.map(({ name }) => name).join(', ')}: <span class="verdict ${result.verdict}">${VERDICTS[result.verdict]}</span></h1>
+<header><h1>${name}: <span class="verdict ${result.verdict}">${VERDICTS[result.verdict]}</span></h1>
 <p>${counts(result)}</p>
 <nav aria-label="Sections">${[
       ['reasons', 'Diagnostics'],
@@ -30,17 +33,20 @@ export function reportPage(report: Report): string {
       ['data', 'Data'],
       ['changes', 'Code'],
       ['looked-up', 'klp symbols'],
-      ['timeline', 'Timeline'],
-      ['inputs', 'Inputs'],
+      ...(isTimed ? [['timeline', 'Timeline']] : []),
+      ...(inputs.length > 0 ? [['inputs', 'Inputs']] : []),
     ].map(([id, text]) => html`<a href="#${id}">${text}</a> `)}</nav></header>
-<main id="main">${diagnostics(result)}${evidence(result)}${functionTable(rows)}${data(result)}${changes(rows)}${lookedUp(result)}${timeline(result)}
-<section aria-labelledby="inputs"><h2 id="inputs">Inputs</h2><table><thead><tr><th scope="col">What</th><th scope="col">File</th><th scope="col" class="number">Bytes</th><th scope="col">sha256</th></tr></thead><tbody>
-${inputs.map(({ role, path, bytes, sha256 }) => html`<tr><td>${role}</td><td class="name">${path}</td><td class="number">${bytes}</td><td class="name">${sha256}</td></tr>`)}</tbody></table></section>
+<main id="main">${diagnostics(result)}${evidence(result)}${functionTable(rows)}${data(result)}${changes(rows)}${lookedUp(result)}${isTimed && timeline(result)}${inputs.length > 0 && inputTable(inputs)}
 </main><footer class="dim"><p>klpflow ${version}</p></footer>
 <noscript><p>Without scripts the code of functions is not shown.</p></noscript>
 ${jsonElement('codes', Object.fromEntries(rows.flatMap(({ id, code }) => (code === null ? [] : [[id, code]]))))}
 <script>${raw(SCRIPT)}</script></body></html>`.text
   }\n`;
+}
+
+function inputTable(inputs: Report['inputs']): Markup {
+  return html`<section aria-labelledby="inputs"><h2 id="inputs">Inputs</h2><table><thead><tr><th scope="col">What</th><th scope="col">File</th><th scope="col" class="number">Bytes</th><th scope="col">sha256</th></tr></thead><tbody>
+${inputs.map(({ role, path, bytes, sha256 }) => html`<tr><td>${role}</td><td class="name">${path}</td><td class="number">${bytes}</td><td class="name">${sha256}</td></tr>`)}</tbody></table></section>`;
 }
 
 function raw(text: string): Markup {

@@ -1,0 +1,66 @@
+import { basename, extname, resolve } from 'node:path';
+import { Args, Flags } from '@oclif/core';
+import { KlpflowError } from '../diagnostics';
+import { checkMatrix, matrix, type MatrixCheck, type MatrixResult } from '../index';
+import { renderCheck, renderMatrix } from '../report/matrix';
+import { matrixView } from '../report/matrix-progress';
+import type { ProgressMode } from '../report/progress';
+import { EXIT } from './diff';
+import { MatrixOutput } from './support/matrix-output';
+import { RUN_FLAGS, RunCommand } from './support/run-command';
+
+const { btf: _btf, 'trace-out': _trace, ...OWN_RUN_FLAGS } = RUN_FLAGS;
+
+/** What `--json` prints, the second with `--check`. */
+export type MatrixAnswer = MatrixResult | MatrixCheck;
+
+export default class Matrix extends RunCommand {
+  static override summary = 'make livepatches of many patches for many kernels';
+  static override description =
+    'FILE says in YAML which kernels there are (a source to build, or saved objects) and which patches, and what is for what; schemas/matrix-file.schema.json in the package describes it. Each kernel and patch is a cell: a livepatch, or the reasons why there is none. Cells run side by side, as many as --workers and --memory allow: a pair of objects takes 116 MB, 107 bytes a symbol and 29 a section, a build 500 MB for each program at a time. Results are kept by content: a run that was stopped or killed goes on where it was, and what is the same is not done again. Exit codes, by the worst cell: 0 patchable, 3 nothing changed, 2 refused, 1 failed, 130 interrupted.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> fleet.yaml --check',
+    '<%= config.bin %> <%= command.id %> fleet.yaml -o july',
+  ];
+  static override enableJsonFlag = true;
+  static override args = {
+    file: Args.string({ name: 'FILE', description: 'kernels and patches, as YAML', required: true }),
+  };
+  static override flags = {
+    ...OWN_RUN_FLAGS,
+    output: Flags.string({
+      char: 'o',
+      description: 'folder for livepatches, reports and index.html (default: FILE without its ending, and .matrix)',
+      helpValue: 'DIR',
+    }),
+    check: Flags.boolean({ description: 'say all that is missing, of all kernels; do nothing else' }),
+  };
+
+  async run(): Promise<MatrixAnswer> {
+    const { args, flags } = await this.parse(Matrix);
+    const { file } = args;
+    if (flags.output === '') throw new KlpflowError('usage', '-o: the name is empty');
+    const folder = resolve(flags.output ?? `${basename(file, extname(file))}.matrix`);
+    const view = matrixView(flags.progress as ProgressMode, process.stderr);
+    const step = (what: string): void => view.note(what);
+    if (flags.check) {
+      const found = await this.running(flags, (options) => checkMatrix({ ...options, file, step }));
+      this.log(renderCheck(found));
+      if (!found.ok) process.exitCode = 1;
+      return found;
+    }
+    const output = MatrixOutput.open(folder);
+    try {
+      const run = await this.running(flags, (options) =>
+        matrix({ ...options, file, step, begun: (cells) => view.begun(cells), told: (event) => view.told(event) }),
+      );
+      view.end();
+      const page = await output.write(run, basename(file), this.config.version);
+      this.log(renderMatrix(run.result, page));
+      process.exitCode = run.result.verdict === 'failed' ? 1 : EXIT[run.result.verdict];
+      return run.result;
+    } finally {
+      view.end();
+    }
+  }
+}

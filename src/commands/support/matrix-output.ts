@@ -1,0 +1,86 @@
+/** The folder of a matrix's results: KERNEL/livepatch-PATCH.ko, its report and its JSON, matrix.json and index.html. */
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { KlpflowError, fileError } from '../../diagnostics';
+import { writeAtomically } from '../../files/output-file';
+import { diagnosticsOf, type MatrixRun, type Outcome } from '../../index';
+import { matrixPage } from '../../report/html/matrix-page';
+import { reportPage } from '../../report/html/page';
+
+type Cell = { kernel: string; patch: string };
+const KINDS = { page: '.html', result: '.json', livepatch: '.ko' } as const;
+
+export class MatrixOutput {
+  private constructor(private readonly folder: string) {}
+
+  /** Before any work: a folder that cannot be written is told at once. @throws KlpflowError `write-failed` */
+  static open(folder: string): MatrixOutput {
+    try {
+      mkdirSync(folder, { recursive: true });
+      if (!statSync(folder).isDirectory()) throw new KlpflowError('write-failed', `${folder} is no folder`);
+    } catch (cause) {
+      throw fileError(folder, cause, 'write');
+    }
+    return new MatrixOutput(folder);
+  }
+
+  /** @returns the page @throws KlpflowError `write-failed`, `no-space`, `store-unavailable` */
+  async write({ result, outcomes, store }: MatrixRun, title: string, version: string): Promise<string> {
+    for (const outcome of outcomes) {
+      const cell = { kernel: outcome.cell.kernel.name, patch: outcome.cell.patch.name };
+      mkdirSync(join(this.folder, cell.kernel), { recursive: true });
+      const livepatch = outcome.result?.livepatch ?? null;
+      // What an earlier run left under the name of a cell that has none now would be taken for it.
+      for (const kind of Object.keys(KINDS) as Array<keyof typeof KINDS>)
+        if (outcome.result === null || (kind === 'livepatch' && livepatch === null))
+          rmSync(this.path(cell, kind), { force: true });
+      if (outcome.result === null) continue;
+      if (livepatch !== null)
+        await writeAtomically(this.path(cell, 'livepatch'), [readFileSync(await store.file(livepatch))]);
+      await this.put(this.path(cell, 'result'), `${JSON.stringify(outcome.result, null, 2)}\n`);
+      await this.put(this.path(cell, 'page'), cellPage(outcome, `${cell.kernel}, ${cell.patch}`, version));
+    }
+    const there = (cell: Cell, kind: keyof typeof KINDS): string | null =>
+      existsSync(this.path(cell, kind)) ? this.name(cell, kind) : null;
+    await this.put(join(this.folder, 'matrix.json'), `${JSON.stringify(result, null, 2)}\n`);
+    const index = join(this.folder, 'index.html');
+    await this.put(
+      index,
+      matrixPage(result, title, version, {
+        page: (cell) => there(cell, 'page'),
+        livepatch: (cell) => there(cell, 'livepatch'),
+      }),
+    );
+    return index;
+  }
+
+  private name({ kernel, patch }: Cell, kind: keyof typeof KINDS): string {
+    return `${kernel}/livepatch-${patch}${KINDS[kind]}`;
+  }
+
+  private path(cell: Cell, kind: keyof typeof KINDS): string {
+    return join(this.folder, this.name(cell, kind));
+  }
+
+  private async put(path: string, text: string): Promise<void> {
+    await writeAtomically(path, [Buffer.from(text)]);
+  }
+}
+
+/** The report of one cell, without the code of functions: for that there is `klpflow report`. */
+function cellPage(outcome: Outcome, title: string, version: string): string {
+  const { verdict, diff } = outcome.result!;
+  const run = {
+    stages: [],
+    seconds: 0,
+    cpuSeconds: 0,
+    mainCpuSeconds: 0,
+    peakAnonBytes: 0,
+    neededBytes: 0,
+    workers: 0,
+    runDir: '',
+  };
+  const nothing = { schema: 'klpflow/diff@1' as const, objects: [], output: null, evidence: null };
+  const result = { ...(diff ?? nothing), verdict, diagnostics: diagnosticsOf(outcome), run };
+  return reportPage({ version, result, inputs: [], code: [] }, title);
+}

@@ -1,0 +1,104 @@
+/** A kernel that is built, by the contents that decide what is compiled: the same on every machine that has them, wherever they lie there. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { diagnosticOf, type Diagnostic } from '../diagnostics';
+import { writeAtomically } from '../files/output-file';
+import { imageFacts } from '../pipeline/image-facts';
+import type { RunOptions } from '../pipeline/flow';
+import { checkConfig, parseConfig } from '../kbuild/config';
+import { readKernel } from '../kbuild/kernel';
+import { run } from '../kbuild/command';
+import { sourceOf } from '../kbuild/source';
+import { chooseCompiler, missingTools } from '../kbuild/toolchain';
+import { sha256, type Digests } from './digest';
+import { canonical } from './job';
+import type { BuiltKernel } from './matrix';
+
+/** What is known of a kernel before anything is built of it. */
+export interface Recipe {
+  /** Undefined where something is missing without which nothing says which kernel it is. */
+  digest: string | undefined;
+  /** All that keeps this machine from building it. */
+  problems: Diagnostic[];
+}
+
+/** Looks at all that a build of this kernel needs. `folder` remembers digests of source folders. */
+export async function recipeOf(
+  kernel: BuiltKernel,
+  options: RunOptions,
+  digests: Digests,
+  folder: string,
+): Promise<Recipe> {
+  const problems: Diagnostic[] = [];
+  const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (cause) {
+      problems.push(diagnosticOf(cause));
+      return undefined;
+    }
+  };
+  const source = await attempt(() => sourceDigest(kernel.source, digests, folder, options.signal));
+  const found = await attempt(async () =>
+    readKernel({ kernel: kernel.kernel, root: kernel.root, files: kernel.files }, (image) =>
+      imageFacts(options, image),
+    ),
+  );
+  problems.push(...(found?.diagnostics ?? []));
+  const known = found?.kernel;
+  if (known === undefined) return { digest: undefined, problems };
+  const config = parseConfig(known.config.text);
+  const { diagnostics } = await chooseCompiler(known.facts.build.compiler, kernel.make);
+  problems.push(...checkConfig(config, known.config.path), ...(await missingTools(config)), ...diagnostics);
+  const parts = await attempt(async () => ({
+    source,
+    release: known.release,
+    image: (await digests.of(known.image)).sha256,
+    config: sha256(known.config.text),
+    symvers: known.symvers === undefined ? null : (await digests.of(known.symvers)).sha256,
+    make: [...kernel.make],
+  }));
+  return { digest: source === undefined || parts === undefined ? undefined : sha256(canonical(parts)), problems };
+}
+
+/** The content of a tarball, or of all of a folder but `.git`: names, links and bytes. */
+async function sourceDigest(
+  path: string,
+  digests: Digests,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const { kind, identity } = await sourceOf(path, signal);
+  if (kind === 'tarball') return (await digests.of(path)).sha256;
+  const record = join(folder, `source-${sha256(identity).slice(0, 32)}`);
+  if (existsSync(record)) return readFileSync(record, 'latin1');
+  const args = [
+    '.',
+    '-name',
+    '.git',
+    '-prune',
+    '-o',
+    '(',
+    '-type',
+    'f',
+    '-o',
+    '-type',
+    'l',
+    ')',
+    '-printf',
+    '%y %P\\0',
+  ];
+  const { stdout } = await run({ program: 'find', args, cwd: path, signal });
+  const hash = createHash('sha256');
+  for (const line of stdout.split('\0').filter(Boolean).sort()) {
+    const at = join(path, Buffer.from(line.slice(2), 'latin1').toString());
+    hash
+      .update(`${line}\0`)
+      .update(line.startsWith('l') ? readlinkSync(at) : readFileSync(at))
+      .update('\0');
+  }
+  const digest = hash.digest('hex');
+  await writeAtomically(record, [Buffer.from(digest)]);
+  return digest;
+}

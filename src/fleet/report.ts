@@ -1,0 +1,119 @@
+/** What a run of a matrix came to, as a value: each cell, and what differs between kernels for one patch. */
+import type { Diagnostic } from '../diagnostics';
+import type { Matrix } from './matrix';
+import type { CellResult } from './perform';
+import type { Outcome } from './run';
+
+export type CellVerdict = CellResult['verdict'] | 'failed';
+
+export interface CellReport {
+  kernel: string;
+  patch: string;
+  verdict: CellVerdict;
+  /** The digest of all that the result depends on; null where something of that is missing. */
+  job: string | null;
+  /** Functions that are replaced, by name. */
+  functions: string[];
+  /** Why not: refusals, and what failed. */
+  reasons: Array<{ code: string; message: string }>;
+  /** What nothing proved, of a livepatch that was made; null where none was. */
+  unproven: string[] | null;
+  livepatch: CellResult['livepatch'];
+}
+
+/** Kernels for which one patch came to the same. */
+export interface Alike {
+  verdict: CellVerdict;
+  /** Codes of its reasons, or the functions that it replaces. */
+  why: string[];
+  kernels: string[];
+}
+
+export interface MatrixResult {
+  schema: 'klpflow/matrix@1';
+  /** The worst of any cell. */
+  verdict: CellVerdict;
+  kernels: string[];
+  patches: string[];
+  cells: CellReport[];
+  /** Patches that did not come to the same everywhere. */
+  differences: Array<{ patch: string; groups: Alike[] }>;
+  run: {
+    seconds: number;
+    runDir: string;
+    store: string;
+    /** In the order of `cells`: how long it took, null where the result was there; and who did it. */
+    cells: Array<{ seconds: number | null; by: string | null }>;
+  };
+}
+
+/** From the best to the worst. */
+const ORDER: readonly CellVerdict[] = ['patchable', 'unchanged', 'refused', 'failed'];
+
+export function reportOf(
+  { kernels, patches }: Matrix,
+  outcomes: readonly Outcome[],
+  run: Omit<MatrixResult['run'], 'cells'>,
+): MatrixResult {
+  const cells = outcomes.map(cellReport);
+  return {
+    schema: 'klpflow/matrix@1',
+    verdict: ORDER[Math.max(0, ...cells.map(({ verdict }) => ORDER.indexOf(verdict)))]!,
+    kernels: kernels.map(({ name }) => name),
+    patches: patches.map(({ name }) => name),
+    cells,
+    differences: patches.flatMap(({ name: patch }) => {
+      const groups = alike(cells.filter((cell) => cell.patch === patch));
+      return groups.length > 1 ? [{ patch, groups }] : [];
+    }),
+    run: { ...run, cells: outcomes.map(({ seconds, by }) => ({ seconds, by })) },
+  };
+}
+
+/** All diagnostics of a cell. */
+export function diagnosticsOf({ result, failed }: Outcome): Diagnostic[] {
+  return failed ?? [...(result?.diff?.diagnostics ?? []), ...(result?.diagnostics ?? [])];
+}
+
+function cellReport(outcome: Outcome): CellReport {
+  const { cell, id, result } = outcome;
+  const reasons = diagnosticsOf(outcome)
+    .filter(({ severity }) => severity === 'refusal' || severity === 'error')
+    .map(({ code, message }) => ({ code, message }));
+  const changed = (result?.diff?.objects ?? []).flatMap(({ functions }) => [
+    ...functions.changed.map(({ name }) => name),
+    ...functions.carried.map(({ name }) => name),
+  ]);
+  return {
+    kernel: cell.kernel.name,
+    patch: cell.patch.name,
+    verdict: result?.verdict ?? 'failed',
+    job: id,
+    functions: changed,
+    reasons,
+    unproven: result === null || result.livepatch === null ? null : unproven(result),
+    livepatch: result?.livepatch ?? null,
+  };
+}
+
+function unproven({ diff, build }: CellResult): string[] {
+  const { code, positions, versions, layouts } = diff?.evidence ?? {};
+  const proofs = Object.entries({ code, positions, versions, layouts });
+  return [
+    ...proofs.flatMap(([name, proof]) => (proof != null && !proof.proven ? [name] : [])),
+    ...(build?.evidence ?? []).flatMap(({ what, proven }) => (proven ? [] : [what])),
+  ];
+}
+
+function alike(cells: readonly CellReport[]): Alike[] {
+  const groups = new Map<string, Alike>();
+  for (const { verdict, reasons, functions, kernel } of cells) {
+    const codes = [...new Set(reasons.map(({ code }) => code))].sort();
+    const why = codes.length > 0 ? codes : [...new Set(functions)].sort();
+    const key = JSON.stringify([verdict, why]);
+    const group = groups.get(key) ?? { verdict, why, kernels: [] };
+    group.kernels.push(kernel);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,88 @@
+/** A run of a matrix for people: the table, what differs between kernels, and why. */
+import type { CellReport, CellVerdict, MatrixCheck, MatrixResult } from '../index';
+import { append, largest } from '../lists';
+import { plural } from './words';
+
+/** One word a cell, in tables. */
+export const WORDS: Readonly<Record<CellVerdict, string>> = {
+  patchable: 'PATCHABLE',
+  refused: 'REFUSED',
+  unchanged: 'UNCHANGED',
+  failed: 'FAILED',
+};
+
+/** Lists longer than this end in a count; the page and `--json` have them all. */
+const LONGEST = 20;
+
+export function renderMatrix(result: MatrixResult, page: string | null): string {
+  const { cells, differences, verdict, run } = result;
+  const lines = [`${WORDS[verdict]}  ${countsOf(result)}`, '', ...tableOf(result)];
+  const bad = cells.filter((cell) => cell.verdict === 'refused' || cell.verdict === 'failed');
+  if (bad.length > 0) append(lines, ['', 'reasons:', ...bad.slice(0, LONGEST).flatMap(reasonsOf)]);
+  if (bad.length > LONGEST) lines.push(`  and of ${bad.length - LONGEST} more cells`);
+  if (differences.length > 0) {
+    lines.push('', 'what differs between kernels:');
+    for (const { patch, groups } of differences.slice(0, LONGEST)) {
+      lines.push(`  ${patch}`);
+      for (const { verdict: of, why, kernels } of groups)
+        lines.push(`    ${WORDS[of].padEnd(9)}  ${shown(kernels)}${why.length === 0 ? '' : `: ${shown(why)}`}`);
+    }
+  }
+  const reused = run.cells.filter(({ seconds }, i) => seconds === null && cells[i]!.verdict !== 'failed').length;
+  lines.push(
+    '',
+    `${run.seconds.toFixed(2)} s; ${reused} of ${plural(cells.length, 'cell')} were there before${page === null ? '' : `; ${page}`}`,
+  );
+  return lines.join('\n');
+}
+
+/** `3 patchable, 1 refused`. */
+export function countsOf({ cells, kernels, patches }: MatrixResult): string {
+  const counts = (Object.keys(WORDS) as CellVerdict[]).flatMap((verdict) => {
+    const count = cells.filter((cell) => cell.verdict === verdict).length;
+    return count === 0 ? [] : [`${count} ${verdict}`];
+  });
+  return `${plural(kernels.length, 'kernel')}, ${patches.length} ${patches.length === 1 ? 'patch' : 'patches'}: ${counts.join(', ')}`;
+}
+
+function tableOf({ kernels, patches, cells }: MatrixResult): string[] {
+  const found = new Map(cells.map((cell) => [`${cell.kernel} ${cell.patch}`, WORDS[cell.verdict]]));
+  const rows = [
+    ['', ...patches],
+    ...kernels.map((kernel) => [kernel, ...patches.map((patch) => found.get(`${kernel} ${patch}`) ?? '-')]),
+  ];
+  const widths = rows[0]!.map((_, i) => largest(rows.map((row) => row[i]!.length)));
+  return rows.map((row) => `  ${row.map((text, i) => text.padEnd(widths[i]!)).join('  ')}`.trimEnd());
+}
+
+function reasonsOf({ kernel, patch, reasons }: CellReport): string[] {
+  return [
+    `  ${kernel} ${patch}`,
+    ...reasons.slice(0, 3).map(({ code, message }) => `    ${code}: ${message.split('\n')[0]!}`),
+    ...(reasons.length > 3 ? [`    and ${reasons.length - 3} more`] : []),
+  ];
+}
+
+function shown(list: readonly string[]): string {
+  return list.length <= LONGEST
+    ? list.join(', ')
+    : `${list.slice(0, LONGEST).join(', ')} and ${list.length - LONGEST} more`;
+}
+
+export function renderCheck({ ok, cells, kernels, patches, missing }: MatrixCheck): string {
+  const size = `${plural(cells, 'cell')} of ${plural(kernels.length, 'kernel')} and ${patches.length} ${patches.length === 1 ? 'patch' : 'patches'}`;
+  if (ok) return `READY  ${size}: nothing is missing`;
+  // What a kernel lacks is told once, not for each of its patches.
+  const lines = new Map<string, string[]>();
+  for (const { kernel, patch, diagnostics } of missing)
+    for (const { code, message, hint } of diagnostics) {
+      const said = `    ${code}: ${message}\n      ${hint}`;
+      const of = lines.get(`${kernel}\0${said}`) ?? [];
+      of.push(patch);
+      lines.set(`${kernel}\0${said}`, of);
+    }
+  return [
+    `MISSING  ${missing.length} of ${size} cannot be done`,
+    ...[...lines].map(([key, of]) => `  ${key.split('\0')[0]} ${shown(of)}\n${key.split('\0')[1]}`),
+  ].join('\n');
+}
