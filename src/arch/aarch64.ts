@@ -1,16 +1,16 @@
 import { EM_AARCH64 } from '../elf';
 import type { Arch } from './arch';
+import { NOP, decodeWords, distanceOf, formOf } from './aarch64-decode';
+import { AARCH64_MODULES, ABS64, CALL26, CONDBR19, JUMP26, POINTERS, TSTBR14 } from './aarch64-relocations';
 import { Filling } from './filling';
 import { PLAIN, plainDisassembler, wordAt } from './plain';
 import { relocationNames } from './relocation-names';
 
-const NOP = 0xd503201f;
 /** `bti c`, which comes before the NOPs of an entry where branch targets are protected. */
 const BTI_C = 0xd503245f;
-const ABS64 = 257;
-const JUMP26 = 282;
-const CALL26 = 283;
-const BRANCHES = new Set([280, JUMP26, CALL26]); // 280: CONDBR19
+/** `bti c`, `bti jc`, `paciasp`, `pacibsp`. */
+const LANDING_PADS = new Set([BTI_C, 0xd50324df, 0xd503233f, 0xd503237f]);
+const BRANCHES = new Set([TSTBR14, CONDBR19, JUMP26, CALL26]);
 
 /** Two NOPs before the function (-fpatchable-function-entry=4,2); other numbers of them are alignment. */
 function padding(content: Uint8Array, start: number): number {
@@ -21,6 +21,7 @@ function padding(content: Uint8Array, start: number): number {
 
 export const aarch64: Arch = {
   ...PLAIN,
+  linked: (type) => [0, AARCH64_MODULES.fields.get(type) ?? (type === 0 ? 0 : 4)],
   // A branch has 26 bits of distance in words; what takes two instructions to name is not told by one of them.
   linkedAddress: (type, code, at, place, addend) =>
     type === JUMP26 || type === CALL26 ? place + ((code.getUint32(at, true) << 6) >> 6) * 4 - addend : undefined,
@@ -35,12 +36,30 @@ export const aarch64: Arch = {
   name: 'aarch64',
   relocationName: relocationNames('R_AARCH64_'),
   address64: ABS64,
+  modules: AARCH64_MODULES,
+  instructionAlign: 4,
+  // ARM64_CB_BIT of arch/arm64/include/asm/alternative-macros.h.
+  alternativeCallback: 0x8000,
+  patchableSites: true,
   namelessHash: 4,
+  isLandingPad: (code) => LANDING_PADS.has(wordAt(code, 0)),
   filling: new Filling([[0x1f, 0x20, 0x03, 0xd5]]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
+  isFunctionPointer: (type) => POINTERS.has(type),
+  forEachPossibleBranch(bytes, start, end, visit) {
+    for (let at = start; at + 4 <= end; at += 4) {
+      const word = wordAt(bytes, at);
+      const form = formOf(word);
+      if (form !== undefined) visit(at + distanceOf(word, form));
+    }
+  },
+  nearRelocation(bytes, { offset }) {
+    const form = formOf(wordAt(bytes, offset));
+    return form === undefined ? undefined : { type: form.type, at: 0, addend: 0 };
+  },
   // `mov w2, #line`, not shifted: w0 to w7 are arguments.
-  disassembler: () =>
-    plainDisassembler(
+  disassembler: () => ({
+    ...plainDisassembler(
       () => 4,
       (bytes) => {
         const word = wordAt(bytes, 0);
@@ -49,6 +68,8 @@ export const aarch64: Arch = {
           : undefined;
       },
     ),
+    decode: decodeWords,
+  }),
   leadIn: padding,
 
   // ftrace is told where the padding begins; without padding, the first of two NOPs, behind `bti c`.

@@ -1,5 +1,6 @@
 import type { Filling } from './filling';
-import type { Disassembler } from './instructions';
+import type { Disassembler, Instruction } from './instructions';
+import type { ModuleRules } from './module-rules';
 
 /** A relocation within a function's code. */
 export interface CodeRela {
@@ -23,6 +24,20 @@ export interface FunctionCode {
   patchable: boolean | null;
   /** Its relocations in offset order. */
   relas: readonly CodeRela[];
+}
+
+/** A relocation of a field, apart from what it refers to. */
+export interface FieldReference {
+  /** Offset in the section. */
+  field: number;
+  type: number;
+  addend: number;
+}
+
+export interface NearRelocation {
+  type: number;
+  at: number;
+  addend: number;
 }
 
 /** What the differ must know about a processor. One file a processor implements it. */
@@ -69,7 +84,25 @@ export interface Arch {
    * offsets. May name targets that no instruction has, never leaves one out.
    */
   forEachPossibleBranch(bytes: Uint8Array, start: number, end: number, visit: (target: number) => void): void;
+  /**
+   * The relocation that says what an instruction says that the assembler resolved: its type, its field's place in the instruction, and what to
+   * add to the distance from a symbol. Undefined where no relocation can.
+   */
+  nearRelocation(bytes: Uint8Array, instruction: Instruction): NearRelocation | undefined;
+  /**
+   * Turns a branch through the GOT, whose field stands at `at` of `bytes`, into a direct one, and returns the reference of that; undefined where
+   * there is none to turn. A module has no GOT.
+   */
+  directBranch<T extends FieldReference>(bytes: Uint8Array, at: number, reference: T): T | undefined;
   relocationName(type: number): string;
+  /** Of those whose livepatch objects and modules are written: what the module loader does; null for others. */
+  readonly modules: ModuleRules | null;
+  /** Where instructions begin: at multiples of so many bytes. */
+  readonly instructionAlign: number;
+  /** The bit of an alternative's feature that makes its second field a function, which writes the code itself; 0 where there are none. */
+  readonly alternativeCallback: number;
+  /** `__patchable_function_entries` lists the places that ftrace rewrites, as `__mcount_loc` does elsewhere. */
+  readonly patchableSites: boolean;
   /** Whether a relocation of this type refers to nothing and changes nothing: advice to a linker, which may be left out. */
   isHint(type: number): boolean;
   /** The relocation that stores a 64-bit address. */
@@ -80,6 +113,8 @@ export interface Arch {
   readonly gapByte: number;
   /** Bytes of a type's hash (kCFI) that stand right before a function and have no symbol; 0 where they have one, or there are none. */
   readonly namelessHash: number;
+  /** Whether code may be entered by an indirect branch where the processor checks such branches (IBT, BTI). */
+  isLandingPad(code: Uint8Array): boolean;
   /** What fills gaps between functions. */
   readonly filling: Filling;
   /** Where from its symbol a function that can be traced has its site, by kernels' builds. */

@@ -11,7 +11,10 @@ export interface Instruction {
   memory: number | undefined;
   /** Bytes before the immediate or branch displacement; equals length where there is none. */
   opcodeLength: number;
-  /** Of a direct branch: a number for what it is and tests, however its distance is encoded; 0 for others, and where that is not known. */
+  /**
+   * Of a direct branch: a number for what it is and tests, however its distance is encoded; where a distance is bits of a word, of everything
+   * that holds one. 0 for others, and where that is not known.
+   */
   branch: number;
   /** Control may leave here: any branch, call or return. */
   flow: boolean;

@@ -13,9 +13,12 @@ import {
 import type { Arch } from './arch';
 import { Filling } from './filling';
 import { relocationNames } from './relocation-names';
+import { directBranch } from './x86-64-got';
+import { X86_64_MODULES } from './module-rules';
 import { x86Disassembler } from './x86-64-decode';
 
 const NOP = 0x90;
+const ENDBR64 = [0xf3, 0x0f, 0x1e, 0xfa];
 const INT3 = 0xcc;
 const LEA = 0x8d;
 /** Usual opcodes with a memory operand: mov, cmp, add, sub, movslq, movzx and movsx. */
@@ -157,6 +160,7 @@ export const x86_64: Arch = {
   relocationName: relocationNames('R_X86_64_'),
   isHint: () => false,
   disassembler: x86Disassembler,
+  directBranch,
   address64: R_X86_64_64,
   gapByte: NOP,
   // NOPs of any length as GAS and LLVM write them, with prefixes before them, and INT3.
@@ -174,6 +178,11 @@ export const x86_64: Arch = {
   ),
   localEntry: () => 0,
   namelessHash: 0,
+  modules: X86_64_MODULES,
+  instructionAlign: 1,
+  isLandingPad: (code) => ENDBR64.every((byte, i) => code[i] === byte),
+  alternativeCallback: 0,
+  patchableSites: false,
   isLoadersOwn: () => false,
   isFunctionPointer: (type) => POINTERS.has(type),
 
@@ -202,6 +211,12 @@ export const x86_64: Arch = {
         visit(at + 5 + (bytes[at + 1]! | (bytes[at + 2]! << 8) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 24)));
     }
   },
+
+  // A displacement of one byte has no room for what a relocation writes.
+  nearRelocation: (_bytes, { target, length, opcodeLength }) =>
+    target === undefined || length - opcodeLength !== 4
+      ? undefined
+      : { type: R_X86_64_PLT32, at: opcodeLength, addend: -4 },
 
   isBranch(bytes, start, field, type) {
     if (field - 1 < start) return false;

@@ -6,6 +6,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'A folder of PATCHED has an object that ORIG lacks. A livepatch is made of pairs, so nothing would carry its code.',
     '1 object exists in PATCHED only, and nothing is made of it: net/new.o',
   ],
+  'address-taken': [
+    'Code of the livepatch keeps the address of a function that nothing kept in ORIG. With kCFI on arm64 such a function has no type before it, so that a call through the pointer would stop the kernel.',
+    'f takes the address of g, before which the running kernel has no type (kCFI): the livepatch brings a copy',
+  ],
   'ambiguous-data': [
     'Several variables share a name, code that goes into the livepatch uses one of them, and neither names, users nor contents tell which of ORIG it is. The wrong one would be read and written.',
     'functions that are otherwise unchanged disagree about which once.3 is which: at least one refers to another than before',

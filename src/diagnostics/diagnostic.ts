@@ -37,6 +37,10 @@ export const CATALOGUE = {
     allowable: true,
     hint: 'Move the code to a unit that ORIG has, too; or link the new object yourself beside the others (ld -r) and pass --allow added-unit.',
   },
+  'address-taken': {
+    severity: 'note',
+    hint: 'Calls by name go on to the one that the kernel has; pointers of the livepatch lead to its copy, and are not equal to any that the kernel may hold later.',
+  },
   'ambiguous-data': {
     severity: 'refusal',
     hint: 'Nothing tells which variable is which; give the variables different names, or patch code that does not use them.',

@@ -1,6 +1,8 @@
+import { EM_AARCH64, EM_X86_64 } from '../elf';
+
 /**
  * kCFI on x86-64 (-fsanitize=kcfi): the hash of a function's type stands before it as `mov $hash, %reg`, and who calls it through a pointer
- * compares: `mov $-hash, %r10d; add -distance(%callee), %r10d; je`.
+ * compares: `mov $-hash, %r10d; add -distance(%callee), %r10d; je`. On arm64 it is a word by itself.
  */
 
 /** Bytes of `mov $hash, %reg`. */
@@ -33,8 +35,18 @@ const MOVES = [0xba, 0xbb];
 const ADD = 0x03;
 const CHECK_BYTES = 10;
 
-/** The checks in some code. `add disp8(%callee), %r10d` must follow: the first six bytes are an ordinary constant elsewhere. */
-export function typeChecks(code: Uint8Array): TypeCheck[] {
+/** The checks in some code of a processor. */
+export function typeChecks(machine: number, code: Uint8Array): TypeCheck[] {
+  return CHECKS.get(machine)?.(code) ?? [];
+}
+
+const CHECKS: ReadonlyMap<number, (code: Uint8Array) => TypeCheck[]> = new Map([
+  [EM_X86_64, x86Checks],
+  [EM_AARCH64, armChecks],
+]);
+
+/** `add disp8(%callee), %r10d` must follow: the first six bytes are an ordinary constant elsewhere. */
+function x86Checks(code: Uint8Array): TypeCheck[] {
   const found: TypeCheck[] = [];
   for (let at = code.indexOf(REX_B); at >= 0 && at + CHECK_BYTES <= code.length; at = code.indexOf(REX_B, at + 1)) {
     const register = MOVES.indexOf(code[at + 1]!);
@@ -42,6 +54,18 @@ export function typeChecks(code: Uint8Array): TypeCheck[] {
     const modrm = code[at + 8]!;
     if (modrm >>> 6 === 1 && ((modrm >>> 3) & 7) === register + 2)
       found.push({ offset: at, hash: -word(code, at + 2) >>> 0 });
+  }
+  return found;
+}
+
+/** `ldur w16, [xCallee, #-4]; movk w17, #low; movk w17, #high, lsl #16`. */
+function armChecks(code: Uint8Array): TypeCheck[] {
+  const found: TypeCheck[] = [];
+  for (let at = 0; at + 12 <= code.length; at += 4) {
+    const [load, low, high] = [word(code, at), word(code, at + 4), word(code, at + 8)];
+    if ((load & 0xfffffc1f) >>> 0 !== 0xb85fc010) continue;
+    if ((low & 0xffe0001f) >>> 0 !== 0x72800011 || (high & 0xffe0001f) >>> 0 !== 0x72a00011) continue;
+    found.push({ offset: at, hash: (((low >>> 5) & 0xffff) | (((high >>> 5) & 0xffff) << 16)) >>> 0 });
   }
   return found;
 }

@@ -1,5 +1,5 @@
 /** What one object says of the kernel that it was built for, and what can be made of it: a row of README's table of kernels. */
-import { archOf } from '../arch';
+import { archOf, writable } from '../arch';
 import { ElfObject, EM_X86_64, ET_REL } from '../elf';
 import { MappedFile } from '../files/mapped-file';
 import { isElf } from '../kernel/listing';
@@ -74,11 +74,13 @@ export function describeObject(path: string): ObjectDescription {
 function judge(found: ObjectDescription, machine: number, { ibt, kcfi }: PlatformFacts): void {
   const { can, missing, kind } = found;
   can.push('be compared (diff)', 'become an object for kpatch-build (--format kpatch)');
-  if (machine !== EM_X86_64) {
-    missing.push('formats klp and ko are written for x86-64 only');
+  if (archOf(machine, found.path).modules === null) {
+    missing.push(`formats klp and ko are written for ${writable()} only`);
     return;
   }
-  can.push('become an object for klp-build (-o FILE.o)');
+  can.push(
+    machine === EM_X86_64 ? 'become an object for klp-build (-o FILE.o)' : 'become an object for link (-o FILE.o)',
+  );
   if (ibt === 'before-objtool')
     missing.push('objtool has not run on it: no finished module of it would work in an IBT kernel');
   else if (kcfi === 'no-donor' && kind === 'unit')

@@ -1,4 +1,5 @@
 import { lastValueFrom } from 'rxjs';
+import { writable } from '../arch';
 import { diagnostic, isRefused, type Diagnostic } from '../diagnostics';
 import type { Flow } from './flow';
 import type { KernelSources } from './kernel';
@@ -53,6 +54,8 @@ export function tellUnchecked(
       `whether the running kernel has ${lookups === 1 ? 'the symbol' : `the ${lookups} symbols`} that the livepatch looks up, and of several of one name which is meant (--vmlinux)`,
     );
   if (rehearsals.some(({ unwritable }) => unwritable))
-    parts.push('what writing it would find: reports are of format klp, which is for x86-64 (-o FILE --format kpatch)');
+    parts.push(
+      `what writing it would find: reports are of format klp, which is for ${writable()} (-o FILE --format kpatch)`,
+    );
   return parts.length === 0 ? [] : [diagnostic('not-checked', `not checked: ${parts.join('; ')}`, { object })];
 }

@@ -1,5 +1,5 @@
-import { EM_X86_64 } from '../elf';
-import { loadInstead, runtimeConstantOf, type LoadInstead, type RuntimeConstant } from '../kernel/runtime-constants';
+import type { LoadInstead } from '../kernel/load-instead';
+import { loadInstead, runtimeConstantOf, type RuntimeConstant } from '../kernel/runtime-constants';
 import type { Side } from './side/side';
 import type { entriesOf } from './compare/entries';
 import { writtenBytes } from './scan/entries';
@@ -15,7 +15,7 @@ export interface RuntimeSite {
 
 /**
  * A runtime constant of a function, and what can be done about it: nothing where the instruction has no room, where something else writes
- * there, too, or where the processor is another. `entries` are all of the function.
+ * there, too, or where nobody knows how on this processor. `entries` are all of the function.
  */
 export function runtimeSite(
   side: Side,
@@ -24,16 +24,15 @@ export function runtimeSite(
   entries: readonly FunctionEntry[],
 ): RuntimeSite {
   const constant = runtimeConstantOf(side.object.name(entry.table.section))!;
-  if (side.object.machine !== EM_X86_64) return { constant, load: undefined };
   const code = side.bytes(symbol);
   // The bytes before an immediate do not tell where its instruction begins.
   const instruction = side.disassembler
     .decode(code)
     .find((each) => entry.site >= each.offset && entry.site < each.offset + each.length);
   if (instruction === undefined) return { constant, load: undefined };
-  const { offset: start, length } = instruction;
-  const load = loadInstead(constant.kind, code.subarray(start, start + length), entry.site - start);
-  if (load === undefined || isWritten(side, symbol, start, start + length, entry, entries))
+  const { offset: start } = instruction;
+  const load = loadInstead(side.object.machine, constant.kind, code, instruction, entry.site);
+  if (load === undefined || isWritten(side, symbol, start, start + load.bytes.length, entry, entries))
     return { constant, load: undefined };
   return { constant, load: { ...load, start } };
 }

@@ -59,14 +59,14 @@ function steps({ name, moduleName, livepatch, sites, targets }: Trial): string {
  * `/init` of the guest. The report goes to the second serial port, so that kernel messages cannot break its lines. Waiting is
  * polling with an end: 30 s for a transition, then the report says so.
  */
-export function initScript(trials: readonly Trial[]): string {
+export function initScript(trials: readonly Trial[], report = 'ttyS1'): string {
   return `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mkdir -p /tmp
-exec >/dev/ttyS1 2>&1
+exec >/dev/${report} 2>&1
 
 settled() { for one in /sys/kernel/livepatch/*/transition; do [ ! -e "$one" ] || [ "$(cat $one)" = 0 ] || return 1; done; }
 gone() { for one in /sys/kernel/livepatch/*/enabled; do [ ! -e "$one" ] || return 1; done; }

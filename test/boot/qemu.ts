@@ -13,7 +13,36 @@ export interface Boot {
   cpus: number;
   /** Where the guest's serial ports are written to. */
   folder: string;
+  /** Default x86-64. */
+  machine?: keyof typeof MACHINES;
 }
+
+/** What is emulated: QEMU's program, what kernel messages and the report go to, and how both are had. */
+export const MACHINES = {
+  'x86-64': {
+    program: 'qemu-system-x86_64',
+    // Without no_timer_check, a kernel whose emulated timer is late (the host does other work) looks for another one.
+    console: 'console=ttyS0 panic=-1 no_timer_check',
+    report: 'ttyS1',
+    devices: (log: string, report: string) => ['-serial', `file:${log}`, '-serial', `file:${report}`],
+  },
+  // The board "virt" has one serial port, so the report goes to one on PCI.
+  arm64: {
+    program: 'qemu-system-aarch64',
+    console: 'console=ttyAMA0 panic=-1',
+    report: 'ttyS0',
+    devices: (log: string, report: string) => [
+      '-machine',
+      'virt',
+      '-serial',
+      `file:${log}`,
+      '-chardev',
+      `file,id=report,path=${report}`,
+      '-device',
+      'pci-serial,chardev=report',
+    ],
+  },
+} as const;
 
 /** What came out of a guest's serial ports. */
 export interface Booted {
@@ -27,9 +56,6 @@ export interface Booted {
   hung: boolean;
   seconds: number;
 }
-
-/** Without no_timer_check, a kernel whose emulated timer is late (the host does other work) looks for another one. */
-const OPTIONS = 'console=ttyS0 panic=-1 no_timer_check';
 
 /** Software emulation boots in some 15 s; a machine that does other work needs several times that. */
 const WATCHDOG_MS = 300_000;
@@ -57,7 +83,7 @@ export async function boot(what: Boot): Promise<Booted> {
   }
 }
 
-async function bootOnce({ image, initramfs, append, cpu, cpus, folder }: Boot): Promise<Booted> {
+async function bootOnce({ image, initramfs, append, cpu, cpus, folder, machine = 'x86-64' }: Boot): Promise<Booted> {
   mkdirSync(folder, { recursive: true });
   const [initrd, log, report] = ['initramfs.cpio', 'console', 'report'].map((name) => join(folder, name)) as [
     string,
@@ -65,9 +91,10 @@ async function bootOnce({ image, initramfs, append, cpu, cpus, folder }: Boot): 
     string,
   ];
   writeFileSync(initrd, initramfs);
+  const { program, console: options, devices } = MACHINES[machine];
   const started = performance.now();
   const child = spawn(
-    'qemu-system-x86_64',
+    program,
     [
       '-accel',
       ACCELERATION,
@@ -82,17 +109,14 @@ async function bootOnce({ image, initramfs, append, cpu, cpus, folder }: Boot): 
       '-initrd',
       initrd,
       '-append',
-      `${OPTIONS} ${append}`.trim(),
+      `${options} ${append}`.trim(),
       '-display',
       'none',
       '-no-reboot',
       '-nodefaults',
       '-monitor',
       'none',
-      '-serial',
-      `file:${log}`,
-      '-serial',
-      `file:${report}`,
+      ...devices(log, report),
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );

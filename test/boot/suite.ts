@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
+  ARM64,
   CORPUS,
   PRODUCTION,
   expectedOf,
@@ -17,6 +18,7 @@ import {
 } from '../support/corpus';
 import { running } from '../support/run-klpflow';
 import { tempFolder } from '../support/temp-folder';
+import { append } from '../../src/lists';
 import { CHARACTER_DEVICE, DIRECTORY, PROGRAM, TEXT, cpio, type CpioEntry } from './cpio';
 import { initScript, type Trial } from './init';
 import { boot, type Booted } from './qemu';
@@ -29,6 +31,7 @@ export const IMAGES: Record<AnyKernel, string> = {
   'linux-7.2-thinlto': 'bzImage',
   'debian-6.12-gcc': 'vmlinuz',
   [PRODUCTION]: 'bzImage',
+  [ARM64]: 'Image.gz',
 };
 
 /** Processors and options that make a kernel write different code at the sites that a module's tables name, and what it says and writes then. */
@@ -137,43 +140,9 @@ export function testLivepatchesIn(kernel: AnyKernel, variants = VARIANTS): void 
 
   beforeAll(async () => {
     if (reason !== undefined) return;
-    for (const pair of pairs) {
-      const [first, ...also] = objectsOf(kernel, pair);
-      const { symvers, vmlinux, btf, template } = kernelFiles(kernel);
-      const out = join(folder, `${kernel}-${pair}.ko`);
-      const ran = await running([
-        'diff',
-        first!.orig,
-        first!.patched,
-        ...also.flatMap(({ orig, patched }) => ['--also', `${orig}=${patched}`]),
-        '-o',
-        out,
-        '--symvers',
-        symvers,
-        '--vmlinux',
-        vmlinux,
-        '--btf',
-        btf,
-        '--template',
-        template,
-        '--run-dir',
-        join(folder, 'run', kernel),
-        '--progress',
-        'none',
-      ]);
-      if (ran.status === 0)
-        trials.push({
-          ...trialOf(pair, out),
-          run: commandOf(pair, bootOf(pair)),
-          livepatch: true,
-          sites: rewrittenSites(out),
-          ...targetsOf(kernel, pair),
-        });
-      else unmade.set(pair, ran.stdout + ran.stderr);
-    }
-    const template = join(folder, `${kernel}.ko`);
-    copyFileSync(join(CORPUS, kernel, 'template.ko'), template);
-    trials.unshift({ ...trialOf('template', template), run: 'cat /proc/modules', livepatch: false, sites: [] });
+    const made = await livepatches(kernel, pairs, folder);
+    append(trials, [templateTrial(kernel, folder), ...made.trials]);
+    for (const [pair, said] of made.unmade) unmade.set(pair, said);
   });
 
   test('every patchable pair gives a module', () => {
@@ -309,12 +278,12 @@ function targetsOf(kernel: AnyKernel, pair: string): Pick<Trial, 'targets'> {
   };
 }
 
-function withoutReload(trial: Trial): Trial {
+export function withoutReload(trial: Trial): Trial {
   return trial.targets === undefined ? trial : { ...trial, targets: { ...trial.targets, reload: false } };
 }
 
 /** What a guest tells of a livepatch that works. */
-function stepsOf(kernel: AnyKernel, pair: string, reload: boolean): string[] {
+export function stepsOf(kernel: AnyKernel, pair: string, reload: boolean): string[] {
   const { modules = [], late = false } = expectedOf(kernel, pair).boot!;
   const [come, left] = [modules.map(() => 'come'), modules.map(() => 'left')];
   return [
@@ -327,6 +296,58 @@ function stepsOf(kernel: AnyKernel, pair: string, reload: boolean): string[] {
     'unloaded',
     ...left,
   ];
+}
+
+/** A livepatch of each pair, and of those that cannot be made klpflow's words. */
+export async function livepatches(
+  kernel: AnyKernel,
+  pairs: readonly string[],
+  folder: string,
+): Promise<{ trials: Trial[]; unmade: Map<string, string> }> {
+  const trials: Trial[] = [];
+  const unmade = new Map<string, string>();
+  for (const pair of pairs) {
+    const [first, ...also] = objectsOf(kernel, pair);
+    const { symvers, vmlinux, btf, template } = kernelFiles(kernel);
+    const out = join(folder, `${kernel}-${pair}.ko`);
+    const ran = await running([
+      'diff',
+      first!.orig,
+      first!.patched,
+      ...also.flatMap(({ orig, patched }) => ['--also', `${orig}=${patched}`]),
+      '-o',
+      out,
+      '--symvers',
+      symvers,
+      '--vmlinux',
+      vmlinux,
+      '--btf',
+      btf,
+      '--template',
+      template,
+      '--run-dir',
+      join(folder, 'run', kernel),
+      '--progress',
+      'none',
+    ]);
+    if (ran.status === 0)
+      trials.push({
+        ...trialOf(pair, out),
+        run: commandOf(pair, expectedOf(kernel, pair).boot!),
+        livepatch: true,
+        sites: rewrittenSites(out),
+        ...targetsOf(kernel, pair),
+      });
+    else unmade.set(pair, ran.stdout + ran.stderr);
+  }
+  return { trials, unmade };
+}
+
+/** A module of the kernel itself: where that cannot be loaded, the guest is to blame. */
+export function templateTrial(kernel: AnyKernel, folder: string): Trial {
+  const template = join(folder, `${kernel}.ko`);
+  copyFileSync(join(CORPUS, kernel, 'template.ko'), template);
+  return { ...trialOf('template', template), run: 'cat /proc/modules', livepatch: false, sites: [] };
 }
 
 function trialOf(name: string, path: string): Pick<Trial, 'name' | 'moduleName' | 'module'> {
@@ -344,16 +365,27 @@ function guestProgram(folder: string): Buffer {
   return readFileSync(out);
 }
 
+/** Programs of the guest: busybox, and what that cannot do; and where it reports. */
+export interface GuestPrograms {
+  busybox: string;
+  guest?: Buffer;
+  report?: string;
+}
+
 export function initramfs(trials: readonly Trial[], folder: string): Buffer {
+  return rootOf(trials, { busybox: BUSYBOX, guest: guestProgram(folder) });
+}
+
+export function rootOf(trials: readonly Trial[], { busybox, guest, report }: GuestPrograms): Buffer {
   const directories = ['bin', 'dev', 'proc', 'sys', 'tmp', 'trial'].map(
     (path): CpioEntry => ({ path, mode: DIRECTORY }),
   );
   return cpio([
     ...directories,
     { path: 'dev/console', mode: CHARACTER_DEVICE, device: [5, 1] },
-    { path: 'bin/busybox', mode: PROGRAM, content: readFileSync(BUSYBOX) },
-    { path: 'bin/guest', mode: PROGRAM, content: guestProgram(folder) },
-    { path: 'init', mode: PROGRAM, content: Buffer.from(initScript(trials)) },
+    { path: 'bin/busybox', mode: PROGRAM, content: readFileSync(busybox) },
+    ...(guest === undefined ? [] : [{ path: 'bin/guest', mode: PROGRAM, content: guest }]),
+    { path: 'init', mode: PROGRAM, content: Buffer.from(initScript(trials, report)) },
     ...trials.flatMap(({ targets }): CpioEntry[] =>
       (targets?.modules ?? []).map(({ name, content }) => ({ path: `trial/${name}.target`, mode: TEXT, content })),
     ),

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import xxhash from 'xxhash-wasm';
-import { ElfObject } from '../../src/elf';
+import { EM_X86_64, ElfObject } from '../../src/elf';
 import { COMPUTED, preambleHash, typeChecks } from '../../src/kernel/kcfi';
 import { platformFacts } from '../../src/livepatch/facts';
 import type { PlatformFacts } from '../../src/livepatch/object';
@@ -57,11 +57,11 @@ test('the computed hashes are xxHash64 of the mangled types', async () => {
 
 test('a check is told from an ordinary constant in %r10d', () => {
   // mov $-1, %r10d; add -15(%r11), %r10d. With the callee in %r10: mov $-2, %r11d; add -15(%r10), %r11d.
-  expect(typeChecks(hex('90 41 ba ff ff ff ff 45 03 53 f1 74 02 0f 0b'))).toEqual([{ offset: 1, hash: 1 }]);
-  expect(typeChecks(hex('41 bb fe ff ff ff 45 03 5a f1'))).toEqual([{ offset: 0, hash: 2 }]);
-  expect(typeChecks(hex('41 ba ff ff ff ff 45 03 5b f1'))).toEqual([]);
-  expect(typeChecks(hex('41 ba ff ff ff ff 45 89 d3 90'))).toEqual([]);
-  expect(typeChecks(hex('41 ba ff ff ff ff 45 03 53'))).toEqual([]);
+  expect(typeChecks(EM_X86_64, hex('90 41 ba ff ff ff ff 45 03 53 f1 74 02 0f 0b'))).toEqual([{ offset: 1, hash: 1 }]);
+  expect(typeChecks(EM_X86_64, hex('41 bb fe ff ff ff 45 03 5a f1'))).toEqual([{ offset: 0, hash: 2 }]);
+  expect(typeChecks(EM_X86_64, hex('41 ba ff ff ff ff 45 03 5b f1'))).toEqual([]);
+  expect(typeChecks(EM_X86_64, hex('41 ba ff ff ff ff 45 89 d3 90'))).toEqual([]);
+  expect(typeChecks(EM_X86_64, hex('41 ba ff ff ff ff 45 03 53'))).toEqual([]);
 });
 
 describe.each(CLANGS.length === 0 ? ['none'] : CLANGS)('%s', (compiler) => {

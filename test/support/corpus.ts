@@ -56,7 +56,22 @@ const PRODUCTION_PAIRS = [
   'string-change',
 ];
 
-export type AnyKernel = Kernel | typeof PRODUCTION;
+/** The same source for arm64: kCFI, KASLR, modules. */
+export const ARM64 = 'linux-7.3-arm64';
+const ARM64_PAIRS = [
+  'header-inline',
+  'indirect-call',
+  'line-shift',
+  'module-and-vmlinux',
+  'module-only',
+  'nf-tables',
+  'runtime-pointer',
+  'string-change',
+  'switch-case',
+  'uaccess',
+];
+
+export type AnyKernel = Kernel | typeof PRODUCTION | typeof ARM64;
 
 /** `expected.json` of a pair. */
 export interface Expected {
@@ -100,7 +115,7 @@ export function skipWithout(context: TestContext, reason: string | undefined): v
 
 export function pairsOf(kernel: AnyKernel): string[] {
   const folder = join(CORPUS, kernel, 'pairs');
-  const required = kernel === PRODUCTION ? PRODUCTION_PAIRS : PAIRS[kernel];
+  const required = kernel === PRODUCTION ? PRODUCTION_PAIRS : kernel === ARM64 ? ARM64_PAIRS : PAIRS[kernel];
   return [...new Set([...required, ...(existsSync(folder) ? readdirSync(folder) : [])])].sort();
 }
 

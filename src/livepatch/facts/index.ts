@@ -1,5 +1,7 @@
-import { R_OFFSET, RELA_WORDS, u64, type ElfObject } from '../../elf';
+import { EM_AARCH64, R_OFFSET, RELA_WORDS, u64, type ElfObject } from '../../elf';
 import type { PlatformFacts } from '../object';
+import { aarch64Facts } from './aarch64';
+import { commonest, sample } from './sampling';
 import { place, readSections, type Sections } from './sections';
 import { readSymbols, targetOf, type SymbolRange, type Symbols } from './symbols';
 import { typeHashes } from './type-hashes';
@@ -13,11 +15,17 @@ const INT3 = 0xcc;
 const ORC_ENTRY = 6;
 /**
  * What ORIG says about its kernel: prefixes, ENDBR, the form of returns, kCFI hashes, ORC words. Two passes, over symbols and
- * over section headers; tables of a section's own (`.orc_unwind_ip`) are read once. Every processor is read by x86-64's names;
+ * over section headers; tables of a section's own (`.orc_unwind_ip`) are read once. A processor without a reader of its own is read by x86-64's names;
  * one that has none of them gets an object without features.
  * @throws KlpflowError `malformed-elf`
  */
 export function platformFacts(object: ElfObject): PlatformFacts {
+  return (READERS.get(object.machine) ?? factsByNames)(object);
+}
+
+const READERS: ReadonlyMap<number, (object: ElfObject) => PlatformFacts> = new Map([[EM_AARCH64, aarch64Facts]]);
+
+function factsByNames(object: ElfObject): PlatformFacts {
   const symbols = readSymbols(object);
   const tables = readSections(object);
   const prefixBytes = commonest(symbols.prefixes.map(({ size }) => size)) ?? 0;
@@ -32,21 +40,6 @@ export function platformFacts(object: ElfObject): PlatformFacts {
     retpoline: tables.has('.retpoline_sites'),
     kobjectRelease: symbols.kobjectRelease,
   };
-}
-
-function commonest<T>(values: readonly T[]): T | undefined {
-  const counts = new Map<T, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  let best: T | undefined;
-  let most = 0;
-  for (const [value, count] of counts) if (count > most) [best, most] = [value, count];
-  return best;
-}
-
-/** Functions to look into: some 2,000 of all, evenly spread. */
-function* sample(functions: readonly SymbolRange[]): Generator<SymbolRange> {
-  const step = Math.ceil(functions.length / 2048);
-  for (let i = 0; i < functions.length; i += step) yield functions[i]!;
 }
 
 /**

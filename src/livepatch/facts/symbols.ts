@@ -52,6 +52,7 @@ const TYPED: ReadonlyArray<readonly [name: string, what: TypedName]> = [
   ['__se_sys_delete_module', 'callsExit'],
   ['__do_sys_delete_module', 'callsExit'],
   ['__x64_sys_delete_module', 'callsExit'],
+  ['__arm64_sys_delete_module', 'callsExit'],
 ];
 
 export function readSymbols(object: ElfObject): Symbols {
@@ -119,7 +120,7 @@ function reachFunctions({ preambles, functions }: Symbols): void {
 }
 
 /** The ordinary section in which a symbol is defined; 0 for none. */
-function sectionOf(object: ElfObject, symbol: number): number {
+export function sectionOf(object: ElfObject, symbol: number): number {
   const short = object.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
   const section = short === SHN_XINDEX ? (object.extendedIndex[symbol] ?? 0) : short < SHN_LORESERVE ? short : 0;
   return section < object.sectionCount ? section : 0;

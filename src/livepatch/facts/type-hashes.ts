@@ -1,4 +1,5 @@
 import { RELA_WORDS, type ElfObject } from '../../elf';
+import { wordAt } from '../../arch';
 import { COMPUTED, preambleHash, typeChecks, type EntryHashes } from '../../kernel/kcfi';
 import type { PlatformFacts } from '../object';
 import { place, type Sections } from './sections';
@@ -16,13 +17,21 @@ const CALLERS = { init: 'callsInit', exit: 'callsExit' } as const satisfies Reco
  */
 export function typeHashes(object: ElfObject, symbols: Symbols, tables: Sections): PlatformFacts['kcfi'] {
   if (symbols.preambles.size === 0 && !tables.has('.cfi_sites')) return null;
+  return hashesShown(object, symbols, tables);
+}
+
+/** The same of an object that has hashes; null where there are none. `tables` list initcalls and exit calls. */
+export function hashesShown(object: ElfObject, symbols: Symbols, tables: Sections | undefined): PlatformFacts['kcfi'] {
+  if (symbols.preambles.size === 0 && tables === undefined) return null;
   const computed = computedHashes(object, symbols);
   const hashes: Partial<EntryHashes> = {};
   for (const type of TYPES) {
     const owned = donors(object, symbols, tables, type);
     const [donor] = owned;
     const checks = new Set(
-      symbols.typed[CALLERS[type]].flatMap((range) => typeChecks(codeOf(object, range)).map((check) => check.hash)),
+      symbols.typed[CALLERS[type]].flatMap((range) =>
+        typeChecks(object.machine, codeOf(object, range)).map((check) => check.hash),
+      ),
     );
     const hash = donor ?? computed?.[type] ?? (checks.size === 1 ? [...checks][0] : undefined);
     if (hash === undefined) return 'no-donor';
@@ -42,14 +51,20 @@ export function hasArity(object: ElfObject): boolean {
 }
 
 /** Hashes of functions that have the type. */
-function donors(object: ElfObject, symbols: Symbols, tables: Sections, type: (typeof TYPES)[number]): Set<number> {
+function donors(
+  object: ElfObject,
+  symbols: Symbols,
+  tables: Sections | undefined,
+  type: (typeof TYPES)[number],
+): Set<number> {
   const found = new Set<number>();
   const add = (start: number | undefined): void => {
     const preamble = start === undefined ? undefined : symbols.preambles.get(start);
-    const hash = preamble === undefined ? undefined : preambleHash(codeOf(object, preamble), 0);
+    const hash = preamble === undefined ? undefined : hashIn(object, preamble);
     if (hash !== undefined) found.add(hash);
   };
   for (const { section, value } of symbols.typed[type]) add(place(section, value));
+  if (tables === undefined) return found;
   const listed = tables.named((name) => (type === 'init' ? name.startsWith('.initcall') : name === '.exitcall.exit'));
   for (const section of listed) {
     const relas = tables.relas(section);
@@ -61,9 +76,15 @@ function donors(object: ElfObject, symbols: Symbols, tables: Sections, type: (ty
 /** What the compiler computes for both types, in the one of its two ways that functions of ORIG show. */
 function computedHashes(object: ElfObject, symbols: Symbols): EntryHashes | undefined {
   const seen = new Set<number>();
-  for (const preamble of symbols.preambles.values()) seen.add(preambleHash(codeOf(object, preamble), 0) ?? 0);
+  for (const preamble of symbols.preambles.values()) seen.add(hashIn(object, preamble) ?? 0);
   const shown = Object.values(COMPUTED).filter(({ init, exit }) => seen.has(init) || seen.has(exit));
   return shown.length === 1 ? shown[0] : undefined;
+}
+
+/** The hash of a preamble: an instruction's, or a word by itself. */
+function hashIn(object: ElfObject, preamble: SymbolRange): number | undefined {
+  const bytes = codeOf(object, preamble);
+  return preamble.size === 4 ? wordAt(bytes, 0) : preambleHash(bytes, 0);
 }
 
 function codeOf(object: ElfObject, { section, value, size }: SymbolRange): Uint8Array {

@@ -1,4 +1,5 @@
-import { R_X86_64_64, type ElfObject } from '../../elf';
+import { archOf, type Arch } from '../../arch';
+import type { ElfObject } from '../../elf';
 import { CALLBACKS, type KlpSymbol, type LivepatchObject } from '../object';
 import type { Content } from './content';
 import type { RecordedFacts } from './facts';
@@ -18,6 +19,7 @@ import type { RelaRow } from './rows';
 /** The tables that klp-build's tools read, taken back into a LivepatchObject. */
 export class Descriptors {
   private readonly klpSymbols: ReadonlyMap<string, KlpSymbol>;
+  private readonly arch: Arch;
 
   constructor(
     private readonly elf: ElfObject,
@@ -26,6 +28,7 @@ export class Descriptors {
     private readonly content: Content,
     private readonly relas: ReadonlyMap<number, readonly RelaRow[]>,
   ) {
+    this.arch = archOf(elf.machine, elf.path);
     this.klpSymbols = new Map(recorded.klpSymbols.map((symbol) => [klpSymbolName(symbol), object.klpSymbol(symbol)]));
   }
 
@@ -137,8 +140,11 @@ export class Descriptors {
   private pointers(section: number): Map<number, RelaRow> {
     const rows = this.relas.get(section) ?? [];
     for (const { type, at } of rows)
-      if (type !== R_X86_64_64)
-        this.elf.malformed(at, `a relocation of ${this.elf.name(section)} is of type ${type}, not R_X86_64_64`);
+      if (type !== this.arch.address64)
+        this.elf.malformed(
+          at,
+          `a relocation of ${this.elf.name(section)} is of type ${type}, not ${this.arch.relocationName(this.arch.address64)}`,
+        );
     const pointers = new Map(rows.map((row) => [row.offset, row]));
     if (pointers.size < rows.length)
       this.elf.malformed(this.elf.offset(section), `two relocations of ${this.elf.name(section)} stand at one place`);

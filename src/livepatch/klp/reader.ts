@@ -1,6 +1,6 @@
 import { KlpflowError } from '../../diagnostics';
+import { archOf } from '../../arch';
 import {
-  EM_X86_64,
   SHT_GROUP,
   SHT_NOBITS,
   SHT_NULL,
@@ -47,7 +47,7 @@ export function readKlpObject(elf: ElfObject): LivepatchObject {
 function readFacts(elf: ElfObject): RecordedFacts {
   let section = elf.sectionCount - 1;
   while (section > 0 && elf.name(section) !== FACTS) section--;
-  if (section <= 0 || elf.machine !== EM_X86_64) {
+  if (section <= 0 || archOf(elf.machine, elf.path).modules === null) {
     throw new KlpflowError(
       'not-klpflow-object',
       `${elf.path} says nothing of the kernel it is for (no section ${FACTS}): klpflow did not write it`,

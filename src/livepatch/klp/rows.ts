@@ -1,3 +1,4 @@
+import { archOf } from '../../arch';
 import {
   RELA_SIZE,
   RELA_WORDS,
@@ -5,13 +6,6 @@ import {
   R_OFFSET,
   R_SYM,
   R_TYPE,
-  R_X86_64_16,
-  R_X86_64_64,
-  R_X86_64_8,
-  R_X86_64_NONE,
-  R_X86_64_PC16,
-  R_X86_64_PC64,
-  R_X86_64_PC8,
   SHT_RELA,
   s64,
   u64,
@@ -30,27 +24,13 @@ export interface RelaRow {
   at: number;
 }
 
-const FIELD_BYTES: Readonly<Record<number, number>> = {
-  [R_X86_64_NONE]: 0,
-  [R_X86_64_64]: 8,
-  [R_X86_64_PC64]: 8,
-  [R_X86_64_16]: 2,
-  [R_X86_64_PC16]: 2,
-  [R_X86_64_8]: 1,
-  [R_X86_64_PC8]: 1,
-};
-
-/** Bytes that a relocation of this type writes. */
-export function fieldBytes(type: number): number {
-  return FIELD_BYTES[type] ?? 4;
-}
-
 /**
  * All relocations, by the section that they apply to; each lies in it and names a symbol that exists.
  * @throws KlpflowError `malformed-elf`
  */
 export function relasBySection(elf: ElfObject): Map<number, RelaRow[]> {
   const all = new Map<number, RelaRow[]>();
+  const arch = archOf(elf.machine, elf.path);
   for (let section = 1; section < elf.sectionCount; section++) {
     if (elf.type(section) !== SHT_RELA) continue;
     const target = elf.info(section);
@@ -66,7 +46,7 @@ export function relasBySection(elf: ElfObject): Map<number, RelaRow[]> {
         addend: s64(words, i + R_ADDEND),
         at: elf.offset(section) + (i / RELA_WORDS) * RELA_SIZE,
       };
-      if (row.offset + fieldBytes(row.type) > size)
+      if (row.offset + arch.linked(row.type)[1] > size)
         elf.malformed(
           row.at,
           `the relocation at ${row.offset} lies outside section ${target} (${elf.name(target)}, ${size} bytes)`,

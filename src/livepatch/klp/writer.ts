@@ -1,16 +1,5 @@
-import { machineName } from '../../elf/machines';
-import { KlpflowError } from '../../diagnostics';
-import {
-  EM_X86_64,
-  R_X86_64_64,
-  SHF_ALLOC,
-  SHF_MERGE,
-  SHF_STRINGS,
-  SHN_ABS,
-  SHT_NOBITS,
-  STB_WEAK,
-  STT_SECTION,
-} from '../../elf';
+import { archOf, modulesOf } from '../../arch';
+import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS, SHN_ABS, SHT_NOBITS, STB_WEAK, STT_SECTION } from '../../elf';
 import { ElfWriter, type Rela } from '../../elf/writer';
 import {
   CALLBACKS,
@@ -41,16 +30,11 @@ import {
  *
  * Section names stay as they were cloned (`.text.F`): the linker script of modules merges them. Sections for the loaded
  * module alone go along under names that klp-build's tools pass over, so that `readKlpObject` gives the same object back.
- * @throws KlpflowError `unsupported-object`: klp-build exists for x86-64 alone
+ * Of a processor that klp-build does not know it is for `link` alone.
+ * @throws KlpflowError `unsupported-object` for one of which no modules are made
  */
 export function writeKlpObject(object: LivepatchObject): ElfWriter {
-  if (object.machine !== EM_X86_64) {
-    throw new KlpflowError(
-      'unsupported-object',
-      `${object.name}: livepatch objects for klp-build are written for x86-64, not for ${machineName(object.machine)}`,
-      { object: object.name },
-    );
-  }
+  modulesOf(object.machine, object.name);
   return new KlpObjectFile(object).writer;
 }
 
@@ -60,9 +44,12 @@ class KlpObjectFile {
   private readonly sections = new Map<OutputSection, number>();
   private readonly symbols = new Map<OutputSymbol, number>();
   private readonly weak = new Map<string, number>();
+  /** The relocation of a pointer. */
+  private readonly address64: number;
 
   constructor(private readonly object: LivepatchObject) {
     this.writer = new ElfWriter({ machine: object.machine });
+    this.address64 = archOf(object.machine, object.name).address64;
     for (const section of object.sections) this.sections.set(section, this.addSection(section));
     for (const symbol of object.symbols) this.symbols.set(symbol, this.addSymbol(symbol));
     this.relocate();
@@ -131,8 +118,8 @@ class KlpObjectFile {
       const at = i * KLP_RELOCS.entsize;
       view.setUint32(at + KLP_RELOCS.typeField, type, true);
       return [
-        pointer(at + KLP_RELOCS.whereField, this.writer.sectionSymbol(this.sections.get(section)!), offset),
-        pointer(at + KLP_RELOCS.whatField, this.klpSymbol(target), addend),
+        this.pointer(at + KLP_RELOCS.whereField, this.writer.sectionSymbol(this.sections.get(section)!), offset),
+        this.pointer(at + KLP_RELOCS.whatField, this.klpSymbol(target), addend),
       ];
     });
     const index = this.writer.section({ name, flags: SHF_ALLOC, align: 8, content });
@@ -157,11 +144,11 @@ class KlpObjectFile {
 
     const objectRelas: Rela[] = [];
     // vmlinux is the object without a name.
-    if (object.name !== 'vmlinux') objectRelas.push(pointer(OBJECTS.nameField, names, strings.add(object.name)));
-    objectRelas.push(pointer(OBJECTS.funcsField, writer.sectionSymbol(funcsIndex), 0));
+    if (object.name !== 'vmlinux') objectRelas.push(this.pointer(OBJECTS.nameField, names, strings.add(object.name)));
+    objectRelas.push(this.pointer(OBJECTS.funcsField, writer.sectionSymbol(funcsIndex), 0));
     for (const callback of CALLBACKS) {
       const symbol = object.callbacks[callback];
-      if (symbol !== undefined) objectRelas.push(pointer(CALLBACK_FIELDS[callback], this.symbols.get(symbol)!, 0));
+      if (symbol !== undefined) objectRelas.push(this.pointer(CALLBACK_FIELDS[callback], this.symbols.get(symbol)!, 0));
     }
     new DataView(objects.buffer).setUint32(OBJECTS.countField, object.funcs.length, true);
     writer.relas(objectsIndex, objectRelas);
@@ -171,11 +158,15 @@ class KlpObjectFile {
       const at = i * FUNCS.entsize;
       view.setBigUint64(at + FUNCS.symposField, BigInt(sympos), true);
       return [
-        pointer(at + FUNCS.nameField, names, strings.add(oldName)),
-        pointer(at + FUNCS.functionField, this.symbols.get(replacement)!, 0),
+        this.pointer(at + FUNCS.nameField, names, strings.add(oldName)),
+        this.pointer(at + FUNCS.functionField, this.symbols.get(replacement)!, 0),
       ];
     });
     if (funcRelas.length > 0) writer.relas(funcsIndex, funcRelas);
+  }
+
+  private pointer(offset: number, symbol: number, addend: number): Rela {
+    return { offset, type: this.address64, symbol, addend };
   }
 
   private addModinfo(): void {
@@ -194,10 +185,6 @@ function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> 
     else group.push(item);
   }
   return groups;
-}
-
-function pointer(offset: number, symbol: number, addend: number): Rela {
-  return { offset, type: R_X86_64_64, symbol, addend };
 }
 
 /** The names in STRINGS: an empty one, then those that were added. */

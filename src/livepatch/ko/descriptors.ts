@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { R_X86_64_64, SHF_ALLOC, SHF_WRITE, STB_GLOBAL, STB_LOCAL, STT_FUNC, STT_OBJECT } from '../../elf';
+import { SHF_ALLOC, SHF_WRITE, STB_GLOBAL, STB_LOCAL, STT_FUNC, STT_OBJECT } from '../../elf';
 import { CALLBACKS, type Callback, type LivepatchObject, type OutputSection, type OutputSymbol } from '../object';
 import type { ModuleImage } from './image';
 import type { KernelStructs } from './layouts';
@@ -160,7 +160,7 @@ class Descriptors {
   }
 
   private point(at: number, symbol: OutputSymbol, addend = 0): void {
-    this.data.relas.push({ offset: at, type: R_X86_64_64, symbol, addend });
+    this.data.relas.push({ offset: at, type: this.image.address64, symbol, addend });
   }
 
   private name(at: number, text: string): void {
@@ -191,6 +191,7 @@ export function addThisModule(image: ModuleImage, { module }: KernelStructs, nam
 }
 
 export function pointThisModule(
+  { address64 }: ModuleImage,
   self: OutputSymbol,
   { module }: KernelStructs,
   init: OutputSymbol,
@@ -198,7 +199,7 @@ export function pointThisModule(
 ): void {
   const { relas } = self.section as OutputSection;
   relas.push(
-    { offset: module.offsets.init, type: R_X86_64_64, symbol: init, addend: 0 },
-    { offset: module.offsets.exit, type: R_X86_64_64, symbol: exit, addend: 0 },
+    { offset: module.offsets.init, type: address64, symbol: init, addend: 0 },
+    { offset: module.offsets.exit, type: address64, symbol: exit, addend: 0 },
   );
 }

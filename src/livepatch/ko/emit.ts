@@ -1,13 +1,4 @@
-import {
-  EM_X86_64,
-  SHF_ALLOC,
-  SHF_RELA_LIVEPATCH,
-  SHN_ABS,
-  SHN_LIVEPATCH,
-  SHT_NOBITS,
-  STB_WEAK,
-  STT_SECTION,
-} from '../../elf';
+import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_LIVEPATCH, SHT_NOBITS, STB_WEAK, STT_SECTION } from '../../elf';
 import { ElfWriter, type Rela } from '../../elf/writer';
 import { klpSymbolName } from '../klp/layout';
 import type { OutputSection, OutputSymbol } from '../object';
@@ -15,7 +6,7 @@ import type { ImageKlpRela, ModuleImage } from './image';
 
 /** The ELF file of a module, ready to be written. */
 export function moduleFile(image: ModuleImage): ElfWriter {
-  const writer = new ElfWriter({ machine: EM_X86_64 });
+  const writer = new ElfWriter({ machine: image.machine });
   const sections = new Map<OutputSection, number>();
   for (const section of image.sections) {
     const { name, type, flags, align, entsize } = section;

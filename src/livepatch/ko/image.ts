@@ -1,4 +1,5 @@
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS, STB_GLOBAL, STT_NOTYPE } from '../../elf';
+import { archOf } from '../../arch';
 import { OutputSection, OutputSymbols, type KlpSymbol, type OutputSymbol } from '../object';
 
 /** A relocation for the livepatch core; `object` is whose loading it waits for. */
@@ -17,8 +18,18 @@ const GLOBAL_NOTYPE = (STB_GLOBAL << 4) | STT_NOTYPE;
 export class ModuleImage extends OutputSymbols {
   readonly sections: OutputSection[] = [];
   readonly klpRelas: ImageKlpRela[] = [];
+  /** The module's own, as e_machine has it. */
+  readonly machine: number;
+  /** The relocation of a pointer. */
+  readonly address64: number;
   private readonly byName = new Map<string, OutputSection>();
   private readonly imports = new Map<string, OutputSymbol>();
+
+  constructor(machine: number) {
+    super();
+    this.machine = machine;
+    this.address64 = archOf(machine, 'the module').address64;
+  }
 
   /** The section of this name; made, in memory for what `flags` say, at the first call. */
   section(

@@ -2,11 +2,13 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS, STT_SECTION } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../object';
 import { Definitions } from './definitions';
+import { placeCode } from './code-place';
 import { contentKind, type ModuleImage } from './image';
+import type { ModuleProcessor } from './processor';
 import { isContent, isTable, moduleSection, tableAlign } from './section-names';
 import type { Symvers } from '../../kernel/symvers';
+import { put } from '../../lists';
 
-const NOP = 0x90;
 /** The loader goes by its own structs; a size that is none is not passed on. */
 const LARGEST_ENTRY = 4096;
 
@@ -26,10 +28,11 @@ export type SymbolMap = ReadonlyMap<OutputSymbol, Moved>;
 export function mergeObjects(
   objects: readonly LivepatchObject[],
   image: ModuleImage,
+  processor: ModuleProcessor,
   symvers: Symvers,
   found: Diagnostic[],
 ): SymbolMap {
-  const places = placeSections(objects, image, found);
+  const places = placeSections(objects, image, processor, found);
   const symbols = new Map<OutputSymbol, Moved>();
   const definitions = new Definitions(objects, symvers, found);
   for (const object of objects)
@@ -58,8 +61,11 @@ interface Place {
 function placeSections(
   objects: readonly LivepatchObject[],
   image: ModuleImage,
+  processor: ModuleProcessor,
   found: Diagnostic[],
 ): Map<OutputSection, Place> {
+  const late = new Map<OutputSection, Array<{ offset: number; type: number }>>();
+  for (const { klpRelas } of objects) for (const rela of klpRelas) put(late, rela.section, rela);
   const groups = new Map<string, { name: string; apart: string; parts: OutputSection[] }>();
   for (const object of objects) {
     checkOrc(object, found);
@@ -85,7 +91,10 @@ function placeSections(
     const section = image.section(name, flags, { type, entsize, apart });
     for (const part of parts) {
       const content = part.type === SHT_NOBITS ? part.size : part.bytes;
-      const offset = section.append(content, isTable(name) ? 1 : part.align, (flags & SHF_EXECINSTR) !== 0 ? NOP : 0);
+      const offset =
+        (flags & SHF_EXECINSTR) === 0
+          ? section.append(content, isTable(name) ? 1 : part.align)
+          : placeCode(processor, section, content, part.align, [...part.relas, ...(late.get(part) ?? [])]);
       section.align = Math.max(section.align, part.align, tableAlign(name));
       places.set(part, { section, offset });
     }

@@ -1,17 +1,7 @@
+import { archOf, writable } from '../../arch';
 import { machineName } from '../../elf/machines';
 import { KlpflowError } from '../../diagnostics';
-import {
-  EM_X86_64,
-  R_OFFSET,
-  R_SYM,
-  R_TYPE,
-  RELA_WORDS,
-  R_X86_64_64,
-  SHT_NOBITS,
-  SHT_RELA,
-  u64,
-  type ElfObject,
-} from '../../elf';
+import { R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, SHT_NOBITS, SHT_RELA, u64, type ElfObject } from '../../elf';
 
 const THIS_MODULE = '.gnu.linkonce.this_module';
 /** struct module: state, list, then the name, in every release; MODULE_NAME_LEN is 56 on 64-bit kernels. */
@@ -23,6 +13,8 @@ const VERSION = 64;
 /** What any module of a kernel says about it. */
 export interface ModuleTemplate {
   path: string;
+  /** e_machine. */
+  machine: number;
   vermagic: string;
   /** sizeof(struct module) in bytes, and where it holds the pointers to init and exit; undefined where the module has none. */
   size: number;
@@ -42,7 +34,8 @@ export function readTemplate(object: ElfObject): ModuleTemplate {
   const refuse = (why: string): never => {
     throw new KlpflowError('not-a-module', `${object.path} ${why}`, { object: object.path });
   };
-  if (object.machine !== EM_X86_64) refuse(`is for ${machineName(object.machine)}, not for x86-64`);
+  if (archOf(object.machine, object.path).modules === null)
+    refuse(`is for ${machineName(object.machine)}, not for ${writable()}`);
   const sections = new Map<string, number>();
   for (let section = 1; section < object.sectionCount; section++) {
     const name = object.name(section);
@@ -67,6 +60,7 @@ export function readTemplate(object: ElfObject): ModuleTemplate {
   const extended = crcs !== undefined && names !== undefined;
   return {
     path: object.path,
+    machine: object.machine,
     vermagic,
     size: content.length,
     ...entryPoints(object, self),
@@ -83,6 +77,7 @@ export function readTemplate(object: ElfObject): ModuleTemplate {
 /** The two relocations of struct module; their symbols tell which is which. */
 function entryPoints(object: ElfObject, self: number): { init: number | undefined; exit: number | undefined } {
   const found: Record<string, number> = {};
+  const { address64 } = archOf(object.machine, object.path);
   for (let section = 1; section < object.sectionCount; section++) {
     if (object.type(section) !== SHT_RELA || object.info(section) !== self) continue;
     const relas = object.relas(section);
@@ -90,7 +85,7 @@ function entryPoints(object: ElfObject, self: number): { init: number | undefine
       const offset = u64(relas, at + R_OFFSET);
       if (
         relas[at + R_SYM]! >= object.symbolCount ||
-        relas[at + R_TYPE] !== R_X86_64_64 ||
+        relas[at + R_TYPE] !== address64 ||
         offset + 8 > object.size(self)
       )
         object.malformed(object.offset(section), `a relocation of ${THIS_MODULE} is not that of a pointer in it`);

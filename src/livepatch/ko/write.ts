@@ -1,10 +1,10 @@
 import { machineName } from '../../elf/machines';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { EM_X86_64, SHN_LORESERVE } from '../../elf';
+import { writable } from '../../arch';
+import { SHN_LORESERVE } from '../../elf';
 import type { LivepatchObject } from '../object';
 import { addDescriptors, addThisModule, pointThisModule } from './descriptors';
 import { moduleFile } from './emit';
-import { addEntryCode, canWriteEntryCode } from './entry-code';
 import { ModuleImage } from './image';
 import { resolveImports } from './imports';
 import { chooseStructs, type KernelStructs } from './layouts';
@@ -12,6 +12,8 @@ import { mergeObjects } from './merge';
 import { addModinfo, addVersions } from './module-info';
 import { checkNames } from './names';
 import { choosePlatform, type Platform } from './platform';
+import type { ModuleProcessor } from './processor';
+import { processorOf } from './processors';
 import { settleRelocations } from './relocations';
 import { checkShape } from './shape';
 import type { ModuleOptions, ModuleResult, TargetKernel } from './types';
@@ -33,21 +35,36 @@ export function writeModule(
   const { symvers, template } = kernel;
   const found: Diagnostic[] = [];
   if (objects.length === 0) throw new RangeError('a module of no objects');
-  for (const { name, machine } of objects) {
-    if (machine !== EM_X86_64)
+  const [{ machine }] = objects as readonly [LivepatchObject];
+  const processor = processorOf(machine);
+  if (processor === undefined) found.push(unwritable(objects[0]!));
+  for (const other of objects) {
+    if (other.machine !== machine)
       found.push(
-        diagnostic('unsupported-object', `${name}: modules are written for x86-64, not for ${machineName(machine)}`, {
-          object: name,
-        }),
+        diagnostic(
+          'kernel-mismatch',
+          `${other.name} is for ${machineName(other.machine)}, ${objects[0]!.name} for ${machineName(machine)}`,
+          { object: other.name },
+        ),
       );
   }
+  if (template !== undefined && template.machine !== machine)
+    found.push(
+      diagnostic(
+        'kernel-mismatch',
+        `${template.path} is for ${machineName(template.machine)}, not for ${machineName(machine)}`,
+        {
+          object: template.path,
+        },
+      ),
+    );
   checkShape(objects, found);
   checkNames(objects, found);
   // What follows computes with these sizes and alignments.
-  if (found.length > 0) return { chunks: null, diagnostics: found };
+  if (processor === undefined || found.length > 0) return { chunks: null, diagnostics: found };
   const platform = choosePlatform(objects, kernel, found);
   const structs = chooseStructs(kernel.structs, template, platform.kobjectRelease, found);
-  if (!canWriteEntryCode(platform)) {
+  if (!processor.canWriteEntryCode(platform)) {
     found.push(
       diagnostic(
         'no-kcfi-donor',
@@ -55,9 +72,10 @@ export function writeModule(
       ),
     );
   }
-  const image = new ModuleImage();
-  const symbols = mergeObjects(objects, image, symvers, found);
-  if (structs !== undefined) addOwnParts(structs, platform);
+  const image = new ModuleImage(machine);
+  const symbols = mergeObjects(objects, image, processor, symvers, found);
+  if (structs !== undefined) addOwnParts(structs, platform, processor);
+  processor.finish(image, platform);
   settleRelocations(image, found);
   const imports = resolveImports(image, symvers, platform, template, options, found);
   addModinfo(image, objects, imports, platform, options);
@@ -74,10 +92,18 @@ export function writeModule(
   return { chunks: refused ? null : () => moduleFile(image).chunks(), diagnostics: found };
 
   /** What no object brings: descriptors, init and exit, `struct module`. */
-  function addOwnParts(layouts: KernelStructs, known: Platform): void {
+  function addOwnParts(layouts: KernelStructs, known: Platform, own: ModuleProcessor): void {
     const self = addThisModule(image, layouts, options.name);
     const patch = addDescriptors(image, objects, { symbols, structs: layouts, self, found }, options);
-    const { init, exit } = addEntryCode(image, known, patch);
-    pointThisModule(self, layouts, init, exit);
+    const { init, exit } = own.addEntryCode(image, known, patch);
+    pointThisModule(image, self, layouts, init, exit);
   }
+}
+
+function unwritable({ name, machine }: LivepatchObject): Diagnostic {
+  return diagnostic(
+    'unsupported-object',
+    `${name}: modules are written for ${writable()}, not for ${machineName(machine)}`,
+    { object: name },
+  );
 }

@@ -1,5 +1,6 @@
 import { EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHF_LINK_ORDER, u64 } from '../../elf';
 import type { CodeRela } from '../../arch';
+import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
 import { Trait } from '../scan';
@@ -14,6 +15,8 @@ export class FtraceSites {
   private static readonly known = new WeakMap<Side, FtraceSites>();
   /** Null where sites stand in `__mcount_loc`, not in a section `__patchable_function_entries` a function. x86-64 uses the latter for padding only. */
   readonly patchable: { linkOrder: boolean } | null;
+  /** The first of these sections; 0 where there is none. */
+  readonly table: number;
   private readonly patchablePlaces: ReadonlyMap<number, number[]>;
   private readonly listed: ReadonlyMap<number, number[]>;
 
@@ -25,6 +28,7 @@ export class FtraceSites {
 
   private constructor(private readonly side: Side) {
     const entries = side.object.machine === EM_X86_64 ? [] : sectionsNamed(side, PATCHABLE);
+    this.table = entries[0] ?? 0;
     this.patchable =
       entries.length === 0 ? null : { linkOrder: (side.object.sectionFlags(entries[0]!) & SHF_LINK_ORDER) !== 0 };
     this.patchablePlaces = placesOf(side, entries);
@@ -56,6 +60,11 @@ export class FtraceSites {
       relas: this.relas(section, start, end),
     });
     return offset === undefined ? undefined : { offset, made: true };
+  }
+
+  /** The places that `__patchable_function_entries` lists in [start, end) of a section. */
+  entriesIn({ section, start, end }: Range): number[] {
+    return (this.patchablePlaces.get(section) ?? []).filter((place) => place >= start && place < end);
   }
 
   private relas(section: number, start: number, end: number): CodeRela[] {

@@ -201,7 +201,7 @@ export function assess(given: AssessInput): Assessment {
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
   for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
-  const reached = checkReach(input, included, undecided, tables.copied, discarded, diagnostics);
+  const reached = checkReach(input, included, { pieces, undecided, copied: tables.copied, discarded }, diagnostics);
   append(diagnostics, [...tellStaticsAnew(input, reached), ...refuseSplitVariables(input, reached)]);
   refuseSharedTables(input, included, discarded, diagnostics);
   append(diagnostics, assessUncovered(input, included, discarded));

@@ -7,6 +7,8 @@ import { originOf } from '../correlate';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Kind, Trait } from '../scan';
 import type { Range } from '../side/range';
+import { Prefixes } from '../side/prefixes';
+import type { Pieces } from './pieces';
 import { misplaced } from './placement';
 import { entryReferences, referencesFrom, replacementReferences, type Mention } from './references';
 import type { AssessInput } from './types';
@@ -21,19 +23,28 @@ interface Included {
   name: string;
 }
 
+/** What is known of the pair before. */
+interface Known {
+  pieces: Pieces;
+  /** PATCHED's symbols that nothing pairs. */
+  undecided: ReadonlySet<number>;
+  copied: ReadonlySet<number>;
+  /** Traits of what is gone. */
+  discarded: number;
+}
+
 /**
  * Follows what included code reaches, through new data, and refuses what would not work in a module.
  *
- * Every problem is reported once, at the first reference that meets it.
+ * Every problem is reported once, at the first reference that meets it. `included` gets functions whose address is taken and that have another
+ * type in the running kernel, or none.
  *
  * @returns the symbols that go in
  */
 export function checkReach(
   input: AssessInput,
-  included: ReadonlySet<number>,
-  undecided: ReadonlySet<number>,
-  copied: ReadonlySet<number>,
-  discarded: number,
+  included: Set<number>,
+  { pieces, undecided, copied, discarded }: Known,
   diagnostics: Diagnostic[],
 ): ReadonlySet<number> {
   const { pairing, patched, objectName } = input;
@@ -106,6 +117,21 @@ export function checkReach(
         continue;
       }
       const twin = copied.has(symbol) ? 0 : originOf(pairing, symbol);
+      if (twin !== 0 && needsOwnType(input, reference, twin)) {
+        const name = patched.name(symbol);
+        diagnostics.push(
+          diagnostic(
+            'address-taken',
+            `${from.name} takes the address of ${name}, before which the running kernel has ${Prefixes.of(input.orig).typeHash(twin) === undefined ? 'no type' : 'another type'} (kCFI): the livepatch brings a copy`,
+            { object: objectName, section: patched.sectionName(symbol), symbol: name },
+          ),
+        );
+        for (const body of [symbol, ...pieces.of(symbol)]) {
+          included.add(body);
+          seen.add(body);
+          queue.push(symbolRange(body));
+        }
+      }
       if (twin !== 0) {
         checkExisting(input, from, reference, twin, discarded, refuse);
         const wrong = misplaced(
@@ -135,6 +161,16 @@ export function checkReach(
       if (entry.table.special === RUNTIME_SPECIAL) checkRuntimeConstant(input, from, entry, entries, refuse);
   }
   return seen;
+}
+
+/**
+ * Whether a function's address may not be that of ORIG's function: nothing there had it, so that compilers gave it no type to look for (kCFI), and of all its
+ * bytes not one need have changed. Where prefixes hold types, what is before the function's first instruction changes with them.
+ */
+function needsOwnType({ orig, patched }: AssessInput, { symbol, branch, inside }: Mention, twin: number): boolean {
+  if (branch || inside !== 0 || patched.arch.namelessHash === 0 || !patched.table.has(symbol, Trait.FUNC)) return false;
+  const type = Prefixes.of(patched).typeHash(symbol);
+  return type !== undefined && type !== Prefixes.of(orig).typeHash(twin);
 }
 
 /** The extent of anonymous read-only data that a reference reaches; undefined where there is nothing to follow. */

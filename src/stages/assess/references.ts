@@ -2,7 +2,7 @@ import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64 } fro
 import { SectionClass } from '../../kernel/section-class';
 import { meaningOf, offsetReached } from '../places';
 import { Kind, Trait } from '../scan';
-import { forEachEntry, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
+import { forEachEntry, isCallback, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import type { Side } from '../side/side';
 import { labelOf } from '../side/labels';
 import { nearTargets } from './near-targets';
@@ -203,6 +203,8 @@ export function replacementReferences(side: Side, special: SpecialTable, entry: 
   for (let i = at; i < stop; i += RELA_WORDS) {
     if (u64(words, i + R_OFFSET) !== entry.start + replacement.field) continue;
     const place = reached(side, special.section, words, i);
+    // A function that writes the code: called by its name.
+    if (isCallback(side, special, entry.start)) return [{ ...place, at: entry.site, branch: true }];
     const length = side.object.content(special.section)[entry.start + replacement.length(special.size)]!;
     if (length > 0 && place.section < side.table.sections)
       return referencesFrom(side, place.section, place.offset, place.offset + length);

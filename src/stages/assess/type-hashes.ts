@@ -1,5 +1,4 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { EM_X86_64 } from '../../elf';
 import { typeChecks } from '../../kernel/kcfi';
 import type { Side } from '../side/side';
 import { Prefixes } from '../side/prefixes';
@@ -17,7 +16,7 @@ const NAMED = 3;
 export function refuseChangedTypes(input: AssessInput, included: Iterable<number>): Diagnostic[] {
   const { pairing, orig, patched, objectName } = input;
   // A kernel without kCFI has 50,000 prefixes that hold no type.
-  if (orig.arch.machine !== EM_X86_64 || orig.table.typedCount === 0) return [];
+  if (orig.arch.namelessHash === 0 && orig.table.typedCount === 0) return [];
   const [ours, theirs] = [Prefixes.of(orig), Prefixes.of(patched)];
   const differing = new Map<number, { before: number; now: number }>();
   for (const symbol of ours.functions()) {
@@ -47,5 +46,5 @@ export function refuseChangedTypes(input: AssessInput, included: Iterable<number
 }
 
 function checksFor(side: Side, symbol: number, wanted: number): boolean {
-  return typeChecks(side.bytes(symbol)).some(({ hash }) => hash === wanted);
+  return typeChecks(side.object.machine, side.bytes(symbol)).some(({ hash }) => hash === wanted);
 }

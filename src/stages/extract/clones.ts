@@ -19,6 +19,7 @@ import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import { literalAt } from '../side/literal';
+import { Mapping } from '../side/mapping';
 import { Prefixes } from '../side/prefixes';
 import { bodyName, type CopyRules } from './copy-rules';
 import { smallest } from '../../lists';
@@ -30,6 +31,8 @@ export interface Copy {
   range: Range;
   section: OutputSection;
   start: number;
+  /** Code that an alternatives entry puts in its site's place: what stands behind it there is the site's. */
+  replaces?: true;
 }
 
 /** A place in the output that references can name. */
@@ -150,6 +153,11 @@ export class Clones {
     return clone;
   }
 
+  /** Whether a copy is code that runs in another's place, which goes on behind its site. */
+  replaces({ range, replaces }: Copy): boolean {
+    return replaces === true || (this.patched.table.sectionClass[range.section]! & SectionClass.REPLACEMENT) !== 0;
+  }
+
   /** A variable or constant with its names. */
   object(symbol: number): OutputSymbol {
     const known = this.symbols.get(symbol);
@@ -224,14 +232,15 @@ export class Clones {
     });
   }
 
-  /** Code that an alternatives entry puts in its site's place. */
-  replacement(range: Range): OutputPlace {
+  /** Code that an alternatives entry puts in its site's place, or that is jumped to and back. */
+  replacement(range: Range, replaces = false): OutputPlace {
     return this.once(keyOf(range), () => {
       const target = this.sectionLike(range.section);
       const place = {
         symbol: this.output.sectionSymbol(target),
-        offset: this.copy(range, target, this.nameOf(range), 1),
+        offset: this.copy(range, target, this.nameOf(range), this.patched.arch.instructionAlign),
       };
+      if (replaces) this.open.at(-1)!.replaces = true;
       this.code.push({ ...range, place, replacement: true });
       return place;
     });
@@ -307,12 +316,13 @@ export class Clones {
     return clone;
   }
 
-  /** What belongs to a function before its symbol without a symbol of its own: only where it is the first one of its section. */
+  /** What belongs to a function before its symbol without a symbol of its own: padding where it is the first one of its section, or its type's hash. */
   private namelessPadding(symbol: number): number {
     const { table, object } = this.patched;
     const { section, start } = this.patched.rangeOf(symbol);
     const own = table.canonical[table.covers[table.coverStart[section]!]!]! === symbol;
-    return own ? this.patched.arch.leadIn(object.content(section), start) : 0;
+    const padding = own ? this.patched.arch.leadIn(object.content(section), start) : 0;
+    return padding > 0 ? padding : Mapping.of(this.patched).hashBefore(section, start);
   }
 
   private nameOf({ section, start }: Range): string {

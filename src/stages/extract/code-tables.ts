@@ -1,5 +1,6 @@
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_64, s64, u64 } from '../../elf';
 import { kernelSection, type KernelSection } from '../../kernel/sections';
+import { FtraceSites } from '../assess/ftrace-sites';
 import type { Side } from '../side/side';
 import type { Clones, CodeRange } from './clones';
 import type { CopyRules } from './copy-rules';
@@ -18,7 +19,28 @@ export function copyCodeTables(patched: Side, clones: Clones, dialect: CopyRules
       copyTable(patched, clones, code, section, table.addresses);
     else if (name === '.orc_unwind_ip') copyOrc(patched, clones, code, section);
   }
+  if (patched.arch.patchableSites && dialect.listsSites) copySites(patched, clones);
 }
+
+/** Where ftrace takes hold of the copies, which may be traced as any function. A kernel has a section for each function's one entry. */
+function copySites(patched: Side, clones: Clones): void {
+  const sites = FtraceSites.of(patched);
+  if (sites.table === 0) return;
+  for (const range of clones.code) {
+    for (const place of range.replacement ? [] : sites.entriesIn(range)) {
+      const target = clones.sectionLike(sites.table);
+      target.relas.push({
+        offset: target.append(SITE, SITE),
+        type: patched.arch.address64,
+        symbol: range.place.symbol,
+        addend: range.place.offset + place - range.start,
+      });
+    }
+  }
+}
+
+/** Bytes of an entry. */
+const SITE = 8;
 
 function copyTable(
   patched: Side,

@@ -18,6 +18,8 @@ export interface CopyRules {
   sectionName(patched: Side, symbol: number): string | undefined;
   /** Whether entries of a table of code addresses (`__mcount_loc`, `.discard.annotate_insn`) go along. */
   keepsTable(table: KernelSection): boolean;
+  /** Whether `__patchable_function_entries` is filled while functions are copied. */
+  readonly listsSites: boolean;
   /** Whether jump labels may use keys of vmlinux: the livepatch core applied their relocations too late before Linux 5.8. */
   readonly jumpLabels: boolean;
 }
@@ -29,6 +31,7 @@ export const KLP_RULES: CopyRules = {
     ),
   sectionName: () => undefined,
   keepsTable: () => true,
+  listsSites: true,
   jumpLabels: true,
 };
 

@@ -27,16 +27,12 @@ export function takesAddress(patched: Side, symbol: number, use: Use, from: Copy
   return use.addend + counted === 0;
 }
 
-/** Bytes of `endbr64`. */
-const ENDBR = [0xf3, 0x0f, 0x1e, 0xfa];
-
 /**
  * Whether ORIG's function may be called indirectly as PATCHED's may. One whose address nothing took has no `endbr64`, or boot code removed it:
  * such a call would fault, and as nobody in the running kernel has its address, the copy's does. The same with kCFI for one without a type, or of another.
  */
 export function isIndirectTarget(orig: Side, origin: number, patched: Side, symbol: number): boolean {
-  if (patched.arch.machine !== EM_X86_64) return true;
-  const begins = (side: Side, body: number): boolean => ENDBR.every((byte, i) => side.bytes(body)[i] === byte);
+  const begins = (side: Side, body: number): boolean => side.arch.isLandingPad(side.bytes(body));
   const [ours, theirs] = [Prefixes.of(orig).typeHash(origin), Prefixes.of(patched).typeHash(symbol)];
   if (theirs !== undefined && ours !== theirs) return false;
   return begins(orig, origin) ? !orig.table.has(origin, Trait.SEALED) : !begins(patched, symbol);

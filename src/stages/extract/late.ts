@@ -14,15 +14,22 @@ const SPECIAL = new Set(SPECIAL_SECTIONS.map(({ name }) => name));
 export function refuseLateRelocations(patched: Side, output: LivepatchObject, refusals: Refusals): void {
   const late = output.klpRelas.filter(({ target }) => target.module !== 'vmlinux');
   if (late.length === 0) return;
-  const sites = alternativeSites(patched, output);
-  for (const { section, offset, target } of late) {
+  const { sites, replacements } = alternativeCode(patched, output);
+  const rules = patched.arch.modules;
+  for (const { section, offset, type, target } of late) {
+    const within = (all: readonly Site[]): boolean =>
+      all.some((site) => site.section === section && offset >= site.start && offset < site.end);
+    const width = rules?.fields.get(type) ?? 0;
     const what = SPECIAL.has(section.name)
       ? `an entry of ${section.name}`
-      : section.name === '.altinstr_replacement'
+      : section.name === '.altinstr_replacement' || within(replacements)
         ? 'replacement code'
-        : sites.some((site) => site.section === section && offset >= site.start && offset < site.end)
+        : within(sites)
           ? 'an instruction that the kernel replaces when it loads the livepatch'
-          : undefined;
+          : // Text is written a word at a time, and what does not lie so is left as it is, without an error.
+            rules?.lateWords === true && (offset % 4 !== 0 || width % 4 !== 0 || section.align % 4 !== 0)
+            ? 'a field that the kernel cannot fill in once the livepatch is loaded'
+            : undefined;
     if (what === undefined) continue;
     const owner = output.symbols.find(
       (symbol) =>
@@ -44,19 +51,24 @@ interface Site {
   end: number;
 }
 
-/** Code that alternatives entries of the output rewrite. */
-function alternativeSites(patched: Side, output: LivepatchObject): Site[] {
-  return specialTables(patched.identity, patched.structSizes, []).flatMap(({ rules, size }) => {
-    if (rules.replacement === undefined) return [];
-    const length = rules.replacement.length(size) - 1;
-    return output.sections
-      .filter(({ name }) => name === rules.name)
-      .flatMap(({ relas, bytes }) =>
-        relas.flatMap(({ offset, symbol, addend }) => {
-          if (offset % size !== rules.site || typeof symbol.section === 'string') return [];
-          const start = symbol.value + addend;
-          return [{ section: symbol.section, start, end: start + bytes[offset - rules.site + length]! }];
-        }),
-      );
-  });
+/** Code that alternatives entries of the output rewrite, and what they put there. */
+function alternativeCode(patched: Side, output: LivepatchObject): { sites: Site[]; replacements: Site[] } {
+  const found = { sites: [] as Site[], replacements: [] as Site[] };
+  for (const { rules, size } of specialTables(patched.identity, patched.structSizes, [])) {
+    if (rules.replacement === undefined) continue;
+    const { field, length } = rules.replacement;
+    for (const { name, relas, bytes } of output.sections) {
+      if (name !== rules.name) continue;
+      for (const { offset, symbol, addend } of relas) {
+        if (typeof symbol.section === 'string') continue;
+        const entry = Math.floor(offset / size) * size;
+        const start = symbol.value + addend;
+        const at = { section: symbol.section, start };
+        if (offset - entry === rules.site) found.sites.push({ ...at, end: start + bytes[entry + length(size) - 1]! });
+        else if (offset - entry === field)
+          found.replacements.push({ ...at, end: start + bytes[entry + length(size)]! });
+      }
+    }
+  }
+  return found;
 }

@@ -1,11 +1,11 @@
-import { R_X86_64_PLT32 } from '../../elf';
 import type { Range } from '../side/range';
+import { Mapping } from '../side/mapping';
 import type { Side } from '../side/side';
 import type { Reference } from './resolve';
 
 /** What code reaches in its own section without a relocation. */
 export interface Near {
-  /** Direct branches with a 4-byte displacement, as the relocations that the assembler could have left. */
+  /** Direct branches, as the relocations that the assembler could have left. */
   branches: Array<Reference & { kind: 'symbol' }>;
   /** Offsets in the section of operands that no relocation can stand for, and what they reach. */
   others: Array<{ field: number; place: number }>;
@@ -27,25 +27,28 @@ export function nearReferences(side: Side, range: Range): Near {
   if (start === 0 && end === object.size(section)) return NONE;
   const found: Near = { branches: [], others: [], next: undefined };
   const fields = Array.from(side.relasIn(range), ({ offset }) => offset);
-  const instructions = side.disassembler.decode(object.content(section).subarray(start, end));
-  for (const { offset, length, target, memory, opcodeLength } of instructions) {
+  const code = object.content(section).subarray(start, end);
+  const mapping = Mapping.of(side);
+  const instructions = side.disassembler.decode(code).filter(({ offset }) => !mapping.isData(section, start + offset));
+  for (const instruction of instructions) {
+    const { offset, length, target, memory } = instruction;
     const to = target ?? memory;
     if (to === undefined || (to >= 0 && to < end - start)) continue;
     const from = start + offset;
     if (fields.some((known) => known >= from && known < from + length)) continue;
-    const field = from + opcodeLength;
+    const near = side.arch.nearRelocation(code, instruction);
     const place = start + to;
     const owner = side.identity.coverAt(section, place);
-    if (target === undefined || length - opcodeLength !== 4 || owner === 0) found.others.push({ field: from, place });
+    if (near === undefined || owner === 0) found.others.push({ field: from, place });
     else
       found.branches.push({
-        field,
-        type: R_X86_64_PLT32,
+        field: from + near.at,
+        type: near.type,
         kind: 'symbol',
         symbol: owner,
         named: owner,
         inside: 0,
-        addend: place - table.value[owner]! - 4,
+        addend: place - table.value[owner]! + near.addend,
       });
   }
   const next = extents.widestAt(section, end - 1).end;

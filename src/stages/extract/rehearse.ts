@@ -1,5 +1,4 @@
 import type { Diagnostic } from '../../diagnostics';
-import { EM_X86_64 } from '../../elf';
 import { NO_FACTS } from '../../livepatch/object';
 import { extract } from './extract';
 import type { ExtractInput } from './types';
@@ -22,7 +21,7 @@ export interface Rehearsal {
  * processors for which no object of dialect klp is written.
  */
 export function rehearse(input: Omit<ExtractInput, 'facts' | 'provenance'>): Rehearsal | undefined {
-  if (input.patched.object.machine !== EM_X86_64) return undefined;
+  if (input.patched.arch.modules === null) return undefined;
   const { object, klpSymbols, replaced, references, diagnostics } = extract({
     ...input,
     rehearsed: true,

@@ -1,37 +1,17 @@
-import {
-  EM_X86_64,
-  R_X86_64_32,
-  R_X86_64_32S,
-  R_X86_64_64,
-  R_X86_64_PC32,
-  R_X86_64_PC64,
-  R_X86_64_PLT32,
-} from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Reading } from '../places';
-import { specialTables, type SpecialTable } from '../scan/entries';
+import { isCallback, specialTables, type SpecialTable } from '../scan/entries';
 import { BtfReferences } from './btf-references';
 import type { OutputPlace, Clones, Copy } from './clones';
 import { codePieceAt } from './code-pieces';
 import { haveOneAddress } from './alternatives';
 import { LabelTables } from './label-tables';
-import { relaxBranch } from './got-branches';
 import type { Link, Links } from './link';
 import type { Refusals } from './refusals';
 import { nearReferences } from './near';
 import { referencesIn, type Reference } from './resolve';
 import type { CopyInput } from './types';
-
-/** What the x86-64 module loader applies (arch/x86/kernel/module.c), with the bytes of each field. */
-const LOADABLE = new Map<number, number>([
-  [R_X86_64_64, 8],
-  [R_X86_64_PC64, 8],
-  [R_X86_64_32, 4],
-  [R_X86_64_32S, 4],
-  [R_X86_64_PC32, 4],
-  [R_X86_64_PLT32, 4],
-]);
 
 const TOC_ENTRY = 8;
 
@@ -71,13 +51,9 @@ export class Relocator {
   private relaxed(copy: Copy, reference: Reference): Reference {
     const { patched } = this.input;
     const at = reference.field - copy.range.start;
-    if (
-      patched.arch.machine !== EM_X86_64 ||
-      (patched.table.sectionClass[copy.range.section]! & SectionClass.EXEC) === 0
-    )
-      return reference;
+    if ((patched.table.sectionClass[copy.range.section]! & SectionClass.EXEC) === 0) return reference;
     return (
-      relaxBranch(
+      patched.arch.directBranch(
         copy.section.bytes.subarray(copy.start, copy.start + copy.range.end - copy.range.start),
         at,
         reference,
@@ -93,7 +69,7 @@ export class Relocator {
     for (const branch of branches) this.refer(copy, branch);
     for (const { field, place } of others)
       this.refuseReach(copy, field - start, section, place, 'in a way that cannot be relocated');
-    if (next !== undefined && (patched.table.sectionClass[section]! & SectionClass.REPLACEMENT) === 0)
+    if (next !== undefined && !this.clones.replaces(copy))
       this.refuseReach(copy, copy.range.end - start, section, next, 'by running on into it');
   }
 
@@ -102,7 +78,8 @@ export class Relocator {
     const { patched } = this.input;
     const { field, type } = reference;
     const at = field - copy.range.start;
-    const width = patched.arch.machine === EM_X86_64 ? LOADABLE.get(type) : 0;
+    const rules = patched.arch.modules;
+    const width = rules === null ? 0 : rules.fields.get(type);
     if (width === undefined) {
       this.refuse(
         'unsupported-relocation',
@@ -127,8 +104,8 @@ export class Relocator {
       );
       return;
     }
-    // The loader wants zeros where it writes.
-    if (copy.section.bytes.length > 0) copy.section.bytes.fill(0, copy.start + at, copy.start + at + width);
+    if (rules?.cleared === true && copy.section.bytes.length > 0)
+      copy.section.bytes.fill(0, copy.start + at, copy.start + at + width);
     if (this.btf.made(copy, reference, at)) return;
     switch (reference.kind) {
       case 'symbol':
@@ -214,11 +191,19 @@ export class Relocator {
   ): void {
     const { output } = this.clones;
     const link = this.labels.linkTo(symbol, copy, at) ?? this.linkage.of(symbol, named, copy, at, { type, addend });
-    if (
-      (link.kind === 'klp' || link.kind === 'import') &&
-      this.labels.refuseInside(symbol, { field, type, addend }, copy, at)
-    )
+    const leaves = link.kind === 'klp' || link.kind === 'import';
+    if (leaves && this.labels.refuseInside(symbol, { field, type, addend }, copy, at)) return;
+    if (leaves && this.input.patched.arch.modules?.nearby.has(type) === true) {
+      const about = this.input.patched.name(symbol);
+      this.refuse(
+        'unresolved-reference',
+        copy,
+        at,
+        about,
+        `${copy.name} refers to ${about} by an instruction that reaches only what lies beside it, and ${about} stays in the kernel`,
+      );
       return;
+    }
     const offset = copy.start + at;
     if (link.kind === 'clone')
       copy.section.relas.push({ offset, type, symbol: this.clones.of(symbol) ?? this.clones.object(symbol), addend });
@@ -261,7 +246,11 @@ export class Relocator {
     const { rules, size } = this.tables.get(copy.range.section)!;
     const at = reference.field - copy.range.start;
     const length = patched.object.content(copy.range.section)[copy.range.start + rules.replacement!.length(size)]!;
-    if (length === 0) return;
+    if (length === 0) {
+      // arm64: a function that writes the code when alternatives are applied (`alt_cb_patch_nops`).
+      if (isCallback(patched, this.tables.get(copy.range.section)!, copy.range.start)) this.refer(copy, reference);
+      return;
+    }
     // 5.12 to 5.14: `__x86_indirect_alt_call_rax`, code with a name, which another unit may have.
     if (reference.kind === 'undefined') {
       this.refer(copy, reference);
@@ -287,7 +276,7 @@ export class Relocator {
         copy,
         reference.kind === 'symbol' ? { ...reference, addend: 0 } : reference,
         at,
-        this.clones.replacement({ section, start: offset, end: offset + length }),
+        this.clones.replacement({ section, start: offset, end: offset + length }, true),
         0,
       );
   }
@@ -355,7 +344,7 @@ export class Relocator {
   private cutsReference({ section, start, end }: Range): boolean {
     const around = { section, start: Math.max(0, start - 7), end };
     return referencesIn(this.input.patched, around).some(({ field, type }) => {
-      const stop = field + (LOADABLE.get(type) ?? 0);
+      const stop = field + (this.input.patched.arch.modules?.fields.get(type) ?? 0);
       return field < start ? stop > start : stop > end;
     });
   }

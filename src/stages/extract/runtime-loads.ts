@@ -1,4 +1,5 @@
-import { R_X86_64_PC32, STB_GLOBAL, STT_OBJECT } from '../../elf';
+import { STB_GLOBAL, STT_OBJECT } from '../../elf';
+import type { VariableField } from '../../kernel/load-instead';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Trait } from '../scan';
 import type { Side } from '../side/side';
@@ -44,15 +45,27 @@ export function readVariable(
     return;
   }
   const start = copy.start + patched.table.value[symbol]! + load.start - copy.range.start;
+  const refer = (from: number, { at, type, addend }: VariableField): void => {
+    const field = { offset: from + at, type, addend };
+    if (link.kind === 'import')
+      copy.section.relas.push({ ...field, symbol: clones.output.reference(link.name, infoOf(patched, variable)) });
+    else if (link.kind === 'klp')
+      clones.output.klpRelas.push({ ...field, section: copy.section, target: clones.output.klpSymbol(link.target) });
+    else if (link.kind === 'clone')
+      copy.section.relas.push({ ...field, symbol: clones.of(variable!) ?? clones.object(variable!) });
+  };
   copy.section.bytes.set(load.bytes, start);
-  const field = { offset: start + load.field, type: R_X86_64_PC32, addend: -4 };
-  if (link.kind === 'import')
-    copy.section.relas.push({ ...field, symbol: clones.output.reference(link.name, infoOf(patched, variable)) });
-  else if (link.kind === 'klp')
-    clones.output.klpRelas.push({ ...field, section: copy.section, target: clones.output.klpSymbol(link.target) });
-  else if (link.kind === 'clone')
-    copy.section.relas.push({ ...field, symbol: clones.of(variable!) ?? clones.object(variable!) });
-  else if (input.undecided.has(variable!)) refuse('nothing tells which one of ORIG that is');
+  for (const field of load.fields) refer(start, field);
+  if (load.aside !== undefined) {
+    const { bytes, fields, branch } = load.aside;
+    const aside = copy.section.append(Uint8Array.from(bytes), patched.arch.instructionAlign);
+    const view = new DataView(copy.section.bytes.buffer, copy.section.bytes.byteOffset, copy.section.bytes.length);
+    patched.arch.fill(branch, view, start, start, aside);
+    const last = aside + bytes.length - patched.arch.instructionAlign;
+    patched.arch.fill(branch, view, last, last, start + load.bytes.length);
+    for (const field of fields) refer(aside, field);
+  }
+  if (link.kind === 'refused' && input.undecided.has(variable!)) refuse('nothing tells which one of ORIG that is');
 }
 
 /** st_info of a reference; a variable of another unit is a global one. */

@@ -90,6 +90,7 @@ export function extractKpatch(input: KpatchInput): KpatchExtraction {
 /** Names of copies: the running kernel's. Who replaces a function must not be linked to by others, so it becomes local. */
 class KpatchRules implements CopyRules {
   readonly jumpLabels: boolean;
+  readonly listsSites = false;
   private readonly reported: ReadonlyMap<number, ReportedFunction>;
 
   constructor(private readonly input: KpatchInput) {

@@ -77,7 +77,7 @@ function measured(identity: Identity, sizes: StructSizes): Measured {
 
 /** Tells the WebAssembly which table the next calls are about; the words are listed in wasm/entries.ts. */
 export function openTable(
-  { rules: words, code }: Identity,
+  { rules: words, code, arch }: Identity,
   { section, special, rules, size, meaning, references }: SpecialTable,
 ): void {
   const { replacement } = rules;
@@ -94,6 +94,7 @@ export function openTable(
   ]);
   words.set(meaning.flat(), 8);
   words.set(references, 12);
+  words[14] = arch.alternativeCallback;
   code.openTable();
 }
 
@@ -104,6 +105,20 @@ export function forEachEntry(identity: Identity, special: SpecialTable, visit: (
   for (let found = nextEntries(identity); found.length > 0; found = nextEntries(identity)) {
     for (let i = 0; i < found.length; i += ENTRY_NUMBERS) visit(entryOf(found, i, words, at));
   }
+}
+
+/** Whether an alternative's second field is a function that writes the code (arm64), not code to put there: its address is part of the meaning. */
+export function isCallback(
+  { object, arch }: Pick<Identity, 'object' | 'arch'>,
+  { section, rules, size }: SpecialTable,
+  start: number,
+): boolean {
+  if (rules.replacement === undefined || arch.alternativeCallback === 0) return false;
+  const at = start + rules.replacement.field + 4;
+  if (at + 2 > object.size(section) || start + size > object.size(section)) return false;
+  const [first, second] = object.content(section).subarray(at, at + 2);
+  const feature = object.little ? first! | (second! << 8) : (first! << 8) | second!;
+  return (feature & arch.alternativeCallback) !== 0;
 }
 
 /** How many bytes at its site an entry makes the kernel write at most; an alternative's length, which the entry says, of others a constant. */

@@ -1,6 +1,8 @@
+import { wordAt } from '../../arch';
 import { PREAMBLE_BYTES, preambleHash } from '../../kernel/kcfi';
 import { Trait } from '../scan';
 import { above } from './extents';
+import { Mapping } from './mapping';
 import type { Side } from './side';
 
 /** Sections that are looked through one by one: each takes a pass over all symbols, 0.3 ms in WebAssembly. */
@@ -81,7 +83,12 @@ export class Prefixes {
 
   /** The hash of a function's type that indirect calls look for before it. */
   typeHash(symbol: number): number | undefined {
-    const { table, object } = this.side;
+    const { table, object, arch } = this.side;
+    if (arch.namelessHash > 0) {
+      const { section, start } = this.side.rangeOf(symbol);
+      const before = Mapping.of(this.side).hashBefore(section, start);
+      return before === 0 ? undefined : wordAt(object.content(section), start - before);
+    }
     for (const prefix of this.before(symbol)) {
       const bytes = object
         .content(table.section[prefix]!)
@@ -93,10 +100,24 @@ export class Prefixes {
     return undefined;
   }
 
-  /** Functions that a prefix stands before, canonical; each once. */
+  /** Functions that a prefix or a hash stands before, canonical; each once. */
   *functions(): Generator<number> {
-    const { table, identity, extents } = this.side;
+    const { table, identity, extents, arch } = this.side;
     const seen = new Set<number>();
+    if (arch.namelessHash > 0) {
+      const mapping = Mapping.of(this.side);
+      for (let i = 0; i < table.listedCount; i++) {
+        const symbol = table.listed[i]!;
+        if (
+          table.canonical[symbol] === symbol &&
+          table.has(symbol, Trait.FUNC) &&
+          table.section[symbol]! < table.sections &&
+          mapping.hashBefore(table.section[symbol]!, table.value[symbol]!) > 0
+        )
+          yield symbol;
+      }
+      return;
+    }
     for (const [section, prefixes] of this.all()) {
       for (const prefix of prefixes) {
         const next = extents.widestAt(section, table.value[prefix]!).end;

@@ -22,7 +22,8 @@ import {
 } from '../../elf';
 import { withSections } from './append';
 import { KLP_RELOCS, isKlpSymbol, isTombstone } from '../../livepatch/klp/layout';
-import { fieldBytes, relaBytes, relasBySection, type RelaRow } from '../../livepatch/klp/rows';
+import { archOf } from '../../arch';
+import { relaBytes, relasBySection, type RelaRow } from '../../livepatch/klp/rows';
 
 /** Relocations for the livepatch core that apply to one section. */
 interface KlpRelaSection {
@@ -120,7 +121,7 @@ class PostLinked {
     if (target === SHN_UNDEF || target >= SHN_LORESERVE || target >= elf.sectionCount)
       return elf.malformed(where.at, 'the place of a klp relocation lies in no section');
     const offset = s64(elf.symbols, where.symbol * SYM_WORDS + ST_VALUE) + where.addend;
-    if (offset < 0 || offset + fieldBytes(type) > elf.size(target))
+    if (offset < 0 || offset + archOf(elf.machine, elf.path).linked(type)[1] > elf.size(target))
       elf.malformed(where.at, `the klp relocation at ${offset} lies outside ${elf.name(target)}`);
     const symbol = elf.symbolName(what.symbol);
     if (!isKlpSymbol(symbol))

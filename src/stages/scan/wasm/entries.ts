@@ -15,7 +15,7 @@ import {
 } from './columns';
 import { coverAt, objectAt } from './covers';
 import { DIGEST, bytes, finish, reset, words } from './digest';
-import { byteAt, pointer, sectionName, sectionOffset, sectionSize, textEnd, wordOf } from './file';
+import { big, byteAt, pointer, sectionName, sectionOffset, sectionSize, textEnd, wordOf } from './file';
 import { CLASS_RECORD, CLASS_SPECIAL, TRAIT_FUNC } from '../generated/constants';
 import { relaOutside, relaSymbol } from './host';
 import { LEVELS, digests, mixReferences, mixTarget } from './identity';
@@ -38,7 +38,9 @@ const NAMED = 7;
 /** Up to two byte ranges that decide the meaning, and two fields that refer to something; -1 for none. */
 const MEANING = 8;
 const REFERENCES = 12;
-export const RULES = 14;
+/** The bit of the u16 behind a replacement's field that makes it a function which writes the code; 0 for none. */
+const CALLBACK = 14;
+export const RULES = 15;
 
 // @ts-ignore: decorator
 @inline
@@ -146,6 +148,11 @@ export function digestEntry(owner: u32, site: i64, start: i64, first: u32, last:
       else mixTarget(digest, symbol, section, <u32>relas.offset, type, addend, user, slot, -1);
     } else if (field == rule(REPLACEMENT)) {
       const length = <i64>byteAt(content + rule(LENGTH));
+      if (length == 0 && isCallback(content)) {
+        words(digest, field, type, 0, 0);
+        mixTarget(digest, symbol, section, <u32>relas.offset, type, addend, user, slot, -1);
+        continue;
+      }
       // A zero-length replacement's address means nothing: it is the next entry's.
       if (length > 0 && target < sections && place >= 0 && place + length <= sectionSize(target)) {
         const from = sectionOffset(target) + <u32>place;
@@ -156,6 +163,14 @@ export function digestEntry(owner: u32, site: i64, start: i64, first: u32, last:
   }
   finish(digest);
   return digest;
+}
+
+/** Whether the replacement of the entry at file offset `content` is a function that is called, not code that is copied. */
+function isCallback(content: u32): bool {
+  if (rule(CALLBACK) <= 0) return false;
+  const at = content + rule(REPLACEMENT) + 4;
+  const feature = big ? (byteAt(at) << 8) | byteAt(at + 1) : byteAt(at) | (byteAt(at + 1) << 8);
+  return (feature & <u32>rule(CALLBACK)) != 0;
 }
 
 /** Adds the digests of all entries of the table to their owners' `special` column, and their lines to `lines`. Addition commutes, so order does not matter. */

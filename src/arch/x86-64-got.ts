@@ -1,5 +1,5 @@
-import { R_X86_64_GOTPCRELX, R_X86_64_PLT32 } from '../../elf';
-import type { Reference } from './resolve';
+import { R_X86_64_GOTPCRELX, R_X86_64_PLT32 } from '../elf';
+import type { FieldReference } from './arch';
 
 /** `call *x(%rip)` and `jmp *x(%rip)`: opcode, then ModRM. */
 const INDIRECT = 0xff;
@@ -22,7 +22,7 @@ const FIELD = 4;
  * @param at offset of the field in it
  * @returns the reference of the direct branch; undefined where there is none to make
  */
-export function relaxBranch(bytes: Uint8Array, at: number, reference: Reference): Reference | undefined {
+export function directBranch<T extends FieldReference>(bytes: Uint8Array, at: number, reference: T): T | undefined {
   const { field, type, addend } = reference;
   if (
     type !== R_X86_64_GOTPCRELX ||

@@ -3,6 +3,7 @@ import { PREAMBLE_BYTES } from '../../kernel/kcfi';
 import type { OutputRela, OutputSymbol } from '../object';
 import type { ModuleImage } from './image';
 import type { Platform } from './platform';
+import type { ModuleProcessor } from './processor';
 
 const NOP = 0x90;
 const ENDBR64 = [0xf3, 0x0f, 0x1e, 0xfa];
@@ -13,19 +14,24 @@ const ENABLE = [0x48, 0xc7, 0xc7, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0];
 /** A preamble's `mov $hash, %eax`: neither function reads an argument. */
 const MOVL_EAX = 0xb8;
 
+export const X86_64: ModuleProcessor = {
+  gap: NOP,
+  isMisplaced: () => false,
+  canWriteEntryCode,
+  addEntryCode,
+  finish: () => undefined,
+};
+
 /** Whether functions can be given the preamble that kCFI asks for. */
-export function canWriteEntryCode({ kcfi, prefixBytes }: Platform): boolean {
+function canWriteEntryCode({ kcfi, prefixBytes }: Platform): boolean {
   return kcfi === null || (typeof kcfi === 'object' && prefixBytes >= PREAMBLE_BYTES);
 }
 
 /**
- * Adds `init_module`, which enables `patch`, and `cleanup_module`, which does nothing: by the time the kernel calls it, the
- * livepatch has been disabled by its user.
- *
- * Both are called indirectly, so they begin as any function of this kernel does that is, and are in no seal list. The
+ * Both functions begin as any of this kernel does that is called indirectly, and are in no seal list. The
  * tail jump to klp_enable_patch is neither a return site nor a call site, like the compiler's own.
  */
-export function addEntryCode(
+function addEntryCode(
   image: ModuleImage,
   platform: Platform,
   patch: OutputSymbol,

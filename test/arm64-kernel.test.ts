@@ -1,0 +1,138 @@
+/**
+ * Real changes in an arm64 kernel (Linux 7.3: ThinLTO, kCFI, KASLR): exactly the functions that changed, and modules in the form that this processor's
+ * loader asks for. test/boot/arm64 loads them.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { ElfObject, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHF_RELA_LIVEPATCH, SHT_RELA, u64 } from '../src/elf';
+import { COMPUTED } from '../src/kernel/kcfi';
+import {
+  ARM64,
+  CORPUS,
+  expectedOf,
+  kernelFiles,
+  objectsOf,
+  pairsOf,
+  skipWithout,
+  unavailable,
+  unlike,
+  type Expected,
+} from './support/corpus';
+import { EXIT_CODES, klpflow, resultOf, type Ran } from './support/run-klpflow';
+import { tempFolder } from './support/temp-folder';
+
+const JUMP26 = 282;
+const CALL26 = 283;
+
+const folder = tempFolder();
+const missing = unavailable(ARM64, true);
+const pairs = missing === undefined ? pairsOf(ARM64) : [];
+beforeEach((context) => skipWithout(context, missing));
+
+const out = (pair: string): string => join(folder, `${pair}.ko`);
+const diffs = new Map<string, Promise<Ran>>();
+
+/** The pair's module, or why there is none; each made once, with one run directory for all. */
+function diff(pair: string): Promise<Ran> {
+  const [first, ...also] = objectsOf(ARM64, pair);
+  const { symvers, vmlinux, btf, template } = kernelFiles(ARM64);
+  const running =
+    diffs.get(pair) ??
+    klpflow([
+      'diff',
+      first!.orig,
+      first!.patched,
+      ...also.flatMap(({ orig, patched }) => ['--also', `${orig}=${patched}`]),
+      '-o',
+      out(pair),
+      ...['--symvers', symvers, '--vmlinux', vmlinux, '--btf', btf, '--template', template],
+      ...['--run-dir', join(folder, 'run'), '--json', '--progress', 'json'],
+    ]);
+  diffs.set(pair, running);
+  return running;
+}
+
+describe.each(pairs.length === 0 ? ['none'] : pairs)('%s', (pair) => {
+  test('gives exactly the changed functions, the verdict and a module', async () => {
+    const expected = expectedOf(ARM64, pair);
+    const ran = await diff(pair);
+    const { verdict, objects, output } = resultOf(ran);
+    expect({ verdict, status: ran.status }).toEqual({
+      verdict: expected.verdict,
+      status: EXIT_CODES[expected.verdict],
+    });
+    const byObject = new Map<string, Pick<Expected, 'changed' | 'new'>>(
+      existsSync(join(CORPUS, ARM64, 'pairs', pair, 'patched.o.delta.zst')) ? [['vmlinux', expected]] : [],
+    );
+    for (const [name, changed] of Object.entries(expected.modules ?? {}))
+      byObject.set(name.replaceAll('-', '_'), { changed, new: [] });
+    expect(objects.map(({ name }) => name)).toEqual([...byObject.keys()]);
+    for (const { name, functions } of objects)
+      expect(unlike(byObject.get(name)!, functions), name).toEqual({ missing: [], unexpected: [] });
+    expect({ written: existsSync(out(pair)), told: output !== null }).toEqual({
+      written: verdict === 'patchable',
+      told: verdict === 'patchable',
+    });
+  });
+});
+
+const patchable = pairs.filter((pair) => expectedOf(ARM64, pair).verdict === 'patchable');
+
+describe.each(patchable.length === 0 ? ['none'] : patchable)('the module of %s', (pair) => {
+  const sections = (elf: ElfObject): Map<string, number> =>
+    new Map(Array.from({ length: elf.sectionCount }, (_, i) => [elf.name(i), i]));
+
+  // The loader makes room in these for bridges of calls that are too far, and for ftrace; a module without them is refused (-ENOEXEC).
+  test('has the sections that the loader looks for', async () => {
+    await diff(pair);
+    const elf = ElfObject.open(out(pair));
+    const names = sections(elf);
+    for (const name of ['.plt', '.init.plt', '.text.ftrace_trampoline', '.init.text.ftrace_trampoline'])
+      expect(names.get(name), name).toBeGreaterThan(0);
+    expect([...names.keys()].filter((name) => name.startsWith('.text'))).toEqual(['.text', '.text.ftrace_trampoline']);
+  });
+
+  // A branch that is applied when a module comes, and does not reach, makes the loader write to read-only code: an oops under klp_mutex.
+  test('has no branch among what is applied late', async () => {
+    await diff(pair);
+    const elf = ElfObject.open(out(pair));
+    for (let section = 1; section < elf.sectionCount; section++) {
+      if (elf.type(section) !== SHT_RELA || (elf.sectionFlags(section) & SHF_RELA_LIVEPATCH) === 0) continue;
+      if (elf.name(section).startsWith('.klp.rela.vmlinux.')) continue;
+      const words = elf.relas(section);
+      for (let at = 0; at < words.length; at += RELA_WORDS)
+        expect([JUMP26, CALL26], elf.name(section)).not.toContain(words[at + R_TYPE]);
+    }
+  });
+
+  // The kernel calls both through pointers: without the hash before it the load ends in a trap.
+  test('has the hashes of its entry functions before them', async () => {
+    await diff(pair);
+    const elf = ElfObject.open(out(pair));
+    const hashBefore = (name: string): number => {
+      const symbol = Array.from({ length: elf.symbolCount }, (_, i) => i).find((i) => elf.symbolName(i) === name)!;
+      const text = elf.content(sections(elf).get('.text')!);
+      return new DataView(text.buffer, text.byteOffset).getUint32(elf.symbolValue(symbol) - 4, true);
+    };
+    expect({ init: hashBefore('init_module'), exit: hashBefore('cleanup_module') }).toEqual(COMPUTED.plain);
+  });
+
+  // ftrace writes to every place that is listed: one that holds anything but two NOPs makes it turn itself off.
+  test('lists ftrace sites that are two NOPs', async () => {
+    await diff(pair);
+    const elf = ElfObject.open(out(pair));
+    const names = sections(elf);
+    const words = elf.relas(names.get('.rela__patchable_function_entries')!);
+    expect(words.length).toBeGreaterThan(0);
+    expect(elf.size(names.get('__patchable_function_entries')!)).toBe((words.length / RELA_WORDS) * 8);
+    const text = elf.content(names.get('.text')!);
+    for (let at = 0; at < words.length; at += RELA_WORDS) {
+      expect(u64(words, at + R_OFFSET) % 8).toBe(0);
+      const place =
+        elf.symbolValue(words[at + R_SYM]!) +
+        Number(new DataView(words.buffer, words.byteOffset).getInt32((at + 4) * 4, true));
+      expect(Buffer.from(text.subarray(place, place + 8)).toString('hex')).toBe('1f2003d51f2003d5');
+    }
+  });
+});
