@@ -69,6 +69,20 @@ test(
   LONGEST,
 );
 
+// Propeller's: each block has a section and a symbol of its own (`f.__part.3`), and jumps from each to each.
+test(
+  'nor is one where every basic block is a section',
+  async () => {
+    const { dialects, wrong, invalid } = JSON.parse(
+      await trial('--count', '60', '--seed', '7', '--clang-flags=-fbasic-block-sections=all'),
+    ) as Summary;
+    expect({ wrong, invalid }).toEqual({ wrong: [], invalid: [] });
+    for (const [dialect, { right, unchanged }] of Object.entries(dialects))
+      expect(right + unchanged, dialect).toBeGreaterThan(40);
+  },
+  LONGEST,
+);
+
 test(
   'what was wrong once is right',
   async (context) => {

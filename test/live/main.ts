@@ -2,7 +2,7 @@
  * `npm run test:live -- --count N --seed S [--jobs J] [--keep FOLDER] [--runtime FOLDER]`: random patches of random programs, each made a
  * livepatch by klpflow, applied to the running original, and compared with the patched program. Exit code 1 if one was wrong.
  * `--keep` shrinks and keeps what is wrong; with `--all` it keeps everything as it is. `--pair FILE` tries what was kept.
- * `--only KIND,KIND`: programs of these constructs. `--gcc gcc-13`, `--clang clang-22`, `--flags '-march=x86-64-v3'`: made by others, or otherwise.
+ * `--only KIND,KIND`: programs of these constructs. `--gcc gcc-13`, `--clang clang-22`, `--flags='-march=x86-64-v3'`, `--clang-flags=...`: made by others, or otherwise.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -30,6 +30,7 @@ const OPTIONS = {
   gcc: { type: 'string', default: USUAL.gcc },
   clang: { type: 'string', default: USUAL.clang },
   flags: { type: 'string', default: '' },
+  'clang-flags': { type: 'string', default: '' },
   pair: { type: 'string', multiple: true },
   json: { type: 'boolean', default: false },
   all: { type: 'boolean', default: false },
@@ -46,8 +47,14 @@ const [count, seed, first, jobs] = [values.count, values.seed, values.first, val
 const compilers: Compilers = {
   gcc: values.gcc,
   clang: values.clang,
-  flags: values.flags.split(' ').filter((flag) => flag !== ''),
+  flags: words(values.flags),
+  clangFlags: words(values['clang-flags']),
 };
+/** Flags as a shell would divide them that knows no quotes. */
+function words(text: string): string[] {
+  return text.split(' ').filter((flag) => flag !== '');
+}
+
 const kinds = values.only?.split(',') ?? Object.keys(constructs);
 
 /** The child: its share of the patches, a line of JSON each. */

@@ -32,9 +32,11 @@ export interface Compilers {
   gcc: string;
   clang: string;
   flags: readonly string[];
+  /** Those of Clang's programs only. */
+  clangFlags: readonly string[];
 }
 
-export const USUAL: Compilers = { gcc: 'gcc', clang: 'clang-19', flags: [] };
+export const USUAL: Compilers = { gcc: 'gcc', clang: 'clang-19', flags: [], clangFlags: [] };
 
 const PATHS = ['net/core.c', 'fs/core.c', 'mm/pool.c', 'fs/main.c', 'net/main.c'];
 
@@ -122,6 +124,6 @@ export function program(r: Rng, kinds: readonly string[], compilers: Compilers):
     for (const { it, unit } of r.shuffled(all.filter((other) => other.it !== helper)).slice(0, 3))
       lets(it, unit, helper, home, r);
   }
-  const list = [...flags(r, isGcc ? GCC : CLANG), ...compilers.flags];
+  const list = [...flags(r, isGcc ? GCC : CLANG), ...compilers.flags, ...(isGcc ? [] : compilers.clangFlags)];
   return { cc: isGcc ? compilers.gcc : compilers.clang, flags: list, units };
 }
