@@ -27,6 +27,7 @@ static u32 ${s('checked')}(u32 k)
 {
 	static u32 seen;
 	u32 acc = k;
+	${n.warm('seen = 90;')}
 	if (likely(k != ${m.rare})) return acc + 1;
 	seen += 2;
 	${n.warm('seen = 90;')}
