@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { KlpflowError, build, type BuildResult } from '../index';
+import { KlpflowError, build, type BuildOptions, type BuildResult } from '../index';
 import { renderBuild } from '../report/build';
 import { EXIT } from './diff';
 import { MODULE_FLAGS, moduleOptions } from './support/module-flags';
@@ -74,6 +74,16 @@ export default class Build extends RunCommand {
       multipleNonGreedy: true,
     }),
     ...OWN_MODULE_FLAGS,
+    'sign-key': Flags.string({
+      description: 'private key in PEM that signs the module',
+      helpValue: 'FILE',
+      dependsOn: ['sign-cert'],
+    }),
+    'sign-cert': Flags.string({
+      description: 'its X.509 certificate, which the kernel trusts',
+      helpValue: 'FILE',
+      dependsOn: ['sign-key'],
+    }),
   };
 
   async run(): Promise<BuildResult> {
@@ -88,6 +98,7 @@ export default class Build extends RunCommand {
         ...options,
         ...{ patches, source, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow },
         ...moduleOptions({ ...flags, template: undefined }),
+        signing: signingOf(flags['sign-key'], flags['sign-cert']),
         step: (what) => {
           if (flags.progress !== 'none')
             note(flags.progress === 'json' ? what : `[${seconds(performance.now())} s] ${what}`);
@@ -98,6 +109,11 @@ export default class Build extends RunCommand {
     process.exitCode = EXIT[result.verdict];
     return result;
   }
+}
+
+/** oclif has seen to it that both are given, or none. */
+function signingOf(key: string | undefined, certificate: string | undefined): BuildOptions['signing'] {
+  return key === undefined || certificate === undefined ? undefined : { key, certificate };
 }
 
 const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(2).padStart(6);

@@ -358,6 +358,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'ppc64: a tail call to another module does not restore the TOC pointer.',
     'f+0x40 is a sibling call',
   ],
+  'signing-key': [
+    'The files for the signature are no key and no certificate, or do not belong together.',
+    'cert.pem is the certificate of another key than key.pem',
+  ],
   'skipped-files': [
     'Files are named like objects and hold no machine code.',
     '3 files are named like objects and hold no machine code: a.o',

@@ -441,6 +441,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'A tail call would leave the TOC pointer of the module behind: build with -fno-optimize-sibling-calls, or change the function so that it calls.',
   },
+  'signing-key': {
+    severity: 'error',
+    hint: 'Pass the private key in PEM with --sign-key, its certificate with --sign-cert; KBUILD_SIGN_PIN holds the passphrase of an encrypted key.',
+  },
   'skipped-files': {
     severity: 'note',
     hint: 'Under LTO a unit has no machine code before linking: compare the linked objects, or the partitions that ld.lld --lto-obj-path leaves.',

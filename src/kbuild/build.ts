@@ -1,6 +1,7 @@
 /** From a patch to a livepatch of a stock kernel: only what the patch touches is compiled. */
 import { EM_X86_64 } from '../elf';
 import { KlpflowError, diagnostic } from '../diagnostics';
+import { ModuleSigner } from '../livepatch/signature';
 import { checkOutput } from '../pipeline/files';
 import { imageFacts } from '../pipeline/image-facts';
 import { RunDir } from '../pipeline/run-dir';
@@ -29,7 +30,16 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   const result = new Result(request);
   const patches = readPatches(request.patches);
   result.say(patches.diagnostics);
-  checkOutput(request.output, [...request.patches, request.source, request.vmlinux, request.config, request.symvers]);
+  checkOutput(request.output, [
+    ...request.patches,
+    request.source,
+    request.vmlinux,
+    request.config,
+    request.symvers,
+    request.signing?.key,
+    request.signing?.certificate,
+  ]);
+  const signer = request.signing === undefined ? undefined : ModuleSigner.of(request.signing);
   const source = await sourceOf(request.source, signal);
   step('reading the kernel image');
   const files = { image: request.vmlinux, config: request.config, symvers: request.symvers, modules: request.modules };
@@ -51,7 +61,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   const { builds } = RunDir.open(request.runDir, request.fresh === true);
   const work = await WorkTree.open(builds, recipe, { jobs, signal, step }, request.fresh === true);
   try {
-    await inTree(request, work, { kernel, compiler, patches: patches.files }, result);
+    await inTree(request, work, { kernel, compiler, signer, patches: patches.files }, result);
   } finally {
     work.close();
   }
@@ -61,13 +71,14 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
 interface Inputs {
   kernel: Kernel;
   compiler: Compiler;
+  signer: ModuleSigner | undefined;
   patches: readonly FilePatch[];
 }
 
 async function inTree(
   request: BuildRequest,
   work: WorkTree,
-  { kernel, compiler, patches }: Inputs,
+  { kernel, compiler, signer, patches }: Inputs,
   result: Result,
 ): Promise<void> {
   const { jobs, step = () => undefined, strip, source } = request;
@@ -122,6 +133,7 @@ async function inTree(
   step('comparing');
   const livepatch = await makeLivepatch(request, {
     kernel,
+    signer,
     pairs,
     moduleImages: modules.paths,
     folder: `${work.folder}/livepatch`,

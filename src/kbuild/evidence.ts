@@ -7,7 +7,7 @@ import type { Compiler } from './toolchain';
 export function evidenceOf(
   { facts, config }: Kernel,
   { text }: Compiler,
-  { verification }: Livepatch,
+  { verification, signedBy }: Livepatch,
 ): BuildEvidence[] {
   const { compiler } = facts.build;
   const same = compiler?.includes(text.replace(/^\S+ /, '')) === true;
@@ -28,5 +28,11 @@ export function evidenceOf(
         : `klpflow verify finds nothing against the module; it could not check ${open.length === 1 ? open[0] : `${open.length} things, the first: ${open[0]}`}`;
     found.push({ what: 'module', proven: verification.ok && open.length === 0, by });
   }
+  if (signedBy !== null)
+    found.push({
+      what: 'signature',
+      proven: false,
+      by: `signed by ${signedBy}; whether the kernel trusts it, its keyrings say`,
+    });
   return found;
 }

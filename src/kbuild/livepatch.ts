@@ -1,14 +1,17 @@
 /** The module of both builds: compared, written into the work folder, verified with every fact at hand, and only then given its name. */
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isRefused, type Diagnostic } from '../diagnostics';
 import { writeAtomically } from '../files/output-file';
+import type { ModuleSigner } from '../livepatch/signature';
 import { diffPairs, type DiffResult } from '../pipeline/diff';
 import type { OutputReport } from '../pipeline/output';
 import { verify, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
 import { readShippedModules } from '../verify/shipped/modules';
 import type { OwnerPair } from './both-builds';
+import { parseConfig } from './config';
 import type { Kernel } from './kernel';
 import type { BuildRequest } from './request';
 
@@ -18,6 +21,8 @@ export interface Livepatch {
   /** What the verifier refuses. */
   diagnostics: Diagnostic[];
   output: OutputReport | null;
+  /** Who signed it. */
+  signedBy: string | null;
 }
 
 /** What the object with a section a function leaves open, and the same unit compiled plainly may prove. */
@@ -25,6 +30,7 @@ const OPEN: readonly string[] = ['orig-not-running-kernel', 'position-unknown'];
 
 export interface LivepatchInput {
   kernel: Kernel;
+  signer: ModuleSigner | undefined;
   pairs: readonly OwnerPair[];
   /** Files of the modules among them. */
   moduleImages: string[];
@@ -46,7 +52,7 @@ export async function makeLivepatch(request: BuildRequest, input: LivepatchInput
     const again = await compared(request, input, made, plain);
     if (!again.diagnostics.some(({ code }) => OPEN.includes(code))) diff = again;
   }
-  if (diff.output === null) return { diff, verification: null, diagnostics: [], output: null };
+  if (diff.output === null) return { diff, verification: null, diagnostics: [], output: null, signedBy: null };
   const verification = verify({
     module: made,
     vmlinux: kernel.image,
@@ -58,9 +64,21 @@ export async function makeLivepatch(request: BuildRequest, input: LivepatchInput
   const refused = verification.ok
     ? []
     : verification.diagnostics.filter((found) => isRefused([found]) || found.severity === 'error');
-  if (!verification.ok) return { diff, verification, diagnostics: refused, output: null };
-  await writeAtomically(path, [readFileSync(made)]);
-  return { diff, verification, diagnostics: [], output: { ...diff.output, path } };
+  if (!verification.ok) return { diff, verification, diagnostics: refused, output: null, signedBy: null };
+  const bytes = finished(readFileSync(made), input);
+  await writeAtomically(path, [bytes]);
+  const output = { ...diff.output, path, bytes: bytes.length, sha256: sha256(bytes) };
+  return { diff, verification, diagnostics: [], output, signedBy: input.signer?.subject ?? null };
+}
+
+/** What is verified is what is signed. */
+function finished(module: Buffer, { signer, kernel }: LivepatchInput): Buffer {
+  const hash = parseConfig(kernel.config.text).get('MODULE_SIG_HASH')?.replaceAll('"', '');
+  return signer === undefined ? module : signer.signed(module, hash);
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function compared(

@@ -1,5 +1,6 @@
 /** The units that a patch reaches: those that it changes, and those that include a header that it changes. */
 import { diagnostic, type Diagnostic } from '../diagnostics';
+import { append } from '../lists';
 import { Includes, includes } from './includes';
 import { parallel } from './parallel';
 import type { UnitList } from './unit-list';
@@ -9,6 +10,7 @@ import type { WorkTree } from './work-tree';
 /** More would take hours, for a fix that reaches most of the kernel. */
 const MOST_UNITS = 300;
 const MOST_CANDIDATES = 2000;
+const ASKED_AT_ONCE = 100;
 
 /** What the vDSO, the EFI stub and what runs before the kernel are compiled with, wherever they lie. */
 const NOT_KERNEL = /^-(?:fPIC|fpic|fPIE|fpie|m16|m32|DBUILD_VDSO\w*)$/;
@@ -73,10 +75,18 @@ async function takeIncluders(
     const units = (await list.findAll(candidates)).filter(
       (unit) => !unit.compile.some((word) => NOT_KERNEL.test(word)),
     );
-    const reads = await parallel(units, jobs, (unit) => includes(work, unit, [file]));
-    const includers = units.filter((_, i) => reads[i]);
+    const includers: Unit[] = [];
+    // No more are asked than it takes to know that there are too many.
+    for (let from = 0; from < units.length && includers.length <= MOST_UNITS; from += ASKED_AT_ONCE) {
+      const some = units.slice(from, from + ASKED_AT_ONCE);
+      const reads = await parallel(some, jobs, (unit) => includes(work, unit, [file]));
+      append(
+        includers,
+        some.filter((_, i) => reads[i]),
+      );
+    }
     if (includers.length > MOST_UNITS)
-      say('header-too-wide', `${file} is included by ${includers.length} units of this kernel`);
+      say('header-too-wide', `${file} is included by more than ${MOST_UNITS} units of this kernel`);
     else if (includers.length === 0 && !own.has(file))
       say(
         'unit-not-built',

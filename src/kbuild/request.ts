@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../diagnostics';
 import type { KlpState } from '../livepatch/ko';
+import type { SigningFiles } from '../livepatch/signature';
 import type { DiffResult } from '../pipeline/diff';
 import type { Proof } from '../pipeline/evidence';
 import type { RunOptions } from '../pipeline/flow';
@@ -27,6 +28,8 @@ export interface BuildRequest extends RunOptions {
   description?: string | undefined;
   replace?: boolean | undefined;
   states?: readonly KlpState[] | undefined;
+  /** Key and certificate that the module is signed with. */
+  signing?: SigningFiles | undefined;
   /** Programs at a time. */
   jobs: number;
   /** `NAME=VALUE` for make: `CC=gcc-12`, `LLVM=1`. */
@@ -44,9 +47,9 @@ export interface BuiltUnit {
   changed: boolean;
 }
 
-/** What the build adds to the evidence: compiler and configuration are the kernel's, the module is verified. */
+/** What the build adds to the evidence: compiler and configuration are the kernel's, the module is verified, and signed where that was asked for. */
 export interface BuildEvidence extends Proof {
-  what: 'compiler' | 'configuration' | 'module';
+  what: 'compiler' | 'configuration' | 'module' | 'signature';
 }
 
 export interface BuildResult {

@@ -29,6 +29,8 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
   /** `NAME=VALUE` for make: `CC=gcc-12`, `LLVM=1`. */
   variables?: readonly string[] | undefined;
   allow?: readonly string[] | undefined;
+  /** Private key and certificate, PEM, that the module is signed with. */
+  signing?: { key: string; certificate: string } | undefined;
   /** Told what is done now: unpacking, compiling; comparing is told as progress. */
   step?: ((what: string) => void) | undefined;
 }
@@ -37,7 +39,7 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
 export function build(options: BuildOptions): Run<BuildResult> {
   return begin(options, async (run) => {
     const { patches, source, kernel, root = '/', vmlinux, config, symvers, modules } = options;
-    const { strip = 1, jobs = availableParallelism(), variables = [], allow = [], step } = options;
+    const { strip = 1, jobs = availableParallelism(), variables = [], allow = [], signing, step } = options;
     const [first] = patches;
     if (first === undefined) throw new KlpflowError('usage', 'no patch is given');
     checkAllowed(allow);
@@ -46,6 +48,7 @@ export function build(options: BuildOptions): Run<BuildResult> {
     return makeModule({
       ...run,
       ...{ patches, source, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow, output },
+      signing,
       ...moduleOf(options),
       ...(step === undefined ? {} : { step }),
     });

@@ -3,6 +3,7 @@
  * a kernel's own make and tools, an image and modules that somebody else compiled.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
@@ -82,8 +83,9 @@ function livepatch(
   patches: readonly string[],
   run: string,
   targets: Trial['targets'] = undefined,
+  more: readonly string[] = [],
 ): BuildResult {
-  const { status, result, path } = built(name, patches);
+  const { status, result, path } = built(name, patches, more);
   expect({
     name,
     status,
@@ -152,6 +154,24 @@ test('a text of vmlinux', (context) => {
     layouts: { proven: true },
   });
   expect(result.verification).toMatchObject({ ok: true });
+});
+
+test('signed: what the kernel finds at its end does not keep it from being loaded', (context) => {
+  skipWithout(context, reason);
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const names = ['-subj', '/CN=klpflow', '-keyout', key, '-out', certificate];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...names], { stdio: 'pipe' });
+  const signing = ['--sign-key', key, '--sign-cert', certificate];
+  const result = livepatch('signed', [join(folder, 'text.patch')], MEMINFO, undefined, signing);
+  const path = join(folder, 'livepatch-signed.ko');
+  const module = readFileSync(path);
+  expect(module.subarray(-28).toString()).toBe('~Module signature appended~\n');
+  expect(result.output).toMatchObject({
+    bytes: module.length,
+    sha256: createHash('sha256').update(module).digest('hex'),
+  });
+  expect(result.evidence).toContainEqual(expect.objectContaining({ what: 'signature', proven: false }));
+  execFileSync(process.execPath, [MAIN, 'verify', path, '--vmlinux', kernel.image], { stdio: 'pipe' });
 });
 
 test('a text of a module, proven against its file', (context) => {
@@ -249,10 +269,14 @@ test('each is loaded, works, is taken back and unloaded', { timeout: 600_000 }, 
       steps: [...come, 'loaded', 'patched', 'unpatched', 'unloaded', ...left],
     });
     expect({ name, restored }).toEqual({ name, restored: before });
-    const texts = { text: [/^Buffers:/m, /^BUFFERS:/m], module: [/^enabled$/m, /^ENABLED$/m] };
+    const texts = {
+      text: [/^Buffers:/m, /^BUFFERS:/m],
+      signed: [/^Buffers:/m, /^BUFFERS:/m],
+      module: [/^enabled$/m, /^ENABLED$/m],
+    };
     if (name === 'header') expect(after).toMatch(/^oom_score_adj_write,\d+$/m);
     for (const [part, [was, is]] of Object.entries(texts)) {
-      if (name !== part && name !== 'both') continue;
+      if (name !== part && (name !== 'both' || part === 'signed')) continue;
       expect({ name, before }).toEqual({ name, before: expect.stringMatching(was!) });
       expect({ name, after }).toEqual({ name, after: expect.stringMatching(is!) });
     }

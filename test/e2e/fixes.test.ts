@@ -53,6 +53,7 @@ async function tryFix(path: string, patch: string): Promise<Outcome> {
     maxBuffer: 1 << 28,
   });
   writeFileSync(join(report, `${name}.json`), ran.stdout);
+  if (ran.stdout === '') throw new Error(`${path}: klpflow says nothing: ${ran.stderr.slice(-2000)}`);
   const result = JSON.parse(ran.stdout) as BuildResult;
   const reasons = reasonsOf(result);
   const outcome = outcomeOf(ran.status, reasons);
