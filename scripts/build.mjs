@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { DECODERS, DECODING, bundle, root } from './bundle.mjs';
+import { DECODING, LATE_PACKAGES, bundle, replace, root } from './bundle.mjs';
+import { writeLicenses } from './licenses.mjs';
 import { generateRecords } from './records.mjs';
 import { generateWasm } from './wasm.mjs';
 
@@ -18,16 +19,21 @@ const ENTRIES = {
   'demo.js': 'bench/demo.ts',
   'bench.js': 'bench/bench.ts',
   'scale.js': 'bench/scale.ts',
-  ...Object.fromEntries(DECODERS.map((name) => [`${name}.js`, `./node_modules/${name}`])),
+  ...Object.fromEntries(LATE_PACKAGES.map((name) => [`${name}.js`, `./node_modules/${name}`])),
 };
 
 try {
   await generateRecords();
   await generateWasm();
   const there = Object.entries(ENTRIES).filter(([, source]) => fs.existsSync(path.join(root, source)));
-  await Promise.all(
+  replace(
+    path.join(root, 'dist/iced_x86_bg.wasm'),
+    fs.readFileSync(path.join(root, 'node_modules/iced-x86/iced_x86_bg.wasm')),
+  );
+  const inputs = await Promise.all(
     there.map(([name, source]) => bundle(source, path.join(root, 'dist', name), name === 'stage.js' ? DECODING : {})),
   );
+  writeLicenses(inputs.flat());
   execFileSync(process.execPath, [path.join(root, 'scripts/code-cache.mjs')], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });

@@ -19,11 +19,11 @@ const PATCHES = [
   ['@oclif/core/lib/config/plugin.js', 'a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : 1)'],
   // Starts its threads from a `worker.js` beside itself; in dist/ that name is ours.
   ['piscina/dist/index.js', "(__dirname, 'worker.js')", "(__dirname, 'pool-worker.js')"],
-  // Lies in its package, not in dist/.
+  // dist/ has the file, for bundles that run as scripts, too.
   [
     'iced-x86/iced_x86.js',
     "require('path').join(__dirname, 'iced_x86_bg.wasm')",
-    "require.resolve('iced-x86/iced_x86_bg.wasm')",
+    "require('path').join(__dirname, 'iced_x86_bg.wasm')",
   ],
 ];
 
@@ -82,23 +82,23 @@ export function lazyEnums(source) {
   } }); }\n${lazy}`;
 }
 
-/** Decoders of kernel images. Each is a file of its own in dist/: most runs need none of them, and 100 kB more in a bundle take every thread time to load. */
+/** Decoders of kernel images: most runs need none of them. */
 export const DECODERS = ['zstddec', 'lz4js', 'seek-bzip'];
 
-/** Has a bundle ask for a decoder's file when it first needs it. */
-const decoders = {
-  name: 'decoders',
+/** Packages that are files of their own in dist/, loaded when they are first needed: 100 kB more in a bundle take every thread time to load. */
+export const LATE_PACKAGES = [...DECODERS, 'iced-x86', 'yaml', 'ajv/dist/2020'];
+
+/** Has a bundle ask for a package's file when it first needs it. */
+const latePackages = (names) => ({
+  name: 'late-packages',
   setup(build) {
     const dist = path.relative(path.dirname(build.initialOptions.outfile), path.join(root, 'dist'));
-    build.onResolve({ filter: new RegExp(`^(${DECODERS.join('|')})$`) }, ({ path: name }) => ({
+    build.onResolve({ filter: new RegExp(`^(${names.join('|')})$`) }, ({ path: name }) => ({
       path: `./${path.join(dist, name)}.js`,
       external: true,
     }));
   },
-};
-
-/** What only a matrix needs: loaded from its package when that runs, for it would make every start slower. */
-const FLEET = ['yaml', 'ajv'];
+});
 
 const standIn = (name) => path.join(root, `scripts/stand-ins/${name}.cjs`);
 
@@ -111,38 +111,30 @@ export const options = {
   minifySyntax: true,
   minifyWhitespace: true,
   charset: 'ascii',
-  legalComments: 'external',
+  // dist/THIRD-PARTY-LICENSES.txt has them all.
+  legalComments: 'none',
   logLevel: 'warning',
   alias: {
     '@mapbox/node-pre-gyp': standIn('node-pre-gyp'),
     debug: standIn('debug'),
     'wsl-utils': standIn('wsl-utils'),
   },
-  // iced-x86 is loaded by those who decode, the threads' bundle has it within (`DECODING`); piscina loads @napi-rs/nice, and oclif typescript, only when asked to; @napi-rs/lzma is a binary.
-  external: [
-    'iced-x86',
-    '@napi-rs/lzma',
-    '@napi-rs/nice',
-    'typescript',
-    '#worker',
-    '#cell',
-    'mmap-io/package.json',
-    ...FLEET,
-  ],
+  // piscina loads @napi-rs/nice, and oclif typescript, only when asked to; @napi-rs/lzma is a binary.
+  external: ['@napi-rs/lzma', '@napi-rs/nice', 'typescript', '#worker', '#cell', 'mmap-io/package.json'],
   // By this a record of the run directory knows the code that made it; see src/records/file.ts.
   define: {
     KLPFLOW_PRODUCER: JSON.stringify(
       `${JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version} ${sourceDigest()}`,
     ),
   },
-  plugins: [packages, decoders],
+  plugins: [packages, latePackages(LATE_PACKAGES)],
   // `import()` of a decoder's file becomes a `require`: a bundle that is run as a script (src/launch.ts) has no loader of modules before Node 20.10.
   supported: { 'dynamic-import': false },
 };
 
 /** What differs for a bundle that nearly every run decodes with: it has iced-x86 within, so that V8's code cache holds that, too. */
 export const DECODING = {
-  external: options.external.map((name) => (name === 'iced-x86' ? 'iced-x86/iced_x86_bg.wasm' : name)),
+  plugins: [packages, latePackages(LATE_PACKAGES.filter((name) => name !== 'iced-x86'))],
 };
 
 /** Digest of all that decides what a run computes: the sources, and the versions of the packages they use. */
@@ -158,11 +150,19 @@ function sourceDigest() {
   return digest.digest('hex').slice(0, 16);
 }
 
-/** Bundles `source` and puts the result in place in one step: others may be running the old one. */
+/** Bundles `source` and puts the result in place in one step: others may be running the old one. @returns paths of what is in it, from the root */
 export async function bundle(source, outfile, more = {}) {
-  const result = await esbuild.build({ ...options, ...more, entryPoints: [source], outfile, write: false });
+  const result = await esbuild.build({
+    ...options,
+    ...more,
+    entryPoints: [source],
+    outfile,
+    write: false,
+    metafile: true,
+  });
   for (const { path: file, text } of result.outputFiles)
     replace(file, Buffer.from(file.endsWith('.js') ? signed(ascii(atFirstUse(text))) : text));
+  return Object.keys(result.metafile.inputs);
 }
 
 /** Modules of Node that take a thread milliseconds to load and that most runs do not need. */

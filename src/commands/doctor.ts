@@ -2,7 +2,9 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Args } from '@oclif/core';
+import { diagnosticOf } from '../diagnostics';
 import { cacheFolder } from '../files/cache-folder';
+import { MappedFile } from '../files/mapped-file';
 import type { ImageDescription, ObjectDescription } from '../index';
 import { renderImage } from '../report/image';
 import { renderObject } from '../report/object';
@@ -47,7 +49,7 @@ export default class Doctor extends BaseCommand {
 
   async run(): Promise<DoctorResult> {
     const { args } = await this.parse(Doctor);
-    const checks = [nodeVersion(), await mmapAddon(this.config.root), cores(), memory(), cacheDirectory(cacheFolder())];
+    const checks = [nodeVersion(), mmapAddon(this.config.root), cores(), memory(), cacheDirectory(cacheFolder())];
     for (const { name, ok, finding, hint } of checks) {
       this.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(8)}  ${finding}`);
       if (hint !== undefined) this.log(`      ${' '.repeat(8)}  ${hint}`);
@@ -76,17 +78,15 @@ function nodeVersion(): Check {
 }
 
 /** Maps a file that is surely there, klpflow's own package.json, and compares it with what a plain read gives. */
-async function mmapAddon(root: string): Promise<Check> {
+function mmapAddon(root: string): Check {
   const file = join(root, 'package.json');
   try {
-    // Here, not above: without its addon this module does not load, and saying so is the point.
-    const { MappedFile } = await import('../files/mapped-file');
     const { bytes } = MappedFile.open(file);
     if (readFileSync(file).equals(bytes)) return { name: 'mmap', ok: true, finding: 'the addon loads and maps a file' };
     throw new Error('a mapped file differs from the file');
   } catch (error) {
-    const finding = (error as Error).message.split('\n', 1)[0]!;
-    return { name: 'mmap', ok: false, finding, hint: 'rebuild the addon for this Node.js: npm rebuild mmap-io' };
+    const { message, hint } = diagnosticOf(error);
+    return { name: 'mmap', ok: false, finding: message.split('\n', 1)[0]!, hint };
   }
 }
 

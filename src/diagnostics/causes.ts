@@ -207,6 +207,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'A static local variable is in PATCHED only. It starts with its initial value, which is right for a new one and wrong for one that the compiler renamed.',
     'f has the static local variable calls.1, which nothing in ORIG is: it counts as new and starts anew',
   ],
+  'no-addon': [
+    'The addon that maps files is compiled when klpflow is installed. That failed or was left out (`--ignore-scripts`), or another Node.js runs it.',
+    "the mmap addon does not load in Node.js v20.20.2: Cannot find module '/usr/lib/node_modules/klpflow/dist/addon/build/Release/mmap_io.node'",
+  ],
   'no-btf': ["The kernel's types are needed, and the file has none.", 'vmlinux has no .BTF section'],
   'no-kcfi-donor': [
     "Under kCFI the module's init and exit functions need the hash of their type, which only other code of the kernel shows.",

@@ -255,6 +255,10 @@ export const CATALOGUE = {
     severity: 'warning',
     hint: 'If the patch adds no such variable, the compiler renamed or split one: initialise it in a callback, or keep the function out of the patch.',
   },
+  'no-addon': {
+    severity: 'error',
+    hint: 'Compile it for this Node.js: `npm rebuild klpflow` (`npm rebuild -g klpflow`), with Python 3, make and a C++ compiler; in a working tree `npm run setup`.',
+  },
   'no-btf': {
     severity: 'error',
     hint: 'Pass /sys/kernel/btf/vmlinux of the running kernel, or a vmlinux that was built with CONFIG_DEBUG_INFO_BTF.',

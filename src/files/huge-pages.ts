@@ -1,7 +1,7 @@
-import mmap from 'mmap-io';
+import { mmap } from './mmap';
 
 /** MADV_HUGEPAGE of Linux; the package names only those that it uses. */
-const HUGE_PAGES = 14 as unknown as Parameters<typeof mmap.advise>[1];
+const HUGE_PAGES = 14 as unknown as Parameters<ReturnType<typeof mmap>['advise']>[1];
 
 /**
  * Asks for pages of 2 MB, where Linux has them, for the memory of `buffer` from byte `start` on: before it is first used, and where most
@@ -10,7 +10,7 @@ const HUGE_PAGES = 14 as unknown as Parameters<typeof mmap.advise>[1];
  */
 export function useHugePages(buffer: SharedArrayBuffer, start: number): void {
   try {
-    mmap.advise(Buffer.from(buffer, start), HUGE_PAGES);
+    mmap().advise(Buffer.from(buffer, start), HUGE_PAGES);
   } catch {
     // Only an advice: not Linux, or a kernel without them.
   }

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, statSync, type BigIntStats } from 'node:fs';
-import mmap from 'mmap-io';
 import { fileError, KlpflowError } from '../diagnostics';
+import { mmap } from './mmap';
 
 /** What tells two states of a file apart without reading it. Times are nanoseconds since the epoch. */
 export interface FileIdentity {
@@ -58,7 +58,8 @@ export class MappedFile {
           },
         );
       }
-      const map = mmap.map(identity.size, mmap.PROT_READ, mmap.MAP_SHARED, fd);
+      const { map: mapped, PROT_READ, MAP_SHARED } = mmap();
+      const map = mapped(identity.size, PROT_READ, MAP_SHARED, fd);
       // Not the Buffer itself: Buffer.slice is a view, and a write to one would kill the process.
       return new MappedFile(calledPath, identity, new Uint8Array(map.buffer, map.byteOffset, map.length));
     } catch (cause) {
