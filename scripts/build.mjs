@@ -39,6 +39,8 @@ try {
   });
   // Not before here: it loads the bundle.
   const { committedManifest, manifest } = await import('./manifest.mjs');
+  const { writeShellFiles } = await import('./shell.mjs');
+  writeShellFiles();
   if (committedManifest() !== (await manifest()))
     console.error('build: oclif.manifest.json is stale; npm run surface writes it');
 } catch (error) {

@@ -444,6 +444,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'vmlinuz has no symbol list (CONFIG_KALLSYMS is off)',
   ],
   'unusable-listing': ['The list has no addresses, or is of something else.', 'kallsyms lists no function of ext4'],
+  'unused-allow': [
+    '--allow names a refusal that there was not: the command line is of another patch, or the symbol is misspelt.',
+    '--allow sealed-endbr:get_avenrum: nothing of this code and symbol was found',
+  ],
   usage: [
     'The command line is not understood, or asks for what does not go together.',
     '--format ko: say with -o FILE where the livepatch goes',

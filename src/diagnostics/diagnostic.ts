@@ -545,6 +545,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Pass the linked vmlinux with its symbol table, or a copy of /proc/kallsyms that root made.',
   },
+  'unused-allow': {
+    severity: 'note',
+    hint: 'Take it off, or see whether the symbol is spelled as the report has it.',
+  },
   usage: {
     severity: 'error',
     hint: 'See --help.',

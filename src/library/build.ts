@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { KlpflowError } from '../diagnostics';
 import { build as makeModule, type BuildResult } from '../kbuild';
-import { checkAllowed } from './allow';
+import { checkAllowed, tellUnused } from './allow';
 import { moduleOf, type ModuleOptions } from './output';
+import { checkPresent } from './present';
 import { begin, type Run, type RunSettings } from './run';
 
 /** A patch, the source that it is for, and the kernel that runs. */
@@ -45,13 +46,16 @@ export function build(options: BuildOptions): Run<BuildResult> {
     checkAllowed(allow);
     const output = options.output ?? `livepatch-${nameOf(first)}.ko`;
     if (!output.endsWith('.ko')) throw new KlpflowError('usage', `-o ${output}: a module's name ends in .ko`);
-    return makeModule({
+    checkPresent([...patches, source, vmlinux, config, symvers, modules]);
+    const result = await makeModule({
       ...run,
       ...{ patches, source, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow, output },
       signing,
       ...moduleOf(options),
       ...(step === undefined ? {} : { step }),
     });
+    const unused = tellUnused(allow, [...result.diagnostics, ...(result.diff?.diagnostics ?? [])]);
+    return { ...result, diagnostics: [...result.diagnostics, ...unused] };
   });
 }
 

@@ -7,8 +7,9 @@ import type { ObjectPair } from '../pipeline/object-pairs';
 import { report as gather, type Report } from '../pipeline/report';
 import type { Explanation } from '../pipeline/types';
 import { parseTwin, type DeclaredTwin } from '../stages/declared-twins';
-import { checkAllowed } from './allow';
+import { checkAllowed, tellUnused } from './allow';
 import { outputOf, type OutputOptions } from './output';
+import { checkPresent } from './present';
 import { begin, type Run, type RunSettings } from './run';
 
 /** The two builds: objects, or folders of them. */
@@ -37,12 +38,15 @@ export interface DiffOptions extends PairOptions, Omit<OutputOptions, 'btf'> {
 
 /** Compares two objects, or all of two folders, and writes the livepatch where `output` asks for one and nothing is refused. */
 export function diff(options: DiffOptions): Run<DiffResult> {
-  return begin(options, async (run) => compareAndWrite(requestOf(options, run)));
+  return begin(options, async (run) => told(await compareAndWrite(requestOf(options, run)), options));
 }
 
 /** What `diff` finds, and the code of what it lists: all that a report shows. */
 export function report(options: Omit<DiffOptions, keyof OutputOptions> & Kernel): Run<Report> {
-  return begin(options, async (run) => gather(requestOf(options, run)));
+  return begin(options, async (run) => {
+    const found = await gather(requestOf(options, run));
+    return { ...found, result: told(found.result, options) };
+  });
 }
 
 type Kernel = Pick<OutputOptions, 'symvers' | 'vmlinux' | 'moduleImages'>;
@@ -65,6 +69,11 @@ export function correlate(options: PairOptions): Run<CorrelateResult> {
   return begin(options, async (run) => correlateObjects(pairOf(options, run)));
 }
 
+function told(result: DiffResult, { allow = [] }: DiffOptions): DiffResult {
+  const unused = tellUnused(allow, result.diagnostics);
+  return unused.length === 0 ? result : { ...result, diagnostics: [...result.diagnostics, ...unused] };
+}
+
 function pairOf({ orig, patched, twins }: PairOptions, run: RunOptions) {
   return {
     ...run,
@@ -78,6 +87,14 @@ function pairOf({ orig, patched, twins }: PairOptions, run: RunOptions) {
 function requestOf(options: DiffOptions, run: RunOptions): DiffRequest {
   const { also = [], module, allow = [], ftrace, symvers, vmlinux, moduleImages, plain } = options;
   checkAllowed(allow);
+  const written = outputOf(options);
+  checkPresent([
+    options.orig,
+    options.patched,
+    ...also.flatMap(({ orig, patched }) => [orig, patched]),
+    ...[ftrace, symvers, vmlinux, plain, options.template],
+    ...(moduleImages ?? []),
+  ]);
   return {
     ...pairOf(options, run),
     also,
@@ -88,6 +105,6 @@ function requestOf(options: DiffOptions, run: RunOptions): DiffRequest {
     vmlinux,
     moduleImages,
     plain,
-    ...outputOf(options),
+    ...written,
   };
 }

@@ -23,6 +23,8 @@ export interface RunSettings {
   signal?: AbortSignal | undefined;
   /** When the run began, by `performance.now()`; default now. */
   startedAt?: number | undefined;
+  /** Told what a person should know besides the result: that old results were removed. */
+  note?: ((text: string) => void) | undefined;
   /** Told every task at the end, for a trace. */
   trace?: ((tasks: readonly TaskRecord[]) => void) | undefined;
 }
@@ -39,7 +41,7 @@ export function begin<T>(settings: RunSettings, work: (options: RunOptions) => P
 
 /** @throws KlpflowError `usage`, and what is wrong with the types */
 function optionsOf(settings: RunSettings, progress: (event: ProgressEvent) => void): RunOptions {
-  const { runDir, workers, memory, fresh, btf, signal, startedAt, trace } = settings;
+  const { runDir, workers, memory, fresh, btf, signal, startedAt, note, trace } = settings;
   if (runDir === '') throw new KlpflowError('usage', '--run-dir: the name is empty');
   return {
     runDir: runDir ?? defaultRunDir(),
@@ -49,6 +51,7 @@ function optionsOf(settings: RunSettings, progress: (event: ProgressEvent) => vo
     structSizes: btf === undefined ? {} : readStructSizes(btf),
     ...(signal === undefined ? {} : { signal }),
     ...(startedAt === undefined ? {} : { startedAt }),
+    ...(note === undefined ? {} : { note }),
     ...(trace === undefined ? {} : { trace }),
     progress,
   };

@@ -1,4 +1,5 @@
 import { defaultRunDir } from '../files/cache-folder';
+import type { PruneOptions } from '../pipeline/prune';
 import { scanObject, type ScanResult } from '../pipeline/scan-object';
 import { listRuns, statusOf, type RunListing, type StatusResult } from '../pipeline/status';
 import { begin, type Run, type RunSettings } from './run';
@@ -13,7 +14,9 @@ export function status(options: { inputs: readonly string[]; runDir?: string | u
   return statusOf(options.runDir ?? defaultRunDir(), options.inputs);
 }
 
-/** What the run directory holds. */
-export function runs(options: { runDir?: string | undefined } = {}): Promise<RunListing> {
-  return listRuns(options.runDir ?? defaultRunDir());
+/** What the run directory holds; with `prune` after what that says is removed. No run should be under way then. */
+export function runs(
+  options: { runDir?: string | undefined; prune?: PruneOptions | undefined } = {},
+): Promise<RunListing> {
+  return listRuns(options.runDir ?? defaultRunDir(), options.prune);
 }

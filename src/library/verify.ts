@@ -1,4 +1,5 @@
 import { KlpflowError } from '../diagnostics';
+import { checkPresent } from './present';
 import { verify as check, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
 import { readShippedModules } from '../verify/shipped/modules';
@@ -26,6 +27,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
       'usage',
       `--module-image ${moduleImages[0]}: --vmlinux FILE is needed, too, the kernel that loads it`,
     );
+  checkPresent([module, vmlinux, symvers, btf, template, ...moduleImages, ...(objects ?? [])]);
   // The image that boots is read by the verifier's own way; what has a symbol table or is a list, as before.
   const shipped = vmlinux === undefined ? undefined : await readShipped(vmlinux);
   return check({

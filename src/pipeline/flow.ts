@@ -4,6 +4,7 @@ import { threadCpuMs } from '../records';
 import { threadsWithin } from './memory';
 import { Pool, type TaskRecord } from './pool';
 import { Progress } from './progress';
+import { keepWithin } from './prune';
 import { RunDir } from './run-dir';
 import type { AnswerOf, ProgressEvent, RunReport, StageName, TaskName, TaskOf } from './types';
 
@@ -22,6 +23,8 @@ export interface RunOptions {
   /** When the run began, by `performance.now()`; default now. */
   startedAt?: number;
   progress?: (event: ProgressEvent) => void;
+  /** Told what a person should know besides the result. */
+  note?: (text: string) => void;
   /** Told every task at the end, for a trace. */
   trace?: (tasks: readonly TaskRecord[]) => void;
 }
@@ -38,6 +41,7 @@ export class Flow {
   private readonly memory: number | undefined;
   private readonly stop: AbortSignal | undefined;
   private readonly startedAt: number;
+  private readonly note: (text: string) => void;
 
   /** @throws KlpflowError `run-dir-unusable`, `no-space` */
   constructor({
@@ -49,6 +53,7 @@ export class Flow {
     signal,
     startedAt = performance.now(),
     progress,
+    note = () => undefined,
   }: RunOptions) {
     this.runDir = RunDir.open(runDir, fresh);
     this.progress = new Progress(startedAt);
@@ -61,6 +66,7 @@ export class Flow {
     this.structSizes = structSizes;
     this.stop = signal;
     this.startedAt = startedAt;
+    this.note = note;
   }
 
   /** One task of a stage as an observable: it starts when subscribed to, unless the run is to stop, and tells its progress. */
@@ -110,8 +116,18 @@ export class Flow {
   async close(): Promise<void> {
     await this.pool.close();
     // Where everything was reused nothing was written, and the time is better saved.
-    if (this.pool.done.some(({ cost }) => cost.miss !== null)) this.runDir.clean();
+    if (!this.pool.done.some(({ cost }) => cost.miss !== null)) return;
+    this.runDir.clean();
+    const pruned = keepWithin(this.runDir);
+    if (pruned !== undefined)
+      this.note(
+        `run directory ${this.runDir.path}: ${gigabytes(pruned.bytes)} of what was longest not used are removed, ${gigabytes(pruned.left)} stay (KLPFLOW_CACHE_LIMIT)`,
+      );
   }
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 /** Of milliseconds, to a tenth of one. */

@@ -1,5 +1,7 @@
+import { dirname } from 'node:path';
 import { decodeOutcome, encodeOutcome, loadHash, readRecords, writeRecords } from '../records';
 import type { Flow } from './flow';
+import { markUsed } from './prune';
 import type { Identified } from './scan';
 
 /** The recorded outcome of a pair of contents and options; undefined if there is none that can be used. */
@@ -16,6 +18,7 @@ export async function reuseOutcome<T>(
   if (typeof messages === 'string') return undefined;
   try {
     const outcome = decodeOutcome(messages[0])?.outcome as T | undefined;
+    markUsed(dirname(place.file));
     if (outcome !== undefined) flow.progress.step('assess', null, true, null, { items: 1, bytes: 0 });
     return outcome;
   } catch {

@@ -1,11 +1,13 @@
 import { joined } from '../lists';
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { forkJoin, from, map, mergeMap, of, toArray, type Observable } from 'rxjs';
 import type { ModuleInfo } from '../kernel/modinfo';
 import { LARGEST_MAP, fileIdentity, type FileIdentity } from '../files/mapped-file';
 import type { Flow } from './flow';
 import { memoryLeft, type Load } from './memory';
+import { markUsed } from './prune';
 import type { RecordPlace } from '../records';
 import type { AnswerOf, InputRef, ObjectRef, TaskOf } from './types';
 
@@ -56,7 +58,12 @@ export function identify$(flow: Flow, { path, identity, copy, place }: Input, wh
   const input: InputRef = { path, identity, copy };
   return flow
     .task('identify', whole, 'identify', { input, place, fresh: flow.fresh }, () => ({ items: 1, bytes: 0 }))
-    .pipe(map((answer) => ({ ...input, ...answer })));
+    .pipe(
+      map((answer) => {
+        markUsed(dirname(flow.runDir.table(answer.digest).file));
+        return { ...input, ...answer };
+      }),
+    );
 }
 
 /** Larger ones wait until it is clear that there is memory for them, and what waiting costs is little to theirs. */

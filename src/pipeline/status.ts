@@ -3,6 +3,7 @@ import { largest } from '../lists';
 import { basename, join, resolve } from 'node:path';
 import { fileIdentity } from '../files/mapped-file';
 import { decodeInput, decodeOutcome, decodeShape, loadHash, readRecords } from '../records';
+import { prune, type PruneOptions, type Pruned } from './prune';
 import { RunDir } from './run-dir';
 
 /** One record file and whether the next run would use it. */
@@ -170,11 +171,15 @@ export interface RunListing {
   /** `written`: when its newest record was, in milliseconds since the epoch. */
   objects: Array<{ digest: string; files: number; bytes: number; written: number; paths: string[] }>;
   pairs: Array<{ orig: string; patched: string; outcomes: number }>;
+  /** What was removed before, where that was asked for. */
+  pruned?: Pruned;
 }
 
-export async function listRuns(path: string): Promise<RunListing> {
+/** Lists a run directory, after removing from it what `pruning` says. */
+export async function listRuns(path: string, pruning?: PruneOptions): Promise<RunListing> {
   await loadHash();
   const runDir = RunDir.existing(path);
+  const pruned = pruning === undefined || runDir === undefined ? undefined : prune(runDir, pruning);
   const listing: RunListing = {
     schema: 'klpflow/runs@1',
     runDir: resolve(path),
@@ -182,6 +187,7 @@ export async function listRuns(path: string): Promise<RunListing> {
     bytes: runDir === undefined ? 0 : bytesBelow(runDir.path),
     objects: [],
     pairs: [],
+    ...(pruned === undefined ? {} : { pruned }),
   };
   if (runDir === undefined) return listing;
   const paths = new Map<string, Set<string>>();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { machineName } from '../../src/elf/machines';
 import { running } from '../support/run-klpflow';
+import { smallPair } from '../support/small-pair';
 import { tempFolder } from '../support/temp-folder';
 
 const folder = tempFolder();
@@ -43,4 +44,29 @@ test('a thin archive is called one', async () => {
 
 test('processors have names', () => {
   expect([62, 183, 22, 9999].map(machineName)).toEqual(['x86-64', 'aarch64', 's390x', 'ELF machine 9999']);
+});
+
+test('all files that are missing are told in one run', async () => {
+  const { text } = await typed('diff', 'no-a.o', 'no-b.o', '--symvers', 'no-symvers', '--vmlinux', 'no-vmlinuz');
+  expect(text).toMatch(/error unreadable: cannot read no-a\.o, no-b\.o, no-symvers, no-vmlinuz: no such files/);
+  expect((await typed('verify', 'no.ko', '--btf', 'no.btf')).text).toContain('cannot read no.ko, no.btf:');
+});
+
+test('what is allowed and not met is told: a misspelt symbol is no consent', async () => {
+  const { orig, patched } = await smallPair(join(folder, 'pair'));
+  const { status, text } = await typed(
+    ...[
+      'diff',
+      orig,
+      patched,
+      '--allow',
+      'sealed-endbr:no_such_function',
+      '--progress',
+      'none',
+      '--run-dir',
+      join(folder, 'run'),
+    ],
+  );
+  expect(status).toBe(0);
+  expect(text).toContain('note unused-allow: --allow sealed-endbr:no_such_function: nothing of this code and symbol');
 });

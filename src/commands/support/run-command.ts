@@ -168,6 +168,7 @@ export abstract class RunCommand extends BaseCommand {
           signal: stop.signal,
           // All of the process's life counts, its start too.
           startedAt: 0,
+          note: view.note,
           trace: (tasks) => (traced = tasks),
         },
         view.note,
