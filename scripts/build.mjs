@@ -18,6 +18,7 @@ const ENTRIES = {
   'pool-worker.js': 'node_modules/piscina/dist/worker.js',
   'demo.js': 'bench/demo.ts',
   'bench.js': 'bench/bench.ts',
+  'bench-unit.js': 'bench/unit.ts',
   'scale.js': 'bench/scale.ts',
   ...Object.fromEntries(LATE_PACKAGES.map((name) => [`${name}.js`, `./node_modules/${name}`])),
 };
