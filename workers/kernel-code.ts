@@ -5,11 +5,8 @@ import { ImageMemory, ftraceSites } from '../src/kernel-image';
 import type { KernelListing } from '../src/kernel/listing';
 import { contentDigest } from '../src/records';
 import type { Side } from '../src/stages/side/side';
-import { KernelCode, Placement } from '../src/stages/running-kernel/image';
+import { KernelCode, Placement, isUnit } from '../src/stages/running-kernel/image';
 import type { ImageFacts } from '../src/pipeline/types';
-
-/** More symbols than a unit has: of a whole kernel only the functions that are replaced are looked at. */
-const LARGEST_UNIT = 50_000;
 
 export function kernelCode({ memory, form, machine, wrappers, path }: ImageFacts, listing: KernelListing): KernelCode {
   const { bytes } = MappedFile.open(memory.path, path);
@@ -36,7 +33,7 @@ function addressesIn(listing: KernelListing): { addressOf(name: string): number 
 
 /** ORIG in the image: all code of a unit; of a whole kernel that of some functions. */
 export function placed(orig: Side, kernel: KernelCode, functions: readonly number[]): Placement {
-  const deep = orig.table.symbols <= LARGEST_UNIT;
+  const deep = isUnit(orig.table.symbols);
   const sections = deep
     ? Placement.codeSections(orig)
     : [...new Set(functions.map((symbol) => orig.table.section[symbol]!))];

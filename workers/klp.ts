@@ -10,11 +10,12 @@ import { assess, profileEvidence } from '../src/stages/assess';
 import { extract, rehearse } from '../src/stages/extract';
 import { diffInline } from '../src/stages/inline';
 import { checkRunningKernel } from '../src/stages/running-kernel';
-import { checkAgainstImage } from '../src/stages/running-kernel/image';
+import { Placement, census, checkAgainstImage, isUnit, type Census } from '../src/stages/running-kernel/image';
 import { TrustedPositions } from '../src/stages/running-kernel/sympos';
+import type { Side } from '../src/stages/side/side';
 import type { Copied, Dialect, UnitPair } from './dialect';
 import { read } from './inputs';
-import { positionsOf, proofOf } from './proof';
+import { positionsOf, proofOf, type Proof } from './proof';
 import type { AnswerOf, RehearsalAnswer, TaskOf, UnitResult } from '../src/pipeline/types';
 import { append } from '../src/lists';
 
@@ -99,6 +100,11 @@ export function rehearseForKlp(
   return { diagnostics, imports, lookups: listing === null ? lookups : 0, unwritable: false };
 }
 
+/** Of a unit all functions are looked at here, where what runs is open; a whole kernel's are counted by several threads. */
+function censusOf(orig: Side, proof: Proof | null): Census | null {
+  return proof !== null && isUnit(orig.table.symbols) ? census(orig, proof.kernel, Placement.codeSections(orig)) : null;
+}
+
 function extractForKlp(
   {
     undecided,
@@ -131,5 +137,8 @@ function extractForKlp(
     append(diagnostics, checkAgainstImage({ ...sides, ...proof, positions, functions: replaced, references }));
   else if (listing !== null && objectName === 'vmlinux')
     append(diagnostics, checkRunningKernel({ orig, positions, listing, functions: replaced, references }));
-  return { object: wholeOf(writeKlpObject(object).chunks()), findings: { klpSymbols, diagnostics } };
+  return {
+    object: wholeOf(writeKlpObject(object).chunks()),
+    findings: { klpSymbols, diagnostics, census: censusOf(orig, proof) },
+  };
 }

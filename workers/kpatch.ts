@@ -79,7 +79,7 @@ function extractForKpatch({
         references,
       }),
     );
-  return { object: wholeOf(writeKpatchObject(kpatch).chunks()), findings: { klpSymbols, diagnostics } };
+  return { object: wholeOf(writeKpatchObject(kpatch).chunks()), findings: { klpSymbols, diagnostics, census: null } };
 }
 
 /** One unit of a folder, from scan to extract. Refused or not, it is extracted: all reasons are told at once. */

@@ -1,7 +1,7 @@
 /** How much of ORIG is the code that runs: each function looked for in the kernel's image, or in the finished module. */
 import { from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { decodeOutcome, encodeOutcome, loadHash, readRecords, writeRecords, type RecordPlace } from '../records';
-import { together, type Census } from '../stages/running-kernel/image';
+import { isUnit, together, type Census } from '../stages/running-kernel/image';
 import type { Flow } from './flow';
 import type { Identified } from './scan';
 import type { ObjectRef, SeenFiles } from './types';
@@ -11,12 +11,13 @@ export type { Census };
 /** Code lies unevenly among the sections. */
 const TASKS_A_THREAD = 2;
 
-/** The count of one object in one kernel, kept by both their contents. */
+/** The count of a whole kernel's or large module's object in what runs, kept by both their contents. That of a unit comes with its livepatch. */
 export class Counting {
   private readonly place: RecordPlace;
 
-  /** Of a file that is given as what runs; null where there is none. */
+  /** Of a file that is given as what runs; null where there is none, and for a unit. */
   static of(flow: Flow, orig: Identified, seen: SeenFiles): Counting | null {
+    if (isUnit(orig.load.symbols)) return null;
     const file = seen.objectName === 'vmlinux' ? seen.image?.digest : seen.moduleFile?.identity;
     return file === undefined ? null : new Counting(flow, orig, seen, JSON.stringify([seen.objectName, file]));
   }

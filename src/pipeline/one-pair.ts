@@ -68,7 +68,7 @@ export async function diffPair(
   if (known !== undefined) {
     const made = await extract?.reuse();
     const counting = made === undefined ? null : await countingOf(flow, orig, object.name, kernel, module);
-    const census = (await counting?.reuse()) ?? null;
+    const census = (await counting?.reuse()) ?? made?.findings.census ?? null;
     // A run that was killed may have left out the count.
     const whole = made !== undefined && (counting === null || census !== null);
     if (extract === undefined || whole || !known.changes)
@@ -98,7 +98,7 @@ export async function diffPair(
 
   // What must go in? Only where a livepatch is asked for; it collects its own refusals. Other threads look for ORIG in what runs.
   const writes = extract !== undefined && judgement.changes;
-  const [made, census = null] = writes
+  const [made, counted] = writes
     ? await Promise.all([
         extract.make(pair, judgement, await kernel.sources(), unit),
         (await countingOf(flow, orig, object.name, kernel, module))?.make(pair.orig),
@@ -106,7 +106,7 @@ export async function diffPair(
     : [undefined];
   if (made !== undefined) append(findings.diagnostics, otherModule(await kernel.sources(), module, asked.allow));
   checkUnchanged(inputs);
-  return { findings, equal: false, made, census, inputs };
+  return { findings, equal: false, made, census: counted ?? made?.findings.census ?? null, inputs };
 }
 
 /** What counts ORIG's functions in the kernel's image, of a module in its finished file. */

@@ -105,6 +105,8 @@ export interface SeenFiles {
 export interface ExtractFindings {
   klpSymbols: KlpSymbolReport[];
   diagnostics: Diagnostic[];
+  /** How many functions of a unit run; null for a whole kernel, which \`Counting\` counts, and where no file holds what runs. */
+  census: Census | null;
 }
 
 /** What writing would find of a pair or a unit, and what only files that were not given could tell. */

@@ -4,6 +4,13 @@ import type { KernelCode } from './kernel-code';
 import { eachFunction, wholeSection, type Piece } from './pieces';
 import { SectionFit } from './section-fit';
 
+/** A unit has fewer symbols: of a whole kernel only the functions that are replaced are placed, and the others counted apart. */
+const LARGEST_UNIT = 50_000;
+
+export function isUnit(symbols: number): boolean {
+  return symbols <= LARGEST_UNIT;
+}
+
 /** How many functions of ORIG stand in what runs. */
 export interface Census {
   functions: number;

@@ -12,7 +12,7 @@ import type { Difference, Placement } from './placement';
 import { addressBy, type PlainUnit } from './plain-unit';
 import { storesToReadOnly, type StoresInput } from './read-only';
 
-export { census, together, type Census } from './census';
+export { census, isUnit, together, type Census } from './census';
 export { ImageEvidence } from './evidence';
 export { KernelCode } from './kernel-code';
 export { withoutLatePass } from './late-pass';
