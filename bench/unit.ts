@@ -78,13 +78,13 @@ function inputOf(
 
 async function measureUnit({ image, orig, patched }: UnitInput, runs: number, scratch: string): Promise<number> {
   for (const file of [image, orig, patched]) readFileSync(file);
-  const main = join(ROOT, 'dist', 'main.js');
+  const klpflow = join(ROOT, 'dist', 'main.js');
   const results = new Results();
   const diff = (runDir: string): string[] => {
     const files = [orig, patched, '--vmlinux', image, '-o', join(scratch, 'livepatch-x.ko')];
     return [
       process.execPath,
-      main,
+      klpflow,
       'diff',
       ...files,
       '--run-dir',
@@ -97,7 +97,7 @@ async function measureUnit({ image, orig, patched }: UnitInput, runs: number, sc
   for (let i = 0; i < runs; i++) {
     const runDir = `runs-${i}`;
     await results.take('node -e 0', [process.execPath, '-e', '0']);
-    await results.take('klpflow doctor vmlinuz', [process.execPath, main, 'doctor', image]);
+    await results.take('klpflow doctor vmlinuz', [process.execPath, klpflow, 'doctor', image]);
     await results.take('klpflow diff unit -o x.ko, first', diff(runDir));
     // The image's facts are there, the pair is compared again.
     rmSync(join(scratch, runDir, 'pairs'), { recursive: true, force: true });
