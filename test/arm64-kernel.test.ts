@@ -2,10 +2,11 @@
  * Real changes in an arm64 kernel (Linux 7.3: ThinLTO, kCFI, KASLR): exactly the functions that changed, and modules in the form that this processor's
  * loader asks for. test/boot/arm64 loads them.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ElfObject, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHF_RELA_LIVEPATCH, SHT_RELA, u64 } from '../src/elf';
+import { verify, type VerifyResult } from '../src/index';
 import { COMPUTED } from '../src/kernel/kcfi';
 import {
   ARM64,
@@ -136,3 +137,152 @@ describe.each(patchable.length === 0 ? ['none'] : patchable)('the module of %s',
     }
   });
 });
+
+function check(pair: string, module: string): Promise<VerifyResult> {
+  return verify({
+    module,
+    ...kernelFiles(ARM64),
+    objects: objectsOf(ARM64, pair).map(({ patched }) => patched),
+  });
+}
+
+test.each(patchable.length === 0 ? ['none'] : patchable)(
+  '%s gives a module that the independent check finds fine',
+  async (pair) => {
+    await diff(pair);
+    const { ok, diagnostics } = await check(pair, out(pair));
+    expect(diagnostics.filter(({ severity }) => severity !== 'note')).toEqual([]);
+    expect(ok).toBe(true);
+  },
+);
+
+/** Bytes of the file, and where things are in it. */
+interface Opened {
+  bytes: Buffer;
+  elf: ElfObject;
+  /** File offset of the n-th relocation of a section by its name. */
+  rela(section: string, wanted: (type: number) => boolean): number;
+}
+
+const TYPE = 8;
+const ADDEND = 16;
+const PC_BITS = 4;
+
+// Each of them loads, or not, and what happens then happens to a running kernel.
+describe.each<[what: string, pair: string, code: string, change: (file: Opened) => void]>([
+  [
+    'a section of the loader is missing',
+    'uaccess',
+    'verify-elf-form',
+    ({ bytes }) => void bytes.write('x', bytes.indexOf('.plt\0') + 1),
+  ],
+  [
+    'an ftrace entry is beside its place',
+    'uaccess',
+    'verify-entry',
+    ({ bytes, rela }) => {
+      const at = rela('.rela__patchable_function_entries', () => true) + ADDEND;
+      bytes.writeInt32LE(bytes.readInt32LE(at) + 8, at);
+    },
+  ],
+  [
+    'a type hash is another',
+    'uaccess',
+    'verify-type-hash',
+    ({ bytes }) => void bytes.writeUInt32LE(COMPUTED.plain.init ^ 1, bytes.indexOf(hashOf(COMPUTED.plain.init))),
+  ],
+  [
+    'a branch is applied late',
+    'uaccess',
+    'verify-late-relocation',
+    ({ bytes }) => {
+      for (const name of ['.klp.rela.vmlinux.', '.klp.sym.vmlinux.'])
+        for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1))
+          bytes.write('modulex', at + name.indexOf('vmlinux'));
+    },
+  ],
+  [
+    'a relocation is not one of its instruction',
+    'uaccess',
+    'verify-relocation',
+    ({ bytes, rela }) => void bytes.writeUInt32LE(JUMP26, rela('.rela.text', (type) => type === CALL26) + TYPE),
+  ],
+  [
+    'a load drops the low bits of its address',
+    'runtime-pointer',
+    'verify-target',
+    ({ bytes, rela }) =>
+      void bytes.writeInt32LE(PC_BITS, rela('.klp.rela.vmlinux..text', (type) => type === 286) + ADDEND),
+  ],
+  [
+    'an alternative is longer than its site',
+    'runtime-pointer',
+    'verify-entry',
+    ({ bytes, elf }) => {
+      const section = Array.from({ length: elf.sectionCount }, (_, i) => i).find(
+        (i) => elf.name(i) === '.altinstructions',
+      )!;
+      bytes[elf.offset(section) + 11] = 8;
+    },
+  ],
+  [
+    'a trap has no record',
+    'runtime-pointer',
+    'verify-missing-entry',
+    ({ bytes }) => {
+      for (let at = bytes.indexOf('__bug_table\0'); at >= 0; at = bytes.indexOf('__bug_table\0', at + 1))
+        bytes.write('x', at);
+    },
+  ],
+  [
+    'a constant is read into another register',
+    'runtime-pointer',
+    'verify-object-differs',
+    ({ bytes }) => {
+      // ldr w9, [x9], then lsr w9, w22, w9.
+      const at = bytes.indexOf(Buffer.from('290140b9c926c91a', 'hex'));
+      expect(at).toBeGreaterThan(0);
+      bytes[at + 5]! ^= 2;
+    },
+  ],
+  [
+    'a veneer leads to another function',
+    'nf-tables',
+    'verify-object-differs',
+    ({ bytes, rela }) => {
+      // The first slot is filled in for the second one's symbol.
+      const first = rela('.klp.rela.nf_tables..data', () => true);
+      bytes.copy(bytes, first + TYPE, first + 24 + TYPE, first + 24 + TYPE + 8);
+    },
+  ],
+])('the independent check sees that %s', (_, pair, code, change) => {
+  test(`${pair}: ${code}`, async () => {
+    await diff(pair);
+    const bytes = readFileSync(out(pair));
+    const elf = ElfObject.open(out(pair));
+    const before = Buffer.from(bytes);
+    change({
+      bytes,
+      elf,
+      rela(name, wanted) {
+        const section = Array.from({ length: elf.sectionCount }, (__, i) => i).find((i) => elf.name(i) === name)!;
+        const words = elf.relas(section);
+        let at = 0;
+        while (!wanted(words[at + R_TYPE]!)) at += RELA_WORDS;
+        return elf.offset(section) + at * 4;
+      },
+    });
+    expect(bytes.equals(before)).toBe(false);
+    const path = join(folder, 'damaged.ko');
+    writeFileSync(path, bytes);
+    const { ok, diagnostics } = await check(pair, path);
+    expect(diagnostics.map((found) => found.code)).toContain(code);
+    expect(ok).toBe(false);
+  });
+});
+
+function hashOf(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}

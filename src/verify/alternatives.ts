@@ -14,7 +14,7 @@ export function replacementStarts(module: Module, types: KernelTypes | null): nu
   const starts: number[] = [];
   for (const section of module.sections) {
     if (!(TABLES.alternatives.names as readonly string[]).includes(section.name)) continue;
-    const size = entrySize({ types }, TABLES.alternatives, section, undefined);
+    const size = entrySize({ types }, TABLES.alternatives, section, module.machine.alternative);
     for (let offset = 0; offset + size <= section.bytes.length; offset += size) {
       const rela = module.relaAt(section, offset + 4);
       const target = rela && targetInData(module, rela);

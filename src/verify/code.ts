@@ -1,35 +1,13 @@
 import type { ConstantOffsets, Instruction as IcedInstruction, InstructionInfoFactory } from 'iced-x86';
 import { KlpflowError } from '../diagnostics';
+import { EM_AARCH64, EM_X86_64 } from '../elf';
+import { decodeWords } from './aarch64/words';
+import type { Instruction, OperandField } from './instruction';
 import { isExecutable, type Module, type ModuleSection } from './module';
 
 type Iced = typeof import('iced-x86');
 
-/** A part of an instruction that a relocation can fill: bytes from the instruction's start. */
-export interface OperandField {
-  at: number;
-  size: number;
-  /** `relative` counts from the instruction's end (branches, RIP-relative memory); the others are taken as they are. */
-  kind: 'branch' | 'relative' | 'displacement' | 'immediate';
-}
-
-export interface Instruction {
-  /** Bytes from the section's start. */
-  offset: number;
-  length: number;
-  kind: 'call' | 'jump' | 'conditional' | 'undefined' | 'nop' | 'padding' | 'endbr' | 'invalid' | 'other';
-  fields: readonly OperandField[];
-  /** Where a direct branch without relocation leads, bytes from the section's start. */
-  target: number | undefined;
-  /** Reads or writes memory at the address that its displacement says, with no register added but RIP. */
-  fixedAccess: boolean;
-  /** Bytes that the memory operand has; 0 where it has none, or only forms an address. */
-  accessSize: number;
-  /** The memory operand adds a register (an index, a base) to its displacement. */
-  indexed: boolean;
-  /** Stores to its memory operand, always or on a condition. */
-  writes: boolean;
-  lock: boolean;
-}
+export type { Instruction, OperandField } from './instruction';
 
 /** The instructions of a module's executable sections. */
 export class Code {
@@ -41,7 +19,7 @@ export class Code {
     private readonly module: Module,
     replacements: readonly number[],
   ) {
-    const iced = require('iced-x86') as Iced;
+    const decode = DECODERS.get(module.elf.machine)!;
     for (const section of module.sections) {
       if (!isExecutable(section)) continue;
       const cuts = new Set<number>([0, section.bytes.length]);
@@ -49,7 +27,7 @@ export class Code {
       if (section.name === '.altinstr_replacement') for (const offset of replacements) cuts.add(offset);
       const list: Instruction[] = [];
       const bounds = [...cuts].filter((cut) => cut >= 0 && cut <= section.bytes.length).sort((a, b) => a - b);
-      for (let i = 0; i + 1 < bounds.length; i++) decode(iced, section.bytes, bounds[i]!, bounds[i + 1]!, list);
+      for (let i = 0; i + 1 < bounds.length; i++) decode(section, bounds[i]!, bounds[i + 1]!, list, module);
       this.bySection.set(section.index, list);
       this.starts.set(section.index, new Map(list.map((instruction) => [instruction.offset, instruction])));
     }
@@ -90,7 +68,15 @@ export class Code {
   }
 }
 
-function decode(iced: Iced, bytes: Uint8Array, start: number, end: number, list: Instruction[]): void {
+type Decoder = (section: ModuleSection, start: number, end: number, list: Instruction[], module: Module) => void;
+
+const DECODERS: ReadonlyMap<number, Decoder> = new Map<number, Decoder>([
+  [EM_X86_64, decodeBytes],
+  [EM_AARCH64, decodeWords],
+]);
+
+function decodeBytes({ bytes }: ModuleSection, start: number, end: number, list: Instruction[]): void {
+  const iced = require('iced-x86') as Iced;
   // A copy: the decoder's memory is WebAssembly's own, and it stops at the end of what it is given.
   const decoder = new iced.Decoder(64, bytes.subarray(start, end), iced.DecoderOptions.None);
   const found = new iced.Instruction();

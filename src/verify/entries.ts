@@ -1,4 +1,3 @@
-import { R_X86_64_64, R_X86_64_PC32 } from '../elf';
 import type { Instruction } from './code';
 import type { Context } from './context';
 import type { FindingCode } from './findings';
@@ -25,8 +24,9 @@ export class Entry {
 
   /** What the field at `at` refers to; null, and a finding where it is `required`, if there is no relocation of that width. */
   target(at: number, width: 4 | 8, required = true): Target | null {
-    const rela = this.context.module.relaAt(this.section, this.offset + at);
-    const fits = rela !== undefined && (width === 4 ? rela.type === R_X86_64_PC32 : rela.type === R_X86_64_64);
+    const { module } = this.context;
+    const rela = module.relaAt(this.section, this.offset + at);
+    const fits = rela !== undefined && rela.type === (width === 4 ? module.machine.distance : module.machine.pointer);
     if (!fits && (required || rela !== undefined))
       this.add(
         rela === undefined
@@ -72,7 +72,9 @@ export function entriesOf(context: Context, kind: TableKind, report = true): Ent
       section,
       section.name === '__bug_table'
         ? bugEntrySize(section.size, new Set(context.module.relasOf(section).map(({ offset }) => offset)))
-        : undefined,
+        : section.name === '.altinstructions'
+          ? context.module.machine.alternative
+          : undefined,
     );
     if (section.size % size !== 0) {
       if (report)

@@ -1,6 +1,6 @@
 import type { Context } from './context';
 import { isExecutable, isFunction, type ModuleSection } from './module';
-import { isRelative, targetInCode, targetInData, type Target } from './references';
+import { targetInCode, targetInData, type Target } from './references';
 import { isReplacement } from './special';
 import { prefixBytes } from './template';
 import { PREAMBLE, isPreamble } from './type-hash';
@@ -60,7 +60,7 @@ function enteredFunctions({ module, code }: Context): Set<string> {
       const target: Target | undefined =
         rela === undefined
           ? { in: 'module', section, offset: instruction.target ?? -1 }
-          : isRelative(rela.type)
+          : module.machine.relative.has(rela.type)
             ? targetInCode(module, rela, instruction)
             : undefined;
       if (target?.in === 'module') entered.add(`${target.section.index}:${target.offset}`);

@@ -1,6 +1,7 @@
 import { KlpflowError, type Diagnostic } from '../diagnostics';
-import { EM_X86_64, SHN_LIVEPATCH, SHN_UNDEF } from '../elf';
+import { EM_AARCH64, EM_X86_64, SHN_LIVEPATCH, SHN_UNDEF } from '../elf';
 import type { MappedFile } from '../files/mapped-file';
+import { checkAarch64, checkA64Placeholders } from './aarch64';
 import { checkAlternatives, replacementStarts } from './alternatives';
 import { Code } from './code';
 import { checkCompleteness } from './completeness';
@@ -33,6 +34,28 @@ import { checkPreambles, checkTypeHashes } from './type-hash';
 import { checkUnwind } from './unwind';
 
 export type { PatchedFunction, PatchedObject } from './klp-patch';
+
+/** What holds for modules of one processor. */
+interface OwnChecks {
+  /** Constants that boot fills in in the kernel's own code. */
+  checkPlaceholders(context: Context): void;
+  /** Tables about code, and code that needs an entry. */
+  checkCode(context: Context): void;
+}
+
+const OWN: ReadonlyMap<number, OwnChecks> = new Map([
+  [EM_X86_64, { checkPlaceholders, checkCode: checkX86 }],
+  [EM_AARCH64, { checkPlaceholders: checkA64Placeholders, checkCode: checkAarch64 }],
+]);
+
+function checkX86(context: Context): void {
+  const sites = new Sites();
+  checkEntries(context, sites);
+  checkAlternatives(context, sites);
+  checkCompleteness(context, sites);
+  checkUnwind(context, sites);
+  checkPreambles(context, sites);
+}
 
 export interface VerifyRequest {
   /** The finished module. */
@@ -82,12 +105,7 @@ export interface VerifyResult {
 export function verify(request: VerifyRequest): VerifyResult {
   const module = Module.open(request.module);
   const { elf } = module;
-  if (elf.machine !== EM_X86_64 || !elf.little)
-    throw new KlpflowError(
-      'unsupported-object',
-      `${request.module} is not a module for x86-64, others are not verified`,
-      { object: request.module },
-    );
+  const own = OWN.get(elf.machine)!;
   const { shipped } = request;
   const types = typesOf(request, ['module', 'klp_patch', 'klp_object', 'klp_func', ...STRUCTS]);
   const context: Context = {
@@ -119,17 +137,12 @@ export function verify(request: VerifyRequest): VerifyResult {
     );
   }
   checkFunctions(context);
-  checkPlaceholders(context);
+  own.checkPlaceholders(context);
   checkReplacements(context);
   checkStores(context);
   checkRelocations(context);
   checkTargets(context);
-  const sites = new Sites();
-  checkEntries(context, sites);
-  checkAlternatives(context, sites);
-  checkCompleteness(context, sites);
-  checkUnwind(context, sites);
-  checkPreambles(context, sites);
+  own.checkCode(context);
   if (context.compared) checkAgainstObjects(context, request.objects ?? []);
   else {
     checkTypeHashes(context, undefined);

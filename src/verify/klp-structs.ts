@@ -1,4 +1,3 @@
-import { R_X86_64_64 } from '../elf';
 import type { Context } from './context';
 import { isExecutable, isFunction, type ModuleSection } from './module';
 import { nameOf, targetInData, type Target } from './references';
@@ -7,7 +6,7 @@ import type { Spot } from './module';
 /** The pointer at a place, or null where no relocation fills it. */
 export function pointerAt({ module }: Pick<Context, 'module'>, { section, offset }: Spot): Target | null {
   const rela = module.relaAt(section, offset);
-  return rela === undefined || rela.type !== R_X86_64_64 ? null : targetInData(module, rela);
+  return rela === undefined || rela.type !== module.machine.pointer ? null : targetInData(module, rela);
 }
 
 /** Whether `size` bytes are there and neither hold anything nor are filled in. */

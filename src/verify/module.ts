@@ -22,6 +22,8 @@ import {
   s64,
   u64,
 } from '../elf';
+import { KlpflowError } from '../diagnostics';
+import { machineOf, type Machine } from './machine';
 import { PlacedSymbols, type ModuleSymbol } from './symbols';
 
 export { isFunction, isPrefixName, type ModuleSymbol } from './symbols';
@@ -55,6 +57,7 @@ export interface ModuleRela {
 
 /** A kernel module's sections, symbols and relocations as objects: a module is small. */
 export class Module {
+  readonly machine: Machine;
   readonly sections: ModuleSection[] = [];
   readonly symbols: ModuleSymbol[] = [];
   /** All relocations of loaded sections that do something, ordered by section and offset. */
@@ -69,7 +72,18 @@ export class Module {
     return new Module(ElfObject.open(path));
   }
 
+  /** @throws KlpflowError `unsupported-object` for a processor whose modules are not verified */
   constructor(readonly elf: ElfObject) {
+    const machine = elf.little ? machineOf(elf.machine) : undefined;
+    if (machine === undefined)
+      throw new KlpflowError(
+        'unsupported-object',
+        `${elf.path} is not a module for x86-64 or arm64, others are not verified`,
+        {
+          object: elf.path,
+        },
+      );
+    this.machine = machine;
     this.readSections();
     this.readSymbols();
     for (const section of this.sections) if (section.type === SHT_RELA) this.readRelas(section);

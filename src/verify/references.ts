@@ -1,30 +1,8 @@
-import {
-  R_X86_64_32,
-  R_X86_64_32S,
-  R_X86_64_64,
-  R_X86_64_PC32,
-  R_X86_64_PC64,
-  R_X86_64_PLT32,
-  SHN_LIVEPATCH,
-  SHN_UNDEF,
-  STT_FUNC,
-} from '../elf';
+import { SHN_LIVEPATCH, SHN_UNDEF, STT_FUNC } from '../elf';
+import { behindVeneer } from './aarch64/veneers';
 import type { Instruction, OperandField } from './code';
 import { parseKlpSymbol, type KlpName } from './klp-name';
 import { isFunction, type Module, type ModuleRela, type ModuleSection, type ModuleSymbol } from './module';
-
-/** Bytes that a relocation fills, by type; types that the x86 module loader does not know are absent. */
-export const WIDTHS: Readonly<Record<number, number>> = {
-  [R_X86_64_64]: 8,
-  [R_X86_64_PC32]: 4,
-  [R_X86_64_PLT32]: 4,
-  [R_X86_64_32]: 4,
-  [R_X86_64_32S]: 4,
-  [R_X86_64_PC64]: 8,
-};
-
-export const isRelative = (type: number): boolean =>
-  type === R_X86_64_PC32 || type === R_X86_64_PLT32 || type === R_X86_64_PC64;
 
 /** What a relocation makes its field refer to. `offset` is in bytes from the symbol, or from the section's start. */
 export type Target =
@@ -38,7 +16,9 @@ export function targetInCode(module: Module, rela: ModuleRela, instruction: Inst
   return targetOf(
     module,
     rela,
-    isRelative(rela.type) ? rela.addend + instruction.offset + instruction.length - rela.offset : rela.addend,
+    module.machine.relative.has(rela.type)
+      ? rela.addend + instruction.offset + instruction.length - rela.offset
+      : rela.addend,
   );
 }
 
@@ -49,7 +29,12 @@ export function targetInData(module: Module, rela: ModuleRela): Target {
 
 function targetOf(module: Module, { symbol }: ModuleRela, offset: number): Target {
   const section = module.sectionOf(symbol);
-  if (section !== undefined) return { in: 'module', section, offset: symbol.value + offset };
+  if (section !== undefined) {
+    const veneer = module.machine.veneers ? behindVeneer(module, section, symbol.value + offset) : undefined;
+    return veneer === undefined
+      ? { in: 'module', section, offset: symbol.value + offset }
+      : targetOf(module, veneer, veneer.addend);
+  }
   if (symbol.section === SHN_LIVEPATCH) {
     const name = parseKlpSymbol(symbol.name);
     return name === undefined ? { in: 'nowhere', name: symbol.name, offset } : { in: 'klp', name, offset };

@@ -1,7 +1,7 @@
 import { SHN_LIVEPATCH, SHT_NOBITS } from '../elf';
 import type { Context } from './context';
 import { isExecutable, type ModuleRela, type ModuleSection } from './module';
-import { WIDTHS, describe, fieldOf, isRelative, targetInData } from './references';
+import { describe, fieldOf, targetInData } from './references';
 
 /** Each relocation fills a field of the right width that holds zeros, is filled by no other, and in code is an operand. */
 export function checkRelocations(context: Context): void {
@@ -11,7 +11,7 @@ export function checkRelocations(context: Context): void {
     let before: ModuleRela | undefined;
     for (const rela of module.relasOf(section)) {
       const place = { section, offset: rela.offset };
-      const width = WIDTHS[rela.type];
+      const width = module.machine.widths[rela.type];
       if (width === undefined) {
         findings.add(
           'verify-relocation',
@@ -36,7 +36,7 @@ export function checkRelocations(context: Context): void {
         );
       before = rela;
       end = rela.offset + width;
-      if (section.bytes.subarray(rela.offset, end).some((byte) => byte !== 0))
+      if (module.machine.zeros && section.bytes.subarray(rela.offset, end).some((byte) => byte !== 0))
         findings.add('verify-relocation', place, 'the field is not zero, which the kernel refuses');
       if (rela.livepatch === null && rela.symbol.section === SHN_LIVEPATCH)
         findings.add(
@@ -68,6 +68,7 @@ function checkOperand(
     return;
   }
   const field = fieldOf(instruction, rela);
+  const relative = module.machine.relative.has(rela.type);
   if (field === undefined) {
     findings.add(
       'verify-relocation',
@@ -80,11 +81,11 @@ function checkOperand(
       place,
       `the relocation against ${against} fills ${width} bytes, the operand has ${field.size}`,
     );
-  } else if (isRelative(rela.type) !== (field.kind === 'branch' || field.kind === 'relative')) {
+  } else if (module.machine.zeros && relative !== (field.kind === 'branch' || field.kind === 'relative')) {
     findings.add(
       'verify-relocation',
       place,
-      `the relocation against ${against} is ${isRelative(rela.type) ? 'relative, the operand is not' : 'absolute, the operand is relative'}`,
+      `the relocation against ${against} is ${relative ? 'relative, the operand is not' : 'absolute, the operand is relative'}`,
     );
   }
 }

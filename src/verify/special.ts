@@ -1,17 +1,7 @@
-import { R_X86_64_PC32, R_X86_64_PC64 } from '../elf';
 import type { Context } from './context';
 import { entriesOf, opcode, type Entry } from './entries';
 import { isExecutable, isFunction, type ModuleSection } from './module';
-import {
-  covering,
-  describe,
-  fieldOf,
-  isRelative,
-  nameOf,
-  sameFunction,
-  targetInCode,
-  targetInData,
-} from './references';
+import { covering, describe, fieldOf, nameOf, sameFunction, targetInCode, targetInData } from './references';
 import { TABLES, isTable, type Site, type Sites, type TableKind } from './tables';
 import { isPreamble } from './type-hash';
 
@@ -97,7 +87,7 @@ export function branchName(
 ): string | undefined {
   const field = instruction.fields.find(({ kind }) => kind === 'branch');
   const rela = field && module.relaAt(section, instruction.offset + field.at);
-  if (rela === undefined || !isRelative(rela.type)) return undefined;
+  if (rela === undefined || (module.machine.zeros && !module.machine.relative.has(rela.type))) return undefined;
   return nameOf(module, targetInCode(module, rela, instruction));
 }
 
@@ -133,8 +123,11 @@ function checkJumpLabel(context: Context, entry: Entry, site: Site): void {
   const { section, offset, instruction } = site;
   const switchable =
     (instruction.kind === 'nop' || instruction.kind === 'jump') &&
-    (instruction.length === 2 || instruction.length === 5);
-  if (!switchable) entry.add(`it points at ${entry.name(site)}, which is not a NOP or jmp of 2 or 5 bytes`);
+    module.machine.switchable.includes(instruction.length);
+  if (!switchable)
+    entry.add(
+      `it points at ${entry.name(site)}, which is not a NOP or jmp of ${module.machine.switchable.join(' or ')} bytes`,
+    );
   const target = entry.site(4);
   if (target !== null) {
     const [from, to] = [covering(module, section, offset), covering(module, target.section, target.offset)];
@@ -142,7 +135,7 @@ function checkJumpLabel(context: Context, entry: Entry, site: Site): void {
       entry.add(`its site is in ${from.name}, its target in ${to.name}`, 4);
   }
   const key = module.relaAt(entry.section, entry.offset + 8);
-  if (key === undefined || key.type !== R_X86_64_PC64) {
+  if (key === undefined || key.type !== module.machine.distance64) {
     entry.add(key === undefined ? 'its key has no relocation' : `its key has a relocation of type ${key.type}`, 8);
     return;
   }
@@ -158,7 +151,7 @@ function checkStaticCall(context: Context, entry: Entry, site: Site): void {
       `it points at ${entry.name(site)}, which is not a call of or jmp to a static call's trampoline (__SCT__*)`,
     );
   const key = module.relaAt(entry.section, entry.offset + 4);
-  if (key === undefined || key.type !== R_X86_64_PC32) {
+  if (key === undefined || key.type !== module.machine.distance) {
     entry.add(key === undefined ? 'its key has no relocation' : `its key has a relocation of type ${key.type}`, 4);
     return;
   }

@@ -1,4 +1,4 @@
-import { R_X86_64_64, STT_FUNC } from '../elf';
+import { STT_FUNC } from '../elf';
 import type { Context } from './context';
 import { hex } from './findings';
 import { isExecutable } from './module';
@@ -58,7 +58,7 @@ export function checkThisModule({ module, findings, types, template }: Context):
       module
         .functionsIn(target.section)
         .some(({ value, type, size }) => value === target.offset && type === STT_FUNC && size > 0);
-    if (rela.type !== R_X86_64_64 || !starts)
+    if (rela.type !== module.machine.pointer || !starts)
       add(`${called} is not a pointer to the start of a sized function`, rela.offset);
   }
   for (const rela of module.relasOf(section)) {

@@ -1,5 +1,6 @@
 /** kCFI: the hash of a function's type stands before it, and whoever calls it through a pointer compares. */
 import { STT_FUNC } from '../elf';
+import { hashBefore } from './aarch64/hash';
 import type { Context } from './context';
 import { hex } from './findings';
 import type { Module, ModuleSection } from './module';
@@ -56,8 +57,10 @@ export function entryTypes(module: Module): Map<string, number> {
   for (const name of ENTRIES) {
     const symbol = module.symbol(name);
     const section = symbol && module.sectionOf(symbol);
-    const preamble = section && preambleOf(module, section, symbol.value);
-    if (preamble !== undefined) found.set(name, preamble.hash);
+    // arm64 has a word without a symbol of its own, x86-64 an instruction.
+    const hash =
+      section && (hashBefore(module, section, symbol.value) ?? preambleOf(module, section, symbol.value)?.hash);
+    if (hash !== undefined) found.set(name, hash);
   }
   return found;
 }

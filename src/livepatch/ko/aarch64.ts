@@ -7,7 +7,7 @@ import {
   JUMP26,
   LDST64_ABS_LO12_NC as LDST64_LO12,
 } from '../../arch/aarch64-relocations';
-import { SHF_ALLOC, STB_GLOBAL, STB_LOCAL, STT_FUNC } from '../../elf';
+import { SHF_ALLOC, STB_GLOBAL, STB_LOCAL, STT_FUNC, STT_NOTYPE } from '../../elf';
 import type { OutputRela, OutputSection, OutputSymbol } from '../object';
 import { placeCode } from './code-place';
 import type { ImageKlpRela, ModuleImage } from './image';
@@ -79,6 +79,12 @@ function addFunction(
     [...before, ...code],
     relas.map((rela) => ({ ...rela, offset: lead + rela.offset })),
   );
+  if (lead > 0)
+    for (const [mark, value] of [
+      ['$d', start],
+      ['$x', start + lead],
+    ] as const)
+      image.define({ name: mark, info: (STB_LOCAL << 4) | STT_NOTYPE, section: image.text, value, size: 0 });
   return image.define({
     name,
     info: (STB_GLOBAL << 4) | STT_FUNC,

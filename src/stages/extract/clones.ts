@@ -12,6 +12,8 @@ import {
   SHT_STRTAB,
   SHT_SYMTAB,
   SHT_SYMTAB_SHNDX,
+  STB_LOCAL,
+  STT_NOTYPE,
 } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../../livepatch/object';
 import type { SectionUse } from '../../kernel/sections';
@@ -141,6 +143,7 @@ export class Clones {
       this.alignOf(section),
       this.patched.arch.gapByte,
     );
+    this.mark(target, placed, Mapping.of(this.patched).hashBefore(section, start) > 0 && from < start, start - from);
     const clone = this.define(symbol, target, placed + start - from);
     for (const prefix of prefixes)
       this.output.define({
@@ -300,6 +303,16 @@ export class Clones {
     const placed = section.append(content, align, fill, start % align);
     this.open.push({ name, range, section, start: placed });
     return placed;
+  }
+
+  /** Says where a hash stands and where code goes on, as compilers do: else it looks like an instruction. */
+  private mark(section: OutputSection, value: number, hashed: boolean, length: number): void {
+    if (!hashed) return;
+    for (const [name, at] of [
+      ['$d', value],
+      ['$x', value + length],
+    ] as const)
+      this.output.define({ name, info: (STB_LOCAL << 4) | STT_NOTYPE, section, value: at, size: 0 });
   }
 
   private define(

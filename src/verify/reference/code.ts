@@ -1,8 +1,10 @@
 import { R_X86_64_PC32, R_X86_64_PLT32 } from '../../elf';
 import type { Context } from '../context';
 import { signed } from '../findings';
-import type { ModuleSection, ModuleSymbol } from '../module';
-import { WIDTHS, isRelative, targetInCode, type Target } from '../references';
+import type { ModuleRela, ModuleSection, ModuleSymbol } from '../module';
+import { readVariable } from '../aarch64/constants';
+import { distanceOf, wordAt } from '../aarch64/words';
+import { nameOf, targetInCode, targetInData, type Target } from '../references';
 import { loadInstead, type RuntimeConstant } from './constants';
 import { identityInModule, identityInObject, sameIdentity, withoutNumbers } from './identity';
 import { withDirectBranches } from './got-branches';
@@ -42,7 +44,17 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
   const mine = new Map(
     module.relasIn(section, symbol.value, symbol.value + symbol.size).map((rela) => [rela.offset - symbol.value, rela]),
   );
-  for (const [at, { kind, variable }] of pair.constants) {
+  for (const [at, { kind, variable }] of module.machine.zeros ? [] : pair.constants) {
+    const read = readVariable(context, section, symbol.value, at, kind, wordAt({ bytes: theirs }, at));
+    masked.fill(1, at, at + read.length);
+    for (const field of read.fields) mine.delete(field);
+    if (read.target === undefined || nameOfVariable(read.target) !== variable)
+      differences.push({
+        offset: at,
+        message: `the runtime constant ${variable} is not read from the variable into the same register`,
+      });
+  }
+  for (const [at, { kind, variable }] of module.machine.zeros ? pair.constants : []) {
     const load = loadInstead(kind, theirs, at);
     masked.fill(1, load.start, load.start + load.bytes.length);
     const rela = mine.get(load.field);
@@ -56,7 +68,7 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
         message: `the runtime constant ${variable} is not read from the variable into the same register`,
       });
   }
-  for (const [at, { type }] of [...relas, ...mine]) masked.fill(1, at, at + (WIDTHS[type] ?? 4));
+  for (const [at, { type }] of [...relas, ...mine]) masked.fill(1, at, at + (module.machine.widths[type] ?? 4));
   for (let at = 0; at < symbol.size; at++) {
     if (masked[at] === 1 || ours[at] === theirs[at]) continue;
     differences.push({ offset: at, message: `the byte here is ${hex(ours[at])}, in the object ${hex(theirs[at])}` });
@@ -68,7 +80,7 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
     const place = { section, offset: symbol.value + at };
     const instruction = context.code.covering(section, place.offset);
     const end =
-      isRelative(theirRela.type) && instruction !== undefined
+      module.machine.relative.has(theirRela.type) && instruction !== undefined
         ? instruction.offset + instruction.length - place.offset
         : 0;
     const expected = identityInObject(object, theirRela.symbol, theirRela.addend + end);
@@ -88,9 +100,25 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
     if (!sameIdentity(expected, found))
       differences.push({ offset: at, message: `it refers to ${found.text}, in the object to ${expected.text}` });
   }
-  for (const at of mine.keys())
-    differences.push({ offset: at, message: `a relocation at ${signed(at)} that the object does not have` });
+  for (const [at, rela] of mine)
+    if (!isNear(context, pair, at, rela))
+      differences.push({ offset: at, message: `a relocation at ${signed(at)} that the object does not have` });
   return differences;
+}
+
+/** Whether a relocation is that of a branch which the assembler resolved in the object, where both ends lie in one section. */
+function isNear({ module }: Context, { object, original }: Pair, at: number, rela: ModuleRela): boolean {
+  if (module.machine.zeros) return false;
+  const place = original.value + at;
+  const distance = distanceOf(wordAt({ bytes: object.elf.content(original.section) }, place));
+  const name = nameOf(module, targetInData(module, rela));
+  return (
+    distance !== undefined &&
+    name !== undefined &&
+    object
+      .symbolsIn(original.section)
+      .some((symbol) => symbol.value === place + distance && withoutNumbers(symbol.name) === withoutNumbers(name))
+  );
 }
 
 function nameOfVariable(target: Target): string | undefined {

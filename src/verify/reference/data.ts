@@ -1,7 +1,7 @@
 import { SHF_ALLOC, SHT_NOBITS, STT_OBJECT } from '../../elf';
 import type { Context } from '../context';
 import { isExecutable, type ModuleSection, type ModuleSymbol } from '../module';
-import { WIDTHS, targetInData } from '../references';
+import { targetInData } from '../references';
 import { isTable } from '../tables';
 import { identityInModule, identityInObject, sameIdentity } from './identity';
 import type { ReferenceObject, ReferenceRela, ReferenceSymbol } from './object';
@@ -75,7 +75,7 @@ function difference(
   const content = (bytes: Uint8Array, start: number): Uint8Array => {
     const copy = new Uint8Array(size);
     copy.set(bytes.subarray(start, start + size));
-    for (const [at, { type }] of relas) copy.fill(0, at, at + (WIDTHS[type] ?? 4));
+    for (const [at, { type }] of relas) copy.fill(0, at, at + (module.machine.widths[type] ?? 4));
     return copy;
   };
   const theirs =

@@ -1,5 +1,6 @@
 import { R_X86_64_NONE, STT_FUNC } from '../../elf';
 import type { Context } from '../context';
+import { isVeneer } from '../aarch64/veneers';
 import { isExecutable, isFunction, type ModuleSection, type ModuleSymbol } from '../module';
 import { checkTypeHashes } from '../type-hash';
 import { takesAddress } from './address-taken';
@@ -35,7 +36,8 @@ export function checkAgainstObjects(context: Context, paths: readonly string[]):
         .map(({ value }) => value),
     );
     for (const symbol of module.functionsIn(section))
-      if (isFunction(symbol) && symbol.size > 0 && !own.has(symbol.value)) functions.push({ section, symbol });
+      if (isFunction(symbol) && symbol.size > 0 && !own.has(symbol.value) && !isVeneer(module, section, symbol))
+        functions.push({ section, symbol });
   }
   const exact = new Set(functions.map(({ symbol }) => symbol.name));
   const bare = new Set([...exact].map(withoutNumbers));

@@ -1,7 +1,7 @@
 import { SHF_MERGE, SHF_STRINGS } from '../../elf';
 import type { Context } from '../context';
 import type { ModuleRela } from '../module';
-import { isRelative, targetInCode } from '../references';
+import { targetInCode } from '../references';
 import type { Pair } from './code';
 import type { ReferenceObject } from './object';
 
@@ -44,7 +44,9 @@ function usesOf(context: Context, object: ReferenceObject, pairs: readonly Pair[
         continue;
       const target = targetInCode(module, rela, instruction);
       if (target.in !== 'module') continue;
-      const behind = isRelative(theirs.type) ? instruction.offset + instruction.length - rela.offset : 0;
+      const behind = module.machine.relative.has(theirs.type)
+        ? instruction.offset + instruction.length - rela.offset
+        : 0;
       const use: Use = {
         offset: value + theirs.addend + behind,
         rela,

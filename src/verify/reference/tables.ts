@@ -164,7 +164,9 @@ function readTable(
   const measured =
     elf.name(section) === '__bug_table'
       ? bugEntrySize(bytes.length, new Set(object.relas(section, () => true).map(({ offset }) => offset)))
-      : undefined;
+      : elf.name(section) === '.altinstructions'
+        ? context.module.machine.alternative
+        : undefined;
   const size = entrySize(context, table, { entsize: elf.entsize(section) }, measured);
   // A kernel's tables have a million relocations, of which a livepatch needs a few dozen.
   const sites = object.relas(
@@ -196,7 +198,7 @@ function compareEntry(context: Context, kind: TableKind, ours: Entry, theirs: Ob
   const relocated = (at: number): boolean =>
     [0, 1, 2, 3, 4, 5, 6, 7].some((back) => {
       const rela = theirs.relas.get(theirs.offset + at - back);
-      return rela !== undefined && at - back >= 0 && back < (rela.type === 1 || rela.type === 24 ? 8 : 4);
+      return rela !== undefined && at - back >= 0 && back < (context.module.machine.widths[rela.type] ?? 4);
     });
   const plain = theirs.bytes.findIndex((byte, at) => !relocated(at) && byte !== ours.bytes[at]);
   if (plain >= 0) differ('another content than the object has', plain);
@@ -253,6 +255,10 @@ function compareReplacement(
   const theirs = relas.get(offset + 4);
   const rela = module.relaAt(ours.section, ours.offset + 4);
   const target = rela && targetInData(module, rela);
+  if (length === 0 && theirs !== undefined && target !== undefined && isCallback(context, bytes)) {
+    const expected = identityInObject(object, theirs.symbol, theirs.addend);
+    if (!sameIdentity(expected, identityInModule(module, target))) differ('another callback than the object has', 4);
+  }
   if (length === 0 || theirs === undefined || target?.in !== 'module') return;
   const { section, value } = object.symbol(theirs.symbol);
   const start = value + theirs.addend;
@@ -275,6 +281,12 @@ function compareReplacement(
       );
     if (!same && field.type !== 0) differ('a replacement that refers to something else than in the object', 4);
   }
+}
+
+/** Whether an alternative is written by a function that its second field names. */
+function isCallback({ module }: Context, bytes: Uint8Array): boolean {
+  const feature = bytes[8]! | (bytes[9]! << 8);
+  return (feature & module.machine.callback) !== 0;
 }
 
 const RELAS = new WeakMap<ReferenceObject, Map<number, ReferenceRela[]>>();
