@@ -2,6 +2,7 @@ import { EM_AARCH64 } from '../elf';
 import type { Arch } from './arch';
 import { NOP, decodeWords, distanceOf, formOf } from './aarch64-decode';
 import { AARCH64_MODULES, ABS64, CALL26, CONDBR19, JUMP26, POINTERS, TSTBR14 } from './aarch64-relocations';
+import { textOf } from './aarch64-text';
 import { Filling } from './filling';
 import { PLAIN, plainDisassembler, wordAt } from './plain';
 import { relocationNames } from './relocation-names';
@@ -69,6 +70,7 @@ export const aarch64: Arch = {
       },
     ),
     decode: decodeWords,
+    format: (bytes, offset) => textOf(wordAt(bytes, offset), offset),
   }),
   leadIn: padding,
 

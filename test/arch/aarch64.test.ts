@@ -52,6 +52,44 @@ test('control runs on behind all but what leaves for good', () => {
   expect([0x54000040, 0xb4000040, 0xd503201f].map(runsOn)).toEqual([true, true, true]);
 });
 
+// What people read where code differs; by the GNU disassembler's own output.
+test.each<[word: number, text: string]>([
+  [0xa9bf7bfd, 'stp x29, x30, [sp, #-16]!'],
+  [0xa8c17bfd, 'ldp x29, x30, [sp], #16'],
+  [0xd503233f, 'paciasp'],
+  [0xd538d088, 'mrs x8, tpidr_el1'],
+  [0x910003fd, 'mov x29, sp'],
+  [0x91002108, 'add x8, x8, #0x8'],
+  [0xf100211f, 'cmp x8, #0x8'],
+  [0x928002a8, 'mov x8, #0xffffffffffffffea'],
+  [0x72ad6beb, 'movk w11, #0x6b5f, lsl #16'],
+  [0x9248f92c, 'and x12, x9, #0xff7fffffffffffff'],
+  [0x8a8a2128, 'and x8, x9, x10, asr #8'],
+  [0x2a1f03e0, 'mov w0, wzr'],
+  [0xd349fee8, 'lsr x8, x23, #9'],
+  [0x93407d02, 'sxtw x2, w8'],
+  [0xd378dd2a, 'lsl x10, x9, #8'],
+  [0x9a8803e2, 'csel x2, xzr, x8, eq'],
+  [0x1a9f17e0, 'cset w0, eq'],
+  [0x9bc97d08, 'umulh x8, x8, x9'],
+  [0x9bab7d49, 'umull x9, w10, w11'],
+  [0x1b0adc8a, 'msub w10, w4, w10, w23'],
+  [0xf9427d29, 'ldr x9, [x9, #1272]'],
+  [0xb85fc110, 'ldur w16, [x8, #-4]'],
+  [0xf840098c, 'ldtr x12, [x12]'],
+  [0x39165274, 'strb w20, [x19, #1428]'],
+  [0xf868d9a8, 'ldr x8, [x13, w8, sxtw #3]'],
+  [0xc8dffd08, 'ldar x8, [x8]'],
+  [0xf8bfc108, 'ldapr x8, [x8]'],
+  [0xb829011f, 'stadd w9, [x8]'],
+  [0xd4304500, 'brk #0x8228'],
+  [0xd63f0100, 'blr x8'],
+  [0x37280088, 'tbnz w8, #5, 0x10'],
+  [0x4ea11c20, '.inst 0x4ea11c20'],
+])('%i is %s', (word, text) => {
+  expect(arch.disassembler().format(words(word), 0)).toBe(text);
+});
+
 const POINTER = [0xd299bde0, 0xf2b13560, 0xf2c8ace0, 0xf2e02460];
 const instead = (kind: string, code: Uint8Array) => loadInstead(EM_AARCH64, kind, code, { offset: 0, length: 4 }, 0);
 

@@ -10,7 +10,10 @@ export function describe(decoded: Decoded, index: number, disassembler: Disassem
   const text = disassembler.format(decoded.bytes, instruction.offset);
   const names = decoded.targets[index]!.map(({ target }) => describeTarget(decoded.side, target));
   if (instruction.target !== undefined) {
-    return `${text.slice(0, text.indexOf(' '))} ${names[0] ?? describePlace(decoded, instruction.target)}`;
+    // `cbz x0, 0x10` tests a register besides.
+    const operands = text.lastIndexOf(', ');
+    const before = operands < 0 ? `${text.slice(0, text.indexOf(' '))} ` : text.slice(0, operands + 2);
+    return `${before}${names[0] ?? describePlace(decoded, instruction.target)}`;
   }
   if (instruction.memory !== undefined) {
     // Its displacement stands before an immediate, which may have a relocation, too.

@@ -18,7 +18,7 @@ const isBranch = (word: number): boolean => is(word, 0xfc000000, 0x14000000);
 const isCall = (word: number): boolean => is(word, 0xfc000000, 0x94000000);
 const isCondition = (word: number): boolean => is(word, 0xff000000, 0x54000000) || is(word, 0x7e000000, 0x34000000);
 const isBitTest = (word: number): boolean => is(word, 0x7e000000, 0x36000000);
-export const isPage = (word: number): boolean => is(word, 0x9f000000, 0x90000000);
+const isPage = (word: number): boolean => is(word, 0x9f000000, 0x90000000);
 const isNear = (word: number): boolean => is(word, 0x9f000000, 0x10000000);
 const isLiteral = (word: number): boolean => is(word, 0x3b000000, 0x18000000);
 const isAdd = (word: number): boolean => is(word, 0x7fc00000, 0x11000000);
@@ -27,7 +27,7 @@ const isMove = (word: number): boolean => is(word, 0x1f800000, 0x12800000);
 const isScaled = (word: number): boolean => is(word, 0x3b000000, 0x39000000);
 
 /** Bytes that a scaled load or store counts in. */
-export function scaleOf(word: number): number {
+function scaleOf(word: number): number {
   const vector = (word & 0x04000000) !== 0;
   return vector && (word & 0x00800000) !== 0 ? 16 : 1 << (word >>> 30);
 }
