@@ -1,5 +1,6 @@
 import { Command } from '@oclif/core';
 import { diagnostic, diagnosticOf, type Diagnostic } from '../../diagnostics';
+import { painted, showsColour } from '../../report/paint';
 import { renderError } from '../../report/text';
 import { nearest } from '../../diagnostics/nearest';
 
@@ -35,6 +36,11 @@ export abstract class BaseCommand extends Command {
     });
     // Progress that nobody can read must not end the run.
     process.stderr.on('error', () => undefined);
+  }
+
+  /** Coloured where standard output shows that. */
+  override log(message = '', ...rest: string[]): void {
+    super.log(showsColour(process.stdout) ? painted(message) : message, ...rest);
   }
 
   /** One clear error, as text on stderr or as JSON on stdout. */

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { Args, Flags } from '@oclif/core';
 import type { DiffOptions, Run, RunSettings, TaskRecord } from '../../index';
 import { FORMAT_NAMES } from '../../livepatch/formats';
@@ -149,11 +150,11 @@ export abstract class RunCommand extends BaseCommand {
         Object.values(others).filter((value) => typeof value === 'string'),
       );
     const stop = new AbortController();
-    const view = progressView(flags.progress as ProgressMode, process.stderr);
+    const view = progressView(flags.progress as ProgressMode, process.stderr, flags.workers ?? availableParallelism());
     const interrupt = (): void => {
       if (stop.signal.aborted) process.exit(130);
       stop.abort();
-      view.note('interrupted: finishing the tasks under way (interrupt again to stop at once)');
+      view.interrupted('interrupted: finishing the tasks under way (interrupt again to stop at once)');
     };
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
     let traced: readonly TaskRecord[] = [];
