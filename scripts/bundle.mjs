@@ -175,7 +175,8 @@ export function atFirstUse(code) {
     for (const [declared, variable] of code.matchAll(
       new RegExp(`\\b(import_\\w+)=${load.replace(/[()]/g, '\\$&')}`, 'g'),
     )) {
-      code = code.replace(declared, `${variable}=null`).replace(new RegExp(`\\b${variable}\\.`, 'g'), `${load}.`);
+      // In brackets: `new require(...).X509Certificate` would be a call of require.
+      code = code.replace(declared, `${variable}=null`).replace(new RegExp(`\\b${variable}\\.`, 'g'), `(${load}).`);
     }
   }
   return code;

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { DECODERS, bundle, lazyEnums, lazyRequires, root } from '../scripts/bundle.mjs';
+import { DECODERS, atFirstUse, bundle, lazyEnums, lazyRequires, root } from '../scripts/bundle.mjs';
 
 test('a bundled pool maps a file in its threads', async () => {
   const directory = mkdtempSync(join(root, 'dist/pool-test-'));
@@ -114,4 +114,12 @@ test('a lazy enum is made once, when it is asked for', () => {
   ]);
   expect(Object.isFrozen(module.exports.Code)).toBe(true);
   expect(() => lazyEnums('module.exports.Code = {};')).toThrow('iced-x86 changed');
+});
+
+test('a class of a module that is loaded at first use can be made', () => {
+  const code = 'var import_node_crypto=require("node:crypto");made=new import_node_crypto.X509Certificate(der);';
+  const late = atFirstUse(code);
+  expect(late).toContain('new (require("node:crypto")).X509Certificate(der)');
+  // Without the brackets require itself would be the class.
+  expect(() => new Function('require', 'der', `var made;${late}`)(() => ({ X509Certificate: class {} }))).not.toThrow();
 });

@@ -91,7 +91,7 @@ const OWNERS: Record<string, string | readonly string[]> = {
   zstddec: ['kernel-image', 'verify'],
   lz4js: ['kernel-image', 'verify'],
   'seek-bzip': 'kernel-image',
-  '@napi-rs/lzma': ['kernel-image', 'verify'],
+  '@napi-rs/lzma': ['files', 'verify'],
 };
 
 /** Rooms of pure functions, and what they may not ask Node for. */

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileUnit } from './compile';
+import { SECTIONS, compileUnit } from './compile';
+import { helperFlags } from './helpers';
 import { linkUnits } from './objects';
 import { parallel } from './parallel';
 import type { ChangedFile } from './patch/apply';
@@ -48,7 +49,9 @@ export async function buildBoth(
     step(`compiling ${count(withPatch.length)} with the patch`);
     work.swap.put(files);
     try {
-      await parallel(withPatch, jobs, (unit) => compileUnit(work, unit, fixed(unit)));
+      await parallel(withPatch, jobs, (unit) =>
+        compileUnit(work, unit, fixed(unit), [...SECTIONS, ...helperFlags(work, unit)]),
+      );
     } finally {
       work.swap.takeBack();
     }

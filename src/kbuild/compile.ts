@@ -5,7 +5,8 @@ import { failure, run } from './command';
 import type { Unit } from './units';
 import type { WorkTree } from './work-tree';
 
-const SECTIONS = ['-ffunction-sections', '-fdata-sections'];
+/** A section for each function and variable. */
+export const SECTIONS = ['-ffunction-sections', '-fdata-sections'];
 /** Debugging information tells of lines, so that a moved one would make every unit differ; code does not depend on it, and is proven anyway. */
 const NO_DEBUG = '-g0';
 

@@ -2,7 +2,7 @@
  * Patches of Debian's stock kernel, from `klpflow build` to a guest that boots that very kernel: loaded, seen at work, taken back, unloaded. What shows only here:
  * a kernel's own make and tools, an image and modules that somebody else compiled.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -107,6 +107,8 @@ function livepatch(
 const MEMINFO = 'grep -i ^buffers /proc/meminfo';
 /** A module of one unit that shows what it does. */
 const BINFMT = 'mkdir -p /mnt; mount -t binfmt_misc none /mnt && cat /mnt/status; umount /mnt';
+const PIPES = 'cat /proc/sys/fs/pipe-max-size';
+const LOADAVG = 'sed -n 2p /proc/loadavg; sed -n 2p /proc/loadavg; echo read';
 let binfmt: Buffer;
 
 beforeAll(async () => {
@@ -118,6 +120,8 @@ beforeAll(async () => {
     'arch/x86/entry/vdso/vclock_gettime.c',
     'fs/proc/nommu.c',
     'fs/proc/internal.h',
+    'fs/pipe.c',
+    'fs/proc/loadavg.c',
   ];
   execFileSync('tar', [
     '-xf',
@@ -212,6 +216,78 @@ test('a header: units that include it are compiled, those whose code changes are
   );
 });
 
+/** A patch of several lines, by diff. */
+function edited(name: string, file: string, edit: (text: string) => string): string {
+  const [before, after, path] = [join(sources, file), join(folder, 'edited.c'), join(folder, `${name}.patch`)];
+  writeFileSync(after, edit(readFileSync(before, 'latin1')), 'latin1');
+  const words = ['-u', '--label', `a/${file}`, '--label', `b/${file}`, before, after];
+  writeFileSync(path, spawnSync('diff', words, { encoding: 'latin1' }).stdout, 'latin1');
+  return path;
+}
+
+/** docs/commands.md has both of these. */
+test('a variable is given another value by callbacks, and the old one back', (context) => {
+  skipWithout(context, reason);
+  const pipes = edited('pipes', 'fs/pipe.c', (text) =>
+    text
+      .replace('#include <linux/mm.h>', '$&\n#include <linux/livepatch_helpers.h>')
+      .replace('if (size > (1U << 31))', 'if (size > (1U << 30))')
+      .replace(
+        'unsigned int round_pipe_size',
+        [
+          'static int larger_pipes(struct klp_object *obj)',
+          '{',
+          '\tpipe_max_size = 2097152;',
+          '\treturn 0;',
+          '}',
+          'KLP_PRE_PATCH_CALLBACK(larger_pipes);',
+          '',
+          'static void pipes_as_before(struct klp_object *obj)',
+          '{',
+          '\tpipe_max_size = 1048576;',
+          '}',
+          'KLP_POST_UNPATCH_CALLBACK(pipes_as_before);',
+          '',
+          '$&',
+        ].join('\n'),
+      ),
+  );
+  livepatch('pipes', [pipes], PIPES);
+});
+
+test('a struct grows by a shadow variable', (context) => {
+  skipWithout(context, reason);
+  const reads = edited('reads', 'fs/proc/loadavg.c', (text) =>
+    text
+      .replace('#include <linux/fs.h>', '$&\n#include <linux/livepatch_helpers.h>')
+      .replace('static int loadavg_proc_show', '#define READS 1\n\n$&')
+      .replace('unsigned long avnrun[3];', '$&\n\tint *reads;')
+      .replace(
+        '\treturn 0;\n',
+        [
+          '\treads = klp_shadow_get_or_alloc(task_active_pid_ns(current), READS, sizeof(*reads),',
+          '\t\t\t\t\tGFP_KERNEL, NULL, NULL);',
+          '\tif (reads)',
+          '\t\tseq_printf(m, "read %d times\\n", ++*reads);',
+          '$&',
+        ].join('\n'),
+      )
+      .replace(
+        'static int __init proc_loadavg_init',
+        [
+          'static void forget_reads(struct klp_object *obj)',
+          '{',
+          '\tklp_shadow_free_all(READS, NULL);',
+          '}',
+          'KLP_POST_UNPATCH_CALLBACK(forget_reads);',
+          '',
+          '$&',
+        ].join('\n'),
+      ),
+  );
+  livepatch('reads', [reads], LOADAVG);
+});
+
 test('refused: code of the vDSO, and a file that this kernel leaves out', (context) => {
   skipWithout(context, reason);
   const vdso = patch(
@@ -274,6 +350,8 @@ test('each is loaded, works, is taken back and unloaded', { timeout: 600_000 }, 
       signed: [/^Buffers:/m, /^BUFFERS:/m],
       module: [/^enabled$/m, /^ENABLED$/m],
     };
+    if (name === 'pipes') expect([before, after]).toEqual(['1048576', '2097152']);
+    if (name === 'reads') expect([before, after]).toEqual(['read', 'read 1 times\nread 2 times\nread']);
     if (name === 'header') expect(after).toMatch(/^oom_score_adj_write,\d+$/m);
     for (const [part, [was, is]] of Object.entries(texts)) {
       if (name !== part && (name !== 'both' || part === 'signed')) continue;

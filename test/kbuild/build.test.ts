@@ -2,6 +2,7 @@
  * `klpflow build` on a tree that builds as a kernel's does: what it says before it compiles, what it keeps, and that the user's tree is never touched, however
  * a run ends. The livepatch itself is refused here: the small image is not made of these sources. test/e2e has the real thing.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
@@ -123,6 +124,31 @@ test('a C file that another includes is compiled in both', async () => {
     ['fs/compat.c', true],
   ]);
   expect(result.diff!.objects[0]!.functions.changed.map(({ name }) => name)).toEqual(['format', 'compat_format']);
+});
+
+test('a patch may have callbacks where the kernel has no header for them', async () => {
+  const added = [
+    '--- a/fs/answer.c',
+    '+++ b/fs/answer.c',
+    '@@ -1,5 +1,9 @@',
+    ' #include <answer.h>',
+    '+#include <linux/livepatch_helpers.h>',
+    ' #include <made.h>',
+    ' ',
+    ' int seen;',
+    ' ',
+    '+static int prepare(struct klp_object *object) { seen = 42; return 0; }',
+    '+KLP_PRE_PATCH_CALLBACK(prepare);',
+    '+',
+  ];
+  const result = resultOf(
+    await run([patch('callback', `${added.join('\n')}\n`), fix], [...ANY, '--json'], 'callbacks'),
+  );
+  const [unit] = result.pairs;
+  // The name that says to which object of the livepatch it belongs.
+  expect(execFileSync('nm', [unit!.patched], { encoding: 'utf8' })).toMatch(/ __klp_pre_patch_callback_vmlinux$/m);
+  expect(execFileSync('nm', [unit!.orig], { encoding: 'utf8' })).not.toContain('callback');
+  expect(result.diff!.objects[0]!.functions.new.map(({ name }) => name)).toEqual(['prepare']);
 });
 
 test('comments alone are unchanged', async () => {

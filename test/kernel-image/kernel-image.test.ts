@@ -156,8 +156,13 @@ describe('wrappers', () => {
 
   test.for(STREAMS)(
     'a bzImage of %s gives the same list, whole and without its size word',
-    async ([, stream], context) => {
+    async ([name, stream], context) => {
       if (stream === undefined) return context.skip('the tool that compresses it is not here');
+      // The verifier, too, or says so: Debian's 6.1 is xz with the branch filter.
+      const path = join(folder, 'for-verify');
+      writeFileSync(path, bzImage(withSize(stream, bytes.length)));
+      if (/^(?:zstd|lz4|xz)/.test(name)) expect((await readShipped(path))!.list).toHaveLength(list.length);
+      else await expect(readShipped(path)).rejects.toMatchObject({ code: 'unusable-image' });
       const image = await KernelImage.of(bzImage(withSize(stream, bytes.length)), 'vmlinuz');
       expect(Buffer.from(image.memory.bytes)).toEqual(bytes);
       expect(image.symbols.count).toBe(list.length);

@@ -47,6 +47,16 @@ int second(int n)
 }
 `;
 
+/** What callbacks are declared by. */
+const LIVEPATCH = `struct klp_object;
+struct klp_callbacks {
+	int (*pre_patch)(struct klp_object *);
+	void (*post_patch)(struct klp_object *);
+	void (*pre_unpatch)(struct klp_object *);
+	void (*post_unpatch)(struct klp_object *);
+};
+`;
+
 /** Compiled by itself and as a part of another, as fs/binfmt_elf.c is. */
 const FORMAT = 'int PREFIX(int n)\n{\n\treturn n + 7;\n}\n';
 const COMPAT = '#define PREFIX compat_format\n#include "format.c"\n';
@@ -65,6 +75,7 @@ export function smallKernel(folder: string): SmallKernel {
   };
   put('source/Makefile', MAKEFILE);
   put('source/Kconfig', 'mainmenu "small"\n');
+  put('source/include/linux/livepatch.h', LIVEPATCH);
   put('source/include/answer.h', '#define ANSWER 42\n');
   put('source/fs/Makefile', 'obj-y := answer.o\nobj-y += format.o compat.o\nobj-m := driver.o\n');
   put('source/fs/format.c', FORMAT);

@@ -1,5 +1,5 @@
 /** The compressions that Node itself does not read, each by a package that is loaded when it is first met. */
-import { lzma1, rawXz } from './lzma';
+import { lzma1, rawXz } from '../../files/xz';
 
 /** Larger is no kernel: the largest of a distribution has 70 MB. */
 export const LARGEST = 512 << 20;

@@ -2,8 +2,10 @@ import { gunzipSync } from 'node:zlib';
 import { KlpflowError } from '../../diagnostics';
 import { ELF_MAGIC, ElfImage } from '../../elf';
 import { MappedFile } from '../../files/mapped-file';
+import { rawXz } from '../../files/xz';
 import { isElf } from '../addresses';
 
+const XZ = 0xfd377a58;
 /** No kernel is larger. */
 const LARGEST = 512 << 20;
 
@@ -56,11 +58,12 @@ async function inflate(
       await decoder.init();
       out = decoder.decode(body, size);
     } else if (magic === 0x02214c18 && size !== undefined) out = unpackLz4(body, size);
+    else if (magic === XZ && size !== undefined) out = rawXz(body);
     else if (magic === ELF_MAGIC) out = stream;
     else if (boot)
       throw new KlpflowError(
         'unusable-image',
-        `${path}: verify reads kernels compressed by gzip, zstd and LZ4: unpack this one (scripts/extract-vmlinux of the kernel source)`,
+        `${path}: verify reads kernels compressed by gzip, zstd, xz and LZ4: unpack this one (scripts/extract-vmlinux of the kernel source)`,
         { object: path },
       );
     else return undefined;

@@ -1,4 +1,4 @@
-import { undoBranches } from './branches';
+import { undoBranches } from './xz-branches';
 
 /** `xz --format=lzma`: a header of 13 bytes, then one stream. */
 export function lzma1(bytes: Uint8Array): Uint8Array {
