@@ -1,6 +1,6 @@
 /** From a patch to a livepatch of a stock kernel: only what the patch touches is compiled. */
 import { EM_X86_64 } from '../elf';
-import { KlpflowError, diagnostic } from '../diagnostics';
+import { KlpflowError, diagnostic, fileError } from '../diagnostics';
 import { ModuleSigner } from '../livepatch/signature';
 import { checkOutput } from '../pipeline/files';
 import { imageFacts } from '../pipeline/image-facts';
@@ -62,10 +62,17 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   const work = await WorkTree.open(builds, recipe, { jobs, signal, step }, request.fresh === true);
   try {
     await inTree(request, work, { kernel, compiler, signer, patches: patches.files }, result);
+  } catch (cause) {
+    throw unwritable(cause) ? fileError((cause as NodeJS.ErrnoException).path ?? work.folder, cause, 'write') : cause;
   } finally {
     work.close();
   }
   return result.finish(work.folder);
+}
+
+/** What the disk refuses, in the middle of anything. */
+function unwritable(cause: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '');
 }
 
 interface Inputs {

@@ -1,7 +1,7 @@
 /** Programs that a build runs: arguments as a list, never through a shell; all that they say goes into a log. */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { KlpflowError, type DiagnosticCode } from '../diagnostics';
+import { KlpflowError, fileError, type DiagnosticCode } from '../diagnostics';
 
 export interface Command {
   program: string;
@@ -40,11 +40,18 @@ export function run({ program, args, cwd, env = {}, log, signal, watch }: Comman
     });
     const said: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
     const file = log === undefined ? undefined : openSync(log, 'a');
-    if (file !== undefined) writeSync(file, `$ ${[program, ...args].join(' ')}\n`);
+    const note = (text: string | Buffer): void => {
+      try {
+        if (file !== undefined) writeSync(file, text as string);
+      } catch {
+        // The disk is full. The program will meet that, too, and what it says is kept here.
+      }
+    };
+    note(`$ ${[program, ...args].join(' ')}\n`);
     for (const stream of ['stdout', 'stderr'] as const)
       child[stream].on('data', (text: Buffer) => {
         said[stream].push(text);
-        if (file !== undefined) writeSync(file, text);
+        note(text);
       });
     const stop = (): void => {
       try {
@@ -59,7 +66,15 @@ export function run({ program, args, cwd, env = {}, log, signal, watch }: Comman
       if (child.pid !== undefined) watch?.ended(child.pid);
     };
     signal?.addEventListener('abort', stop);
-    child.once('spawn', () => watch?.started(child.pid!));
+    child.once('spawn', () => {
+      try {
+        watch?.started(child.pid!);
+      } catch (cause) {
+        // Nobody would know of it, were this run killed.
+        stop();
+        reject(fileError(cwd, cause, 'write'));
+      }
+    });
     child.once('error', (cause: NodeJS.ErrnoException) => {
       ended();
       reject(

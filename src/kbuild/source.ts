@@ -72,6 +72,8 @@ export async function copySource(
   } else {
     // One program reads and another writes: what is copied goes through a pipe that only they hold.
     const excluded = LEFT_OUT.map((pattern) => `--exclude=${pattern}`);
+    // A source that nobody may write to becomes a tree that make writes to.
+    excluded.push('--mode=u+w');
     const script =
       'set -o pipefail; from=$1; to=$2; shift 2; tar -C "$from" "$@" -cf - . | tar -xf - --no-same-owner -C "$to"';
     await succeed(
