@@ -7,7 +7,7 @@ export default class Verify extends BaseCommand {
   static override summary = 'check a finished livepatch module';
   static override description =
     'Reads the module as the kernel would and reports, in one run, all that would keep it from loading or working: ELF form, klp symbols and relocations, klp_patch, special sections, unwind data, symbol versions. ' +
-    'What cannot be checked for want of a file is a note. Changes nothing. Exit codes: 0 nothing found, 2 something found, 1 error.';
+    'What cannot be checked for want of a file is a note, and the verdict then INCOMPLETE. Changes nothing. Exit codes: 0 nothing found, 2 something found, 1 error.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> livepatch-fix.ko',
     '<%= config.bin %> <%= command.id %> livepatch-fix.ko --vmlinux /boot/vmlinuz-6.12.0',

@@ -9,7 +9,7 @@ const DIM = 2;
 const LINES: ReadonlyArray<readonly [RegExp, number]> = [
   [/^(?:PATCHABLE|FINE)\b/, GREEN],
   [/^REFUSED\b/, RED],
-  [/^UNCHANGED\b/, YELLOW],
+  [/^(?:UNCHANGED|INCOMPLETE)\b/, YELLOW],
   [/^(?:refused|found), \d+ \w+:$/, RED],
   [/^ {2}(?:warning|note) [\w-]+:/, YELLOW],
   [/^ +\+ (?:call|string|variable|key)\b.*/, GREEN],

@@ -10,7 +10,7 @@ export function renderVerification({ ok, module, diagnostics }: VerifyResult): s
     diagnostics.filter((diagnostic) => diagnostic.severity === severity);
   const refused = [...count('error'), ...count('refusal')];
   const lines = [
-    `${ok ? 'FINE' : 'REFUSED'}  ${module.name || module.path}: ${plural(functions, 'function')} patched in ${plural(module.objects.length, 'object')}, ${plural(module.klpSymbols, 'klp symbol')}, ` +
+    `${verdictOf({ ok, diagnostics })}  ${module.name || module.path}: ${plural(functions, 'function')} patched in ${plural(module.objects.length, 'object')}, ${plural(module.klpSymbols, 'klp symbol')}, ` +
       `${plural(module.relocations.livepatch + module.relocations.ordinary, 'relocation')}, ${module.relocations.livepatch} of them klp${module.signed ? ', signed' : ''}`,
   ];
   for (const { name, functions: patched } of module.objects)
@@ -33,6 +33,12 @@ export function renderVerification({ ok, module, diagnostics }: VerifyResult): s
     }
   }
   return lines.join('\n');
+}
+
+/** Good is only what everything was checked of: a flipped byte of code is found with the objects at hand, and not without. */
+function verdictOf({ ok, diagnostics }: Pick<VerifyResult, 'ok' | 'diagnostics'>): string {
+  if (!ok) return 'REFUSED';
+  return diagnostics.some(({ code }) => code === 'verify-not-checked') ? 'INCOMPLETE' : 'FINE';
 }
 
 /** The symbol, where the message has only the section. */

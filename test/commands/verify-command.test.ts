@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { VerifyResult } from '../../src';
+import { renderVerification } from '../../src/report/verify';
+import { verify } from '../../src/verify';
 import { kernelFiles, livepatchModule } from '../support/livepatch-module';
 import { errorOf, running } from '../support/run-klpflow';
 import { tempFolder } from '../support/temp-folder';
@@ -32,7 +34,8 @@ test('0 for a fine module, 2 for one with findings, 1 for a file that is none', 
 
   const good = await running(['verify', path('good.ko'), ...flags]);
   expect(good.status, good.stderr).toBe(0);
-  expect(good.stdout).toMatch(/^FINE {2}livepatch_alpha: 2 functions patched in 2 objects, 8 klp symbols/);
+  // A linked vmlinux says nothing of the module loop.
+  expect(good.stdout).toMatch(/^INCOMPLETE {2}livepatch_alpha: 2 functions patched in 2 objects, 8 klp symbols/);
   expect(good.stdout).toContain('  vmlinux: alpha -> alpha\n  loop: loader,1 -> loader');
 
   const wrong = await running(['verify', path('wrong.ko'), ...flags]);
@@ -64,4 +67,14 @@ test('0 for a fine module, 2 for one with findings, 1 for a file that is none', 
   const text = await running(['verify', path('text.ko'), '--json']);
   expect(text.status).toBe(1);
   expect(errorOf(text)).toMatchObject({ code: 'not-elf', severity: 'error' });
+});
+
+test('FINE is said only where everything was checked', () => {
+  const { module } = livepatchModule();
+  module.write(path('alone.ko'));
+  const result = verify({ module: path('alone.ko') });
+  expect(result.ok).toBe(true);
+  expect(renderVerification(result)).toMatch(/^INCOMPLETE /);
+  expect(renderVerification({ ...result, diagnostics: [] })).toMatch(/^FINE /);
+  expect(renderVerification({ ...result, ok: false })).toMatch(/^REFUSED /);
 });
