@@ -46,7 +46,11 @@ const shownBy = (pair: string): BootExpected => ({ ...expectedOf(ARM64, pair).bo
 
 const folder = tempFolder();
 const reason = missing();
-beforeEach((context) => skipWithout(context, reason));
+beforeEach((context) => {
+  // Out of another architecture's archive, which not every machine reaches: no failure of this one.
+  if (reason?.includes(BUSYBOX)) context.skip(reason);
+  skipWithout(context, reason);
+});
 const pairs = reason === undefined ? patchablePairs(ARM64) : [];
 let trials: Trial[] = [];
 let unmade = new Map<string, string>();
