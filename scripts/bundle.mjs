@@ -86,7 +86,7 @@ export function lazyEnums(source) {
 export const DECODERS = ['zstddec', 'lz4js', 'seek-bzip'];
 
 /** Packages that are files of their own in dist/, loaded when they are first needed: 100 kB more in a bundle take every thread time to load. */
-export const LATE_PACKAGES = [...DECODERS, 'iced-x86', 'yaml', 'ajv/dist/2020'];
+export const LATE_PACKAGES = [...DECODERS, 'iced-x86', 'yaml', 'ajv/dist/2020', 'bullmq', 'ioredis'];
 
 /** Has a bundle ask for a package's file when it first needs it. */
 const latePackages = (names) => ({
@@ -99,6 +99,9 @@ const latePackages = (names) => ({
     }));
   },
 });
+
+/** What BullMQ loads only when it is asked to: other stores than Redis, telemetry, and a faster msgpack. */
+const FOREIGN = ['pg', 'redis', 'bullmq-otel', 'msgpackr-extract'];
 
 const standIn = (name) => path.join(root, `scripts/stand-ins/${name}.cjs`);
 
@@ -120,7 +123,7 @@ export const options = {
     'wsl-utils': standIn('wsl-utils'),
   },
   // piscina loads @napi-rs/nice, and oclif typescript, only when asked to; @napi-rs/lzma is a binary.
-  external: ['@napi-rs/lzma', '@napi-rs/nice', 'typescript', '#worker', '#cell', 'mmap-io/package.json'],
+  external: ['@napi-rs/lzma', '@napi-rs/nice', 'typescript', ...FOREIGN, '#worker', '#cell', 'mmap-io/package.json'],
   // By this a record of the run directory knows the code that made it; see src/records/file.ts.
   define: {
     KLPFLOW_PRODUCER: JSON.stringify(

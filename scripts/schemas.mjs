@@ -23,6 +23,7 @@ const RESULTS = {
   status: 'StatusResult',
   synth: 'Manifest',
   verify: 'VerifyResult',
+  worker: 'WorkerResult',
 };
 
 /** File names below `schemas/` and their texts. */

@@ -80,6 +80,9 @@ export const COMMANDS: Record<string, Command.Class> = {
   get verify() {
     return (require('./commands/verify') as typeof import('./commands/verify')).default;
   },
+  get worker() {
+    return (require('./commands/worker') as typeof import('./commands/worker')).default;
+  },
 };
 
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */

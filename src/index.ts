@@ -2,7 +2,7 @@
 export { build, type BuildOptions } from './library/build';
 export { correlate, diff, explain, report, type DiffOptions, type PairOptions } from './library/diff';
 export { link, type LinkOptions } from './library/link';
-export { checkMatrix, matrix, type MatrixOptions } from './library/matrix';
+export { checkMatrix, matrix, matrixStatus, worker, type MatrixOptions, type WorkerOptions } from './library/matrix';
 export type { ModuleOptions, OutputOptions } from './library/output';
 export type { Observer, Progress } from './library/progress';
 export type { Run, RunSettings } from './library/run';
@@ -19,8 +19,10 @@ export {
   type MatrixCheck,
   type MatrixResult,
   type MatrixRun,
+  type MatrixStatus,
   type Outcome,
 } from './fleet';
+export type { WorkerResult } from './fleet/serve';
 export type { BuildResult } from './kbuild';
 export type { CorrelateResult } from './pipeline/correlate-objects';
 export type { DiffResult } from './pipeline/diff';

@@ -85,6 +85,8 @@ const OWNERS: Record<string, string | readonly string[]> = {
   diff: 'kbuild',
   yaml: 'fleet',
   ajv: 'fleet',
+  bullmq: 'fleet',
+  ioredis: 'fleet',
   rxjs: 'pipeline',
   protobufjs: 'records',
   // The verifier unpacks images by itself, but for the compression.

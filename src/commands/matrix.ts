@@ -1,8 +1,8 @@
 import { basename, extname, resolve } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { KlpflowError } from '../diagnostics';
-import { checkMatrix, matrix, type MatrixCheck, type MatrixResult } from '../index';
-import { renderCheck, renderMatrix } from '../report/matrix';
+import { checkMatrix, matrix, matrixStatus, type MatrixCheck, type MatrixResult, type MatrixStatus } from '../index';
+import { renderCheck, renderMatrix, renderStatus } from '../report/matrix';
 import { matrixView } from '../report/matrix-progress';
 import type { ProgressMode } from '../report/progress';
 import { EXIT } from './diff';
@@ -11,8 +11,8 @@ import { RUN_FLAGS, RunCommand } from './support/run-command';
 
 const { btf: _btf, 'trace-out': _trace, ...OWN_RUN_FLAGS } = RUN_FLAGS;
 
-/** What `--json` prints, the second with `--check`. */
-export type MatrixAnswer = MatrixResult | MatrixCheck;
+/** What `--json` prints; the second with `--check`, the third with `--status` and `--detach`. */
+export type MatrixAnswer = MatrixResult | MatrixCheck | MatrixStatus;
 
 export default class Matrix extends RunCommand {
   static override summary = 'make livepatches of many patches for many kernels';
@@ -34,25 +34,52 @@ export default class Matrix extends RunCommand {
       helpValue: 'DIR',
     }),
     check: Flags.boolean({ description: 'say all that is missing, of all kernels; do nothing else' }),
+    store: Flags.string({
+      description:
+        'where results are kept; with --redis a folder that all machines see (default: in the run directory)',
+      helpValue: 'DIR',
+      env: 'KLPFLOW_STORE',
+    }),
+    redis: Flags.string({
+      description: 'let workers do it, which take their jobs from this Redis; rediss:// for TLS',
+      helpValue: 'URL',
+      env: 'KLPFLOW_REDIS',
+    }),
+    detach: Flags.boolean({
+      description: 'with --redis: submit, and do not wait; the same command without it comes back',
+      dependsOn: ['redis'],
+      exclusive: ['check', 'status'],
+    }),
+    status: Flags.boolean({ description: 'say how every cell stands; do nothing else', exclusive: ['check'] }),
   };
 
   async run(): Promise<MatrixAnswer> {
     const { args, flags } = await this.parse(Matrix);
+    const { store, redis } = flags;
+    const given = { file: args.file, store, redis };
     const { file } = args;
+    if (store === '') throw new KlpflowError('usage', '--store: the name is empty');
     if (flags.output === '') throw new KlpflowError('usage', '-o: the name is empty');
     const folder = resolve(flags.output ?? `${basename(file, extname(file))}.matrix`);
     const view = matrixView(flags.progress as ProgressMode, process.stderr);
     const step = (what: string): void => view.note(what);
     if (flags.check) {
-      const found = await this.running(flags, (options) => checkMatrix({ ...options, file, step }));
+      const found = await this.running(flags, (options) => checkMatrix({ ...options, ...given, step }));
       this.log(renderCheck(found));
       if (!found.ok) process.exitCode = 1;
+      return found;
+    }
+    if (flags.status || flags.detach) {
+      const found = await this.running(flags, (options) =>
+        matrixStatus({ ...options, ...given, step, submit: flags.detach }),
+      );
+      this.log(renderStatus(found));
       return found;
     }
     const output = MatrixOutput.open(folder);
     try {
       const run = await this.running(flags, (options) =>
-        matrix({ ...options, file, step, begun: (cells) => view.begun(cells), told: (event) => view.told(event) }),
+        matrix({ ...options, ...given, step, begun: (cells) => view.begun(cells), told: (event) => view.told(event) }),
       );
       view.end();
       const page = await output.write(run, basename(file), this.config.version);

@@ -122,6 +122,14 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
   ],
   internal: ['klpflow met a state that its authors took for impossible.', 'no instruction at 12'],
   interrupted: ['Ctrl-C, or a signal, ended the run. What was finished is recorded.', 'interrupted'],
+  'job-malformed': [
+    'What lies in a queue of a matrix is held against a schema, and is called by the digest of its content. This is no such job.',
+    'a job of the queue is none: it is called by another digest than its own',
+  ],
+  'job-not-allowed': [
+    'A worker builds only kernels that its own configuration lists, and does jobs of its own version only.',
+    'this worker does not build the kernel 3f2a',
+  ],
   'kernel-mismatch': [
     'Two files that should describe one kernel contradict each other: CRCs, struct layouts, vermagic or symbols.',
     'Module.symvers and vmlinuz are of different kernels: printk has version 0x11111111 and 0x22222222',
@@ -336,6 +344,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
   'raised-alignment': [
     'PATCHED aligns a variable more than the running kernel, and code may rely on it.',
     'table, which is aligned to 8 bytes in the running kernel and to 64 in PATCHED',
+  ],
+  'redis-unavailable': [
+    'The Redis that has the queues of a matrix does not answer, or does not let klpflow in.',
+    'Redis redis://queue:6379: connect ECONNREFUSED 10.0.0.7:6379',
   ],
   'run-dir-unusable': [
     'The run directory cannot be made or read, or another version of klpflow laid it out.',

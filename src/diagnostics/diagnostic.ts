@@ -167,6 +167,14 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Run the same command again: it goes on from the last finished shard.',
   },
+  'job-malformed': {
+    severity: 'error',
+    hint: 'Somebody else wrote it there: see who may write to that Redis. Nothing was done with it.',
+  },
+  'job-not-allowed': {
+    severity: 'error',
+    hint: 'List the kernel in the --kernels file of a worker, or run workers of the version of klpflow that submits.',
+  },
   'kernel-mismatch': {
     severity: 'refusal',
     hint: 'Take ORIG, --btf, --template and --symvers from one build of the kernel that runs.',
@@ -415,6 +423,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     allowable: true,
     hint: 'A livepatch cannot move a variable: give the new one another name, or pass --allow raised-alignment:SYMBOL if no code relies on its alignment.',
+  },
+  'redis-unavailable': {
+    severity: 'error',
+    hint: 'Start it, or correct the URL, user or password; jobs that it has are kept.',
   },
   'run-dir-unusable': {
     severity: 'error',

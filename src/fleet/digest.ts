@@ -24,18 +24,10 @@ export function sha256(bytes: string | Uint8Array): string {
 
 /** Digests of files, remembered in a folder by what stat says of each. */
 export class Digests {
-  private readonly known = new Map<string, Promise<Digested>>();
-
   constructor(private readonly folder: string) {}
 
   /** @throws KlpflowError `unreadable`, `input-changed` */
-  of(path: string): Promise<Digested> {
-    const known = this.known.get(path) ?? this.read(path);
-    this.known.set(path, known);
-    return known;
-  }
-
-  private async read(path: string): Promise<Digested> {
+  async of(path: string): Promise<Digested> {
     const identity = fileIdentity(path);
     const { device, inode, size, mtimeNs, ctimeNs } = identity;
     const record = join(this.folder, sha256([device, inode, size, mtimeNs, ctimeNs].join()).slice(0, 32));

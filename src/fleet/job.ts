@@ -48,3 +48,8 @@ export function canonical(value: unknown): string {
       : inner,
   );
 }
+
+/** All contents that a job reads. */
+export function blobsOf({ work }: Job): Blob[] {
+  return work.kind === 'build' ? work.patches : [...Object.values(work.files), ...work.moduleImages];
+}

@@ -54,7 +54,7 @@ export interface MatrixFile {
 }
 
 /** @throws KlpflowError `malformed-matrix` with all complaints, `unreadable` */
-export async function readMatrixFile(path: string): Promise<MatrixFile> {
+export async function readMatrixFile(path: string, what: 'matrix' | 'kernels' = 'matrix'): Promise<MatrixFile> {
   const text = readText(path);
   const yaml = await import('yaml');
   const { Ajv2020 } = await import('ajv/dist/2020');
@@ -73,9 +73,11 @@ export async function readMatrixFile(path: string): Promise<MatrixFile> {
   } catch (cause) {
     throw malformed(path, [`${name}:1:1: ${(cause as Error).message}`]);
   }
-  const validate = new Ajv2020({ allErrors: true, verbose: true }).compile<MatrixValues>(schema);
+  const validate = new Ajv2020({ allErrors: true, verbose: true }).compile<MatrixValues>(
+    what === 'matrix' ? schema : { ...schema, required: ['kernels'] },
+  );
   if (!validate(values)) throw malformed(path, complaints(validate.errors ?? [], place));
-  return { path, values, place };
+  return { path, values: what === 'matrix' ? values : { ...values, patches: [] }, place };
 }
 
 /** More of them than anybody reads at once. */

@@ -58,7 +58,7 @@ export interface Matrix {
 /** @throws KlpflowError `malformed-matrix` */
 export function matrixOf(file: MatrixFile): Matrix {
   const { values, place, path } = file;
-  const { kernel: ofKernels = {}, patch: ofPatches = {} } = values.defaults ?? {};
+  const ofPatches = values.defaults?.patch ?? {};
   const found: string[] = [];
   const say = (at: Path, what: string): void => void found.push(`${place(at)}: ${what}`);
   const folder = dirname(resolve(path));
@@ -68,9 +68,7 @@ export function matrixOf(file: MatrixFile): Matrix {
       if (values[list].findIndex((other) => other.name === name) < i)
         say([list, i, 'name'], `${name} is there twice in ${list}: results are called by it`);
     });
-  const kernels = values.kernels.map((entry, i) =>
-    kernelOf(entry.name, { ...ofKernels, ...entry }, folder, (key, what) => say(['kernels', i, key], what)),
-  );
+  const kernels = kernelsOf(file, say);
   const patches = values.patches.map((entry, i) => {
     const merged = { ...ofPatches, ...entry };
     for (const key of ['only', 'except'] as const)
@@ -97,6 +95,23 @@ export function matrixOf(file: MatrixFile): Matrix {
   if (cells.length === 0 && found.length === 0) say(['patches'], 'no patch is for any of the kernels');
   if (found.length > 0) throw malformed(path, found);
   return { path, kernels, patches: patches.map(({ patch }) => patch), cells };
+}
+
+/** Kernels of a file, and nothing else of it. @throws KlpflowError `malformed-matrix` */
+export function builtKernelsOf(file: MatrixFile): BuiltKernel[] {
+  const found: string[] = [];
+  const kernels = kernelsOf(file, (at, what) => void found.push(`${file.place(at)}: ${what}`));
+  if (found.length > 0) throw malformed(file.path, found);
+  return kernels.filter((kernel) => kernel.kind === 'build');
+}
+
+function kernelsOf({ path, values }: MatrixFile, say: (at: Path, what: string) => void): FleetKernel[] {
+  const defaults = values.defaults?.kernel ?? {};
+  return values.kernels.map((entry, i) =>
+    kernelOf(entry.name, { ...defaults, ...entry }, dirname(resolve(path)), (key, what) =>
+      say(['kernels', i, key], what),
+    ),
+  );
 }
 
 function kernelOf(

@@ -30,8 +30,16 @@ export interface Preparation {
 /** A program of a build: a large unit of a kernel takes GCC or Clang as much, with debugging information. */
 const COMPILER = 500e6;
 
-/** `folder` remembers digests. */
-export async function prepare(matrix: Matrix, options: RunOptions, folder: string): Promise<Preparation> {
+/** What only the machine that builds has to have. */
+const OF_BUILDERS: ReadonlySet<string> = new Set(['build-compiler', 'build-tool-missing']);
+
+/** `folder` remembers digests. `elsewhere`: other machines build. */
+export async function prepare(
+  matrix: Matrix,
+  options: RunOptions,
+  folder: string,
+  elsewhere = false,
+): Promise<Preparation> {
   mkdirSync(folder, { recursive: true });
   const digests = new Digests(folder);
   const recipes = new Map<BuiltKernel, Recipe>();
@@ -44,7 +52,7 @@ export async function prepare(matrix: Matrix, options: RunOptions, folder: strin
       recipes.set(kernel, await recipeOf(kernel, options, digests, folder));
     const job =
       kernel.kind === 'build'
-        ? await buildJob(recipes.get(kernel)!, patch, looked)
+        ? await buildJob(recipes.get(kernel)!, patch, looked, elsewhere)
         : await diffJob(kernel, patch, looked);
     const { files, problems } = looked;
     if (job === undefined || problems.length > 0) found.missing.push({ cell, diagnostics: problems });
@@ -85,8 +93,13 @@ function common(patch: FleetPatch): Pick<Job['work'], 'name' | 'allow' | 'descri
   };
 }
 
-async function buildJob({ digest, problems }: Recipe, patch: FleetPatch, looked: Looked): Promise<Job | undefined> {
-  const allowed = (code: string): boolean => patch.allow.includes(code);
+async function buildJob(
+  { digest, problems }: Recipe,
+  patch: FleetPatch,
+  looked: Looked,
+  elsewhere: boolean,
+): Promise<Job | undefined> {
+  const allowed = (code: string): boolean => patch.allow.includes(code) || (elsewhere && OF_BUILDERS.has(code));
   looked.problems.push(
     ...problems.filter((one) => (isRefused([one]) || one.severity === 'error') && !allowed(one.code)),
   );

@@ -71,7 +71,7 @@ export async function runHere(cells: readonly Prepared[], settings: LocalSetting
 }
 
 /** Folders of jobs whose process was killed. */
-function removeAbandoned(jobs: string): void {
+export function removeAbandoned(jobs: string): void {
   if (!existsSync(jobs)) return;
   for (const name of readdirSync(jobs)) {
     const pid = Number(/-(\d+)$/.exec(name)?.[1]);

@@ -85,7 +85,7 @@ export class FolderStore implements Store {
   }
 }
 
-function damaged(store: string, { sha256: digest }: Blob): KlpflowError {
+export function damaged(store: string, { sha256: digest }: Blob): KlpflowError {
   return new KlpflowError('store-damaged', `the store ${store} holds something else under ${digest}`, {
     object: store,
   });

@@ -1,4 +1,12 @@
-import { checkMatrix as look, runMatrix, type MatrixCheck, type MatrixRun } from '../fleet';
+import {
+  checkMatrix as look,
+  matrixStatus as stand,
+  runMatrix,
+  type MatrixCheck,
+  type MatrixRun,
+  type MatrixStatus,
+} from '../fleet';
+import type { WorkerRequest, WorkerResult } from '../fleet/serve';
 import type { CellEvent } from '../fleet/run';
 import { begin, type Run, type RunSettings } from './run';
 
@@ -8,6 +16,8 @@ export interface MatrixOptions extends Omit<RunSettings, 'btf' | 'trace'> {
   file: string;
   /** Where results are kept; default: in the run directory. */
   store?: string | undefined;
+  /** Workers do it, which take their jobs from this Redis. */
+  redis?: string | undefined;
   /** Told all cells before the first is done. */
   begun?: ((cells: ReadonlyArray<{ kernel: string; patch: string }>) => void) | undefined;
   /** Told of each cell as it goes on. */
@@ -26,9 +36,29 @@ export function checkMatrix(options: MatrixOptions): Run<MatrixCheck> {
   return begin(options, async (run) => look({ ...run, ...given(options) }));
 }
 
-function given({ file, store, begun, told, step }: MatrixOptions) {
+/** How every cell stands; with `submit`, what has no result yet is put into queues for workers first. */
+export function matrixStatus(options: MatrixOptions & { submit?: boolean | undefined }): Run<MatrixStatus> {
+  return begin(options, async (run) => stand({ ...run, ...given(options) }, options.submit === true));
+}
+
+/** Where a worker takes its jobs from, and what it can do. */
+export type WorkerOptions = Omit<RunSettings, 'btf' | 'trace'> &
+  Pick<WorkerRequest, 'redis' | 'store' | 'log'> &
+  Partial<Pick<WorkerRequest, 'labels' | 'kernels' | 'stalledSeconds' | 'idleSeconds'>>;
+
+/** Does jobs of matrices that others submit, until it is told to stop. */
+export function worker(options: WorkerOptions): Run<WorkerResult> {
+  const { redis, store, log, labels = [], kernels, stalledSeconds = 30, idleSeconds } = options;
+  return begin(options, async (run) => {
+    const { serveQueues } = await import('../fleet/serve');
+    const signal = run.signal ?? new AbortController().signal;
+    return serveQueues({ ...run, ...{ redis, store, log, labels, kernels, stalledSeconds, idleSeconds, signal } });
+  });
+}
+
+function given({ file, store, redis, begun, told, step }: MatrixOptions) {
   return {
-    ...{ file, store },
+    ...{ file, store, redis },
     ...(begun === undefined ? {} : { begun }),
     ...(told === undefined ? {} : { told }),
     ...(step === undefined ? {} : { step }),

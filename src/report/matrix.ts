@@ -1,5 +1,5 @@
 /** A run of a matrix for people: the table, what differs between kernels, and why. */
-import type { CellReport, CellVerdict, MatrixCheck, MatrixResult } from '../index';
+import type { CellReport, CellVerdict, MatrixCheck, MatrixResult, MatrixStatus } from '../index';
 import { append, largest } from '../lists';
 import { plural } from './words';
 
@@ -45,8 +45,26 @@ export function countsOf({ cells, kernels, patches }: MatrixResult): string {
   return `${plural(kernels.length, 'kernel')}, ${patches.length} ${patches.length === 1 ? 'patch' : 'patches'}: ${counts.join(', ')}`;
 }
 
+export function renderStatus({ cells }: MatrixStatus): string {
+  const states = ['done', 'active', 'waiting', 'failed', 'absent', 'missing'] as const;
+  const counts = states.flatMap((state) => {
+    const count = cells.filter((cell) => cell.state === state).length;
+    return count === 0 ? [] : [`${count} ${state}`];
+  });
+  const unique = (of: 'kernel' | 'patch'): string[] => [...new Set(cells.map((cell) => cell[of]))];
+  const found = new Map(cells.map(({ kernel, patch, state }) => [`${kernel} ${patch}`, state]));
+  return [
+    `${plural(cells.length, 'cell')}: ${counts.join(', ')}`,
+    '',
+    ...table(unique('kernel'), unique('patch'), found),
+  ].join('\n');
+}
+
 function tableOf({ kernels, patches, cells }: MatrixResult): string[] {
-  const found = new Map(cells.map((cell) => [`${cell.kernel} ${cell.patch}`, WORDS[cell.verdict]]));
+  return table(kernels, patches, new Map(cells.map((cell) => [`${cell.kernel} ${cell.patch}`, WORDS[cell.verdict]])));
+}
+
+function table(kernels: readonly string[], patches: readonly string[], found: ReadonlyMap<string, string>): string[] {
   const rows = [
     ['', ...patches],
     ...kernels.map((kernel) => [kernel, ...patches.map((patch) => found.get(`${kernel} ${patch}`) ?? '-')]),

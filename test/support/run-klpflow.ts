@@ -30,6 +30,8 @@ export interface RunSettings {
   onLine?: (line: string, child: ChildProcess) => void;
   /** Put before `node`: `['setsid']`. */
   under?: readonly string[] | undefined;
+  /** What takes so long hangs. */
+  hangsMs?: number;
 }
 
 /**
@@ -43,7 +45,7 @@ export function klpflow(argv: readonly string[], killAt?: (event: ProgressEvent)
 /** Runs the built command line as its own process. @throws where it hangs */
 export function running(
   argv: readonly string[],
-  { cwd, env, onEvent, onLine, under = [] }: RunSettings = {},
+  { cwd, env, onEvent, onLine, under = [], hangsMs = HANGS_MS }: RunSettings = {},
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const [program, ...rest] = [...under, process.execPath, MAIN, ...argv] as [string, ...string[]];
@@ -56,7 +58,7 @@ export function running(
     const limit = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new Error(`klpflow ${argv.join(' ')} hangs; stderr: ${ran.stderr.slice(-2000)}`));
-    }, HANGS_MS);
+    }, hangsMs);
     let line = '';
     child.stdout!.setEncoding('utf8').on('data', (text: string) => (ran.stdout += text));
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {

@@ -1,0 +1,241 @@
+/** The submitting side: contents into the store, jobs into queues, and then watching until every cell has its result. */
+import type { Job as BullJob, Queue, QueueEvents } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { KlpflowError, diagnosticOf, type Diagnostic } from '../../diagnostics';
+import { put } from '../../lists';
+import type { CellResult } from '../perform';
+import type { Prepared } from '../prepare';
+import { checkSame, type Digested } from '../digest';
+import { blobsOf } from '../job';
+import type { CellEvent, Outcome } from '../run';
+import type { Store } from '../store';
+import { connect } from './connection';
+import { announce, needOf, queueOf } from './needs';
+import { ofReason, type Returned } from './payload';
+
+export interface RemoteSettings {
+  redis: string;
+  store: Store;
+  signal?: AbortSignal | undefined;
+  told: (event: CellEvent) => void;
+  note: (text: string) => void;
+}
+
+/** How a job stands. */
+export type JobState = 'done' | 'waiting' | 'active' | 'failed' | 'absent';
+
+/** A job is tried again after what may pass: a store that is full, a worker that ran out of memory. */
+const ATTEMPTS = 3;
+/** Failed and finished jobs are told of for so long; results stay in the store. */
+const KEPT = { age: 7 * 24 * 3600, count: 100_000 };
+/** Events are the fast way, looking is the sure one. */
+const LOOK_MS = 2000;
+const LOOK_AT = 200;
+
+export class Submission {
+  private readonly queues = new Map<string, Queue>();
+  private readonly events: QueueEvents[] = [];
+  /** BullMQ leaves open what it did not open. */
+  private readonly connections: Redis[] = [];
+  private readonly byId = new Map<string, Prepared[]>();
+  private readonly open = new Set<string>();
+  private readonly outcomes = new Map<Prepared, Outcome>();
+  private readonly lonely = new Set<string>();
+  private changed: () => void = () => undefined;
+
+  private constructor(
+    private readonly redis: Redis,
+    private readonly cells: readonly Prepared[],
+    private readonly settings: RemoteSettings,
+  ) {
+    for (const one of cells) put(this.byId, one.id, one);
+  }
+
+  /** @throws KlpflowError `redis-unavailable`, `usage` */
+  static async of(cells: readonly Prepared[], settings: RemoteSettings): Promise<Submission> {
+    return new Submission(await connect(settings.redis, settings.note), cells, settings);
+  }
+
+  /** Puts into queues what has no result yet. What cannot be stored is a failed cell. */
+  async submit(): Promise<void> {
+    const { store, signal } = this.settings;
+    for (const [id, [one]] of this.byId) {
+      if (signal?.aborted === true) throw new KlpflowError('interrupted', 'interrupted');
+      try {
+        if (await this.finish(id, null)) continue;
+        await this.upload(one!);
+        await this.enqueue(one!);
+        this.open.add(id);
+      } catch (cause) {
+        this.fail(id, diagnosticOf(cause));
+      }
+    }
+    this.settings.note(`${this.open.size} jobs are in the queue; results go to ${store.name}`);
+  }
+
+  /** Waits for all of it. @throws KlpflowError `interrupted` */
+  async watch(): Promise<Outcome[]> {
+    const { signal } = this.settings;
+    await this.listen();
+    for (let from = 0; this.open.size > 0; ) {
+      if (signal?.aborted === true) throw new KlpflowError('interrupted', 'interrupted');
+      await this.pause();
+      const ids = [...this.open];
+      for (const id of [...ids, ...ids].slice(from % ids.length, (from % ids.length) + Math.min(LOOK_AT, ids.length)))
+        await this.look(id);
+      from += LOOK_AT;
+      await this.lookForWorkers();
+    }
+    return this.cells.map((one) => this.outcomes.get(one)!);
+  }
+
+  /** How each job stands, in the order of the cells; nothing is changed. */
+  async states(): Promise<JobState[]> {
+    const states = new Map<string, JobState>();
+    for (const [id, [one]] of this.byId) {
+      if ((await this.settings.store.result(id)) !== undefined) states.set(id, 'done');
+      else {
+        const state = await (await this.queue(one!)).getJobState(id);
+        const known = { active: 'active', failed: 'failed', unknown: 'absent', completed: 'absent' } as const;
+        states.set(id, known[state as keyof typeof known] ?? 'waiting');
+      }
+    }
+    return this.cells.map(({ id }) => states.get(id)!);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.events, ...this.queues.values()].map((one) => one.close()));
+    for (const connection of [...this.connections, this.redis]) connection.disconnect();
+  }
+
+  private async upload({ job, files }: Prepared): Promise<void> {
+    for (const blob of blobsOf(job)) {
+      const file: Digested = files.find(({ sha256 }) => sha256 === blob.sha256)!;
+      await this.settings.store.put(blob, file.path);
+      checkSame([file]);
+    }
+  }
+
+  private async queue(one: Prepared): Promise<Queue> {
+    const need = needOf(one);
+    const name = queueOf(need);
+    const known = this.queues.get(name);
+    if (known !== undefined) return known;
+    const bullmq = await import('bullmq');
+    const queue = new bullmq.Queue(name, { connection: this.redis });
+    queue.on('error', () => undefined);
+    this.queues.set(name, queue);
+    return queue;
+  }
+
+  /** A job that failed, or whose result is gone from the store, is put in anew. */
+  private async enqueue(one: Prepared): Promise<void> {
+    const queue = await this.queue(one);
+    // A Redis that lost all has lost the list, too.
+    await announce(this.redis, needOf(one));
+    const before = (await queue.getJob(one.id)) as BullJob | undefined;
+    if (before !== undefined) {
+      const state = await before.getState();
+      if (state === 'failed' || state === 'completed') await before.remove();
+    }
+    const backoff = { type: 'exponential', delay: 1000 };
+    await queue.add('cell', one.job, {
+      jobId: one.id,
+      attempts: ATTEMPTS,
+      backoff,
+      removeOnComplete: KEPT,
+      removeOnFail: KEPT,
+    });
+  }
+
+  private async listen(): Promise<void> {
+    const { QueueEvents: Events } = await import('bullmq');
+    for (const [name] of this.queues) {
+      const connection = this.redis.duplicate();
+      this.connections.push(connection);
+      const events = new Events(name, { connection });
+      events.on('error', () => undefined);
+      events.on('active', ({ jobId }) => {
+        for (const { cell } of this.byId.get(jobId) ?? []) this.settings.told({ cell, state: 'started' });
+      });
+      const settled = ({ jobId }: { jobId: string }): void => {
+        void this.look(jobId).then(
+          () => this.changed(),
+          () => undefined,
+        );
+      };
+      events.on('completed', settled);
+      events.on('failed', settled);
+      this.events.push(events);
+    }
+  }
+
+  /** What nobody will do is told, once for each queue: else it would be waited for in silence. */
+  private async lookForWorkers(): Promise<void> {
+    for (const [name, queue] of this.queues) {
+      const first = [...this.open].map((id) => this.byId.get(id)![0]!).find((one) => queueOf(needOf(one)) === name);
+      if (first === undefined || this.lonely.has(name) || (await queue.getWorkersCount()) > 0) continue;
+      this.lonely.add(name);
+      const { producer, labels, memory, kernel } = needOf(first);
+      const needs = [
+        `klpflow ${producer}`,
+        ...labels.map((label) => `label ${label}`),
+        `${memory / 1e9} GB`,
+        ...(kernel === null ? [] : [`kernel ${first.cell.kernel.name} in its --kernels`]),
+      ];
+      this.settings.note(`no worker is there for ${first.cell.kernel.name} (${needs.join(', ')}); waiting for one`);
+    }
+  }
+
+  private pause(): Promise<void> {
+    const { signal } = this.settings;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, LOOK_MS);
+      const early = (): void => {
+        if (this.open.size > 0 && signal?.aborted !== true) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.changed = early;
+      signal?.addEventListener('abort', early, { once: true });
+      early();
+    });
+  }
+
+  private async look(id: string): Promise<void> {
+    if (!this.open.has(id)) return;
+    try {
+      const one = this.byId.get(id)![0]!;
+      const job = (await (await this.queue(one)).getJob(id)) as BullJob<unknown, Returned> | undefined;
+      if (await this.finish(id, job?.returnvalue ?? null)) return;
+      const state = job === undefined ? 'unknown' : await job.getState();
+      if (state === 'failed') this.fail(id, ofReason(job?.failedReason));
+      // Redis lost it, or the store its result.
+      if (state === 'unknown' || state === 'completed') await this.enqueue(one);
+    } catch (cause) {
+      this.settings.note(diagnosticOf(cause).message);
+    }
+  }
+
+  /** Takes a result that is in the store. */
+  private async finish(id: string, returned: Returned | null): Promise<boolean> {
+    const text = await this.settings.store.result(id);
+    if (text === undefined) return false;
+    const { seconds = null, by = null } = returned ?? {};
+    this.settle(id, { result: JSON.parse(text) as CellResult, failed: null, seconds, by });
+    return true;
+  }
+
+  private fail(id: string, found: Diagnostic): void {
+    this.settle(id, { result: null, failed: [found], seconds: null, by: null });
+  }
+
+  private settle(id: string, outcome: Omit<Outcome, 'cell' | 'id'>): void {
+    this.open.delete(id);
+    for (const one of this.byId.get(id)!) {
+      if (this.outcomes.has(one)) continue;
+      this.outcomes.set(one, { cell: one.cell, id, ...outcome });
+      this.settings.told({ cell: one.cell, state: 'done', outcome: this.outcomes.get(one)! });
+    }
+  }
+}
