@@ -20,7 +20,10 @@ const ENTRIES = {
   'bench.js': 'bench/bench.ts',
   'bench-unit.js': 'bench/unit.ts',
   'scale.js': 'bench/scale.ts',
-  ...Object.fromEntries(LATE_PACKAGES.map((name) => [`${name}.js`, `./node_modules/${name}`])),
+  // A file of a package is named without its ending.
+  ...Object.fromEntries(
+    LATE_PACKAGES.map((name) => [`${name}.js`, `./node_modules/${name}${name.startsWith('ajv/') ? '.js' : ''}`]),
+  ),
 };
 
 try {

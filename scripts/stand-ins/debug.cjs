@@ -6,3 +6,5 @@ module.exports =
   (...args) => {
     if (on) console.error(`${name} ${format(...args)}`);
   };
+// As `debug` has it, for modules that TypeScript compiled (ioredis).
+module.exports.default = module.exports;
