@@ -25,6 +25,8 @@ beforeAll(async () => {
     typeof struct === 'number' ? [] : [[name, { size: struct.size, members: struct.offsets }] as const],
   );
   writeFileSync(join(folder, 'vmlinuz'), smallImage('6.12').bytes);
+  const saved = 'kernels:\n  - { name: saved, orig: orig.o }\npatches:\n  - { name: fix, patched: patched.o }\n';
+  writeFileSync(join(folder, 'matrix.yaml'), saved);
   writeFileSync(join(folder, 'structs.btf'), btf(Object.fromEntries(structs)));
 });
 
@@ -44,6 +46,8 @@ const RUNS: Record<string, readonly string[][]> = {
   doctor: [[], ['orig.o'], ['vmlinuz']],
   verify: [['livepatch.ko', ...KERNEL]],
   build: [['fix.patch', '--source', 'no-such-folder']],
+  matrix: [['matrix.yaml'], ['matrix.yaml', '--check']],
+  worker: [['--redis', 'no-address', '--store', 'made-store', '--kernels', 'matrix.yaml']],
   shape: [['orig.o']],
   synth: [['--functions', '300', '-o', 'made']],
 };
@@ -51,7 +55,9 @@ const RUNS: Record<string, readonly string[][]> = {
 test('each is made from the types of today (npm run surface writes them)', () => {
   const published = readdirSync(join(root, 'schemas')).sort();
   const made = schemas();
-  expect(published).toEqual([...Object.keys(made), 'diff.schema.json'].sort());
+  // Written by hand: what diff prints, and what others write for klpflow.
+  const byHand = ['diff.schema.json', 'job.schema.json', 'matrix-file.schema.json'];
+  expect(published).toEqual([...Object.keys(made), ...byHand].sort());
   for (const [name, text] of Object.entries(made))
     expect(readFileSync(join(root, 'schemas', name), 'utf8'), name).toBe(text);
 });
@@ -95,7 +101,7 @@ describe('what is printed', () => {
         expect(validate(printed), `${command}: ${JSON.stringify(validate.errors)}`).toBe(true);
         expect(strict(printed), `${command}: ${JSON.stringify(strict.errors)}`).toBe(true);
         expect(printed['schema'] === 'klpflow/error@1', `${command} ${words.join(' ')}: ${stdout.slice(0, 300)}`).toBe(
-          command === 'build',
+          FAILING.has(command),
         );
         expect(validate({ ...printed, schema: 'klpflow/other@1' }), command).toBe(false);
         const [key] = Object.keys(printed).filter((one) => one !== 'schema');
@@ -105,4 +111,6 @@ describe('what is printed', () => {
   });
 });
 
+/** Of these only what they print of a failure is looked at: a tree to build and a Redis are not here. */
+const FAILING = new Set(['build', 'worker']);
 const RUNNING = new Set(['correlate', 'compare', 'extract', 'explain', 'report', 'build']);
