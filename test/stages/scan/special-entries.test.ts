@@ -27,26 +27,10 @@ import {
   u32,
   u64,
   type Body,
-  type Field,
   type ObjectBuilder,
   type Target,
 } from '../../support/elf-builder';
-
-type Entry = Array<number | Uint8Array | Field>;
-
-/** f with `filler` before it in the section's neighbours, and what the special sections say about it. */
-const base = (shift = 0): ObjectBuilder => {
-  const builder = object().file('x.c');
-  if (shift > 0) builder.func('neighbour', body(movEax(shift)), { section: '.text' });
-  return builder
-    .data('key', [u64(0), u64(0)])
-    .data('key2', [u64(0), u64(0)])
-    .func('handler', hex('c3'))
-    .func('f', body(movEax(1), hex('90 90 90 90 90'), movEax(2)), { section: '.text' })
-    .func('g', body(movEax(3)), { section: '.text' });
-};
-const jump = (builder: ObjectBuilder, key = 'key', bits = 0, at = BODY + 5): ObjectBuilder =>
-  builder.special('__jump_table', ref32('f', at), ref32('f', at + 5), ref64(key, bits));
+import { base, jump, type Entry } from '../../support/special-tables';
 
 test('a table is recorded the same whether its special sections were read before or not', () => {
   // Both happen at the same time, on two threads: else the record would depend on which was faster.
