@@ -10,7 +10,7 @@ export default class FleetWorker extends RunCommand {
     'Takes jobs from a Redis, for whoever runs `matrix --redis` there, and leaves results in the store. Many workers may serve one Redis; each does what it has the labels, the memory and the kernels for. It builds only kernels that its own --kernels file lists, whatever a queue says. Log lines are JSON, on standard error. SIGTERM lets it finish what it does; killed, it costs the cells under way, which another worker does again.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --redis redis://queue:6379 --store /srv/klpflow',
-    '<%= config.bin %> <%= command.id %> --redis redis://queue:6379 --store /srv/klpflow --kernels kernels.yaml --label gcc-12',
+    '<%= config.bin %> <%= command.id %> --redis redis://queue --store /srv/k --kernels k.yaml --label gcc-12',
   ];
   static override enableJsonFlag = true;
   static override flags = {

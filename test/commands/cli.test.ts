@@ -155,7 +155,7 @@ describe('streams', () => {
         auto: /^\[ *\d+\.\d\d s\] [a-z]+/,
         lines: /^\[ *\d+\.\d\d s\] [a-z]+/,
         json: /^\{"stage":/,
-        tree: /^(\x1b\[\d+A\x1b\[J)?[a-z]+ +[█░]{24} \d+\/\d+|^\x1b\[\d+A\x1b\[J$/,
+        tree: /^(\r?\x1b\[\d+A\x1b\[J)?[a-z]+ +[█░]{24} \d+\/\d+|^\d+\.\d s, \d+ workers?$|^\r?\x1b\[\d+A\x1b\[J$/,
         none: /$never/,
       }[mode]!;
       const lines = ran.stderr.split('\n').filter((text) => text !== '');
@@ -209,10 +209,12 @@ describe('streams', () => {
     for (const frame of shown.split(/(?=\x1b\[\d+A\x1b\[J)/)) {
       const up = /^\x1b\[(\d+)A/.exec(frame)?.[1];
       expect(Number(up ?? 0)).toBe(drawn);
-      drawn = frame.split('\n').filter((line) => /[█░]{24}/.test(line)).length;
+      const bars = frame.split('\n').filter((line) => /[█░]{24}/.test(line)).length;
+      // And the line of the run below them.
+      drawn = bars === 0 ? 0 : bars + 1;
     }
     expect(drawn).toBe(0);
-    expect(shown.slice(shown.lastIndexOf('\x1b[J'))).toMatch(/^\x1b\[JPATCHABLE {2}vmlinux/);
+    expect(shown.slice(shown.lastIndexOf('\x1b[J'))).toMatch(/^\x1b\[J\x1b\[32mPATCHABLE\x1b\[0m {2}vmlinux/);
     const dumb = terminal({ TERM: 'dumb' });
     expect(dumb).not.toContain('\x1b');
     expect(dumb).toMatch(/^\[ +\d\.\d\d s\] identify/);
