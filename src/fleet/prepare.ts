@@ -1,4 +1,5 @@
 /** From cells to jobs: every file is looked at and digested, and all that is missing is said before anything is done. */
+import { append } from '../lists';
 import { mkdirSync } from 'node:fs';
 import { KlpflowError, diagnosticOf, isRefused, type Diagnostic } from '../diagnostics';
 import { ElfObject } from '../elf';
@@ -100,8 +101,9 @@ async function buildJob(
   elsewhere: boolean,
 ): Promise<Job | undefined> {
   const allowed = (code: string): boolean => patch.allow.includes(code) || (elsewhere && OF_BUILDERS.has(code));
-  looked.problems.push(
-    ...problems.filter((one) => (isRefused([one]) || one.severity === 'error') && !allowed(one.code)),
+  append(
+    looked.problems,
+    problems.filter((one) => (isRefused([one]) || one.severity === 'error') && !allowed(one.code)),
   );
   const patches: Blob[] = [];
   for (const file of patch.files) {

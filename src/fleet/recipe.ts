@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { diagnosticOf, type Diagnostic } from '../diagnostics';
+import { append } from '../lists';
 import { writeAtomically } from '../files/output-file';
 import { imageFacts } from '../pipeline/image-facts';
 import type { RunOptions } from '../pipeline/flow';
@@ -45,12 +46,13 @@ export async function recipeOf(
       imageFacts(options, image),
     ),
   );
-  problems.push(...(found?.diagnostics ?? []));
+  append(problems, found?.diagnostics ?? []);
   const known = found?.kernel;
   if (known === undefined) return { digest: undefined, problems };
   const config = parseConfig(known.config.text);
   const { diagnostics } = await chooseCompiler(known.facts.build.compiler, kernel.make);
-  problems.push(...checkConfig(config, known.config.path), ...(await missingTools(config)), ...diagnostics);
+  for (const told of [checkConfig(config, known.config.path), await missingTools(config), diagnostics])
+    append(problems, told);
   const parts = await attempt(async () => ({
     source,
     release: known.release,

@@ -1,4 +1,5 @@
 /** What a run of a matrix came to, as a value: each cell, and what differs between kernels for one patch. */
+import { largest } from '../lists';
 import type { Diagnostic } from '../diagnostics';
 import type { Matrix } from './matrix';
 import type { CellResult } from './perform';
@@ -58,7 +59,7 @@ export function reportOf(
   const cells = outcomes.map(cellReport);
   return {
     schema: 'klpflow/matrix@1',
-    verdict: ORDER[Math.max(0, ...cells.map(({ verdict }) => ORDER.indexOf(verdict)))]!,
+    verdict: ORDER[largest([0, ...cells.map(({ verdict }) => ORDER.indexOf(verdict))])]!,
     kernels: kernels.map(({ name }) => name),
     patches: patches.map(({ name }) => name),
     cells,

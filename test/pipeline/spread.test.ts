@@ -13,6 +13,7 @@ const root = join(__dirname, '../..');
 
 /** Calls whose list has a handful of elements whatever the input is: the steps of a path, a seed's numbers, two names of a table, what a debug line says. */
 const SHORT = new Set([
+  'src/commands/support/base-command.ts super.log',
   'src/kbuild/patch/apply.ts join',
   'src/pipeline/run-dir.ts join',
   'src/stages/checksum/index.ts this.told',

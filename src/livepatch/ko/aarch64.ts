@@ -1,3 +1,4 @@
+import { append } from '../../lists';
 import {
   ABS64,
   ADD_ABS_LO12_NC as ADD_LO12,
@@ -126,7 +127,7 @@ function bridge(image: ModuleImage, platform: Platform): void {
     }
     rela.section.relas.push({ offset: rela.offset, type: rela.type, symbol: veneer, addend: 0 });
   }
-  image.klpRelas.push(...kept);
+  append(image.klpRelas, kept);
 }
 
 /** A veneer that reads where to go from a slot, which is data and may be written at any time. */
