@@ -1,11 +1,12 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isPeerCase, round, type Programs, type Suite } from './cases';
 import { corpusInput, findCorpus } from './corpus';
 import type { Input } from './input';
 import { findPeer } from './peer';
+import { inScratch, runProgram } from './program';
 import { Results } from './results';
 import { syntheticInput } from './synthetic';
 import { casesTable, comparisons, comparisonsTable, stagesTable } from './table';
@@ -154,26 +155,4 @@ function publish(input: Input, results: Results, jsonFile: string | undefined): 
   return failures.every(({ name }) => isPeerCase(name)) ? 0 : 1;
 }
 
-async function inScratch(use: (scratch: string) => Promise<number>): Promise<number> {
-  const scratch = mkdtempSync(join(tmpdir(), 'klpflow-bench-'));
-  const clear = (): void => rmSync(scratch, { recursive: true, force: true });
-  process.once('SIGINT', () => {
-    clear();
-    process.exit(130);
-  });
-  try {
-    return await use(scratch);
-  } finally {
-    clear();
-  }
-}
-
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (cause: unknown) => {
-    console.error(cause instanceof Error ? cause.message : cause);
-    process.exitCode = 1;
-  },
-);
+runProgram(main);

@@ -3,11 +3,12 @@
  * taking the image out of its wrappers.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findCorpus } from './corpus';
+import { inScratch, runProgram } from './program';
 import { Results } from './results';
 import { casesTable } from './table';
 
@@ -39,17 +40,12 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const scratch = mkdtempSync(join(tmpdir(), 'klpflow-bench-'));
-  try {
+  return inScratch(async (scratch) => {
     const input = inputOf(values, scratch);
-    if (typeof input === 'string') {
-      console.error(input);
-      return 1;
-    }
-    return await measureUnit(input, Number(values.runs), scratch);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+    if (typeof input !== 'string') return measureUnit(input, Number(values.runs), scratch);
+    console.error(input);
+    return 1;
+  });
 }
 
 interface UnitInput {
@@ -110,12 +106,4 @@ async function measureUnit({ image, orig, patched }: UnitInput, runs: number, sc
   return results.failures().length;
 }
 
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (cause: unknown) => {
-    console.error(cause instanceof Error ? cause.message : cause);
-    process.exitCode = 1;
-  },
-);
+runProgram(main);
