@@ -174,10 +174,7 @@ export function testLivepatchesIn(kernel: AnyKernel, variants = VARIANTS): void 
       }, 400_000);
 
       test('the guest comes to its end', () => {
-        // A kernel that stops half-way has told nothing wrong about the trials it never made.
-        const tail = [booted.qemu, booted.log, booted.report].map((text) => text.slice(-6000)).join('\n-----\n');
-        expect({ done: report.done, hung: booted.hung }, tail).toEqual({ done: true, hung: false });
-        expect([...report.trials.keys()].sort()).toEqual(trials.map((trial) => trial.name).sort());
+        expectEnd(booted, report, trials);
       });
 
       test('the kernel has nothing to say against the modules', () => {
@@ -259,6 +256,13 @@ export function testLivepatchesIn(kernel: AnyKernel, variants = VARIANTS): void 
     },
     400_000,
   );
+}
+
+/** A kernel that stops half-way has told nothing wrong about the trials it never made. */
+export function expectEnd(booted: Booted, report: Report, trials: readonly Trial[]): void {
+  const tail = [booted.qemu, booted.log, booted.report].map((text) => text.slice(-6000)).join('\n-----\n');
+  expect({ done: report.done, hung: booted.hung }, tail).toEqual({ done: true, hung: false });
+  expect([...report.trials.keys()].sort()).toEqual(trials.map((trial) => trial.name).sort());
 }
 
 export function domainName(text: string | undefined): string | undefined {
