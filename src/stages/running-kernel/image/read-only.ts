@@ -18,19 +18,22 @@ export interface StoresInput {
  * it does where it may, before the kernel protects it.
  */
 export function storesToReadOnly({ orig, patched, kernel, included }: StoresInput): Diagnostic[] {
+  const known = new Map<string, Protection>();
+  const protectionOf = (name: string): Protection => {
+    if (!known.has(name)) known.set(name, protectionByName(kernel, name));
+    return known.get(name);
+  };
   const found: Diagnostic[] = [];
   for (const { symbol, origin } of included) {
-    const before = origin === 0 ? new Set<string>() : new Set(storedTo(orig, origin).map(({ name }) => name));
-    for (const { name, at } of storedTo(patched, symbol)) {
-      const bytes = Buffer.from(name, 'utf8');
-      const [address, ...others] = kernel.addressesOf(bytes, 0, bytes.length);
-      if (before.has(name) || address === undefined || others.length > 0) continue;
-      const how = kernel.protectionOf(address);
-      if (how === undefined) continue;
+    const stored = storedTo(patched, symbol, protectionOf);
+    if (stored.size === 0) continue;
+    const before = origin === 0 ? NOTHING : storedTo(orig, origin, protectionOf);
+    for (const [name, at] of stored) {
+      if (before.has(name)) continue;
       found.push(
         diagnostic(
           'changed-placement',
-          `${patched.name(symbol)} writes to ${name}, which is ${how} in ${kernel.listing.path}`,
+          `${patched.name(symbol)} writes to ${name}, which is ${protectionOf(name)} in ${kernel.listing.path}`,
           {
             object: patched.object.path,
             section: patched.sectionName(symbol),
@@ -44,22 +47,31 @@ export function storesToReadOnly({ orig, patched, kernel, included }: StoresInpu
   return found;
 }
 
-/** Undefined names that a function's instructions write to, each once. */
-function storedTo(side: Side, symbol: number): Array<{ name: string; at: number }> {
-  const { table, object, identity, disassembler } = side;
+const NOTHING: ReadonlyMap<string, number> = new Map();
+
+type Protection = ReturnType<KernelCode['protectionOf']>;
+
+/** Of a name that the kernel has once: of several nothing tells which is meant. */
+function protectionByName(kernel: KernelCode, name: string): Protection {
+  const bytes = Buffer.from(name, 'utf8');
+  const [address, ...others] = kernel.addressesOf(bytes, 0, bytes.length);
+  return address === undefined || others.length > 0 ? undefined : kernel.protectionOf(address);
+}
+
+/** Undefined names of protected variables that a function's instructions write to, each with its first field. Only what refers to one is decoded. */
+function storedTo(side: Side, symbol: number, protectionOf: (name: string) => Protection): Map<string, number> {
+  const { table, object, identity } = side;
   const { section, start, end } = side.rangeOf(symbol);
+  const code = object.content(section).subarray(start, end);
   const found = new Map<string, number>();
   const { words, at: first, stop } = identity.relas.select(section, start, end);
-  const fields: Array<[symbol: number, at: number]> = [];
   for (let i = first; i < stop; i += RELA_WORDS) {
     const offset = u64(words, i + R_OFFSET);
     const target = words[i + R_SYM]!;
-    if (offset >= start && offset < end && target < table.symbols && table.kind[target] === Kind.UNDEFINED)
-      fields.push([target, offset - start]);
+    if (offset < start || offset >= end || target >= table.symbols || table.kind[target] !== Kind.UNDEFINED) continue;
+    const name = side.name(target);
+    if (found.has(name) || protectionOf(name) === undefined) continue;
+    if (side.disassembler.access(code, offset - start) === 'write') found.set(name, offset - start);
   }
-  if (fields.length === 0) return [];
-  const code = object.content(section).subarray(start, end);
-  for (const [target, at] of fields)
-    if (disassembler.access(code, at) === 'write' && !found.has(side.name(target))) found.set(side.name(target), at);
-  return [...found].map(([name, at]) => ({ name, at }));
+  return found;
 }
