@@ -109,13 +109,13 @@ async function klpflowRound(input: Input, klpflow: string[], { scratch, results,
   await cold(NAMES.cold);
   await cold(NAMES.workers(1), '--workers', '1');
   await cold(NAMES.workers(2), '--workers', '2');
-  // What the peer does too: it writes the livepatch object and looks symbols up in the kernel.
-  await cold(
-    NAMES.output,
-    ...['--output', 'livepatch.o'],
-    ...(input.listing === undefined ? [] : ['--vmlinux', input.listing]),
-    ...(input.symvers === undefined ? [] : ['--symvers', input.symvers]),
-  );
+  // What the peer does too: it writes the livepatch object and looks symbols up in the kernel. Nothing is written without the kernel's exports.
+  if (input.symvers !== undefined)
+    await cold(
+      NAMES.output,
+      ...['--output', 'livepatch.o', '--symvers', input.symvers],
+      ...(input.listing === undefined ? [] : ['--vmlinux', input.listing]),
+    );
   if (input.listing !== undefined && input.symvers !== undefined) {
     const template = input.template === undefined ? [] : ['--template', input.template];
     await cold(
