@@ -2,6 +2,8 @@
  * The columns of a scanned object, a row each. Layout and views (stages/scan/table.ts), the WebAssembly's addresses (scripts/wasm.mjs) and what is
  * recorded of them (records/table.ts) derive from this table; proto/klpflow.proto has the numbers of the recorded ones.
  */
+import type { Offset, SectionIndex, SymbolIndex } from './elf/indices';
+
 type Elements = typeof Int32Array | typeof Uint32Array | typeof Uint16Array | typeof Uint8Array;
 
 interface Column {
@@ -9,10 +11,18 @@ interface Column {
   /** Elements a symbol, or a section. */
   each: number;
   of: 'symbol' | 'section' | 'object';
+  /** What its elements count, where that is an index or an offset. */
+  holds?: keyof Held;
   /** One more element behind the last. */
   end?: true;
   /** Its field in SymbolBatch or SectionBatch; columns without one are derived from those that have one. */
   recorded?: string;
+}
+
+interface Held {
+  symbol: SymbolIndex;
+  section: SectionIndex;
+  offset: Offset;
 }
 
 const symbol = <T extends Elements>(type: T, each = 1) => ({ type, each, of: 'symbol' as const });
@@ -27,26 +37,26 @@ export const COLUMNS = {
   /** Two words of base-name hash. */
   hash: { ...symbol(Uint32Array, 2), recorded: 'hash' },
   /** st_value; bytes from the section's start. Of SHN_ABS only the low 32 bits: ElfFile.symbolValue has all. */
-  value: { ...symbol(Uint32Array), recorded: 'value' },
+  value: { ...symbol(Uint32Array), recorded: 'value', holds: 'offset' },
   size: { ...symbol(Uint32Array), recorded: 'size' },
   /** File offset of the name. */
   name: { ...symbol(Uint32Array), recorded: 'name' },
-  section: { ...symbol(Uint32Array), recorded: 'section' },
+  section: { ...symbol(Uint32Array), recorded: 'section', holds: 'section' },
   /** The FILE symbol a local belongs to, 0 for none. */
-  file: { ...symbol(Uint32Array), recorded: 'file' },
+  file: { ...symbol(Uint32Array), recorded: 'file', holds: 'symbol' },
   /** The alias that stands for the group; itself for most. */
-  canonical: { ...symbol(Uint32Array), recorded: 'canonical' },
+  canonical: { ...symbol(Uint32Array), recorded: 'canonical', holds: 'symbol' },
   /** Hash of the `.llvm.` suffix, 0 for none. */
   suffix: { ...symbol(Uint32Array), recorded: 'suffix' },
   traits: { ...symbol(Uint32Array), recorded: 'traits' },
   /** Sum over the source lines that a function's entries carry; a difference here is told and ignored. */
   lines: symbol(Int32Array),
   /** covers[coverStart[s] .. coverStart[s + 1]) are the sized symbols of section s by (value, size). */
-  covers: { ...symbol(Uint32Array), recorded: 'covers' },
+  covers: { ...symbol(Uint32Array), recorded: 'covers', holds: 'symbol' },
   /** The WebAssembly's alone, as are `refersTo` (wasm/derive.ts), `sectionStart` and `sectionLength` (wasm/sections.ts). */
   around: symbol(Uint32Array),
   /** FILE and correlatable symbols in table order, `listedCount` of them: what correlation goes through. */
-  listed: symbol(Uint32Array),
+  listed: { ...symbol(Uint32Array), holds: 'symbol' },
   /** Length of the name in bytes. */
   nameLength: { ...symbol(Uint16Array), recorded: 'nameLength' },
   /** st_info. */
@@ -55,14 +65,14 @@ export const COLUMNS = {
   refersTo: symbol(Uint8Array),
   sectionClass: { ...section(Uint32Array), recorded: 'class' },
   /** The rela section that applies, 0 for none. */
-  relaSection: { ...section(Uint32Array), recorded: 'relaSection' },
+  relaSection: { ...section(Uint32Array), recorded: 'relaSection', holds: 'section' },
   sectionStart: section(Uint32Array),
   sectionLength: section(Uint32Array),
   coverStart: { ...section(Uint32Array), end: true, recorded: 'coverStart' },
   /** The object that a section consists of, canonical; 0 for others. */
-  sole: section(Uint32Array),
+  sole: { ...section(Uint32Array), holds: 'symbol' },
   /** Sections that are read entry by entry, sought by role, hold records or have a name of their own; some hundred, `roleCount` of them. */
-  roles: section(Uint32Array),
+  roles: { ...section(Uint32Array), holds: 'section' },
   /** Number of the special section, 0 for none. */
   sectionSpecial: { ...section(Uint8Array), recorded: 'special' },
   /** Bits of a loaded section that has bytes which no sized symbol covers, and which are compared as such: 1, and 2 where labels stand in it; see wasm/uncovered.ts. */
@@ -72,14 +82,17 @@ export const COLUMNS = {
 } as const satisfies Record<string, Column>;
 
 export type ColumnName = keyof typeof COLUMNS;
+/** A typed array whose elements count something. */
+interface Uint32ArrayOf<T extends number> extends Uint32Array {
+  [index: number]: T;
+  subarray(begin?: number, end?: number): Uint32ArrayOf<T>;
+  [Symbol.iterator](): ArrayIterator<T>;
+}
+
 /** The column as an array, over memory of either kind. */
-export type ViewOf<N extends ColumnName> = (typeof COLUMNS)[N]['type'] extends typeof Int32Array
-  ? Int32Array
-  : (typeof COLUMNS)[N]['type'] extends typeof Uint32Array
-    ? Uint32Array
-    : (typeof COLUMNS)[N]['type'] extends typeof Uint16Array
-      ? Uint16Array
-      : Uint8Array;
+export type ViewOf<N extends ColumnName> = (typeof COLUMNS)[N] extends { holds: infer What extends keyof Held }
+  ? Uint32ArrayOf<Held[What]>
+  : InstanceType<(typeof COLUMNS)[N]['type']>;
 
 export const COLUMN_NAMES = Object.keys(COLUMNS) as ColumnName[];
 

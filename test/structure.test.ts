@@ -38,7 +38,7 @@ const ALLOWED: Record<string, { values: readonly string[]; types?: readonly stri
   cli: { values: ['commands', 'pipeline', 'diagnostics', 'launch', 'v8-flags', 'package.json'] },
   'v8-flags': { values: [] },
   lists: { values: [] },
-  columns: { values: [] },
+  columns: { values: [], types: ['elf'] },
   launch: { values: [] },
   commands: { values: ['index', 'fleet', ...below.index, 'report', 'verify', 'synth'] },
   index: { values: ['library', 'fleet', ...below.index], types: ['verify'] },

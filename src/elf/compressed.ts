@@ -1,3 +1,4 @@
+import type { SectionIndex } from './indices';
 import { SHF_COMPRESSED } from './constants';
 import type { ElfFile } from './file';
 
@@ -5,7 +6,7 @@ import type { ElfFile } from './file';
 const CHDR_SIZE = 24;
 
 /** Bytes that relocations of a section apply to: where it is compressed, those that it will have. A damaged file may say any number. */
-export function plainSize(elf: ElfFile, section: number): number {
+export function plainSize(elf: ElfFile, section: SectionIndex): number {
   const content = elf.content(section);
   if ((elf.sectionFlags(section) & SHF_COMPRESSED) === 0 || content.length < CHDR_SIZE) return elf.size(section);
   return Number(new DataView(content.buffer, content.byteOffset, content.length).getBigUint64(8, elf.little));

@@ -1,3 +1,4 @@
+import type { Offset, SectionIndex, SymbolIndex } from './indices';
 import { KlpflowError, type DiagnosticCode } from '../diagnostics';
 import {
   EHDR_SIZE,
@@ -142,12 +143,12 @@ export abstract class ElfFile {
     return this.file.path;
   }
 
-  name(section: number): string {
+  name(section: SectionIndex): string {
     return this.text(this.nameOffset(section), this.sectionNames.end);
   }
 
   /** File offset of a section's name, which ends in a NUL. @throws KlpflowError `malformed-elf` */
-  nameOffset(section: number): number {
+  nameOffset(section: SectionIndex): number {
     const start = this.sectionNames.start + this.headers[section * SHDR_WORDS + SH_NAME]!;
     if (start >= this.sectionNames.end)
       this.malformed(start, `the name of section ${section} lies outside the string table`);
@@ -168,53 +169,53 @@ export abstract class ElfFile {
     return places.size === 0 ? [] : [...places].flatMap((at) => this.sectionsCalled(at)).sort((a, b) => a - b);
   }
 
-  type(section: number): number {
+  type(section: SectionIndex): number {
     return this.headers[section * SHDR_WORDS + SH_TYPE]!;
   }
 
   /** Low 32 bits of sh_flags; the high half holds no flag that kernel objects use. */
-  sectionFlags(section: number): number {
+  sectionFlags(section: SectionIndex): number {
     return this.headers[section * SHDR_WORDS + SH_FLAGS]!;
   }
 
-  offset(section: number): number {
+  offset(section: SectionIndex): number {
     return u64(this.headers, section * SHDR_WORDS + SH_OFFSET);
   }
 
-  size(section: number): number {
+  size(section: SectionIndex): number {
     return u64(this.headers, section * SHDR_WORDS + SH_SIZE);
   }
 
-  link(section: number): number {
+  link(section: SectionIndex): number {
     return this.headers[section * SHDR_WORDS + SH_LINK]!;
   }
 
-  info(section: number): number {
+  info(section: SectionIndex): number {
     return this.headers[section * SHDR_WORDS + SH_INFO]!;
   }
 
-  align(section: number): number {
+  align(section: SectionIndex): number {
     return u64(this.headers, section * SHDR_WORDS + SH_ALIGN);
   }
 
-  entsize(section: number): number {
+  entsize(section: SectionIndex): number {
     return u64(this.headers, section * SHDR_WORDS + SH_ENTSIZE);
   }
 
   /** A section's bytes where they lie in the mapping; empty for NOBITS. */
-  content(section: number): Uint8Array {
+  content(section: SectionIndex): Uint8Array {
     if (this.type(section) === SHT_NOBITS) return this.bytes.subarray(0, 0);
     const offset = this.offset(section);
     return this.bytes.subarray(offset, offset + this.size(section));
   }
 
   /** The symbol's full name. @throws KlpflowError `malformed-elf` when st_name points outside the string table */
-  symbolName(symbol: number): string {
+  symbolName(symbol: SymbolIndex): string {
     return this.text(this.symbolNameOffset(symbol), this.strings.end);
   }
 
   /** File offset of a symbol's name, which ends in a NUL. @throws KlpflowError `malformed-elf` */
-  symbolNameOffset(symbol: number): number {
+  symbolNameOffset(symbol: SymbolIndex): number {
     const start = this.strings.start + this.symbols[symbol * (SYM_SIZE / 4)]!;
     if (start >= this.strings.end)
       this.malformed(
@@ -225,7 +226,7 @@ export abstract class ElfFile {
   }
 
   /** The section that a symbol lies in; undefined for SHN_UNDEF, SHN_ABS and the like. @throws KlpflowError `malformed-elf` */
-  sectionOf(symbol: number): number | undefined {
+  sectionOf(symbol: SymbolIndex): SectionIndex | undefined {
     let section = this.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
     if (section === SHN_XINDEX)
       section =
@@ -238,12 +239,12 @@ export abstract class ElfFile {
   }
 
   /** The symbol's st_value; of 53 bits and more the nearest number. */
-  symbolValue(symbol: number): number {
+  symbolValue(symbol: SymbolIndex): number {
     return u64(this.symbols, symbol * (SYM_SIZE / 4) + ST_VALUE);
   }
 
   /** The symbol's st_other. */
-  symbolOther(symbol: number): number {
+  symbolOther(symbol: SymbolIndex): number {
     return (this.symbols[symbol * (SYM_SIZE / 4) + ST_INFO]! >>> 8) & 0xff;
   }
 
@@ -255,15 +256,15 @@ export abstract class ElfFile {
   }
 
   /** @throws KlpflowError always: `malformed-elf` at a file offset, saying what was expected */
-  malformed(offset: number, expected: string): never {
+  malformed(offset: Offset, expected: string): never {
     this.fail('malformed-elf', offset, `${this.path}: at offset ${offset}: ${expected}`);
   }
 
-  protected fail(code: DiagnosticCode, offset: number, message: string): never {
+  protected fail(code: DiagnosticCode, offset: Offset, message: string): never {
     throw new KlpflowError(code, message, { object: this.path, offset });
   }
 
-  protected table(offset: number, length: number, fields: readonly number[]): Uint32Array {
+  protected table(offset: Offset, length: number, fields: readonly number[]): Uint32Array {
     return tableWords(this.bytes, this.little, offset, length, fields);
   }
 
@@ -373,13 +374,13 @@ export abstract class ElfFile {
   protected abstract checkType(type: number): void;
 
   /** Checks a section that is neither plain content nor one of the tables that are read; `where` is its header's file offset. */
-  protected abstract checkSection(section: number, where: number): void;
+  protected abstract checkSection(section: SectionIndex, where: number): void;
 
   /** Checks the header of a relocation section; `where` is that header's file offset. */
-  protected abstract checkRelocations(section: number, where: number): void;
+  protected abstract checkRelocations(section: SectionIndex, where: number): void;
 
   /** A string table's file range; its last byte is NUL, so that no name can run out of it. */
-  private stringTable(section: number, where: number): { start: number; end: number } {
+  private stringTable(section: SectionIndex, where: number): { start: number; end: number } {
     if (section === 0 || section >= this.sectionCount || this.type(section) !== SHT_STRTAB)
       this.malformed(where, `section ${section} is not a string table`);
     const start = this.offset(section);

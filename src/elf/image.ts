@@ -1,3 +1,4 @@
+import type { SectionIndex } from './indices';
 import { ET_DYN, ET_EXEC, ET_REL, SHT_NOBITS } from './constants';
 import { ElfFile } from './file';
 import { MappedFile } from '../files/mapped-file';
@@ -15,13 +16,13 @@ export class ElfImage extends ElfFile {
   }
 
   /** Bytes from `section`'s start to an address; negative or past the end where the address is not in the section. */
-  offsetOf(section: number, low: number, high: number): number {
+  offsetOf(section: SectionIndex, low: number, high: number): number {
     const at = section * SHDR_WORDS + SH_ADDR;
     return (high - this.headers[at + 1]!) * 0x100000000 + (low - this.headers[at]!);
   }
 
   /** The `size` bytes at an address of `section`; undefined where the section does not hold all of them (NOBITS holds none). */
-  bytesAt(section: number, low: number, high: number, size: number): Uint8Array | undefined {
+  bytesAt(section: SectionIndex, low: number, high: number, size: number): Uint8Array | undefined {
     const offset = this.offsetOf(section, low, high);
     if (this.type(section) === SHT_NOBITS || !(offset >= 0 && size >= 0 && offset + size <= this.size(section)))
       return undefined;

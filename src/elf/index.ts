@@ -1,5 +1,6 @@
 export * from './constants';
 export * from './words';
+export type { Offset, SectionIndex, SymbolIndex, WordIndex } from './indices';
 export { ElfFile } from './file';
 export { ElfImage } from './image';
 export { ElfObject } from './object';

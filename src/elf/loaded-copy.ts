@@ -1,3 +1,4 @@
+import type { Offset, SectionIndex } from './indices';
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { KlpflowError, fileError } from '../diagnostics';
 import {
@@ -169,7 +170,7 @@ class LoadedCopy {
     return bytes.length;
   }
 
-  private malformed(offset: number, expected: string): never {
+  private malformed(offset: Offset, expected: string): never {
     throw new KlpflowError('malformed-elf', `${this.source}: at offset ${offset}: ${expected}`, {
       object: this.source,
       offset,
@@ -207,20 +208,20 @@ class SectionTable {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  offset(section: number): number {
+  offset(section: SectionIndex): number {
     return this.long(section * SHDR_SIZE + 24);
   }
 
-  size(section: number): number {
+  size(section: SectionIndex): number {
     return this.long(section * SHDR_SIZE + 32);
   }
 
-  hasBytes(section: number): boolean {
+  hasBytes(section: SectionIndex): boolean {
     const type = this.type(section);
     return type !== SHT_NULL && type !== SHT_NOBITS && this.size(section) > 0;
   }
 
-  move(section: number, offset: number): void {
+  move(section: SectionIndex, offset: Offset): void {
     this.view.setBigUint64(section * SHDR_SIZE + 24, BigInt(offset), this.little);
   }
 
@@ -244,7 +245,7 @@ class SectionTable {
     return dropped;
   }
 
-  private name(names: Buffer, section: number): string {
+  private name(names: Buffer, section: SectionIndex): string {
     const start = this.view.getUint32(section * SHDR_SIZE, this.little);
     // Long enough for what DEBUG looks at.
     return names.toString('latin1', start, Math.min(names.length, start + 16)).replace(/\0[^]*/, '');
@@ -256,15 +257,15 @@ class SectionTable {
     return this.view.getUint32(at + high, this.little) * 2 ** 32 + this.view.getUint32(at + low, this.little);
   }
 
-  private type(section: number): number {
+  private type(section: SectionIndex): number {
     return this.view.getUint32(section * SHDR_SIZE + 4, this.little);
   }
 
-  private clear(section: number): void {
+  private clear(section: SectionIndex): void {
     this.bytes.fill(0, section * SHDR_SIZE + 24, section * SHDR_SIZE + 40);
   }
 
-  private setType(section: number, type: number): void {
+  private setType(section: SectionIndex, type: number): void {
     this.view.setUint32(section * SHDR_SIZE + 4, type, this.little);
   }
 }

@@ -1,3 +1,4 @@
+import type { SectionIndex, WordIndex } from './indices';
 import { ET_DYN, ET_EXEC, ET_REL, RELA_SIZE, SHF_ALLOC, SHT_REL, SHT_SYMTAB } from './constants';
 import { ElfFile } from './file';
 import { unreadSection } from './section-types';
@@ -17,12 +18,12 @@ export class ElfObject extends ElfFile {
   }
 
   /** A rela section's records as words (RELA_WORDS each), in file order, which need not be offset order. */
-  relas(section: number): Uint32Array {
+  relas(section: SectionIndex): Uint32Array {
     return this.table(this.offset(section), this.size(section), RELA_FIELDS);
   }
 
   /** The same where they lie: words [at, stop) of the file's, or of a copy where those cannot be read. No view is made of each of 100,000 sections. */
-  relaWords(section: number): { words: Uint32Array; at: number; stop: number } {
+  relaWords(section: SectionIndex): { words: Uint32Array; at: WordIndex; stop: WordIndex } {
     const offset = this.offset(section);
     if (this.mapsWords && (offset & 3) === 0) {
       const at = offset >>> 2;
@@ -45,13 +46,13 @@ export class ElfObject extends ElfFile {
     this.fail('not-relocatable', 16, `${this.path} is ${kind}, not a relocatable object`);
   }
 
-  protected checkSection(section: number, where: number): void {
+  protected checkSection(section: SectionIndex, where: number): void {
     const what = unreadSection(this, section);
     if (what !== undefined)
       this.fail('unsupported-section', where, `${this.path}: section ${section} (${this.name(section)}) ${what}`);
   }
 
-  protected checkRelocations(section: number, where: number): void {
+  protected checkRelocations(section: SectionIndex, where: number): void {
     if (this.type(section) === SHT_REL) {
       // What is not loaded may have it: Clang 13 and newer write .rel.llvm.call-graph-profile for profiles.
       const target = this.info(section);

@@ -1,3 +1,4 @@
+import type { SectionIndex } from './indices';
 import {
   SHF_ALLOC,
   SHT_ANDROID_REL,
@@ -38,7 +39,7 @@ const LLVM_FIRST = 0x6fff4c00;
 const LLVM_LAST = 0x6fff4cff;
 
 /** Why a section of a type that nobody here reads may not be passed over; undefined where it may. */
-export function unreadSection(file: ElfFile, section: number): string | undefined {
+export function unreadSection(file: ElfFile, section: SectionIndex): string | undefined {
   const type = file.type(section);
   const relocations = RELOCATIONS.get(type);
   if (relocations !== undefined) return `holds relocations of the form ${relocations}, which are not read`;

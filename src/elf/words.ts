@@ -7,6 +7,8 @@
  * copied once with its fields swapped, and everything behind reads the same words.
  */
 
+import type { Offset, WordIndex } from './indices';
+
 /** Field widths in bytes of one record, in file order. 64-bit fields become two words, low one first. */
 export const SHDR_FIELDS = [4, 4, 8, 8, 8, 8, 4, 4, 8, 8] as const;
 export const SYM_FIELDS = [4, 1, 1, 2, 8, 8] as const;
@@ -51,7 +53,7 @@ export const HOST_LITTLE = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 export function tableWords(
   bytes: Uint8Array,
   little: boolean,
-  offset: number,
+  offset: Offset,
   length: number,
   fields: readonly number[],
 ): Uint32Array {
@@ -76,11 +78,11 @@ function swapFields(copy: Uint8Array, fields: readonly number[]): void {
 }
 
 /** An unsigned 64-bit field as a number; above 2^53 the low bits are lost, which no file offset or size reaches. */
-export function u64(words: Uint32Array, at: number): number {
+export function u64(words: Uint32Array, at: WordIndex): number {
   return words[at + 1]! * 0x100000000 + words[at]!;
 }
 
 /** A signed 64-bit field (an addend) as a number. */
-export function s64(words: Uint32Array, at: number): number {
+export function s64(words: Uint32Array, at: WordIndex): number {
   return (words[at + 1]! | 0) * 0x100000000 + words[at]!;
 }

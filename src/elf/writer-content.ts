@@ -1,7 +1,9 @@
+import type { SectionIndex } from './indices';
+
 /** Bytes, or a way to produce them for a section; `size` is asked for where the plan states none. */
 export type PlannedContent =
   | Uint8Array
-  | { readonly size?: number; chunks(pass: WritePass, section: number): Iterable<Uint8Array> };
+  | { readonly size?: number; chunks(pass: WritePass, section: SectionIndex): Iterable<Uint8Array> };
 
 /** What one pass over the file shares. */
 export interface WritePass {

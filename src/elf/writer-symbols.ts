@@ -1,3 +1,4 @@
+import type { SectionIndex } from './indices';
 import { SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, STB_LOCAL, STT_NOTYPE, SYM_SIZE } from './constants';
 import { setU64 } from './encode';
 import { StringTable } from './string-table';
@@ -12,7 +13,7 @@ export interface SymbolSpec {
   /** st_other: visibility in the low two bits, the local entry point on ppc64 above. */
   other?: number;
   /** Index of the section it is defined in, of any size. */
-  section?: number;
+  section?: SectionIndex;
   /** A reserved index instead of a section: SHN_ABS, SHN_COMMON, SHN_LIVEPATCH. */
   reserved?: number;
   /** Offset in its section in bytes; alignment for SHN_COMMON. */

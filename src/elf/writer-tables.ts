@@ -1,3 +1,4 @@
+import type { Offset, SectionIndex, SymbolIndex } from './indices';
 import { RELA_SIZE, SYM_SIZE } from './constants';
 import { setU64 } from './encode';
 import type { WritePass } from './writer-content';
@@ -5,9 +6,9 @@ import type { WriterSymbols } from './writer-symbols';
 
 /** One relocation. `offset` is in bytes from the start of the section it applies to; `symbol` is a handle. */
 export interface Rela {
-  offset: number;
+  offset: Offset;
   type: number;
-  symbol: number;
+  symbol: SymbolIndex;
   addend: number | bigint;
 }
 
@@ -18,7 +19,7 @@ export interface Rela {
 export type Relas = readonly Rela[] | RelaSource | { readonly count: number; readonly from: Pick<RelaSource, 'rows'> };
 export interface RelaSource {
   readonly count?: number;
-  rows(section: number): Iterable<Rela>;
+  rows(section: SectionIndex): Iterable<Rela>;
 }
 
 const WORDS_PER_CHUNK = 8192;
@@ -36,7 +37,7 @@ export class RelaContent {
   }
 
   /** RELA records in chunks, which share one buffer. @throws RangeError for a symbol handle that was never given out */
-  *chunks({ symbolIndices, records }: WritePass, section: number): Generator<Uint8Array> {
+  *chunks({ symbolIndices, records }: WritePass, section: SectionIndex): Generator<Uint8Array> {
     const { relas, little } = this;
     const bytes = new Uint8Array(records.buffer);
     const most = bytes.length - (bytes.length % RELA_SIZE);

@@ -1,3 +1,4 @@
+import type { SectionIndex } from './indices';
 import {
   EHDR_SIZE,
   GRP_COMDAT,
@@ -35,7 +36,7 @@ export type Content =
   | { readonly size: number; chunks(): Iterable<Uint8Array> }
   | { readonly size: number; readonly from: ContentProducer };
 export interface ContentProducer {
-  chunks(section: number): Iterable<Uint8Array>;
+  chunks(section: SectionIndex): Iterable<Uint8Array>;
 }
 
 export interface SectionSpec {
@@ -136,7 +137,7 @@ export class ElfWriter {
   }
 
   /** The section's own symbol, added at the first call: in a kernel object it stands in the scope of the FILE that uses it. */
-  sectionSymbol(section: number): number {
+  sectionSymbol(section: SectionIndex): number {
     if (section >= this.sectionSymbols.length) {
       const grown = new Uint32Array(Math.max(section + 1, this.sectionSymbols.length * 2));
       grown.set(this.sectionSymbols);

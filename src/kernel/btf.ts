@@ -1,3 +1,4 @@
+import type { Offset } from '../elf';
 import { KlpflowError, type DiagnosticCode } from '../diagnostics';
 
 /**
@@ -148,11 +149,11 @@ class Types {
   }
 
   /** A module's BTF goes on where the kernel's ends: its type ids and names mean nothing without that. */
-  private split(offset: number): never {
+  private split(offset: Offset): never {
     this.fail(offset, 'names lie outside its own strings: it is the split BTF of a module, or damaged', 'no-btf');
   }
 
-  private fail(offset: number, expected: string, code: DiagnosticCode = 'malformed-elf'): never {
+  private fail(offset: Offset, expected: string, code: DiagnosticCode = 'malformed-elf'): never {
     throw new KlpflowError(code, `${this.path}: BTF at ${offset}: ${expected}`, { object: this.path, offset });
   }
 }

@@ -10,6 +10,8 @@ import {
   s64,
   u64,
   type ElfObject,
+  type Offset,
+  type SectionIndex,
 } from '../elf';
 
 const STRUCTURE = 0x13;
@@ -126,7 +128,7 @@ class Units {
     }
   }
 
-  private abbreviations(section: number, start: number): Map<number, Abbreviation> {
+  private abbreviations(section: SectionIndex, start: number): Map<number, Abbreviation> {
     this.enter(section, start);
     const known = new Map<number, Abbreviation>();
     for (let code = this.leb(); code !== 0; code = this.leb()) {
@@ -186,14 +188,14 @@ class Units {
     return this.textAt('.debug_str', place);
   }
 
-  private textAt(name: string, offset: number): string {
+  private textAt(name: string, offset: Offset): string {
     const section = this.sections.get(name);
     if (section === undefined || offset < 0 || offset >= this.object.size(section)) return '';
     const start = this.object.offset(section);
     return this.object.text(start + offset, start + this.object.size(section));
   }
 
-  private enter(section: number, at: number): void {
+  private enter(section: SectionIndex, at: number): void {
     if (section !== this.section) {
       const content = this.object.content(section);
       this.view = new DataView(content.buffer, content.byteOffset, content.byteLength);
@@ -208,7 +210,7 @@ class Units {
     return this.relocations(this.section).get(this.at - 4) ?? stored;
   }
 
-  private relocations(section: number): Map<number, number> {
+  private relocations(section: SectionIndex): Map<number, number> {
     let values = this.relocated.get(section);
     if (values !== undefined) return values;
     values = new Map();

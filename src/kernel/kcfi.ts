@@ -1,4 +1,4 @@
-import { EM_AARCH64, EM_X86_64 } from '../elf';
+import { EM_AARCH64, EM_X86_64, type Offset } from '../elf';
 
 /**
  * kCFI on x86-64 (-fsanitize=kcfi): the hash of a function's type stands before it as `mov $hash, %reg`, and who calls it through a pointer
@@ -25,7 +25,7 @@ export function preambleHash(bytes: Uint8Array, at: number): number | undefined 
 
 /** What an indirect call looks for, and where in the code. */
 export interface TypeCheck {
-  offset: number;
+  offset: Offset;
   hash: number;
 }
 

@@ -1,3 +1,5 @@
+import type { Offset } from '../elf';
+
 /** Where instructions name the variable. */
 export interface VariableField {
   at: number;
@@ -18,6 +20,6 @@ export interface LoadInstead {
 /** How instructions of a function become ones that read the variable: its code, the instruction that holds the site, and the site. Undefined where they cannot. */
 export type Rewrite = (
   code: Uint8Array,
-  instruction: { offset: number; length: number },
+  instruction: { offset: Offset; length: number },
   site: number,
 ) => LoadInstead | undefined;

@@ -1,3 +1,4 @@
+import type { Offset } from '../elf';
 import { wordAt } from '../arch';
 import {
   ADR_PREL_PG_HI21 as ADRP,
@@ -21,7 +22,7 @@ const AND = 0x0a000000;
 const NONE = 31;
 const SPARE = 16;
 
-type Instruction = { offset: number; length: number };
+type Instruction = { offset: Offset; length: number };
 
 /** A table's entry names the first instruction of a constant, not a field in it. */
 export const AARCH64_REWRITES = {

@@ -1,4 +1,4 @@
-import { EM_AARCH64, EM_X86_64, R_X86_64_PC32 } from '../elf';
+import { EM_AARCH64, EM_X86_64, R_X86_64_PC32, type Offset } from '../elf';
 import type { LoadInstead, Rewrite } from './load-instead';
 import { AARCH64_REWRITES } from './runtime-constants-aarch64';
 
@@ -33,7 +33,7 @@ export function loadInstead(
   machine: number,
   kind: string,
   code: Uint8Array,
-  instruction: { offset: number; length: number },
+  instruction: { offset: Offset; length: number },
   site: number,
 ): LoadInstead | undefined {
   const known = REWRITES.get(machine);
@@ -46,7 +46,7 @@ const NOP3 = [0x0f, 0x1f, 0x00];
 /** `mov $placeholder, %r` is `REX B8+r imm64`: 10 bytes, as `mov X(%rip), %r` and a nop are. */
 function loadPointer(
   all: Uint8Array,
-  { offset, length }: { offset: number; length: number },
+  { offset, length }: { offset: Offset; length: number },
   site: number,
 ): LoadInstead | undefined {
   const code = all.subarray(offset, offset + length);
@@ -75,7 +75,7 @@ const MASK = [0x78, 0x56, 0x34, 0x12];
  */
 function andVariable(
   all: Uint8Array,
-  { offset, length }: { offset: number; length: number },
+  { offset, length }: { offset: Offset; length: number },
   site: number,
 ): LoadInstead | undefined {
   const code = all.subarray(offset, offset + length);

@@ -3,6 +3,7 @@
  * with them, and how a module has them. Every stage asks this table; to know a further section is to add a row, and its tests. `verify`
  * has a table of its own on purpose, and a test compares the two.
  */
+import type { Offset } from '../elf';
 import type { EntryRules } from './entry-rules';
 
 /**
@@ -25,7 +26,7 @@ export const Role = {
 
 /** Where a record that stands on its own holds its source line: byte offset of a u32, and the bits of it that are the line. */
 export interface RecordLine {
-  offset: number;
+  offset: Offset;
   mask: number;
 }
 

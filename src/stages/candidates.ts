@@ -1,4 +1,5 @@
 /** Why a symbol has no twin: who could have been it, and what each rule has against that. */
+import type { SymbolIndex } from '../elf';
 import { BothUsers, Users } from './align/users';
 import { AlignedUses, shortOf } from './align/evidence';
 import { MARGIN } from './align/shortfall';
@@ -25,7 +26,7 @@ export function candidatesFor(
   orig: Side,
   patched: Side,
   side: 'orig' | 'patched',
-  symbol: number,
+  symbol: SymbolIndex,
 ): Candidate[] {
   const [own, other] = side === 'orig' ? [orig, patched] : [patched, orig];
   const ours = namesakes(own.table, own.table, symbol);
@@ -147,7 +148,7 @@ function takenBy(pairing: Pairing, side: Side, candidate: number, column: 'twin'
 }
 
 /** Canonical symbols of the base name that `symbol` of another table has. */
-function namesakes(table: ScanTable, of: ScanTable, symbol: number): number[] {
+function namesakes(table: ScanTable, of: ScanTable, symbol: SymbolIndex): number[] {
   const { listed, listedCount, hash, canonical } = table;
   const found: number[] = [];
   for (let i = 0; i < listedCount; i++) {

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../elf';
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
 import { SectionClass } from '../kernel/section-class';
 import type { Side } from './side/side';
@@ -76,13 +77,13 @@ function one(side: Side, text: string, build: string, { orig, patched }: Declare
 
 /** What keeps two symbols from being one; undefined for nothing. */
 function unlike(orig: Side, a: number, patched: Side, b: number): string | undefined {
-  const kind = (side: Side, symbol: number): string =>
+  const kind = (side: Side, symbol: SymbolIndex): string =>
     side.table.has(symbol, Trait.OBJECT) ? 'a variable' : 'a function';
   if (kind(orig, a) !== kind(patched, b)) return `one is ${kind(orig, a)}, the other ${kind(patched, b)}`;
   if (!orig.table.has(a, Trait.OBJECT)) return undefined;
   if (orig.table.size[a] !== patched.table.size[b])
     return `one has ${orig.table.size[a]} bytes, the other ${patched.table.size[b]}`;
-  const place = (side: Side, symbol: number): string => {
+  const place = (side: Side, symbol: SymbolIndex): string => {
     const bits = side.table.sectionClass[side.table.section[symbol]!] ?? 0;
     return (bits & SectionClass.PERCPU) !== 0
       ? 'per-CPU data'

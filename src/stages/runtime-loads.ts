@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../elf';
 import type { LoadInstead } from '../kernel/load-instead';
 import { loadInstead, runtimeConstantOf, type RuntimeConstant } from '../kernel/runtime-constants';
 import type { Side } from './side/side';
@@ -19,7 +20,7 @@ export interface RuntimeSite {
  */
 export function runtimeSite(
   side: Side,
-  symbol: number,
+  symbol: SymbolIndex,
   entry: FunctionEntry,
   entries: readonly FunctionEntry[],
 ): RuntimeSite {
@@ -40,7 +41,7 @@ export function runtimeSite(
 /** Whether a relocation or boot code writes into [from, to) of a function, other than by `own`. */
 function isWritten(
   side: Side,
-  symbol: number,
+  symbol: SymbolIndex,
   from: number,
   to: number,
   own: FunctionEntry,

@@ -2,7 +2,7 @@
  * Symbols as people name them: `name`, `unit:name` where several units have one of the name, `unit#2:name` where several units have one
  * name, too; the second is the second in the symbol table.
  */
-import { STT_FILE } from '../elf';
+import { STT_FILE, type SymbolIndex } from '../elf';
 import type { Side } from './side/side';
 import { Trait } from './scan';
 
@@ -52,7 +52,7 @@ export function symbolsNamed(side: Side, text: string): number[] {
 }
 
 /** The shortest text that names this symbol and no other. */
-export function nameOf(side: Side, symbol: number): string {
+export function nameOf(side: Side, symbol: SymbolIndex): string {
   const name = side.name(symbol);
   if (named(side, name).length === 1) return name;
   const file = side.table.file[symbol]!;

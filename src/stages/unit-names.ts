@@ -11,6 +11,8 @@ import {
   SYM_WORDS,
   u64,
   type ElfObject,
+  type SectionIndex,
+  type SymbolIndex,
 } from '../elf';
 import { isNumberedAnew, promotedName } from './compare';
 
@@ -61,7 +63,7 @@ function relocatedSections(object: ElfObject): Set<number> {
 }
 
 /** Digest of a symbol's bytes; '' for one without any. */
-function digestOf(object: ElfObject, symbol: number, section: number): string {
+function digestOf(object: ElfObject, symbol: SymbolIndex, section: SectionIndex): string {
   if (section >= object.sectionCount || (object.sectionFlags(section) & SHF_WRITE) !== 0) return '';
   const at = symbol * SYM_WORDS;
   const start = u64(object.symbols, at + ST_VALUE);

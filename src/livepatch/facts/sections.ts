@@ -1,4 +1,4 @@
-import { SHF_ALLOC, SHF_EXECINSTR, SHT_RELA, type ElfObject } from '../../elf';
+import { SHF_ALLOC, SHF_EXECINSTR, SHT_RELA, type ElfObject, type Offset, type SectionIndex } from '../../elf';
 
 const SECTION_SPAN = 2 ** 40;
 /** Sections whose presence or content is a fact, by what they start with behind the dot. */
@@ -6,7 +6,7 @@ const WANTED =
   /^\.(?:ibt_endbr_seal$|return_sites$|retpoline_sites$|cfi_sites$|orc_unwind(?:_ip)?$|initcall|exitcall\.exit$)/;
 
 /** A place in the object as one number: section and offset. */
-export const place = (section: number, offset: number): number => section * SECTION_SPAN + offset;
+export const place = (section: SectionIndex, offset: Offset): number => section * SECTION_SPAN + offset;
 
 export class Sections {
   private readonly byName = new Map<string, number[]>();
@@ -15,7 +15,7 @@ export class Sections {
 
   constructor(readonly object: ElfObject) {}
 
-  add(name: string, section: number): void {
+  add(name: string, section: SectionIndex): void {
     const known = this.byName.get(name);
     if (known === undefined) this.byName.set(name, [section]);
     else known.push(section);
@@ -34,7 +34,7 @@ export class Sections {
   }
 
   /** Relas of a section; nothing where it has none. */
-  relas(section: number): Uint32Array {
+  relas(section: SectionIndex): Uint32Array {
     const rela = this.relaOf.get(section);
     return rela === undefined ? new Uint32Array(0) : this.object.relas(rela);
   }

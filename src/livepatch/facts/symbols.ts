@@ -13,6 +13,9 @@ import {
   s64,
   u64,
   type ElfObject,
+  type SectionIndex,
+  type SymbolIndex,
+  type WordIndex,
 } from '../../elf';
 import { PREAMBLE_BYTES } from '../../kernel/kcfi';
 import { place } from './sections';
@@ -21,7 +24,7 @@ import { place } from './sections';
 const LARGEST_PADDING = 64;
 
 export interface SymbolRange {
-  section: number;
+  section: SectionIndex;
   value: number;
   size: number;
 }
@@ -120,14 +123,14 @@ function reachFunctions({ preambles, functions }: Symbols): void {
 }
 
 /** The ordinary section in which a symbol is defined; 0 for none. */
-export function sectionOf(object: ElfObject, symbol: number): number {
+export function sectionOf(object: ElfObject, symbol: SymbolIndex): SectionIndex {
   const short = object.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
   const section = short === SHN_XINDEX ? (object.extendedIndex[symbol] ?? 0) : short < SHN_LORESERVE ? short : 0;
   return section < object.sectionCount ? section : 0;
 }
 
 /** What a rela of a table of addresses points at; undefined for an undefined symbol. PC-relative entries name their own place, so no bias is in the addend. */
-export function targetOf(object: ElfObject, relas: Uint32Array, at: number): number | undefined {
+export function targetOf(object: ElfObject, relas: Uint32Array, at: WordIndex): number | undefined {
   const symbol = relas[at + R_SYM]!;
   if (symbol >= object.symbolCount)
     object.malformed(

@@ -14,6 +14,9 @@ import {
   s64,
   u64,
   type ElfObject,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
 } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../object';
 import { isKlpSymbol, isTombstone, sectionOf } from './layout';
@@ -39,7 +42,7 @@ export class Content {
   ) {}
 
   /** Takes over the sections of these numbers, then all symbols, then the sections' relocations. @throws KlpflowError `malformed-elf` */
-  read(sections: readonly number[]): void {
+  read(sections: readonly SectionIndex[]): void {
     for (const section of sections) this.readSection(section);
     const usedSections = new Set(
       sections.flatMap((section) => this.relas.get(section) ?? []).map(({ symbol }) => symbol),
@@ -72,7 +75,7 @@ export class Content {
   }
 
   /** The relocation against a tombstone at a place; each can be had once. */
-  takeTombstone(section: number, offset: number): (RelaRow & { name: string }) | undefined {
+  takeTombstone(section: SectionIndex, offset: Offset): (RelaRow & { name: string }) | undefined {
     const key = `${section}:${offset}`;
     const row = this.tombstones.get(key);
     this.tombstones.delete(key);
@@ -103,7 +106,7 @@ export class Content {
     this.sections.set(index, section);
   }
 
-  private readSymbol(symbol: number, used: ReadonlySet<number>): Meaning {
+  private readSymbol(symbol: SymbolIndex, used: ReadonlySet<number>): Meaning {
     const { elf, object } = this;
     const at = elf.offset(elf.symtabSection) + symbol * SYM_SIZE;
     const info = this.infoWord(symbol) & 0xff;
@@ -151,12 +154,12 @@ export class Content {
     this.sections.get(index)!.relas.push({ offset, type, symbol: meaning, addend });
   }
 
-  private infoWord(symbol: number): number {
+  private infoWord(symbol: SymbolIndex): number {
     return this.elf.symbols[symbol * SYM_WORDS + ST_INFO]!;
   }
 
   /** @throws KlpflowError `malformed-elf` for an index that is no section of this file */
-  private sectionIndex(symbol: number): number | 'absolute' {
+  private sectionIndex(symbol: SymbolIndex): number | 'absolute' {
     const { elf } = this;
     const short = this.infoWord(symbol) >>> 16;
     if (short === SHN_ABS) return 'absolute';

@@ -1,5 +1,5 @@
 import { archOf, type Arch } from '../../arch';
-import type { ElfObject } from '../../elf';
+import type { ElfObject, Offset, SectionIndex } from '../../elf';
 import { CALLBACKS, type KlpSymbol, type LivepatchObject } from '../object';
 import type { Content } from './content';
 import type { RecordedFacts } from './facts';
@@ -33,7 +33,7 @@ export class Descriptors {
   }
 
   /** Every record of one `__klp_relocs` section. @throws KlpflowError `malformed-elf` */
-  readKlpRelocs(section: number): void {
+  readKlpRelocs(section: SectionIndex): void {
     const { elf, content } = this;
     const pointers = this.pointers(section);
     for (const at of this.records(section, KLP_RELOCS.entsize)) {
@@ -100,7 +100,7 @@ export class Descriptors {
   }
 
   /** `import_ns=NAMESPACE` strings. @throws KlpflowError `malformed-elf` */
-  readModinfo(section: number): void {
+  readModinfo(section: SectionIndex): void {
     const { elf } = this;
     const end = elf.offset(section) + elf.size(section);
     if (elf.size(section) > 0 && elf.bytes[end - 1] !== 0) elf.malformed(end, 'the last string of .modinfo has no end');
@@ -112,7 +112,7 @@ export class Descriptors {
     }
   }
 
-  private readFuncs(section: number, strings: number): void {
+  private readFuncs(section: SectionIndex, strings: number): void {
     const pointers = this.pointers(section);
     for (const at of this.records(section, FUNCS.entsize)) {
       const oldName = this.string(this.need(section, pointers, at + FUNCS.nameField, 'has no name'), strings);
@@ -126,7 +126,7 @@ export class Descriptors {
   }
 
   /** Where each record of a table starts. */
-  private *records(section: number, entsize: number): Generator<number> {
+  private *records(section: SectionIndex, entsize: number): Generator<number> {
     const size = this.elf.size(section);
     if (size % entsize !== 0)
       this.elf.malformed(
@@ -137,7 +137,7 @@ export class Descriptors {
   }
 
   /** A table's relocations, all of them pointers, by place. */
-  private pointers(section: number): Map<number, RelaRow> {
+  private pointers(section: SectionIndex): Map<number, RelaRow> {
     const rows = this.relas.get(section) ?? [];
     for (const { type, at } of rows)
       if (type !== this.arch.address64)
@@ -151,7 +151,12 @@ export class Descriptors {
     return pointers;
   }
 
-  private need(section: number, pointers: ReadonlyMap<number, RelaRow>, offset: number, otherwise: string): RelaRow {
+  private need(
+    section: SectionIndex,
+    pointers: ReadonlyMap<number, RelaRow>,
+    offset: Offset,
+    otherwise: string,
+  ): RelaRow {
     return (
       pointers.get(offset) ??
       this.elf.malformed(this.elf.offset(section) + offset, `a record of ${this.elf.name(section)} ${otherwise}`)
@@ -172,7 +177,7 @@ export class Descriptors {
     return elf.text(start + row.addend, end);
   }
 
-  private view(section: number): DataView {
+  private view(section: SectionIndex): DataView {
     const { elf } = this;
     return new DataView(elf.bytes.buffer, elf.bytes.byteOffset + elf.offset(section), elf.size(section));
   }

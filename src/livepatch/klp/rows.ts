@@ -10,15 +10,17 @@ import {
   s64,
   u64,
   type ElfObject,
+  type Offset,
+  type SymbolIndex,
 } from '../../elf';
 import { setU64 } from '../../elf/encode';
 
 /** A relocation as the file has it. */
 export interface RelaRow {
-  offset: number;
+  offset: Offset;
   type: number;
   /** Number in the symbol table. */
-  symbol: number;
+  symbol: SymbolIndex;
   addend: number;
   /** File offset of the record. */
   at: number;

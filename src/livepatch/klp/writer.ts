@@ -1,5 +1,15 @@
 import { archOf, modulesOf } from '../../arch';
-import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS, SHN_ABS, SHT_NOBITS, STB_WEAK, STT_SECTION } from '../../elf';
+import {
+  SHF_ALLOC,
+  SHF_MERGE,
+  SHF_STRINGS,
+  SHN_ABS,
+  SHT_NOBITS,
+  STB_WEAK,
+  STT_SECTION,
+  type Offset,
+  type SymbolIndex,
+} from '../../elf';
 import { ElfWriter, type Rela } from '../../elf/writer';
 import {
   CALLBACKS,
@@ -165,7 +175,7 @@ class KlpObjectFile {
     if (funcRelas.length > 0) writer.relas(funcsIndex, funcRelas);
   }
 
-  private pointer(offset: number, symbol: number, addend: number): Rela {
+  private pointer(offset: Offset, symbol: SymbolIndex, addend: number): Rela {
     return { offset, type: this.address64, symbol, addend };
   }
 

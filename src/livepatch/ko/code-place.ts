@@ -1,3 +1,4 @@
+import type { Offset } from '../../elf';
 import type { OutputSection } from '../object';
 import type { ModuleProcessor } from './processor';
 
@@ -10,7 +11,7 @@ export function placeCode(
   section: OutputSection,
   code: Uint8Array | number,
   align: number,
-  fields: ReadonlyArray<{ offset: number; type: number }>,
+  fields: ReadonlyArray<{ offset: Offset; type: number }>,
 ): number {
   const first = Math.ceil(section.size / align) * align;
   const fits = (place: number): boolean =>

@@ -1,4 +1,4 @@
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS, STB_GLOBAL, STT_NOTYPE } from '../../elf';
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS, STB_GLOBAL, STT_NOTYPE, type Offset } from '../../elf';
 import { archOf } from '../../arch';
 import { OutputSection, OutputSymbols, type KlpSymbol, type OutputSymbol } from '../object';
 
@@ -6,7 +6,7 @@ import { OutputSection, OutputSymbols, type KlpSymbol, type OutputSymbol } from 
 export interface ImageKlpRela {
   object: string;
   section: OutputSection;
-  offset: number;
+  offset: Offset;
   type: number;
   target: KlpSymbol;
   addend: number;

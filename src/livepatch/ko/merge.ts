@@ -1,5 +1,14 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS, STT_SECTION } from '../../elf';
+import {
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+  SHT_NOBITS,
+  SHT_NOTE,
+  SHT_PROGBITS,
+  STT_SECTION,
+  type Offset,
+} from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../object';
 import { Definitions } from './definitions';
 import { placeCode } from './code-place';
@@ -55,7 +64,7 @@ export function mergeObjects(
 
 interface Place {
   section: OutputSection;
-  offset: number;
+  offset: Offset;
 }
 
 function placeSections(
@@ -64,7 +73,7 @@ function placeSections(
   processor: ModuleProcessor,
   found: Diagnostic[],
 ): Map<OutputSection, Place> {
-  const late = new Map<OutputSection, Array<{ offset: number; type: number }>>();
+  const late = new Map<OutputSection, Array<{ offset: Offset; type: number }>>();
   for (const { klpRelas } of objects) for (const rela of klpRelas) put(late, rela.section, rela);
   const groups = new Map<string, { name: string; apart: string; parts: OutputSection[] }>();
   for (const object of objects) {

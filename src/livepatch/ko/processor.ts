@@ -1,3 +1,4 @@
+import type { Offset } from '../../elf';
 import type { OutputSymbol } from '../object';
 import type { ModuleImage } from './image';
 import type { Platform } from './platform';
@@ -7,7 +8,7 @@ export interface ModuleProcessor {
   /** What fills gaps between functions. */
   readonly gap: number;
   /** Whether a field of this type must not stand at an offset of the code. */
-  isMisplaced(type: number, offset: number): boolean;
+  isMisplaced(type: number, offset: Offset): boolean;
   /** Whether functions can be given what kCFI asks for. */
   canWriteEntryCode(platform: Platform): boolean;
   /**

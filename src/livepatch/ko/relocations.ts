@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { modulesOf, type ModuleRules } from '../../arch';
-import { SHT_NOBITS } from '../../elf';
+import { SHT_NOBITS, type Offset } from '../../elf';
 import type { OutputSection } from '../object';
 import type { ModuleImage } from './image';
 import { append } from '../../lists';
@@ -41,7 +41,7 @@ export function settleRelocations(image: ModuleImage, found: Diagnostic[]): void
 const NONE = 0;
 
 interface Field {
-  offset: number;
+  offset: Offset;
   type: number;
   /** What it refers to. */
   name: string;

@@ -1,3 +1,4 @@
+import type { Offset } from '../../elf';
 import type { KlpFunc, KlpSymbol, LivepatchObject, OutputSection, OutputSymbol } from '../object';
 
 /** What an object of create-diff-object holds besides what every livepatch object does. */
@@ -10,7 +11,7 @@ export interface KpatchObject {
   functions: ReadonlyMap<KlpFunc, { address: bigint; size: number }>;
   symbols: ReadonlyMap<KlpSymbol, { address: bigint; exported: boolean }>;
   /** Places that ftrace rewrites: bytes from a function's symbol. */
-  sites: ReadonlyArray<{ symbol: OutputSymbol; offset: number }>;
+  sites: ReadonlyArray<{ symbol: OutputSymbol; offset: Offset }>;
   /** Null where sites stand in `__mcount_loc`; else each has its own `__patchable_function_entries`. */
   patchable: { linkOrder: boolean } | null;
   /** Records of the callback macros, whose object's name is still to be set. */

@@ -1,5 +1,14 @@
 import { archOf } from '../../arch';
-import { SHF_ALLOC, SHF_LINK_ORDER, SHF_WRITE, SHN_ABS, SHT_NOBITS, STT_SECTION } from '../../elf';
+import {
+  SHF_ALLOC,
+  SHF_LINK_ORDER,
+  SHF_WRITE,
+  SHN_ABS,
+  SHT_NOBITS,
+  STT_SECTION,
+  type Offset,
+  type SymbolIndex,
+} from '../../elf';
 import { setU64 } from '../../elf/encode';
 import { ElfWriter, type Rela } from '../../elf/writer';
 import type { KlpRela, OutputSection, OutputSymbol } from '../object';
@@ -22,7 +31,7 @@ class KpatchObjectFile {
   private readonly pointer: number;
   private stringSymbol = 0;
   /** Fields for the object's name in records of callbacks, with the relas of their section. */
-  private readonly callbackNames: Array<{ relas: Rela[]; offset: number }> = [];
+  private readonly callbackNames: Array<{ relas: Rela[]; offset: Offset }> = [];
 
   constructor(private readonly kpatch: KpatchObject) {
     const { object, little, flags } = kpatch;
@@ -125,7 +134,7 @@ class KpatchObjectFile {
     const relocationRelas: Rela[] = [];
     const targetRelas: Rela[] = [];
     // The table of relocations comes first and refers to the other one.
-    const references: Array<{ offset: number; addend: number }> = [];
+    const references: Array<{ offset: Offset; addend: number }> = [];
     klp.forEach(({ section, offset, type, target, addend }: KlpRela, i) => {
       const at = i * SYMBOLS.entsize;
       const { address, exported } = symbols.get(target) ?? { address: 0n, exported: false };
@@ -201,11 +210,11 @@ class KpatchObjectFile {
     return index;
   }
 
-  private string(offset: number, text: string): Rela {
+  private string(offset: Offset, text: string): Rela {
     return this.refer(offset, this.stringSymbol, this.strings.add(text));
   }
 
-  private refer(offset: number, symbol: number, addend: number): Rela {
+  private refer(offset: Offset, symbol: SymbolIndex, addend: number): Rela {
     return { offset, type: this.pointer, symbol, addend };
   }
 

@@ -1,10 +1,10 @@
 import type { SectionUse } from '../../kernel/sections';
-import { SHF_WRITE, SHT_NOBITS } from '../../elf';
+import { SHF_WRITE, SHT_NOBITS, type Offset } from '../../elf';
 
 /** A relocation of an output section; its symbol is one of the same object. */
 export interface OutputRela {
   /** Bytes from the section's start. */
-  offset: number;
+  offset: Offset;
   /** R_* of the processor. */
   type: number;
   symbol: OutputSymbol;

@@ -1,3 +1,4 @@
+import type { Offset } from '../../elf';
 import type { OutputSection } from './section';
 import type { OutputSymbol } from './section';
 
@@ -19,7 +20,7 @@ export interface KlpSymbol {
 /** A relocation that the livepatch core applies. Such a place has no ordinary relocation. */
 export interface KlpRela {
   section: OutputSection;
-  offset: number;
+  offset: Offset;
   type: number;
   target: KlpSymbol;
   addend: number;

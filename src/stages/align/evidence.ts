@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Side } from '../side/side';
 import type { Group, Pairing } from '../correlate';
 import { Trait } from '../scan';
@@ -85,7 +86,7 @@ export class AlignedUses {
   }
 
   /** Whether a function uses another symbol of this one's base name, too. */
-  usesNamesake(name: 'orig' | 'patched', user: number, symbol: number): boolean {
+  usesNamesake(name: 'orig' | 'patched', user: number, symbol: SymbolIndex): boolean {
     const { hash } = this[name].table;
     return this.stepsOf(name, user).some(({ references }) =>
       references.some(
@@ -95,7 +96,7 @@ export class AlignedUses {
     );
   }
 
-  private stepsOf(name: 'orig' | 'patched', symbol: number): Step[] {
+  private stepsOf(name: 'orig' | 'patched', symbol: SymbolIndex): Step[] {
     const key = `${name}:${symbol}`;
     let steps = this.steps.get(key);
     // Data has no instructions: what lies at one offset of both goes together, and is told without this.

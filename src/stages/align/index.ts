@@ -4,6 +4,7 @@
  * Functions that changed tell by their instructions: laid beside each other in order, the same instruction uses the same variable. It
  * takes decoding, so it is done for open groups only; most whole kernels have none.
  */
+import type { SymbolIndex } from '../../elf';
 import type { Side } from '../side/side';
 import { mayPair, sameContent, type Group, type Pairing, type UseIndex } from '../correlate';
 import { Trait } from '../scan';
@@ -197,6 +198,6 @@ function isOpen({ orig, patched }: Group): boolean {
   return orig.length > 0 && patched.length > 0;
 }
 
-function isFunction({ orig }: Pairing, symbol: number): boolean {
+function isFunction({ orig }: Pairing, symbol: SymbolIndex): boolean {
   return !orig.has(symbol, Trait.OBJECT);
 }

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { decodeFunction } from '../side/decoded';
 import { entriesOf, referencesOf } from '../compare/entries';
 import type { Side } from '../side/side';
@@ -19,13 +20,13 @@ export interface Step {
 
 interface Reference {
   /** Canonical; 0 for a string, a constant, anonymous data. */
-  symbol: number;
+  symbol: SymbolIndex;
   /** Distance from the symbol; else the text, or a digest of what is there. */
   what: string;
 }
 
 /** A function's instructions, in order. */
-export function stepsOf(side: Side, symbol: number): Step[] {
+export function stepsOf(side: Side, symbol: SymbolIndex): Step[] {
   const { disassembler } = side;
   const decoded = decodeFunction(side, symbol, disassembler);
   const entries = entriesOf(side, symbol);

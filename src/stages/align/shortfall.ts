@@ -1,9 +1,10 @@
+import type { SymbolIndex } from '../../elf';
 import { SAME_KIND, WHOLE } from './instructions';
 import { Alignment } from './score';
 
 /** A variable, and the instructions that use it. */
 export interface Used {
-  symbol: number;
+  symbol: SymbolIndex;
   at: number[];
 }
 

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Side } from '../side/side';
 import { entryReferences, usersOf } from '../assess/references';
 import { Trait } from '../scan';
@@ -129,7 +130,7 @@ export class BothUsers {
     return [...roots];
   }
 
-  private hasCounterpart(side: 'orig' | 'patched', symbol: number): boolean {
+  private hasCounterpart(side: 'orig' | 'patched', symbol: SymbolIndex): boolean {
     const { pairing, orig, patched } = this;
     const own = side === 'orig' ? orig.side : patched.side;
     const paired = side === 'orig' ? pairing.twin : pairing.origin;

@@ -1,7 +1,8 @@
+import type { SymbolIndex } from '../../elf';
 import type { Side } from '../side/side';
 
 /** What the address of a variable is sure to be a multiple of, wherever its section is placed. */
-export function guaranteedAlignment({ object, table }: Side, symbol: number): number {
+export function guaranteedAlignment({ object, table }: Side, symbol: SymbolIndex): number {
   return Math.min(object.align(table.section[symbol]!) || 1, lowestBit(table.value[symbol]!));
 }
 
@@ -9,7 +10,7 @@ export function guaranteedAlignment({ object, table }: Side, symbol: number): nu
  * What a variable must be aligned to, as far as the object proves it: all of its section's alignment where it has the section for itself or
  * nothing else in it can be the reason; else what the gap before it takes. A multiple that its place happens to be proves nothing.
  */
-export function neededAlignment({ object, table }: Side, symbol: number): number {
+export function neededAlignment({ object, table }: Side, symbol: SymbolIndex): number {
   const section = table.section[symbol]!;
   const start = table.value[symbol]!;
   const all = object.align(section) || 1;

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { append } from '../../lists';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { namesOf, twinOf } from '../correlate';
@@ -12,7 +13,7 @@ import { isUnit } from './whole-kernel';
 
 /** A body of PATCHED that does not get all the addresses that it had in ORIG: whoever calls one of the others is taken along. */
 interface Unreached {
-  symbol: number;
+  symbol: SymbolIndex;
   /** ORIG's bodies that go on as they are although callers want this one. */
   left: number[];
   /** They have no site; else they are other functions' as well. */
@@ -36,7 +37,7 @@ interface Known {
 
 /** What assess has found so far, to be added to. */
 interface Found {
-  included: Set<number>;
+  included: Set<SymbolIndex>;
   result: ObjectResult;
   diagnostics: Diagnostic[];
 }
@@ -79,7 +80,7 @@ export function carryCallers(
       );
   };
   /** Lets a body inherit the addresses that it may; what is left over it cannot be reached by. */
-  const settle = (symbol: number, bodiesOfOrig: readonly number[]): Unreached[] => {
+  const settle = (symbol: SymbolIndex, bodiesOfOrig: readonly number[]): Unreached[] => {
     const own = bodiesOfOrig.filter((body) => bodies.mayInherit(body, symbol));
     const reached = own.filter((body) => hasFtraceSite(input, body));
     origins.set(symbol, reached);

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { decodeFunction } from '../side/decoded';
 import type { Side } from '../side/side';
@@ -11,7 +12,7 @@ import type { AssessInput } from './types';
  * 7 as 0 or 1 and multiplies where it reads; one more value in PATCHED, and it keeps all of them as they are: a 1 that the running
  * kernel left there meant 7. Nothing in ELF says so. What can be seen is that one build stores nothing but 0 and 1, and the other no 1.
  */
-export function tellEncodings(input: AssessInput, included: Iterable<number>): Diagnostic[] {
+export function tellEncodings(input: AssessInput, included: Iterable<SymbolIndex>): Diagnostic[] {
   const { pairing, orig, patched, objectName } = input;
   const suspects = new Map<number, number>();
   for (const symbol of included) {
@@ -60,7 +61,7 @@ function allStored(side: Side, variables: ReadonlySet<number>): Map<number, Set<
 }
 
 /** Constants that a function stores in writable variables of one byte. */
-function storedBytes(side: Side, symbol: number): Array<[variable: number, value: number]> {
+function storedBytes(side: Side, symbol: SymbolIndex): Array<[variable: number, value: number]> {
   const { bytes, instructions, targets } = decodeFunction(side, symbol, side.disassembler);
   return targets.flatMap((list, i) => {
     const variable = list[0]?.target.symbol ?? 0;

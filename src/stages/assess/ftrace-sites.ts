@@ -1,4 +1,15 @@
-import { EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHF_LINK_ORDER, u64 } from '../../elf';
+import {
+  EM_X86_64,
+  RELA_WORDS,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHF_LINK_ORDER,
+  u64,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../elf';
 import type { CodeRela } from '../../arch';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
@@ -39,7 +50,7 @@ export class FtraceSites {
    * The site of a function, in bytes from the start of its section; undefined where it has none. `made` says that no table of
    * the object lists it, so that the code there must be what the running kernel expects before it has looked.
    */
-  siteOf(symbol: number): { offset: number; made: boolean } | undefined {
+  siteOf(symbol: SymbolIndex): { offset: Offset; made: boolean } | undefined {
     const { table, object, arch } = this.side;
     const { section, start, end } = this.side.rangeOf(symbol);
     if (section >= table.sections) return undefined;
@@ -67,7 +78,7 @@ export class FtraceSites {
     return (this.patchablePlaces.get(section) ?? []).filter((place) => place >= start && place < end);
   }
 
-  private relas(section: number, start: number, end: number): CodeRela[] {
+  private relas(section: SectionIndex, start: number, end: number): CodeRela[] {
     const { side } = this;
     const { words, at, stop } = side.identity.relas.select(section, start, end);
     const relas: CodeRela[] = [];
@@ -85,7 +96,7 @@ export class FtraceSites {
  * without one (a unit before objtool), by what the compiler put at the function's start. Padding is no site: units compiled without ftrace
  * (lib/xarray.c, lib/maple_tree.c) have that, too, and their livepatch fails to load ("failed to find location for function").
  */
-export function hasFtraceSite({ orig, traceKnown, traceable, assumeSites }: AssessInput, symbol: number): boolean {
+export function hasFtraceSite({ orig, traceKnown, traceable, assumeSites }: AssessInput, symbol: SymbolIndex): boolean {
   if (orig.table.has(symbol, Trait.COLD)) return false;
   if (assumeSites === true) return true;
   if (traceable !== undefined) return namesOf(orig.table, symbol).some((name) => traceable.has(orig.name(name)));

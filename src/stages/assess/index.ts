@@ -5,6 +5,7 @@
  * of functions that cannot be redirected, follows what included code reaches, and refuses whatever would load but not
  * work. Every reason is collected; none ends the run.
  */
+import type { Offset, SymbolIndex } from '../../elf';
 import { diagnostic, isRefused, type Diagnostic } from '../../diagnostics';
 import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
 import type { Verdict } from '../compare';
@@ -58,8 +59,8 @@ export function assess(given: AssessInput): Assessment {
     code: Parameters<typeof diagnostic>[0],
     message: string,
     side: Side,
-    symbol: number,
-    offset?: number,
+    symbol: SymbolIndex,
+    offset?: Offset,
   ): void => {
     diagnostics.push(
       diagnostic(code, message, {
@@ -232,7 +233,7 @@ export function assess(given: AssessInput): Assessment {
   };
 }
 
-function includedFunction(symbol: number, [origin = 0, ...further]: readonly number[] = []): IncludedFunction {
+function includedFunction(symbol: SymbolIndex, [origin = 0, ...further]: readonly number[] = []): IncludedFunction {
   return { symbol, origin, ...(further.length === 0 ? {} : { further }) };
 }
 

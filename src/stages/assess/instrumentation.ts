@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { Role } from '../../kernel/sections';
 import { isProfileCounter, isReturnThunk } from '../../kernel/symbol-rules';
 import type { Side } from '../side/side';
@@ -43,7 +44,7 @@ export function instrumentationOf(side: Side): Instrumentation {
 }
 
 /** Whom a function calls, apart from what every function may call. */
-function calleesOf(side: Side, symbol: number): string[] {
+function calleesOf(side: Side, symbol: SymbolIndex): string[] {
   const { section, start, end } = side.rangeOf(symbol);
   return referencesFrom(side, section, start, end)
     .filter(({ branch, symbol: callee }) => branch && callee !== 0)
@@ -71,9 +72,9 @@ export function withoutInstrumentation<T extends Omit<AssessInput, 'tables'>>(in
   const { orig, patched, verdicts, unpaired } = input;
   const [ours, theirs] = [instrumentationOf(orig), instrumentationOf(patched)];
   if (ours.constructors.size + theirs.constructors.size === 0) return input;
-  const data = (side: Side, symbols: readonly number[]): number[] =>
+  const data = (side: Side, symbols: readonly SymbolIndex[]): number[] =>
     symbols.filter((symbol) => side.table.has(symbol, Trait.OBJECT) && side.table.canonical[symbol] === symbol);
-  const left = (side: Side, own: Instrumentation, symbols: readonly number[]): ReadonlySet<number> =>
+  const left = (side: Side, own: Instrumentation, symbols: readonly SymbolIndex[]): ReadonlySet<number> =>
     new Set([
       ...own.constructors,
       ...registered(side, own, data(side, symbols)),

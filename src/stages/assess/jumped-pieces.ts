@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { originOf } from '../correlate';
 import type { Verdict } from '../compare';
 import { Trait } from '../scan';
@@ -23,12 +24,12 @@ export function foldJumpers(
   pieces: Pieces,
 ): Verdict[] {
   const { table } = patched;
-  const isCode = (symbol: number): boolean => symbol !== 0 && !table.has(symbol, Trait.OBJECT);
+  const isCode = (symbol: SymbolIndex): boolean => symbol !== 0 && !table.has(symbol, Trait.OBJECT);
   const changed = new Map<number, Verdict>();
   for (const verdict of verdicts)
     if (verdict.status === 'changed' && isCode(verdict.patched)) changed.set(verdict.patched, verdict);
   const raised = new Map<number, Verdict>();
-  const raise = (symbol: number, like: Pick<Verdict, 'status' | 'class' | 'first'> = CHANGED): void => {
+  const raise = (symbol: SymbolIndex, like: Pick<Verdict, 'status' | 'class' | 'first'> = CHANGED): void => {
     const origin = originOf(pairing, symbol);
     if (origin !== 0 && !changed.has(symbol) && !raised.has(symbol))
       raised.set(symbol, { ...like, orig: origin, patched: symbol });
@@ -56,7 +57,7 @@ export function foldJumpers(
     }
     for (const { symbol, target } of jumpersInto(patched, open)) join(symbol, target, true);
   }
-  const own = (symbol: number): boolean => pieces.parentOf(symbol) === 0 || !isCode(symbol);
+  const own = (symbol: SymbolIndex): boolean => pieces.parentOf(symbol) === 0 || !isCode(symbol);
   return [...verdicts, ...raised.values()].filter(({ status, patched: symbol }) => status !== 'changed' || own(symbol));
 }
 
@@ -71,7 +72,7 @@ function middleReached(side: Side, from: number): number {
 }
 
 /** Whether code that jumps into a function is a part of it: nothing else uses it, nobody else may, and ftrace has no hold of it. */
-function isPieceOf(side: Side, symbol: number, parent: number, pieces: Pieces): boolean {
+function isPieceOf(side: Side, symbol: SymbolIndex, parent: number, pieces: Pieces): boolean {
   if (!side.table.isLocal(symbol) || FtraceSites.of(side).siteOf(symbol) !== undefined) return false;
   const users = usersOf(side, new Set([symbol])).get(symbol) ?? [];
   const belongs = (user: number): boolean => user === symbol || user === parent || pieces.parentOf(user) === parent;

@@ -1,10 +1,11 @@
+import type { SymbolIndex } from '../../elf';
 import type { Side } from '../side/side';
 import { InwardRelas } from '../side/inward';
 import { addNearCallers, referencesFrom } from './references';
 
 export interface Jumper {
   /** Canonical, 0 for code that no symbol covers. */
-  symbol: number;
+  symbol: SymbolIndex;
   /** The function that it jumps into the middle of. */
   target: number;
 }

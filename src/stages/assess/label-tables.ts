@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SectionClass } from '../../kernel/section-class';
 import type { Verdict } from '../compare';
@@ -45,7 +46,7 @@ export function foldLabelTables({
  */
 export function refuseSharedTables(
   { pairing, patched, objectName: object }: AssessInput,
-  included: ReadonlySet<number>,
+  included: ReadonlySet<SymbolIndex>,
   discarded: number,
   diagnostics: Diagnostic[],
 ): void {
@@ -78,7 +79,7 @@ export function refuseSharedTables(
   }
 }
 
-function isWritten({ table }: Side, symbol: number): boolean {
+function isWritten({ table }: Side, symbol: SymbolIndex): boolean {
   return (
     table.has(symbol, Trait.WRITABLE) && (table.sectionClass[table.section[symbol]!]! & SectionClass.READONLY) === 0
   );

@@ -1,4 +1,4 @@
-import { STT_FUNC } from '../../elf';
+import { STT_FUNC, type SymbolIndex } from '../../elf';
 import { twinOf } from '../correlate';
 import type { Verdict } from '../compare';
 import { Trait } from '../scan';
@@ -13,7 +13,7 @@ export function withOwnedPieces(
   verdicts: readonly Verdict[],
 ): Verdict[] {
   const raised = new Map<number, Verdict>();
-  const isFunction = ({ table }: AssessInput['orig'], symbol: number): boolean =>
+  const isFunction = ({ table }: AssessInput['orig'], symbol: SymbolIndex): boolean =>
     symbol !== 0 && table.typeOf(symbol) === STT_FUNC && !table.has(symbol, Trait.OBJECT);
   for (const { orig: before, patched: now, owners, section, offset } of uncovered) {
     if (before === null || now === null || owners.patched.length === 0) continue;

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Access } from '../../arch';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
@@ -30,8 +31,8 @@ export interface Misplaced {
 export function misplaced(
   orig: Side,
   patched: Side,
-  twin: number,
-  symbol: number,
+  twin: SymbolIndex,
+  symbol: SymbolIndex,
   access: () => Access,
   wroteBefore: () => boolean,
 ): Misplaced | undefined {
@@ -62,7 +63,7 @@ export function misplaced(
   return undefined;
 }
 
-function bitsOf({ table }: Side, symbol: number): number | undefined {
+function bitsOf({ table }: Side, symbol: SymbolIndex): number | undefined {
   const section = table.section[symbol]!;
   return table.has(symbol, Trait.OBJECT) && section < table.sections ? table.sectionClass[section]! : undefined;
 }

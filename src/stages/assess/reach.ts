@@ -1,3 +1,4 @@
+import type { SectionIndex, SymbolIndex } from '../../elf';
 import type { Access } from '../../arch';
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
 import { SectionClass } from '../../kernel/section-class';
@@ -16,8 +17,8 @@ import type { AssessInput } from './types';
 /** Something that goes into the livepatch: a symbol's bytes, or an extent of anonymous data. */
 interface Included {
   /** 0 for anonymous data. */
-  symbol: number;
-  section: number;
+  symbol: SymbolIndex;
+  section: SectionIndex;
   start: number;
   end: number;
   name: string;
@@ -43,7 +44,7 @@ interface Known {
  */
 export function checkReach(
   input: AssessInput,
-  included: Set<number>,
+  included: Set<SymbolIndex>,
   { pieces, undecided, copied, discarded }: Known,
   diagnostics: Diagnostic[],
 ): ReadonlySet<number> {
@@ -62,7 +63,7 @@ export function checkReach(
       }),
     );
   };
-  const symbolRange = (symbol: number): Included => {
+  const symbolRange = (symbol: SymbolIndex): Included => {
     const start = table.value[symbol]!;
     return {
       symbol,
@@ -167,7 +168,7 @@ export function checkReach(
  * Whether a function's address may not be that of ORIG's function: nothing there had it, so that compilers gave it no type to look for (kCFI), and of all its
  * bytes not one need have changed. Where prefixes hold types, what is before the function's first instruction changes with them.
  */
-function needsOwnType({ orig, patched }: AssessInput, { symbol, branch, inside }: Mention, twin: number): boolean {
+function needsOwnType({ orig, patched }: AssessInput, { symbol, branch, inside }: Mention, twin: SymbolIndex): boolean {
   if (branch || inside !== 0 || patched.arch.namelessHash === 0 || !patched.table.has(symbol, Trait.FUNC)) return false;
   const type = Prefixes.of(patched).typeHash(symbol);
   return type !== undefined && type !== Prefixes.of(orig).typeHash(twin);
@@ -210,7 +211,7 @@ function checkExisting(
   { orig, patched }: AssessInput,
   from: Included,
   { at, branch }: Mention,
-  twin: number,
+  twin: SymbolIndex,
   discarded: number,
   refuse: Refuse,
 ): void {

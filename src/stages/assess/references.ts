@@ -1,4 +1,16 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64 } from '../../elf';
+import {
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHT_RELA,
+  s64,
+  u64,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { meaningOf, offsetReached } from '../places';
 import { Kind, Trait } from '../scan';
@@ -10,12 +22,12 @@ import { nearTargets } from './near-targets';
 /** One reference out of a range of bytes, resolved to the symbol or place it reaches. */
 export interface Mention {
   /** Canonical symbol reached; 0 for strings, constants and anonymous data. */
-  symbol: number;
+  symbol: SymbolIndex;
   /** Symbols that it may mean as well, where nothing tells. */
   others: readonly number[];
   /** Section and offset reached, where no symbol is. */
-  section: number;
-  offset: number;
+  section: SectionIndex;
+  offset: Offset;
   /** Offset of the field from the range's start. */
   at: number;
   /** The displacement of a direct call or jump, not an address that is kept. */
@@ -32,10 +44,10 @@ export function meantBy({ symbol, others }: Pick<Mention, 'symbol' | 'others'>):
 /** All references from [start, end) of a section, or those by relocations that are `wanted`: symbol, and where in its section the addend leads. Relocations of type NONE refer to nothing. */
 export function referencesFrom(
   side: Side,
-  section: number,
+  section: SectionIndex,
   start: number,
   end: number,
-  wanted?: (symbol: number, place: number) => boolean,
+  wanted?: (symbol: SymbolIndex, place: number) => boolean,
 ): Mention[] {
   const { table, object, arch, identity } = side;
   const executable = (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
@@ -60,7 +72,7 @@ export function referencesFrom(
 }
 
 /** The symbol or place that the rela at word `i` reaches, by the bytes around its field (see Arch.tail). */
-function reached(side: Side, section: number, words: Uint32Array, i: number): Omit<Mention, 'at' | 'branch'> {
+function reached(side: Side, section: SectionIndex, words: Uint32Array, i: number): Omit<Mention, 'at' | 'branch'> {
   const { table, object, arch, identity } = side;
   const symbol = words[i + R_SYM]!;
   if (symbol >= table.symbols)
@@ -102,8 +114,8 @@ function reached(side: Side, section: number, words: Uint32Array, i: number): Om
 
 export interface User {
   /** Canonical symbol that holds the reference; 0 for anonymous data. */
-  symbol: number;
-  section: number;
+  symbol: SymbolIndex;
+  section: SectionIndex;
   branch: boolean;
   /** See Reference. */
   inside: number;
@@ -115,7 +127,7 @@ export function usersOf(side: Side, targets: ReadonlySet<number>): Map<number, U
   const users = new Map<number, User[]>();
   const near = nearTargets(side, targets);
   // A kernel has 1.5 million relas, and hardly any may reach a target; the others must not become an object each.
-  const mayReach = (symbol: number, place: number): boolean => {
+  const mayReach = (symbol: SymbolIndex, place: number): boolean => {
     if (symbol >= table.symbols) return true;
     const kind = table.kind[symbol]!;
     if (kind !== Kind.PLACE && kind !== Kind.STRING) return targets.has(table.canonical[symbol]!);

@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_SYM, s64, type SectionIndex, type WordIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
 import { Kind } from '../scan';
@@ -7,13 +7,13 @@ import { Kind } from '../scan';
 /** How a table's entries are told apart, and what people call them. */
 interface Table {
   what: string;
-  entries: (side: Side, section: number) => string[];
+  entries: (side: Side, section: SectionIndex) => string[];
 }
 
 const EXPORT: Table = { what: 'export', entries: targetsOf };
 
 /** Tables that somebody goes through once, at boot or when a module is loaded, and that a livepatch does not have. */
-function tableOf(side: Side, name: string, section: number): Table | undefined {
+function tableOf(side: Side, name: string, section: SectionIndex): Table | undefined {
   // Until 6.4 a section an export, `___ksymtab_gpl+NAME`.
   if (/^___ksymtab(_gpl)?\+/.test(name)) return { what: 'export', entries: () => [name.slice(name.indexOf('+') + 1)] };
   if (name === '.export_symbol' || /^__ksymtab(_gpl)?$/.test(name)) return EXPORT;
@@ -125,7 +125,7 @@ function unnumbered(name: string): string {
 }
 
 /** Names of the sized symbols of a section; undefined where it has none. */
-function namesIn(side: Side, section: number): string[] | undefined {
+function namesIn(side: Side, section: SectionIndex): string[] | undefined {
   const { coverStart, covers, canonical } = side.table;
   const found: string[] = [];
   for (let i = coverStart[section]!; i < coverStart[section + 1]!; i++)
@@ -134,7 +134,7 @@ function namesIn(side: Side, section: number): string[] | undefined {
 }
 
 /** The symbol that the rela at word `at` of a table names, by itself or as a place in a section; 0 for none. */
-function targetOf({ table, object, identity }: Side, rela: number, words: Uint32Array, at: number): number {
+function targetOf({ table, object, identity }: Side, rela: number, words: Uint32Array, at: WordIndex): number {
   const symbol = words[at + R_SYM]!;
   if (symbol >= table.symbols)
     object.malformed(object.offset(rela), `a rela names symbol ${symbol} of ${table.symbols}`);
@@ -145,7 +145,7 @@ function targetOf({ table, object, identity }: Side, rela: number, words: Uint32
 }
 
 /** Names of what a table's relocations name; not texts (`__kstrtab_X`). */
-function targetsOf(side: Side, section: number): string[] {
+function targetsOf(side: Side, section: SectionIndex): string[] {
   const rela = side.table.relaSection[section]!;
   const words = rela === 0 ? new Uint32Array(0) : side.object.relas(rela);
   const names: string[] = [];

@@ -1,18 +1,29 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import {
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  s64,
+  u64,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../elf';
 import type { Side } from '../side/side';
 
 /** A relocation of a table as it stands in the file. */
 export interface TableRela {
-  offset: number;
+  offset: Offset;
   type: number;
-  symbol: number;
+  symbol: SymbolIndex;
   /** Section and offset that it names; section 0 for undefined symbols. */
-  section: number;
+  section: SectionIndex;
   place: number;
 }
 
 /** The relocations of a section in file order. */
-export function tableRelasOf({ object, table }: Side, section: number): TableRela[] {
+export function tableRelasOf({ object, table }: Side, section: SectionIndex): TableRela[] {
   const relaSection = table.relaSection[section]!;
   if (relaSection === 0) return [];
   const words = object.relas(relaSection);
@@ -37,7 +48,7 @@ export function tableRelasOf({ object, table }: Side, section: number): TableRel
 }
 
 /** Whether a relocation of a section names a place in one of `targets`. */
-export function refersTo({ object, table }: Side, section: number, targets: ReadonlySet<number>): boolean {
+export function refersTo({ object, table }: Side, section: SectionIndex, targets: ReadonlySet<number>): boolean {
   const words = object.relas(table.relaSection[section]!);
   for (let at = R_SYM; at < words.length; at += RELA_WORDS) {
     const symbol = words[at]!;

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { Side } from '../side/side';
 import { unitNameOf } from './names';
@@ -45,6 +46,6 @@ export function refuseSplitVariables(input: AssessInput, reached: ReadonlySet<nu
   });
 }
 
-function keyOf(side: Side, symbol: number, name: string): string {
+function keyOf(side: Side, symbol: SymbolIndex, name: string): string {
   return `${unitNameOf(side, symbol)}\0${name}`;
 }

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
@@ -44,7 +45,7 @@ export function goneStatics({ pairing, orig, unpaired }: AssessInput): number[] 
 }
 
 /** Writable, and not of a kind that every build has for itself (`__already_done.2`). */
-function isStatic({ table }: Side, symbol: number): boolean {
+function isStatic({ table }: Side, symbol: SymbolIndex): boolean {
   return (
     table.has(symbol, Trait.OBJECT) &&
     table.has(symbol, Trait.WRITABLE) &&
@@ -55,7 +56,7 @@ function isStatic({ table }: Side, symbol: number): boolean {
 }
 
 /** What a renamed function leaves of its variables' names: Clang's have the function's before theirs (`conf_rsp.tries`), GCC's a number behind (`tries.0`). */
-function likenessOf(side: Side, symbol: number): string {
+function likenessOf(side: Side, symbol: SymbolIndex): string {
   const { table } = side;
   const name = side
     .name(symbol)

@@ -1,4 +1,4 @@
-import { R_ADDEND, R_SYM, s64 } from '../../elf';
+import { R_ADDEND, R_SYM, s64, type SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
 import { Kind, Trait } from '../scan';
@@ -10,7 +10,7 @@ import { exportedOf } from './unseen';
 /** Who refers to a read-only object. */
 export interface TableUsers {
   /** Code, canonical; of cold parts the part. */
-  functions: Set<number>;
+  functions: Set<SymbolIndex>;
   /** Read-only data with a name, or data that each build has for itself: who reads it reads through it. */
   holders: Set<number>;
   /** What else holds its address, in words. */
@@ -67,7 +67,7 @@ function entryUsers(side: Side, targets: ReadonlySet<number>): Map<number, numbe
 }
 
 /** Whether read-only data leads to code, by itself or through other read-only data: tables of operations. */
-export function leadsToCode(side: Side, symbol: number, seen = new Set<number>()): boolean {
+export function leadsToCode(side: Side, symbol: SymbolIndex, seen = new Set<number>()): boolean {
   const { table } = side;
   if (seen.has(symbol)) return false;
   seen.add(symbol);

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Kept } from '../../arch';
 import { SectionClass } from '../../kernel/section-class';
 import type { Verdict } from '../compare';
@@ -94,7 +95,7 @@ function keyOf({ orig, patched }: Pick<Verdict, 'orig' | 'patched'>): string {
 }
 
 /** The bodies of ORIG that the names of a body of PATCHED had. */
-function originsOf({ orig, patched, origin }: Pairing, symbol: number): Set<number> {
+function originsOf({ orig, patched, origin }: Pairing, symbol: SymbolIndex): Set<number> {
   return new Set(
     namesOf(patched, symbol)
       .map((name) => orig.canonical[origin[name]!]!)
@@ -103,14 +104,14 @@ function originsOf({ orig, patched, origin }: Pairing, symbol: number): Set<numb
 }
 
 /** The object and all read-only data that leads to it. */
-function ancestors(users: ReadonlyMap<number, TableUsers>, symbol: number): Set<number> {
+function ancestors(users: ReadonlyMap<SymbolIndex, TableUsers>, symbol: SymbolIndex): Set<number> {
   const chain = new Set([symbol]);
   for (const object of chain) for (const holder of users.get(object)!.holders) chain.add(holder);
   return chain;
 }
 
 /** Data in the sections that compilers put constants in: what lies elsewhere, somebody finds by its section (`__param`). */
-function isPlainReadOnly(side: Side, symbol: number): boolean {
+function isPlainReadOnly(side: Side, symbol: SymbolIndex): boolean {
   const { table } = side;
   const section = table.section[symbol]!;
   if (section >= table.sections || table.kind[symbol] !== Kind.NAMED) return false;
@@ -129,7 +130,7 @@ class Judge {
 
   constructor(
     private readonly input: Omit<AssessInput, 'tables'>,
-    private readonly users: ReadonlyMap<number, TableUsers>,
+    private readonly users: ReadonlyMap<SymbolIndex, TableUsers>,
     private readonly discarded: number,
   ) {
     this.undecided = new Set(input.ambiguous.flatMap((group) => group.patched));

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { typeChecks } from '../../kernel/kcfi';
 import type { Side } from '../side/side';
@@ -13,7 +14,7 @@ const NAMED = 3;
  * Refuses functions whose type changed (kCFI) while pointers to them are in use: the running kernel's function has the old type's hash before
  * it, redirected or not, and a new call through such a pointer checks for the new one and traps.
  */
-export function refuseChangedTypes(input: AssessInput, included: Iterable<number>): Diagnostic[] {
+export function refuseChangedTypes(input: AssessInput, included: Iterable<SymbolIndex>): Diagnostic[] {
   const { pairing, orig, patched, objectName } = input;
   // A kernel without kCFI has 50,000 prefixes that hold no type.
   if (orig.arch.namelessHash === 0 && orig.table.typedCount === 0) return [];
@@ -45,6 +46,6 @@ export function refuseChangedTypes(input: AssessInput, included: Iterable<number
     });
 }
 
-function checksFor(side: Side, symbol: number, wanted: number): boolean {
+function checksFor(side: Side, symbol: SymbolIndex, wanted: number): boolean {
   return typeChecks(side.object.machine, side.bytes(symbol)).some(({ hash }) => hash === wanted);
 }

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Diagnostic } from '../../diagnostics';
 import type { Change, ChangeClass, Difference, IgnoredClass, UncoveredDifference, Verdict } from '../compare';
 import type { Side } from '../side/side';
@@ -90,9 +91,9 @@ export interface ObjectResult {
 
 /** A function of PATCHED that goes into the livepatch, canonical. */
 export interface IncludedFunction {
-  symbol: number;
+  symbol: SymbolIndex;
   /** ORIG's canonical function that it takes the place of; 0 where nothing is redirected: new ones, pieces, those whose callers were taken along instead. */
-  origin: number;
+  origin: SymbolIndex;
   /** Further ones, where several bodies of ORIG became this one. */
   further?: readonly number[];
 }
@@ -113,7 +114,7 @@ export function replacements({
   symbol,
   origin,
   further = [],
-}: IncludedFunction): Array<{ symbol: number; origin: number }> {
+}: IncludedFunction): Array<{ symbol: SymbolIndex; origin: SymbolIndex }> {
   return [origin, ...further].map((body) => ({ symbol, origin: body }));
 }
 

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
 import { SectionClass } from '../../kernel/section-class';
 import type { UncoveredDifference } from '../compare';
@@ -14,7 +15,11 @@ import { isReached } from './uncovered-users';
  * cannot be redirected, data in use. Where nothing depends on them, they are told: code that nothing refers to (GCC leaves the bodies
  * of weak functions that another unit overrides), data that nothing names, entries that a table gained, what only one build has.
  */
-export function assessUncovered(input: AssessInput, included: ReadonlySet<number>, discarded: number): Diagnostic[] {
+export function assessUncovered(
+  input: AssessInput,
+  included: ReadonlySet<SymbolIndex>,
+  discarded: number,
+): Diagnostic[] {
   const { objectName: object } = input;
   const { pairing } = input;
   // Pieces of functions that go into the livepatch go with them.
@@ -36,7 +41,7 @@ export function assessUncovered(input: AssessInput, included: ReadonlySet<number
 function judge(
   input: AssessInput,
   { orig, patched, section, label, owners, grown }: UncoveredDifference,
-  included: ReadonlySet<number>,
+  included: ReadonlySet<SymbolIndex>,
   discarded: number,
 ): { code: DiagnosticCode; why: string } {
   const { orig: a, patched: b } = input;
@@ -109,7 +114,7 @@ function isImage(section: string): boolean {
 }
 
 /** Whether included code refers to a range. */
-function isNeeded(side: Side, { section, start, end }: Range, included: ReadonlySet<number>): boolean {
+function isNeeded(side: Side, { section, start, end }: Range, included: ReadonlySet<SymbolIndex>): boolean {
   const { table } = side;
   return [...included].some((symbol) =>
     referencesFrom(side, table.section[symbol]!, table.value[symbol]!, table.value[symbol]! + table.size[symbol]!).some(

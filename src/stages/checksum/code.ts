@@ -1,4 +1,14 @@
-import { RELA_SIZE, RELA_WORDS, R_OFFSET, SYM_SIZE, u64, type ElfObject } from '../../elf';
+import {
+  RELA_SIZE,
+  RELA_WORDS,
+  R_OFFSET,
+  SYM_SIZE,
+  u64,
+  type ElfObject,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../elf';
 import type { SharedMemory } from '../scan';
 import base64 from './generated/module';
 import { FILE_AT, behindFile, grow } from './memory';
@@ -19,15 +29,15 @@ export interface ChecksumFunctions {
   readAlternatives(): void;
   shareAlternatives(): void;
   hashSymbols(from: number, to: number): void;
-  tellSymbol(symbol: number): void;
+  tellSymbol(symbol: SymbolIndex): void;
   nextNamed(from: number, name: number, length: number): number;
-  covering(section: number, offset: number): number;
+  covering(section: SectionIndex, offset: Offset): number;
   countChecksums(): number;
   writeChecksums(content: number, relas: number): void;
 }
 
 /** Told after each part of the symbol under way: the part's number, its section and offset, and the hash so far. */
-export type ToldPart = (part: number, section: number, offset: number, hash: bigint) => void;
+export type ToldPart = (part: number, section: SectionIndex, offset: Offset, hash: bigint) => void;
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -55,7 +65,7 @@ export function checksumCode(elf: ElfObject, memory: SharedMemory, told: ToldPar
 
 /** What the WebAssembly imports; see wasm/host.ts. */
 function hostOf(elf: ElfObject, memory: SharedMemory, told: ToldPart): Record<string, (...args: number[]) => unknown> {
-  const symbolOffset = (symbol: number): number => elf.offset(elf.symtabSection) + symbol * SYM_SIZE;
+  const symbolOffset = (symbol: SymbolIndex): number => elf.offset(elf.symtabSection) + symbol * SYM_SIZE;
   return {
     grow: (bytes) => grow(memory, bytes! >>> 0, elf.path),
     orderRelas(section) {

@@ -6,7 +6,7 @@
  * range of its symbols.
  */
 import { KlpflowError } from '../../diagnostics';
-import { EM_X86_64, type ElfObject } from '../../elf';
+import { EM_X86_64, type ElfObject, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
 import type { SharedMemory } from '../scan';
 import { checksumCode, type ChecksumFunctions, type ToldPart } from './code';
 import { behindFile, copyLoaded, grow, newMemory } from './memory';
@@ -126,7 +126,7 @@ export class CheckedObject {
   }
 
   /** Tells how the checksum of a symbol comes about, part by part. */
-  tell(symbol: number, told: ToldPart): void {
+  tell(symbol: SymbolIndex, told: ToldPart): void {
     this.told = told;
     this.code.tellSymbol(symbol);
   }
@@ -140,7 +140,7 @@ export class CheckedObject {
   }
 
   /** The symbol that covers a place, 0 for none. */
-  covering(section: number, offset: number): number {
+  covering(section: SectionIndex, offset: Offset): number {
     return this.code.covering(section, offset);
   }
 }

@@ -1,5 +1,5 @@
 import { KlpflowError } from '../../diagnostics';
-import { EHDR_SIZE, SHF_ALLOC, SHT_NOBITS, SHT_RELA, type ElfObject } from '../../elf';
+import { EHDR_SIZE, SHF_ALLOC, SHT_NOBITS, SHT_RELA, type ElfObject, type SectionIndex } from '../../elf';
 import { useHugePages } from '../../files/huge-pages';
 import type { SharedMemory } from '../scan';
 
@@ -62,7 +62,7 @@ export function copyLoaded(elf: ElfObject, memory: SharedMemory): void {
   copy(from, to);
 }
 
-function isNeeded(elf: ElfObject, section: number): boolean {
+function isNeeded(elf: ElfObject, section: SectionIndex): boolean {
   const type = elf.type(section);
   if (type === SHT_NOBITS) return false;
   const about = type === SHT_RELA ? elf.info(section) : section;

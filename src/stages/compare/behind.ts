@@ -1,5 +1,5 @@
 import { ZEROS } from '../../arch';
-import { RELA_WORDS, R_OFFSET, u64 } from '../../elf';
+import { RELA_WORDS, R_OFFSET, u64, type SectionIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Pairing } from '../correlate';
 import type { Range } from '../side/range';
@@ -28,7 +28,7 @@ export function sameBehind(pairing: Pairing, a: Side, b: Side, pa: Place, pb: Pl
 }
 
 /** A section's name without the number that a compiler gave it. */
-export function unnumbered({ object }: Side, section: number): string {
+export function unnumbered({ object }: Side, section: SectionIndex): string {
   return object.name(section).replace(/[0-9._]+$/, '');
 }
 

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { Trait } from '../scan';
 import type { Side } from '../side/side';
 
@@ -66,7 +67,7 @@ export function differsInBuild(a: Side, b: Side, x: string, y: string): boolean 
 }
 
 /** As `differsInBuild` for two variables that hold nothing but text, of any size. */
-export function textDiffersInBuild(a: Side, symbolA: number, b: Side, symbolB: number): boolean {
+export function textDiffersInBuild(a: Side, symbolA: SymbolIndex, b: Side, symbolB: SymbolIndex): boolean {
   const [x, y] = [a.bytes(symbolA), b.bytes(symbolB)];
   if (Buffer.compare(x, y) === 0 || !isText(x) || !isText(y)) return false;
   // Fields are filled up with zeros.

@@ -1,3 +1,5 @@
+import type { Offset } from '../../elf';
+
 /** What differs of a pair that changed, in full: numbers, names and values. */
 
 /** What kind of thing an instruction refers to. */
@@ -21,7 +23,7 @@ export interface ChangedReference {
 
 /** A place of a variable that differs, in words: a number, a text, what it refers to, else its bytes. */
 export interface DataRow {
-  offset: number;
+  offset: Offset;
   orig: string;
   patched: string;
 }

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Instruction } from '../../arch';
 import { originOf, twinOf, type Pairing } from '../correlate';
 import { describeTarget, resolveTarget, type Target } from '../places/target';
@@ -90,7 +91,7 @@ function referenceTo(
 }
 
 /** One text for a symbol and its twin. */
-function identityOf(pairing: Pairing, build: 'orig' | 'patched', side: Side, symbol: number): string {
+function identityOf(pairing: Pairing, build: 'orig' | 'patched', side: Side, symbol: SymbolIndex): string {
   const own = build === 'orig' ? (twinOf(pairing, symbol) === 0 ? 0 : symbol) : originOf(pairing, symbol);
   const { hash } = side.table;
   return own === 0 ? `${hash[symbol * 2]!}:${hash[symbol * 2 + 1]!}` : `#${own}`;

@@ -1,3 +1,4 @@
+import type { Offset, SymbolIndex } from '../../elf';
 import { describeTarget } from '../places/target';
 import type { Side } from '../side/side';
 import type { DataRow } from './change';
@@ -11,9 +12,9 @@ const LONGEST = 200;
 /** All rows of two variables that differ, `most` at most; `differing` counts all. */
 export function dataRows(
   a: Side,
-  symbolA: number,
+  symbolA: SymbolIndex,
   b: Side,
-  symbolB: number,
+  symbolB: SymbolIndex,
   most: number,
 ): { rows: DataRow[]; differing: number } {
   const [ours, theirs] = [new Content(a, symbolA), new Content(b, symbolB)];
@@ -35,12 +36,12 @@ export function dataRows(
 }
 
 /** The rows of one variable, for a person who has only it. */
-export function contentRows(side: Side, symbol: number, most: number): Array<{ offset: number; text: string }> {
+export function contentRows(side: Side, symbol: SymbolIndex, most: number): Array<{ offset: Offset; text: string }> {
   const content = new Content(side, symbol);
   const text = content.text();
   if (text !== undefined) return [{ offset: 0, text }];
   const step = content.size <= ROW ? Math.max(1, content.size) : content.step();
-  const rows: Array<{ offset: number; text: string }> = [];
+  const rows: Array<{ offset: Offset; text: string }> = [];
   for (let offset = 0; offset < content.size && rows.length < most; offset += step)
     rows.push({ offset, text: content.words(offset, step) });
   return rows;
@@ -54,7 +55,7 @@ class Content {
 
   constructor(
     private readonly side: Side,
-    symbol: number,
+    symbol: SymbolIndex,
   ) {
     this.size = side.table.size[symbol]!;
     this.bytes = side.bytes(symbol);
@@ -81,7 +82,7 @@ class Content {
     return [...this.references.keys()].some((at) => at % ROW !== 0) ? 4 : ROW;
   }
 
-  words(offset: number, width: number): string {
+  words(offset: Offset, width: number): string {
     if (offset >= this.size) return '(no such bytes)';
     if (this.bytes.length === 0) return '0';
     const named = [...Array(width).keys()].flatMap((i) => this.references.get(offset + i) ?? []);
@@ -92,7 +93,7 @@ class Content {
   }
 
   /** What a variable of a number's width holds; whether it has a sign its bytes do not tell, so that a small one below zero is told as such. */
-  private number(offset: number, width: number): string | undefined {
+  private number(offset: Offset, width: number): string | undefined {
     const { little } = this.side.object;
     const { view } = this;
     if (width === 1) return String(view.getUint8(offset));

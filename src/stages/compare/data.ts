@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Pairing } from '../correlate';
 import { buildBytes, textDiffersInBuild } from './build-names';
 import { fileNamesOf } from './line';
@@ -8,7 +9,7 @@ import { describeTarget } from '../places/target';
 import type { Difference, Verdict } from './verdict';
 
 /** Compares two objects: size, bytes, references. A record that differs only in its line is ignored. */
-export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: number, symbolB: number): Verdict {
+export function compareData(pairing: Pairing, a: Side, b: Side, symbolA: SymbolIndex, symbolB: SymbolIndex): Verdict {
   const make = (status: Verdict['status'], kind: Verdict['class'], difference: Difference | null): Verdict => ({
     orig: symbolA,
     patched: symbolB,

@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64, type SymbolIndex } from '../../elf';
 import type { Pairing } from '../correlate';
 import { entryDigest, specialTables, type SpecialEntry, type SpecialTable } from '../scan/entries';
 import { EntryIndex } from '../side/entry-index';
@@ -17,7 +17,7 @@ interface OwnedEntry extends SpecialEntry {
 }
 
 /** Special-section entries that describe a function, in table and file order. */
-export function entriesOf(side: Side, symbol: number): OwnedEntry[] {
+export function entriesOf(side: Side, symbol: SymbolIndex): OwnedEntry[] {
   let index = known.get(side);
   if (index === undefined)
     known.set(side, (index = new EntryIndex(side.identity, specialTables(side.identity, side.structSizes, []))));
@@ -35,8 +35,8 @@ export function firstEntryDifference(
   pairing: Pairing,
   a: Side,
   b: Side,
-  symbolA: number,
-  symbolB: number,
+  symbolA: SymbolIndex,
+  symbolB: SymbolIndex,
 ): Difference | undefined {
   const { orig, patched } = pairing;
   const equal =
@@ -110,8 +110,8 @@ function firstKeyDifference(
   pairing: Pairing,
   a: Side,
   b: Side,
-  symbolA: number,
-  symbolB: number,
+  symbolA: SymbolIndex,
+  symbolB: SymbolIndex,
 ): Difference | undefined {
   const byKey = (x: OwnedEntry, y: OwnedEntry): number => (x.key < y.key ? -1 : x.key > y.key ? 1 : x.start - y.start);
   const ours = entriesOf(a, symbolA).sort(byKey);

@@ -6,6 +6,7 @@
  * an instruction without a relocation is equal when its opcode bytes and its branch target (as function + offset) are,
  * any other when its bytes and all its targets are.
  */
+import type { SymbolIndex } from '../../elf';
 import type { Disassembler, Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
 import { alignCode } from './aligned-code';
@@ -27,8 +28,8 @@ export function compareFunctions(
   pairing: Pairing,
   a: Side,
   b: Side,
-  symbolA: number,
-  symbolB: number,
+  symbolA: SymbolIndex,
+  symbolB: SymbolIndex,
   detail: boolean,
 ): Verdict {
   const { disassembler } = a;

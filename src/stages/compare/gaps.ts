@@ -1,3 +1,4 @@
+import type { SectionIndex } from '../../elf';
 import { put } from '../../lists';
 import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
@@ -52,7 +53,7 @@ export function comparedGaps(side: Side, gaps: readonly Gap[]): Gap[] {
 }
 
 /** A compiler-made constant counts by its users, and so does the whole of its section. */
-function isComparedHere({ extents, object }: Side, section: number): boolean {
+function isComparedHere({ extents, object }: Side, section: SectionIndex): boolean {
   return !extents.isObject(section) && !NOT_COMPARED.test(object.name(section));
 }
 

@@ -1,5 +1,5 @@
 import { append } from '../../lists';
-import { STT_FILE } from '../../elf';
+import { STT_FILE, type SymbolIndex } from '../../elf';
 import type { Pairing } from '../correlate';
 import { Trait } from '../scan';
 import { decodeFunction } from '../side/decoded';
@@ -16,7 +16,7 @@ export interface LineMove {
 }
 
 /** The first line, of an entry of `__bug_table`, in which two functions differ that differ in nothing else; null where none does. */
-export function firstMovedLine(a: Side, b: Side, symbolA: number, symbolB: number): Difference | null {
+export function firstMovedLine(a: Side, b: Side, symbolA: SymbolIndex, symbolB: SymbolIndex): Difference | null {
   if (a.table.lines[symbolA] === b.table.lines[symbolB]) return null;
   const theirs = entriesOf(b, symbolB);
   for (const entry of entriesOf(a, symbolA)) {
@@ -61,7 +61,7 @@ export class LineMoves {
   }
 
   /** Whether the records nearest to a line of a function's unit, before and behind it, moved as far as from `orig` to `patched`. */
-  surround(symbol: number, orig: number, patched: number): boolean {
+  surround(symbol: SymbolIndex, orig: number, patched: number): boolean {
     const moves = this.inUnit(symbol);
     const before = moves.filter((move) => move.orig <= orig).sort((x, y) => y.orig - x.orig)[0];
     const behind = moves.filter((move) => move.orig >= orig).sort((x, y) => x.orig - y.orig)[0];
@@ -73,7 +73,7 @@ export class LineMoves {
   }
 
   /** All of a function's unit. Which one a global belongs to is known where there is one only; else its own entries are all. */
-  private inUnit(symbol: number): LineMove[] {
+  private inUnit(symbol: SymbolIndex): LineMove[] {
     const {
       orig: { table },
     } = this;
@@ -95,7 +95,7 @@ export class LineMoves {
     return moves;
   }
 
-  private collect(belongs: (symbol: number) => boolean): LineMove[] {
+  private collect(belongs: (symbol: SymbolIndex) => boolean): LineMove[] {
     const {
       orig,
       patched,

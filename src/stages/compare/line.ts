@@ -1,7 +1,8 @@
+import type { SymbolIndex } from '../../elf';
 import type { Side } from '../side/side';
 
 /** Names of the source file that a symbol comes from: its unit's, or, as a global has none, every unit's. */
-export function fileNamesOf(side: Side, symbol: number): ReadonlySet<string> {
+export function fileNamesOf(side: Side, symbol: SymbolIndex): ReadonlySet<string> {
   const file = side.table.file[symbol]!;
   return file !== 0 ? new Set([side.name(file)]) : side.allUnits();
 }

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { isCompilerConstant, isUncorrelatedStaticLocal } from '../../kernel/symbol-rules';
 import type { Pairing } from '../correlate';
 import { Kind, Trait } from '../scan';
@@ -62,7 +63,7 @@ export class PromotedNames {
   }
 
   /** What ORIG's build calls PATCHED's undefined `symbol`, and ORIG's own undefined symbol of that name (0: ORIG does not refer to it). */
-  originOf(symbol: number): { name: string; symbol: number } | undefined {
+  originOf(symbol: SymbolIndex): { name: string; symbol: SymbolIndex } | undefined {
     const promoted = promotedName(this.patched.name(symbol));
     const hash = promoted === undefined || isNumberedAnew(promoted.base) ? undefined : this.origins.get(promoted.hash);
     if (promoted === undefined || hash === undefined) return undefined;
@@ -99,7 +100,7 @@ export function learnHashes(
 }
 
 /** The hash of each promoted base name; '' where a build has several. */
-function soleHashes(side: Side, symbols: readonly number[]): Map<string, string> {
+function soleHashes(side: Side, symbols: readonly SymbolIndex[]): Map<string, string> {
   const found = new Map<string, string>();
   for (const symbol of symbols) {
     const { base, hash } = promotedName(side.name(symbol))!;

@@ -1,10 +1,11 @@
+import type { Offset, SectionIndex, SymbolIndex } from '../../elf';
 import type { Decoded } from '../side/decoded';
 
 /** What `target`, counted from the start of the code, is: a symbol and the distance from it, or a place that none covers. */
 export function reached(
   { side, range: { section, start } }: Decoded,
   target: number,
-): { symbol: number; delta: number; place: { section: number; offset: number }; outside: boolean } {
+): { symbol: SymbolIndex; delta: number; place: { section: SectionIndex; offset: Offset }; outside: boolean } {
   const offset = start + target;
   const symbol = side.identity.coverAt(section, offset);
   return {

@@ -1,9 +1,10 @@
+import type { SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { kernelSection, type RecordLine } from '../../kernel/sections';
 import type { Side } from '../side/side';
 
 /** Where the record that a symbol is holds its line; undefined for other data. */
-export function lineOfRecord(side: Side, symbol: number): RecordLine | undefined {
+export function lineOfRecord(side: Side, symbol: SymbolIndex): RecordLine | undefined {
   const section = side.table.section[symbol]!;
   // COMMON and ABS are no sections.
   return section < side.table.sections && (side.table.sectionClass[section]! & SectionClass.RECORD) !== 0
@@ -19,7 +20,7 @@ export function isLineByte({ offset, mask }: RecordLine, little: boolean, at: nu
 }
 
 /** Whether two symbols are records of equal bytes, their lines aside. */
-export function sameRecordBytes(a: Side, b: Side, symbolA: number, symbolB: number): boolean {
+export function sameRecordBytes(a: Side, b: Side, symbolA: SymbolIndex, symbolB: SymbolIndex): boolean {
   const record = lineOfRecord(a, symbolA);
   if (record === undefined || lineOfRecord(b, symbolB) === undefined) return false;
   const [ours, theirs] = [a.bytes(symbolA), b.bytes(symbolB)];

@@ -1,3 +1,4 @@
+import type { SectionIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
 import { unnumbered, withoutFilling } from './behind';
@@ -42,7 +43,7 @@ export function stretchesOf(side: Side, gaps: readonly Gap[]): Stretch[] {
   return found;
 }
 
-function isCode({ table }: Side, section: number): boolean {
+function isCode({ table }: Side, section: SectionIndex): boolean {
   return (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
 }
 

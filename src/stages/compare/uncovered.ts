@@ -1,3 +1,4 @@
+import type { Offset } from '../../elf';
 import { append, put, smallest } from '../../lists';
 import { SectionClass } from '../../kernel/section-class';
 import type { Pairing } from '../correlate';
@@ -21,7 +22,7 @@ export interface UncoveredDifference {
   /** The label that stands before the first difference; '' where none does. */
   label: string;
   /** Of the first difference, from the start of ORIG's section (PATCHED's, where ORIG has nothing). */
-  offset: number;
+  offset: Offset;
   /** Functions that the bytes go with, by side; none where they go with nobody. */
   owners: { orig: readonly number[]; patched: readonly number[] };
   /** PATCHED has all that ORIG has, and more: a table gained entries. */

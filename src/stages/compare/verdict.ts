@@ -1,3 +1,4 @@
+import type { Offset } from '../../elf';
 import type { Change } from './change';
 
 /**
@@ -15,7 +16,7 @@ export type IgnoredClass = 'line' | 'layout' | 'padding' | 'release';
 
 export interface Difference {
   /** Bytes from the symbol's start, in ORIG. */
-  offset: number;
+  offset: Offset;
   orig: string;
   patched: string;
 }

@@ -1,9 +1,10 @@
+import type { SymbolIndex } from '../../elf';
 import type { ScanTable } from '../scan';
 import { sameContent } from './evidence';
 import type { Pairing } from './pairing';
 
 /** All names of a canonical symbol's body, itself first, the others in symbol-table order. */
-export function namesOf(table: ScanTable, canonical: number): number[] {
+export function namesOf(table: ScanTable, canonical: SymbolIndex): number[] {
   const { covers, coverStart, value, size, section } = table;
   const place = section[canonical]!;
   if (place >= table.sections) return [canonical];
@@ -27,16 +28,16 @@ export function namesOf(table: ScanTable, canonical: number): number[] {
 }
 
 /** PATCHED's twin of a canonical ORIG symbol, canonical, by any of the body's names; 0 for none. */
-export function twinOf({ orig, patched, twin }: Pairing, symbol: number): number {
+export function twinOf({ orig, patched, twin }: Pairing, symbol: SymbolIndex): SymbolIndex {
   return throughNames(orig, symbol, twin, patched);
 }
 
 /** ORIG's twin of a canonical PATCHED symbol, canonical, by any of the body's names; 0 for none. */
-export function originOf({ orig, patched, origin }: Pairing, symbol: number): number {
+export function originOf({ orig, patched, origin }: Pairing, symbol: SymbolIndex): SymbolIndex {
   return throughNames(patched, symbol, origin, orig);
 }
 
-function throughNames(table: ScanTable, symbol: number, paired: Uint32Array, other: ScanTable): number {
+function throughNames(table: ScanTable, symbol: SymbolIndex, paired: Uint32Array, other: ScanTable): number {
   let found = 0;
   // The canonical name may be gone while the body's other names are paired, and they may lead to several bodies: an alias that has
   // another target now. The equal one is meant; a name alone is no more than where somebody once pointed.

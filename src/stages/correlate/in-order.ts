@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
 import type { Pairing } from './pairing';
 
@@ -35,7 +36,7 @@ export function joinInOrder(pairing: Pairing): void {
   }
 }
 
-function isSoleName({ traits }: ScanTable, symbol: number): boolean {
+function isSoleName({ traits }: ScanTable, symbol: SymbolIndex): boolean {
   return (traits[symbol]! & (Trait.CORRELATABLE | Trait.AMBIGUOUS)) === Trait.CORRELATABLE;
 }
 

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
 import type { Group } from './groups';
 import type { Pairing } from './pairing';
@@ -32,7 +33,7 @@ function isUndecided({ undecidedUnits }: Pairing, unit: number): boolean {
   return undecidedUnits.has(unit);
 }
 
-function isPromotedVariable(table: ScanTable, symbol: number): boolean {
+function isPromotedVariable(table: ScanTable, symbol: SymbolIndex): boolean {
   return table.has(symbol, Trait.WRITABLE) && table.has(symbol, Trait.PROMOTED);
 }
 
@@ -44,6 +45,6 @@ export function unpaired(pairing: Pairing, group: Group): Group {
 }
 
 /** A local like `counter.5`: the number is the build's own, and two of them may be different variables. */
-function isNumberedVariable(table: ScanTable, symbol: number): boolean {
+function isNumberedVariable(table: ScanTable, symbol: SymbolIndex): boolean {
   return table.has(symbol, Trait.WRITABLE) && table.has(symbol, Trait.NUMBERED) && table.has(symbol, Trait.UNIT_LOCAL);
 }

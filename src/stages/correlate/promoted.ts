@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
 import type { Pairing } from './pairing';
 
@@ -24,7 +25,7 @@ export function pairBySuffix(pairing: Pairing): void {
   // Sole symbols by what PATCHED calls them; 0 where a build has several of one name and hash.
   const ours = new Map<string, number>();
   const theirs = new Map<string, number>();
-  const note = (map: Map<string, number>, key: string, symbol: number): unknown =>
+  const note = (map: Map<string, number>, key: string, symbol: SymbolIndex): unknown =>
     map.set(key, map.has(key) ? 0 : symbol);
   forEachPromoted(orig, (symbol) => {
     const to = hashes.get(orig.suffix[symbol]!) ?? 0;
@@ -42,11 +43,11 @@ export function pairBySuffix(pairing: Pairing): void {
 }
 
 /** Base name, type and unit hash. */
-function keyOf(table: ScanTable, symbol: number, suffix: number): string {
+function keyOf(table: ScanTable, symbol: SymbolIndex, suffix: number): string {
   return `${table.hash[symbol * 2]}:${table.hash[symbol * 2 + 1]}:${table.info[symbol]! & 0xf}:${suffix}`;
 }
 
-function forEachPromoted({ listed, listedCount, traits }: ScanTable, visit: (symbol: number) => void): void {
+function forEachPromoted({ listed, listedCount, traits }: ScanTable, visit: (symbol: SymbolIndex) => void): void {
   const wanted = Trait.PROMOTED | Trait.CORRELATABLE;
   for (let i = 0; i < listedCount; i++) if ((traits[listed[i]!]! & wanted) === wanted) visit(listed[i]!);
 }

@@ -1,4 +1,5 @@
 /** The rules of evidence: each pairs what it can of one group, and says whether that was anything. */
+import type { SymbolIndex } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
 import { sameContent, shareUser } from './evidence';
 import type { Group } from './groups';
@@ -39,7 +40,7 @@ function isUsedObject({ orig, patched }: Pairing, uses: BothUses, group: Group):
 /** Members of equal contents, known by the first of them. */
 interface Content extends Group {
   table: ScanTable;
-  symbol: number;
+  symbol: SymbolIndex;
   uses: string;
   /** Another one with the same key. */
   next: Content | undefined;
@@ -50,7 +51,7 @@ function byContent(pairing: Pairing, group: Group, uses: BothUses): Group[] {
   const all: Content[] = [];
   // By some words of the content, and by all of the uses: 16,000 functions of one name that differ in their uses alone took 20 seconds in one chain.
   const byKey = new Map<number | string, Content>();
-  const add = (side: 'orig' | 'patched', symbol: number): void => {
+  const add = (side: 'orig' | 'patched', symbol: SymbolIndex): void => {
     const table = pairing[side];
     const canonical = table.canonical[symbol]!;
     const isWritable = table.has(symbol, Trait.WRITABLE);
@@ -82,7 +83,7 @@ function byContent(pairing: Pairing, group: Group, uses: BothUses): Group[] {
 }
 
 /** The twins of what a symbol refers to by ambiguous names, as part of its content; unique while one of them has no twin. */
-function usesKey({ twin, patched }: Pairing, uses: BothUses, symbol: number, side: 'orig' | 'patched'): string {
+function usesKey({ twin, patched }: Pairing, uses: BothUses, symbol: SymbolIndex, side: 'orig' | 'patched'): string {
   if (uses[side].firstOf(symbol) === 0) return '';
   return uses[side]
     .of(symbol)
@@ -187,7 +188,7 @@ function isDoubtfulAlike({ orig, patched, twin, origin }: Pairing, uses: BothUse
 
 /** Whether the users of either use no other symbol of its name. */
 function isOnlyOne({ orig, patched }: Pairing, uses: BothUses, a: number, b: number): boolean {
-  const only = (table: ScanTable, index: BothUses['orig'], symbol: number): boolean =>
+  const only = (table: ScanTable, index: BothUses['orig'], symbol: SymbolIndex): boolean =>
     !table.has(symbol, Trait.OBJECT) ||
     [...index.usersOf(symbol)].every((user) =>
       index

@@ -1,4 +1,5 @@
 /** Which units are alike: by what tells one driver's `core.c` from another's. */
+import type { SymbolIndex } from '../../elf';
 import { Trait, type ScanTable } from '../scan';
 import { sameContent } from './evidence';
 import type { Pairing } from './pairing';
@@ -67,7 +68,7 @@ export function likest(
 interface KnownUnit {
   table: ScanTable;
   unit: Unit;
-  users: ReadonlySet<number>;
+  users: ReadonlySet<SymbolIndex>;
 }
 
 function likenessOf(
@@ -142,12 +143,12 @@ function globalUsers(table: ScanTable, uses: UseIndex, { first, last }: Unit): S
   return found;
 }
 
-function keyOf({ hash }: ScanTable, symbol: number): number {
+function keyOf({ hash }: ScanTable, symbol: SymbolIndex): number {
   return hash[symbol * 2]! * 0x200000 + (hash[symbol * 2 + 1]! & 0x1fffff);
 }
 
 export interface Unit {
-  symbol: number;
+  symbol: SymbolIndex;
   /** Its locals are [first, last) of the listed symbols. */
   first: number;
   last: number;

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { DOUBTFUL_USE, USE_WORDS } from '../scan';
 
 const NOBODY: ReadonlySet<number> = new Set();
@@ -158,7 +159,7 @@ class Chains {
   }
 
   /** 0 for none, and for a symbol that there is not. */
-  first(symbol: number): number {
+  first(symbol: SymbolIndex): number {
     return this.firsts[symbol] ?? 0;
   }
 

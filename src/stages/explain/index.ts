@@ -1,6 +1,7 @@
 /**
  * explain: what differs of one symbol, both sides beside each other, and what is known of a symbol that only one build has.
  */
+import type { Offset } from '../../elf';
 import { KlpflowError } from '../../diagnostics';
 import { unitNameOf } from '../assess/names';
 import { candidatesFor, type Candidate } from '../candidates';
@@ -33,7 +34,7 @@ export interface SymbolExplanation {
   /** How many behind the last row are left out. */
   skipped: number;
   /** What a variable holds, where it is the same in both builds, or one build alone has it. */
-  content: Array<{ offset: number; text: string }>;
+  content: Array<{ offset: Offset; text: string }>;
   /** Who uses it in the build that has it, PATCHED's where both have; null where nobody asked. */
   users: Users | null;
 }

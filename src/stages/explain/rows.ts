@@ -1,3 +1,4 @@
+import type { Offset, SymbolIndex } from '../../elf';
 import { alignCode, type CodeRow, type RowKind } from '../compare/aligned-code';
 import { describe } from '../compare/words';
 import type { Pairing } from '../correlate';
@@ -8,7 +9,7 @@ import { append } from '../../lists';
 
 /** An instruction in words, and what special sections say about it. */
 export interface Cell {
-  offset: number;
+  offset: Offset;
   text: string;
   notes: string[];
 }
@@ -52,11 +53,11 @@ export function rowsOf(of: Decoded, build: 'orig' | 'patched', context: number):
   return shown(rows, (_, i) => i < most, 0, build === 'orig' ? [of, undefined] : [undefined, of]);
 }
 
-export function decoded(side: Side, symbol: number): Decoded {
+export function decoded(side: Side, symbol: SymbolIndex): Decoded {
   return decodeFunction(side, symbol, side.disassembler);
 }
 
-function covers({ instructions }: Decoded, index: number, offset: number): boolean {
+function covers({ instructions }: Decoded, index: number, offset: Offset): boolean {
   const { offset: start, length } = instructions[index]!;
   return offset < start + length;
 }

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { Trait } from '../scan';
 import { usersOf } from '../assess/references';
 import type { Side } from '../side/side';
@@ -12,7 +13,7 @@ export interface Users {
 }
 
 /** Who refers to a symbol, functions first. */
-export function usersNamed(side: Side, symbol: number): Users {
+export function usersNamed(side: Side, symbol: SymbolIndex): Users {
   const users = new Set((usersOf(side, new Set([symbol])).get(symbol) ?? []).map((user) => user.symbol));
   users.delete(0);
   users.delete(symbol);

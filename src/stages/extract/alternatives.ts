@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { originOf } from '../correlate';
 import type { Reading } from '../places';
 import type { Link } from './link';
@@ -11,7 +12,7 @@ export function haveOneAddress(
   { pairing, orig }: CopyInput,
   a: Reading,
   b: Reading,
-  linkOf: (symbol: number) => Link,
+  linkOf: (symbol: SymbolIndex) => Link,
 ): boolean {
   // What has no name is copied.
   if (a.symbol === 0 || b.symbol === 0) return false;

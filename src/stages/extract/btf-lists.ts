@@ -1,4 +1,4 @@
-import { STT_SECTION } from '../../elf';
+import { STT_SECTION, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
 import type { Side } from '../side/side';
 
 const SECTION = '.BTF_ids';
@@ -8,7 +8,7 @@ const ENTRY = '__BTF_ID__';
 export interface BtfList {
   /** Symbol of the label. */
   label: number;
-  section: number;
+  section: SectionIndex;
   start: number;
   end: number;
   /** What stands where in it, without the numbers of `__COUNTER__` and `__LINE__` that the macros paste behind names: a line more above renumbers all. */
@@ -57,7 +57,7 @@ function readLists(side: Side): BtfList[] {
   });
 }
 
-export function isBtfIds({ object, table }: Side, section: number): boolean {
+export function isBtfIds({ object, table }: Side, section: SectionIndex): boolean {
   return (
     table.sectionClass[section] !== 0 &&
     object.bytes[object.nameOffset(section) + 1] === 0x42 &&
@@ -66,7 +66,7 @@ export function isBtfIds({ object, table }: Side, section: number): boolean {
 }
 
 /** The list that a place lies in; undefined before the first label. */
-export function btfListAt(side: Side, section: number, offset: number): BtfList | undefined {
+export function btfListAt(side: Side, section: SectionIndex, offset: Offset): BtfList | undefined {
   return listsOf(side).find((list) => list.section === section && offset >= list.start && offset < list.end);
 }
 
@@ -77,7 +77,7 @@ export function btfListAt(side: Side, section: number, offset: number): BtfList 
 export function origList(orig: Side, patched: Side, list: BtfList, unit: number): BtfList | undefined {
   const name = patched.name(list.label);
   const local = patched.table.isLocal(list.label);
-  const unitOf = (side: Side, symbol: number): string =>
+  const unitOf = (side: Side, symbol: SymbolIndex): string =>
     side.table.file[symbol] === 0 ? '' : side.name(side.table.file[symbol]!);
   const named = listsOf(orig).filter(
     ({ label }) =>

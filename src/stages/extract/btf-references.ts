@@ -1,3 +1,4 @@
+import type { SectionIndex } from '../../elf';
 import { originOf } from '../correlate';
 import { btfListAt, isBtfIds, origList } from './btf-lists';
 import type { Clones, Copy } from './clones';
@@ -30,7 +31,7 @@ export class BtfReferences {
     return true;
   }
 
-  private refer(copy: Copy, reference: Reference, at: number, section: number, start: number): void {
+  private refer(copy: Copy, reference: Reference, at: number, section: SectionIndex, start: number): void {
     const { orig, patched, pairing } = this.input;
     const list = btfListAt(patched, section, start);
     const entry = patched.identity.coverAt(section, start);

@@ -14,6 +14,9 @@ import {
   SHT_SYMTAB_SHNDX,
   STB_LOCAL,
   STT_NOTYPE,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
 } from '../../elf';
 import type { LivepatchObject, OutputSection, OutputSymbol } from '../../livepatch/object';
 import type { SectionUse } from '../../kernel/sections';
@@ -41,7 +44,7 @@ export interface Copy {
 export interface OutputPlace {
   symbol: OutputSymbol;
   /** Distance of the place from the symbol. */
-  offset: number;
+  offset: Offset;
 }
 
 /** Code that is in the output: instructions of included functions with the padding before them, and replacement code. */
@@ -78,7 +81,7 @@ export class Clones {
   private readonly symbols = new Map<number, OutputSymbol>();
   private readonly places = new Map<string, OutputPlace>();
   /** Where literals went, by section and start. */
-  private readonly strings = new Map<string, { section: OutputSection; offset: number }>();
+  private readonly strings = new Map<string, { section: OutputSection; offset: Offset }>();
   /** Copies by section of PATCHED, of the first `counted` ones. */
   private copies: Map<number, Copy[]> | undefined;
   private counted = 0;
@@ -90,12 +93,12 @@ export class Clones {
   ) {}
 
   /** The clone of a canonical symbol, if there is one. */
-  of(symbol: number): OutputSymbol | undefined {
+  of(symbol: SymbolIndex): OutputSymbol | undefined {
     return this.symbols.get(symbol);
   }
 
   /** Where a place of PATCHED went; undefined where it was not copied. */
-  locate(section: number, offset: number): { section: OutputSection; offset: number } | undefined {
+  locate(section: SectionIndex, offset: Offset): { section: OutputSection; offset: Offset } | undefined {
     if (this.copies === undefined || this.counted !== this.open.length) {
       this.copies = new Map();
       for (const copy of this.open) {
@@ -114,7 +117,7 @@ export class Clones {
       : { section: copy.section, offset: copy.start + offset - copy.range.start };
   }
 
-  private locateString(section: number, offset: number): { section: OutputSection; offset: number } | undefined {
+  private locateString(section: SectionIndex, offset: Offset): { section: OutputSection; offset: Offset } | undefined {
     const literal =
       (this.patched.table.sectionClass[section]! & SectionClass.STRING) === 0
         ? undefined
@@ -124,7 +127,7 @@ export class Clones {
   }
 
   /** A function with its names and the padding before it, which boot code writes to (call depth tracking, FineIBT). */
-  function(symbol: number): OutputSymbol {
+  function(symbol: SymbolIndex): OutputSymbol {
     const { table, object } = this.patched;
     const { section, start, end } = this.patched.rangeOf(symbol);
     const prefixes = Prefixes.of(this.patched).before(symbol);
@@ -162,7 +165,7 @@ export class Clones {
   }
 
   /** A variable or constant with its names. */
-  object(symbol: number): OutputSymbol {
+  object(symbol: SymbolIndex): OutputSymbol {
     const known = this.symbols.get(symbol);
     if (known !== undefined) return known;
     const range = this.patched.rangeOf(symbol);
@@ -179,7 +182,7 @@ export class Clones {
    * A place in a section of strings: its literal is copied whole, each text once. `label` is the symbol that a distance counts from, 0 for the
    * section's own: who links the livepatch may merge its strings, too, so a distance needs a label there as well.
    */
-  string(section: number, offset: number, label: number): OutputPlace | undefined {
+  string(section: SectionIndex, offset: Offset, label: number): OutputPlace | undefined {
     const { object } = this.patched;
     const literal = literalAt(object, section, offset);
     if (literal === undefined) return undefined;
@@ -210,7 +213,7 @@ export class Clones {
   }
 
   /** What stands for an object without bytes in a section without bytes (`.bss.__key.414`): only its address counts. */
-  emptyObject(section: number): OutputPlace {
+  emptyObject(section: SectionIndex): OutputPlace {
     return this.once(`${section}:empty`, () => {
       const target = this.sectionLike(section);
       return { symbol: this.output.sectionSymbol(target), offset: target.append(1, EMPTY_OBJECT_ALIGN) };
@@ -251,7 +254,7 @@ export class Clones {
 
   /** The output's section with the attributes of a section of PATCHED. @throws KlpflowError `malformed-elf` for one that holds neither code nor data */
   sectionLike(
-    section: number,
+    section: SectionIndex,
     use: SectionUse = 'both',
     entsize = this.patched.object.entsize(section),
     name = this.patched.object.name(section),
@@ -267,7 +270,7 @@ export class Clones {
   }
 
   /** As `sectionLike` for a table of entries: a mergeable section must say how large they are, which Clang 19's assembler does not. */
-  tableLike(section: number, entrySize: number, use: SectionUse = 'both'): OutputSection {
+  tableLike(section: SectionIndex, entrySize: number, use: SectionUse = 'both'): OutputSection {
     const { object } = this.patched;
     const entsize = object.entsize(section);
     return this.sectionLike(
@@ -278,7 +281,7 @@ export class Clones {
   }
 
   /** A section's alignment. @throws KlpflowError `malformed-elf` for what no memory can keep */
-  alignOf(section: number): number {
+  alignOf(section: SectionIndex): number {
     const { object } = this.patched;
     const align = object.align(section) || 1;
     if (align > LARGEST_ALIGN || !Number.isInteger(Math.log2(align)))
@@ -316,7 +319,7 @@ export class Clones {
   }
 
   private define(
-    symbol: number,
+    symbol: SymbolIndex,
     section: OutputSection,
     value: number,
     size = this.patched.table.size[symbol]!,
@@ -330,7 +333,7 @@ export class Clones {
   }
 
   /** What belongs to a function before its symbol without a symbol of its own: padding where it is the first one of its section, or its type's hash. */
-  private namelessPadding(symbol: number): number {
+  private namelessPadding(symbol: SymbolIndex): number {
     const { table, object } = this.patched;
     const { section, start } = this.patched.rangeOf(symbol);
     const own = table.canonical[table.covers[table.coverStart[section]!]!]! === symbol;

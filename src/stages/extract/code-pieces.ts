@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, s64, u64, type Offset, type SectionIndex } from '../../elf';
 import { holdsCodePieces } from '../../kernel/code-pieces';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
@@ -15,7 +15,7 @@ const FIXUP = '.fixup';
  * `.fixup` (until 5.16) holds what runs after a fault, all of a unit's in one section: a piece begins where an entry of `__ex_table`
  * sends control to, and ends where the next one does.
  */
-export function codePieceAt(side: Side, section: number, offset: number): Range | undefined {
+export function codePieceAt(side: Side, section: SectionIndex, offset: Offset): Range | undefined {
   const { object } = side;
   const name = object.name(section);
   const size = object.size(section);

@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_64, s64, u64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_64, s64, u64, type SectionIndex } from '../../elf';
 import { kernelSection, type KernelSection } from '../../kernel/sections';
 import { FtraceSites } from '../assess/ftrace-sites';
 import type { Side } from '../side/side';
@@ -46,7 +46,7 @@ function copyTable(
   patched: Side,
   clones: Clones,
   code: CodeIndex,
-  section: number,
+  section: SectionIndex,
   { size: entrySize, use }: NonNullable<KernelSection['addresses']>,
 ): void {
   const { object } = patched;
@@ -86,7 +86,7 @@ interface OrcEntry {
  * Stack layouts: `.orc_unwind_ip` has an address for each word of `.orc_unwind` (6 bytes on x86-64, 8 on loongarch64). A word holds until the next address, so a
  * range begins with the word that holds there, and ends in a terminator. Words are copied: their register numbers differ by release.
  */
-function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: number): void {
+function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: SectionIndex): void {
   const { object } = patched;
   const words = wordsOf(patched);
   const size = object.size(words) / (object.size(section) / 4);
@@ -152,7 +152,7 @@ class CodeIndex {
   }
 
   /** No name of a table is longer than that of most other sections, and all begin in one of two ways. */
-  mayBeTable(section: number): boolean {
+  mayBeTable(section: SectionIndex): boolean {
     const { object } = this.patched;
     const at = object.nameOffset(section);
     const [first, second] = [object.bytes[at], object.bytes[at + 1]];
@@ -164,7 +164,7 @@ class CodeIndex {
 
   /** Calls `visit` for each rela of a section whose target lies in copied code, in table order. */
   forEachReference(
-    section: number,
+    section: SectionIndex,
     visit: (field: number, type: number, range: CodeRange, place: number) => void,
   ): void {
     this.forEachPlace(section, (field, type, target, place) => {
@@ -174,7 +174,10 @@ class CodeIndex {
   }
 
   /** Calls `visit` for each rela of a section whose target lies in a section of which something was copied. */
-  forEachPlace(section: number, visit: (field: number, type: number, target: number, place: number) => void): void {
+  forEachPlace(
+    section: SectionIndex,
+    visit: (field: number, type: number, target: number, place: number) => void,
+  ): void {
     const { table, object, identity } = this.patched;
     const { words, at, stop } = identity.relas.select(section, 0, object.size(section));
     for (let i = at; i < stop; i += RELA_WORDS) {

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { KernelSection } from '../../kernel/sections';
 import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
@@ -13,9 +14,9 @@ export interface BodyName {
 /** What the formats of a livepatch object decide otherwise while it is filled. */
 export interface CopyRules {
   /** Symbols of the copy of a canonical symbol of PATCHED; references name the first one. */
-  namesOf(patched: Side, symbol: number): BodyName[];
+  namesOf(patched: Side, symbol: SymbolIndex): BodyName[];
   /** What the section of a function's copy is called, if not as it is in PATCHED. */
-  sectionName(patched: Side, symbol: number): string | undefined;
+  sectionName(patched: Side, symbol: SymbolIndex): string | undefined;
   /** Whether entries of a table of code addresses (`__mcount_loc`, `.discard.annotate_insn`) go along. */
   keepsTable(table: KernelSection): boolean;
   /** Whether `__patchable_function_entries` is filled while functions are copied. */
@@ -35,10 +36,10 @@ export const KLP_RULES: CopyRules = {
   jumpLabels: true,
 };
 
-export function bodyName(patched: Side, symbol: number): BodyName {
+export function bodyName(patched: Side, symbol: SymbolIndex): BodyName {
   return { name: patched.name(symbol), info: patched.table.info[symbol]!, other: patched.object.symbolOther(symbol) };
 }
 
-function isOwnLabel(patched: Side, symbol: number): boolean {
+function isOwnLabel(patched: Side, symbol: SymbolIndex): boolean {
   return patched.table.isLocal(symbol) && patched.name(symbol).startsWith('.L');
 }

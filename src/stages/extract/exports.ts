@@ -1,4 +1,4 @@
-import { STB_LOCAL, STB_WEAK } from '../../elf';
+import { STB_LOCAL, STB_WEAK, type SymbolIndex } from '../../elf';
 import type { Export } from '../../kernel/symvers';
 import { Kind } from '../scan';
 import type { Link } from './link';
@@ -15,7 +15,7 @@ export class Exports {
   constructor(private readonly input: ExtractInput) {}
 
   /** How a symbol of PATCHED is reached by its export; undefined where the object does not export it. Others may export a name that is none of theirs here. */
-  own(symbol: number): Link | undefined {
+  own(symbol: SymbolIndex): Link | undefined {
     const { patched, symvers, objectName } = this.input;
     const info = patched.table.info[symbol]!;
     const name = patched.name(symbol);

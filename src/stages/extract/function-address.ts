@@ -1,4 +1,4 @@
-import { EM_X86_64 } from '../../elf';
+import { EM_X86_64, type SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
 import { Prefixes } from '../side/prefixes';
@@ -11,7 +11,7 @@ import type { Use } from './link';
  * the new code while the livepatch is there. A copy's address is not equal to the one that the rest of the kernel has (`ops->fn == f`), and
  * dangles once the livepatch is gone. Not so for direct branches, labels within the function, and tables about code.
  */
-export function takesAddress(patched: Side, symbol: number, use: Use, from: Copy, at: number): boolean {
+export function takesAddress(patched: Side, symbol: SymbolIndex, use: Use, from: Copy, at: number): boolean {
   const { table, arch } = patched;
   if (!table.has(symbol, Trait.FUNC)) return false;
   const bits = table.sectionClass[from.range.section]!;
@@ -31,7 +31,7 @@ export function takesAddress(patched: Side, symbol: number, use: Use, from: Copy
  * Whether ORIG's function may be called indirectly as PATCHED's may. One whose address nothing took has no `endbr64`, or boot code removed it:
  * such a call would fault, and as nobody in the running kernel has its address, the copy's does. The same with kCFI for one without a type, or of another.
  */
-export function isIndirectTarget(orig: Side, origin: number, patched: Side, symbol: number): boolean {
+export function isIndirectTarget(orig: Side, origin: SymbolIndex, patched: Side, symbol: SymbolIndex): boolean {
   const begins = (side: Side, body: number): boolean => side.arch.isLandingPad(side.bytes(body));
   const [ours, theirs] = [Prefixes.of(orig).typeHash(origin), Prefixes.of(patched).typeHash(symbol)];
   if (theirs !== undefined && ours !== theirs) return false;

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { functionAround, functionsPointedInto, isEntry, labelOf } from '../side/labels';
 import { Trait } from '../scan';
 import type { Clones, Copy } from './clones';
@@ -18,14 +19,14 @@ export class LabelTables {
   ) {}
 
   /** How a table of labels is reached: as a copy, beside its function's. Undefined for other data. */
-  linkTo(symbol: number, from: Copy, at: number): Link | undefined {
+  linkTo(symbol: SymbolIndex, from: Copy, at: number): Link | undefined {
     const { patched } = this.input;
     if (!patched.table.has(symbol, Trait.OBJECT)) return undefined;
     if (!this.known.has(symbol)) this.known.set(symbol, this.decide(symbol, from, at));
     return this.known.get(symbol);
   }
 
-  private decide(symbol: number, from: Copy, at: number): Link | undefined {
+  private decide(symbol: SymbolIndex, from: Copy, at: number): Link | undefined {
     const { patched } = this.input;
     const functions = functionsPointedInto(patched, patched.rangeOf(symbol));
     if (functions.length === 0) return undefined;
@@ -44,7 +45,7 @@ export class LabelTables {
 
   /** Refuses a reference to the middle of a function that stays. @returns whether it did */
   refuseInside(
-    symbol: number,
+    symbol: SymbolIndex,
     { field, type, addend }: Pick<Reference, 'field' | 'type' | 'addend'>,
     from: Copy,
     at: number,

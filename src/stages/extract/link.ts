@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import type { Copy } from './clones';
 
@@ -22,7 +23,7 @@ export interface Use {
 /** Decides how references leave a livepatch. */
 export interface Links {
   /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks. */
-  of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link;
+  of(symbol: SymbolIndex, named: number, from: Copy, at: number, use?: Use): Link;
   /** How the running kernel's own is reached that ORIG calls `name` and PATCHED `named`; undefined where its position is not known. */
   original(name: number, named: number): KlpSymbol | undefined;
   /** How a variable of vmlinux is reached that no symbol of either object stands for; undefined where nothing tells that there is one. */

@@ -1,4 +1,4 @@
-import { STB_GLOBAL, STT_OBJECT } from '../../elf';
+import { STB_GLOBAL, STT_OBJECT, type SymbolIndex } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import { SectionClass } from '../../kernel/section-class';
 import { PromotedNames, promotedName } from '../compare';
@@ -13,7 +13,7 @@ import type { ExtractInput } from './types';
 import type { Link, Use, Links } from './link';
 
 /** A symbol's link, made when it is first asked for. */
-export function remembered(links: Map<number, Link>, symbol: number, make: () => Link): Link {
+export function remembered(links: Map<number, Link>, symbol: SymbolIndex, make: () => Link): Link {
   let link = links.get(symbol);
   if (link === undefined) links.set(symbol, (link = make()));
   return link;
@@ -26,7 +26,7 @@ export class Linkage implements Links {
   private readonly links = new Map<number, Link>();
   private readonly pointers = new Map<number, Link>();
   /** Included functions, with the bodies of ORIG whose place they take. */
-  private readonly included: ReadonlyMap<number, readonly number[]>;
+  private readonly included: ReadonlyMap<SymbolIndex, readonly number[]>;
   private readonly exports: Exports;
   private globals: Map<string, number> | undefined;
 
@@ -41,7 +41,7 @@ export class Linkage implements Links {
   }
 
   /** How PATCHED's canonical `symbol` is reached under one of its names; `from` and `at` say who asks first. */
-  of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link {
+  of(symbol: SymbolIndex, named: number, from: Copy, at: number, use?: Use): Link {
     const { orig, patched } = this.input;
     const replaced = this.included.get(symbol) ?? [];
     if (
@@ -62,7 +62,7 @@ export class Linkage implements Links {
     return remembered(this.links, named, () => this.decide(symbol, named, from, at));
   }
 
-  private decide(symbol: number, named: number, from: Copy, at: number): Link {
+  private decide(symbol: SymbolIndex, named: number, from: Copy, at: number): Link {
     const { pairing, patched, undecided } = this.input;
     const { table } = patched;
     if (this.included.has(symbol))
@@ -86,7 +86,7 @@ export class Linkage implements Links {
   }
 
   /** A function or variable that ORIG has, too. A local is never an export, whatever its name (`user_read` is both). */
-  private existingLink(symbol: number, named: number, twin: number, from: Copy, at: number): Link {
+  private existingLink(symbol: SymbolIndex, named: number, twin: SymbolIndex, from: Copy, at: number): Link {
     const { orig, patched } = this.input;
     for (const name of [named, ...namesOf(patched.table, symbol)]) {
       const link = this.exports.own(name);
@@ -99,7 +99,7 @@ export class Linkage implements Links {
   }
 
   /** Code without a size that only its name tells: assembler labels. A global one of the same name is the same. */
-  private labelLink(symbol: number, from: Copy, at: number): Link {
+  private labelLink(symbol: SymbolIndex, from: Copy, at: number): Link {
     const { orig, patched } = this.input;
     const { table } = patched;
     const name = patched.name(symbol);
@@ -112,7 +112,7 @@ export class Linkage implements Links {
     return this.refuse(symbol, from, at, 'which has no counterpart in ORIG and cannot be copied');
   }
 
-  private refuse(symbol: number, from: Copy, at: number, why: string): Link {
+  private refuse(symbol: SymbolIndex, from: Copy, at: number, why: string): Link {
     const { patched } = this.input;
     const about = patched.name(symbol) || patched.sectionName(symbol);
     this.refusals.add(
@@ -129,7 +129,7 @@ export class Linkage implements Links {
    * A name that the object itself does not define. In vmlinux the linker script does (`__start___ex_table`, `kallsyms_names`): few of
    * these are exported, and a reference to `__start_X` by name would bind to the module's own section X.
    */
-  private undefinedLink(symbol: number, from: Copy, at: number): Link {
+  private undefinedLink(symbol: SymbolIndex, from: Copy, at: number): Link {
     const { pairing, orig, patched, objectName } = this.input;
     const name = patched.name(symbol);
     const bounds = /^__(start|stop)_/.test(name);
@@ -156,7 +156,7 @@ export class Linkage implements Links {
   }
 
   /** What ORIG, one unit of its object, does not define and the object that runs does. */
-  private ofAnotherUnit(name: string, symbol: number): Link | undefined {
+  private ofAnotherUnit(name: string, symbol: SymbolIndex): Link | undefined {
     const { objectName, patched, positions } = this.input;
     const position = positions.positionOfGlobal?.(name);
     if (position === undefined) return undefined;
@@ -203,7 +203,7 @@ export class Linkage implements Links {
   }
 
   /** One of several names of a thing in ORIG, by the first whose position is known; without any a copy where one does as well. */
-  private klpLink(names: readonly number[], symbol: number, from: Copy, at: number, copyable = false): Link {
+  private klpLink(names: readonly number[], symbol: SymbolIndex, from: Copy, at: number, copyable = false): Link {
     const { orig, patched, positions } = this.input;
     const patchedName = patched.name(symbol);
     const ordered = [...names].sort(
@@ -232,7 +232,7 @@ export class Linkage implements Links {
   }
 
   /** ORIG's global or undefined symbol of this name and sort, 0 if there is none. One pass over the symbol table, when first needed. */
-  private globalNamed(name: string, symbol: number): number {
+  private globalNamed(name: string, symbol: SymbolIndex): number {
     const { orig, patched } = this.input;
     if (this.globals === undefined) {
       this.globals = new Map();
@@ -255,7 +255,7 @@ export class Linkage implements Links {
  * Whether a symbol is a static text, which is as good as the running kernel's own: ACPI has 107 `_acpi_module_name`, netlink 62 `__msg.0`
  * in a 6.12 kernel, more than a list of names can tell apart.
  */
-function isText(side: Side, symbol: number): boolean {
+function isText(side: Side, symbol: SymbolIndex): boolean {
   const { table } = side;
   if (!table.isLocal(symbol) || !table.has(symbol, Trait.OBJECT)) return false;
   if (

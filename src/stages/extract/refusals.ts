@@ -1,3 +1,4 @@
+import type { Offset } from '../../elf';
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
 
 /** Collects what cannot go into a livepatch, each problem once, however many references meet it. */
@@ -8,7 +9,7 @@ export class Refusals {
   constructor(private readonly objectName: string) {}
 
   /** `offset` is from the start of `from`. */
-  add(code: DiagnosticCode, about: string, section: string, offset: number | undefined, message: string): void {
+  add(code: DiagnosticCode, about: string, section: string, offset: Offset | undefined, message: string): void {
     const key = `${code}:${about}`;
     if (this.told.has(key)) return;
     this.told.add(key);

@@ -1,3 +1,4 @@
+import type { Offset, SectionIndex, SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Reading } from '../places';
@@ -186,7 +187,7 @@ export class Relocator {
 
   private toSymbol(
     copy: Copy,
-    { symbol, named, field, type, addend }: Reference & { symbol: number; named: number },
+    { symbol, named, field, type, addend }: Reference & { symbol: SymbolIndex; named: number },
     at: number,
   ): void {
     const { output } = this.clones;
@@ -219,7 +220,7 @@ export class Relocator {
   }
 
   /** Assembler constants (`L4_PAGE_OFFSET`): a name that nobody would define for a module, so the value goes along. */
-  private toAbsolute(copy: Copy, { symbol, type, addend }: Reference & { symbol: number }, at: number): void {
+  private toAbsolute(copy: Copy, { symbol, type, addend }: Reference & { symbol: SymbolIndex }, at: number): void {
     const { patched } = this.input;
     const name = patched.name(symbol);
     const value = patched.object.symbolValue(symbol);
@@ -282,7 +283,7 @@ export class Relocator {
   }
 
   /** Data or code that no symbol covers. */
-  private toData(copy: Copy, reference: Reference & { section: number; offset: number }, at: number): void {
+  private toData(copy: Copy, reference: Reference & { section: SectionIndex; offset: Offset }, at: number): void {
     const { section, offset } = reference;
     const { patched } = this.input;
     const { object, table, extents } = patched;
@@ -329,7 +330,7 @@ export class Relocator {
   }
 
   /** Code that no symbol covers: pieces that are jumped to, or the place right behind a function. */
-  private toCode(copy: Copy, reference: Reference & { section: number; offset: number }, at: number): void {
+  private toCode(copy: Copy, reference: Reference & { section: SectionIndex; offset: Offset }, at: number): void {
     const { section, offset } = reference;
     const piece = codePieceAt(this.input.patched, section, offset);
     const before = piece === undefined ? this.input.patched.identity.coverAt(section, offset - 1) : 0;
@@ -350,7 +351,7 @@ export class Relocator {
   }
 
   /** The entry of a special table at an offset: code that warns with arguments passes its own record (`__WARN_trap`). */
-  private entryAt(section: number, offset: number): { place: OutputPlace; distance: number } | undefined {
+  private entryAt(section: SectionIndex, offset: Offset): { place: OutputPlace; distance: number } | undefined {
     const size = this.tables.get(section)?.size;
     if (size === undefined) return undefined;
     const start = Math.floor(offset / size) * size;
@@ -368,7 +369,7 @@ export class Relocator {
     copy.section.relas.push({ offset: copy.start + at, type, symbol, addend: offset + distance + addend });
   }
 
-  private refuseReach(copy: Copy, at: number, section: number, offset: number, why: string): void {
+  private refuseReach(copy: Copy, at: number, section: SectionIndex, offset: Offset, why: string): void {
     const place = `${this.input.patched.object.name(section)}${offset < 0 ? '-' : '+'}0x${Math.abs(offset).toString(16)}`;
     this.refuse('unresolved-reference', copy, at, place, `${copy.name} refers to ${place}, ${why}`);
   }

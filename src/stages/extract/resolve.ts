@@ -1,4 +1,15 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import {
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  s64,
+  u64,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
@@ -18,12 +29,12 @@ export type Reference = {
   type: number;
   addend: number;
 } /** `symbol` is canonical; `named` is the one of its names that the relocation has; `inside` is the function that a label without a size lies in, else 0; `others` is what else may be meant than the place `delta` from it. */ & (
-  | { kind: 'symbol'; symbol: number; named: number; inside: number; delta?: number; others?: readonly Reading[] }
-  | { kind: 'undefined' | 'absolute' | 'common'; symbol: number }
+  | { kind: 'symbol'; symbol: SymbolIndex; named: number; inside: number; delta?: number; others?: readonly Reading[] }
+  | { kind: 'undefined' | 'absolute' | 'common'; symbol: SymbolIndex }
   /** A literal, by any place of it; `label` is the symbol that the distance `addend` counts from, 0 where its start is meant. */
-  | { kind: 'string'; section: number; offset: number; label: number }
+  | { kind: 'string'; section: SectionIndex; offset: Offset; label: number }
   /** A place in a section that no symbol covers; `foreign`: one that only a static variable of another unit covers. */
-  | { kind: 'place' | 'foreign'; section: number; offset: number }
+  | { kind: 'place' | 'foreign'; section: SectionIndex; offset: Offset }
 );
 
 /** The references from a range, in offset order. Relocations of type NONE refer to nothing: boot code rewrote their sites. */

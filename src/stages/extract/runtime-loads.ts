@@ -1,4 +1,4 @@
-import { STB_GLOBAL, STT_OBJECT } from '../../elf';
+import { STB_GLOBAL, STT_OBJECT, type SymbolIndex } from '../../elf';
 import type { VariableField } from '../../kernel/load-instead';
 import { runtimeSite, type FunctionEntry } from '../runtime-loads';
 import { Trait } from '../scan';
@@ -14,7 +14,7 @@ import type { CopyInput } from './types';
 export function readVariable(
   { input, clones, links, refusals }: Copying,
   copy: Copy,
-  { symbol, entry, entries }: { symbol: number; entry: FunctionEntry; entries: readonly FunctionEntry[] },
+  { symbol, entry, entries }: { symbol: SymbolIndex; entry: FunctionEntry; entries: readonly FunctionEntry[] },
 ): void {
   const { patched } = input;
   const {

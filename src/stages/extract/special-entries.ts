@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { RUNTIME_SPECIAL } from '../../kernel/special-sections';
 import { entriesOf } from '../compare/entries';
 import type { FunctionEntry as Entry } from '../runtime-loads';
@@ -12,7 +13,7 @@ import { readVariable } from './runtime-loads';
  * Takes the special-section entries of an included function along: alternatives, bug records, exception fixups, jump labels,
  * static calls. Runtime constants become loads instead.
  */
-export function keepEntries(copying: Copying, copy: Copy, symbol: number): void {
+export function keepEntries(copying: Copying, copy: Copy, symbol: SymbolIndex): void {
   const entries = entriesOf(copying.input.patched, symbol);
   for (const entry of entries) {
     if (entry.table.special === RUNTIME_SPECIAL) readVariable(copying, copy, { symbol, entry, entries });

@@ -1,4 +1,4 @@
-import { SHF_ALLOC, SHF_COMPRESSED, SHF_MERGE, SHF_STRINGS, plainSize } from '../../elf';
+import { SHF_ALLOC, SHF_COMPRESSED, SHF_MERGE, SHF_STRINGS, plainSize, type Offset } from '../../elf';
 import { setU64 } from '../../elf/encode';
 import type { LivepatchObject, OutputSection } from '../../livepatch/object';
 import type { Side } from '../side/side';
@@ -55,7 +55,7 @@ export function copyDebugSections(patched: Side, clones: Clones, output: Livepat
 }
 
 /** Makes an address that is no more 1, as linkers do: as 0 it and its kin would end the list, and what stands behind it would have no address. */
-function bury({ bytes, flags, size }: OutputSection, offset: number, little: boolean): void {
+function bury({ bytes, flags, size }: OutputSection, offset: Offset, little: boolean): void {
   if ((flags & SHF_COMPRESSED) === 0 && offset + 8 <= size)
     setU64(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset, 1, little);
 }

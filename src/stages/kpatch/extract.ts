@@ -3,7 +3,7 @@
  */
 import type { Diagnostic } from '../../diagnostics';
 import { wordAt } from '../../arch';
-import { EM_PPC64, SHF_ALLOC, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_FILE } from '../../elf';
+import { EM_PPC64, SHF_ALLOC, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_FILE, type SymbolIndex } from '../../elf';
 import { LivepatchObject, NO_FACTS, type KlpFunc, type OutputSection } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { FORCE, MARKERS } from '../../livepatch/kpatch/layout';
@@ -98,7 +98,7 @@ class KpatchRules implements CopyRules {
     this.reported = new Map(input.reported.map((entry) => [entry.symbol, entry]));
   }
 
-  namesOf(patched: Side, symbol: number): ReturnType<CopyRules['namesOf']> {
+  namesOf(patched: Side, symbol: SymbolIndex): ReturnType<CopyRules['namesOf']> {
     const { pairing, orig } = this.input;
     const reported = this.reported.get(symbol);
     const own = reported?.named ?? (patched.table.has(symbol, Trait.FUNC) ? ownName(patched, symbol) : symbol);
@@ -117,7 +117,7 @@ class KpatchRules implements CopyRules {
   }
 
   /** A section that is called after its function keeps that name where the function gets the kernel's. */
-  sectionName(patched: Side, symbol: number): string | undefined {
+  sectionName(patched: Side, symbol: SymbolIndex): string | undefined {
     const reported = this.reported.get(symbol);
     const section = patched.sectionName(symbol);
     const own = reported === undefined ? '' : patched.name(reported.named);

@@ -1,4 +1,4 @@
-import { STT_FILE, STT_FUNC, STT_OBJECT } from '../../elf';
+import { STT_FILE, STT_FUNC, STT_OBJECT, type SymbolIndex } from '../../elf';
 import type { ParentSymbols } from '../../livepatch/kpatch/parent-symbols';
 import { mayBeDiscarded } from '../../livepatch/kpatch/names';
 import { isPrefixName } from '../../kernel/symbol-rules';
@@ -21,7 +21,7 @@ export class FileBlocks {
   ) {}
 
   /** The stretch of an ORIG symbol's unit; undefined where none fits, or several do. */
-  of(symbol: number): Block | undefined {
+  of(symbol: SymbolIndex): Block | undefined {
     const file = this.orig.table.file[symbol]!;
     if (file === 0) return undefined;
     if (!this.known.has(file)) this.known.set(file, this.match(file));

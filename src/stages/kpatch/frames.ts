@@ -1,3 +1,4 @@
+import type { Offset } from '../../elf';
 import type { OutputSection } from '../../livepatch/object';
 
 const WIDE = 0xffffffff;
@@ -29,7 +30,7 @@ export class Frames {
    * Empties the record whose function's address, at `offset`, is no more: it would cover what happens to lie there. arm64 with dynamic
    * shadow call stacks rewrites instructions at places that a module's .eh_frame names (scs_patch).
    */
-  empty(offset: number): void {
+  empty(offset: Offset): void {
     const end = this.ends.get(offset);
     // Address and length 0, no augmentation data, no instructions but DW_CFA_nop.
     if (end !== undefined) this.section.bytes.fill(0, offset, end);

@@ -1,5 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { STT_FUNC } from '../../elf';
+import { STT_FUNC, type SymbolIndex } from '../../elf';
 import { isOwnSection, parentName } from '../../livepatch/kpatch/names';
 import type { Assessment } from '../assess';
 import type { Verdict } from '../compare';
@@ -12,12 +12,12 @@ import type { Markers } from './markers';
 /** A function that the report names: its symbol of PATCHED, and the name that the running kernel has for it. */
 export interface ReportedFunction {
   /** Canonical. */
-  symbol: number;
+  symbol: SymbolIndex;
   /** The one of its names that its section is called after. */
   named: number;
   name: string;
   /** Canonical ORIG symbol, 0 for a new function. */
-  origin: number;
+  origin: SymbolIndex;
   /** The callees without an ftrace site that brought in a function which did not change itself. */
   carried?: readonly string[];
 }
@@ -32,7 +32,7 @@ export function verdictsThatCount(
   { ignoredSections, ignoredFunctions }: Markers,
 ): Verdict[] {
   const ignored = new Set(ignoredFunctions.map((symbol) => patched.name(symbol)));
-  const isIgnored = (symbol: number): boolean => {
+  const isIgnored = (symbol: SymbolIndex): boolean => {
     for (let name: string | undefined = patched.name(symbol); name !== undefined; name = parentName(name))
       if (ignored.has(name)) return true;
     return ignoredFunctions.includes(symbol);
@@ -147,7 +147,7 @@ function functionNames({ table, object }: Side): ReadonlySet<string> {
 }
 
 /** Of a body's names the one that its section is called after, the last one if there are several; else the first function. */
-export function ownName(side: Side, symbol: number): number {
+export function ownName(side: Side, symbol: SymbolIndex): number {
   const names = namesOf(side.table, symbol)
     .filter((name) => side.table.typeOf(name) === STT_FUNC)
     .sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-import { EM_PPC64, EM_S390 } from '../../elf';
+import { EM_PPC64, EM_S390, type SymbolIndex } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { CORE_FUNCTIONS } from '../../livepatch/kpatch/layout';
@@ -56,7 +56,7 @@ export class KpatchLinks implements Links {
     return undefined;
   }
 
-  of(symbol: number, named: number, from: Copy, at: number, use?: Use): Link {
+  of(symbol: SymbolIndex, named: number, from: Copy, at: number, use?: Use): Link {
     const origin = this.origins.get(symbol);
     if (origin !== undefined) {
       if (origin === 0 || use === undefined || !this.isPointer(symbol, origin, use, from, at)) return { kind: 'clone' };
@@ -85,7 +85,7 @@ export class KpatchLinks implements Links {
   }
 
   /** The parent's entry for a function of ORIG that is replaced, and the one of its names that it has there; undefined where it has none, which is told. */
-  replaced(origin: number): { name: number; symbol: ParentSymbol } | undefined {
+  replaced(origin: SymbolIndex): { name: number; symbol: ParentSymbol } | undefined {
     const { orig } = this.input;
     const [name] = this.origNames(origin, 0);
     const found = name === undefined ? undefined : this.lookUp(orig.name(name), name);
@@ -107,7 +107,7 @@ export class KpatchLinks implements Links {
   }
 
   /** Whether the parent has nothing of these names, or more than one of a name: two units `dir.c` that both have a static `fill_dir`. */
-  private codeFor(origin: number): 'not-in-kernel' | 'position-unknown' {
+  private codeFor(origin: SymbolIndex): 'not-in-kernel' | 'position-unknown' {
     const {
       parent,
       input: { orig },
@@ -128,7 +128,7 @@ export class KpatchLinks implements Links {
   }
 
   /** A pointer to a function that is replaced is the old one's, but where the differ itself left it for who reads the object. */
-  private isPointer(symbol: number, origin: number, use: Use, from: Copy, at: number): boolean {
+  private isPointer(symbol: SymbolIndex, origin: SymbolIndex, use: Use, from: Copy, at: number): boolean {
     const { orig, patched } = this.input;
     return (
       !from.section.name.startsWith('.kpatch.') &&
@@ -137,7 +137,7 @@ export class KpatchLinks implements Links {
     );
   }
 
-  private decide(symbol: number, named: number, from: Copy, at: number): Link {
+  private decide(symbol: SymbolIndex, named: number, from: Copy, at: number): Link {
     const { pairing, patched, undecided } = this.input;
     const { table } = patched;
     if (table.kind[symbol] === Kind.UNDEFINED)
@@ -167,7 +167,7 @@ export class KpatchLinks implements Links {
   }
 
   /** Something that ORIG has, too, under ORIG's name. */
-  private existing(symbol: number, named: number, twin: number, from: Copy, at: number): Link {
+  private existing(symbol: SymbolIndex, named: number, twin: SymbolIndex, from: Copy, at: number): Link {
     const { orig, patched } = this.input;
     for (const name of this.origNames(twin, named)) {
       const found = this.lookUp(orig.name(name), name);
@@ -191,7 +191,7 @@ export class KpatchLinks implements Links {
    * A name that ThinLTO promoted, `wrap.llvm.<hash>`, and that another partition defines: the parent has it under the hash that the
    * unit had in ORIG, and the link may have made it local. Undefined for other names, and for one that nothing in the parent is called.
    */
-  private promoted(symbol: number, from: Copy, at: number): Link | undefined {
+  private promoted(symbol: SymbolIndex, from: Copy, at: number): Link | undefined {
     const {
       input: { pairing, orig, patched, objectName },
       parent,
@@ -255,7 +255,7 @@ export class KpatchLinks implements Links {
   }
 
   /** By the parent's locals of the symbol's unit, its globals, the exports, in this order; `symbol` is ORIG's, 0 for none. */
-  private lookUp(name: string, symbol: number): Found | undefined {
+  private lookUp(name: string, symbol: SymbolIndex): Found | undefined {
     const {
       parent,
       input: { orig, objectName },
@@ -285,7 +285,7 @@ export class KpatchLinks implements Links {
   }
 
   /** The names of a canonical ORIG symbol that the parent may have, the one that PATCHED names first. */
-  private origNames(symbol: number, named: number): number[] {
+  private origNames(symbol: SymbolIndex, named: number): number[] {
     const { orig, pairing } = this.input;
     const wanted = named === 0 ? 0 : pairing.origin[named]!;
     const section = orig.sectionName(symbol);

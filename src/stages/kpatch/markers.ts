@@ -1,3 +1,4 @@
+import type { SectionIndex, SymbolIndex } from '../../elf';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { CALLBACK, CALLBACK_SECTIONS, FORCE, IGNORE_FUNCTIONS, IGNORE_SECTIONS } from '../../livepatch/kpatch/layout';
 import type { Side } from '../side/side';
@@ -6,8 +7,8 @@ import { tableRelasOf, sectionsNamed, sectionsStarting } from '../assess/side-re
 
 /** A callback that the patch's author set: the section of its record, and its function. */
 export interface CallbackRecord {
-  section: number;
-  symbol: number;
+  section: SectionIndex;
+  symbol: SymbolIndex;
 }
 
 /** What the macros of kpatch-macros.h and the compiler left for the differ in PATCHED. */
@@ -63,9 +64,9 @@ function sectionsToIgnore(
   patched: Side,
   sections: MarkerSections,
   wrong: (section: string, message: string) => void,
-): Array<{ section: number; name: string }> {
+): Array<{ section: SectionIndex; name: string }> {
   const { object, table } = patched;
-  const found: Array<{ section: number; name: string }> = [];
+  const found: Array<{ section: SectionIndex; name: string }> = [];
   for (const marker of sections.get(IGNORE_SECTIONS) ?? []) {
     for (const { section, place } of tableRelasOf(patched, marker)) {
       const end = section === 0 ? 0 : object.size(section);
@@ -105,7 +106,7 @@ function functionsToIgnore(
 /** The functions that a marker's pointers name, canonical. */
 function functionsOf(patched: Side, sections: MarkerSections, marker: string): number[] {
   const { table, identity } = patched;
-  const functions: number[] = [];
+  const functions: SymbolIndex[] = [];
   for (const holder of sections.get(marker) ?? []) {
     for (const { symbol, section, place } of tableRelasOf(patched, holder)) {
       const target = table.has(symbol, Trait.FUNC)

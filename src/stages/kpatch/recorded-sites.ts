@@ -1,4 +1,14 @@
-import { EM_X86_64, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, R_X86_64_NONE, R_X86_64_PC32, u64 } from '../../elf';
+import {
+  EM_X86_64,
+  RELA_WORDS,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  R_X86_64_NONE,
+  R_X86_64_PC32,
+  u64,
+  type SymbolIndex,
+} from '../../elf';
 import type { KpatchObject } from '../../livepatch/kpatch/object';
 import type { Side } from '../side/side';
 import type { Clones } from '../extract/clones';
@@ -31,7 +41,7 @@ export function recordSites(
  * Recordmcount of old x86 kernels made NOPs of calls that it did not list, and left their relocations with type NONE. The kernel
  * expects the call in a module, and makes a NOP of it itself.
  */
-function restoreCall(patched: Side, symbol: number, site: number, clones: Clones): void {
+function restoreCall(patched: Side, symbol: SymbolIndex, site: number, clones: Clones): void {
   if (patched.object.machine !== EM_X86_64) return;
   const { section, end } = patched.rangeOf(symbol);
   if (site + CALL.length > end) return;

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Reading } from '../side/reading';
 import type { Side } from '../side/side';
 import type { Doubt } from './doubt';
@@ -8,14 +9,14 @@ function rankOf({ table }: Side, { symbol, delta }: Reading): number {
 }
 
 /** As far as that from an object a reference is, if it means it or may still do so; infinite if not. */
-function rankIn(side: Side, { decided, list }: Readonly<Doubt>, symbol: number): number {
+function rankIn(side: Side, { decided, list }: Readonly<Doubt>, symbol: SymbolIndex): number {
   if (decided !== undefined) return decided.symbol === symbol ? 0 : Infinity;
   const reading = list.find((one) => one.symbol === symbol);
   return reading === undefined ? Infinity : rankOf(side, reading);
 }
 
 /** Whether a reference means an object, or may still mean a place in it or its end. */
-export function mayBeIn(side: Side, reference: Readonly<Doubt>, symbol: number): boolean {
+export function mayBeIn(side: Side, reference: Readonly<Doubt>, symbol: SymbolIndex): boolean {
   return rankIn(side, reference, symbol) === 0;
 }
 

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import { isReturnThunk } from '../../kernel/symbol-rules';
 import type { Side } from '../side/side';
 import { followPointers } from './pointers';
@@ -22,7 +23,7 @@ export interface FieldUses {
  *
  * @param named the symbols of the function's relocations, by field
  */
-export function usesIn(side: Side, symbol: number, named: ReadonlyMap<number, number>): Map<number, FieldUses> {
+export function usesIn(side: Side, symbol: SymbolIndex, named: ReadonlyMap<number, number>): Map<number, FieldUses> {
   const found = new Map<number, FieldUses>();
   const { disassembler } = side;
   if (disassembler.steps === undefined) return found;

@@ -5,6 +5,7 @@
  * it may mean; where that is more than one object, the other references of the same function or object, what its instructions do with the
  * address, and what its twin refers to decide (meanings.ts). The neighbour that happens to lie there is the last guess.
  */
+import type { Offset, SectionIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
@@ -36,8 +37,8 @@ export function meaningOf(
   user: Range,
   field: number,
   by: number,
-  section: number,
-  offset: number,
+  section: SectionIndex,
+  offset: Offset,
 ): Meaning {
   const { table, identity } = side;
   const readings = readingsAt(side, by, section, offset, () => unitOf(side, around(side, user, field)));

@@ -1,4 +1,4 @@
-import { R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, u64 } from '../../elf';
+import { R_OFFSET, R_SYM, R_TYPE, RELA_WORDS, u64, type SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Kind } from '../scan';
 import type { Range } from '../side/range';
@@ -22,7 +22,7 @@ export class RangeMeanings {
   /** @param symbol the canonical symbol of the range, 0 for none */
   constructor(
     readonly side: Side,
-    readonly symbol: number,
+    readonly symbol: SymbolIndex,
     readonly range: Range,
   ) {
     const relocated = this.collect();

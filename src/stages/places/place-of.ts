@@ -1,11 +1,11 @@
 import type { Instruction } from '../../arch';
-import { R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
+import { R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64, type WordIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 
 /** Where the rela at word `at` leads: offset in its symbol's section. The field lies in `user`. */
-export function offsetReached(side: Side, user: Range, words: Uint32Array, at: number): number {
+export function offsetReached(side: Side, user: Range, words: Uint32Array, at: WordIndex): number {
   return (
     side.table.value[words[at + R_SYM]!]! +
     s64(words, at + R_ADDEND) +

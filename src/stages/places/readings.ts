@@ -1,4 +1,4 @@
-import { STT_SECTION } from '../../elf';
+import { STT_SECTION, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { REACH_BEFORE, REACH_BEHIND, Trait } from '../scan';
 import type { Side } from '../side/side';
@@ -37,12 +37,18 @@ const ANONYMOUS: Readings = { list: [], between: false, unusual: false, foreign:
  * @param by the symbol of the relocation
  * @param unitOf the unit of who refers, 0 if not known
  */
-export function readingsAt(side: Side, by: number, section: number, offset: number, unitOf: () => number): Readings {
+export function readingsAt(
+  side: Side,
+  by: number,
+  section: SectionIndex,
+  offset: Offset,
+  unitOf: () => number,
+): Readings {
   const { table, object, identity } = side;
   const bits = table.sectionClass[section]!;
   if ((bits & SectionClass.CONSTANT) !== 0 && object.entsize(section) > 0) return ANONYMOUS;
   const found = identity.objectAt(section, offset);
-  const only = (symbol: number): Readings => ({
+  const only = (symbol: SymbolIndex): Readings => ({
     ...ANONYMOUS,
     list: [{ symbol, delta: offset - table.value[symbol]! }],
   });
@@ -55,16 +61,16 @@ export function readingsAt(side: Side, by: number, section: number, offset: numb
     return found === 0 ? ANONYMOUS : only(found);
 
   const unit = unitOf();
-  const isLocal = (symbol: number): boolean => table.isLocal(symbol);
+  const isLocal = (symbol: SymbolIndex): boolean => table.isLocal(symbol);
   const bySection = table.typeOf(by) === STT_SECTION;
-  const mayMean = (symbol: number): boolean =>
+  const mayMean = (symbol: SymbolIndex): boolean =>
     symbol !== 0 &&
     table.has(symbol, Trait.OBJECT) &&
     (isLocal(symbol) ? unit === 0 || table.file[symbol] === unit : !bySection);
   const covering = identity.coverAt(section, offset);
   const start = covering === 0 ? offset : table.value[covering]!;
   const near: number[] = [];
-  const pastEnd = (symbol: number): number => offset - table.value[symbol]! - table.size[symbol]!;
+  const pastEnd = (symbol: SymbolIndex): number => offset - table.value[symbol]! - table.size[symbol]!;
   for (
     let before = identity.objectBefore(section, start);
     before !== 0 && pastEnd(before) < REACH_BEHIND;
@@ -75,7 +81,7 @@ export function readingsAt(side: Side, by: number, section: number, offset: numb
   const ends = near.length > 0 && pastEnd(near[0]!) === 0;
   const behind = identity.objectBehind(section, offset);
   if (mayMean(behind) && table.value[behind]! - offset <= REACH_BEFORE) near.push(behind);
-  const list = (symbols: readonly number[], more: Partial<Readings> = {}): Readings => ({
+  const list = (symbols: readonly SymbolIndex[], more: Partial<Readings> = {}): Readings => ({
     ...ANONYMOUS,
     ...more,
     list: symbols.map((symbol) => ({ symbol, delta: offset - table.value[symbol]! })),
@@ -107,7 +113,7 @@ export function readingsAt(side: Side, by: number, section: number, offset: numb
 }
 
 /** Whether what no symbol covers is more than padding. */
-function isData({ object, extents, identity }: Side, section: number, offset: number): boolean {
+function isData({ object, extents, identity }: Side, section: SectionIndex, offset: Offset): boolean {
   const { end } = extents.widestAt(section, offset);
   if (
     end - offset >= object.align(section) ||
@@ -122,7 +128,7 @@ function isData({ object, extents, identity }: Side, section: number, offset: nu
 }
 
 /** The only static object of a unit in a section, if the place is no further from it than it is long. */
-function onlyOf({ table }: Side, section: number, offset: number, unit: number): number {
+function onlyOf({ table }: Side, section: SectionIndex, offset: Offset, unit: number): number {
   let only = 0;
   for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
     const symbol = table.covers[i]!;

@@ -1,4 +1,4 @@
-import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
+import { R_ADDEND, R_SYM, R_TYPE, s64, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { meaningOf, type Reading } from '.';
 import { Kind } from '../scan';
@@ -11,7 +11,7 @@ import type { Side } from '../side/side';
 export interface Target {
   type: number;
   /** The symbol reached, canonical; 0 for strings, constants and anonymous data. */
-  symbol: number;
+  symbol: SymbolIndex;
   /** Distance from that symbol, or from the label of a literal or constant. */
   delta: number;
   /** What else it may mean, where nothing tells; see places. */
@@ -25,12 +25,12 @@ export interface Target {
 }
 
 export interface Place {
-  section: number;
-  offset: number;
+  section: SectionIndex;
+  offset: Offset;
 }
 
 /** Resolves a rela that applies to `section`. `tail` is the number of instruction bytes behind its field. */
-export function resolveTarget(side: Side, { words, at, offset }: RelaAt, section: number, tail: number): Target {
+export function resolveTarget(side: Side, { words, at, offset }: RelaAt, section: SectionIndex, tail: number): Target {
   const { table, object, arch, identity } = side;
   const symbol = words[at + R_SYM]!;
   if (symbol >= table.symbols)
@@ -82,7 +82,7 @@ export function resolveTarget(side: Side, { words, at, offset }: RelaAt, section
   return target;
 }
 
-function textAt({ object }: Side, section: number, offset: number): string {
+function textAt({ object }: Side, section: SectionIndex, offset: Offset): string {
   const literal = literalAt(object, section, offset);
   if (literal === undefined) return '';
   return Buffer.from(object.content(section).subarray(offset, literal.end - literal.unit)).toString(

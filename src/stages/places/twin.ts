@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../elf';
 import type { Range } from '../side/range';
 import type { Counterpart, Side } from '../side/side';
 import type { Doubt } from './doubt';
@@ -48,7 +49,7 @@ export function agreeWithTwin(own: Own, { counterpart, range, references: theirs
   }
   // Who goes to the end of an object begins in it; else what lies there now has come in the place of what lay there (`guid_name`, which was
   // the same text as a literal and had no name of its own, behind `rows`).
-  const isReached = (reference: Doubt, symbol: number): boolean =>
+  const isReached = (reference: Doubt, symbol: SymbolIndex): boolean =>
     references.some(
       (other) =>
         other !== reference &&

@@ -1,17 +1,17 @@
-import { RELA_WORDS, R_ADDEND, R_SYM, s64 } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_SYM, s64, type SectionIndex, type SymbolIndex } from '../../elf';
 import { kernelSection } from '../../kernel/sections';
 import type { Side } from '../side/side';
 import { forEachEntry, specialTables, writtenBytes } from '../scan/entries';
 
 /** Code that boot rewrites: bytes [start, end) of a section of ORIG. */
 export interface BootSite {
-  section: number;
+  section: SectionIndex;
   start: number;
   end: number;
 }
 
 /** The boot-rewritten sites within some functions of ORIG, read from its tables in one pass each. */
-export function bootSites(orig: Side, functions: readonly number[]): BootSite[] {
+export function bootSites(orig: Side, functions: readonly SymbolIndex[]): BootSite[] {
   const { object, table, identity } = orig;
   const sites: BootSite[] = [];
   const sections = new Set(functions.map((symbol) => table.section[symbol]!));

@@ -3,7 +3,18 @@
  * with another configuration or compiler gives a valid livepatch of another kernel.
  */
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { R_TYPE, SHN_UNDEF, STB_WEAK, ST_INFO, STT_FUNC, STT_NOTYPE, SYM_WORDS, type ElfImage } from '../../elf';
+import {
+  R_TYPE,
+  SHN_UNDEF,
+  STB_WEAK,
+  ST_INFO,
+  STT_FUNC,
+  STT_NOTYPE,
+  SYM_WORDS,
+  type ElfImage,
+  type Offset,
+  type SymbolIndex,
+} from '../../elf';
 import type { KernelListing } from '../../kernel/listing';
 import type { Side } from '../side/side';
 import { Trait } from '../scan/traits';
@@ -17,7 +28,7 @@ export interface RunningKernelInput {
   positions: SymbolPositions;
   listing: KernelListing;
   /** ORIG's symbols of the functions that the livepatch replaces. */
-  functions: readonly number[];
+  functions: readonly SymbolIndex[];
   /** ORIG's symbols that klp relocations name. */
   references: readonly number[];
 }
@@ -37,7 +48,7 @@ export function checkRunningKernel(input: RunningKernelInput): Diagnostic[] {
 }
 
 /** Type and size, as far as the listing has them. */
-function sizeDifference({ orig, positions, listing }: RunningKernelInput, symbol: number): Diagnostic | undefined {
+function sizeDifference({ orig, positions, listing }: RunningKernelInput, symbol: SymbolIndex): Diagnostic | undefined {
   const { table } = orig;
   const entry = entryOf(positions, symbol);
   // The final link overrides weak symbols: `linux_banner` of ORIG lacks the build's number and time.
@@ -86,7 +97,7 @@ function codeDifferences({ orig, positions, listing, functions }: RunningKernelI
 }
 
 /** 1 for each byte of a function that the linker or boot code may write. */
-function linkedBytes(orig: Side, symbol: number, sites: readonly BootSite[]): Uint8Array {
+function linkedBytes(orig: Side, symbol: SymbolIndex, sites: readonly BootSite[]): Uint8Array {
   const { section, start, end } = orig.rangeOf(symbol);
   const linked = new Uint8Array(end - start);
   const mark = (from: number, to: number): void => {
@@ -122,12 +133,12 @@ function missingFunctions({ orig, positions, listing }: RunningKernelInput): Dia
   return [diagnostic('orig-not-running-kernel', message, { object: orig.object.path, symbol: orig.name(first) })];
 }
 
-function entryOf(positions: SymbolPositions, symbol: number): number | undefined {
+function entryOf(positions: SymbolPositions, symbol: SymbolIndex): number | undefined {
   const position = positions.positionOf(symbol);
   return 'sympos' in position ? (position.entry ?? undefined) : undefined;
 }
 
-function differs(orig: Side, symbol: number, what: string, offset?: number): Diagnostic {
+function differs(orig: Side, symbol: SymbolIndex, what: string, offset?: Offset): Diagnostic {
   const where = { object: orig.object.path, section: orig.sectionName(symbol), symbol: orig.name(symbol) };
   return diagnostic(
     'orig-not-running-kernel',

@@ -1,5 +1,5 @@
 import { append } from '../../lists';
-import { RELA_WORDS, type ElfObject } from '../../elf';
+import { RELA_WORDS, type ElfObject, type SectionIndex, type WordIndex } from '../../elf';
 import {
   FIRST_ROLE,
   RUNTIME_SPECIAL,
@@ -18,11 +18,11 @@ export interface SpecialEntry {
   site: number;
   /** Byte offset of the entry in its section. */
   start: number;
-  relas: { words: Uint32Array; at: number; stop: number };
+  relas: { words: Uint32Array; at: WordIndex; stop: WordIndex };
 }
 
 export interface SpecialTable {
-  section: number;
+  section: SectionIndex;
   special: number;
   rules: SpecialSection;
   size: number;
@@ -136,7 +136,7 @@ export function nextEntries({ code, entries }: Identity): Float64Array {
 }
 
 /** The entry whose numbers stand at `i`, in a table whose relas begin at word `at`. */
-export function entryOf(numbers: Float64Array, i: number, words: Uint32Array, at: number): SpecialEntry {
+export function entryOf(numbers: Float64Array, i: number, words: Uint32Array, at: WordIndex): SpecialEntry {
   return {
     owner: numbers[i]!,
     site: numbers[i + 1]!,

@@ -1,3 +1,4 @@
+import type { SectionIndex } from '../../elf';
 import type { SpecialSection } from '../../kernel/special-sections';
 import type { Identity } from './identity';
 
@@ -18,7 +19,7 @@ export type StructSizes = Readonly<Record<string, number>>;
  */
 export function entrySize(
   identity: Identity,
-  section: number,
+  section: SectionIndex,
   special: SpecialSection,
   sizes: StructSizes,
   annotations: readonly number[],
@@ -44,7 +45,7 @@ export function entrySize(
  * Whether entries of this size make sense: one reference to code at the site field of each, and none at a field that has no
  * business with code. Twice the real size has another entry's site in the middle; half of it has a key at the site.
  */
-function fits({ code }: Identity, section: number, size: number, special: SpecialSection): boolean {
+function fits({ code }: Identity, section: SectionIndex, size: number, special: SpecialSection): boolean {
   const known = [...special.references(size), special.replacement?.field ?? special.site, ...(special.code ?? [])];
   return (
     code.fits(
@@ -57,7 +58,7 @@ function fits({ code }: Identity, section: number, size: number, special: Specia
 }
 
 /** Linux 6.19 on: type-1 entries of .discard.annotate_data mark where an entry starts. Returns their even spacing, or 0. */
-function annotatedSize({ code }: Identity, section: number, annotations: readonly number[]): number {
+function annotatedSize({ code }: Identity, section: SectionIndex, annotations: readonly number[]): number {
   let size = 0;
   for (const one of annotations) size ||= code.annotatedSize(section, one);
   return size;

@@ -1,4 +1,12 @@
-import { RELA_SIZE, SHF_ALLOC, SHF_MERGE, SYM_SIZE, type ElfObject } from '../../elf';
+import {
+  RELA_SIZE,
+  SHF_ALLOC,
+  SHF_MERGE,
+  SYM_SIZE,
+  type ElfObject,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../elf';
 import { KlpflowError } from '../../diagnostics';
 import { SectionClass, classByName } from '../../kernel/section-class';
 import { kernelSection } from '../../kernel/sections';
@@ -41,10 +49,10 @@ export function hostOf(
   const biases = new Map<number, number>();
   const sorted = new Map<number, number>();
   let memory: Uint8Array | undefined;
-  const lineOf = (section: number) => kernelSection(object.name(section))?.record?.(object.little);
+  const lineOf = (section: SectionIndex) => kernelSection(object.name(section))?.record?.(object.little);
   const relaOffset = (relaSection: number, index: number): number =>
     object.offset(relaSection) + (index >>> 0) * RELA_SIZE;
-  const symbolOffset = (symbol: number): number => object.offset(object.symtabSection) + symbol * SYM_SIZE;
+  const symbolOffset = (symbol: SymbolIndex): number => object.offset(object.symtabSection) + symbol * SYM_SIZE;
 
   return {
     fetch(offset, length, frame) {

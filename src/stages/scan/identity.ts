@@ -1,5 +1,5 @@
 import { archOf, type Arch } from '../../arch';
-import { RELA_WORDS, SHN_UNDEF, type ElfObject } from '../../elf';
+import { RELA_WORDS, SHN_UNDEF, type ElfObject, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
 import base64 from './generated/module';
 import { hostOf } from './host';
 import { RelaReader } from './relas';
@@ -26,27 +26,34 @@ export interface WasmFunctions {
   openName(length: number): void;
   nextNamed(from: number): number;
   nextBesideCovers(from: number): number;
-  nextPrefix(from: number, section: number): number;
+  nextPrefix(from: number, section: SectionIndex): number;
   countLabels(): number;
   listLabels(at: number): void;
   nameLabels(): void;
   openGaps(): void;
   nextGaps(): number;
   digestCovers(from: number, to: number): void;
-  digestRange(section: number, start: number, end: number): number;
-  digestTarget(symbol: number, section: number, offset: number, type: number, addend: number, tail: number): number;
-  fits(section: number, size: number, site: number, known: number): number;
-  annotatedSize(section: number, annotations: number): number;
+  digestRange(section: SectionIndex, start: number, end: number): number;
+  digestTarget(
+    symbol: SymbolIndex,
+    section: SectionIndex,
+    offset: Offset,
+    type: number,
+    addend: number,
+    tail: number,
+  ): number;
+  fits(section: SectionIndex, size: number, site: number, known: number): number;
+  annotatedSize(section: SectionIndex, annotations: number): number;
   openTable(): void;
   nextEntries(): number;
   digestEntry(): number;
   digestEntries(): void;
-  markTargets(section: number, trait: number): void;
-  coverAt(section: number, offset: number): number;
-  objectAt(section: number, offset: number): number;
-  objectBefore(section: number, offset: number): number;
-  objectBehind(section: number, offset: number): number;
-  tocRela(section: number, offset: number): number;
+  markTargets(section: SectionIndex, trait: number): void;
+  coverAt(section: SectionIndex, offset: Offset): number;
+  objectAt(section: SectionIndex, offset: Offset): number;
+  objectBefore(section: SectionIndex, offset: Offset): number;
+  objectBehind(section: SectionIndex, offset: Offset): number;
+  tocRela(section: SectionIndex, offset: Offset): number;
   branch(target: number): void;
 }
 
@@ -167,12 +174,19 @@ export class Identity {
   }
 
   /** The digest of bytes [start, end) of a section and of all references in them. */
-  ofRange(section: number, start: number, end: number): Int32Array {
+  ofRange(section: SectionIndex, start: number, end: number): Int32Array {
     return this.digestAt(this.code.digestRange(section, start, end));
   }
 
   /** The digest of what (symbol, addend) of a rela at `offset` of `section` points at; `tail` is the number of instruction bytes behind the field. */
-  ofTarget(symbol: number, section: number, offset: number, type: number, addend: number, tail: number): Int32Array {
+  ofTarget(
+    symbol: SymbolIndex,
+    section: SectionIndex,
+    offset: Offset,
+    type: number,
+    addend: number,
+    tail: number,
+  ): Int32Array {
     return this.digestAt(this.code.digestTarget(symbol, section, offset, type, addend, tail));
   }
 
@@ -181,27 +195,27 @@ export class Identity {
   }
 
   /** The smallest sized symbol of `section` that covers `offset`, canonical; 0 if none. */
-  coverAt(section: number, offset: number): number {
+  coverAt(section: SectionIndex, offset: Offset): number {
     return this.code.coverAt(section, offset);
   }
 
   /** The symbol that a place belongs to; 0 for anonymous data. */
-  objectAt(section: number, offset: number): number {
+  objectAt(section: SectionIndex, offset: Offset): number {
     return this.code.objectAt(section, offset);
   }
 
   /** The object that begins last before a place, canonical; 0 if none does. */
-  objectBefore(section: number, offset: number): number {
+  objectBefore(section: SectionIndex, offset: Offset): number {
     return this.code.objectBefore(section, offset);
   }
 
   /** The object that begins first behind a place, canonical; 0 if none does. */
-  objectBehind(section: number, offset: number): number {
+  objectBehind(section: SectionIndex, offset: Offset): number {
     return this.code.objectBehind(section, offset);
   }
 
   /** Word number, in `relas.words`, of the rela of a TOC entry; -1 for a constant. An entry that refers to the TOC is none. */
-  tocRela(section: number, offset: number): number {
+  tocRela(section: SectionIndex, offset: Offset): number {
     const index = this.code.tocRela(section, offset);
     return index < 0 ? -1 : this.relas.select(section, 0, this.object.size(section)).at + index * RELA_WORDS;
   }

@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_OFFSET, u64, type ElfObject } from '../../elf';
+import { RELA_WORDS, R_OFFSET, u64, type ElfObject, type Offset, type SectionIndex } from '../../elf';
 import type { ScanTable } from './table';
 
 /**
@@ -25,7 +25,7 @@ export class RelaReader {
   }
 
   /** Selects the relas of [start, end) of a section, by offset. Of a section with one symbol all are selected, whatever the range. */
-  select(section: number, start: number, end: number): this {
+  select(section: SectionIndex, start: number, end: number): this {
     const { object } = this;
     const { relaSection: relaSections, coverStart } = this.table;
     this.at = this.stop = 0;
@@ -66,7 +66,7 @@ export class RelaReader {
     return this.words === this.object.words ? at * 4 : this.fileWord * 4 + at * 4;
   }
 
-  private lowerBound(from: number, to: number, offset: number): number {
+  private lowerBound(from: number, to: number, offset: Offset): number {
     let low = 0;
     let high = (to - from) / RELA_WORDS;
     while (low < high) {

@@ -4,7 +4,7 @@
  * A kernel has 300,000 symbols and 200,000 sections: one JavaScript object each would cost seconds and gigabytes, so
  * every property is a typed array over one shared memory that all threads and their WebAssembly see. A million symbols take 85 MB.
  */
-import { STB_LOCAL } from '../../elf';
+import { STB_LOCAL, type Offset, type SymbolIndex } from '../../elf';
 import { COLUMNS, layout, type ColumnName, type Shape, type ViewOf } from '../../columns';
 import { useHugePages } from '../../files/huge-pages';
 
@@ -49,7 +49,7 @@ class ColumnMemory {
   }
 
   protected view<N extends ColumnName>(name: N): ViewOf<N> {
-    const View: new (buffer: SharedArrayBuffer, offset: number, length: number) => unknown = COLUMNS[name].type;
+    const View: new (buffer: SharedArrayBuffer, offset: Offset, length: number) => unknown = COLUMNS[name].type;
     const [offset, length] = this.at[name];
     return new View(this.memory.buffer, offset, length) as ViewOf<N>;
   }
@@ -134,21 +134,21 @@ export class ScanTable extends ColumnMemory {
   }
 
   /** Whether the symbol's name is its unit's own. */
-  isLocal(symbol: number): boolean {
+  isLocal(symbol: SymbolIndex): boolean {
     return this.info[symbol]! >>> 4 === STB_LOCAL;
   }
 
   /** STB_*. */
-  bindOf(symbol: number): number {
+  bindOf(symbol: SymbolIndex): number {
     return this.info[symbol]! >>> 4;
   }
 
   /** STT_*. */
-  typeOf(symbol: number): number {
+  typeOf(symbol: SymbolIndex): number {
     return this.info[symbol]! & 0xf;
   }
 
-  has(symbol: number, trait: number): boolean {
+  has(symbol: SymbolIndex, trait: number): boolean {
     return (this.traits[symbol]! & trait) !== 0;
   }
 }

@@ -11,6 +11,9 @@ import {
   s64,
   u64,
   type ElfObject,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
 } from '../../elf';
 import type { Arch } from '../../arch';
 import { SectionClass } from '../../kernel/section-class';
@@ -18,7 +21,7 @@ import { Kind, type Identity, type ScanTable } from '../scan';
 
 /** A place without a symbol that something loaded refers to, and the unit of all who do; 0 where that is not known. */
 export interface AnonymousPlace {
-  offset: number;
+  offset: Offset;
   unit: number;
 }
 
@@ -79,7 +82,7 @@ class UnitsOfUsers {
     private readonly identity: Identity,
   ) {}
 
-  of(section: number, offset: number): number {
+  of(section: SectionIndex, offset: Offset): number {
     const { table } = this;
     const holder = this.identity.coverAt(section, offset);
     if (holder === 0) return UNKNOWN;
@@ -114,7 +117,7 @@ class UnitsOfUsers {
   }
 
   /** The unit of the statics and labels that a global refers to. */
-  private unitOfGlobal(symbol: number): number {
+  private unitOfGlobal(symbol: SymbolIndex): number {
     const { table, identity } = this;
     const section = table.section[symbol]!;
     const start = table.value[symbol]!;

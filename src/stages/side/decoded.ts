@@ -1,4 +1,4 @@
-import { R_TYPE } from '../../elf';
+import { R_TYPE, type SymbolIndex } from '../../elf';
 import type { Disassembler, Instruction } from '../../arch';
 import type { Range } from './range';
 import type { Side } from './side';
@@ -8,7 +8,7 @@ import { resolveTarget, type Target } from '../places/target';
 export interface Decoded {
   side: Side;
   /** The function; 0 for code that no symbol covers. */
-  symbol: number;
+  symbol: SymbolIndex;
   range: Range;
   bytes: Uint8Array;
   instructions: Instruction[];
@@ -16,7 +16,7 @@ export interface Decoded {
   targets: Array<Array<{ at: number; target: Target; branch: boolean }>>;
 }
 
-export function decodeFunction(side: Side, symbol: number, disassembler: Disassembler): Decoded {
+export function decodeFunction(side: Side, symbol: SymbolIndex, disassembler: Disassembler): Decoded {
   return { ...decodeRange(side, side.rangeOf(symbol), disassembler), symbol };
 }
 

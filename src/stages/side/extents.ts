@@ -1,4 +1,4 @@
-import type { ElfObject } from '../../elf';
+import type { ElfObject, Offset, SectionIndex } from '../../elf';
 import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64 } from '../../elf';
 import type { Arch } from '../../arch';
 import { Trait, type Identity, type ScanTable } from '../scan';
@@ -29,14 +29,14 @@ export class AnonymousExtents {
   ) {}
 
   /** Whether a section without symbols is one object. */
-  isObject(section: number): boolean {
+  isObject(section: SectionIndex): boolean {
     return (
       this.table.coverStart[section] === this.table.coverStart[section + 1] && this.object.name(section).includes('..L')
     );
   }
 
   /** The extent that `offset` of a section belongs to. What ends at a symbol or at the section's end holds its end, too. */
-  at(section: number, offset: number): Range {
+  at(section: SectionIndex, offset: Offset): Range {
     const gap = this.gapAt(section, offset);
     const bounds = this.boundsIn(section);
     const next = above(bounds.length, (i) => bounds[i]!, offset);
@@ -45,18 +45,18 @@ export class AnonymousExtents {
   }
 
   /** Whether a compiler-made section is still one object: `ld -r` joins equally named ones of several units. */
-  isOneObject(section: number): boolean {
+  isOneObject(section: SectionIndex): boolean {
     return this.isObject(section) && this.boundsIn(section).length === 0;
   }
 
-  private boundsIn(section: number): number[] {
+  private boundsIn(section: SectionIndex): number[] {
     let bounds = this.bounds.get(section);
     if (bounds === undefined) this.bounds.set(section, (bounds = this.boundsOf(section)));
     return bounds;
   }
 
   /** All that no symbol covers around an offset; before an offset where a symbol or nothing begins. */
-  gapAt(section: number, offset: number): Range {
+  gapAt(section: SectionIndex, offset: Offset): Range {
     const { covers, coverStart, value, size } = this.table;
     if (coverStart[section] === coverStart[section + 1]) return { section, start: 0, end: this.object.size(section) };
     const first = coverStart[section]!;
@@ -73,7 +73,7 @@ export class AnonymousExtents {
   }
 
   /** From an offset to the next symbol or the section's end, at no cost. */
-  widestAt(section: number, offset: number): Range {
+  widestAt(section: SectionIndex, offset: Offset): Range {
     const { covers, coverStart, value } = this.table;
     const size = this.object.size(section);
     if (this.isObject(section)) return { section, start: 0, end: size };
@@ -84,7 +84,7 @@ export class AnonymousExtents {
   }
 
   /** Whether anything loaded refers to a place. */
-  isPlace(section: number, offset: number): boolean {
+  isPlace(section: SectionIndex, offset: Offset): boolean {
     return this.firstPlaceIn({ section, start: offset, end: offset + 1 }) === offset;
   }
 
@@ -95,7 +95,7 @@ export class AnonymousExtents {
   }
 
   /** Where the data around a field begins, as far as references tell: its symbol, or the last place up to it that anything loaded refers to. */
-  baseOf(section: number, field: number): number {
+  baseOf(section: SectionIndex, field: number): number {
     const cover = this.identity.coverAt(section, field);
     if (cover !== 0) return this.table.value[cover]!;
     const places = this.placesOf(section);
@@ -103,11 +103,11 @@ export class AnonymousExtents {
     return Math.max(this.gapAt(section, field).start, last < 0 ? 0 : places[last]!.offset);
   }
 
-  private placesOf(section: number): readonly AnonymousPlace[] {
+  private placesOf(section: SectionIndex): readonly AnonymousPlace[] {
     return (this.places ??= collectPlaces(this.object, this.table, this.arch, this.identity)).get(section) ?? [];
   }
 
-  private boundsOf(section: number): number[] {
+  private boundsOf(section: SectionIndex): number[] {
     const places = this.placesOf(section);
     const bounds = new Set<number>();
     let last = 0;
@@ -126,11 +126,11 @@ export class AnonymousExtents {
   }
 
   /** Where tables of labels of one function begin, and where those of another one or other data do. */
-  private labelBounds(section: number, places: readonly AnonymousPlace[]): number[] {
+  private labelBounds(section: SectionIndex, places: readonly AnonymousPlace[]): number[] {
     const { table, arch, identity } = this;
     const { words, at, stop } = identity.relas.select(section, 0, this.object.size(section));
     const bounds: number[] = [];
-    const from = (offset: number): number => above(places.length, (i) => places[i]!.offset, offset);
+    const from = (offset: Offset): number => above(places.length, (i) => places[i]!.offset, offset);
     let owner = 0;
     for (let i = at; i < stop; i += RELA_WORDS) {
       const field = u64(words, i + R_OFFSET);

@@ -1,4 +1,15 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHT_RELA, s64, u64 } from '../../elf';
+import {
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHT_RELA,
+  s64,
+  u64,
+  type SectionIndex,
+  type WordIndex,
+} from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from './side';
 
@@ -15,7 +26,7 @@ const LOADED_CODE = SectionClass.EXEC | SectionClass.ALLOC;
 
 /** A field of code whose relocation names something in a section that was asked for. */
 export interface CodeField {
-  section: number;
+  section: SectionIndex;
   field: number;
 }
 
@@ -42,18 +53,18 @@ export class InwardRelas {
   }
 
   /** Fields of code that name something in one of the sections, by section; not those that would be calls of a function's first byte. */
-  fieldsInto(sections: ReadonlySet<number>): CodeField[] {
+  fieldsInto(sections: ReadonlySet<SectionIndex>): CodeField[] {
     this.pass(sections);
     return [...sections].flatMap((section) => this.code.get(section) ?? []);
   }
 
   /** Canonical symbols of data that name something in one of the sections; see ABOUT_CODE for what is no such data. */
-  holdersInto(sections: ReadonlySet<number>): Set<number> {
+  holdersInto(sections: ReadonlySet<SectionIndex>): Set<number> {
     this.pass(sections);
     return new Set([...sections].flatMap((section) => [...(this.holders.get(section) ?? [])]));
   }
 
-  private pass(sections: ReadonlySet<number>): void {
+  private pass(sections: ReadonlySet<SectionIndex>): void {
     const fresh = new Uint8Array(this.home.length);
     let open = 0;
     for (const section of sections) {
@@ -83,7 +94,7 @@ export class InwardRelas {
     }
   }
 
-  private noteField(section: number, words: Uint32Array, at: number): void {
+  private noteField(section: SectionIndex, words: Uint32Array, at: WordIndex): void {
     const into = this.side.table.section[words[at + R_SYM]!]!;
     const field = u64(words, at + R_OFFSET);
     const fields = this.code.get(into);
@@ -91,7 +102,7 @@ export class InwardRelas {
     else fields.push({ section, field });
   }
 
-  private noteHolder(section: number, words: Uint32Array, at: number): void {
+  private noteHolder(section: SectionIndex, words: Uint32Array, at: WordIndex): void {
     const holder = this.side.identity.coverAt(section, u64(words, at + R_OFFSET));
     if (holder === 0) return;
     const into = this.side.table.section[words[at + R_SYM]!]!;
@@ -101,7 +112,7 @@ export class InwardRelas {
   }
 
   /** Whether a call or jump with this rela would be to a function's first byte: all but a few of those in a `.text` that units share. */
-  private isEntry(words: Uint32Array, at: number): boolean {
+  private isEntry(words: Uint32Array, at: WordIndex): boolean {
     const { table, arch, identity } = this.side;
     const named = words[at + R_SYM]!;
     const type = words[at + R_TYPE]!;
@@ -115,7 +126,7 @@ export class InwardRelas {
 /** The first rela from word `at` on that names a symbol of a section at home; `stop` or behind it for none. No calls: V8 compiles it late. */
 function nextInto(
   words: Uint32Array,
-  at: number,
+  at: WordIndex,
   stop: number,
   home: Uint8Array,
   { section, symbols }: { section: Uint32Array; symbols: number },

@@ -1,4 +1,4 @@
-import { R_ADDEND, R_SYM, R_TYPE, s64 } from '../../elf';
+import { R_ADDEND, R_SYM, R_TYPE, s64, type SectionIndex, type SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
 import { ABOUT_CODE, InwardRelas } from './inward';
@@ -41,26 +41,33 @@ export function functionsPointedInto(side: Side, range: Range): number[] {
  * Where a field of section `data` means to lead that names `place` of section `section`. The words of a relative table count from where that begins, so relocations of the later
  * ones name places further on, behind the function even. A word that names a function's start is a relative pointer, and counts from itself.
  */
-export function labelOf(side: Side, data: number, field: number, type: number, section: number, place: number): number {
+export function labelOf(
+  side: Side,
+  data: number,
+  field: number,
+  type: number,
+  section: SectionIndex,
+  place: number,
+): number {
   if (!side.arch.isPcRelative(type) || !isCode(side, section) || isAboutCode(side, data)) return place;
   const owner = side.identity.coverAt(section, place);
   return owner !== 0 && side.table.value[owner] === place ? place : place - (field - side.extents.baseOf(data, field));
 }
 
 /** Whether a symbol without a size is a way into the code around it for others: assembler code makes such labels global. */
-export function isEntry({ table }: Side, symbol: number): boolean {
+export function isEntry({ table }: Side, symbol: SymbolIndex): boolean {
   return table.size[symbol] === 0 && !table.isLocal(symbol);
 }
 
 /** The function that a place lies in, canonical, if it is not where others enter it; else 0. A cold part has no such place. */
-export function functionAround(side: Side, section: number, place: number): number {
+export function functionAround(side: Side, section: SectionIndex, place: number): number {
   const { table } = side;
   const owner = isCode(side, section) ? side.identity.coverAt(section, place) : 0;
   return owner !== 0 && (place !== table.value[owner] || table.has(owner, Trait.COLD)) ? owner : 0;
 }
 
 /** Variables that point into one of `functions`, whoever reads them. */
-export function tablesInto(side: Side, functions: ReadonlySet<number>): Set<number> {
+export function tablesInto(side: Side, functions: ReadonlySet<SymbolIndex>): Set<number> {
   const sections = new Set([...functions].map((symbol) => side.table.section[symbol]!));
   const holders = [...InwardRelas.of(side).holdersInto(sections)];
   return new Set(
@@ -68,11 +75,11 @@ export function tablesInto(side: Side, functions: ReadonlySet<number>): Set<numb
   );
 }
 
-function isAboutCode({ table }: Side, section: number): boolean {
+function isAboutCode({ table }: Side, section: SectionIndex): boolean {
   return (table.sectionClass[section]! & ABOUT_CODE) !== 0;
 }
 
-function isCode({ table }: Side, section: number): boolean {
+function isCode({ table }: Side, section: SectionIndex): boolean {
   return (
     section < table.sections &&
     (table.sectionClass[section]! & (SectionClass.EXEC | SectionClass.REPLACEMENT)) === SectionClass.EXEC

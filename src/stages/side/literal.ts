@@ -1,4 +1,4 @@
-import { STT_SECTION, stringEnd, type ElfObject } from '../../elf';
+import { STT_SECTION, stringEnd, type ElfObject, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from './side';
 
@@ -17,7 +17,7 @@ export interface Literal {
  * (`.LC51+0x20`, where the loop of `btf_show_end_aggr_type` ends), for a linker that merges would move one without the other. So a label says whose
  * distance it is: one behind the NUL is no neighbour's start, and the NUL no empty string.
  */
-export function isOwnLabel({ table }: Side, symbol: number): boolean {
+export function isOwnLabel({ table }: Side, symbol: SymbolIndex): boolean {
   return (
     (table.sectionClass[table.section[symbol]!]! & (SectionClass.STRING | SectionClass.CONSTANT)) !== 0 &&
     table.typeOf(symbol) !== STT_SECTION
@@ -25,7 +25,7 @@ export function isOwnLabel({ table }: Side, symbol: number): boolean {
 }
 
 /** The literal around an offset of a string section; undefined where that lies within a unit, or nothing ends the literal. */
-export function literalAt(object: ElfObject, section: number, offset: number): Literal | undefined {
+export function literalAt(object: ElfObject, section: SectionIndex, offset: Offset): Literal | undefined {
   const size = object.size(section);
   const unit = object.entsize(section) || 1;
   if (offset < 0 || offset >= size || offset % unit !== 0) return undefined;

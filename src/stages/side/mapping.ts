@@ -1,3 +1,4 @@
+import type { Offset, SectionIndex } from '../../elf';
 import { above } from './extents';
 import type { Side } from './side';
 
@@ -29,7 +30,7 @@ export class Mapping {
   private constructor(private readonly side: Side) {
     const { table, object, arch } = side;
     if (arch.namelessHash === 0) return;
-    const found: Array<[section: number, offset: number, data: boolean]> = [];
+    const found: Array<[section: SectionIndex, offset: Offset, data: boolean]> = [];
     for (let symbol = 1; symbol < table.symbols; symbol++) {
       const section = table.section[symbol]!;
       if (section === 0 || section >= table.sections || table.size[symbol] !== 0) continue;
@@ -47,7 +48,7 @@ export class Mapping {
   }
 
   /** Whether a place is data. A section without mapping symbols is all code. */
-  isData(section: number, offset: number): boolean {
+  isData(section: SectionIndex, offset: Offset): boolean {
     const places = this.bySection.get(section);
     if (places === undefined) return false;
     const last = above(places.offsets.length, (i) => places.offsets[i]!, offset) - 1;
@@ -55,7 +56,7 @@ export class Mapping {
   }
 
   /** Bytes of the hash before a function that begins at a place; 0 where there is none. */
-  hashBefore(section: number, start: number): number {
+  hashBefore(section: SectionIndex, start: number): number {
     const { namelessHash } = this.side.arch;
     const from = start - namelessHash;
     return namelessHash > 0 && from >= 0 && this.isData(section, from) && !this.isData(section, start)

@@ -1,3 +1,4 @@
+import type { SectionIndex, SymbolIndex } from '../../elf';
 import { wordAt } from '../../arch';
 import { PREAMBLE_BYTES, preambleHash } from '../../kernel/kcfi';
 import { Trait } from '../scan';
@@ -29,7 +30,7 @@ export class Prefixes {
   private constructor(private readonly side: Side) {}
 
   /** A kernel has 50,000 prefixes, and most that ask want those of a few sections. */
-  private in(section: number): readonly number[] {
+  private in(section: SectionIndex): readonly number[] {
     const list = this.bySection.get(section);
     if (list !== undefined || this.whole) return list ?? [];
     if (this.bySection.size >= FEW_SECTIONS) return this.all().get(section) ?? [];
@@ -61,13 +62,13 @@ export class Prefixes {
     return this.bySection;
   }
 
-  private inOrder(symbols: number[]): number[] {
+  private inOrder(symbols: SymbolIndex[]): number[] {
     const { value } = this.side.table;
     return symbols.sort((a, b) => value[a]! - value[b]!);
   }
 
   /** The prefix symbols of a function: those between it and whatever stands before it. */
-  before(symbol: number): number[] {
+  before(symbol: SymbolIndex): number[] {
     const { table, identity, extents } = this.side;
     const { section, start } = this.side.rangeOf(symbol);
     const list = this.in(section);
@@ -82,7 +83,7 @@ export class Prefixes {
   }
 
   /** The hash of a function's type that indirect calls look for before it. */
-  typeHash(symbol: number): number | undefined {
+  typeHash(symbol: SymbolIndex): number | undefined {
     const { table, object, arch } = this.side;
     if (arch.namelessHash > 0) {
       const { section, start } = this.side.rangeOf(symbol);

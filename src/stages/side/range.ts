@@ -1,6 +1,8 @@
+import type { Offset, SectionIndex, WordIndex } from '../../elf';
+
 /** Bytes [start, end) of a section. */
 export interface Range {
-  section: number;
+  section: SectionIndex;
   start: number;
   end: number;
 }
@@ -8,6 +10,6 @@ export interface Range {
 /** One relocation: the word where its record begins, and its field's offset in the section. */
 export interface RelaAt {
   words: Uint32Array;
-  at: number;
-  offset: number;
+  at: WordIndex;
+  offset: Offset;
 }

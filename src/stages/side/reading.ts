@@ -1,5 +1,7 @@
+import type { SymbolIndex } from '../../elf';
+
 /** One thing that a reference may mean: a canonical symbol, and the distance from it; or NAMELESS. */
 export interface Reading {
-  symbol: number;
+  symbol: SymbolIndex;
   delta: number;
 }

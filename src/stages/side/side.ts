@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_OFFSET, STT_FILE, u64, type ElfObject } from '../../elf';
+import { RELA_WORDS, R_OFFSET, STT_FILE, u64, type ElfObject, type SymbolIndex } from '../../elf';
 import { archOf, type Arch, type Disassembler } from '../../arch';
 import { Identity, type ScanTable } from '../scan';
 import type { StructSizes } from '../scan/entry-size';
@@ -27,19 +27,19 @@ export class Side {
     this.extents = new AnonymousExtents(object, table, this.arch, this.identity);
   }
 
-  name(symbol: number): string {
+  name(symbol: SymbolIndex): string {
     return this.object.symbolName(symbol);
   }
 
   /** Bytes of a symbol where they lie; empty for NOBITS, and for COMMON, which is no section. */
-  bytes(symbol: number): Uint8Array {
+  bytes(symbol: SymbolIndex): Uint8Array {
     const section = this.table.section[symbol]!;
     if (section >= this.table.sections) return new Uint8Array(0);
     const start = this.table.value[symbol]!;
     return this.object.content(section).subarray(start, start + this.table.size[symbol]!);
   }
 
-  sectionName(symbol: number): string {
+  sectionName(symbol: SymbolIndex): string {
     const section = this.table.section[symbol]!;
     return section < this.table.sections ? this.object.name(section) : '';
   }
@@ -61,7 +61,7 @@ export class Side {
   }
 
   /** The bytes of a symbol. */
-  rangeOf(symbol: number): Range {
+  rangeOf(symbol: SymbolIndex): Range {
     const start = this.table.value[symbol]!;
     return { section: this.table.section[symbol]!, start, end: start + this.table.size[symbol]! };
   }
@@ -81,7 +81,7 @@ export interface Counterpart {
   side: Side;
   pairing: Pairing;
   /** The other build's twin of a canonical symbol, 0 for none. */
-  twinOf(symbol: number): number;
+  twinOf(symbol: SymbolIndex): SymbolIndex;
   /** Whether a reading of this build and one of the other mean the same place of twins; the end of an object is the same place, however long it is. */
   same(own: Reading, other: Reading): boolean;
 }

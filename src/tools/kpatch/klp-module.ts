@@ -22,6 +22,8 @@ import {
   ST_VALUE,
   SYM_WORDS,
   type ElfObject,
+  type SectionIndex,
+  type SymbolIndex,
 } from '../../elf';
 import { ElfWriter, type Rela } from '../../elf/writer';
 import {
@@ -98,12 +100,12 @@ class KlpModuleFile {
     }
   }
 
-  private isRemoved(section: number): boolean {
+  private isRemoved(section: SectionIndex): boolean {
     const name = this.elf.name(section);
     return CONSUMED.has(name) || (this.options.archSections && isAppliedLate(name));
   }
 
-  private addSection(section: number): void {
+  private addSection(section: SectionIndex): void {
     const { elf, writer } = this;
     const type = elf.type(section);
     if (type === SHT_RELA) {
@@ -123,7 +125,7 @@ class KlpModuleFile {
     writer.section({ name: elf.name(section), type, flags, align, entsize: elf.entsize(section), link, ...content });
   }
 
-  private addSymbol(symbol: number): void {
+  private addSymbol(symbol: SymbolIndex): void {
     const { elf, linked } = this;
     const at = symbol * SYM_WORDS;
     const word = elf.symbols[at + ST_INFO]!;
@@ -151,7 +153,7 @@ class KlpModuleFile {
     );
   }
 
-  private handleOf(symbol: number): number {
+  private handleOf(symbol: SymbolIndex): number {
     return symbol === 0
       ? 0
       : (this.symbols.get(symbol) ??
@@ -203,7 +205,7 @@ class KlpModuleFile {
   }
 
   /** Joins the sections of one name and object, entries of paravirt sites each at a multiple of their size. */
-  private addLateSections(late: ReadonlyArray<{ section: number; object: string }>): void {
+  private addLateSections(late: ReadonlyArray<{ section: SectionIndex; object: string }>): void {
     const joined = new Map<string, { parts: Uint8Array[]; size: number; relas: Rela[] }>();
     for (const { section, object } of late) {
       const name = this.elf.name(section);

@@ -15,14 +15,17 @@ import {
   s64,
   u64,
   type ElfObject,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
 } from '../../elf';
 import { ARCH, RELOCATIONS, STRINGS, SYMBOLS } from '../../livepatch/kpatch/layout';
 
 /** A klp relocation as the linked tables tell it. */
 export interface LinkedRelocation {
   /** Section that it applies to, and the offset in it. */
-  section: number;
-  offset: number;
+  section: SectionIndex;
+  offset: Offset;
   type: number;
   addend: bigint;
   /** The patched object. */
@@ -32,8 +35,8 @@ export interface LinkedRelocation {
 
 /** Where a field of a table points. */
 interface Pointer {
-  section: number;
-  offset: number;
+  section: SectionIndex;
+  offset: Offset;
 }
 
 /** The tables of create-diff-object in a module that was linked of several of its objects. */
@@ -90,7 +93,7 @@ export class LinkedModule {
   }
 
   /** Sections that the kernel applies once the patched object is loaded. @throws KlpflowError `malformed-kpatch-object` */
-  lateSections(): Array<{ section: number; object: string }> {
+  lateSections(): Array<{ section: SectionIndex; object: string }> {
     const records = this.byName.get(ARCH.name);
     if (records === undefined) return [];
     const pointers = this.pointers(records);
@@ -106,7 +109,7 @@ export class LinkedModule {
   }
 
   /** The real section of a symbol; 0 for undefined, absolute and common ones. */
-  sectionOf(symbol: number): number {
+  sectionOf(symbol: SymbolIndex): SectionIndex {
     const index = this.elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
     const section = index === SHN_XINDEX ? (this.elf.extendedIndex[symbol] ?? 0) : index >= SHN_LORESERVE ? 0 : index;
     if (section >= this.elf.sectionCount)
@@ -122,7 +125,7 @@ export class LinkedModule {
     return this.byName.get(name) ?? this.malformed(`it has no section ${name}`);
   }
 
-  private count(section: number, entsize: number): number {
+  private count(section: SectionIndex, entsize: number): number {
     const size = this.elf.size(section);
     if (size % entsize !== 0 || this.elf.content(section).length !== size)
       this.malformed(`${this.elf.name(section)} has ${size} bytes, not records of ${entsize}`);
@@ -130,7 +133,7 @@ export class LinkedModule {
   }
 
   /** What the fields of a section point at, by offset. */
-  private pointers(section: number): Map<number, Pointer> {
+  private pointers(section: SectionIndex): Map<number, Pointer> {
     const pointers = new Map<number, Pointer>();
     const relas = this.relaSections.get(section);
     const words = relas === undefined ? new Uint32Array(0) : this.elf.relas(relas);
@@ -146,7 +149,7 @@ export class LinkedModule {
     return pointers;
   }
 
-  private pointer(pointers: ReadonlyMap<number, Pointer>, offset: number, table: string): Pointer {
+  private pointer(pointers: ReadonlyMap<number, Pointer>, offset: Offset, table: string): Pointer {
     return pointers.get(offset) ?? this.malformed(`${table} lacks a relocation at offset 0x${offset.toString(16)}`);
   }
 
@@ -157,7 +160,7 @@ export class LinkedModule {
     return this.elf.text(start + offset, start + size);
   }
 
-  private view(section: number): DataView {
+  private view(section: SectionIndex): DataView {
     const content = this.elf.content(section);
     return new DataView(content.buffer, content.byteOffset, content.length);
   }
@@ -166,10 +169,10 @@ export class LinkedModule {
 /** The relas of a section as the writer takes them, with symbols by `handleOf` and offsets moved by `distance`. */
 export function relasOf(
   elf: ElfObject,
-  section: number,
-  handleOf: (symbol: number) => number,
+  section: SectionIndex,
+  handleOf: (symbol: SymbolIndex) => number,
   distance = 0,
-): Array<{ offset: number; type: number; symbol: number; addend: bigint }> {
+): Array<{ offset: Offset; type: number; symbol: SymbolIndex; addend: bigint }> {
   const words = elf.relas(section);
   const base = elf.info(section);
   const size = plainSize(elf, base);

@@ -19,6 +19,8 @@ import {
   SYM_WORDS,
   s64,
   type ElfObject,
+  type SectionIndex,
+  type SymbolIndex,
 } from '../../elf';
 import { withSections } from './append';
 import { KLP_RELOCS, isKlpSymbol, isTombstone } from '../../livepatch/klp/layout';
@@ -145,7 +147,7 @@ class PostLinked {
   }
 
   /** Relocations of a section that hold the place of a klp relocation which nobody has seen yet. */
-  private tombstonesIn(section: number): Map<number, RelaRow> {
+  private tombstonesIn(section: SectionIndex): Map<number, RelaRow> {
     let found = this.tombstones.get(section);
     if (found === undefined) {
       found = new Map(
@@ -168,7 +170,7 @@ class PostLinked {
     return section;
   }
 
-  private giveToLivepatch(symbol: number): void {
+  private giveToLivepatch(symbol: SymbolIndex): void {
     const index = this.shortIndex(symbol);
     if (index !== SHN_UNDEF && index !== SHN_LIVEPATCH)
       this.elf.malformed(
@@ -178,7 +180,7 @@ class PostLinked {
     this.view.setUint16(this.elf.offset(this.elf.symtabSection) + symbol * SYM_SIZE + 6, SHN_LIVEPATCH, true);
   }
 
-  private shortIndex(symbol: number): number {
+  private shortIndex(symbol: SymbolIndex): number {
     return this.elf.symbols[symbol * SYM_WORDS + ST_INFO]! >>> 16;
   }
 }

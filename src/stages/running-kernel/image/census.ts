@@ -1,4 +1,4 @@
-import { STB_WEAK } from '../../../elf';
+import { STB_WEAK, type SectionIndex } from '../../../elf';
 import type { Side } from '../../side/side';
 import type { KernelCode } from './kernel-code';
 import { eachFunction, wholeSection, type Piece } from './pieces';
@@ -26,7 +26,7 @@ export interface Census {
 }
 
 /** Counts the functions of sections, numbers of ORIG's section table. Names of static functions may fit at several addresses: one is enough. */
-export function census(orig: Side, kernel: KernelCode, sections: Iterable<number>): Census {
+export function census(orig: Side, kernel: KernelCode, sections: Iterable<SectionIndex>): Census {
   const fit = new SectionFit(orig, kernel);
   const counts: Census = { functions: 0, equal: 0, differing: 0, missing: 0, overridden: 0, first: null };
   const stands = (piece: Piece): boolean | undefined => {

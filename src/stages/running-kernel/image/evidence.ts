@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../../elf';
 import type { Evidence } from '../sympos/evidence';
 import type { KernelCode } from './kernel-code';
 import type { Placement } from './placement';
@@ -11,8 +12,8 @@ export class ImageEvidence implements Evidence {
   ) {}
 
   entryOf(
-    symbol: number,
-    _namesakes: readonly number[],
+    symbol: SymbolIndex,
+    _namesakes: readonly SymbolIndex[],
     entries: readonly number[],
   ): number | 'contradicts' | undefined {
     const address = this.placement.addressOf(symbol);

@@ -2,7 +2,7 @@
  * Is ORIG what runs? The kernel's image shows it, unit by unit: code and references of ORIG must stand there.
  */
 import { diagnostic, type Diagnostic } from '../../../diagnostics';
-import type { ElfObject } from '../../../elf';
+import type { ElfObject, SymbolIndex } from '../../../elf';
 import type { Side } from '../../side/side';
 import { Trait } from '../../scan/traits';
 import type { SymbolPositions } from '../sympos';
@@ -28,7 +28,7 @@ export interface ImageProofInput extends StoresInput {
   plain?: PlainUnit | null;
   positions: Pick<SymbolPositions, 'positionOf'>;
   /** ORIG's symbols of the functions that the livepatch replaces, and those that klp relocations name. */
-  functions: readonly number[];
+  functions: readonly SymbolIndex[];
   references: readonly number[];
   /** What compiled the kernel, by its banner, or the module. */
   compiler: string | null;

@@ -1,3 +1,4 @@
+import type { SectionIndex, SymbolIndex } from '../../../elf';
 import type { Range } from '../../side/range';
 import type { Side } from '../../side/side';
 import { Trait } from '../../scan/traits';
@@ -5,13 +6,13 @@ import { Trait } from '../../scan/traits';
 /** Code that lies somewhere as one: a section, or a function with the padding before it. */
 export interface Piece extends Range {
   /** Functions that begin in it, by address. */
-  functions: readonly number[];
+  functions: readonly SymbolIndex[];
 }
 
 /** A whole section of code; undefined for one without functions. */
-export function wholeSection(orig: Side, section: number): Piece | undefined {
+export function wholeSection(orig: Side, section: SectionIndex): Piece | undefined {
   const { table, object } = orig;
-  const functions: number[] = [];
+  const functions: SymbolIndex[] = [];
   for (let i = table.coverStart[section]!; i < table.coverStart[section + 1]!; i++) {
     const symbol = table.covers[i]!;
     if (table.has(symbol, Trait.FUNC) && !table.has(symbol, Trait.PREFIX)) functions.push(symbol);
@@ -29,7 +30,7 @@ export function eachFunction({ table }: Side, { section, functions }: Piece): Pi
     const symbol = table.covers[i]!;
     if (table.has(symbol, Trait.PREFIX)) prefixes.set(table.value[symbol]! + table.size[symbol]!, table.value[symbol]!);
   }
-  const pieces = new Map<number, { section: number; start: number; end: number; functions: number[] }>();
+  const pieces = new Map<number, { section: SectionIndex; start: number; end: number; functions: SymbolIndex[] }>();
   for (const symbol of functions) {
     const value = table.value[symbol]!;
     const end = value + table.size[symbol]!;

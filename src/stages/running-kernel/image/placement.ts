@@ -1,4 +1,4 @@
-import { SHT_NOBITS, STB_WEAK, STT_SECTION } from '../../../elf';
+import { SHT_NOBITS, STB_WEAK, STT_SECTION, type Offset, type SectionIndex, type SymbolIndex } from '../../../elf';
 import { SectionClass } from '../../../kernel/section-class';
 import type { Side } from '../../side/side';
 import { namedBases } from './census';
@@ -9,9 +9,9 @@ import { Votes } from './votes';
 
 /** Code that is nowhere in the image. */
 export interface Difference extends Misfit {
-  section: number;
+  section: SectionIndex;
   /** Its function. */
-  symbol: number;
+  symbol: SymbolIndex;
   /** The list does not have its name at all. */
   missing: boolean;
 }
@@ -57,7 +57,7 @@ export class Placement {
   }
 
   /** Places sections of code, and from there on what they refer to; `deep`: what that refers to, too. */
-  settle(sections: Iterable<number>, deep: boolean): this {
+  settle(sections: Iterable<SectionIndex>, deep: boolean): this {
     for (const section of sections) {
       const whole = wholeSection(this.orig, section);
       if (whole === undefined) continue;
@@ -120,7 +120,7 @@ export class Placement {
   }
 
   /** Only what nothing writes stands as the unit has it: sorttable clears `main_extable_sort_needed` after the link. */
-  private isKept(section: number): boolean {
+  private isKept(section: SectionIndex): boolean {
     const { table, object } = this.orig;
     return (
       (table.sectionClass[section]! & (SectionClass.EXEC | SectionClass.READONLY)) === SectionClass.READONLY &&
@@ -129,7 +129,7 @@ export class Placement {
     );
   }
 
-  private placeObjects(section: number): boolean {
+  private placeObjects(section: SectionIndex): boolean {
     const { coverStart, covers, value, size } = this.orig.table;
     let placed = false;
     for (let i = coverStart[section]!; i < coverStart[section + 1]!; i++) {
@@ -150,7 +150,7 @@ export class Placement {
   }
 
   /** The sized symbol that a place of a section belongs to, 0 for none. */
-  private objectAt(section: number, offset: number): number {
+  private objectAt(section: SectionIndex, offset: Offset): number {
     const { coverStart, covers, value, size } = this.orig.table;
     for (let i = coverStart[section]!; i < coverStart[section + 1]! && value[covers[i]!]! <= offset; i++)
       if (offset < value[covers[i]!]! + size[covers[i]!]!) return covers[i]!;
@@ -167,7 +167,7 @@ export class Placement {
   }
 
   /** The address of a symbol of ORIG in the image; `several` where references disagree, undefined where nothing tells. */
-  addressOf(symbol: number): number | 'several' | undefined {
+  addressOf(symbol: SymbolIndex): number | 'several' | undefined {
     const { table } = this.orig;
     const section = table.section[symbol]!;
     const named = this.symbolVotes.of(symbol);
@@ -182,7 +182,7 @@ export class Placement {
   }
 
   /** How the code differs that a symbol stands for. */
-  differenceOf(symbol: number): Difference | undefined {
+  differenceOf(symbol: SymbolIndex): Difference | undefined {
     const { section, value } = this.orig.table;
     return this.differences.find((one) => one.section === section[symbol] && value[one.symbol] === value[symbol]);
   }

@@ -1,3 +1,4 @@
+import type { SymbolIndex } from '../../../elf';
 import { Trait } from '../../scan/traits';
 import type { Side } from '../../side/side';
 import type { Difference, Placement } from './placement';
@@ -26,11 +27,11 @@ export class PlainUnit {
   }
 
   /** Its symbol that is the same as one of ORIG, 0 where there is none. */
-  counterpart(symbol: number): number {
+  counterpart(symbol: SymbolIndex): number {
     return this.byName.get(this.orig.name(symbol)) ?? 0;
   }
 
-  addressOf(symbol: number): number | 'several' | undefined {
+  addressOf(symbol: SymbolIndex): number | 'several' | undefined {
     const own = this.counterpart(symbol);
     return own === 0 ? undefined : this.placement.addressOf(own);
   }

@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_OFFSET, R_SYM, u64 } from '../../../elf';
+import { RELA_WORDS, R_OFFSET, R_SYM, u64, type SymbolIndex } from '../../../elf';
 import { diagnostic, type Diagnostic } from '../../../diagnostics';
 import { Kind } from '../../scan';
 import type { Side } from '../../side/side';
@@ -9,7 +9,7 @@ export interface StoresInput {
   patched: Side;
   kernel: KernelCode;
   /** Functions of PATCHED that go in, with what they stand for in ORIG, 0 for nothing. */
-  included: ReadonlyArray<{ symbol: number; origin: number }>;
+  included: ReadonlyArray<{ symbol: SymbolIndex; origin: SymbolIndex }>;
 }
 
 /**
@@ -59,7 +59,7 @@ function protectionByName(kernel: KernelCode, name: string): Protection {
 }
 
 /** Undefined names of protected variables that a function's instructions write to, each with its first field. Only what refers to one is decoded. */
-function storedTo(side: Side, symbol: number, protectionOf: (name: string) => Protection): Map<string, number> {
+function storedTo(side: Side, symbol: SymbolIndex, protectionOf: (name: string) => Protection): Map<string, number> {
   const { table, object, identity } = side;
   const { section, start, end } = side.rangeOf(symbol);
   const code = object.content(section).subarray(start, end);

@@ -1,4 +1,17 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, SHN_UNDEF, SHT_NOBITS, s64, u64 } from '../../../elf';
+import {
+  RELA_WORDS,
+  R_ADDEND,
+  R_OFFSET,
+  R_SYM,
+  R_TYPE,
+  SHN_UNDEF,
+  SHT_NOBITS,
+  s64,
+  u64,
+  type Offset,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../../elf';
 import { SectionClass } from '../../../kernel/section-class';
 import type { Range } from '../../side/range';
 import type { Side } from '../../side/side';
@@ -7,15 +20,15 @@ import type { KernelCode } from './kernel-code';
 /** Why a section of ORIG is not what stands at an address of the image. */
 export interface Misfit {
   /** Bytes from the section's start. */
-  offset: number;
+  offset: Offset;
   why: string;
 }
 
 /** A relocation of ORIG. */
 interface Rela {
   type: number;
-  offset: number;
-  symbol: number;
+  offset: Offset;
+  symbol: SymbolIndex;
   addend: number;
 }
 
@@ -175,13 +188,13 @@ export class SectionFit {
   }
 
   /** Whether a symbol stands for merged strings, of which the linker keeps one each: content is all they have. */
-  private isText(symbol: number): boolean {
+  private isText(symbol: SymbolIndex): boolean {
     const { section, sections, sectionClass } = this.orig.table;
     return section[symbol]! < sections && (sectionClass[section[symbol]!]! & SectionClass.STRING) !== 0;
   }
 
   /** Bytes from its symbol to the place that a reference of a section means; NaN where the bytes before the field do not tell. */
-  meant(section: number, { offset, type, addend }: Rela): number {
+  meant(section: SectionIndex, { offset, type, addend }: Rela): number {
     const { object, arch } = this.orig;
     if (!arch.isPcRelative(type)) return addend;
     // What is counted from the instruction's end is part of the addend.
@@ -189,7 +202,7 @@ export class SectionFit {
     return tail < 0 ? Number.NaN : addend + arch.bias(type) + tail;
   }
 
-  private otherText(section: number, reading: Reading): string | undefined {
+  private otherText(section: SectionIndex, reading: Reading): string | undefined {
     const { object, table } = this.orig;
     const { symbol, address } = reading;
     const from = this.meant(section, reading);

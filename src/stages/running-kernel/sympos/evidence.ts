@@ -1,3 +1,5 @@
+import type { SymbolIndex } from '../../../elf';
+
 /**
  * What can tell which of several equally named symbols of the running kernel is ORIG's. Kinds of evidence are asked in an
  * order of strength; the first that knows decides.
@@ -11,5 +13,9 @@ export interface Evidence {
    * listing cannot be of one kernel.
    * `entries` are the listing's of that name by address, `namesakes` ORIG's in table order, `symbol` among them.
    */
-  entryOf(symbol: number, namesakes: readonly number[], entries: readonly number[]): number | 'contradicts' | undefined;
+  entryOf(
+    symbol: SymbolIndex,
+    namesakes: readonly SymbolIndex[],
+    entries: readonly number[],
+  ): number | 'contradicts' | undefined;
 }

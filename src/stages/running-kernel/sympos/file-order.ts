@@ -1,4 +1,4 @@
-import { STB_LOCAL, STT_FILE, ST_INFO, SYM_WORDS, type ElfImage } from '../../../elf';
+import { STB_LOCAL, STT_FILE, ST_INFO, SYM_WORDS, type ElfImage, type SymbolIndex } from '../../../elf';
 import type { KernelListing } from '../../../kernel/listing';
 import type { Side } from '../../side/side';
 import type { Evidence } from './evidence';
@@ -31,7 +31,7 @@ export class FileOrder implements Evidence {
     return new FileOrder(orig, listing, image, new Map(own.map((file, i) => [file, [theirs[i]!.from, theirs[i]!.to]])));
   }
 
-  entryOf(symbol: number, namesakes: readonly number[], entries: readonly number[]): number | undefined {
+  entryOf(symbol: SymbolIndex, namesakes: readonly SymbolIndex[], entries: readonly number[]): number | undefined {
     const { table } = this.orig;
     const file = table.file[symbol]!;
     const unit = this.units.get(file);

@@ -1,4 +1,4 @@
-import { SHN_UNDEF } from '../../../elf';
+import { SHN_UNDEF, type SymbolIndex } from '../../../elf';
 import type { KernelListing } from '../../../kernel/listing';
 import type { Side } from '../../side/side';
 import type { Evidence } from './evidence';
@@ -31,7 +31,7 @@ export class ModulePositions {
     private readonly seen: SeenModule | null,
   ) {}
 
-  positionOf(symbol: number): Position | NoPosition {
+  positionOf(symbol: SymbolIndex): Position | NoPosition {
     return this.seen === null ? this.inOrig(symbol) : this.inFile(symbol, this.seen);
   }
 
@@ -51,7 +51,7 @@ export class ModulePositions {
     };
   }
 
-  private inFile(symbol: number, { file, shown }: SeenModule): Position | NoPosition {
+  private inFile(symbol: SymbolIndex, { file, shown }: SeenModule): Position | NoPosition {
     const { object, table } = this.orig;
     const name = this.orig.name(symbol);
     const entries = file.entriesOf(object.bytes, table.name[symbol]!, table.nameLength[symbol]!);
@@ -71,7 +71,7 @@ export class ModulePositions {
     return { sympos: rank(found, entries), name, evidence: shown.text, entry: found };
   }
 
-  private inOrig(symbol: number): Position | NoPosition {
+  private inOrig(symbol: SymbolIndex): Position | NoPosition {
     const { orig, name: module, listing } = this;
     const name = orig.name(symbol);
     if (orig.table.section[symbol] === SHN_UNDEF)

@@ -1,4 +1,4 @@
-import { SHN_UNDEF, STT_FILE, STT_SECTION } from '../../../elf';
+import { SHN_UNDEF, STT_FILE, STT_SECTION, type SymbolIndex } from '../../../elf';
 import type { Side } from '../../side/side';
 import { Trait } from '../../scan/traits';
 
@@ -16,7 +16,7 @@ export interface ModuleRank {
  * The rank of a symbol in its module: the kernel goes through the module's symbol table in order, passes undefined symbols
  * over, and compares whole names.
  */
-export function moduleRank({ object, table }: Side, symbol: number): ModuleRank {
+export function moduleRank({ object, table }: Side, symbol: SymbolIndex): ModuleRank {
   const { bytes } = object;
   const { name, nameLength, info, section } = table;
   const result: ModuleRank = { count: 0, rank: 0, unstable: false };

@@ -1,3 +1,4 @@
+import type { SectionIndex, SymbolIndex } from '../../../elf';
 import type { KernelListing } from '../../../kernel/listing';
 import type { Side } from '../../side/side';
 import type { Evidence } from './evidence';
@@ -6,7 +7,7 @@ import { sectionFamily } from './section-family';
 
 /** A symbol of ORIG and where its neighbours say that it lies: between two entries of the listing, -1 for no bound. */
 interface Bracket {
-  symbol: number;
+  symbol: SymbolIndex;
   /** What keeps its inner order: the section, or the unit by its FILE symbol. */
   whole: number;
   above: number;
@@ -36,7 +37,7 @@ export class Neighbours implements Evidence {
     private readonly names: OrigNames,
   ) {}
 
-  entryOf(symbol: number, namesakes: readonly number[], entries: readonly number[]): number | undefined {
+  entryOf(symbol: SymbolIndex, namesakes: readonly SymbolIndex[], entries: readonly number[]): number | undefined {
     if (namesakes.length !== entries.length || namesakes.length > 1000) return undefined;
     const { table } = this.orig;
     // One that ORIG does not define has no neighbours, whatever locals of its name do.
@@ -62,7 +63,7 @@ export class Neighbours implements Evidence {
 
   /** The entry of `symbol` when the namesakes take the entries in their order; undefined where brackets are missing, contradict, or leave a choice. */
   private assign(
-    symbol: number,
+    symbol: SymbolIndex,
     brackets: ReadonlyArray<Bracket | undefined>,
     entries: readonly number[],
   ): number | undefined {
@@ -119,12 +120,12 @@ export class Neighbours implements Evidence {
     );
   }
 
-  private sameSize(symbol: number, entry: number): boolean {
+  private sameSize(symbol: SymbolIndex, entry: number): boolean {
     return this.listing.kind === 'nm' || this.listing.columns.size[entry] === this.orig.table.size[symbol];
   }
 
   /** Neighbours in ORIG's sections of the family, in section order. */
-  private bySections(symbol: number): Bracket {
+  private bySections(symbol: SymbolIndex): Bracket {
     const { table } = this.orig;
     const section = table.section[symbol]!;
     const family = this.familyOf(section);
@@ -147,7 +148,7 @@ export class Neighbours implements Evidence {
   }
 
   /** Neighbours in ORIG's units: the local symbols of the family in the nearest units before and behind that have any; undefined for a symbol of no unit. */
-  private byUnits(symbol: number): Bracket | undefined {
+  private byUnits(symbol: SymbolIndex): Bracket | undefined {
     const { table } = this.orig;
     const file = table.file[symbol]!;
     if (file === 0) return undefined;
@@ -179,13 +180,13 @@ export class Neighbours implements Evidence {
   }
 
   /** The entry of a symbol that both sides have once; -1 for others. */
-  private anchor(symbol: number): number {
+  private anchor(symbol: SymbolIndex): number {
     if (!this.names.isOnly(symbol)) return -1;
     const { object, table } = this.orig;
     return this.listing.only(object.bytes, table.name[symbol]!, this.names.length(symbol), this.names.cleaning);
   }
 
-  private familyOf(section: number): string {
+  private familyOf(section: SectionIndex): string {
     let family = this.families.get(section);
     if (family === undefined) {
       family = sectionFamily(this.orig.object.name(section));
@@ -195,7 +196,7 @@ export class Neighbours implements Evidence {
   }
 }
 
-function remembered<T>(known: Map<number, T>, symbol: number, make: () => T): T {
+function remembered<T>(known: Map<number, T>, symbol: SymbolIndex, make: () => T): T {
   if (!known.has(symbol)) known.set(symbol, make());
   return known.get(symbol)!;
 }

@@ -1,4 +1,12 @@
-import { SHF_ALLOC, SHN_UNDEF, STB_LOCAL, STT_FILE, STT_SECTION } from '../../../elf';
+import {
+  SHF_ALLOC,
+  SHN_UNDEF,
+  STB_LOCAL,
+  STT_FILE,
+  STT_SECTION,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../../elf';
 import { NameIndex, cleanedLength, isLeftOut, type NameCleaning } from '../../../kernel/listing';
 import type { Side } from '../../side/side';
 import { SECTION_ABS, SECTION_COMMON } from '../../scan/traits';
@@ -24,27 +32,27 @@ export class OrigNames {
   }
 
   /** All symbols that have the (cleaned) name of `symbol`, itself too unless the kernel does not list it, in table order. */
-  namesakes(symbol: number): number[] {
+  namesakes(symbol: SymbolIndex): number[] {
     const { object, table } = this.orig;
     const index = (this.index ??= this.build());
     return index.all(object.bytes, table.name[symbol]!, this.lengths![symbol]!);
   }
 
   /** Whether no other symbol of ORIG is listed under the name of `symbol`, which is. */
-  isOnly(symbol: number): boolean {
+  isOnly(symbol: SymbolIndex): boolean {
     const { object, table } = this.orig;
     const index = (this.index ??= this.build());
     return index.first(object.bytes, table.name[symbol]!, this.lengths![symbol]!) === symbol && index.next(symbol) < 0;
   }
 
   /** The name as the kernel compares it: length of what is left of it. */
-  length(symbol: number): number {
+  length(symbol: SymbolIndex): number {
     this.index ??= this.build();
     return this.lengths![symbol]!;
   }
 
   /** Whether a kernel linked from ORIG lists the symbol. */
-  has(symbol: number): boolean {
+  has(symbol: SymbolIndex): boolean {
     const { object, table } = this.orig;
     const { name, nameLength, section, info } = table;
     const type = info[symbol]! & 0xf;
@@ -70,7 +78,7 @@ export class OrigNames {
   }
 
   /** Asked of few sections where few symbols are looked up, of 200,000 where all are listed. */
-  private isLost(section: number): boolean {
+  private isLost(section: SectionIndex): boolean {
     const known = this.lost[section];
     if (known !== 0) return known === LOST;
     const lost = this.isDiscarded(section);
@@ -78,7 +86,7 @@ export class OrigNames {
     return lost;
   }
 
-  private isDiscarded(section: number): boolean {
+  private isDiscarded(section: SectionIndex): boolean {
     const { object } = this.orig;
     if (section === 0 || (object.sectionFlags(section) & SHF_ALLOC) === 0) return true;
     const at = object.nameOffset(section);

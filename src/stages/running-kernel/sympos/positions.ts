@@ -1,4 +1,4 @@
-import { SHN_UNDEF } from '../../../elf';
+import { SHN_UNDEF, type SymbolIndex } from '../../../elf';
 import type { KernelListing } from '../../../kernel/listing';
 import type { Side } from '../../side/side';
 import { nameCleaning } from './cleaning';
@@ -41,7 +41,7 @@ export class SymbolPositions {
   }
 
   /** The position of a symbol of ORIG, by number: defined, or one that only the linker script defines. Every call gives the same object. */
-  positionOf(symbol: number): Position | NoPosition {
+  positionOf(symbol: SymbolIndex): Position | NoPosition {
     let position = this.known.get(symbol);
     if (position === undefined) {
       position = this.ofModule === null ? this.inKernel(symbol) : this.ofModule.positionOf(symbol);
@@ -69,7 +69,7 @@ export class SymbolPositions {
   }
 
   /** Which entries of the listing have the symbol's name, and which symbols of ORIG. */
-  candidates(symbol: number): { entries: number[]; namesakes: number[] } {
+  candidates(symbol: SymbolIndex): { entries: number[]; namesakes: SymbolIndex[] } {
     const { object, table } = this.orig;
     const entries =
       this.listing?.findBytes(object.bytes, table.name[symbol]!, this.names.length(symbol), this.names.cleaning) ?? [];
@@ -77,7 +77,7 @@ export class SymbolPositions {
   }
 
   /** Whether the listing has the symbol's name at all; undefined for symbols that no kernel lists, or without a listing. */
-  isListed(symbol: number): boolean | undefined {
+  isListed(symbol: SymbolIndex): boolean | undefined {
     const { object, table } = this.orig;
     if (this.listing === null || !this.names.has(symbol)) return undefined;
     return this.listing.has(object.bytes, table.name[symbol]!, this.names.length(symbol), this.names.cleaning);
@@ -104,7 +104,7 @@ export class SymbolPositions {
     return { sympos: this.rank(globals[0]!, entries), name, evidence, entry: globals[0]! };
   }
 
-  private inKernel(symbol: number): Position | NoPosition {
+  private inKernel(symbol: SymbolIndex): Position | NoPosition {
     const { listing, orig } = this;
     const name = this.nameOf(symbol);
     const { entries, namesakes } = this.candidates(symbol);
@@ -149,7 +149,7 @@ export class SymbolPositions {
     );
   }
 
-  private nameOf(symbol: number): string {
+  private nameOf(symbol: SymbolIndex): string {
     const { object, table } = this.orig;
     const start = table.name[symbol]!;
     return object.text(start, start + this.names.length(symbol));

@@ -1,4 +1,14 @@
-import { RELA_WORDS, R_OFFSET, R_SYM, SHT_RELA, type ElfFile, type ElfImage, type ElfObject } from '../../../elf';
+import {
+  RELA_WORDS,
+  R_OFFSET,
+  R_SYM,
+  SHT_RELA,
+  type ElfFile,
+  type ElfImage,
+  type ElfObject,
+  type SectionIndex,
+  type SymbolIndex,
+} from '../../../elf';
 import type { KernelListing } from '../../../kernel/listing';
 import type { Side } from '../../side/side';
 import type { Evidence } from './evidence';
@@ -32,8 +42,8 @@ export class Symids implements Evidence {
   }
 
   entryOf(
-    symbol: number,
-    _namesakes: readonly number[],
+    symbol: SymbolIndex,
+    _namesakes: readonly SymbolIndex[],
     entries: readonly number[],
   ): number | 'contradicts' | undefined {
     const id = this.ids.get(symbol);
@@ -61,7 +71,7 @@ function sectionNamed(file: ElfFile, name: string): number {
 }
 
 /** The id of each symbol that the relocations of ORIG's table name. */
-function idsBySymbol(orig: ElfObject, section: number): Map<number, number> {
+function idsBySymbol(orig: ElfObject, section: SectionIndex): Map<number, number> {
   const ids = new Map<number, number>();
   const content = viewOf(orig.content(section));
   for (let rela = 1; rela < orig.sectionCount; rela++) {
@@ -76,7 +86,7 @@ function idsBySymbol(orig: ElfObject, section: number): Map<number, number> {
   return ids;
 }
 
-function addressesById(image: ElfImage, section: number): Map<number, readonly [number, number]> {
+function addressesById(image: ElfImage, section: SectionIndex): Map<number, readonly [number, number]> {
   const addresses = new Map<number, readonly [number, number]>();
   const content = viewOf(image.content(section));
   const { little } = image;

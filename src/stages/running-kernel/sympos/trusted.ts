@@ -1,4 +1,4 @@
-import { SHN_UNDEF } from '../../../elf';
+import { SHN_UNDEF, type SymbolIndex } from '../../../elf';
 import type { Side } from '../../side/side';
 import { OrigNames } from './orig-names';
 import type { NoPosition, Position } from './position';
@@ -11,7 +11,7 @@ export class TrustedPositions {
     this.names = new OrigNames(orig, 'none');
   }
 
-  positionOf(symbol: number): Position | NoPosition {
+  positionOf(symbol: SymbolIndex): Position | NoPosition {
     const name = this.orig.name(symbol);
     if (this.orig.table.section[symbol] !== SHN_UNDEF && !this.names.has(symbol))
       return { code: 'not-in-kernel', refused: `${name} is of a kind that no kernel lists` };

@@ -1,3 +1,4 @@
+import type { Offset, SectionIndex } from '../../../elf';
 import type { CheckedObject } from '../../../stages/checksum';
 
 /** Parts of an object's identity by number; 0 is an instruction of a function. See stages/checksum/wasm. */
@@ -28,7 +29,7 @@ export function tellChecksums(object: CheckedObject, names: readonly string[], t
   return [...unknown];
 }
 
-function placeOf(object: CheckedObject, section: number, offset: number): string {
+function placeOf(object: CheckedObject, section: SectionIndex, offset: Offset): string {
   const { elf } = object;
   const symbol = object.covering(section, offset);
   return symbol === 0
