@@ -1,6 +1,6 @@
 import { basename, extname, resolve } from 'node:path';
 import { Args, Flags } from '@oclif/core';
-import { KlpflowError } from '../diagnostics';
+import { emptyName } from '../diagnostics';
 import { checkMatrix, matrix, matrixStatus, type MatrixCheck, type MatrixResult, type MatrixStatus } from '../index';
 import { renderCheck, renderMatrix, renderStatus } from '../report/matrix';
 import { matrixView } from '../report/matrix-progress';
@@ -58,8 +58,8 @@ export default class Matrix extends RunCommand {
     const { store, redis } = flags;
     const given = { file: args.file, store, redis };
     const { file } = args;
-    if (store === '') throw new KlpflowError('usage', '--store: the name is empty');
-    if (flags.output === '') throw new KlpflowError('usage', '-o: the name is empty');
+    if (store === '') throw emptyName('--store');
+    if (flags.output === '') throw emptyName('-o');
     const folder = resolve(flags.output ?? `${basename(file, extname(file))}.matrix`);
     const view = matrixView(flags.progress as ProgressMode, process.stderr);
     const step = (what: string): void => view.note(what);

@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
-import { KlpflowError, worker, type WorkerResult } from '../index';
+import { worker, type WorkerResult } from '../index';
+import { emptyName } from '../diagnostics';
 import { RUN_FLAGS, RunCommand } from './support/run-command';
 
 const { 'run-dir': runDir, workers, memory } = RUN_FLAGS;
@@ -56,7 +57,7 @@ export default class FleetWorker extends RunCommand {
   async run(): Promise<WorkerResult> {
     const { flags } = await this.parse(FleetWorker);
     const { redis, store, label: labels = [], kernels } = flags;
-    if (store === '') throw new KlpflowError('usage', '--store: the name is empty');
+    if (store === '') throw emptyName('--store');
     const none = { fresh: false, progress: 'json', 'trace-out': undefined, btf: undefined };
     const result = await this.running({ ...flags, ...none }, (options) =>
       worker({

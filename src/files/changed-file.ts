@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { chmod, copyFile, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import { KlpflowError, fileError } from '../diagnostics';
+import { fileError, inputChanged } from '../diagnostics';
 import { fileIdentity, sameIdentity, type MappedFile } from './mapped-file';
 import { isSystemError, removeAbandonedOutputs, temporaryOutput } from './output-file';
 
@@ -28,8 +28,7 @@ export async function changeAtomically({ path, identity }: MappedFile, make: () 
   try {
     const { header, kept, rest } = await make();
     await copied;
-    if (!sameIdentity(fileIdentity(path), identity))
-      throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+    if (!sameIdentity(fileIdentity(path), identity)) throw inputChanged(path);
     const { mode } = await stat(temporary);
     // A file that may only be read is replaced all the same.
     if ((mode & OWNER_WRITES) === 0) await chmod(temporary, mode | OWNER_WRITES);

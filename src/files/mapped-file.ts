@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, statSync, type BigIntStats } from 'node:fs';
-import { fileError, KlpflowError } from '../diagnostics';
+import { fileError, KlpflowError, notRegular } from '../diagnostics';
 import { mmap } from './mmap';
 
 /** What tells two states of a file apart without reading it. Times are nanoseconds since the epoch. */
@@ -42,7 +42,7 @@ export class MappedFile {
     try {
       const stats = fstatSync(fd, { bigint: true });
       if (!stats.isFile()) {
-        throw new KlpflowError('not-regular-file', `${path} is not a regular file`, { object: path });
+        throw notRegular(path);
       }
       const identity = identityOf(stats);
       if (identity.size === 0) {

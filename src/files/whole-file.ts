@@ -1,6 +1,6 @@
 import { closeSync, constants as files, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { constants } from 'node:buffer';
-import { KlpflowError, fileError } from '../diagnostics';
+import { KlpflowError, fileError, notRegular } from '../diagnostics';
 
 /** Of /dev/null on Linux: major 1, minor 3. It stands for an empty file. */
 const NULL_DEVICE = 0x103;
@@ -26,7 +26,7 @@ function readUpTo(path: string, most: number): Buffer {
     fd = openSync(path, files.O_RDONLY | files.O_NONBLOCK);
     const stats = fstatSync(fd);
     if (isNull(stats)) return Buffer.alloc(0);
-    if (!stats.isFile()) throw new KlpflowError('not-regular-file', `${path} is not a regular file`, { object: path });
+    if (!stats.isFile()) throw notRegular(path);
     if (stats.size > most)
       throw new KlpflowError('input-too-large', `${path} has ${stats.size} bytes; a text has at most ${most}`, {
         object: path,

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { KlpflowError, fileError } from '../diagnostics';
+import { fileError, inputChanged } from '../diagnostics';
 import { fileIdentity, sameIdentity, type FileIdentity } from '../files/mapped-file';
 import { writeAtomically } from '../files/output-file';
 
@@ -49,9 +49,7 @@ export class Digests {
 
 /** @throws KlpflowError `input-changed` */
 export function checkSame(files: readonly Digested[]): void {
-  for (const { path, identity } of files)
-    if (!sameIdentity(fileIdentity(path), identity))
-      throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+  for (const { path, identity } of files) if (!sameIdentity(fileIdentity(path), identity)) throw inputChanged(path);
 }
 
 function recorded(path: string): string | undefined {

@@ -1,7 +1,7 @@
 /** From cells to jobs: every file is looked at and digested, and all that is missing is said before anything is done. */
 import { append } from '../lists';
 import { mkdirSync } from 'node:fs';
-import { KlpflowError, diagnosticOf, isRefused, type Diagnostic } from '../diagnostics';
+import { KlpflowError, diagnosticOf, isRefused, type Diagnostic, throwIfInterrupted } from '../diagnostics';
 import { ElfObject } from '../elf';
 import { neededMemory } from '../pipeline/memory';
 import type { RunOptions } from '../pipeline/flow';
@@ -46,7 +46,7 @@ export async function prepare(
   const recipes = new Map<BuiltKernel, Recipe>();
   const found: Preparation = { ready: [], missing: [] };
   for (const cell of matrix.cells) {
-    if (options.signal?.aborted === true) throw new KlpflowError('interrupted', 'interrupted');
+    throwIfInterrupted(options.signal);
     const { kernel, patch } = cell;
     const looked = new Looked(digests);
     if (kernel.kind === 'build' && !recipes.has(kernel))

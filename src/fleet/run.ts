@@ -1,7 +1,7 @@
 /** A matrix on this machine: as many cells side by side as memory and cores allow, each result kept as soon as it is there. */
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { KlpflowError, diagnosticOf, type Diagnostic } from '../diagnostics';
+import { diagnosticOf, type Diagnostic, throwIfInterrupted } from '../diagnostics';
 import { put } from '../lists';
 import { memoryLeft } from '../pipeline/memory';
 import { checkSame, sha256 } from './digest';
@@ -110,7 +110,7 @@ class Schedule {
         if (under.size === 0) break;
         await Promise.race(under);
       }
-      if (signal?.aborted === true) throw new KlpflowError('interrupted', 'interrupted');
+      throwIfInterrupted(signal);
     } finally {
       for (const slot of this.idle) slot.close();
     }

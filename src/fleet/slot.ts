@@ -1,6 +1,6 @@
 /** A place where one job at a time is done, in a process of its own that is kept for the next. */
 import { fork, type ChildProcess } from 'node:child_process';
-import { KlpflowError } from '../diagnostics';
+import { KlpflowError, interrupted } from '../diagnostics';
 import type { Answer, Ask } from './cell-process';
 import type { Job } from './job';
 import type { Done, Place } from './perform';
@@ -28,7 +28,7 @@ export class Slot {
         this.child = undefined;
         reject(
           signal?.aborted === true
-            ? new KlpflowError('interrupted', 'interrupted')
+            ? interrupted()
             : new KlpflowError('cell-lost', `the process of the cell ended (${by ?? `exit code ${status}`})`),
         );
       };

@@ -1,7 +1,7 @@
 /** Programs that a build runs: arguments as a list, never through a shell; all that they say goes into a log. */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { KlpflowError, fileError, type DiagnosticCode } from '../diagnostics';
+import { KlpflowError, fileError, type DiagnosticCode, interrupted } from '../diagnostics';
 
 export interface Command {
   program: string;
@@ -31,7 +31,7 @@ export interface Ended {
 /** Runs a program to its end, in a process group of its own that ends when the run is to stop. @throws KlpflowError `interrupted`, `build-tool-missing` */
 export function run({ program, args, cwd, env = {}, log, signal, watch }: Command): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) return reject(new KlpflowError('interrupted', 'interrupted'));
+    if (signal?.aborted === true) return reject(interrupted());
     const child = spawn(program, args, {
       cwd,
       env: { ...process.env, LC_ALL: 'C', ...env },
@@ -88,7 +88,7 @@ export function run({ program, args, cwd, env = {}, log, signal, watch }: Comman
     });
     child.once('close', (status) => {
       ended();
-      if (signal?.aborted === true) return reject(new KlpflowError('interrupted', 'interrupted'));
+      if (signal?.aborted === true) return reject(interrupted());
       const text = (stream: 'stdout' | 'stderr'): string => Buffer.concat(said[stream]).toString('latin1');
       resolve({ status, stdout: text('stdout'), stderr: text('stderr') });
     });

@@ -2,7 +2,7 @@
 import { linkSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { KlpflowError } from '../diagnostics';
+import { throwIfInterrupted } from '../diagnostics';
 import { startOf, type Watch } from './command';
 
 /** A process, by its number and when it started: numbers are used again. */
@@ -31,7 +31,7 @@ export class Lock implements Watch {
         }
         if (!told) waiting(holder.pid);
         told = true;
-        if (signal?.aborted === true) throw new KlpflowError('interrupted', 'interrupted');
+        throwIfInterrupted(signal);
         await setTimeout(POLL_MS);
       }
     } finally {

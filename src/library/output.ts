@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { KlpflowError } from '../diagnostics';
+import { KlpflowError, emptyName } from '../diagnostics';
 import { FORMATS, formatOfPath, type Format, type OutputFormat } from '../livepatch/formats';
 import type { KlpState } from '../livepatch/ko';
 import type { OutputRequest } from '../pipeline/output';
@@ -48,7 +48,7 @@ export function outputOf(options: OutputOptions): { output?: OutputRequest } {
       throw new KlpflowError('usage', `--format ${options.format}: say with -o FILE where the livepatch goes`);
     return {};
   }
-  if (path === '') throw new KlpflowError('usage', '-o: the name is empty');
+  if (path === '') throw emptyName('-o');
   if (path === '-')
     throw new KlpflowError('usage', "-o -: standard output is the report's; for a file of this name say ./-");
   if (needsListing && vmlinux === undefined)

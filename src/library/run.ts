@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { KlpflowError } from '../diagnostics';
+import { emptyName } from '../diagnostics';
 import { defaultRunDir } from '../files/cache-folder';
 import { readStructSizes } from '../pipeline/btf-file';
 import type { RunOptions } from '../pipeline/flow';
@@ -42,7 +42,7 @@ export function begin<T>(settings: RunSettings, work: (options: RunOptions) => P
 /** @throws KlpflowError `usage`, and what is wrong with the types */
 function optionsOf(settings: RunSettings, progress: (event: ProgressEvent) => void): RunOptions {
   const { runDir, workers, memory, fresh, btf, signal, startedAt, note, trace } = settings;
-  if (runDir === '') throw new KlpflowError('usage', '--run-dir: the name is empty');
+  if (runDir === '') throw emptyName('--run-dir');
   return {
     runDir: runDir ?? defaultRunDir(),
     workers: workers ?? availableParallelism(),

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
-import { KlpflowError, fileError } from '../diagnostics';
+import { KlpflowError, fileError, notRegular } from '../diagnostics';
 import { MappedFile } from '../files/mapped-file';
 import { structSizes } from '../kernel/btf';
 import { SPECIAL_SECTIONS } from '../kernel/special-sections';
@@ -35,8 +35,7 @@ function readUnlessElf(path: string): Buffer | undefined {
   let fd: number | undefined;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    if (!fstatSync(fd).isFile())
-      throw new KlpflowError('not-regular-file', `${path} is not a regular file`, { object: path });
+    if (!fstatSync(fd).isFile()) throw notRegular(path);
     const magic = Buffer.alloc(4);
     if (readSync(fd, magic, 0, 4, 0) === 4 && magic.readUInt32BE(0) === 0x7f454c46) return undefined;
     return readFileSync(fd);

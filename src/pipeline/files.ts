@@ -10,7 +10,7 @@ import {
   statfsSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { KlpflowError } from '../diagnostics';
+import { KlpflowError, cannotWrite, inputChanged } from '../diagnostics';
 import { fileIdentity, sameIdentity } from '../files/mapped-file';
 import type { InputFile } from './types';
 
@@ -49,8 +49,7 @@ export function watched(files: ReadonlyArray<InputFile | null>): InputFile[] {
 /** @throws KlpflowError `input-changed`, `unreadable` */
 export function checkUnchanged(inputs: readonly InputFile[]): void {
   for (const { path, identity } of inputs) {
-    if (!sameIdentity(fileIdentity(path), identity))
-      throw new KlpflowError('input-changed', `${path} changed during the run`, { object: path });
+    if (!sameIdentity(fileIdentity(path), identity)) throw inputChanged(path);
   }
 }
 
@@ -65,7 +64,7 @@ export function holdsDevices(folder: string): boolean {
  */
 export function checkOutput(path: string, inputs: ReadonlyArray<string | undefined>): void {
   const refuse = (why: string): never => {
-    throw new KlpflowError('write-failed', `cannot write ${path}: ${why}`, { object: path });
+    throw cannotWrite(path, why);
   };
   const folder = dirname(resolve(path));
   if (!existsSync(folder)) refuse('there is no such folder');

@@ -1,5 +1,5 @@
 import { defer, map, type Observable } from 'rxjs';
-import { KlpflowError } from '../diagnostics';
+import { throwIfInterrupted } from '../diagnostics';
 import { threadCpuMs } from '../records';
 import { threadsWithin } from './memory';
 import { Pool, type TaskRecord } from './pool';
@@ -98,7 +98,7 @@ export class Flow {
 
   /** @throws KlpflowError `interrupted` */
   checkStopped(): void {
-    if (this.stop?.aborted) throw new KlpflowError('interrupted', 'interrupted');
+    throwIfInterrupted(this.stop);
   }
 
   /** Where the time went so far. */

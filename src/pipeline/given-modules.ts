@@ -1,4 +1,4 @@
-import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
+import { KlpflowError, diagnostic, type Diagnostic, notModule } from '../diagnostics';
 import { ElfObject } from '../elf';
 import { moduleInfo, moduleKeys } from '../kernel/modinfo';
 import type { Flow } from './flow';
@@ -62,10 +62,7 @@ export class GivenModules {
     const plain = await plainFile(this.flow, path);
     const object = ElfObject.open(plain.path, path);
     const { name } = moduleInfo(object);
-    if (name === null)
-      throw new KlpflowError('not-a-module', `${path} is not a finished kernel module: its .modinfo has no name`, {
-        object: path,
-      });
+    if (name === null) throw notModule(path, 'name');
     return [name, { input: inputFile(path), plain, vermagic: moduleKeys(object).get('vermagic') ?? null }];
   }
 }

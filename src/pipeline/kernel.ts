@@ -1,5 +1,5 @@
 import { lastValueFrom } from 'rxjs';
-import { KlpflowError, type Diagnostic } from '../diagnostics';
+import { KlpflowError, type Diagnostic, noKernelGiven } from '../diagnostics';
 import { ElfImage } from '../elf';
 import { MappedFile } from '../files/mapped-file';
 import { mayBeImage } from '../kernel-image';
@@ -119,11 +119,7 @@ export function checkGiven(path: string, format: OutputFormat, { vmlinux, symver
       `-o ${path}: format ${format} needs sizes of the kernel's symbols, which its image ${vmlinux} does not have: pass what \`readelf -sW vmlinux\` prints`,
     );
   if (kind !== 'text') return;
-  if (symvers === undefined)
-    throw new KlpflowError(
-      'usage',
-      `-o ${path}: --vmlinux FILE is needed, the image of the running kernel (/boot/vmlinuz-RELEASE), or --symvers FILE, the Module.symvers of the original build: it says what the kernel exports to modules`,
-    );
+  if (symvers === undefined) throw noKernelGiven(path);
   if (linked && btf === undefined && template === undefined)
     throw new KlpflowError(
       'usage',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { version } from '../../package.json';
-import { KlpflowError, type Diagnostic } from '../diagnostics';
+import { KlpflowError, type Diagnostic, noKernelGiven } from '../diagnostics';
 import { ElfObject } from '../elf';
 import { readText } from '../files/whole-file';
 import { writeAtomically } from '../files/output-file';
@@ -152,10 +152,7 @@ async function shippedKernel(path: string): Promise<TargetKernel> {
 function kernelFiles({ path, vmlinux, symvers, btf, template }: LinkRequest): string | ModuleRequest {
   if (vmlinux === undefined) {
     if (symvers !== undefined) return { path, symvers, btf, template };
-    throw new KlpflowError(
-      'usage',
-      `-o ${path}: --vmlinux FILE is needed, the image of the running kernel (/boot/vmlinuz-RELEASE), or --symvers FILE, the Module.symvers of the original build: it says what the kernel exports to modules`,
-    );
+    throw noKernelGiven(path);
   }
   for (const [flag, given] of Object.entries({ symvers, btf, template }))
     if (given !== undefined)

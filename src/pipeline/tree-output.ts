@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import { KlpflowError, fileError } from '../diagnostics';
+import { KlpflowError, fileError, cannotWrite } from '../diagnostics';
 import { removeAbandonedOutputs, writeAtomically } from '../files/output-file';
 import { decodeLivepatch, loadHash, makeFolder, readRecords, type RecordPlace } from '../records';
 import { holdsDevices } from './files';
@@ -23,7 +23,7 @@ export interface UnitLivepatch {
  */
 export function checkOutputFolder(path: string, inputs: readonly string[]): void {
   const refuse = (why: string): never => {
-    throw new KlpflowError('write-failed', `cannot write ${path}: ${why}`, { object: path });
+    throw cannotWrite(path, why);
   };
   const parent = dirname(resolve(path));
   if (!existsSync(parent) || !statSync(parent).isDirectory()) refuse('there is no such folder to make it in');

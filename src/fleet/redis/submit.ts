@@ -1,7 +1,7 @@
 /** The submitting side: contents into the store, jobs into queues, and then watching until every cell has its result. */
 import type { Job as BullJob, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { KlpflowError, diagnosticOf, type Diagnostic } from '../../diagnostics';
+import { diagnosticOf, type Diagnostic, throwIfInterrupted } from '../../diagnostics';
 import { put } from '../../lists';
 import type { CellResult } from '../perform';
 import type { Prepared } from '../prepare';
@@ -60,7 +60,7 @@ export class Submission {
   async submit(): Promise<void> {
     const { store, signal } = this.settings;
     for (const [id, [one]] of this.byId) {
-      if (signal?.aborted === true) throw new KlpflowError('interrupted', 'interrupted');
+      throwIfInterrupted(signal);
       try {
         if (await this.finish(id, null)) continue;
         await this.upload(one!);
@@ -78,7 +78,7 @@ export class Submission {
     const { signal } = this.settings;
     await this.listen();
     for (let from = 0; this.open.size > 0; ) {
-      if (signal?.aborted === true) throw new KlpflowError('interrupted', 'interrupted');
+      throwIfInterrupted(signal);
       await this.pause();
       const ids = [...this.open];
       for (const id of [...ids, ...ids].slice(from % ids.length, (from % ids.length) + Math.min(LOOK_AT, ids.length)))

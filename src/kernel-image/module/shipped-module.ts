@@ -20,7 +20,7 @@ import {
   s64,
   u64,
 } from '../../elf';
-import { KlpflowError } from '../../diagnostics';
+import { notModule } from '../../diagnostics';
 import { Columns } from '../../kernel/listing';
 import { moduleInfo, moduleKeys } from '../../kernel/modinfo';
 import { ModuleLayout } from './layout';
@@ -49,14 +49,7 @@ export class ShippedModule {
   constructor(readonly object: ElfObject) {
     const { name } = moduleInfo(object);
     const keys = moduleKeys(object);
-    if (name === null || !keys.has('vermagic'))
-      throw new KlpflowError(
-        'not-a-module',
-        `${object.path} is not a finished kernel module: its .modinfo has no ${name === null ? 'name' : 'vermagic'}`,
-        {
-          object: object.path,
-        },
-      );
+    if (name === null || !keys.has('vermagic')) throw notModule(object.path, name === null ? 'name' : 'vermagic');
     this.name = name;
     this.vermagic = keys.get('vermagic') ?? null;
     this.layout = new ModuleLayout(object);

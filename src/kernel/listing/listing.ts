@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { KlpflowError, fileError } from '../../diagnostics';
+import { KlpflowError, fileError, stripped } from '../../diagnostics';
 import { ELF_MAGIC, ElfImage, STB_LOCAL, ST_INFO, SYM_WORDS } from '../../elf';
 import { MappedFile } from '../../files/mapped-file';
 import type { Columns } from './columns';
@@ -45,10 +45,7 @@ export class KernelListing {
 
   /** The symbols of a linked image that its kallsyms lists. @throws KlpflowError `unusable-listing` without a symbol table, `malformed-elf` */
   static ofImage(image: ElfImage): KernelListing {
-    if (image.symbolCount === 0)
-      throw new KlpflowError('unusable-listing', `${image.path} has no symbol table: it was stripped`, {
-        object: image.path,
-      });
+    if (image.symbolCount === 0) throw stripped(image.path);
     return new KernelListing(image.path, 'image', imageColumns(image), ['vmlinux'], image);
   }
 

@@ -1,4 +1,4 @@
-import { KlpflowError } from '../../diagnostics';
+import { KlpflowError, stripped } from '../../diagnostics';
 import {
   ElfImage,
   ElfObject,
@@ -51,10 +51,7 @@ const TYPES: ReadonlySet<number> = new Set([STT_NOTYPE, STT_OBJECT, STT_FUNC, ST
 
 function ofFile(file: ElfFile): ParentSymbols {
   const { symbols, symbolCount, strings, bytes } = file;
-  if (symbolCount === 0)
-    throw new KlpflowError('unusable-listing', `${file.path} has no symbol table: it was stripped`, {
-      object: file.path,
-    });
+  if (symbolCount === 0) throw stripped(file.path);
   const columns = new Columns(bytes, symbolCount);
   const info: number[] = [];
   for (let symbol = 1, at = SYM_WORDS; symbol < symbolCount; symbol++, at += SYM_WORDS) {
