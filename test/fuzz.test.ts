@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest';
 import { bundle, options, root } from '../scripts/bundle.mjs';
 import { CORPUS, skipWithout, unavailable, unpack } from './support/corpus';
+import { inlinePool } from './support/inline-plugin';
 import { tempFolder } from './support/temp-folder';
 
 const folder = tempFolder();
@@ -68,19 +69,7 @@ const [onlySubject, onlySeed] = (process.env['KLPFLOW_FUZZ_SEED'] ?? '').split('
 const wanted = process.env['KLPFLOW_FUZZ_COUNT'];
 
 beforeAll(async () => {
-  const inline = {
-    name: 'inline',
-    setup: (build: {
-      onResolve: (
-        filter: { filter: RegExp },
-        resolve: (found: { importer: string }) => { path: string } | undefined,
-      ) => void;
-    }) =>
-      build.onResolve({ filter: /^\.\/pool$/ }, ({ importer }) =>
-        importer.includes('/src/pipeline/') ? { path: join(root, 'test/support/inline-pool.ts') } : undefined,
-      ),
-  };
-  await bundle('test/support/fuzz/main.ts', MAIN, { plugins: [inline, ...options.plugins] });
+  await bundle('test/support/fuzz/main.ts', MAIN, { plugins: [inlinePool, ...options.plugins] });
 });
 afterAll(() => rmSync(BUNDLE, { recursive: true, force: true }));
 

@@ -11,6 +11,7 @@ import type { Diagnostic } from '../../src/diagnostics';
 import { bundle, options, root } from '../../scripts/bundle.mjs';
 import { EM_S390 } from '../../src/elf/constants';
 import { code, hex, object, relocated, u16, type Body, type Target } from '../support/elf-builder';
+import { inlinePool } from '../support/inline-plugin';
 import { errorOf, resultOf, running } from '../support/run-klpflow';
 import { filesOf, halfWritten, smallPair, type SmallPair } from '../support/small-pair';
 import { tempFolder } from '../support/temp-folder';
@@ -389,19 +390,7 @@ describe('damaged objects', () => {
    * a table that puts NaN into a result.
    */
   test('more than a thousand of them: an error or a result, in no time', async () => {
-    const inline = {
-      name: 'inline',
-      setup: (build: {
-        onResolve: (
-          filter: { filter: RegExp },
-          resolve: (found: { importer: string }) => { path: string } | undefined,
-        ) => void;
-      }) =>
-        build.onResolve({ filter: /^\.\/pool$/ }, ({ importer }) =>
-          importer.includes('/src/pipeline/') ? { path: join(root, 'test/support/inline-pool.ts') } : undefined,
-        ),
-    };
-    await bundle('test/support/mutant-loop.ts', join(LOOP, 'loop.js'), { plugins: [inline, ...options.plugins] });
+    await bundle('test/support/mutant-loop.ts', join(LOOP, 'loop.js'), { plugins: [inlinePool, ...options.plugins] });
     const tiny = await smallPair(at('tiny'), 20, {});
     const big = file('s390x.o', bigEndian());
     for (const [base, first, count] of [

@@ -19,6 +19,7 @@ import {
 } from '../../support/elf-builder';
 import { everything, extractObjects, type Extracted } from '../../support/extract-objects';
 import { mutate } from '../../support/mutate';
+import { ELF_CODES } from '../../support/fuzz/outcome';
 
 const LOCAL = { bind: 'local' } as const;
 const OPTIONS = { exports: ['__x86_return_thunk', 'exported'] };
@@ -81,16 +82,7 @@ function rich(value: number): ObjectBuilder {
       });
 }
 
-const EXPECTED = new Set([
-  'malformed-elf',
-  'not-elf',
-  'not-relocatable',
-  'unsupported-object',
-  'compressed-section',
-  'unsupported-section',
-  'bitcode',
-  'machine-mismatch',
-]);
+const EXPECTED: ReadonlySet<string> = new Set(ELF_CODES);
 
 test('the pair that is damaged has everything', () => {
   const made = extractObjects(rich(1), rich(2), OPTIONS);
