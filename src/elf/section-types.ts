@@ -32,7 +32,7 @@ const RELOCATIONS = new Map<number, string>([
 
 /** Content, for which any other type would do. */
 const CONTENT: ReadonlySet<number> = new Set([SHT_NOTE, SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY]);
-const TABLES: ReadonlySet<number> = new Set([SHT_NULL, SHT_STRTAB, SHT_GROUP]);
+const OWN_TABLES: ReadonlySet<number> = new Set([SHT_NULL, SHT_STRTAB, SHT_GROUP]);
 
 /** SHT_LLVM_* that tell tools about code and hold none: linker options, address-significance, profiles, maps of basic blocks, bitcode beside code. */
 const LLVM_FIRST = 0x6fff4c00;
@@ -43,7 +43,7 @@ export function unreadSection(file: ElfFile, section: SectionIndex): string | un
   const type = file.type(section);
   const relocations = RELOCATIONS.get(type);
   if (relocations !== undefined) return `holds relocations of the form ${relocations}, which are not read`;
-  if (TABLES.has(type) || CONTENT.has(type) || (type === SHT_X86_64_UNWIND && file.machine === EM_X86_64))
+  if (OWN_TABLES.has(type) || CONTENT.has(type) || (type === SHT_X86_64_UNWIND && file.machine === EM_X86_64))
     return undefined;
   const known = type >= LLVM_FIRST && type <= LLVM_LAST;
   if ((file.sectionFlags(section) & SHF_ALLOC) !== 0)

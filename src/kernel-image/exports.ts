@@ -15,7 +15,7 @@ const ENTRY = 12;
 /** KSYM_NAME_LEN. */
 const LONGEST = 512;
 
-interface Table {
+interface ExportTable {
   start: number;
   stop: number;
   /** Where the CRCs stand, a u32 an entry; undefined without CONFIG_MODVERSIONS. */
@@ -54,7 +54,7 @@ export function readExports(memory: ImageMemory, list: KallsymsList): ImageExpor
 }
 
 /** To 6.x two tables, of which the second is for GPL modules; from 7.x on one, with a byte of flags for each entry. */
-function tablesOf(memory: ImageMemory, list: KallsymsList): Table[] {
+function tablesOf(memory: ImageMemory, list: KallsymsList): ExportTable[] {
   const range = (what: string): { start: number; stop: number } | undefined => {
     const start = list.addressOf(`__start___${what}`);
     const stop = list.addressOf(`__stop___${what}`);
@@ -63,7 +63,7 @@ function tablesOf(memory: ImageMemory, list: KallsymsList): Table[] {
   const flags = range('kflagstab');
   const isGpl = (index: number): boolean =>
     flags !== undefined && ((memory.bytesAt(flags.start + index, 1)?.[0] ?? 0) & 1) !== 0;
-  const tables: Table[] = [];
+  const tables: ExportTable[] = [];
   for (const suffix of ['', '_gpl']) {
     const symbols = range(`ksymtab${suffix}`);
     if (symbols === undefined) continue;

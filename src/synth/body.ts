@@ -1,4 +1,4 @@
-import type { FunctionRef, ObjectRef, Op, SynthObject, Target } from './model';
+import type { FunctionRef, ObjectRef, Op, SynthObject, SynthTarget } from './model';
 import { SHARED_VARIABLE, STATIC_KEY, stringFor } from './objects';
 import type { KernelPlan } from './plan';
 import { Random } from './random';
@@ -232,7 +232,7 @@ function pickObject({ objects }: Context, random: Random, kind: SynthObject['kin
 }
 
 /** What code of this unit may call: any of its own functions, or what other units export. */
-function callee({ plan, self, unit }: Context, random: Random): Target {
+function callee({ plan, self, unit }: Context, random: Random): SynthTarget {
   for (let attempt = 0; attempt < 16; attempt++) {
     const own = random.chance(40);
     const target = own

@@ -1,4 +1,4 @@
-import type { FunctionRef, Op, SynthFunction, SynthObject, Target, Unit } from './model';
+import type { FunctionRef, Op, SynthFunction, SynthObject, SynthTarget, Unit } from './model';
 import { uniqueName } from './names';
 import type { KernelPlan } from './plan';
 import { Random } from './random';
@@ -43,7 +43,7 @@ export type EditKind =
   | 'ambiguity';
 
 export type Edit =
-  | { kind: EditKind; at: FunctionRef; serial: number; callee?: Target }
+  | { kind: EditKind; at: FunctionRef; serial: number; callee?: SynthTarget }
   | { kind: 'removal'; at: FunctionRef; serial: number }
   | { kind: 'move'; at: FunctionRef; serial: number }
   | { kind: 'data'; unit: number; serial: number };
@@ -103,7 +103,7 @@ export function isSplit(object: SynthObject): boolean {
 }
 
 /** Another target for the function's first call. */
-function otherCallee(plan: KernelPlan, random: Random, at: FunctionRef): Target {
+function otherCallee(plan: KernelPlan, random: Random, at: FunctionRef): SynthTarget {
   const now = makeUnit(plan, at.unit).functions[at.ordinal]!.ops.find(
     (op): op is Extract<Op, { kind: 'call' }> => op.kind === 'call',
   )!.target;

@@ -1,11 +1,11 @@
 import { R_X86_64_32S, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PLT32 } from '../elf/constants';
-import type { ObjectRef, Op, SynthFunction, Target } from './model';
+import type { ObjectRef, Op, SynthFunction, SynthTarget } from './model';
 
 /** A relocation in code; `offset` counts from the function's start, `addend` from the target's. */
 export interface CodeRef {
   offset: number;
   type: number;
-  target: Target;
+  target: SynthTarget;
   addend: number;
 }
 
@@ -54,7 +54,7 @@ export const trampolineName = (call: number): string => `__SCT__synth_${call}`;
 
 /** The machine code of a function as objtool leaves it: fentry call and static branches already NOPs. */
 export function encodeFunction(fn: SynthFunction): EncodedFunction {
-  const code = new Code();
+  const code = new CodeBuffer();
   const { sites } = code;
   if (fn.endbr) code.put(ENDBR64);
   if (fn.traced) {
@@ -78,7 +78,7 @@ export function encodeFunction(fn: SynthFunction): EncodedFunction {
   return code.finish();
 }
 
-function step(code: Code, op: Op, line: number): void {
+function step(code: CodeBuffer, op: Op, line: number): void {
   const { sites } = code;
   switch (op.kind) {
     case 'plain':
@@ -142,9 +142,9 @@ function step(code: Code, op: Op, line: number): void {
 }
 
 /** Code under construction, in a buffer that all functions share. */
-class Code {
+class CodeBuffer {
   private static readonly scratch = new Uint8Array(1 << 16);
-  private static readonly view = new DataView(Code.scratch.buffer);
+  private static readonly view = new DataView(CodeBuffer.scratch.buffer);
 
   at = 0;
   readonly sites: Sites = {
@@ -168,23 +168,23 @@ class Code {
   private readonly jumps: Array<{ field: number; op: number }> = [];
 
   put(bytes: readonly number[]): void {
-    for (let i = 0; i < bytes.length; i++) Code.scratch[this.at++] = bytes[i]!;
+    for (let i = 0; i < bytes.length; i++) CodeBuffer.scratch[this.at++] = bytes[i]!;
   }
 
   word(value: number): void {
-    Code.view.setUint32(this.at, value, true);
+    CodeBuffer.view.setUint32(this.at, value, true);
     this.at += 4;
   }
 
   /** A relocation `ahead` bytes from here. */
-  refer(ahead: number, type: number, target: Target, addend: number): void {
+  refer(ahead: number, type: number, target: SynthTarget, addend: number): void {
     this.refs.push({ offset: this.at + ahead, type, target, addend });
   }
 
   /** A conditional jump with a 32-bit distance, which `finish` fills in. */
   jump(opcode: number, over: number): void {
-    Code.scratch[this.at] = 0x0f;
-    Code.scratch[this.at + 1] = opcode;
+    CodeBuffer.scratch[this.at] = 0x0f;
+    CodeBuffer.scratch[this.at + 1] = opcode;
     this.jumps.push({ field: this.at + 2, op: this.places.length + over });
     this.at += 6;
   }
@@ -204,8 +204,8 @@ class Code {
   finish(): EncodedFunction {
     const { places } = this;
     const end = places[places.length - 1]!;
-    for (const { field, op } of this.jumps) Code.view.setInt32(field, (places[op] ?? end) - field - 4, true);
+    for (const { field, op } of this.jumps) CodeBuffer.view.setInt32(field, (places[op] ?? end) - field - 4, true);
     for (const branch of this.sites.branches) branch.to = end;
-    return { bytes: Code.scratch.slice(0, this.at), refs: this.refs, sites: this.sites };
+    return { bytes: CodeBuffer.scratch.slice(0, this.at), refs: this.refs, sites: this.sites };
   }
 }

@@ -1,8 +1,8 @@
 import type { Rela } from '../elf/writer';
 import { Column } from './columns';
 import type { CodeRef } from './encode-function';
-import type { Target } from './model';
-import type { Place, Places } from './places';
+import type { SynthTarget } from './model';
+import type { SynthPlace, Places } from './places';
 
 const Kind = { FUNCTION: 0, OBJECT: 1, STRING: 2, NAME: 3 } as const;
 
@@ -46,14 +46,14 @@ export class HeldRefs {
     }
   }
 
-  private numbers(target: Target): [kind: number, first: number, second: number] {
+  private numbers(target: SynthTarget): [kind: number, first: number, second: number] {
     if ('function' in target) return [Kind.FUNCTION, target.function.unit, target.function.ordinal];
     if ('object' in target) return [Kind.OBJECT, target.object.unit, target.object.index];
     const { symbol, addend } = this.places.get(target);
     return ['string' in target ? Kind.STRING : Kind.NAME, symbol, addend];
   }
 
-  private place(kind: number, first: number, second: number): Place {
+  private place(kind: number, first: number, second: number): SynthPlace {
     if (kind === Kind.FUNCTION) return this.places.functions.get(first, second);
     return kind === Kind.OBJECT ? this.places.objects.get(first, second) : { symbol: first, addend: second };
   }

@@ -21,13 +21,13 @@ import { Column } from './columns';
 import type { EncodedFunction } from './encode-function';
 import type { SynthFunction, SynthObject, Unit } from './model';
 import { promotedSuffix } from './names';
-import { Places, type Place } from './places';
+import { Places, type SynthPlace } from './places';
 import { addPlatform, keyName } from './platform';
 import { Random } from './random';
 import { SharedData, objectBytes, objectRelas } from './shared-data';
 import type { ReferenceTable } from './growing';
 import { HeldText, MadeText, NOPS, PADDING, type SharedText } from './shared-text';
-import { KernelTables, Table, listTable } from './tables';
+import { KernelTables, TableSection, listTable } from './tables';
 import { INITCALLS } from './traits';
 
 const AX = SHF_ALLOC | SHF_EXECINSTR;
@@ -54,7 +54,7 @@ class Image {
   private readonly shared: HeldText;
   private readonly text: MadeText | null;
   private readonly sharedData: Record<SynthObject['kind'], SharedData>;
-  private readonly initcalls: Table;
+  private readonly initcalls: TableSection;
   /** Patchable entries of all functions, where the shape has them in one section. */
   private readonly entries: ReferenceTable | null;
   private readonly tables: KernelTables;
@@ -108,7 +108,7 @@ class Image {
           type: R_X86_64_64,
         })
       : null;
-    this.initcalls = new Table(writer, '.initcall6.init', SHF_ALLOC, 1);
+    this.initcalls = new TableSection(writer, '.initcall6.init', SHF_ALLOC, 1);
     this.tables = new KernelTables(writer, {
       string: (text) => places.get({ string: text }),
       named: (name) => places.get({ name }).symbol,
@@ -164,7 +164,7 @@ class Image {
     code: EncodedFunction,
     suffix: string,
     label: string,
-  ): Place {
+  ): SynthPlace {
     const { writer, places, tables } = this;
     const size = code.bytes.length;
     const name = fn.scope === 'promoted' ? fn.name + suffix : fn.name;
@@ -268,7 +268,7 @@ class Image {
     this.tables.address(symbol);
   }
 
-  private addObject(unit: number, index: number, object: SynthObject, suffix: string): Place {
+  private addObject(unit: number, index: number, object: SynthObject, suffix: string): SynthPlace {
     const { writer, places } = this;
     const { size, scope, pointers } = object;
     const name =

@@ -16,7 +16,7 @@ export interface ObjectRef {
 }
 
 /** What code or data refers to. */
-export type Target = { function: FunctionRef } | { object: ObjectRef } | { string: string } | { name: string };
+export type SynthTarget = { function: FunctionRef } | { object: ObjectRef } | { string: string } | { name: string };
 
 /** One step of a function's body: an instruction or a few that belong together. */
 export type Op =
@@ -25,7 +25,7 @@ export type Op =
   /** mov $value,%esi */
   | { kind: 'immediate'; value: number }
   /** A call; a tail call is no call site (.call_sites). `direct`: of a local function, for which assemblers need no PLT. */
-  | { kind: 'call'; target: Target; site: boolean; direct?: true }
+  | { kind: 'call'; target: SynthTarget; site: boolean; direct?: true }
   /** lea text(%rip),%rdi */
   | { kind: 'string'; text: string }
   /** mov object+offset(%rip),%rax */
@@ -33,7 +33,7 @@ export type Op =
   /** movl $value,object+offset(%rip): four bytes of immediate stand behind the displacement */
   | { kind: 'store'; object: ObjectRef; offset: number; value: number }
   /** mov $target,%rdx */
-  | { kind: 'address'; target: Target }
+  | { kind: 'address'; target: SynthTarget }
   /** mov name(%rip),%rax: something that no unit defines (`__ref_stack_chk_guard`) */
   | { kind: 'load-name'; name: string }
   /** A conditional jump over the next `over` ops, at most to the end. */
@@ -97,7 +97,7 @@ export interface SynthObject {
   /** Bytes; 0 for lock-class keys of kernels without lockdep. */
   size: number;
   words: ReadonlyArray<{ offset: number; value: number }>;
-  pointers: ReadonlyArray<{ offset: number; target: Target }>;
+  pointers: ReadonlyArray<{ offset: number; target: SynthTarget }>;
 }
 
 export interface Unit {

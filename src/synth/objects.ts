@@ -1,4 +1,4 @@
-import type { SynthObject, Target } from './model';
+import type { SynthObject, SynthTarget } from './model';
 import { message, uniqueName } from './names';
 import type { KernelPlan } from './plan';
 import { Random, mix } from './random';
@@ -86,7 +86,7 @@ export function unitObjects(plan: KernelPlan, unit: number, functions: readonly 
         pointers: [],
       });
   }
-  const pointer = (): Target => {
+  const pointer = (): SynthTarget => {
     const roll = random.below(100);
     if (roll < TO_FUNCTION && taken.length > 0) return { function: { unit, ordinal: random.pick(taken) } };
     return roll < TO_FUNCTION + TO_STRING

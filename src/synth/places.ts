@@ -3,10 +3,10 @@ import { StringTable } from '../elf/string-table';
 import type { ElfWriter, Rela } from '../elf/writer';
 import { Column } from './columns';
 import type { CodeRef } from './encode-function';
-import type { Target, Unit } from './model';
+import type { SynthTarget, Unit } from './model';
 
 /** A place in the object: a symbol's handle and the distance from it. */
-export interface Place {
+export interface SynthPlace {
   symbol: number;
   addend: number;
 }
@@ -30,13 +30,13 @@ class UnitPlaces {
     return this.first.get(unit) + index;
   }
 
-  set(unit: number, index: number, place: Place): void {
+  set(unit: number, index: number, place: SynthPlace): void {
     const at = this.index(unit, index);
     this.symbols.set(at, place.symbol);
     this.addends.set(at, place.addend);
   }
 
-  get(unit: number, index: number): Place {
+  get(unit: number, index: number): SynthPlace {
     const at = this.index(unit, index);
     return { symbol: this.symbols.get(at), addend: this.addends.get(at) };
   }
@@ -94,11 +94,11 @@ export class Places {
   }
 
   /** Stores the strings referred to: the section's size must be known before any relocation is written. */
-  addStrings(refs: ReadonlyArray<{ target: Target }>): void {
+  addStrings(refs: ReadonlyArray<{ target: SynthTarget }>): void {
     for (const { target } of refs) if ('string' in target) this.strings.add(target.string);
   }
 
-  get(target: Target): Place {
+  get(target: SynthTarget): SynthPlace {
     if ('string' in target) return { symbol: this.stringSymbol, addend: this.strings.add(target.string) };
     if ('function' in target) return this.functions.get(target.function.unit, target.function.ordinal);
     if ('object' in target) return this.objects.get(target.object.unit, target.object.index);

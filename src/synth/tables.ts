@@ -10,11 +10,11 @@ import {
 import type { ElfWriter } from '../elf/writer';
 import type { Sites } from './encode-function';
 import { GrowingBytes, GrowingRelas, ReferenceTable } from './growing';
-import type { Place } from './places';
+import type { SynthPlace } from './places';
 
 /** What the tables need to know besides the sites. */
 export interface TableTargets {
-  string(text: string): Place;
+  string(text: string): SynthPlace;
   named(name: string): number;
   key(key: Sites['branches'][number]['key']): number;
   staticCallKey(call: number): number;
@@ -30,7 +30,7 @@ const GPL = [0x47, 0x50, 0x4c, 0];
 const EX_TYPE_UACCESS = 3;
 
 /** A section that grows with its relocations. */
-export class Table {
+export class TableSection {
   readonly section: number;
   readonly bytes = new GrowingBytes();
   readonly relas = new GrowingRelas();
@@ -45,7 +45,7 @@ export class Table {
     return this.bytes.add(bytes);
   }
 
-  pc32(offset: number, { symbol, addend }: Place): void {
+  pc32(offset: number, { symbol, addend }: SynthPlace): void {
     this.relas.add(offset, R_X86_64_PC32, symbol, addend);
   }
 }
@@ -77,12 +77,12 @@ export function listTable(writer: ElfWriter, { name, flags, align, entry, entsiz
  */
 export class KernelTables {
   private readonly writer: ElfWriter;
-  private readonly replacements: Table;
-  private readonly alternatives: Table;
-  private readonly bugs: Table;
-  private readonly jumps: Table;
-  private readonly faults: Table;
-  private readonly staticCalls: Table;
+  private readonly replacements: TableSection;
+  private readonly alternatives: TableSection;
+  private readonly bugs: TableSection;
+  private readonly jumps: TableSection;
+  private readonly faults: TableSection;
+  private readonly staticCalls: TableSection;
   /** Tables that hold nothing but references to code. */
   private readonly lists: Record<
     | 'runtime'
@@ -97,20 +97,20 @@ export class KernelTables {
     | 'addressable',
     ReferenceTable
   >;
-  private readonly exports: Table;
+  private readonly exports: TableSection;
 
   constructor(
     writer: ElfWriter,
     private readonly targets: TableTargets,
   ) {
     this.writer = writer;
-    this.alternatives = new Table(writer, '.altinstructions', A, 1);
-    this.replacements = new Table(writer, '.altinstr_replacement', AX, 1);
-    this.bugs = new Table(writer, '__bug_table', WA, 1);
-    this.jumps = new Table(writer, '__jump_table', WA, 8);
-    this.faults = new Table(writer, '__ex_table', A, 4);
-    this.staticCalls = new Table(writer, '.static_call_sites', WA, 1, 8);
-    this.exports = new Table(writer, '.export_symbol', A, 8);
+    this.alternatives = new TableSection(writer, '.altinstructions', A, 1);
+    this.replacements = new TableSection(writer, '.altinstr_replacement', AX, 1);
+    this.bugs = new TableSection(writer, '__bug_table', WA, 1);
+    this.jumps = new TableSection(writer, '__jump_table', WA, 8);
+    this.faults = new TableSection(writer, '__ex_table', A, 4);
+    this.staticCalls = new TableSection(writer, '.static_call_sites', WA, 1, 8);
+    this.exports = new TableSection(writer, '.export_symbol', A, 8);
     const list = (
       name: string,
       flags: number,
@@ -147,8 +147,8 @@ export class KernelTables {
   }
 
   /** Adds all entries of the function that starts at `start`; `source` is its unit's path. */
-  add(start: Place, sites: Sites, source: string, sealed: boolean): void {
-    const at = (offset: number): Place => ({ symbol: start.symbol, addend: start.addend + offset });
+  add(start: SynthPlace, sites: Sites, source: string, sealed: boolean): void {
+    const at = (offset: number): SynthPlace => ({ symbol: start.symbol, addend: start.addend + offset });
     const { lists } = this;
     const list = (table: ReferenceTable, offsets: readonly number[]): void => {
       for (const offset of offsets) table.add(start.symbol, start.addend + offset);
@@ -199,7 +199,7 @@ export class KernelTables {
     this.lists.addressable.add(symbol, 0);
   }
 
-  private alternative(at: Place, site: Sites['alternatives'][number]): void {
+  private alternative(at: SynthPlace, site: Sites['alternatives'][number]): void {
     const replacement = this.replacements.entry(
       site.call === undefined ? site.replacement : [...site.replacement, 0xe8, ...zeros(4)],
     );

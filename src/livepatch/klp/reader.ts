@@ -18,7 +18,7 @@ import { FACTS, FUNCS, MODINFO, OBJECTS, STRINGS, isKlpRelocs } from './layout';
 import { relasBySection } from './rows';
 
 /** Sections that ELF itself needs. */
-const TABLES = new Set([SHT_NULL, SHT_RELA, SHT_SYMTAB, SHT_STRTAB, SHT_SYMTAB_SHNDX]);
+const OWN_TABLES = new Set([SHT_NULL, SHT_RELA, SHT_SYMTAB, SHT_STRTAB, SHT_SYMTAB_SHNDX]);
 
 /**
  * The livepatch object that `writeKlpObject` wrote.
@@ -71,7 +71,7 @@ class SectionsByName {
     const own: ReadonlySet<string> = new Set([FACTS, OBJECTS.name, FUNCS.name, STRINGS, MODINFO]);
     for (let section = 1; section < elf.sectionCount; section++) {
       const type = elf.type(section);
-      if (TABLES.has(type)) continue;
+      if (OWN_TABLES.has(type)) continue;
       const name = elf.name(section);
       if (type === SHT_GROUP)
         elf.malformed(elf.offset(section), `section ${section} (${name}) is a group, which no livepatch object has`);

@@ -10,7 +10,7 @@ import type { KlpState, ModuleOptions } from './types';
 const ALIGN = 8;
 
 /** A patched object with all its functions: the kernel refuses a second klp_object of one name. */
-interface Target {
+interface KlpTarget {
   name: string;
   funcs: Array<{ oldName: string; sympos: number; replacement: OutputSymbol }>;
   callbacks: Partial<Record<Callback, OutputSymbol>>;
@@ -46,8 +46,8 @@ export function addDescriptors(
 }
 
 /** Objects of one name become one target. */
-function collectTargets(objects: readonly LivepatchObject[], symbols: SymbolMap, found: Diagnostic[]): Target[] {
-  const targets = new Map<string, Target>();
+function collectTargets(objects: readonly LivepatchObject[], symbols: SymbolMap, found: Diagnostic[]): KlpTarget[] {
+  const targets = new Map<string, KlpTarget>();
   for (const object of objects) {
     const target = targets.get(object.name) ?? { name: object.name, funcs: [], callbacks: {} };
     targets.set(object.name, target);
@@ -99,7 +99,7 @@ class Descriptors {
     this.data = image.data;
   }
 
-  funcs(object: string, funcs: Target['funcs']): OutputSymbol {
+  funcs(object: string, funcs: KlpTarget['funcs']): OutputSymbol {
     const { size, offsets } = this.structs.klp_func;
     const array = this.array(`klp_funcs.${object}`, (funcs.length + 1) * size);
     funcs.forEach(({ oldName, sympos, replacement }, i) => {
@@ -111,7 +111,7 @@ class Descriptors {
     return array;
   }
 
-  objects(targets: readonly Target[], funcs: readonly OutputSymbol[]): OutputSymbol {
+  objects(targets: readonly KlpTarget[], funcs: readonly OutputSymbol[]): OutputSymbol {
     const { size, offsets } = this.structs.klp_object;
     const callbacks = this.structs.klp_callbacks.offsets;
     const array = this.array('klp_objects', (targets.length + 1) * size);

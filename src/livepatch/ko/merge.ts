@@ -62,7 +62,7 @@ export function mergeObjects(
   return symbols;
 }
 
-interface Place {
+interface MergedPlace {
   section: OutputSection;
   offset: Offset;
 }
@@ -72,7 +72,7 @@ function placeSections(
   image: ModuleImage,
   processor: ModuleProcessor,
   found: Diagnostic[],
-): Map<OutputSection, Place> {
+): Map<OutputSection, MergedPlace> {
   const late = new Map<OutputSection, Array<{ offset: Offset; type: number }>>();
   for (const { klpRelas } of objects) for (const rela of klpRelas) put(late, rela.section, rela);
   const groups = new Map<string, { name: string; apart: string; parts: OutputSection[] }>();
@@ -87,7 +87,7 @@ function placeSections(
       else group.parts.push(section);
     }
   }
-  const places = new Map<OutputSection, Place>();
+  const places = new Map<OutputSection, MergedPlace>();
   for (const { name, apart, parts } of groups.values()) {
     const flags = parts.reduce((all, part) => all | (part.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)), 0);
     // Zeros of one part are written out where another has bytes, and in the per-CPU section, which the loader copies.
@@ -129,7 +129,7 @@ function checkOrc(object: LivepatchObject, found: Diagnostic[]): void {
 /** A symbol's place in the module; undefined for one that is undefined or whose section is dropped. */
 function moveSymbol(
   symbol: OutputSymbol,
-  places: ReadonlyMap<OutputSection, Place>,
+  places: ReadonlyMap<OutputSection, MergedPlace>,
   image: ModuleImage,
   definitions: Definitions,
 ): Moved | undefined {
@@ -148,7 +148,7 @@ function moveSymbol(
 
 function moveRelocations(
   object: LivepatchObject,
-  places: ReadonlyMap<OutputSection, Place>,
+  places: ReadonlyMap<OutputSection, MergedPlace>,
   symbols: SymbolMap,
   image: ModuleImage,
   found: Diagnostic[],

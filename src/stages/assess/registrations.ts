@@ -5,15 +5,15 @@ import type { Side } from '../side/side';
 import { Kind } from '../scan';
 
 /** How a table's entries are told apart, and what people call them. */
-interface Table {
+interface Registry {
   what: string;
   entries: (side: Side, section: SectionIndex) => string[];
 }
 
-const EXPORT: Table = { what: 'export', entries: targetsOf };
+const EXPORT: Registry = { what: 'export', entries: targetsOf };
 
 /** Tables that somebody goes through once, at boot or when a module is loaded, and that a livepatch does not have. */
-function tableOf(side: Side, name: string, section: SectionIndex): Table | undefined {
+function tableOf(side: Side, name: string, section: SectionIndex): Registry | undefined {
   // Until 6.4 a section an export, `___ksymtab_gpl+NAME`.
   if (/^___ksymtab(_gpl)?\+/.test(name)) return { what: 'export', entries: () => [name.slice(name.indexOf('+') + 1)] };
   if (name === '.export_symbol' || /^__ksymtab(_gpl)?$/.test(name)) return EXPORT;

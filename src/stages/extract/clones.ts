@@ -63,7 +63,7 @@ const EMPTY_OBJECT_ALIGN = 8;
 const LARGEST_ALIGN = 0x10000;
 
 /** Sections that say how the file is to be read: a writer makes its own. */
-const TABLES: ReadonlySet<number> = new Set([
+const OWN_TABLES: ReadonlySet<number> = new Set([
   SHT_NULL,
   SHT_SYMTAB,
   SHT_STRTAB,
@@ -261,7 +261,7 @@ export class Clones {
   ): OutputSection {
     const { object } = this.patched;
     const type = object.type(section);
-    if (TABLES.has(type))
+    if (OWN_TABLES.has(type))
       object.malformed(
         object.offset(section),
         `section ${section} (${object.name(section)}) holds code or data and is of type ${type}`,

@@ -48,7 +48,14 @@ export interface KlpModuleOptions {
 
 const CONSUMED: ReadonlySet<string> = new Set([RELOCATIONS.name, SYMBOLS.name, ARCH.name]);
 /** Made anew by the writer; groups mean nothing behind the last link. */
-const TABLES: ReadonlySet<number> = new Set([SHT_NULL, SHT_SYMTAB, SHT_STRTAB, SHT_SYMTAB_SHNDX, SHT_GROUP, SHT_RELA]);
+const OWN_TABLES: ReadonlySet<number> = new Set([
+  SHT_NULL,
+  SHT_SYMTAB,
+  SHT_STRTAB,
+  SHT_SYMTAB_SHNDX,
+  SHT_GROUP,
+  SHT_RELA,
+]);
 const PARA = '.parainstructions';
 
 /**
@@ -91,8 +98,8 @@ class KlpModuleFile {
       const type = elf.type(section);
       const base = type === SHT_RELA ? elf.info(section) : section;
       if (
-        (TABLES.has(type) && type !== SHT_RELA) ||
-        (base !== section && TABLES.has(elf.type(base))) ||
+        (OWN_TABLES.has(type) && type !== SHT_RELA) ||
+        (base !== section && OWN_TABLES.has(elf.type(base))) ||
         this.isRemoved(base)
       )
         continue;

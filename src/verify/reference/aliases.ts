@@ -1,7 +1,7 @@
 import { STT_FUNC } from '../../elf';
 import type { Context } from '../context';
 import { isPrefixName } from '../symbols';
-import { identityInObject, sameIdentity } from './identity';
+import { identityInObject, refersToSame } from './identity';
 import type { ReferenceObject, ReferenceSymbol } from './object';
 
 interface Body {
@@ -66,7 +66,7 @@ function sameBody(a: Body, b: Body): boolean {
       return (
         rela.offset - a.symbol.value === other.offset - b.symbol.value &&
         rela.type === other.type &&
-        sameIdentity(
+        refersToSame(
           identityInObject(object, rela.symbol, rela.addend),
           identityInObject(object, other.symbol, other.addend),
         )

@@ -6,7 +6,7 @@ import { readVariable } from '../aarch64/constants';
 import { distanceOf, wordAt } from '../aarch64/words';
 import { nameOf, targetInCode, targetInData, type Target } from '../references';
 import { loadInstead, type RuntimeConstant } from './constants';
-import { identityInModule, identityInObject, sameIdentity, withoutNumbers } from './identity';
+import { identityInModule, identityInObject, refersToSame, withoutNumbers } from './identity';
 import { withDirectBranches } from './got-branches';
 import type { ReferenceObject, ReferenceRela, ReferenceSymbol } from './object';
 
@@ -97,7 +97,7 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
       });
     if (instruction === undefined) continue;
     const found = identityInModule(module, targetInCode(module, rela, instruction));
-    if (!sameIdentity(expected, found))
+    if (!refersToSame(expected, found))
       differences.push({ offset: at, message: `it refers to ${found.text}, in the object to ${expected.text}` });
   }
   for (const [at, rela] of mine)

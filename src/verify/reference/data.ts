@@ -3,7 +3,7 @@ import type { Context } from '../context';
 import { isExecutable, type ModuleSection, type ModuleSymbol } from '../module';
 import { targetInData } from '../references';
 import { isTable } from '../tables';
-import { identityInModule, identityInObject, sameIdentity } from './identity';
+import { identityInModule, identityInObject, refersToSame } from './identity';
 import type { ReferenceObject, ReferenceRela, ReferenceSymbol } from './object';
 
 /** Data of the object that is called like some of the module, with its relocations by their offset in it. */
@@ -68,7 +68,7 @@ function difference(
       identityInObject(object, theirs.symbol, theirs.addend),
       identityInModule(module, targetInData(module, rela)),
     ];
-    if (!sameIdentity(expected, found))
+    if (!refersToSame(expected, found))
       return { at, message: `it refers to ${found.text}, in the object to ${expected.text}` };
   }
   // Data without content, and content of which some is filled in.

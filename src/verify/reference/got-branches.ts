@@ -1,7 +1,7 @@
 import { R_X86_64_GOTPCRELX, R_X86_64_PLT32 } from '../../elf';
 import type { ReferenceRela } from './object';
 
-interface Code {
+interface CodeBytes {
   code: Uint8Array;
   relas: ReadonlyMap<number, ReferenceRela>;
 }
@@ -10,7 +10,7 @@ interface Code {
  * A function as it must be in a module, which has no GOT: `call *x@GOTPCREL(%rip)` (ff 15) is `call x; nop` there, and `jmp *` (ff 25) `jmp x; nop`.
  * Other uses of the GOT cannot be in a module, and remain.
  */
-export function withDirectBranches(code: Uint8Array, relas: ReadonlyMap<number, ReferenceRela>): Code {
+export function withDirectBranches(code: Uint8Array, relas: ReadonlyMap<number, ReferenceRela>): CodeBytes {
   const through = [...relas].filter(
     ([at, { type, addend }]) =>
       type === R_X86_64_GOTPCRELX &&

@@ -84,7 +84,7 @@ export function identityInModule(module: Module, target: Target): Identity {
 }
 
 /** Whether both mean the same: by a name and the distance from it, or, where one side has no name, by content. */
-export function sameIdentity(object: Identity, module: Identity): boolean {
+export function refersToSame(object: Identity, module: Identity): boolean {
   for (const name of object.names) if (module.names.has(name)) return true;
   // A key without bytes becomes a byte without a symbol, so that no other shares its address.
   if (object.empty && module.bytes === null && module.names.size === 0) return true;

@@ -4,7 +4,7 @@ import { targetInData, type Target } from '../references';
 import { KEY_FIELDS, isLate } from '../module-keys';
 import { TABLES, entrySize, type Table, type TableKind } from '../tables';
 import type { Pair } from './code';
-import { identityInModule, identityInObject, sameIdentity, type Identity } from './identity';
+import { identityInModule, identityInObject, refersToSame, type Identity } from './identity';
 import type { ReferenceObject, ReferenceRela } from './object';
 
 /** Tables whose entries follow their function. Seals do not: a module may go without. */
@@ -212,7 +212,7 @@ function compareEntry(context: Context, kind: TableKind, ours: Entry, theirs: Ob
     }
     const expected = identityInObject(theirs.object, rela.symbol, rela.addend);
     const found = identityInModule(context.module, targetInData(context.module, target));
-    if (!sameIdentity(expected, found) && !(kind === 'staticCalls' && isTrampoline(expected, found)))
+    if (!refersToSame(expected, found) && !(kind === 'staticCalls' && isTrampoline(expected, found)))
       differ(`a reference to ${found.text}, in the object to ${expected.text},`, at);
   }
   if (kind === 'alternatives') compareReplacement(context, ours, theirs, differ);
@@ -266,7 +266,7 @@ function compareReplacement(
   const target = rela && targetInData(module, rela);
   if (length === 0 && theirs !== undefined && target !== undefined && isCallback(context, bytes)) {
     const expected = identityInObject(object, theirs.symbol, theirs.addend);
-    if (!sameIdentity(expected, identityInModule(module, target))) differ('another callback than the object has', 4);
+    if (!refersToSame(expected, identityInModule(module, target))) differ('another callback than the object has', 4);
   }
   if (length === 0 || theirs === undefined || target?.in !== 'module') return;
   const { section, value } = object.symbol(theirs.symbol);
@@ -284,7 +284,7 @@ function compareReplacement(
     // Relative fields count from the same place on both sides.
     const same =
       mine !== undefined &&
-      sameIdentity(
+      refersToSame(
         identityInObject(object, field.symbol, field.addend + 4),
         identityInModule(module, targetInData(module, { ...mine, addend: mine.addend + 4 })),
       );
