@@ -16,6 +16,7 @@ import { SectionClass } from '../../../kernel/section-class';
 import type { Range } from '../../side/range';
 import type { Side } from '../../side/side';
 import type { KernelCode } from './kernel-code';
+import { SHORT, relaxed, type Parting, type Shortened } from './relaxed';
 
 /** Why a section of ORIG is not what stands at an address of the image. */
 export interface Misfit {
@@ -38,21 +39,7 @@ export interface Reading extends Rela {
   address: number;
 }
 
-/** A branch that the image has in its short form, so that all behind it stands nearer. */
-interface Shortened {
-  /** Of its instruction and of the end of that in ORIG, from the section's start. */
-  at: number;
-  end: number;
-  /** Field of the relocation that ORIG has. */
-  field: number;
-  /** How far what follows is moved, all in all. */
-  shift: number;
-}
-
 const NONE: readonly Shortened[] = [];
-
-/** Opcode and distance. */
-const SHORT = 2;
 
 /**
  * Whether the image has a section of ORIG at an address: all bytes that linking did not write, and each reference, which must lead to
@@ -114,38 +101,40 @@ export class SectionFit {
     }
   }
 
-  /**
-   * Where bytes differ that no linking wrote. What the assembler knew to be near when it made the kernel's unit, a function next to this one, has a
-   * short branch there (`tipc_eth_msg2addr`), which a section for each function never has.
-   */
+  /** Where bytes differ that no linking wrote. */
   private otherBytes(range: Range, base: number): Misfit | undefined {
     const { section, start, end } = range;
-    const { object, arch } = this.orig;
-    const own = object.content(section);
+    const own = this.orig.object.content(section);
     const theirs = this.kernel.memory.bytesAt(base + start, end - start);
     if (theirs === undefined) return { offset: start, why: 'the image has no such memory' };
     if (this.isEqualBetweenFields(range, own, theirs)) return undefined;
+    const found = this.differenceOf(range, own, theirs);
+    if (!Array.isArray(found)) {
+      const { at, shift } = found;
+      return { offset: at, why: `ORIG has ${hex(own, at)}, the kernel ${hex(theirs, at + shift - start)}` };
+    }
+    this.shortened.set(keyOf(range, base), found);
+    return undefined;
+  }
+
+  /** Where bytes differ, or which branches are shorter in the image. */
+  private differenceOf(range: Range, content: Uint8Array, theirs: Uint8Array): Shortened[] | Parting {
+    const { start, end } = range;
+    const { arch } = this.orig;
     const linked = new Uint8Array(end - start);
-    const branches = new Map<number, Shortened & { opcode: number }>();
+    const branches = new Map<number, number>();
     for (const { type, offset } of this.relas(range)) {
       const [from, to] = arch.linked(type);
       linked.fill(1, Math.max(0, offset + from - start), Math.max(0, offset + to - start));
-      const short = arch.isPcRelative(type) ? arch.shortBranch(own, start, offset) : undefined;
-      if (short !== undefined) branches.set(short.at, { ...short, field: offset, end: offset + to, shift: 0 });
+      const short = arch.isPcRelative(type) ? arch.shortBranch(content, start, offset) : undefined;
+      if (short !== undefined) branches.set(short.at, offset);
     }
-    const found: Shortened[] = [];
-    let shift = 0;
-    for (let at = start; at < end; at++) {
-      if (own[at] === theirs[at + shift - start] || linked[at - start] === 1) continue;
-      const branch = branches.get(at);
-      if (branch === undefined || theirs[at + shift - start] !== branch.opcode)
-        return { offset: at, why: `ORIG has ${hex(own, at)}, the kernel ${hex(theirs, at + shift - start)}` };
-      shift += SHORT - (branch.end - at);
-      found.push({ at, end: branch.end, field: branch.field, shift });
-      at = branch.end - 1;
-    }
-    if (found.length > 0) this.shortened.set(keyOf(range, base), found);
-    return undefined;
+    const bytes = content.subarray(start, end);
+    const first = bytes.findIndex((byte, i) => byte !== theirs[i] && linked[i] !== 1);
+    if (branches.size === 0) return { at: start + first, shift: 0 };
+    const { disassembler } = this.orig;
+    const own = { bytes, instructions: disassembler.decode(bytes), start, linked, branches };
+    return relaxed(own, { bytes: theirs, instructions: disassembler.decode(theirs) });
   }
 
   /** Nearly always so, and then nothing has to be remembered of fields. Relas come in the order of their offsets. */
