@@ -68,10 +68,13 @@ export class UnitList {
     return units;
   }
 
-  /** A folder into which this kernel's build does not go is no target. */
+  /**
+   * A folder into which this kernel's build does not go is no target. Rust's rules run even where make only prints (`+$(call if_changed_rule,rustc_library)`), and
+   * without the delay objtool then ends on rust/core.o, as in Debian's 7.3: no C file needs what they make.
+   */
   private async printed(folder: string): Promise<string> {
     try {
-      return await this.work.make(['-n', 'delay-objtool=', `${folder}/`], `list-${folder.replaceAll('/', '-')}`);
+      return await this.work.make(['-n', 'delay-objtool=', 'CONFIG_RUST=', `${folder}/`], `list-${folder.replaceAll('/', '-')}`);
     } catch (cause) {
       if (cause instanceof KlpflowError && /No rule to make target|Nothing to be done/.test(cause.message)) return '';
       throw cause;

@@ -5,6 +5,7 @@ import type { ModuleRela, ModuleSection, ModuleSymbol } from '../module';
 import { readVariable } from '../aarch64/constants';
 import { distanceOf, wordAt } from '../aarch64/words';
 import { nameOf, targetInCode, targetInData, type Target } from '../references';
+import { sameAnonymous } from './anonymous';
 import { loadInstead, type RuntimeConstant } from './constants';
 import { identityInModule, identityInObject, refersToSame, withoutNumbers } from './identity';
 import { withDirectBranches } from './got-branches';
@@ -96,8 +97,10 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
         message: `the relocation has type ${rela.type}, in the object ${theirRela.type}`,
       });
     if (instruction === undefined) continue;
-    const found = identityInModule(module, targetInCode(module, rela, instruction));
-    if (!refersToSame(expected, found))
+    const target = targetInCode(module, rela, instruction);
+    const found = identityInModule(module, target);
+    const meant = { symbol: theirRela.symbol, offset: theirRela.addend + end };
+    if (!refersToSame(expected, found) && !sameAnonymous(module, target, object, meant))
       differences.push({ offset: at, message: `it refers to ${found.text}, in the object to ${expected.text}` });
   }
   for (const [at, rela] of mine)

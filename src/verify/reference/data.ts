@@ -3,6 +3,7 @@ import type { Context } from '../context';
 import { isExecutable, type ModuleSection, type ModuleSymbol } from '../module';
 import { targetInData } from '../references';
 import { isTable } from '../tables';
+import { sameAnonymous } from './anonymous';
 import { identityInModule, identityInObject, refersToSame } from './identity';
 import type { ReferenceObject, ReferenceRela, ReferenceSymbol } from './object';
 
@@ -64,11 +65,13 @@ function difference(
         message:
           rela === undefined ? 'a relocation of the object is missing' : 'a relocation that the object does not have',
       };
+    const target = targetInData(module, rela);
     const [expected, found] = [
       identityInObject(object, theirs.symbol, theirs.addend),
-      identityInModule(module, targetInData(module, rela)),
+      identityInModule(module, target),
     ];
-    if (!refersToSame(expected, found))
+    const meant = { symbol: theirs.symbol, offset: theirs.addend };
+    if (!refersToSame(expected, found) && !sameAnonymous(module, target, object, meant))
       return { at, message: `it refers to ${found.text}, in the object to ${expected.text}` };
   }
   // Data without content, and content of which some is filled in.
