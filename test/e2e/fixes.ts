@@ -52,11 +52,15 @@ function run(program: string, args: readonly string[], cwd: string, status = 0):
 /** `failed` is what must not be; the others are answers. */
 export type Outcome = 'written' | 'refused' | 'unchanged' | 'not in this kernel' | 'does not compile alone' | 'failed';
 
+const NOT_APPLICABLE: readonly string[] = ['patch-not-applicable', 'patch-reversed', 'patch-fuzz', 'patch-adds-file'];
+
 export function outcomeOf(status: number | null, codes: readonly string[]): Outcome {
   if (codes.includes('internal')) return 'failed';
   if (status === 0) return 'written';
   if (status === 3) return 'unchanged';
   if (codes.includes('unit-not-built')) return 'not in this kernel';
+  // One of another series than the kernel is.
+  if (codes.some((code) => NOT_APPLICABLE.includes(code))) return 'not in this kernel';
   if (status === 2) return 'refused';
   return codes.includes('compile-failed') ? 'does not compile alone' : 'failed';
 }

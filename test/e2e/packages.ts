@@ -1,6 +1,7 @@
 /**
  * Debian's stock kernels as its archive has them: source, image, headers, fetched with apt-get and unpacked below a folder. What stands there is used
- * again. Without Debian's tools, or where the archive is not reachable, there is a sentence why not.
+ * again. Without Debian's tools, or where the archive is not reachable, there is a sentence why not. APT_CONFIG may name another configuration of apt's, with
+ * suites that this machine does not install from (trixie-backports has 7.3).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
@@ -21,13 +22,19 @@ export interface Packages {
 /** The packages of a version, or why they are not there. Default: what KLPFLOW_E2E_VERSION names, else the newest of 6.12. */
 export function debianKernel(version = process.env['KLPFLOW_E2E_VERSION'] ?? versionsOf('6.12')[0]): Packages | string {
   if (version === undefined) return 'no Debian kernel: apt-cache knows no linux-source-6.12';
-  const release = releaseOf(version);
-  if (release === undefined) return `no Debian kernel: apt-cache knows no image of ${version}`;
+  const image = imageOf(version);
+  if (image === undefined) return `no Debian kernel: apt-cache knows no image of ${version}`;
   const source = debianSource(version);
   if (!source.startsWith('/')) return source;
+  const { release, path, packages } = image;
   const root = join(CACHE, version, 'root');
-  const missing = unpacked(version, 'image', [`linux-image-${release}-unsigned`, `linux-headers-${release}`], root);
-  return missing ?? { version, release, source, root, image: join(root, `boot/vmlinuz-${release}`) };
+  const missing = unpacked(
+    version,
+    'image',
+    packages.map((name) => name.replace('%', release)),
+    root,
+  );
+  return missing ?? { version, release, source, root, image: join(root, path.replace('%', release)) };
 }
 
 /** The tarball of a version's source, or why it is not there. */
@@ -42,14 +49,43 @@ export function versionsOf(series: string): string[] {
   return madison([`linux-source-${series}`]).map(([, version]) => version!);
 }
 
+/** How Debian packs a kernel, `%` its release: since 7.x in parts, and the image beside the modules. */
+interface Packing {
+  /** Of the name of the package with the image: what comes before the release, and behind it. */
+  prefix: string;
+  suffix: string;
+  packages: readonly string[];
+  path: string;
+}
+
+const PACKINGS: readonly Packing[] = [
+  {
+    prefix: 'linux-image-',
+    suffix: '-unsigned',
+    packages: ['linux-image-%-unsigned', 'linux-headers-%'],
+    path: 'boot/vmlinuz-%',
+  },
+  {
+    prefix: 'linux-binary-',
+    suffix: '',
+    packages: ['linux-binary-%', 'linux-base-%', 'linux-modules-%', 'linux-headers-%'],
+    path: 'usr/lib/modules/%/vmlinuz',
+  },
+];
+
 /** Names of packages that hold images say the release; which has a version only the archive says (6.1.187-1: 6.1.0-53). */
-function releaseOf(version: string): string | undefined {
+function imageOf(version: string): (Packing & { release: string }) | undefined {
   const series = /^\d+\.\d+/.exec(version)?.[0];
-  const names = apt('apt-cache', ['pkgnames', `linux-image-${series}.`])
-    .split('\n')
-    .filter((name) => /^linux-image-[\d.]+(?:-\d+|\+deb\d+)-amd64-unsigned$/.test(name));
-  const [name] = (names.length === 0 ? [] : madison(names)).find((row) => row[1] === version) ?? [];
-  return name?.replace(/^linux-image-|-unsigned$/g, '');
+  for (const packing of PACKINGS) {
+    const { prefix, suffix } = packing;
+    const names = apt('apt-cache', ['pkgnames', `${prefix}${series}.`])
+      .split('\n')
+      .filter((name) => /^[\d.]+(?:-\d+|\+deb\d+)-amd64$/.test(name.slice(prefix.length, name.length - suffix.length)))
+      .filter((name) => name.endsWith(suffix));
+    const [name] = (names.length === 0 ? [] : madison(names)).find((row) => row[1] === version) ?? [];
+    if (name !== undefined) return { ...packing, release: name.slice(prefix.length, name.length - suffix.length) };
+  }
+  return undefined;
 }
 
 /** Rows of package, version, place. */
