@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { crc32, crc64 } from './crc';
 import { undoBranches } from './xz-branches';
 
 /** `xz --format=lzma`: a header of 13 bytes, then one stream. */
@@ -17,12 +19,13 @@ const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 
 /**
  * An .xz stream. kbuild puts a branch filter in front of LZMA2 (scripts/xz_wrap.sh: `--x86 --lzma2=...`), which no package for
- * Node 20 undoes: the container is read here, LZMA2 itself by the package. Checks of blocks are not looked at: the size behind the
- * stream, and the tables of the kernel, prove more.
+ * Node 20 undoes: the container is read here, LZMA2 itself by the package. What comes out must be what the check of each block says, which who
+ * compressed it made: a mistake here cannot pass for the kernel, and so the verifier may use this, too.
  */
 export function rawXz(bytes: Uint8Array): Uint8Array {
   const { lzma2 } = codec();
-  const check = CHECK_BYTES[bytes[7]! & 0xf]!;
+  const kind = bytes[7]! & 0xf;
+  const check = CHECK_BYTES[kind]!;
   const parts: Uint8Array[] = [];
   for (let at = HEADER; bytes[at] !== 0; ) {
     const { filters, end } = blockHeader(bytes, at);
@@ -30,10 +33,22 @@ export function rawXz(bytes: Uint8Array): Uint8Array {
     const stop = lzma2End(bytes, end);
     const block = lzma2.decompressSync(bytes.subarray(end, stop));
     for (const filter of filters.reverse()) undoBranches(filter, block);
+    const behind = stop + ((4 - ((stop - HEADER) & 3)) & 3);
+    if (!isWhole(kind, block, bytes.subarray(behind, behind + check)))
+      throw new RangeError('a block that is not what its check says');
     parts.push(block);
-    at = stop + ((4 - ((stop - HEADER) & 3)) & 3) + check;
+    at = behind + check;
   }
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+}
+
+/** CRC-32, CRC-64 and SHA-256 are all that the format defines; of another nothing is known. */
+function isWhole(kind: number, block: Uint8Array, check: Uint8Array): boolean {
+  if (check.length !== CHECK_BYTES[kind]) return false;
+  const stated = Buffer.from(check);
+  if (kind === 1) return crc32(block) === stated.readUInt32LE();
+  if (kind === 4) return crc64(block) === stated.readBigUInt64LE();
+  return kind !== 10 || createHash('sha256').update(block).digest().equals(stated);
 }
 
 /** Filters of a block by id, and where its header ends. Sizes that it states are left aside. */

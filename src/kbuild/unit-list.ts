@@ -74,7 +74,10 @@ export class UnitList {
    */
   private async printed(folder: string): Promise<string> {
     try {
-      return await this.work.make(['-n', 'delay-objtool=', 'CONFIG_RUST=', `${folder}/`], `list-${folder.replaceAll('/', '-')}`);
+      return await this.work.make(
+        ['-n', 'delay-objtool=', 'CONFIG_RUST=', `${folder}/`],
+        `list-${folder.replaceAll('/', '-')}`,
+      );
     } catch (cause) {
       if (cause instanceof KlpflowError && /No rule to make target|Nothing to be done/.test(cause.message)) return '';
       throw cause;

@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib';
-import { decompressBzip2, decompressLz4, decompressLzma, decompressXz, decompressZstd } from './codecs';
-import { LARGEST } from './codecs';
+import { LARGEST, decompressBzip2, decompressLz4, decompressLzma, decompressXz, decompressZstd } from './codecs';
+import { decompressLzop } from './lzop';
 
 /** A compression that kernels, or the files that they are shipped in, have. */
 export interface Decoder {
@@ -24,6 +24,12 @@ const DECODERS: readonly Decoder[] = [
   { name: 'lz4', magic: [0x02, 0x21, 0x4c, 0x18], sized: true, decode: decompressLz4 },
   { name: 'xz', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], sized: true, decode: decompressXz },
   { name: 'bzip2', magic: [0x42, 0x5a, 0x68], sized: true, decode: decompressBzip2 },
+  {
+    name: 'lzo',
+    magic: [0x89, 0x4c, 0x5a, 0x4f],
+    sized: true,
+    decode: (bytes, size) => decompressLzop(bytes, size, LARGEST),
+  },
   { name: 'lzma', magic: [0x5d, 0x00, 0x00], sized: true, decode: decompressLzma },
 ];
 

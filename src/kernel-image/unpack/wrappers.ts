@@ -62,10 +62,6 @@ export function isArm64Image(bytes: Uint8Array): boolean {
 /** Files that hold a kernel and yet are none, by what they begin with. */
 const OTHERS: ReadonlyArray<readonly [magic: readonly number[], what: string]> = [
   [
-    [0x89, 0x4c, 0x5a, 0x4f],
-    'is compressed by LZO, which is not read: unpack it (scripts/extract-vmlinux of the kernel source)',
-  ],
-  [
     [0x4d, 0x5a],
     'is an EFI program without a Linux boot header: of a unified kernel image pass its section .linux (objcopy -O binary --only-section=.linux)',
   ],

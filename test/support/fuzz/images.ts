@@ -45,6 +45,7 @@ export function kernelImageSubject(folder: string): Subject {
     ['xz', '-c', '--check=crc32', '--x86', '--lzma2=dict=1MiB'],
     ['xz', '-c', '--format=lzma'],
     ['bzip2', '-c'],
+    ['lzop', '-9', '-c'],
     ['zstd', '-c', '-q'],
   ]) {
     const { stdout, status } = spawnSync(tool!, args, { input: bytes, maxBuffer: 1 << 28 });
