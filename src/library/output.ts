@@ -56,18 +56,15 @@ export function outputOf(options: OutputOptions): { output?: OutputRequest } {
       'usage',
       `-o ${path}: --vmlinux FILE is needed, what \`readelf -sW\` prints of the patched kernel or module: format ${format} says where its functions are`,
     );
-  if (format === 'kpatch' && vmlinux !== undefined) {
-    return { output: { path, format, symvers, vmlinux, klpArch: options.klpArch ?? false } };
+  const kernel = { path, symvers, vmlinux, moduleImages };
+  switch (format) {
+    case 'klp':
+      return { output: { ...kernel, format } };
+    case 'kpatch':
+      return { output: { path, format, symvers, vmlinux: vmlinux!, klpArch: options.klpArch ?? false } };
+    case 'ko':
+      return { output: { ...kernel, format, btf, ...moduleOf(options) } };
   }
-  return {
-    output: {
-      path,
-      symvers,
-      vmlinux,
-      moduleImages,
-      ...(format === 'ko' ? { format, btf, ...moduleOf(options) } : { format: 'klp' }),
-    },
-  };
 }
 
 /** What a module may say, checked. @throws KlpflowError `usage` */

@@ -7,23 +7,8 @@ import type { Pair } from './code';
 import { identityInModule, identityInObject, refersToSame, type Identity } from './identity';
 import type { ReferenceObject, ReferenceRela } from './object';
 
-/** Tables whose entries follow their function. Seals do not: a module may go without. */
-const KINDS = [
-  'alternatives',
-  'bugs',
-  'exceptions',
-  'jumpLabels',
-  'staticCalls',
-  'locks',
-  'ftrace',
-  'returns',
-  'retpolines',
-  'calls',
-  'cfi',
-  'traps',
-  'paravirt',
-  'unwind',
-] as const satisfies readonly TableKind[];
+/** Tables whose entries follow their function: all but seals, without which a module may go. */
+const KINDS = (Object.keys(TABLES) as TableKind[]).filter((kind) => kind !== 'seals');
 
 /** Fields that refer to something, besides the first. */
 const REFERENCES: Partial<Record<TableKind, readonly number[]>> = {
