@@ -86,7 +86,15 @@ export function lazyEnums(source) {
 export const DECODERS = ['zstddec', 'lz4js', 'seek-bzip'];
 
 /** Packages that are files of their own in dist/, loaded when they are first needed: 100 kB more in a bundle take every thread time to load. */
-export const LATE_PACKAGES = [...DECODERS, 'iced-x86', 'yaml', 'ajv/dist/2020', 'bullmq', 'ioredis'];
+export const LATE_PACKAGES = [
+  ...DECODERS,
+  'iced-x86',
+  'yaml',
+  'ajv/dist/2020',
+  'bullmq',
+  'ioredis',
+  '@aws-sdk/client-s3',
+];
 
 /** Has a bundle ask for a package's file when it first needs it. */
 const latePackages = (names) => ({

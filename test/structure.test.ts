@@ -87,6 +87,7 @@ const OWNERS: Record<string, string | readonly string[]> = {
   ajv: 'fleet',
   bullmq: 'fleet',
   ioredis: 'fleet',
+  '@aws-sdk/client-s3': 'fleet',
   rxjs: 'pipeline',
   protobufjs: 'records',
   // The verifier unpacks images by itself, but for the compression.

@@ -36,8 +36,8 @@ export default class Matrix extends RunCommand {
     check: Flags.boolean({ description: 'say all that is missing, of all kernels; do nothing else' }),
     store: Flags.string({
       description:
-        'where results are kept; with --redis a folder that all machines see (default: in the run directory)',
-      helpValue: 'DIR',
+        'where results are kept; with --redis a folder that all machines see, or s3://BUCKET/FOLDER (default: in the run directory)',
+      helpValue: 'STORE',
       env: 'KLPFLOW_STORE',
     }),
     redis: Flags.string({

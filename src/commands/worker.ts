@@ -25,8 +25,8 @@ export default class FleetWorker extends RunCommand {
       required: true,
     }),
     store: Flags.string({
-      description: 'where objects are and results go: a folder that all machines see',
-      helpValue: 'DIR',
+      description: 'where objects are and results go: a folder that all machines see, or s3://BUCKET/FOLDER',
+      helpValue: 'STORE',
       env: 'KLPFLOW_STORE',
       required: true,
     }),
@@ -47,6 +47,10 @@ export default class FleetWorker extends RunCommand {
       min: 1,
       max: 3600,
     }),
+    metrics: Flags.string({
+      description: 'answer Prometheus at /metrics there (PORT alone: only this machine)',
+      helpValue: '[HOST:]PORT',
+    }),
     'idle-exit': Flags.integer({
       description: 'end after so long without work',
       helpValue: 'SECONDS',
@@ -56,13 +60,13 @@ export default class FleetWorker extends RunCommand {
 
   async run(): Promise<WorkerResult> {
     const { flags } = await this.parse(FleetWorker);
-    const { redis, store, label: labels = [], kernels } = flags;
+    const { redis, store, label: labels = [], kernels, metrics } = flags;
     if (store === '') throw emptyName('--store');
     const none = { fresh: false, progress: 'json', 'trace-out': undefined, btf: undefined };
     const result = await this.running({ ...flags, ...none }, (options) =>
       worker({
         ...options,
-        ...{ redis, store, labels, kernels },
+        ...{ redis, store, labels, kernels, metrics },
         stalledSeconds: flags['stalled-after'],
         idleSeconds: flags['idle-exit'],
         log: (event, fields) =>

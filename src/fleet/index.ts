@@ -9,7 +9,8 @@ import { prepare, type Preparation } from './prepare';
 import type { JobState, Submission } from './redis/submit';
 import { reportOf, type MatrixResult } from './report';
 import { runHere, type CellEvent, type Outcome } from './run';
-import { FolderStore, type Store } from './store';
+import type { Store } from './store';
+import { storeCalled } from './stores';
 
 export type { CellEvent, Outcome } from './run';
 export type { CellResult } from './perform';
@@ -18,7 +19,7 @@ export { diagnosticsOf, type Alike, type CellReport, type CellVerdict, type Matr
 export interface MatrixRequest extends RunOptions {
   /** The YAML file. */
   file: string;
-  /** Where results are kept: a folder; default one in the run directory. */
+  /** Where results are kept: a folder, or `s3://BUCKET/FOLDER`; default a folder in the run directory. */
   store?: string | undefined;
   /** Workers do it, which take their jobs from this Redis. */
   redis?: string | undefined;
@@ -157,5 +158,5 @@ async function prepared(request: MatrixRequest): Promise<{ matrix: Matrix; found
 }
 
 function storeOf({ store, runDir }: MatrixRequest): Store {
-  return new FolderStore(store ?? join(runDir, 'cells'));
+  return storeCalled(store ?? join(runDir, 'cells'), runDir);
 }

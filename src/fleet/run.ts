@@ -9,7 +9,7 @@ import type { Cell } from './matrix';
 import type { CellResult } from './perform';
 import type { Prepared } from './prepare';
 import { Slot } from './slot';
-import { keep, type Store } from './store';
+import { keep, keptResult, type Store } from './store';
 
 /** What became of a cell. */
 export interface Outcome {
@@ -56,9 +56,15 @@ export async function runHere(cells: readonly Prepared[], settings: LocalSetting
   // Cells of equal inputs are one job.
   const open = new Map<string, Prepared[]>();
   for (const one of cells) {
-    const text = fresh ? undefined : await store.result(one.id);
-    if (text === undefined) put(open, one.id, one);
-    else settle(one, { result: JSON.parse(text) as CellResult, failed: null, seconds: null });
+    try {
+      const result = fresh ? undefined : await keptResult(store, one.id);
+      if (result === undefined) put(open, one.id, one);
+      else settle(one, { result, failed: null, seconds: null });
+    } catch (cause) {
+      const found = diagnosticOf(cause);
+      if (found.code !== 'store-damaged') throw cause;
+      settle(one, { result: null, failed: [found], seconds: null });
+    }
   }
   await new Schedule(
     [...open.values()].map(([first]) => first!),

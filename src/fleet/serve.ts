@@ -10,8 +10,9 @@ import { Digests } from './digest';
 import { builtKernelsOf, type BuiltKernel } from './matrix';
 import { readMatrixFile } from './matrix-file';
 import { recipeOf } from './recipe';
+import { metricsPlace } from './redis/metrics';
 import { removeAbandoned } from './run';
-import { FolderStore } from './store';
+import { storeCalled } from './stores';
 
 export interface WorkerRequest extends RunOptions {
   redis: string;
@@ -21,6 +22,8 @@ export interface WorkerRequest extends RunOptions {
   kernels?: string | undefined;
   stalledSeconds: number;
   idleSeconds?: number | undefined;
+  /** `PORT` or `HOST:PORT`, where Prometheus may ask. */
+  metrics?: string | undefined;
   signal: AbortSignal;
   log: (event: string, fields: object) => void;
 }
@@ -35,6 +38,7 @@ export interface WorkerResult {
 /** Works until it is to stop. @throws KlpflowError `redis-unavailable`, `malformed-matrix`, `run-dir-unusable` */
 export async function serveQueues(request: WorkerRequest): Promise<WorkerResult> {
   const { redis, runDir, workers, memory, stalledSeconds, idleSeconds, signal, log } = request;
+  const metrics = request.metrics === undefined ? undefined : metricsPlace(request.metrics);
   RunDir.open(runDir, request.fresh === true);
   removeAbandoned(join(runDir, 'jobs'));
   const kernels = await kernelsOf(request);
@@ -42,8 +46,9 @@ export async function serveQueues(request: WorkerRequest): Promise<WorkerResult>
   const { FleetWorker } = await import('./redis/worker');
   const worker = await FleetWorker.of({
     ...{ redis, runDir, kernels, able, signal, log },
-    store: new FolderStore(request.store),
+    store: storeCalled(request.store, runDir),
     slots: workers,
+    metrics,
     threads: 1,
     stalledMs: stalledSeconds * 1000,
     idleMs: idleSeconds === undefined ? undefined : idleSeconds * 1000,

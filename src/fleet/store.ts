@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import { temporaryOutput, writeAtomically } from '../files/output-file';
 import { sha256, type Blob } from './digest';
+import type { CellResult } from './perform';
 
 export interface Store {
   /** As people call it. */
@@ -88,6 +89,21 @@ export class FolderStore implements Store {
 export function damaged(store: string, { sha256: digest }: Blob): KlpflowError {
   return new KlpflowError('store-damaged', `the store ${store} holds something else under ${digest}`, {
     object: store,
+  });
+}
+
+/** What a job came to, if that is known. Whoever wrote it there: it must be the result of that job. @throws KlpflowError `store-unavailable`, `store-damaged` */
+export async function keptResult(store: Store, job: string): Promise<CellResult | undefined> {
+  const text = await store.result(job);
+  if (text === undefined) return undefined;
+  try {
+    const result = JSON.parse(text) as CellResult;
+    if (result.schema === 'klpflow/cell@1' && result.job === job) return result;
+  } catch {
+    // As what is another job's.
+  }
+  throw new KlpflowError('store-damaged', `the store ${store.name} holds something else as the result of ${job}`, {
+    object: store.name,
   });
 }
 

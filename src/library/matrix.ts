@@ -44,15 +44,18 @@ export function matrixStatus(options: MatrixOptions & { submit?: boolean | undef
 /** Where a worker takes its jobs from, and what it can do. */
 export type WorkerOptions = Omit<RunSettings, 'btf' | 'trace'> &
   Pick<WorkerRequest, 'redis' | 'store' | 'log'> &
-  Partial<Pick<WorkerRequest, 'labels' | 'kernels' | 'stalledSeconds' | 'idleSeconds'>>;
+  Partial<Pick<WorkerRequest, 'labels' | 'kernels' | 'stalledSeconds' | 'idleSeconds' | 'metrics'>>;
 
 /** Does jobs of matrices that others submit, until it is told to stop. */
 export function worker(options: WorkerOptions): Run<WorkerResult> {
-  const { redis, store, log, labels = [], kernels, stalledSeconds = 30, idleSeconds } = options;
+  const { redis, store, log, labels = [], kernels, stalledSeconds = 30, idleSeconds, metrics } = options;
   return begin(options, async (run) => {
     const { serveQueues } = await import('../fleet/serve');
     const signal = run.signal ?? new AbortController().signal;
-    return serveQueues({ ...run, ...{ redis, store, log, labels, kernels, stalledSeconds, idleSeconds, signal } });
+    return serveQueues({
+      ...run,
+      ...{ redis, store, log, labels, kernels, stalledSeconds, idleSeconds, metrics, signal },
+    });
   });
 }
 

@@ -11,7 +11,7 @@ export function missingRedis(): string | undefined {
   return 'redis-server is not installed (Debian package redis-server)';
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
@@ -26,11 +26,13 @@ export class RedisServer {
     private readonly folder: string,
     readonly port: number,
     private readonly options: readonly string[],
+    private readonly tls: boolean,
   ) {}
 
-  static async start(folder: string, options: readonly string[] = []): Promise<RedisServer> {
+  /** `tls`: it has no port without. */
+  static async start(folder: string, options: readonly string[] = [], tls = false): Promise<RedisServer> {
     mkdirSync(folder, { recursive: true });
-    const server = new RedisServer(folder, await freePort(), options);
+    const server = new RedisServer(folder, await freePort(), options, tls);
     await server.start();
     return server;
   }
@@ -42,7 +44,8 @@ export class RedisServer {
   /** Every write is on the disk before it is answered, as docs/fleet.md says. */
   async start(): Promise<void> {
     const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
-    const place = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder];
+    const ports = this.tls ? ['--port', '0', '--tls-port', String(this.port)] : ['--port', String(this.port)];
+    const place = [...ports, '--bind', '127.0.0.1', '--dir', this.folder];
     this.child = spawn('redis-server', [...place, ...durable, ...this.options], { stdio: 'ignore' });
     for (let tries = 0; tries < 200; tries++) {
       const open = await new Promise<boolean>((resolve) => {

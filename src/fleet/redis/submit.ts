@@ -3,12 +3,11 @@ import type { Job as BullJob, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { diagnosticOf, type Diagnostic, throwIfInterrupted } from '../../diagnostics';
 import { put } from '../../lists';
-import type { CellResult } from '../perform';
 import type { Prepared } from '../prepare';
 import { checkSame, type Digested } from '../digest';
 import { blobsOf } from '../job';
 import type { CellEvent, Outcome } from '../run';
-import type { Store } from '../store';
+import { keptResult, type Store } from '../store';
 import { connect } from './connection';
 import { announce, needOf, queueOf } from './needs';
 import { ofReason, type Returned } from './payload';
@@ -213,16 +212,19 @@ export class Submission {
       // Redis lost it, or the store its result.
       if (state === 'unknown' || state === 'completed') await this.enqueue(one);
     } catch (cause) {
-      this.settings.note(diagnosticOf(cause).message);
+      const found = diagnosticOf(cause);
+      // A store that is away may come back; one that holds something else will not mend.
+      if (found.code === 'store-damaged') this.fail(id, found);
+      else this.settings.note(found.message);
     }
   }
 
   /** Takes a result that is in the store. */
   private async finish(id: string, returned: Returned | null): Promise<boolean> {
-    const text = await this.settings.store.result(id);
-    if (text === undefined) return false;
+    const result = await keptResult(this.settings.store, id);
+    if (result === undefined) return false;
     const { seconds = null, by = null } = returned ?? {};
-    this.settle(id, { result: JSON.parse(text) as CellResult, failed: null, seconds, by });
+    this.settle(id, { result, failed: null, seconds, by });
     return true;
   }
 

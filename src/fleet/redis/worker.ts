@@ -12,6 +12,8 @@ import type { CellResult } from '../perform';
 import { Slot } from '../slot';
 import { damaged, keep, type Store } from '../store';
 import { connect } from './connection';
+import type { Counts } from './counts';
+import { MetricsServer, type MetricsPlace } from './metrics';
 import { announced, fits, type Abilities, type Need } from './needs';
 import { asReason, checker, type Checked, type Returned } from './payload';
 
@@ -29,6 +31,8 @@ export interface WorkerSettings {
   stalledMs: number;
   /** Ends when there was nothing to do for so long. */
   idleMs?: number | undefined;
+  /** Where Prometheus may ask. */
+  metrics?: MetricsPlace | undefined;
   signal: AbortSignal;
   log: (event: string, fields: object) => void;
 }
@@ -44,13 +48,6 @@ const AGAIN: ReadonlySet<DiagnosticCode> = new Set<DiagnosticCode>([
 ]);
 
 const LIST_MS = 1000;
-
-/** What it has done so far. */
-export interface Counts {
-  verdicts: Record<string, number>;
-  seconds: number;
-  active: number;
-}
 
 export class FleetWorker {
   readonly counts: Counts = { verdicts: {}, seconds: 0, active: 0 };
@@ -77,15 +74,16 @@ export class FleetWorker {
     return new FleetWorker(redis, await checker(), settings);
   }
 
-  /** Names of the queues that it serves. */
-  get queues(): string[] {
-    return [...this.workers.keys()];
-  }
-
   /** Works until it is to stop: then jobs under way are finished. */
   async run(): Promise<void> {
-    const { signal, idleMs, kernels, able } = this.settings;
+    const { signal, idleMs, kernels, able, metrics: place, log } = this.settings;
+    let metrics: MetricsServer | undefined;
     try {
+      if (place !== undefined) {
+        const queues = (): string[] => [...this.workers.keys()];
+        metrics = await MetricsServer.of(place, this.redis, { queues, counts: this.counts });
+        log('metrics', { host: place.host, port: metrics.port });
+      }
       while (!signal.aborted) {
         for (const { queue, need } of await announced(this.redis))
           if (!this.workers.has(queue) && fits(need, { ...able, kernels: new Set(kernels.keys()) }))
@@ -96,6 +94,7 @@ export class FleetWorker {
     } finally {
       await Promise.allSettled([...this.workers.values()].map((worker) => worker.close()));
       for (const slot of this.idle) slot.close();
+      await metrics?.close();
       for (const connection of [...this.connections, this.redis]) connection.disconnect();
     }
   }
@@ -125,6 +124,7 @@ export class FleetWorker {
         stalledInterval: stalledMs,
         // A machine that dies takes its job with it; that a job kills machines shows after some.
         maxStalledCount: 3,
+        metrics: { maxDataPoints: 60 },
       },
     );
     worker.on('error', (error) => log('error', { queue, message: error.message }));

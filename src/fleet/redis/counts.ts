@@ -1,0 +1,6 @@
+/** What a worker has done so far. */
+export interface Counts {
+  verdicts: Record<string, number>;
+  seconds: number;
+  active: number;
+}
