@@ -70,6 +70,7 @@ test('it holds what runs, its types, schemas, documents and licences, and nothin
     'dist/cli.cache',
     'dist/index.d.ts',
     'docs/library.md',
+    'include/klpflow_set_data.h',
     'include/linux/livepatch_helpers.h',
     'oclif.manifest.json',
     'schemas/build.schema.json',

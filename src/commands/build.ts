@@ -74,6 +74,12 @@ export default class Build extends RunCommand {
       multipleNonGreedy: true,
     }),
     ...OWN_MODULE_FLAGS,
+    'set-data': Flags.string({
+      description: 'a variable that is in use: write its new initial value at patch, the old one back at unpatch',
+      helpValue: 'NAME',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
     'sign-key': Flags.string({
       description: 'private key in PEM that signs the module',
       helpValue: 'FILE',
@@ -98,6 +104,7 @@ export default class Build extends RunCommand {
         ...options,
         ...{ patches, source, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow },
         ...moduleOptions({ ...flags, template: undefined }),
+        setData: flags['set-data'],
         signing: signingOf(flags['sign-key'], flags['sign-cert']),
         step: (what) => {
           if (flags.progress !== 'none')

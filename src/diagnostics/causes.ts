@@ -75,6 +75,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'A section that the kernel loads is compressed, which no kernel build does.',
     'vmlinux.o: loaded section 12 is compressed',
   ],
+  'data-set': [
+    'The livepatch brings callbacks that give a variable in use its new initial value, and the old one back (--set-data). Each word that differs is listed.',
+    'sysctl_answer is set while the livepatch is there: +0x0 (4 bytes) 0x2a -> 0x2b',
+  ],
   'declared-twin': [
     'A pair was declared by hand with --twin. Reports say so, for no evidence stands behind it.',
     't.2 of ORIG is t.1 of PATCHED: declared, not proven',
@@ -360,6 +364,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
   'sealed-endbr': [
     'The kernel found no indirect call of a function at build and removed its ENDBR at boot. The new code takes its address: an indirect call would fault.',
     'f takes the address of get_avenrun, whose ENDBR the running kernel removed at boot',
+  ],
+  'set-data': [
+    'A variable named with --set-data cannot be given its new initial value: it is read-only, its size changes, code writes to it, or the value leads to what goes with the livepatch.',
+    'net_table cannot be set: at +0x18 its new value is proc_checked, which comes and goes with the livepatch',
   ],
   'several-symbols': [
     'A name means several symbols, and no one of them changed alone.',

@@ -92,7 +92,7 @@ export const CATALOGUE = {
   },
   'changed-data': {
     severity: 'refusal',
-    hint: 'A livepatch cannot change a variable that is already in use: set the new value in a pre-patch callback, or use a shadow variable.',
+    hint: 'Loading a livepatch does not change a variable that is already in use: `klpflow build --set-data NAME` writes callbacks that do, or set it in a pre-patch callback, or use a shadow variable.',
   },
   'changed-placement': {
     severity: 'refusal',
@@ -110,6 +110,10 @@ export const CATALOGUE = {
   'compressed-section': {
     severity: 'error',
     hint: 'Decompress it first: objcopy --decompress-debug-sections FILE.',
+  },
+  'data-set': {
+    severity: 'note',
+    hint: 'Callbacks write it where the old value is still there, else the livepatch does not go in; --no-replace or a later livepatch without it changes that: see docs/commands.md.',
   },
   'declared-twin': {
     severity: 'note',
@@ -440,6 +444,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     allowable: true,
     hint: "The kernel removed this function's ENDBR at boot, an indirect call would fault: call it directly, or pass --allow sealed-endbr:SYMBOL if it is never called through the pointer.",
+  },
+  'set-data': {
+    severity: 'refusal',
+    hint: 'Leave --set-data away for it, and let new code read a variable of its own, or write callbacks that know what the value is used for.',
   },
   'several-symbols': {
     severity: 'error',

@@ -7,6 +7,7 @@ import { helperFlags } from './helpers';
 import { linkUnits } from './objects';
 import { parallel } from './parallel';
 import type { ChangedFile } from './patch/apply';
+import type { UnitObjects } from './set-data';
 import type { Unit } from './units';
 import type { WorkTree } from './work-tree';
 
@@ -39,9 +40,9 @@ export async function buildBoth(
   files: readonly ChangedFile[],
   { jobs, step }: BuildSettings,
 ): Promise<BothBuilds> {
-  const key = digest(files.map(({ path, patched }) => [path, patched]));
-  const shipped = (unit: Unit): string => kept(work, unit, 'orig.o');
-  const fixed = (unit: Unit): string => kept(work, unit, `patched-${key}.o`);
+  const key = keyOf(files);
+  const shipped = (unit: Unit): string => shippedOf(work, unit);
+  const fixed = (unit: Unit): string => fixedOf(work, unit, key);
 
   /** As shipped first: what the folder's Makefile generates for a unit is made of the kernel's own sources. */
   const compile = async (some: readonly Unit[]): Promise<void> => {
@@ -78,6 +79,16 @@ export async function buildBoth(
   }
   return { pairs, same };
 }
+
+/** The objects of units that were compiled with these files. */
+export function unitObjects(work: WorkTree, units: readonly Unit[], files: readonly ChangedFile[]): UnitObjects[] {
+  const key = keyOf(files);
+  return units.map((unit) => ({ unit, orig: shippedOf(work, unit), patched: fixedOf(work, unit, key) }));
+}
+
+const keyOf = (files: readonly ChangedFile[]): string => digest(files.map(({ path, patched }) => [path, patched]));
+const shippedOf = (work: WorkTree, unit: Unit): string => kept(work, unit, 'orig.o');
+const fixedOf = (work: WorkTree, unit: Unit, key: string): string => kept(work, unit, `patched-${key}.o`);
 
 /**
  * ORIG as the kernel's build has it, without a section a function: of some units only this stands in the image as it is.

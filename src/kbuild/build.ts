@@ -17,6 +17,7 @@ import { readPatches, type FilePatch } from './patch/read';
 import { reachedUnits } from './reached-units';
 import type { BuildRequest, BuildResult } from './request';
 import { Result } from './result';
+import { buildData } from './set-data/build';
 import { sourceOf, versionFits, versionOf } from './source';
 import { chooseCompiler, missingTools, type Compiler } from './toolchain';
 import { UnitList } from './unit-list';
@@ -128,9 +129,16 @@ async function inTree(
   if (result.isRefused) return;
 
   const settings = { jobs, step };
-  const { pairs, same } = await buildBoth(work, units, applied.files, settings);
+  const plain = await buildBoth(work, units, applied.files, settings);
+  const {
+    pairs,
+    same,
+    setData,
+    diagnostics: ofData,
+  } = await buildData(request, work, { units, files: applied.files, built: plain }, settings);
+  result.say(ofData);
   result.compiled(pairs, same);
-  if (pairs.length === 0) return;
+  if (pairs.length === 0 || result.isRefused) return;
   const modules = moduleFiles(
     kernel,
     pairs.map(({ owner }) => owner),
@@ -144,6 +152,7 @@ async function inTree(
     pairs,
     moduleImages: modules.paths,
     folder: `${work.folder}/livepatch`,
+    setData,
     plain: (pair) => buildPlain(work, pair, settings),
   });
   result.took(livepatch, evidenceOf(kernel, compiler, livepatch));

@@ -8,8 +8,9 @@ const HELPERS = 'include/linux/livepatch_helpers.h';
 
 /** Flags for a patched unit. A tree that has the header says itself which object a unit is of. */
 export function helperFlags({ tree }: Pick<WorkTree, 'tree'>, { owners }: Unit): string[] {
-  if (existsSync(join(tree, HELPERS))) return [];
-  return [`-I${join(packageRoot(), 'include')}`, `-DKLP_OBJNAME=${owners[0]}`];
+  // Behind the tree's own folders, whose headers come first.
+  const include = `-I${join(packageRoot(), 'include')}`;
+  return existsSync(join(tree, HELPERS)) ? [include] : [include, `-DKLP_OBJNAME=${owners[0]}`];
 }
 
 /** The package's folder, from its bundle and from its sources. */

@@ -7,6 +7,7 @@ import { writeAtomically } from '../files/output-file';
 import type { ModuleSigner } from '../livepatch/signature';
 import { diffPairs, type DiffResult } from '../pipeline/diff';
 import type { OutputReport } from '../pipeline/output';
+import type { SetData } from '../stages/assess';
 import { verify, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
 import { readShippedModules } from '../verify/shipped/modules';
@@ -14,6 +15,7 @@ import type { OwnerPair } from './both-builds';
 import { parseConfig } from './config';
 import type { Kernel } from './kernel';
 import type { BuildRequest } from './request';
+import { danglingData } from './set-data/dangling';
 
 export interface Livepatch {
   diff: DiffResult;
@@ -36,6 +38,8 @@ export interface LivepatchInput {
   moduleImages: string[];
   /** Where it is written before it is verified. */
   folder: string;
+  /** Variables that the livepatch sets. */
+  setData: SetData[];
   /** Compiles ORIG's units of a pair plainly. */
   plain: (pair: OwnerPair) => Promise<string>;
 }
@@ -53,6 +57,8 @@ export async function makeLivepatch(request: BuildRequest, input: LivepatchInput
     if (!again.diagnostics.some(({ code }) => OPEN.includes(code))) diff = again;
   }
   if (diff.output === null) return { diff, verification: null, diagnostics: [], output: null, signedBy: null };
+  const dangling = input.setData.length === 0 ? [] : danglingData(made);
+  if (dangling.length > 0) return { diff, verification: null, diagnostics: dangling, output: null, signedBy: null };
   const verification = verify({
     module: made,
     vmlinux: kernel.image,
@@ -83,7 +89,7 @@ function sha256(bytes: Buffer): string {
 
 function compared(
   request: BuildRequest,
-  { kernel, pairs, moduleImages }: LivepatchInput,
+  { kernel, pairs, moduleImages, setData }: LivepatchInput,
   made: string,
   plain: ReadonlyMap<string, string>,
 ): Promise<DiffResult> {
@@ -93,6 +99,7 @@ function compared(
     {
       ...request,
       allow,
+      setData,
       startedAt: performance.now(),
       output: { path: made, format: 'ko', ...files, name, description, replace, states },
     },

@@ -28,6 +28,8 @@ export interface BuildRequest extends RunOptions {
   description?: string | undefined;
   replace?: boolean | undefined;
   states?: readonly KlpState[] | undefined;
+  /** Variables whose new initial value the livepatch writes at patch, and takes back. */
+  setData?: readonly string[];
   /** Key and certificate that the module is signed with. */
   signing?: SigningFiles | undefined;
   /** Programs at a time. */

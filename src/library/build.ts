@@ -30,6 +30,8 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
   /** `NAME=VALUE` for make: `CC=gcc-12`, `LLVM=1`. */
   variables?: readonly string[] | undefined;
   allow?: readonly string[] | undefined;
+  /** Variables of the patched files whose new initial value the livepatch writes at patch, and takes back. */
+  setData?: readonly string[] | undefined;
   /** Private key and certificate, PEM, that the module is signed with. */
   signing?: { key: string; certificate: string } | undefined;
   /** Told what is done now: unpacking, compiling; comparing is told as progress. */
@@ -40,7 +42,15 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
 export function build(options: BuildOptions): Run<BuildResult> {
   return begin(options, async (run) => {
     const { patches, source, kernel, root = '/', vmlinux, config, symvers, modules } = options;
-    const { strip = 1, jobs = availableParallelism(), variables = [], allow = [], signing, step } = options;
+    const {
+      strip = 1,
+      jobs = availableParallelism(),
+      variables = [],
+      allow = [],
+      setData = [],
+      signing,
+      step,
+    } = options;
     const [first] = patches;
     if (first === undefined) throw new KlpflowError('usage', 'no patch is given');
     checkAllowed(allow);
@@ -51,6 +61,7 @@ export function build(options: BuildOptions): Run<BuildResult> {
       ...run,
       ...{ patches, source, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow, output },
       signing,
+      setData,
       ...moduleOf(options),
       ...(step === undefined ? {} : { step }),
     });

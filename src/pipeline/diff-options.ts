@@ -1,5 +1,6 @@
 /** A request, resolved once: its files looked at, defaults filled, the dialect known. And what a comparison is recorded under. */
 import { FORMATS, type DialectName } from '../livepatch/formats';
+import type { SetData } from '../stages/assess';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import { inputFile } from './files';
 import type { ObjectPair } from './object-pairs';
@@ -24,6 +25,8 @@ export interface DiffRequest extends PairRequest {
   moduleImages?: readonly string[] | undefined;
   /** ORIG compiled as the kernel's build does it, without -ffunction-sections. */
   plain?: string | undefined;
+  /** Variables whose new value callbacks of PATCHED write. */
+  setData?: readonly SetData[];
 }
 
 /** The files of a request besides the pair, each looked at once: what a result is recorded under is what it was made from. */
@@ -41,6 +44,7 @@ export interface Resolved {
   module: string | undefined;
   twins: readonly DeclaredTwin[];
   allow: readonly string[];
+  setData: readonly SetData[];
   structSizes: Record<string, number>;
   files: RequestFiles;
   output: OutputRequest | undefined;
@@ -53,7 +57,7 @@ export interface Resolved {
 /** @throws KlpflowError `unreadable` */
 export function resolved(request: DiffRequest, several = false): Resolved {
   const { orig, patched, module, ftrace, output, symvers, vmlinux, plain } = request;
-  const { twins = [], allow = [], structSizes = {} } = request;
+  const { twins = [], allow = [], setData = [], structSizes = {} } = request;
   const at = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));
   return {
     orig,
@@ -61,6 +65,7 @@ export function resolved(request: DiffRequest, several = false): Resolved {
     module,
     twins,
     allow,
+    setData,
     structSizes,
     files: {
       ftrace: at(ftrace),
@@ -75,10 +80,14 @@ export function resolved(request: DiffRequest, several = false): Resolved {
 }
 
 /** What a comparison depends on besides the two contents, so that its outcome is recorded under it. `name` is the object's, where it is known by now. */
-export function optionsOf({ allow, structSizes, output, twins, dialect, files }: Resolved, name: string): object {
+export function optionsOf(
+  { allow, setData, structSizes, output, twins, dialect, files }: Resolved,
+  name: string,
+): object {
   const { ftrace, symvers, kernel, plain } = files;
   return {
     ...(twins.length === 0 ? {} : { twins: twins.map(({ orig, patched }) => `${orig}=${patched}`).sort() }),
+    ...(setData.length === 0 ? {} : { setData }),
     dialect,
     module: name,
     allow: [...new Set(allow)].sort(),

@@ -135,7 +135,7 @@ function otherModule({ image }: KernelSources, module: GivenModule | null, allow
 /** Judges all changes together. */
 async function assessAll(
   flow: Flow,
-  { files: { ftrace }, dialect, twins, allow }: Resolved,
+  { files: { ftrace }, dialect, twins, allow, setData }: Resolved,
   { name, diagnostics: said }: ObjectName,
   {
     scans,
@@ -167,6 +167,7 @@ async function assessAll(
           objectName: name,
           unknownSizes: scans.patched.unknownSizes,
           dialect,
+          setData: [...setData],
         },
         () => ({ items: verdicts.length, bytes: 0 }),
       ),

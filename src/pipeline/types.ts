@@ -11,7 +11,7 @@ import type { ModuleInfo } from '../kernel/modinfo';
 import type { DialectName } from '../livepatch/formats';
 import type { BuildFacts } from '../kernel-image';
 import type { Provenance } from '../livepatch/object';
-import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence } from '../stages/assess';
+import type { Assessment, IncludedFunction, ObjectResult, ProfileEvidence, SetData } from '../stages/assess';
 import type { Gaps, UncoveredDifference, Verdict } from '../stages/compare';
 import type { DeclaredTwin } from '../stages/declared-twins';
 import type { SymbolExplanation } from '../stages/explain';
@@ -240,6 +240,7 @@ export interface Tasks {
       objectName: string;
       unknownSizes: Array<{ section: string; bytes: number }>;
       dialect: DialectName;
+      setData: SetData[];
     };
     answer: Judgement;
   };

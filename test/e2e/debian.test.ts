@@ -2,78 +2,22 @@
  * Patches of Debian's stock kernel, from `klpflow build` to a guest that boots that very kernel: loaded, seen at work, taken back, unloaded. What shows only here:
  * a kernel's own make and tools, an image and modules that somebody else compiled.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test, type TestContext } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { BuildResult } from '../../src/index';
 import { unpackModule } from '../../src/kbuild/module-file';
 import { moduleBelow } from '../../src/pipeline/module-beside';
-import { patchOf } from '../support/small-kernel';
-import { tempFolder } from '../support/temp-folder';
 import type { Trial } from '../boot/init';
 import { boot } from '../boot/qemu';
 import { complaints, readReport } from '../boot/report';
-import { initramfs, missingForBoots } from '../boot/suite';
-import { CACHE, debianKernel, type Packages } from './packages';
+import { initramfs } from '../boot/suite';
+import { skipWithout, stockKernel } from './building';
 import { MAIN } from '../support/run-klpflow';
 
-const folder = tempFolder();
-const found = debianKernel();
-const reason = typeof found === 'string' ? found : missingForBoots();
-const kernel = found as Packages;
-/** Kept from run to run, as a user's is. */
-const runs = join(CACHE, 'runs');
-const sources = join(folder, 'sources');
-
-interface Built {
-  status: number;
-  result: BuildResult;
-  path: string;
-}
-
-function built(name: string, patches: readonly string[], more: readonly string[] = []): Built {
-  const path = join(folder, `livepatch-${name}.ko`);
-  const args = [
-    'build',
-    ...patches,
-    '--source',
-    kernel.source,
-    '--root',
-    kernel.root,
-    '--run-dir',
-    runs,
-    '-o',
-    path,
-    '--json',
-    '--progress',
-    'none',
-    ...more,
-  ];
-  let [status, stdout] = [0, ''];
-  try {
-    stdout = execFileSync(process.execPath, [MAIN, ...args], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-      maxBuffer: 1 << 28,
-    });
-  } catch (cause) {
-    ({ status, stdout } = cause as { status: number; stdout: string });
-  }
-  return { status, result: JSON.parse(stdout) as BuildResult, path };
-}
-
-function patch(name: string, file: string, from: string, to: string): string {
-  const path = join(folder, `${name}.patch`);
-  writeFileSync(path, patchOf(sources, file, from, to));
-  return path;
-}
-
-/** The archive may be out of reach anywhere: that is no fault. */
-function skipWithout(context: TestContext, why: string | undefined): void {
-  if (why !== undefined) context.skip(why);
-}
+const { folder, kernel, reason, built, patch, edited, unpackSources } = stockKernel();
 
 const trials: Trial[] = [];
 
@@ -113,8 +57,7 @@ let binfmt: Buffer;
 
 beforeAll(async () => {
   if (reason !== undefined) return;
-  mkdirSync(sources, { recursive: true });
-  const files = [
+  unpackSources([
     'fs/proc/meminfo.c',
     'fs/binfmt_misc.c',
     'arch/x86/entry/vdso/vclock_gettime.c',
@@ -122,15 +65,6 @@ beforeAll(async () => {
     'fs/proc/internal.h',
     'fs/pipe.c',
     'fs/proc/loadavg.c',
-  ];
-  execFileSync('tar', [
-    '-xf',
-    kernel.source,
-    '-C',
-    sources,
-    '--strip-components=1',
-    '--wildcards',
-    ...files.map((name) => `*/${name}`),
   ]);
   const shipped = moduleBelow(join(kernel.root, 'lib/modules', kernel.release, 'kernel'), 'binfmt_misc')!;
   await unpackModule(shipped, join(folder, 'binfmt_misc.ko'));
@@ -215,15 +149,6 @@ test('a header: units that include it are compiled, those whose code changes are
     expect.arrayContaining(['oom_score_adj_write', 'clear_refs_write']),
   );
 });
-
-/** A patch of several lines, by diff. */
-function edited(name: string, file: string, edit: (text: string) => string): string {
-  const [before, after, path] = [join(sources, file), join(folder, 'edited.c'), join(folder, `${name}.patch`)];
-  writeFileSync(after, edit(readFileSync(before, 'latin1')), 'latin1');
-  const words = ['-u', '--label', `a/${file}`, '--label', `b/${file}`, before, after];
-  writeFileSync(path, spawnSync('diff', words, { encoding: 'latin1' }).stdout, 'latin1');
-  return path;
-}
 
 /** docs/commands.md has both of these. */
 test('a variable is given another value by callbacks, and the old one back', (context) => {

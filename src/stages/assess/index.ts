@@ -27,6 +27,7 @@ import { checkReach } from './reach';
 import { tellNothingRedirected } from './redirects';
 import { tellRelease } from './release';
 import { refuseSplitVariables } from './split-variables';
+import { storeTo } from './set-data';
 import { tellStaticsAnew } from './statics-anew';
 import { changedTables, withReaders } from './tables';
 import { refuseChangedTypes } from './type-hashes';
@@ -39,6 +40,7 @@ import { isUnit } from './whole-kernel';
 import { append, moveToFront } from '../../lists';
 
 export { tellLosses } from './losses';
+export type { SetData } from './set-data';
 export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';
 export type {
   AssessInput,
@@ -72,6 +74,7 @@ export function assess(given: AssessInput): Assessment {
     );
   };
   const discarded = discardedTraits(objectName);
+  const setData = new Map((input.setData ?? []).map((one) => [one.name, one]));
   const losses = (): readonly Diagnostic[] => input.losses ?? tellLosses(input);
 
   const result: ObjectResult = {
@@ -121,7 +124,17 @@ export function assess(given: AssessInput): Assessment {
           a,
           first?.offset,
         );
-      else if (!tables.copied.has(b))
+      else if (setData.has(orig.name(a))) {
+        const store = storeTo(orig, a, setData.get(orig.name(a))!);
+        if (store !== undefined)
+          refuse(
+            'set-data',
+            `${orig.name(a)} cannot be set: ${orig.name(store.user)} writes to it at +0x${store.at.toString(16)}, so that it holds run-time state`,
+            orig,
+            a,
+            store.at,
+          );
+      } else if (!tables.copied.has(b))
         refuse(
           'changed-data',
           `the initial value of ${orig.name(a)} changed${why === undefined ? '' : `, and ${why}`}`,

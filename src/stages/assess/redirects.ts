@@ -1,4 +1,5 @@
 import { diagnostic, type Diagnostic } from '../../diagnostics';
+import { CALLBACKS } from '../../livepatch/object';
 import type { AssessInput, IncludedFunction } from './types';
 
 const NAMED = 3;
@@ -9,7 +10,11 @@ export function tellNothingRedirected(
   included: readonly IncludedFunction[],
   refused: boolean,
 ): Diagnostic[] {
-  if (refused || included.length === 0 || included.some(({ origin }) => origin !== 0)) return [];
+  // What callbacks call runs without any function being redirected.
+  const hasCallbacks = CALLBACKS.some(
+    (kind) => patched.identity.named(`__klp_${kind}_callback_${objectName}`).length > 0,
+  );
+  if (refused || hasCallbacks || included.length === 0 || included.some(({ origin }) => origin !== 0)) return [];
   const names = included.map(({ symbol }) => patched.name(symbol));
   const listed = `${names.slice(0, NAMED).join(', ')}${names.length > NAMED ? ` and ${names.length - NAMED} more` : ''}`;
   return [

@@ -1,3 +1,4 @@
+import type { SetData } from './set-data';
 import type { SymbolIndex } from '../../elf';
 import type { Diagnostic } from '../../diagnostics';
 import type { Change, ChangeClass, Difference, IgnoredClass, UncoveredDifference, Verdict } from '../compare';
@@ -35,6 +36,8 @@ export interface AssessInput {
   unknownSizes: UnknownEntrySize[];
   /** Read-only data that changed, where it is known already. */
   tables?: Tables;
+  /** Variables whose new value callbacks of the livepatch write. */
+  setData?: readonly SetData[];
 }
 
 /** The unit a symbol belongs to: its FILE symbol's name, null where ELF does not say (globals). */

@@ -93,8 +93,17 @@ function findCallbacks(
   const { identity, table } = patched;
   for (const callback of CALLBACKS) {
     const name = `__klp_${callback}_callback_${objectName}`;
-    const symbol = identity.named(name).find((one) => table.size[one] === 8);
+    const [symbol, another] = identity.named(name).filter((one) => table.size[one] === 8);
     if (symbol === undefined) continue;
+    // A klp_object has one callback of a kind: of two units that set one, the other's would never run.
+    if (another !== undefined)
+      refusals.add(
+        'duplicate-definition',
+        name,
+        patched.sectionName(another),
+        0,
+        `two units set a ${callback} callback for ${objectName}, and the kernel calls one`,
+      );
     const [reference] = referencesIn(patched, patched.rangeOf(symbol));
     const clone = reference?.kind === 'symbol' ? clones.of(reference.symbol) : undefined;
     if (clone !== undefined) output.callbacks[callback] = clone;
