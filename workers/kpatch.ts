@@ -6,7 +6,7 @@ import { ParentExports, openParent, writeKpatchObject } from '../src/livepatch/k
 import { KernelListing, isReadelf, readProc } from '../src/kernel/listing';
 import { profileEvidence, type AssessInput, type IncludedFunction } from '../src/stages/assess';
 import { compareObjects } from '../src/stages/inline';
-import { assessKpatch, extractKpatch, tellRemarks, type KpatchPlan } from '../src/stages/kpatch';
+import { assessKpatch, extractKpatch, reportRemarks, type KpatchPlan } from '../src/stages/kpatch';
 import { checkRunningKernel } from '../src/stages/running-kernel';
 import { SymbolPositions } from '../src/stages/running-kernel/sympos';
 import type { Dialect, UnitPair } from './dialect';
@@ -30,7 +30,7 @@ function judgeKpatch(input: AssessInput): Judgement & { plan: KpatchPlan } {
   return {
     assessment: {
       ...assessment,
-      diagnostics: [...assessment.diagnostics, ...tellRemarks(remarks, input.objectName, assessment.diagnostics)],
+      diagnostics: [...assessment.diagnostics, ...reportRemarks(remarks, input.objectName, assessment.diagnostics)],
     },
     changes: !empty,
     plan,

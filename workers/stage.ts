@@ -43,7 +43,7 @@ import { areGaps } from '../src/stages/scan/gaps';
 import { Side } from '../src/stages/side/side';
 import { resolveTwins } from '../src/stages/declared-twins';
 import { settleByAlignment } from '../src/stages/align';
-import { profileEvidence, tellLosses } from '../src/stages/assess';
+import { profileEvidence, reportLosses } from '../src/stages/assess';
 import { UseIndex } from '../src/stages/correlate';
 import { usersOf } from '../src/stages/assess/references';
 import { unitNames } from '../src/stages/unit-names';
@@ -271,7 +271,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   },
 
   losses({ pair, objectName }) {
-    return { answer: { losses: tellLosses({ ...sidesOf(pair), objectName }) } };
+    return { answer: { losses: reportLosses({ ...sidesOf(pair), objectName }) } };
   },
 
   uncovered({ pair, gaps }) {

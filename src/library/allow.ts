@@ -20,7 +20,7 @@ export function checkAllowed(allow: readonly string[]): void {
 }
 
 /** Notes on what was allowed and not met: a misspelt symbol is no consent to anything. */
-export function tellUnused(allow: readonly string[], found: readonly Diagnostic[]): Diagnostic[] {
+export function reportUnused(allow: readonly string[], found: readonly Diagnostic[]): Diagnostic[] {
   return [...new Set(allow)]
     .filter((value) => {
       const [code, symbol] = value.split(/:(.*)/);

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { KlpflowError } from '../diagnostics';
 import { build as makeModule, type BuildResult } from '../kbuild';
-import { checkAllowed, tellUnused } from './allow';
+import { checkAllowed, reportUnused } from './allow';
 import { moduleOf, type ModuleOptions } from './output';
 import { checkPresent } from './present';
 import { begin, type Run, type RunSettings } from './run';
@@ -65,7 +65,7 @@ export function build(options: BuildOptions): Run<BuildResult> {
       ...moduleOf(options),
       ...(step === undefined ? {} : { step }),
     });
-    const unused = tellUnused(allow, [...result.diagnostics, ...(result.diff?.diagnostics ?? [])]);
+    const unused = reportUnused(allow, [...result.diagnostics, ...(result.diff?.diagnostics ?? [])]);
     return { ...result, diagnostics: [...result.diagnostics, ...unused] };
   });
 }

@@ -7,7 +7,7 @@ import type { ObjectPair } from '../pipeline/object-pairs';
 import { report as gather, type Report } from '../pipeline/report';
 import type { Explanation } from '../pipeline/types';
 import { parseTwin, type DeclaredTwin } from '../stages/declared-twins';
-import { checkAllowed, tellUnused } from './allow';
+import { checkAllowed, reportUnused } from './allow';
 import { outputOf, type OutputOptions } from './output';
 import { checkPresent } from './present';
 import { begin, type Run, type RunSettings } from './run';
@@ -70,7 +70,7 @@ export function correlate(options: PairOptions): Run<CorrelateResult> {
 }
 
 function told(result: DiffResult, { allow = [] }: DiffOptions): DiffResult {
-  const unused = tellUnused(allow, result.diagnostics);
+  const unused = reportUnused(allow, result.diagnostics);
   return unused.length === 0 ? result : { ...result, diagnostics: [...result.diagnostics, ...unused] };
 }
 

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { KlpflowError } from '../diagnostics';
 
-/** Tells all files that are missing at once; one alone is told by who reads it. @throws KlpflowError `unreadable` */
+/** Reports all files that are missing at once; one alone is told by who reads it. @throws KlpflowError `unreadable` */
 export function checkPresent(paths: ReadonlyArray<string | undefined>): void {
   const missing = [...new Set(paths)].filter(
     (path): path is string => path !== undefined && path !== '' && isMissing(path),

@@ -89,7 +89,7 @@ function codeProof(
       : [
           `the replaced functions stand in ${files.join(', ')} byte for byte, and their references lead there to what they name`,
         ]),
-    ...[...census].map(([name, counts]) => tellCensus(names.length > 1 ? `${name}'s ` : '', counts)),
+    ...[...census].map(([name, counts]) => reportCensus(names.length > 1 ? `${name}'s ` : '', counts)),
     ...(unseen.length === 0 ? [] : [`the file of ${unseen.join(', ')} was not seen (--module-image)`]),
     ...(!vmlinux || kernel !== undefined
       ? []
@@ -102,7 +102,7 @@ function codeProof(
   return { proven: unseen.length === 0 && (!vmlinux || kernel !== undefined), by: parts.join('; ') };
 }
 
-function tellCensus(whose: string, { functions, equal, differing, missing, overridden, first }: Census): string {
+function reportCensus(whose: string, { functions, equal, differing, missing, overridden, first }: Census): string {
   const number = (value: number): string => value.toLocaleString('en-US');
   if (equal === functions) return `so do all ${number(functions)} of ${whose === '' ? 'its ' : whose}functions`;
   const rest = [

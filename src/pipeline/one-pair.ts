@@ -2,9 +2,9 @@
 import { forkJoin, lastValueFrom } from 'rxjs';
 import { diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnostics';
 import { append } from '../lists';
-import { tellProfiles, type ObjectResult } from '../stages/assess';
+import { reportProfiles, type ObjectResult } from '../stages/assess';
 import type { Correlation } from '../stages/correlate';
-import { tellTwins, type DeclaredTwin } from '../stages/declared-twins';
+import { reportTwins, type DeclaredTwin } from '../stages/declared-twins';
 import type { KlpSymbolReport } from '../stages/extract';
 import { Counting, type Census } from './census';
 import { optionsOf, type Resolved } from './diff-options';
@@ -182,7 +182,7 @@ async function assessAll(
     ]),
   );
   const { object, diagnostics } = judgement.assessment;
-  const all = [...said, ...diagnostics, ...tellProfiles([profile], object.name), ...tellTwins(twins, object.name)];
+  const all = [...said, ...diagnostics, ...reportProfiles([profile], object.name), ...reportTwins(twins, object.name)];
   if (units.removed.length + units.added.length > 0) {
     all.push(
       diagnostic(

@@ -57,7 +57,7 @@ export class Progress {
     this.startupCpu ??= threadCpuMs();
   }
 
-  /** Tells that one piece of work is done and recorded. */
+  /** Reports that one piece of work is done and recorded. */
   step(
     stage: StageName,
     object: string | null,

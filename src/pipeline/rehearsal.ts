@@ -31,14 +31,14 @@ export async function rehearsePair(
     ),
   );
   // Where it is refused anyway nobody has to look further.
-  return isRefused(found.diagnostics) ? found.diagnostics : [...found.diagnostics, ...tellUnchecked([found], name)];
+  return isRefused(found.diagnostics) ? found.diagnostics : [...found.diagnostics, ...reportUnchecked([found], name)];
 }
 
 /** Names for a message. */
 const FEW = 5;
 
 /** One note for all that only files of the kernel can tell. */
-export function tellUnchecked(
+export function reportUnchecked(
   rehearsals: ReadonlyArray<Omit<RehearsalAnswer, 'diagnostics'>>,
   object: string,
 ): Diagnostic[] {

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { from, lastValueFrom, map, mergeMap, toArray } from 'rxjs';
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
 import type { DialectName } from '../livepatch/formats';
-import { tellProfiles } from '../stages/assess';
+import { reportProfiles } from '../stages/assess';
 import { learnHashes } from '../stages/compare';
 import type { Flow } from './flow';
 import { neededForPairs, neededMemory, type Load } from './memory';
-import { tellUnchecked } from './rehearsal';
+import { reportUnchecked } from './rehearsal';
 import { identify$, inputOf, type Identified } from './scan';
 import { treeFiles, type TreeFiles } from './tree-files';
 import type { UnitLivepatch } from './tree-output';
@@ -100,7 +100,7 @@ export async function diffTrees(
   }
   append(
     diagnostics,
-    tellUnchecked(
+    reportUnchecked(
       found.flatMap(({ unchecked }) => (unchecked === null ? [] : [unchecked])),
       request.patched,
     ),
@@ -115,7 +115,7 @@ export async function diffTrees(
     );
   append(
     diagnostics,
-    tellProfiles(
+    reportProfiles(
       found.map(({ profile }) => profile),
       request.patched,
     ),

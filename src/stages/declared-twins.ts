@@ -47,7 +47,7 @@ export function resolveTwins(orig: Side, patched: Side, twins: readonly Declared
 }
 
 /** Every report lists what was declared. */
-export function tellTwins(twins: readonly DeclaredTwin[], object: string): Diagnostic[] {
+export function reportTwins(twins: readonly DeclaredTwin[], object: string): Diagnostic[] {
   return twins.map(({ orig, patched }) =>
     diagnostic('declared-twin', `${orig} of ORIG is ${patched} of PATCHED: declared, not proven`, {
       object,

@@ -33,7 +33,7 @@ export abstract class ObjtoolCommand extends RunCommand {
     process.stderr.write(`${this.objectName}: warning: objtool: ${message}\n`);
   }
 
-  protected tellDebug(message: string): void {
+  protected reportDebug(message: string): void {
     process.stderr.write(`DEBUG: ${this.objectName}: ${message}\n`);
   }
 }

@@ -9,7 +9,7 @@ function compilersOf({ object }: Side, sections: readonly SectionIndex[]): Set<s
 }
 
 /** Builds of different compilers differ in functions that nobody edited, and agree on nothing that is not in the ABI. */
-export function tellCompilers(
+export function reportCompilers(
   orig: Side,
   patched: Side,
   ours: readonly number[],

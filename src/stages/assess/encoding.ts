@@ -12,7 +12,7 @@ import type { AssessInput } from './types';
  * 7 as 0 or 1 and multiplies where it reads; one more value in PATCHED, and it keeps all of them as they are: a 1 that the running
  * kernel left there meant 7. Nothing in ELF says so. What can be seen is that one build stores nothing but 0 and 1, and the other no 1.
  */
-export function tellEncodings(input: AssessInput, included: Iterable<SymbolIndex>): Diagnostic[] {
+export function reportEncodings(input: AssessInput, included: Iterable<SymbolIndex>): Diagnostic[] {
   const { pairing, orig, patched, objectName } = input;
   const suspects = new Map<number, number>();
   for (const symbol of included) {

@@ -9,7 +9,7 @@ const FEW = 8;
  * Exports whose version changed: with CONFIG_MODVERSIONS kernels before 5.19 have `__crc_NAME`, an absolute symbol, a checksum over the types that an export's callers see.
  * A livepatch leaves the old one in place, and with it the promise that modules were built against.
  */
-export function tellExportVersions(orig: Side, patched: Side, object: string): Diagnostic[] {
+export function reportExportVersions(orig: Side, patched: Side, object: string): Diagnostic[] {
   const after = versionsOf(patched);
   if (after.size === 0) return [];
   const changed = [...versionsOf(orig)]

@@ -14,21 +14,21 @@ import { meet } from '../places';
 import { Trait } from '../scan';
 import { Bodies } from './bodies';
 import { carryCallers } from './carry';
-import { tellEncodings } from './encoding';
+import { reportEncodings } from './encoding';
 import { withoutInstrumentation } from './instrumentation';
 import { foldJumpers } from './jumped-pieces';
 import { foldLabelTables, refuseSharedTables } from './label-tables';
-import { tellLosses } from './losses';
+import { reportLosses } from './losses';
 import { discardedTraits, plain, unitNameOf } from './names';
 import { withOwnedPieces } from './owned-differences';
 import { Pieces, foldPieces } from './pieces';
-import { tellOtherKernel } from './one-kernel';
+import { reportOtherKernel } from './one-kernel';
 import { checkReach } from './reach';
-import { tellNothingRedirected } from './redirects';
-import { tellRelease } from './release';
+import { reportNothingRedirected } from './redirects';
+import { reportRelease } from './release';
 import { refuseSplitVariables } from './split-variables';
 import { storeTo } from './set-data';
-import { tellStaticsAnew } from './statics-anew';
+import { reportStaticsAnew } from './statics-anew';
 import { changedTables, withReaders } from './tables';
 import { refuseChangedTypes } from './type-hashes';
 import { assessUncovered } from './uncovered';
@@ -39,9 +39,9 @@ import { reachedUnseen } from './unseen';
 import { isUnit } from './whole-kernel';
 import { append, moveToFront } from '../../lists';
 
-export { tellLosses } from './losses';
+export { reportLosses } from './losses';
 export type { SetData } from './set-data';
-export { profileEvidence, tellProfiles, type ProfileEvidence } from './profile';
+export { profileEvidence, reportProfiles, type ProfileEvidence } from './profile';
 export type {
   AssessInput,
   Assessment,
@@ -75,7 +75,7 @@ export function assess(given: AssessInput): Assessment {
   };
   const discarded = discardedTraits(objectName);
   const setData = new Map((input.setData ?? []).map((one) => [one.name, one]));
-  const losses = (): readonly Diagnostic[] => input.losses ?? tellLosses(input);
+  const losses = (): readonly Diagnostic[] => input.losses ?? reportLosses(input);
 
   const result: ObjectResult = {
     name: objectName,
@@ -165,8 +165,8 @@ export function assess(given: AssessInput): Assessment {
       );
   }
   listUnpaired(input, result, undecided, undecidedOrig);
-  append(diagnostics, tellRelease(input));
-  const otherKernel = tellOtherKernel(input, result);
+  append(diagnostics, reportRelease(input));
+  const otherKernel = reportOtherKernel(input, result);
   if (otherKernel !== undefined)
     return {
       object: result,
@@ -216,14 +216,14 @@ export function assess(given: AssessInput): Assessment {
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
   for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
   const reached = checkReach(input, included, { pieces, undecided, copied: tables.copied, discarded }, diagnostics);
-  append(diagnostics, [...tellStaticsAnew(input, reached), ...refuseSplitVariables(input, reached)]);
+  append(diagnostics, [...reportStaticsAnew(input, reached), ...refuseSplitVariables(input, reached)]);
   refuseSharedTables(input, included, discarded, diagnostics);
   append(diagnostics, assessUncovered(input, included, discarded));
   if (included.size > 0) {
     append(diagnostics, [
       ...refuseUnlikeBuilds(input),
       ...refuseChangedTypes(input, included),
-      ...tellEncodings(input, included),
+      ...reportEncodings(input, included),
     ]);
     for (const { section, bytes } of input.unknownSizes) {
       diagnostics.push(
@@ -236,7 +236,7 @@ export function assess(given: AssessInput): Assessment {
     append(diagnostics, losses());
   }
   const functions = [...included].sort((a, b) => a - b).map((symbol) => includedFunction(symbol, origins.get(symbol)));
-  append(diagnostics, tellNothingRedirected(input, functions, isRefused(diagnostics)));
+  append(diagnostics, reportNothingRedirected(input, functions, isRefused(diagnostics)));
   return {
     object: result,
     included: functions,

@@ -1,20 +1,20 @@
 import type { Diagnostic } from '../../diagnostics';
-import { tellCompilers } from './compilers';
-import { tellExportVersions } from './export-crcs';
+import { reportCompilers } from './compilers';
+import { reportExportVersions } from './export-crcs';
 import { oddSections } from './odd-sections';
-import { tellRegistrations } from './registrations';
+import { reportRegistrations } from './registrations';
 import type { AssessInput } from './types';
 
 /** What the patched build does and its livepatch will not, besides what is refused: each is told, none is counted. */
-export function tellLosses({
+export function reportLosses({
   orig,
   patched,
   objectName: object,
 }: Pick<AssessInput, 'orig' | 'patched' | 'objectName'>): Diagnostic[] {
   const [ours, theirs] = [oddSections(orig), oddSections(patched)];
   return [
-    ...tellCompilers(orig, patched, ours.get('.comment') ?? [], theirs.get('.comment') ?? [], object),
-    ...tellRegistrations(orig, patched, ours, theirs, object),
-    ...tellExportVersions(orig, patched, object),
+    ...reportCompilers(orig, patched, ours.get('.comment') ?? [], theirs.get('.comment') ?? [], object),
+    ...reportRegistrations(orig, patched, ours, theirs, object),
+    ...reportExportVersions(orig, patched, object),
   ];
 }

@@ -9,7 +9,7 @@ const FEWEST = 500;
  * Two objects that are not two builds of one kernel: more functions differ, or exist on one side only, than agree. One reason then, not one for each of them. Undefined
  * where they may be.
  */
-export function tellOtherKernel(
+export function reportOtherKernel(
   { orig, patched, objectName: object }: Pick<AssessInput, 'orig' | 'patched' | 'objectName'>,
   { functions: { changed, new: fresh, removed } }: ObjectResult,
 ): Diagnostic | undefined {

@@ -60,7 +60,7 @@ export function profileEvidence({
 }
 
 /** The diagnostic of builds with different profiles, where the objects together show that; else nothing. */
-export function tellProfiles(evidence: readonly ProfileEvidence[], object: string): Diagnostic[] {
+export function reportProfiles(evidence: readonly ProfileEvidence[], object: string): Diagnostic[] {
   const functions = evidence.reduce((sum, each) => sum + each.functions, 0);
   const differing = evidence.reduce((sum, each) => sum + each.differing, 0);
   if (differing < FEWEST || differing * SHARE < functions) return [];

@@ -4,8 +4,8 @@ import type { AssessInput, IncludedFunction } from './types';
 
 const NAMED = 3;
 
-/** Tells of a livepatch that redirects nothing: it brings new functions that nothing in the running kernel calls. */
-export function tellNothingRedirected(
+/** Reports a livepatch that redirects nothing: it brings new functions that nothing in the running kernel calls. */
+export function reportNothingRedirected(
   { patched, objectName }: AssessInput,
   included: readonly IncludedFunction[],
   refused: boolean,

@@ -48,7 +48,7 @@ const ORDINARY =
  * What PATCHED registers and ORIG does not, or the other way round: exports, module parameters, tracepoints, initcalls, any entry of a section that has a name of its
  * own. The livepatch brings code and data, nobody goes through such a table again.
  */
-export function tellRegistrations(
+export function reportRegistrations(
   orig: Side,
   patched: Side,
   ours: ReadonlyMap<string, readonly number[]>,

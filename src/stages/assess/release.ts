@@ -3,7 +3,7 @@ import { buildNames } from '../compare/build-names';
 import type { AssessInput } from './types';
 
 /** One word for two builds that call themselves otherwise, where anything shows it. */
-export function tellRelease({
+export function reportRelease({
   orig,
   patched,
   verdicts,

@@ -13,7 +13,7 @@ import type { AssessInput } from './types';
  *
  * @param reached all that goes into the livepatch
  */
-export function tellStaticsAnew(input: AssessInput, reached: ReadonlySet<number>): Diagnostic[] {
+export function reportStaticsAnew(input: AssessInput, reached: ReadonlySet<number>): Diagnostic[] {
   const { orig, patched, objectName } = input;
   const fresh = freshStatics(input, reached);
   if (fresh.length === 0) return [];

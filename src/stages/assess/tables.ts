@@ -24,7 +24,7 @@ const NOT_PLAIN =
   SectionClass.CONSTANT;
 
 /**
- * Tells which changed read-only data is a table: messages, policies, labels, constants, dispatch tables. Nobody can tell its copy from
+ * Reports which changed read-only data is a table: messages, policies, labels, constants, dispatch tables. Nobody can tell its copy from
  * it if everyone who reads it gets the copy. So all readers go in, those too that reach it through other read-only data; and it is none
  * where something that stays keeps its address: a variable, an export, code that is gone and handed it on, or, of operations, anybody.
  */

@@ -18,7 +18,7 @@ export interface AssessInput {
   lineOnly: number[];
   /** Differences of bytes that no symbol covers. */
   uncovered: UncoveredDifference[];
-  /** What `tellLosses` says, where another thread asked it. */
+  /** What `reportLosses` says, where another thread asked it. */
   losses?: readonly Diagnostic[];
   /** Whether ORIG says which functions have an ftrace site. */
   traceKnown: boolean;

@@ -29,7 +29,7 @@ export interface ChecksumFunctions {
   readAlternatives(): void;
   shareAlternatives(): void;
   hashSymbols(from: number, to: number): void;
-  tellSymbol(symbol: SymbolIndex): void;
+  reportSymbol(symbol: SymbolIndex): void;
   nextNamed(from: number, name: number, length: number): number;
   covering(section: SectionIndex, offset: Offset): number;
   countChecksums(): number;
@@ -41,7 +41,7 @@ export type ToldPart = (part: number, section: SectionIndex, offset: Offset, has
 
 let compiled: WebAssembly.Module | undefined;
 
-/** One thread's WebAssembly over an object in memory. `told` is called while `tellSymbol` is. */
+/** One thread's WebAssembly over an object in memory. `told` is called while `reportSymbol` is. */
 export function checksumCode(elf: ElfObject, memory: SharedMemory, told: ToldPart): ChecksumFunctions {
   compiled ??= new WebAssembly.Module(Buffer.from(base64, 'base64'));
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory }, host: hostOf(elf, memory, told) });

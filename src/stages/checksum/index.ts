@@ -125,10 +125,10 @@ export class CheckedObject {
     }
   }
 
-  /** Tells how the checksum of a symbol comes about, part by part. */
+  /** Reports how the checksum of a symbol comes about, part by part. */
   tell(symbol: SymbolIndex, told: ToldPart): void {
     this.told = told;
-    this.code.tellSymbol(symbol);
+    this.code.reportSymbol(symbol);
   }
 
   private take(): number {

@@ -12,7 +12,7 @@ import { isWholeKernel } from '../assess/whole-kernel';
 import { newGlobalsOf } from './extract';
 import { FtraceSites } from '../assess/ftrace-sites';
 import { raiseParents, reportedFunctions, untraceable, verdictsThatCount } from './judge';
-import { tellUnlikeMake } from './make';
+import { reportUnlikeMake } from './make';
 import { readMarkers } from './markers';
 import { remarksOf } from './remarks';
 import type { KpatchPlan } from './plan';
@@ -23,7 +23,7 @@ export interface KpatchAssessment {
   plan: KpatchPlan;
   /** Whether nothing would go in. */
   empty: boolean;
-  /** What create-diff-object prints a line of; `tellRemarks` makes diagnostics of it. */
+  /** What create-diff-object prints a line of; `reportRemarks` makes diagnostics of it. */
   remarks: Remarks;
   /** Refusals for which create-diff-object ends before it names a function. */
   problems: readonly Diagnostic[];
@@ -56,7 +56,7 @@ export function assessKpatch(given: AssessInput): KpatchAssessment {
   const newGlobals = newGlobalsOf(patched, unpaired.patched);
   const remarks = remarksOf(patched, unpaired.patched, input.verdicts, markers);
   const problems = [
-    ...tellUnlikeMake(orig.object, patched.object),
+    ...reportUnlikeMake(orig.object, patched.object),
     ...markers.problems,
     ...(sites === undefined ? [] : untraceable(orig, sites, traceable, reported, objectName)),
   ];

@@ -6,5 +6,5 @@ export { assessKpatch, type KpatchAssessment } from './assess';
 export type { KpatchPlan } from './plan';
 export { extractKpatch, type KpatchInput } from './extract';
 export type { ReportedFunction } from './judge';
-export { tellUnlikeMake } from './make';
-export { tellRemarks } from './remarks';
+export { reportUnlikeMake } from './make';
+export { reportRemarks } from './remarks';

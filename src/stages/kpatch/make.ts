@@ -2,7 +2,7 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { ElfObject } from '../../elf';
 
 /** Objects of different make (ELF headers but for the place and number of sections) cannot be compared; nor can a linked one. */
-export function tellUnlikeMake(orig: ElfObject, patched: ElfObject): Diagnostic[] {
+export function reportUnlikeMake(orig: ElfObject, patched: ElfObject): Diagnostic[] {
   const [a, b] = [orig, patched].map(({ bytes }) =>
     Buffer.concat([bytes.subarray(0, 40), bytes.subarray(48, 56), bytes.subarray(58, 60)]),
   );

@@ -27,7 +27,7 @@ export function remarksOf(
 }
 
 /** The same as diagnostics: they change no verdict. `told` are those that there are already: of a variable that starts anew assess may know more. */
-export function tellRemarks(
+export function reportRemarks(
   { newStatic: fresh, ignoredSections, ignoredFunctions, callbacks, forced }: Remarks,
   objectName: string,
   told: readonly Diagnostic[],

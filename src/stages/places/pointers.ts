@@ -88,7 +88,7 @@ class Flow {
 
   tell(uses: PointerUses): void {
     for (const [leader, before] of this.states)
-      this.run(leader, before, (step, state) => this.tellStep(step, state, uses));
+      this.run(leader, before, (step, state) => this.reportStep(step, state, uses));
   }
 
   /** Not into the blocks of `done`. */
@@ -153,20 +153,20 @@ class Flow {
       : this.at.get(target);
   }
 
-  private tellStep(step: Step, state: State, uses: PointerUses): void {
+  private reportStep(step: Step, state: State, uses: PointerUses): void {
     const value = (term: Parameters<typeof valueOfTerm>[1]): Value | undefined =>
       valueOfTerm(state, term, this.isRelocated);
     for (const term of step.accesses)
       for (const [field, distance] of value(term) ?? []) if (field !== NUMBER) uses.accessed(field, distance);
     if (step.compares !== undefined) {
       const [a, b] = step.compares.map(value);
-      tellCompared(a, b, uses);
-      tellCompared(b, a, uses);
+      reportCompared(a, b, uses);
+      reportCompared(b, a, uses);
     }
     const leaves = step.target === undefined || this.targetOf(step) === undefined;
     const returns = step.target === undefined ? step.hands.length === 0 : leaves && this.isReturn(step.branchField);
     if (step.hands.length > 0 && leaves && !returns)
-      tellHanded(
+      reportHanded(
         step.hands.map((register) => state.get(register)),
         uses,
       );
@@ -176,7 +176,7 @@ class Flow {
   }
 }
 
-function tellCompared(a: Value | undefined, b: Value | undefined, uses: PointerUses): void {
+function reportCompared(a: Value | undefined, b: Value | undefined, uses: PointerUses): void {
   for (const field of pointersOf(a)) {
     // A comparison with a constant that is no address (NULL, an error) says nothing.
     const others = b === undefined ? undefined : pointersOf(b);
@@ -188,7 +188,7 @@ function pointersOf(value: Value | undefined): number[] {
   return [...(value?.keys() ?? [])].filter((base) => base !== NUMBER);
 }
 
-function tellHanded(values: ReadonlyArray<Value | undefined>, uses: PointerUses): void {
+function reportHanded(values: ReadonlyArray<Value | undefined>, uses: PointerUses): void {
   const fields = values.map(pointersOf);
   fields.forEach((list, i) => {
     for (const field of list)

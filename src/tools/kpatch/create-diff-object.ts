@@ -8,9 +8,9 @@ import { ElfObject } from '../../elf';
 import { readWhole } from '../../files/whole-file';
 import { writeAtomically } from '../../files/output-file';
 import { Messages, ParentExports, ParentSymbols, writeKpatchObject, type Remarks } from '../../livepatch/kpatch';
-import { profileEvidence, tellProfiles } from '../../stages/assess';
+import { profileEvidence, reportProfiles } from '../../stages/assess';
 import { compareObjects } from '../../stages/inline';
-import { assessKpatch, extractKpatch, tellUnlikeMake, type ReportedFunction } from '../../stages/kpatch';
+import { assessKpatch, extractKpatch, reportUnlikeMake, type ReportedFunction } from '../../stages/kpatch';
 import { checkOutput } from '../../pipeline/files';
 import { ownStructSizes } from './own-struct-sizes';
 import { append } from '../../lists';
@@ -57,7 +57,7 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   const { parentName, print, klpArch } = request;
   checkOutput(request.output, [request.orig, request.patched, request.parentSymtab, request.symvers]);
   const [orig, patched] = [ElfObject.open(request.orig), ElfObject.open(request.patched)];
-  const unlike = tellUnlikeMake(orig, patched);
+  const unlike = reportUnlikeMake(orig, patched);
   if (unlike.length > 0) return { exit: 2, diagnostics: unlike };
   const parent = ParentSymbols.parse(read(request.parentSymtab));
   const exports = new ParentExports(read(request.symvers), request.symvers);
@@ -68,7 +68,7 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
 
   // Can it go into a livepatch?
   const { assessment, plan, empty, remarks, problems } = assessKpatch({ ...compared, objectName: parentName });
-  const diagnostics = [...assessment.diagnostics, ...tellProfiles([profileEvidence(compared)], parentName)];
+  const diagnostics = [...assessment.diagnostics, ...reportProfiles([profileEvidence(compared)], parentName)];
   tell(new Messages(request.orig, print), remarks, problems.length > 0 ? null : plan.reported);
   if (isRefused(diagnostics)) return { exit: exitOf(diagnostics), diagnostics };
   if (empty) return { exit: 3, diagnostics };

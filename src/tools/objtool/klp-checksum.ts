@@ -4,7 +4,7 @@ import { checksumThreads, fillChecksums } from '../../pipeline/checksum';
 import { CheckedObject } from '../../stages/checksum';
 import type { Appended } from './append';
 import { hasChecksums, withChecksums } from './checksum/section';
-import { tellChecksums } from './checksum/tell';
+import { reportChecksums } from './checksum/tell';
 
 export interface ChecksumRequest {
   path: string;
@@ -31,7 +31,7 @@ export async function addChecksums({ path, dryRun, debug, tell, warn }: Checksum
   }
   const make = async (): Promise<Appended> => {
     const object = CheckedObject.read(elf);
-    for (const name of tellChecksums(object, debug, tell)) warn(`--debug-checksum: can't find '${name}'`);
+    for (const name of reportChecksums(object, debug, tell)) warn(`--debug-checksum: can't find '${name}'`);
     await fillChecksums(object, checksumThreads(elf.bytes.length));
     return withChecksums(elf, object.records());
   };

@@ -1,7 +1,7 @@
 /** Static variables of functions that were renamed: the value that the running kernel has is lost. */
 import { describe, expect, test } from 'vitest';
 import { diagnostic } from '../../../src/diagnostics';
-import { tellRemarks } from '../../../src/stages/kpatch';
+import { reportRemarks } from '../../../src/stages/kpatch';
 import { COMPILERS, compiled } from '../../support/compiled';
 import { diffObjects, type ObjectDiff } from '../../support/diff-objects';
 
@@ -54,8 +54,8 @@ test("a variable that assess tells of is no remark of kpatch's besides", () => {
   const newStatic = { name: 'tries.0', user: 'conf_fixed' };
   const told = diagnostic('new-static-local', 'tries.0 counts as new', { object: 'vmlinux', symbol: 'tries.0' });
   const other = diagnostic('new-static-local', 'calls.0 counts as new', { object: 'vmlinux', symbol: 'calls.0' });
-  expect(tellRemarks({ ...remarks, newStatic }, 'vmlinux', [told])).toEqual([]);
-  expect(tellRemarks({ ...remarks, newStatic }, 'vmlinux', [other]).map(({ code }) => code)).toEqual([
+  expect(reportRemarks({ ...remarks, newStatic }, 'vmlinux', [told])).toEqual([]);
+  expect(reportRemarks({ ...remarks, newStatic }, 'vmlinux', [other]).map(({ code }) => code)).toEqual([
     'new-static-local',
   ]);
 });

@@ -42,7 +42,7 @@ export default class ObjtoolKlpChecksum extends ObjtoolCommand {
       path: args.file,
       dryRun: flags['dry-run'],
       debug: (flags['debug-checksum'] ?? '').split(',').filter((name) => name !== ''),
-      tell: (line) => this.tellDebug(`checksum: ${line}`),
+      tell: (line) => this.reportDebug(`checksum: ${line}`),
       warn: (message) => this.warning(message),
     });
   }

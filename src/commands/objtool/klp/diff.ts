@@ -34,21 +34,21 @@ export default class ObjtoolKlpDiff extends ObjtoolCommand {
         this.log(`${args.orig}: changed function: ${patchedName ?? name}`);
       for (const { name } of functions.carried) this.log(`${args.orig}: changed function: ${name}`);
     }
-    if (flags.debug || flags['debug-correlate']) this.tellPairs(result);
-    if (flags.debug || flags['debug-clone']) this.tellSymbols(result);
+    if (flags.debug || flags['debug-correlate']) this.reportPairs(result);
+    if (flags.debug || flags['debug-clone']) this.reportSymbols(result);
     for (const entry of result.diagnostics) if (entry.severity !== 'note') this.tell(entry);
     process.exitCode = result.verdict === 'refused' ? 255 : 0;
   }
 
-  private tellPairs({ objects }: DiffResult): void {
+  private reportPairs({ objects }: DiffResult): void {
     for (const { functions } of objects) {
       for (const { name, patchedName, pairedBy } of functions.changed)
-        this.tellDebug(`correlate: ${name} -> ${patchedName ?? name} (${pairedBy.rule}: ${pairedBy.evidence})`);
+        this.reportDebug(`correlate: ${name} -> ${patchedName ?? name} (${pairedBy.rule}: ${pairedBy.evidence})`);
     }
   }
 
-  private tellSymbols({ objects }: DiffResult): void {
+  private reportSymbols({ objects }: DiffResult): void {
     for (const { name, object, sympos, evidence } of objects.flatMap(({ klpSymbols }) => klpSymbols))
-      this.tellDebug(`clone: .klp.sym.${object}.${name},${sympos} (${evidence})`);
+      this.reportDebug(`clone: .klp.sym.${object}.${name},${sympos} (${evidence})`);
   }
 }

@@ -13,7 +13,7 @@ let part: u32 = 0;
 let partSection: u32 = 0;
 let partOffset: i64 = 0;
 
-export function tellParts(on: bool): void {
+export function reportParts(on: bool): void {
   telling = on;
 }
 

@@ -4,7 +4,7 @@
 export declare function grow(bytes: u32): usize;
 /** The numbers of a section's relas in the order of their places, as words in memory. Returns where they lie. */
 export declare function orderRelas(relaSection: u32): usize;
-/** Tells what the hash of the symbol under way is, after a part of its identity: which part, and where; see ../tell.ts. */
+/** Reports what the hash of the symbol under way is, after a part of its identity: which part, and where; see ../tell.ts. */
 export declare function told(part: u32, section: u32, offset: f64, low: u32, high: u32): void;
 
 export declare function nameOutside(section: u32): void;

@@ -50,17 +50,17 @@ function hasChecksum(symbol: u32): bool {
 
 /** Fills in the checksums of symbols [from, to). */
 export function hashSymbols(from: u32, to: u32): void {
-  chunks.tellParts(false);
+  chunks.reportParts(false);
   for (let symbol = from; symbol < to; symbol++)
     if (hasChecksum(symbol)) store<u64>(symbolCell(checksums, symbol, 3), hash(symbol));
 }
 
-/** Tells how the checksum of a symbol comes about, if it has one. */
-export function tellSymbol(symbol: u32): void {
+/** Reports how the checksum of a symbol comes about, if it has one. */
+export function reportSymbol(symbol: u32): void {
   if (!hasChecksum(symbol)) return;
-  chunks.tellParts(true);
+  chunks.reportParts(true);
   hash(symbol);
-  chunks.tellParts(false);
+  chunks.reportParts(false);
 }
 
 function hash(symbol: u32): u64 {

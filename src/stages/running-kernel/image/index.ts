@@ -44,9 +44,9 @@ const MANY = 1 / 3;
  */
 export function checkAgainstImage(input: ImageProofInput): Diagnostic[] {
   return [
-    ...tellDifferences(input),
-    ...tellPlain(input),
-    ...tellData(input),
+    ...reportDifferences(input),
+    ...reportPlain(input),
+    ...reportData(input),
     ...otherPlaces(input),
     ...withoutSite(input),
     ...withoutLatePass(input.orig, input.kernel),
@@ -55,7 +55,7 @@ export function checkAgainstImage(input: ImageProofInput): Diagnostic[] {
 }
 
 /** Two builds of one source with one compiler differ in nothing: a function that does means that another's code would be patched in. */
-function tellDifferences({ orig, kernel, placement, plain, functions, compiler }: ImageProofInput): Diagnostic[] {
+function reportDifferences({ orig, kernel, placement, plain, functions, compiler }: ImageProofInput): Diagnostic[] {
   const { functions: total } = placement;
   const differences = placement.differences.filter((one) => plain?.explains(one) !== true);
   // Init code is gone when a livepatch is loaded: what differs there is no danger, though worth a word.
@@ -82,7 +82,7 @@ function tellDifferences({ orig, kernel, placement, plain, functions, compiler }
 }
 
 /** The plain unit proves more, and must be of the same source. */
-function tellPlain({ orig, plain, functions, ...input }: ImageProofInput): Diagnostic[] {
+function reportPlain({ orig, plain, functions, ...input }: ImageProofInput): Diagnostic[] {
   if (plain === undefined || plain === null) return [];
   const { side, placement, lacking } = plain;
   if (lacking.length > 0)
@@ -94,11 +94,11 @@ function tellPlain({ orig, plain, functions, ...input }: ImageProofInput): Diagn
       ),
     ];
   const own = { ...input, orig: side, placement, functions: functions.map((symbol) => plain.counterpart(symbol)) };
-  return [...tellDifferences(own), ...tellData(own)];
+  return [...reportDifferences(own), ...reportData(own)];
 }
 
 /** A table, a string or a pointer that code of ORIG leads to is part of what the code does. */
-function tellData({ orig, kernel, placement }: ImageProofInput): Diagnostic[] {
+function reportData({ orig, kernel, placement }: ImageProofInput): Diagnostic[] {
   const { otherData, data } = placement;
   const first = otherData[0];
   if (first === undefined) return [];

@@ -5,10 +5,14 @@ import type { CheckedObject } from '../../../stages/checksum';
 const PARTS = ['', 'len', 'data', 'reloc string', 'reloc name', 'reloc addend'] as const;
 
 /**
- * Tells how the checksums of symbols come about: `NAME(): PLACE HASH` for functions, `NAME+OFFSET: PART HASH` for objects, as objtool says it.
+ * Reports how the checksums of symbols come about: `NAME(): PLACE HASH` for functions, `NAME+OFFSET: PART HASH` for objects, as objtool says it.
  * @returns names that no function or object has
  */
-export function tellChecksums(object: CheckedObject, names: readonly string[], tell: (line: string) => void): string[] {
+export function reportChecksums(
+  object: CheckedObject,
+  names: readonly string[],
+  tell: (line: string) => void,
+): string[] {
   const wanted = new Map<number, string>();
   const unknown = new Set<string>();
   for (const name of names) {
