@@ -10,13 +10,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { root } from '../scripts/bundle.mjs';
 import { ElfObject } from '../src/elf';
 import { RUNTIME, bundleTrial } from './live/run.mjs';
+import { TARGETS, missing, type TargetName } from './live/target';
 import type { Outcome } from './live/trial';
-import { USUAL } from './live/program';
-import { missing } from './live/toolchain';
 import { skipWithout } from './support/corpus';
 import { tempFolder } from './support/temp-folder';
 
-const NEEDED = [USUAL.gcc, USUAL.clang];
+const absent = (name: TargetName): string | undefined =>
+  missing(TARGETS[name], [TARGETS[name].gcc, TARGETS[name].clang]);
 const folder = tempFolder();
 const MAIN = join(root, `dist/.live-${process.pid}.js`);
 const SAMPLE = join(root, 'test/live/pairs/sample.json');
@@ -27,7 +27,7 @@ const LONGEST = 900_000;
 
 beforeAll(() => bundleTrial(MAIN));
 afterAll(() => rmSync(MAIN, { force: true }));
-beforeEach((context) => skipWithout(context, missing(NEEDED)));
+beforeEach((context) => skipWithout(context, absent('x86-64')));
 
 /** What the trial prints, as JSON; it ends with 1 where something was wrong. */
 async function trial(...argv: string[]): Promise<string> {
@@ -113,10 +113,10 @@ describe('a livepatch that is spoiled is found out', () => {
     spawnSync(join(kept, program), [join(kept, 'list'), ...argv], { encoding: 'latin1' });
 
   beforeAll(async () => {
-    if (missing(NEEDED) !== undefined) return;
+    if (absent('x86-64') !== undefined) return;
     const { outcomes } = JSON.parse(await trial('--pair', SAMPLE, '--keep', kept)) as { outcomes: Outcome[] };
     expect(outcomes.map(({ end }) => end)).toEqual(['right', 'right']);
-    bytes = readFileSync(join(kept, 'klp.o'));
+    bytes = readFileSync(join(kept, 'livepatch-klp.o'));
   });
 
   /** What the original prints with a livepatch, and what the loader says. */
@@ -136,7 +136,7 @@ describe('a livepatch that is spoiled is found out', () => {
   }
 
   const section = (name: string): { offset: number; size: number } => {
-    const object = ElfObject.open(join(kept, 'klp.o'));
+    const object = ElfObject.open(join(kept, 'livepatch-klp.o'));
     const found = Array.from({ length: object.sectionCount }, (_, i) => i).find((i) => object.name(i) === name)!;
     const header = Number(bytes.readBigUInt64LE(40)) + found * 64;
     return { offset: Number(bytes.readBigUInt64LE(header + 24)), size: Number(bytes.readBigUInt64LE(header + 32)) };
@@ -146,7 +146,7 @@ describe('a livepatch that is spoiled is found out', () => {
   function moved(name: string, by: bigint): Buffer {
     const copy = Buffer.from(bytes);
     const { offset, size } = section('.rela__klp_relocs.vmlinux');
-    const object = ElfObject.open(join(kept, 'klp.o'));
+    const object = ElfObject.open(join(kept, 'livepatch-klp.o'));
     let count = 0;
     for (let at = offset; at < offset + size; at += 24) {
       if (object.symbolName(copy.readUInt32LE(at + 12)) !== name) continue;

@@ -2,6 +2,7 @@
 import type { Item, Model } from './model';
 import type { Names } from './names';
 import type { Rng } from './rng';
+import type { TargetName } from './target';
 
 export interface Edit {
   name: string;
@@ -15,6 +16,8 @@ export interface Edit {
 
 export interface Construct {
   kind: string;
+  /** The only processor that it is for. */
+  target?: TargetName;
   /** Where statements may be put; the text has `acc` and `k` there. */
   slots: readonly string[];
   make(r: Rng): Model;

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Made, Tried } from './loop';
 import type { Program } from './model';
 import { kindOf, shrink } from './shrink';
-import { pairOf, type Pair, type Trial } from './trial';
+import { fileOf, pairOf, type Pair, type Trial } from './trial';
 
 const MOST = 3;
 
@@ -15,10 +15,14 @@ export function writePair(trial: Trial, pair: Pair, folder: string, words: strin
       mkdirSync(dirname(join(folder, side, path)), { recursive: true });
       writeFileSync(join(folder, side, path), text.join('\n'));
     }
-    cpSync(trial.path(`${trial.file(side)}.o`), join(folder, `${side}.o`), { preserveTimestamps: true });
-    cpSync(trial.path(trial.file(side)), join(folder, `${side}.image`), { preserveTimestamps: true });
+    for (const [from, to] of [
+      ['.o', '.o'],
+      ['', '.image'],
+    ] as const)
+      if (existsSync(trial.path(trial.file(side) + from)))
+        cpSync(trial.path(trial.file(side) + from), join(folder, side + to), { preserveTimestamps: true });
   }
-  for (const name of ['klp.o', 'kpatch.o', 'list', 'Module.symvers'])
+  for (const name of [...trial.target.formats.map(fileOf), 'list', 'Module.symvers', 'template.ko'])
     if (existsSync(trial.path(name))) cpSync(trial.path(name), join(folder, name), { preserveTimestamps: true });
   writeFileSync(join(folder, 'README'), words);
   writeFileSync(join(folder, 'pair.json'), `${JSON.stringify(pair, null, 1)}\n`);
@@ -60,9 +64,11 @@ export async function keep(
     const now = outcomes
       .map(({ dialect, end, why }) => `${dialect}: ${end}${why.length > 0 ? `: ${why.join('; ')}` : ''}\n`)
       .join('');
+    const { emulator } = trial.target;
+    const under = emulator.length > 0 ? `, each under ${emulator.join(' ')}` : '';
     const words =
       `${now}\nFound as seed ${seed}, patch ${index}; ${cc}; ${edits.join(', ')}. Shrunk; sources in orig/ and patched/.\n` +
-      'Again: npm run test:live -- --pair pair.json [--keep FOLDER]. By hand: orig.image list; patched.image list; orig.image list klp.o Module.symvers\n' +
+      `Again: npm run test:live -- --pair pair.json [--keep FOLDER]. By hand: orig.image list; patched.image list; orig.image list LIVEPATCH Module.symvers${under}\n` +
       `Compiled with: ${cc} ${pair.flags.join(' ')} and for each unit ${pair.orig.map((unit) => `${unit.path}: ${unit.flags.join(' ')}`).join('; ')}\n`;
     writePair(trial, pair, join(folder, `${name}-${number}`), words);
   }

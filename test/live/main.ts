@@ -2,7 +2,7 @@
  * `npm run test:live -- --count N --seed S [--jobs J] [--keep FOLDER] [--runtime FOLDER]`: random patches of random programs, each made a
  * livepatch by klpflow, applied to the running original, and compared with the patched program. Exit code 1 if one was wrong.
  * `--keep` shrinks and keeps what is wrong; with `--all` it keeps everything as it is. `--pair FILE` tries what was kept.
- * `--only KIND,KIND`: programs of these constructs. `--gcc gcc-13`, `--clang clang-22`, `--flags='-march=x86-64-v3'`, `--clang-flags=...`: made by others, or otherwise.
+ * `--arch arm64`: for another processor, emulated. `--only KIND,KIND`: programs of these constructs. `--gcc gcc-13`, `--clang clang-22`, `--flags='-march=x86-64-v3'`, `--clang-flags=...`: made by others, or otherwise.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -10,12 +10,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { constructs } from './constructs';
+import { kindsOf } from './constructs';
 import { keep, writePair } from './keep';
 import { PATCHES, attempt, type Tried } from './loop';
 import { Report } from './report';
-import { USUAL, type Compilers } from './program';
-import { missing } from './toolchain';
+import type { Compilers } from './program';
+import { missing, targetOf } from './target';
 import { Trial, type Pair } from './trial';
 
 const OPTIONS = {
@@ -27,8 +27,9 @@ const OPTIONS = {
   runtime: { type: 'string', default: '' },
   job: { type: 'string' },
   only: { type: 'string' },
-  gcc: { type: 'string', default: USUAL.gcc },
-  clang: { type: 'string', default: USUAL.clang },
+  arch: { type: 'string', default: 'x86-64' },
+  gcc: { type: 'string' },
+  clang: { type: 'string' },
   flags: { type: 'string', default: '' },
   'clang-flags': { type: 'string', default: '' },
   pair: { type: 'string', multiple: true },
@@ -44,9 +45,11 @@ const [count, seed, first, jobs] = [values.count, values.seed, values.first, val
   number,
 ];
 
+const target = targetOf(values.arch);
 const compilers: Compilers = {
-  gcc: values.gcc,
-  clang: values.clang,
+  target,
+  gcc: values.gcc ?? target.gcc,
+  clang: values.clang ?? target.clang,
   flags: words(values.flags),
   clangFlags: words(values['clang-flags']),
 };
@@ -55,18 +58,18 @@ function words(text: string): string[] {
   return text.split(' ').filter((flag) => flag !== '');
 }
 
-const kinds = values.only?.split(',') ?? Object.keys(constructs);
+const kinds = values.only?.split(',') ?? kindsOf(target.name);
 
 /** The child: its share of the patches, a line of JSON each. */
 async function work(job: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), `klpflow-live-${job}-`));
-  const trial = new Trial(folder, values.runtime);
+  const trial = new Trial(folder, values.runtime, target);
   try {
     for (let index = first; index < first + count; index++) {
       if (Math.floor(index / PATCHES) % jobs !== job) continue;
       const { made, ...tried } = await attempt(trial, seed, index, kinds, compilers);
       console.log(JSON.stringify(tried));
-      if (values.keep !== undefined && values.all && tried.judged !== undefined)
+      if (values.keep !== undefined && values.all)
         writePair(trial, made.pair, join(values.keep, `${seed}-${index}`), JSON.stringify(tried));
       else if (values.keep !== undefined && !values.all) await keep(trial, { ...tried, made }, seed, values.keep);
       if (index % PATCHES === PATCHES - 1) trial.forget();
@@ -81,7 +84,7 @@ const HEARTBEAT = 500;
 
 /** The parent: shares out, and adds up. */
 async function lead(): Promise<void> {
-  const reason = missing([compilers.gcc, compilers.clang]);
+  const reason = missing(target, [compilers.gcc, compilers.clang]);
   if (reason !== undefined) throw new Error(reason);
   const report = new Report(seed);
   const started = performance.now();
@@ -112,9 +115,11 @@ async function lead(): Promise<void> {
 async function again(files: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'klpflow-live-pair-'));
   try {
-    const trial = new Trial(join(folder, 'trial'), values.runtime);
+    let trial: Trial | undefined;
     for (const file of files) {
       const pair = JSON.parse(readFileSync(file, 'utf8')) as Pair;
+      const of = targetOf(pair.target ?? 'x86-64');
+      if (trial?.target !== of) trial = new Trial(join(folder, of.name), values.runtime, of);
       const judged = await trial.judge(pair);
       console.log(
         values.json

@@ -1,4 +1,5 @@
 /** What a program of the trial is made of. All of it is plain JSON: an edit copies it and changes the copy. */
+import type { TargetName } from './target';
 
 /** What a construct remembers of itself. */
 // biome-ignore lint/suspicious/noExplicitAny: each construct knows its own; they are made and read in one file.
@@ -45,6 +46,7 @@ export interface Unit {
 }
 
 export interface Program {
+  target: TargetName;
   cc: string;
   flags: string[];
   units: Unit[];

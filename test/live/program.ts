@@ -4,31 +4,11 @@ import type { Item, Program, Unit } from './model';
 import { Names } from './names';
 import type { Rng } from './rng';
 import { call, statement } from './statements';
-
-/** What kernels are compiled with, as far as a process can run it. */
-const KERNEL = [
-  '-ffreestanding',
-  '-fno-pic',
-  '-fno-pie',
-  '-mcmodel=kernel',
-  '-fno-asynchronous-unwind-tables',
-  '-fno-strict-aliasing',
-  '-fno-strict-overflow',
-  '-fno-common',
-  '-fno-stack-protector',
-  '-mno-red-zone',
-  '-mno-sse',
-  '-mno-mmx',
-  '-mno-80387',
-  '-w',
-  '-pg',
-  '-mfentry',
-];
-const GCC = ['-mrecord-mcount', '-fno-allow-store-data-races', '-fconserve-stack'];
-const CLANG = ['--target=x86_64-linux-gnu'];
+import type { Target } from './target';
 
 /** Which compilers are tried, and what all programs are compiled with besides. The random choices stay those of the seed. */
 export interface Compilers {
+  target: Target;
   gcc: string;
   clang: string;
   flags: readonly string[];
@@ -36,24 +16,7 @@ export interface Compilers {
   clangFlags: readonly string[];
 }
 
-export const USUAL: Compilers = { gcc: 'gcc', clang: 'clang-19', flags: [], clangFlags: [] };
-
 const PATHS = ['net/core.c', 'fs/core.c', 'mm/pool.c', 'fs/main.c', 'net/main.c'];
-
-function flags(r: Rng, own: readonly string[]): string[] {
-  const list = [...KERNEL, ...own, r.weighted({ '-O2': 6, '-O1': 1, '-Os': 2, '-O3': 1 })];
-  // With IBT there are no jump tables; without, there are.
-  list.push(
-    ...r.pick([
-      ['-fcf-protection=none'],
-      ['-fcf-protection=none'],
-      ['-fcf-protection=none', '-fno-jump-tables'],
-      ['-fcf-protection=branch', '-fno-jump-tables'],
-    ]),
-  );
-  list.push(r.pick(['-falign-functions=16', '-falign-functions=16', '-falign-functions=1']));
-  return list;
-}
 
 /** How a unit is divided into sections; nearly all as klp-build and kpatch-build ask for it. */
 function sections(r: Rng): string[] {
@@ -124,6 +87,6 @@ export function program(r: Rng, kinds: readonly string[], compilers: Compilers):
     for (const { it, unit } of r.shuffled(all.filter((other) => other.it !== helper)).slice(0, 3))
       lets(it, unit, helper, home, r);
   }
-  const list = [...flags(r, isGcc ? GCC : CLANG), ...compilers.flags, ...(isGcc ? [] : compilers.clangFlags)];
-  return { cc: isGcc ? compilers.gcc : compilers.clang, flags: list, units };
+  const list = [...compilers.target.flags(r, isGcc), ...compilers.flags, ...(isGcc ? [] : compilers.clangFlags)];
+  return { target: compilers.target.name, cc: isGcc ? compilers.gcc : compilers.clang, flags: list, units };
 }

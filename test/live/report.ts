@@ -1,6 +1,6 @@
 /** Adds up what patches came to. */
 import type { Tried } from './loop';
-import { DIALECTS, type Outcome } from './trial';
+import type { Outcome } from './trial';
 
 type Ends = Record<Outcome['end'], number>;
 const none = (): Ends => ({ right: 0, unchanged: 0, refused: 0, wrong: 0 });
@@ -12,7 +12,7 @@ export class Report {
   seconds = 0;
   private patches = 0;
   private effective = 0;
-  private readonly dialects = Object.fromEntries(DIALECTS.map((dialect) => [dialect, none()]));
+  private readonly dialects: Record<string, Ends> = {};
   private readonly kinds = new Map<string, Ends>();
   private readonly refusals = new Map<string, number>();
   private readonly rightly = new Map<string, number>();
@@ -34,7 +34,7 @@ export class Report {
     }
     if (judged.effective) this.effective++;
     for (const { dialect, end, why } of judged.outcomes) {
-      this.dialects[dialect]![end]++;
+      (this.dialects[dialect] ??= none())[end]++;
       for (const kind of new Set(edits.map((edit) => edit.split(':')[0]!))) {
         if (!this.kinds.has(kind)) this.kinds.set(kind, none());
         this.kinds.get(kind)![end]++;

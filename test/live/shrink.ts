@@ -1,7 +1,7 @@
 /** Makes a wrong pair small: leaves out units, items, statements and edits while it stays wrong in the same way. */
 import { copy, type Item, type Program } from './model';
 import { entriesOf } from './program';
-import { pairOf, type Dialect, type Outcome, type Trial } from './trial';
+import { pairOf, type Outcome, type Trial } from './trial';
 
 export interface Programs {
   orig: Program;
@@ -100,7 +100,7 @@ function* reductions(programs: Programs): Generator<(next: Programs) => void> {
 export async function shrink(
   trial: Trial,
   programs: Programs,
-  dialect: Dialect,
+  dialect: Outcome['dialect'],
   kind: string,
   most = 120,
 ): Promise<Programs> {

@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import type { Target } from './target';
 
 /** A unit that does not compile is a fault of the trial. */
 export class BuildError extends Error {}
@@ -24,14 +25,6 @@ function old(path: string): string {
   return path;
 }
 
-/** Whether what the trial needs is here; the reason if not. */
-export function missing(compilers: readonly string[]): string | undefined {
-  const absent = ['gcc', ...compilers, 'ld'].filter((program) => spawnSync(program, ['--version']).error !== undefined);
-  if (absent.length > 0)
-    return `no ${absent.join(', no ')} here (Debian packages gcc, clang-19 and the like, binutils)`;
-  return process.arch === 'x64' ? undefined : `programs of the trial are for x86-64, this is ${process.arch}`;
-}
-
 export class Toolchain {
   private readonly runtime: string;
   private readonly objects: string;
@@ -40,6 +33,7 @@ export class Toolchain {
   constructor(
     private readonly folder: string,
     private readonly sources: string,
+    private readonly target: Target,
   ) {
     this.objects = join(folder, 'objects');
     mkdirSync(this.objects, { recursive: true });
@@ -51,17 +45,27 @@ export class Toolchain {
       '-fno-pic',
       '-fno-pie',
       '-fno-stack-protector',
-      '-mno-sse',
       '-fno-asynchronous-unwind-tables',
-      '-fcf-protection=none',
       '-Wno-unused-parameter',
+      ...target.runtime,
+      '-I',
+      sources,
+      '-I',
+      join(sources, target.name),
     ];
     const parts = readdirSync(sources)
       .filter((name) => name.endsWith('.c'))
-      .sort();
-    for (const name of parts)
-      run('gcc', [...flags, '-c', join(sources, name), '-o', join(folder, `runtime-${name}.o`)], folder);
-    run('ld', ['-r', ...parts.map((name) => `runtime-${name}.o`), '-o', this.runtime], folder);
+      .sort()
+      .concat(join(target.name, 'arch.c'));
+    const objects = parts.map((name) => `runtime-${basename(name)}.o`);
+    parts.forEach((name, i) => run(target.gcc, [...flags, '-c', join(sources, name), '-o', objects[i]!], folder));
+    run(target.linkers.gcc, ['-r', ...objects, '-o', this.runtime], folder);
+  }
+
+  /** A module of the kernel of the trial. */
+  template(path: string): void {
+    run(this.target.gcc, ['-O1', '-c', join(this.sources, this.target.name, 'template.c'), '-o', path], this.folder);
+    old(path);
   }
 
   /** The object of one unit, under the path that its symbols tell. */
@@ -85,9 +89,10 @@ export class Toolchain {
   }
 
   /** One object of all units, and the program that it runs as. */
-  link(objects: readonly string[], object: string, image: string): void {
-    run('ld', ['-r', '-o', object, ...objects], this.folder);
-    run('ld', ['-T', join(this.sources, 'kernel.lds'), '-o', image, object, this.runtime], this.folder);
+  link(objects: readonly string[], object: string, image: string, cc: string): void {
+    const ld = this.target.linkers[basename(cc).includes('clang') ? 'clang' : 'gcc'];
+    run(ld, ['-r', '-o', object, ...objects], this.folder);
+    run(ld, ['-T', join(this.sources, 'kernel.lds'), '-o', image, object, this.runtime], this.folder);
     old(object);
     old(image);
   }
@@ -95,7 +100,11 @@ export class Toolchain {
   /** Module.symvers: what rt.h declares. */
   symvers(path: string): string {
     const text = readFileSync(join(this.sources, 'rt.h'), 'utf8');
-    const names = ['__fentry__', ...[...text.matchAll(/^extern [^;(]*?(\w+)(?:\(|;)/gm)].map((match) => match[1]!)];
+    const names = [
+      '__fentry__',
+      'klp_enable_patch',
+      ...[...text.matchAll(/^extern [^;(]*?(\w+)(?:\(|;)/gm)].map((match) => match[1]!),
+    ];
     writeFileSync(path, names.map((name) => `0x00000000\t${name}\tvmlinux\tEXPORT_SYMBOL\t\n`).join(''));
     return old(path);
   }

@@ -4,15 +4,15 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { diagnosticOf, type DiffResult } from '../../src/index';
 import { diff } from '../../src/pipeline/diff';
+import type { OutputFormat } from '../../src/livepatch/formats';
 import type { Program } from './model';
 import { sourcesOf, type Sources } from './source';
+import type { Target, TargetName } from './target';
 import { BuildError, Toolchain } from './toolchain';
 
-export type Dialect = 'klp' | 'kpatch';
-export const DIALECTS: readonly Dialect[] = ['klp', 'kpatch'];
-
 export interface Outcome {
-  dialect: Dialect;
+  /** What was made: objects of both dialects, or a finished module. */
+  dialect: OutputFormat;
   /** `unchanged` is right, too: nothing to do, and nothing is different. */
   end: 'right' | 'unchanged' | 'refused' | 'wrong';
   /** Codes of the refusals; what went wrong. */
@@ -27,6 +27,8 @@ export interface Judged {
 
 /** A pair in text: what a trial is made of, and what is kept of one. */
 export interface Pair {
+  /** Default x86-64. */
+  target?: TargetName;
   cc: Program['cc'];
   flags: string[];
   /** In the order of the link. */
@@ -42,12 +44,16 @@ export interface SourceUnit {
   text: string[];
 }
 
+/** Where types are checked any kernel has a function of the type that a module's own ones have, so that it shows what stands before them. */
+const TYPED: SourceUnit = { path: 'init/main.c', flags: [], text: ['int setup(void) { return 0; }', ''] };
+
 const unitsOf = (program: Program, { units }: Sources): SourceUnit[] =>
   program.units.map(({ path, flags }) => ({ path, flags, text: units[path]!.split('\n') }));
 
 export function pairOf(orig: Program, patched: Program): Pair {
   const sources = sourcesOf(orig);
   return {
+    target: orig.target,
     cc: orig.cc,
     flags: orig.flags,
     orig: unitsOf(orig, sources),
@@ -55,6 +61,9 @@ export function pairOf(orig: Program, patched: Program): Pair {
     list: sources.list,
   };
 }
+
+/** The name of what is made of a pair. */
+export const fileOf = (format: OutputFormat): string => `livepatch-${format}.${format === 'ko' ? 'ko' : 'o'}`;
 
 interface Printed {
   text: string;
@@ -71,11 +80,13 @@ export class Trial {
   constructor(
     readonly folder: string,
     runtime: string,
+    readonly target: Target,
   ) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    this.toolchain = new Toolchain(folder, runtime);
+    this.toolchain = new Toolchain(folder, runtime, target);
     this.symvers = this.toolchain.symvers(this.path('Module.symvers'));
+    if (target.formats.includes('ko')) this.toolchain.template(this.path('template.ko'));
   }
 
   path(name: string): string {
@@ -87,9 +98,12 @@ export class Trial {
     for (const end of ['', '.o']) rmSync(this.path(this.file(name) + end), { force: true });
     this.serial[name]!++;
     this.toolchain.link(
-      units.map((unit) => this.toolchain.compile(cc, [...flags, ...unit.flags], unit.path, unit.text.join('\n'))),
+      [...units, ...(flags.includes('-fsanitize=kcfi') ? [TYPED] : [])].map((unit) =>
+        this.toolchain.compile(cc, [...flags, ...unit.flags], unit.path, unit.text.join('\n')),
+      ),
       this.path(`${this.file(name)}.o`),
       this.path(this.file(name)),
+      cc,
     );
   }
 
@@ -100,7 +114,8 @@ export class Trial {
 
   run(name: 'orig' | 'patched', livepatch?: string): Printed {
     const argv = [this.path('list'), ...(livepatch === undefined ? [] : [livepatch, this.symvers])];
-    const { status, signal, stdout, stderr } = spawnSync(this.path(this.file(name)), argv, {
+    const [program, ...first] = [...this.target.emulator, this.path(this.file(name))];
+    const { status, signal, stdout, stderr } = spawnSync(program!, [...first, ...argv], {
       encoding: 'latin1',
       maxBuffer: 1 << 26,
       timeout: 120_000,
@@ -110,7 +125,7 @@ export class Trial {
   }
 
   /** @throws BuildError for a pair that is none: it does not compile, or a program does not run through by itself */
-  async judge(pair: Pair, dialects = DIALECTS): Promise<Judged> {
+  async judge(pair: Pair, dialects = this.target.formats): Promise<Judged> {
     writeFileSync(this.path('list'), pair.list);
     const key = JSON.stringify([pair.cc, pair.flags, pair.orig, pair.list]);
     if (this.built?.key !== key) {
@@ -138,9 +153,14 @@ export class Trial {
     return printed;
   }
 
-  private async outcome(dialect: Dialect, orig: Printed, patched: Printed): Promise<Outcome> {
-    const path = this.path(`${dialect}.o`);
+  private async outcome(dialect: OutputFormat, orig: Printed, patched: Printed): Promise<Outcome> {
+    const path = this.path(fileOf(dialect));
     rmSync(path, { force: true });
+    const kernel = {
+      symvers: this.symvers,
+      vmlinux: this.path(this.file('orig')),
+      ...(dialect === 'ko' ? { template: this.path('template.ko') } : {}),
+    };
     let result: DiffResult;
     try {
       result = await diff({
@@ -148,7 +168,7 @@ export class Trial {
         patched: this.path(`${this.file('patched')}.o`),
         runDir: this.path('run'),
         workers: 1,
-        output: { path, format: dialect, symvers: this.symvers, vmlinux: this.path(this.file('orig')) },
+        output: { path, format: dialect, ...kernel },
       });
     } catch (thrown) {
       return { dialect, end: 'wrong', why: [`error ${diagnosticOf(thrown).code}`] };
@@ -171,7 +191,7 @@ export class Trial {
   }
 
   /** Runs the original with a livepatch: what it prints must be what the patched program prints. */
-  compare(dialect: Dialect, livepatch: string, patched: Printed): Outcome {
+  compare(dialect: OutputFormat, livepatch: string, patched: Printed): Outcome {
     const { text, ended } = this.run('orig', livepatch);
     if (ended !== '') return { dialect, end: 'wrong', why: [ended] };
     return text === patched.text

@@ -3,6 +3,7 @@ import type { Construct } from '../construct';
 
 export const assembly: Construct = {
   kind: 'assembly',
+  target: 'x86-64',
   slots: ['a', 'b', 'c'],
   outline: true,
   make: (r) => ({

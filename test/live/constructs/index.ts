@@ -1,7 +1,9 @@
 /** All constructs by kind. */
 import type { Construct } from '../construct';
+import type { TargetName } from '../target';
 import { alias } from './alias';
 import { assembly } from './assembly';
+import { assemblyArm64 } from './assembly-arm64';
 import { chain } from './chain';
 import { clones } from './clones';
 import { computedGoto } from './computed-goto';
@@ -25,6 +27,7 @@ export const constructs: Record<string, Construct> = Object.fromEntries(
   [
     alias,
     assembly,
+    assemblyArm64,
     chain,
     clones,
     computedGoto,
@@ -45,3 +48,8 @@ export const constructs: Record<string, Construct> = Object.fromEntries(
     wide,
   ].map((construct) => [construct.kind, construct]),
 );
+
+/** What programs for a processor are made of. */
+export function kindsOf(target: TargetName): string[] {
+  return Object.keys(constructs).filter((kind) => (constructs[kind]!.target ?? target) === target);
+}

@@ -16,7 +16,7 @@ export const wide: Construct = {
     skip: r.below(3),
   }),
   emit(m, n) {
-    const type = m.prefix === 'L' ? 's32' : 'u16';
+    const type = m.prefix === 'L' ? '__WCHAR_TYPE__' : 'u16';
     const digest = m.prefix === 'L' ? 'digest_wide' : 'digest_u16';
     const walk = m.loop
       ? `for (const ${type} *p = ${quoted(m, 0)}; p < ${quoted(m, 0)} + ${m.words[0].length + 1}; p++) acc = acc * 31 + (u32)*p;`

@@ -1,7 +1,6 @@
-/* The tables of the two dialects: which functions are redirected, and which places are relocated by the kernel's names. */
+/* The tables of the dialects, and of a finished module: which functions are redirected, and which places are relocated by the kernel's names. */
 #include "kernel.h"
 
-u64 rt_section(const char *name, u64 *size);
 void rt_klp_relocation(u64 place, unsigned type, u64 value, const char *name);
 void rt_klp_relocations(void);
 
@@ -50,4 +49,21 @@ void rt_apply_kpatch(void)
 			rt_fail("another old address than the kernel's", func->name);
 		rt_redirect(old->address, func->new_addr, func->name);
 	}
+}
+
+/* A finished module's, as kernels up to 7.2 have them without debugging: the offsets are what klpflow takes for a template's kernel. */
+struct module_func { struct klp_func func; char rest[128]; };
+struct module_object { const char *name; struct module_func *funcs; u64 callbacks[5]; char rest[112]; };
+struct module_patch { u64 mod; struct module_object *objects; };
+
+int klp_enable_patch(void *patch)
+{
+	struct module_object *object = ((struct module_patch *)patch)->objects;
+	for (; object->funcs; object++) {
+		if (object->name)
+			rt_fail("an object that is not there", object->name);
+		for (struct module_func *f = object->funcs; f->func.old_name; f++)
+			rt_redirect(rt_kallsyms(f->func.old_name, f->func.sympos)->address, f->func.new_func, f->func.old_name);
+	}
+	return 0;
 }

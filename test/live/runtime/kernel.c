@@ -114,24 +114,14 @@ int rt_exported(const char *name)
 
 void rt_redirect(u64 from, u64 to, const char *name)
 {
-	const struct rt_symbol *fentry = rt_global("__fentry__");
-	unsigned char *site = (void *)from;
 	if (!to)
 		rt_fail("a function without new code", name);
 	for (int i = 0; i < rt_redirections; i++)
 		if (rt_redirected[i] == from)
 			rt_fail("two functions redirect one address", name);
 	rt_redirected[rt_redirections++] = from;
-	if (!memcmp(site, "\xf3\x0f\x1e\xfa", 4))
-		site += 4;
-	if (*site != 0xe8 || (u64)site + 5 + *(int *)(site + 1) != fentry->address)
-		rt_fail("failed to find location for function", name);
-	long distance = to - ((u64)site + 5);
-	if (distance != (int)distance)
-		rt_fail("new code out of reach", name);
-	u64 page = (u64)site & ~4095ul;
+	u64 page = from & ~4095ul;
 	rt_sys(SYS_MPROTECT, page, 8192, PROT_R | PROT_W | PROT_X, 0, 0, 0);
-	*site = 0xe9;
-	*(int *)(site + 1) = distance;
-	rt_sys(SYS_MPROTECT, page, 8192, PROT_R | PROT_X, 0, 0, 0);
+	rt_lead(from, to, name);
+	rt_sys(SYS_MPROTECT, page, 8192, PROT_R | PROT_X | RT_PROT_BRANCH, 0, 0, 0);
 }

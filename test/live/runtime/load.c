@@ -1,12 +1,18 @@
 /* Loads a livepatch object as the module loader does: memory by protection, symbols by exports and by name, relocations. */
 #include "kernel.h"
 
+#define SHN_LIVEPATCH 0xff20
+#define SHF_RELA_LIVEPATCH 0x100000
+/* Where `struct module` has init: template.c. */
+enum { MODULE_INIT = 304 };
 enum { CODE, DATA, CONST, KINDS, ROOM = 1 << 24, MOST_PLACES = 20000 };
 static char *rt_file;
 static Elf64_Shdr *rt_sections;
 static int rt_nsections;
 static char *rt_names;
 static u64 rt_at[70000];
+/* `struct module` of a finished module, else 0. */
+static u64 rt_module;
 static char *rt_memory[KINDS];
 static u64 rt_filled[KINDS];
 /* Places of tombstones and of klp relocations: each of the former needs one of the latter. */
@@ -98,26 +104,10 @@ static u64 rt_value(const Elf64_Sym *symbol, const char *name)
 	return rt_at[symbol->st_shndx] + symbol->st_value;
 }
 
-/* Writes one relocated value; the place must be empty and the value must fit. */
-static void rt_write(u64 place, unsigned type, u64 value, const char *name)
-{
-	int wide = type == R_X86_64_64 || type == R_X86_64_PC64;
-	if (type == R_X86_64_PC32 || type == R_X86_64_PLT32 || type == R_X86_64_PC64)
-		value -= place;
-	else if (type != R_X86_64_64 && type != R_X86_64_32 && type != R_X86_64_32S)
-		rt_fail("Unknown rela relocation", name);
-	if (memcmp((void *)place, "\0\0\0\0\0\0\0\0", wide ? 8 : 4))
-		rt_fail("Invalid relocation target, existing value is nonzero", name);
-	if (!wide && (type == R_X86_64_32 ? value != (unsigned)value : value != (u64)(int)value))
-		rt_fail("overflow in relocation", name);
-	memcpy((void *)place, &value, wide ? 8 : 4);
-}
-
 void rt_klp_relocation(u64 place, unsigned type, u64 value, const char *name)
 {
-	int relative = type == R_X86_64_PC32 || type == R_X86_64_PLT32;
-	rt_check_target(value + (relative ? 4 : 0), name);
-	rt_write(place, type, value, name);
+	rt_check_target(rt_target(type, value), name);
+	rt_write(place, type, value, 0, name);
 	if (rt_ndone == MOST_PLACES)
 		rt_fail("too many klp relocations", 0);
 	rt_done[rt_ndone++] = place;
@@ -129,12 +119,15 @@ static void rt_relocate(Elf64_Shdr *table)
 	Elf64_Sym *symbols = (void *)(rt_file + symtab->sh_offset);
 	char *strings = rt_file + rt_sections[symtab->sh_link].sh_offset;
 	Elf64_Rela *rela = (void *)(rt_file + table->sh_offset);
+	int late = (table->sh_flags & SHF_RELA_LIVEPATCH) != 0;
+	if (late && !rt_starts(rt_names + table->sh_name, ".klp.rela.vmlinux."))
+		rt_fail("relocations of an object that is not there", rt_names + table->sh_name);
 	for (u64 n = table->sh_size / sizeof(*rela); n--; rela++) {
 		Elf64_Sym *symbol = &symbols[ELF64_R_SYM(rela->r_info)];
 		const char *name = strings + symbol->st_name;
 		unsigned type = ELF64_R_TYPE(rela->r_info);
 		u64 place = rt_at[table->sh_info] + rela->r_offset;
-		if (type == R_X86_64_NONE)
+		if (type == 0)
 			continue;
 		if (rela->r_offset >= rt_sections[table->sh_info].sh_size)
 			rt_fail("a relocation outside its section", name);
@@ -144,7 +137,14 @@ static void rt_relocate(Elf64_Shdr *table)
 			rt_tombstones[rt_ntombstones++] = place;
 			continue;
 		}
-		rt_write(place, type, rt_value(symbol, name) + rela->r_addend, name);
+		u64 value = rt_value(symbol, name) + rela->r_addend;
+		/* Of a finished module the core applies those of sections of its own, and the loader all others. */
+		if (late ? symbol->st_shndx != SHN_LIVEPATCH : rt_module && symbol->st_shndx == SHN_LIVEPATCH)
+			rt_fail("a klp symbol and a section of relocations that do not belong together", name);
+		if (late)
+			rt_klp_relocation(place, type, value, name);
+		else
+			rt_write(place, type, value, symbol->st_shndx == table->sh_info, name);
 	}
 }
 
@@ -161,9 +161,11 @@ void rt_livepatch(const char *path)
 	int names = header->e_shstrndx == SHN_XINDEX ? (int)rt_sections[0].sh_link : header->e_shstrndx;
 	rt_names = rt_file + rt_sections[names].sh_offset;
 	rt_place();
+	rt_module = rt_section(".gnu.linkonce.this_module", &size);
 	for (int i = 1; i < rt_nsections; i++)
 		if (rt_sections[i].sh_type == SHT_RELA && rt_at[rt_sections[i].sh_info])
 			rt_relocate(&rt_sections[i]);
+	rt_finalize(rt_module != 0);
 	/* Tables that redirect are read when all of it is in place. */
 	rt_apply_klp();
 	rt_apply_kpatch();
@@ -174,8 +176,20 @@ void rt_livepatch(const char *path)
 		if (j == rt_ndone)
 			rt_fail("a tombstone without a klp relocation", 0);
 	}
-	rt_sys(SYS_MPROTECT, (long)rt_memory[CODE], ROOM, PROT_R | PROT_X, 0, 0, 0);
+	rt_sys(SYS_MPROTECT, (long)rt_memory[CODE], ROOM, PROT_R | PROT_X | RT_PROT_BRANCH, 0, 0, 0);
 	rt_sys(SYS_MPROTECT, (long)rt_memory[CONST], ROOM, PROT_R, 0, 0, 0);
+	if (rt_module && (*(int (**)(void))(rt_module + MODULE_INIT))())
+		rt_fail("the module's init failed", 0);
+}
+
+/* Behind what is there of the code. */
+u64 rt_room(u64 size)
+{
+	u64 at = (rt_filled[CODE] + 15) & ~15ul;
+	if (at + size > ROOM)
+		rt_fail("no room for what the loader makes", 0);
+	rt_filled[CODE] = at + size;
+	return (u64)rt_memory[CODE] + at;
 }
 
 /* Relocations of `__klp_relocs.OBJECT`: their tables are relocated by now, so each holds addresses. */

@@ -176,6 +176,3 @@ int strcmp(const char *a, const char *b)
 		a++, b++;
 	return (unsigned char)*a - (unsigned char)*b;
 }
-
-/* Where compiled functions call before anything else, until a livepatch turns the call into a jump. */
-asm(".text\n.globl __fentry__\n.type __fentry__,@function\n__fentry__: ret\n.size __fentry__,1\n");

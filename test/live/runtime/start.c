@@ -24,7 +24,7 @@ void rt_fail(const char *what, const char *name)
 
 char *rt_map(const char *path, u64 *size)
 {
-	long fd = rt_sys(SYS_OPEN, (long)path, 0, 0, 0, 0, 0);
+	long fd = rt_open(path);
 	if (fd < 0)
 		rt_fail("cannot read", path);
 	*size = rt_sys(SYS_LSEEK, fd, 0, 2, 0, 0, 0);
@@ -67,10 +67,11 @@ void __attribute__((used)) rt_main(long *stack)
 	static const unsigned rt_arguments[] = { 0, 1, 2, 3, 4, 5, 6, 7, 9, 13, 99, 0xfffffff0 };
 	char **argv = (void *)(stack + 1);
 	long argc = *stack;
-	/* Two seconds of processor time: SIGPROF ends what does not end. */
-	long timer[4] = { 0, 0, 2, 0 };
+	/* SIGPROF ends what does not end. */
+	long timer[4] = { 0, 0, RT_SECONDS, 0 };
 	rt_sys(SYS_SETITIMER, 2, (long)timer, 0, 0, 0, 0);
 	rt_read_kernel();
+	rt_boot();
 	int count = rt_read_list(argv[1]);
 	rt_warming = 1;
 	for (int i = 0; i < count; i++)
@@ -93,5 +94,3 @@ void __attribute__((used)) rt_main(long *stack)
 	rt_flush();
 	rt_sys(SYS_EXIT, 0, 0, 0, 0, 0, 0);
 }
-
-asm(".text\n.globl _start\n_start: mov %rsp, %rdi\nand $-16, %rsp\ncall rt_main\n");

@@ -1,17 +1,8 @@
 /* System calls without a C library: programs link in milliseconds, and nothing else is in their symbol tables. */
 #pragma once
 typedef unsigned long u64;
-
-enum { SYS_READ, SYS_WRITE, SYS_OPEN, SYS_CLOSE, SYS_LSEEK = 8, SYS_MMAP, SYS_MPROTECT, SYS_SETITIMER = 38, SYS_EXIT = 60 };
 enum { PROT_R = 1, PROT_W = 2, PROT_X = 4 };
-
-static inline long rt_sys(long n, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 asm("r10") = d, r8 asm("r8") = e, r9 asm("r9") = f;
-	long result;
-	asm volatile("syscall" : "=a"(result) : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
-	return result;
-}
+#include "arch.h"
 
 void rt_put(char c);
 void rt_flush(void);
