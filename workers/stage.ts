@@ -4,7 +4,7 @@
 import { resolve } from 'node:path';
 import { threadId, workerData } from 'node:worker_threads';
 import { diagnosticOf, KlpflowError } from '../src/diagnostics';
-import { EM_X86_64, ElfObject } from '../src/elf';
+import { ElfObject } from '../src/elf';
 import { fileIdentity } from '../src/files/mapped-file';
 import { archOf } from '../src/arch';
 import { moduleInfo } from '../src/kernel/modinfo';
@@ -259,8 +259,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   },
 
   warm({ objects, structSizes }) {
-    for (const object of objects) sideOf(object, structSizes);
-    const disassembler = archOf(EM_X86_64, '').disassembler();
+    const sides = objects.map((object) => sideOf(object, structSizes));
+    const disassembler = sides[0]!.arch.disassembler();
     for (const { offset } of disassembler.decode(SOME_CODE)) disassembler.format(SOME_CODE, offset);
     return { answer: {} };
   },

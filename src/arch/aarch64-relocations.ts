@@ -27,6 +27,7 @@ const INSTRUCTIONS = [
 
 /** arch/arm64/kernel/module.c, 6.12 and 7.3 alike: no GOT, no PLT32. */
 export const AARCH64_MODULES: ModuleRules = {
+  klpBuild: false,
   fields: new Map([
     [ABS64, 8],
     [PREL64, 8],

@@ -41,7 +41,6 @@ export const aarch64: Arch = {
   instructionAlign: 4,
   // ARM64_CB_BIT of arch/arm64/include/asm/alternative-macros.h.
   alternativeCallback: 0x8000,
-  patchableSites: true,
   namelessHash: 4,
   isLandingPad: (code) => LANDING_PADS.has(wordAt(code, 0)),
   filling: new Filling([[0x1f, 0x20, 0x03, 0xd5]]),

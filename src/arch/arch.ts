@@ -34,6 +34,17 @@ export interface FieldReference {
   addend: number;
 }
 
+/** A call of ftrace whose relocation stayed, with type NONE. */
+export interface ErasedCall {
+  /** The NOP's first byte. */
+  nop: number;
+  code: readonly number[];
+  /** Where in it the relocation stands, with the type and addend that it has. */
+  field: number;
+  type: number;
+  addend: number;
+}
+
 export interface NearRelocation {
   type: number;
   at: number;
@@ -50,6 +61,8 @@ export interface Arch {
   readonly none: number;
   /** What to add to the addend of a PC-relative code reference at `field`, apart from the bytes after the field. */
   bias(type: number): number;
+  /** The same of a reference in data. */
+  dataBias(type: number): number;
   /** The bytes that linking may write for a relocation of this type: [from, to) counted from its offset. */
   linked(type: number): readonly [from: number, to: number];
   /**
@@ -101,8 +114,14 @@ export interface Arch {
   readonly instructionAlign: number;
   /** The bit of an alternative's feature that makes its second field a function, which writes the code itself; 0 where there are none. */
   readonly alternativeCallback: number;
-  /** `__patchable_function_entries` lists the places that ftrace rewrites, as `__mcount_loc` does elsewhere. */
+  /** `__patchable_function_entries` lists the places that ftrace rewrites, as `__mcount_loc` does elsewhere; on x86-64 it lists padding. */
   readonly patchableSites: boolean;
+  /** The call that old recordmcount made a NOP of and did not list, as the kernel expects it in a module; null where there were none. */
+  readonly erasedCall: ErasedCall | null;
+  /** Whether the relocated word at `field` jumps to another function, and so leaves behind what only calls restore. */
+  isSiblingCall(bytes: Uint8Array, field: number): boolean;
+  /** Whether every module has a function of this name for itself, so that none is looked up in the kernel. */
+  isModulesOwn(name: string): boolean;
   /** Whether a relocation of this type refers to nothing and changes nothing: advice to a linker, which may be left out. */
   isHint(type: number): boolean;
   /** The relocation that stores a 64-bit address. */

@@ -42,6 +42,11 @@ export function modulesOf(machine: number, path: string): ModuleRules {
   return rules;
 }
 
+/** Whether objtool makes livepatches of a processor's objects (klp-build). */
+export function hasKlpBuild(machine: number): boolean {
+  return ALL.some((arch) => arch.machine === machine && arch.modules?.klpBuild === true);
+}
+
 /** The processors whose modules are written, in words. */
 export function writable(): string {
   return ALL.filter(({ modules }) => modules !== null)

@@ -2,6 +2,8 @@ import { R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R
 
 /** What the kernel's module loader makes of relocations, for the processors of which livepatch objects and modules are written. */
 export interface ModuleRules {
+  /** Whether klp-build makes modules of objects, so that objtool has work to do on them. */
+  readonly klpBuild: boolean;
   /** The types that the loader applies, each with the bytes of its field. */
   readonly fields: ReadonlyMap<number, number>;
   /** The loader wants zeros where it writes. Elsewhere the field is bits of an instruction, and its other bits have to stand there. */
@@ -18,6 +20,7 @@ export interface ModuleRules {
 
 /** arch/x86/kernel/module.c; the kernel's addresses are the highest 2 GiB, negative as 32 bits. */
 export const X86_64_MODULES: ModuleRules = {
+  klpBuild: true,
   fields: new Map([
     [R_X86_64_64, 8],
     [R_X86_64_PC64, 8],

@@ -5,6 +5,8 @@ import { PLAIN, plainDisassembler, wordAt } from './plain';
 import { relocationNames } from './relocation-names';
 
 const NOP = 0x60000000;
+/** `b`, with nothing in it yet. */
+const SIBLING_CALL = 0x48000000;
 const ADDR64 = 38;
 const BRANCHES = new Set([10, 11, 116]); // REL24, REL14, REL24_NOTOC
 /** REL64, ENTRY, REL16_LO, REL16_HA: how a function finds its TOC. */
@@ -31,6 +33,7 @@ export const ppc64: Arch = {
     [0x60, 0x00, 0x00, 0x00],
   ]),
   isBranch: (_bytes, _start, _field, type) => BRANCHES.has(type),
+  isSiblingCall: (bytes, field) => field % 4 === 0 && wordAt(bytes, field) === SIBLING_CALL,
   // `li r4, line`: r3 to r10 are arguments.
   disassembler: () =>
     plainDisassembler(

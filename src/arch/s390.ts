@@ -12,6 +12,8 @@ const BRANCHES = new Set([17, 18, 20]); // PC16DBL, PLT16DBL, PLT32DBL
 const PC_RELATIVE = new Set([5, 16, 17, 18, PC32DBL, 20, 21, 23, GOTENT, 62, 63, 64, 65]);
 /** Those that count in halfwords: their field stands 2 bytes into the instruction that they are relative to. */
 const HALFWORDS = new Set([17, 18, PC32DBL, 20, 21, GOTENT, 62, 63, 64, 65]);
+/** Thunks of indirect branches (CC_USING_EXPOLINE), which each module is linked with. */
+const EXPOLINE = '__s390_indirect_jump_r';
 /** `brcl 0,0`: the six bytes that -mhotpatch and -mnop-mcount put in front. */
 const ENTRY_NOP = [0xc0, 0x04, 0x00, 0x00, 0x00, 0x00];
 
@@ -24,6 +26,8 @@ export const s390: Arch = {
   filling: new Filling([[0x07, 0x07], [0x07, 0x00], ENTRY_NOP]),
   isPcRelative: (type) => PC_RELATIVE.has(type),
   bias: (type) => (HALFWORDS.has(type) ? -2 : 0),
+  dataBias: (type) => (HALFWORDS.has(type) ? -2 : 0),
+  isModulesOwn: (name) => name.startsWith(EXPOLINE),
   // `larl` takes an address with the type that older compilers also call with: c0x0 against brasl c0x5, brcl c0x4.
   isBranch(bytes, start, field, type) {
     if (type !== PC32DBL) return BRANCHES.has(type);

@@ -115,6 +115,8 @@ export const x86_64: Arch = {
   none: R_X86_64_NONE,
   isPcRelative: (type) => PC_RELATIVE.has(type),
   bias: (type) => (type === PC8 ? 1 : type === PC16 ? 2 : type === R_X86_64_PC64 ? 8 : 4),
+  // Data counts from its own field.
+  dataBias: () => 0,
   linked: (type) => LINKED[type] ?? [0, 4],
   linkedAddress(type, code, at, place, addend) {
     switch (type) {
@@ -183,6 +185,9 @@ export const x86_64: Arch = {
   isLandingPad: (code) => ENDBR64.every((byte, i) => code[i] === byte),
   alternativeCallback: 0,
   patchableSites: false,
+  erasedCall: { nop: 0x0f, code: [0xe8, 0, 0, 0, 0], field: 1, type: R_X86_64_PC32, addend: -4 },
+  isSiblingCall: () => false,
+  isModulesOwn: () => false,
   isLoadersOwn: () => false,
   isFunctionPointer: (type) => POINTERS.has(type),
 

@@ -34,6 +34,9 @@ const RELOCATIONS = new Map<number, string>([
 const CONTENT: ReadonlySet<number> = new Set([SHT_NOTE, SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY]);
 const OWN_TABLES: ReadonlySet<number> = new Set([SHT_NULL, SHT_STRTAB, SHT_GROUP]);
 
+/** Content of a processor's own type: `.eh_frame` as LLVM writes it for x86-64. */
+const OF_PROCESSORS: ReadonlyMap<number, number> = new Map([[EM_X86_64, SHT_X86_64_UNWIND]]);
+
 /** SHT_LLVM_* that tell tools about code and hold none: linker options, address-significance, profiles, maps of basic blocks, bitcode beside code. */
 const LLVM_FIRST = 0x6fff4c00;
 const LLVM_LAST = 0x6fff4cff;
@@ -43,8 +46,7 @@ export function unreadSection(file: ElfFile, section: SectionIndex): string | un
   const type = file.type(section);
   const relocations = RELOCATIONS.get(type);
   if (relocations !== undefined) return `holds relocations of the form ${relocations}, which are not read`;
-  if (OWN_TABLES.has(type) || CONTENT.has(type) || (type === SHT_X86_64_UNWIND && file.machine === EM_X86_64))
-    return undefined;
+  if (OWN_TABLES.has(type) || CONTENT.has(type) || OF_PROCESSORS.get(file.machine) === type) return undefined;
   const known = type >= LLVM_FIRST && type <= LLVM_LAST;
   if ((file.sectionFlags(section) & SHF_ALLOC) !== 0)
     return `is loaded and of type 0x${type.toString(16)}, which is not known`;

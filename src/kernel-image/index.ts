@@ -5,6 +5,7 @@ export { KernelImage } from './kernel-image';
 export { kallsymsText, KallsymsList } from './kallsyms';
 export { ImageMemory } from './memory';
 export { ShippedModule } from './module/shipped-module';
+export { PROCESSORS } from './processors';
 export { ftraceSites } from './sites';
 export { isCompressed, plainBytes } from './unpack/plain';
 export { mayBeImage } from './unpack/unpack';

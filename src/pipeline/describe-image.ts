@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { EM_X86_64 } from '../elf';
-import { KernelImage } from '../kernel-image';
+import { KernelImage, PROCESSORS } from '../kernel-image';
 
 /** What a kernel's image tells, in numbers; null for what it does not have. */
 export interface ImageDescription {
@@ -32,7 +31,7 @@ export async function describeImage(path: string): Promise<ImageDescription> {
   return {
     path,
     wrappers,
-    processor: machine === EM_X86_64 ? 'x86-64' : 'arm64',
+    processor: PROCESSORS.get(machine)!,
     ...{ release: build.release, compiler: build.compiler, vermagic: build.vermagic, buildId: build.buildId },
     runsHere: build.buildId === null || running === null ? null : build.buildId === running,
     symbols: image.symbols.count,

@@ -1,6 +1,6 @@
 /** What one object says of the kernel that it was built for, and what can be made of it: a row of README's table of kernels. */
-import { archOf, writable } from '../arch';
-import { ElfObject, EM_X86_64, ET_REL } from '../elf';
+import { archOf, hasKlpBuild, writable } from '../arch';
+import { ElfObject, ET_REL } from '../elf';
 import { MappedFile } from '../files/mapped-file';
 import { isElf } from '../kernel/listing';
 import { moduleInfo } from '../kernel/modinfo';
@@ -79,7 +79,7 @@ function judge(found: ObjectDescription, machine: number, { ibt, kcfi }: Platfor
     return;
   }
   can.push(
-    machine === EM_X86_64 ? 'become an object for klp-build (-o FILE.o)' : 'become an object for link (-o FILE.o)',
+    hasKlpBuild(machine) ? 'become an object for klp-build (-o FILE.o)' : 'become an object for link (-o FILE.o)',
   );
   if (ibt === 'before-objtool')
     missing.push('objtool has not run on it: no finished module of it would work in an IBT kernel');

@@ -123,6 +123,9 @@ export function missing(
   const needed = [gcc, ...compilers, ...Object.values(linkers), ...emulator.slice(0, 1)];
   const absent = [...new Set(needed)].filter((program) => spawnSync(program, ['--version']).error !== undefined);
   if (absent.length > 0) return `no ${absent.join(', no ')} here (Debian packages ${packages})`;
+  // A cross compiler may be there without the headers of a C library.
+  if (spawnSync(gcc, ['-E', '-include', 'elf.h', '-x', 'c', '/dev/null'], { stdio: 'ignore' }).status !== 0)
+    return `${gcc} finds no elf.h here (Debian packages ${packages})`;
   if (name === 'x86-64' && process.arch !== 'x64')
     return `programs of the trial are for x86-64, this is ${process.arch}`;
   return undefined;

@@ -1,4 +1,5 @@
-import { EM_AARCH64, EM_X86_64, ELF_MAGIC } from '../../elf';
+import { ELF_MAGIC } from '../../elf';
+import { PROCESSORS, RAW } from '../processors';
 import { decoderOf, startsWith } from './decoders';
 import { LARGEST } from './codecs';
 import { malformed, unusable } from './fail';
@@ -38,7 +39,7 @@ export async function unpack(bytes: Uint8Array, path: string): Promise<Unpacked>
   for (let depth = 0; depth <= DEEPEST; depth++) {
     if (isElf(bytes)) return { form: 'elf', bytes, machine: elfMachine(bytes, path), wrappers };
     if (isArm64Image(bytes) && !isZboot(bytes))
-      return { form: 'raw', bytes, machine: EM_AARCH64, wrappers: [...wrappers, 'Image'] };
+      return { form: 'raw', bytes, machine: RAW, wrappers: [...wrappers, 'Image'] };
     if (isBzImage(bytes)) {
       bytes = bzImagePayload(bytes, path);
       wrappers.push('bzImage');
@@ -89,7 +90,10 @@ function isElf(bytes: Uint8Array): boolean {
 function elfMachine(bytes: Uint8Array, path: string): number {
   const machine = new DataView(bytes.buffer, bytes.byteOffset).getUint16(18, bytes[5] === 1);
   if (bytes[4] !== 2) unusable(path, 'holds a 32-bit kernel: livepatches are for 64-bit ones');
-  if (bytes[5] !== 1 || (machine !== EM_X86_64 && machine !== EM_AARCH64))
-    unusable(path, `holds a kernel for ELF machine ${machine}: images are read of x86-64 and arm64`);
+  if (bytes[5] !== 1 || !PROCESSORS.has(machine))
+    unusable(
+      path,
+      `holds a kernel for ELF machine ${machine}: images are read of ${[...PROCESSORS.values()].join(' and ')}`,
+    );
   return machine;
 }

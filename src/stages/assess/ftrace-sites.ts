@@ -1,5 +1,4 @@
 import {
-  EM_X86_64,
   RELA_WORDS,
   R_OFFSET,
   R_SYM,
@@ -24,7 +23,7 @@ const MCOUNT = '__mcount_loc';
 /** Where ftrace takes hold of the functions of one object: by its own tables, else by what the compiler put at their start. */
 export class FtraceSites {
   private static readonly known = new WeakMap<Side, FtraceSites>();
-  /** Null where sites stand in `__mcount_loc`, not in a section `__patchable_function_entries` a function. x86-64 uses the latter for padding only. */
+  /** Null where sites stand in `__mcount_loc`, not in a section `__patchable_function_entries` a function. */
   readonly patchable: { linkOrder: boolean } | null;
   /** The first of these sections; 0 where there is none. */
   readonly table: number;
@@ -38,7 +37,7 @@ export class FtraceSites {
   }
 
   private constructor(private readonly side: Side) {
-    const entries = side.object.machine === EM_X86_64 ? [] : sectionsNamed(side, PATCHABLE);
+    const entries = side.arch.patchableSites ? sectionsNamed(side, PATCHABLE) : [];
     this.table = entries[0] ?? 0;
     this.patchable =
       entries.length === 0 ? null : { linkOrder: (side.object.sectionFlags(entries[0]!) & SHF_LINK_ORDER) !== 0 };

@@ -5,8 +5,9 @@
  * Two steps, so that the second can run on many threads: `CheckedObject.read` fills the columns of one object, `hash` the checksums of a
  * range of its symbols.
  */
+import { hasKlpBuild } from '../../arch';
 import { KlpflowError } from '../../diagnostics';
-import { EM_X86_64, type ElfObject, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
+import type { ElfObject, Offset, SectionIndex, SymbolIndex } from '../../elf';
 import type { SharedMemory } from '../scan';
 import { checksumCode, type ChecksumFunctions, type ToldPart } from './code';
 import { behindFile, copyLoaded, grow, newMemory } from './memory';
@@ -43,7 +44,7 @@ export class CheckedObject {
 
   /** Copies the object into memory and fills its columns. @throws KlpflowError `unsupported-object`, `malformed-elf`, `input-too-large` */
   static read(elf: ElfObject): CheckedObject {
-    if (elf.machine !== EM_X86_64 || !elf.little)
+    if (!hasKlpBuild(elf.machine) || !elf.little)
       throw new KlpflowError(
         'unsupported-object',
         `${elf.path}: checksums are made for x86-64 alone, not for processor ${elf.machine}`,

@@ -1,4 +1,4 @@
-import { EM_X86_64, type SymbolIndex } from '../../elf';
+import type { SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Side } from '../side/side';
 import { Prefixes } from '../side/prefixes';
@@ -23,8 +23,8 @@ export function takesAddress(patched: Side, symbol: SymbolIndex, use: Use, from:
   const inCode = (bits & SectionClass.EXEC) !== 0;
   // As it stands in the copy: a branch through the GOT has become a direct one.
   if (inCode && arch.isBranch(from.section.bytes, from.start, from.start + at, use.type)) return false;
-  const counted = arch.isPcRelative(use.type) && (inCode || arch.machine !== EM_X86_64) ? arch.bias(use.type) : 0;
-  return use.addend + counted === 0;
+  if (!arch.isPcRelative(use.type)) return use.addend === 0;
+  return use.addend + (inCode ? arch.bias(use.type) : arch.dataBias(use.type)) === 0;
 }
 
 /**

@@ -2,8 +2,7 @@
  * The livepatch object of create-diff-object: the included functions with everything that they reach, in this dialect's terms.
  */
 import type { Diagnostic } from '../../diagnostics';
-import { wordAt } from '../../arch';
-import { EM_PPC64, SHF_ALLOC, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_FILE, type SymbolIndex } from '../../elf';
+import { SHF_ALLOC, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_FILE, type SymbolIndex } from '../../elf';
 import { LivepatchObject, NO_FACTS, type KlpFunc, type OutputSection } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { FORCE, MARKERS } from '../../livepatch/kpatch/layout';
@@ -173,17 +172,14 @@ function patchedFunctions(
   return { functions, replaced };
 }
 
-const SIBLING_CALL = 0x48000000;
-
-/** ppc64: a jump to another module's function leaves this one's TOC pointer behind; `b` with nothing in it and a relocation is one. */
+/** A jump to another module's function leaves this one's TOC pointer behind (ppc64). */
 function refuseSiblingCalls({ patched, included }: KpatchInput, refusals: Refusals): void {
-  if (patched.object.machine !== EM_PPC64) return;
   for (const { symbol, origin } of included) {
     if (origin === 0) continue;
     const range = patched.rangeOf(symbol);
     const content = patched.object.content(range.section);
     for (const { field } of referencesIn(patched, range)) {
-      if (field % 4 !== 0 || wordAt(content, field) !== SIBLING_CALL) continue;
+      if (!patched.arch.isSiblingCall(content, field)) continue;
       const at = field - range.start;
       refusals.add(
         'sibling-call',

@@ -1,4 +1,4 @@
-import { EM_PPC64, EM_S390, type SymbolIndex } from '../../elf';
+import type { SymbolIndex } from '../../elf';
 import type { KlpSymbol } from '../../livepatch/object';
 import type { ParentExports } from '../../livepatch/kpatch/exports';
 import { CORE_FUNCTIONS } from '../../livepatch/kpatch/layout';
@@ -23,9 +23,6 @@ interface Found {
   exported: boolean;
   local: boolean;
 }
-
-/** s390's expolines (`__s390_indirect_jump_r1`): every object has its own. */
-const EXPOLINE = '__s390_indirect_jump_r';
 
 /**
  * How references leave an object of create-diff-object: what the parent's symbol table has is named for the livepatch core, what is
@@ -217,8 +214,7 @@ export class KpatchLinks implements Links {
 
   /** A name that the object does not define. */
   private byName(name: string, named: number, from: Copy, at: number): Link {
-    if (CORE_FUNCTIONS.has(name) || (this.input.patched.object.machine === EM_S390 && name.startsWith(EXPOLINE)))
-      return { kind: 'import', name };
+    if (CORE_FUNCTIONS.has(name) || this.input.patched.arch.isModulesOwn(name)) return { kind: 'import', name };
     if (this.parent.globals(name).length > 1) {
       this.refusals.add(
         'position-unknown',
@@ -238,7 +234,6 @@ export class KpatchLinks implements Links {
     // ELFv2: a call to a function of this object skips its TOC setup, which a call into the kernel must not.
     const localEntry =
       defined !== 0 &&
-      patched.object.machine === EM_PPC64 &&
       patched.arch.localEntry(patched.object.symbolOther(defined)) !== 0 &&
       patched.table.value[defined] === 8;
     if (found.exported && found.object === 'vmlinux' && !localEntry) return { kind: 'import', name };

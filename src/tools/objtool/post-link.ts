@@ -1,7 +1,6 @@
 import { machineName } from '../../elf/machines';
 import { KlpflowError } from '../../diagnostics';
 import {
-  EM_X86_64,
   RELA_SIZE,
   R_X86_64_64,
   R_X86_64_NONE,
@@ -24,7 +23,7 @@ import {
 } from '../../elf';
 import { withSections } from './append';
 import { KLP_RELOCS, isKlpSymbol, isTombstone } from '../../livepatch/klp/layout';
-import { archOf } from '../../arch';
+import { archOf, hasKlpBuild } from '../../arch';
 import { relaBytes, relasBySection, type RelaRow } from '../../livepatch/klp/rows';
 
 /** Relocations for the livepatch core that apply to one section. */
@@ -41,7 +40,7 @@ interface KlpRelaSection {
  * @throws KlpflowError `unsupported-object` (not x86-64, or more sections than a module may have), `malformed-elf`, also for a module that is finished already
  */
 export function postLink(elf: ElfObject): Uint8Array[] | undefined {
-  if (elf.machine !== EM_X86_64)
+  if (!hasKlpBuild(elf.machine))
     throw new KlpflowError(
       'unsupported-object',
       `${elf.path}: livepatch modules of klp-build are for x86-64, not for ${machineName(elf.machine)}`,
