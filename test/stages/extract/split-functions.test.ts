@@ -20,8 +20,8 @@ beforeEach((context) => context.skip(!COMPILERS.includes(CLANG), `no ${CLANG} he
 
 /** `drain` and its caller; numbers of the loop, which is hot, and of the way out, which never runs. */
 interface Source {
-  hot?: number;
-  cold?: number;
+  hot?: number | undefined;
+  cold?: number | undefined;
 }
 const source = ({ hot = 1000, cold = 22 }: Source): string => `
 extern int _printk(const char *, ...); extern void (*hook)(int); extern int table[];
