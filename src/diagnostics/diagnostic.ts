@@ -273,7 +273,7 @@ export const CATALOGUE = {
   },
   'no-btf': {
     severity: 'error',
-    hint: 'Pass /sys/kernel/btf/vmlinux of the running kernel, or a vmlinux that was built with CONFIG_DEBUG_INFO_BTF.',
+    hint: 'Pass /sys/kernel/btf/vmlinux of the running kernel, or a vmlinux that was built with CONFIG_DEBUG_INFO_BTF (--btf); a kernel without has a module to tell it (--template).',
   },
   'no-kcfi-donor': {
     severity: 'refusal',

@@ -22,7 +22,7 @@ export function renderImage(image: ImageDescription): string {
       'types',
       image.btfBytes === null ? 'none (no BTF): pass --btf or --template' : `${number(image.btfBytes)} bytes of BTF`,
     ],
-    ['ftrace', image.ftraceSites === null ? 'no sites are told' : `${number(image.ftraceSites)} sites`],
+    ['ftrace', image.ftraceSites === null ? 'no sites are told: pass --ftrace' : `${number(image.ftraceSites)} sites`],
     ['seals', image.sealed === 0 ? 'none' : `${number(image.sealed)} functions lose their ENDBR at boot`],
     [
       'config',

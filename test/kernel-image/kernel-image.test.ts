@@ -26,7 +26,7 @@ import { readShipped } from '../../src/verify/shipped';
 import { tempFolder } from '../support/temp-folder';
 
 const folder = tempFolder();
-const LAYOUTS: Layout[] = ['5.10', '6.1', '6.12', '6.12-arm64', '7.3'];
+const LAYOUTS: Layout[] = ['5.10', '6.1', '6.12', '6.12-up', '6.12-arm64', '7.3'];
 
 /** What reading an image ends in: a code and its sentence. */
 async function problemOf(bytes: Uint8Array): Promise<string> {
@@ -81,6 +81,28 @@ describe('the symbol list', () => {
     expect(await problemOf(Buffer.concat([raw, raw]))).toMatch(/^unusable-image: .*two kernels/);
   });
 
+  test('of functions alone is no livepatch kernel, and says so', async () => {
+    for (const layout of LAYOUTS)
+      expect(await problemOf(smallImage(layout, { all: false }).bytes), layout).toMatch(
+        /^unusable-image: .*functions only.*CONFIG_KALLSYMS_ALL/,
+      );
+  });
+
+  test('that is cut short within its tables, or whose count is another, is none', async () => {
+    for (const layout of LAYOUTS) {
+      const { bytes, list } = smallImage(layout);
+      const count = Buffer.alloc(4);
+      count.writeUInt32LE(list.length);
+      const at = bytes.indexOf(count, 0x10000);
+      expect(at, layout).toBeGreaterThan(0);
+      for (const number of [0, 1, list.length - 1, list.length + 1, list.length * 2, 0xffffffff]) {
+        const other = Buffer.from(bytes);
+        other.writeUInt32LE(number, at);
+        expect(await problemOf(other), `${layout} ${number}`).toMatch(/^(?:malformed|unusable)-image: /);
+      }
+    }
+  });
+
   test('one marker that disagrees is damage, not a list', async () => {
     const small = smallImage('6.12');
     const { memory, symbols } = await KernelImage.of(small.bytes, 'vmlinuz');
@@ -117,6 +139,12 @@ describe('other facts', () => {
       compiler: 'gcc-12 (Debian 12.2.0-14) 12.2.0, GNU ld 2.40',
     });
     expect(image.btf).toBeUndefined();
+  });
+
+  test('without CONFIG_MODVERSIONS exports have no versions', async () => {
+    const image = await KernelImage.of(smallImage('6.12', { versions: false }).bytes, 'vmlinuz');
+    expect(image.exports).toHaveLength(40);
+    expect(new Set(image.exports.map(({ crc }) => crc))).toEqual(new Set([0]));
   });
 
   test('sites of a raw image are read in place, too, where its relocations are packed', async () => {
@@ -191,12 +219,52 @@ describe('wrappers', () => {
     }
   });
 
+  test('a signature behind a bzImage is nothing of it, and a second kernel there is refused', async () => {
+    const one = bzImage(gzipped(bytes));
+    const signature = Buffer.concat([Buffer.from('HdrS in a certificate'), Buffer.alloc(3000, 0x82)]);
+    expect((await KernelImage.of(Buffer.concat([one, signature]), 'vmlinuz')).symbols.count).toBe(list.length);
+    const two = /^unusable-image: .*two kernels lie in one file/;
+    expect(await problemOf(Buffer.concat([one, one]))).toMatch(two);
+    expect(await problemOf(Buffer.concat([one, Buffer.alloc(77), one]))).toMatch(two);
+    // One behind the other within one stream, too, and as streams.
+    expect(await problemOf(bzImage(gzipped(Buffer.concat([bytes, bytes]))))).toMatch(two);
+    expect(await problemOf(Buffer.concat([gzipped(bytes), gzipped(bytes)]))).toMatch(two);
+  });
+
+  test('cut short anywhere it is said, in each form', async () => {
+    const raw = smallImage('6.12-arm64').bytes;
+    for (const [name, whole] of Object.entries({
+      bzImage: bzImage(gzipped(bytes)),
+      'Image.gz': gzipped(raw),
+      zboot: zboot(gzipped(raw)),
+      vmlinux: bytes,
+      'vmlinux.gz': gzipped(bytes),
+      Image: raw,
+    }))
+      for (const share of [0.1, 0.3, 0.6, 0.9])
+        expect(await problemOf(whole.subarray(0, Math.floor(whole.length * share))), `${name} ${share}`).toMatch(
+          /^(?:malformed|unusable)-image: |^malformed-elf: /,
+        );
+  });
+
   test('what is no kernel is called what it is', async () => {
     const other = Buffer.from(bytes);
     other.writeUInt16LE(243, 18);
+    const [riscv, arm] = [Buffer.alloc(600), Buffer.alloc(600)];
+    riscv.write('MZ');
+    riscv.write('RSC\x05', 0x38, 'latin1');
+    arm.writeUInt32LE(0x016f2818, 0x24);
     const cases: Array<[Buffer, RegExp]> = [
       [bzImage(withSize(Buffer.from('894c5a4f000d0a1a', 'hex'), 64)), /^malformed-image: .*lzo stream cannot be read/],
       [Buffer.concat([Buffer.from('MZ'), Buffer.alloc(600)]), /^unusable-image: .*unified kernel image/],
+      [riscv, /^unusable-image: .*RISC-V/],
+      [arm, /^unusable-image: .*32-bit ARM/],
+      [Buffer.from('Salted__12345678'), /^unusable-image: .*encrypted by openssl/],
+      [
+        bzImage(withSize(Buffer.alloc(64, 0x77), 64)),
+        /^unusable-image: .*within bzImage.*encrypted or of another kind/,
+      ],
+      [Buffer.from('!<arch>\ndebian-binary'), /^unusable-image: .*Debian package/],
       [Buffer.from('d00dfeed00001000', 'hex'), /^unusable-image: .*FIT/],
       [Buffer.alloc(600, 0x5a), /^unusable-image: .*encrypted or of another kind/],
       [other, /^unusable-image: .*ELF machine 243/],

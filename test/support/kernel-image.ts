@@ -5,7 +5,7 @@ import { ElfWriter } from '../../src/elf/writer';
 import { SHF_ALLOC, SHF_EXECINSTR } from '../../src/elf/constants';
 
 /** Kernels whose tables differ in order, form of addresses or alignment. */
-export type Layout = '5.10' | '6.1' | '6.12' | '6.12-arm64' | '7.3';
+export type Layout = '5.10' | '6.1' | '6.12' | '6.12-up' | '6.12-arm64' | '7.3';
 
 export interface Listed {
   address: number;
@@ -32,21 +32,27 @@ const AT = {
   crcs: 0xb000,
   sites: 0xc000,
   tables: 0x10000,
+  end: 0x40000,
 };
 const FUNCTIONS = 600;
 const EXPORTS = 40;
 export const VERMAGIC = '6.12.0-test SMP preempt mod_unload modversions ';
 export const BANNER = 'Linux version 6.12.0-test (b@h) (gcc-12 (Debian 12.2.0-14) 12.2.0, GNU ld 2.40) #1 SMP 2026\n';
 
-/** `relr`: pointers of a raw image stand in place, else as addends of relocations. */
-export function smallImage(layout: Layout, { relr = false }: { relr?: boolean } = {}): SmallImage {
+/** `relr`: pointers of a raw image stand in place, else as addends of relocations. `all`: as with CONFIG_KALLSYMS_ALL. `versions`: as with CONFIG_MODVERSIONS. */
+export function smallImage(
+  layout: Layout,
+  { relr = false, all = true, versions = true }: { relr?: boolean; all?: boolean; versions?: boolean } = {},
+): SmallImage {
   const raw = layout === '6.12-arm64';
   const base = raw ? ARM64_BASE : BASE;
-  const memory = Buffer.alloc(0x40000);
-  const list = symbolsOf(base, !raw && layout !== '7.3');
+  const memory = Buffer.alloc(AT.end);
+  const list = symbolsOf(base, !raw && layout !== '6.12-up' && layout !== '7.3').filter(
+    ({ letter, name }) => (all || /[tTA]/.test(letter)) && (versions || !name.includes('kcrctab')),
+  );
   memory.write(`${VERMAGIC}\0`, AT.vermagic, 'latin1');
   memory.write(`${BANNER}\0`, AT.banner, 'latin1');
-  writeExports(memory, list, base);
+  if (all) writeExports(memory, list, base);
   const sites: number[] = [];
   for (let i = 0; i < FUNCTIONS; i += 2) sites.push(base + AT.functions + i * 16 + 4);
   const relocations = 0x30000;
@@ -86,6 +92,7 @@ function symbolsOf(base: number, percpu: boolean): Listed[] {
     [AT.exports + EXPORTS * 12, 'R', '__stop___ksymtab'],
     [AT.crcs, 'R', '__start___kcrctab'],
     [AT.crcs + EXPORTS * 4, 'R', '__stop___kcrctab'],
+    [AT.end, 'D', '_edata'],
     [AT.sites, 'D', '__start_mcount_loc'],
     [AT.sites + (FUNCTIONS / 2) * 8, 'D', '__stop_mcount_loc'],
   ];
@@ -170,7 +177,8 @@ function writeTables(memory: Buffer, list: readonly Listed[], layout: Layout, ba
   };
   const word = (address: number, here: number): number => {
     if (layout === '7.3') return address - here;
-    if (layout === '6.12-arm64') return address - base;
+    // Without SMP there are no per-CPU addresses to tell apart.
+    if (layout === '6.12-arm64' || layout === '6.12-up') return address - base;
     return address >= 0 ? address : base - 1 - address;
   };
   for (const table of ORDER[layout]) {
@@ -184,6 +192,7 @@ const ORDER: Record<Layout, readonly string[]> = {
   '5.10': ['offsets', 'base', 'numSyms', 'names', 'markers', 'tokens', 'tokenIndex'],
   '6.1': ['offsets', 'base', 'numSyms', 'names', 'markers', 'seqs', 'tokens', 'tokenIndex'],
   '6.12': ['numSyms', 'names', 'markers', 'tokens', 'tokenIndex', 'offsets', 'base', 'seqs'],
+  '6.12-up': ['numSyms', 'names', 'markers', 'tokens', 'tokenIndex', 'offsets', 'base', 'seqs'],
   '6.12-arm64': ['numSyms', 'names', 'markers', 'tokens', 'tokenIndex', 'offsets', 'base', 'seqs'],
   '7.3': ['numSyms', 'names', 'markers', 'tokens', 'tokenIndex', 'offsets', 'seqs'],
 };
@@ -213,6 +222,7 @@ export function bzImage(payload: Uint8Array): Buffer {
   const image = Buffer.alloc(0x1000 + payload.length);
   image.write('MZ', 0, 'latin1');
   image.writeUInt8(3, 0x1f1);
+  image.writeUInt16LE(0xaa55, 0x1fe);
   image.write('HdrS', 0x202, 'latin1');
   image.writeUInt16LE(0x20f, 0x206);
   image.writeUInt32LE(0x1000 - 4 * 512, 0x248);

@@ -53,18 +53,25 @@ export class KallsymsList {
   }
 }
 
+/** Letters of variables and constants. */
+const DATA = Buffer.from('dDbBrR', 'latin1');
+
 /**
  * Reads the list out of an image.
  * @throws KlpflowError `unusable-image` where it has none, two, or one that is read in no known way; `malformed-image`
  */
 export function readKallsyms(memory: ImageMemory): KallsymsList {
   const { bytes, path } = memory;
-  const found = findTables(bytes);
-  if (found.length === 0)
-    unusable(path, 'has no symbol list: the kernel was built without CONFIG_KALLSYMS, or the file is no whole kernel');
-  if (found.length > 1) unusable(path, `has ${found.length} symbol lists: two kernels lie in one file`);
-  const tables = found[0]!;
+  const { lists, tables } = findTables(bytes);
+  if (lists > 1) unusable(path, `has ${lists} symbol lists: two kernels lie in one file`);
+  if (tables === undefined)
+    return unusable(
+      path,
+      'has no symbol list: the kernel was built without CONFIG_KALLSYMS, or the file is no whole kernel',
+    );
   const names = decodeNames(bytes, tables, path);
+  if (!names.letter.some((letter) => DATA.includes(letter)))
+    unusable(path, 'lists functions only: the kernel was built without CONFIG_KALLSYMS_ALL, which livepatch needs');
   const addresses = decodeAddresses(memory, tables, names);
   if (addresses === undefined)
     return malformed(
@@ -72,7 +79,20 @@ export function readKallsyms(memory: ImageMemory): KallsymsList {
       tables.tokenTable,
       `the addresses of its ${tables.count} symbols are laid out in no known way`,
     );
-  return new KallsymsList(names, addresses);
+  const list = new KallsymsList(names, addresses);
+  if (memory.elf === null) checkEnd(memory, list);
+  return list;
+}
+
+/** A raw image says nowhere how long its file is: what is loaded ends at `_edata`. */
+function checkEnd(memory: ImageMemory, list: KallsymsList): void {
+  const end = list.addressOf('_edata');
+  if (end !== undefined && memory.locate(end, 0) < 0)
+    malformed(
+      memory.path,
+      memory.bytes.length,
+      `the kernel ends ${end - memory.base} bytes from its start: it is cut short`,
+    );
 }
 
 /** Lines as /proc/kallsyms has them. */

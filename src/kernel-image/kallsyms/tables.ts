@@ -24,17 +24,19 @@ const LARGEST_BLOCK = BLOCK * 514;
 /** More symbols than any kernel has. */
 const MOST_SYMBOLS = 1 << 22;
 
-/** Every place where the tables can be: one in a whole kernel, several where two images lie in one file. */
-export function findTables(bytes: Uint8Array): KallsymsTables[] {
+/** Where the tables are, in the first of so many lists as there are tables of tokens: two, where two images lie in one file. */
+export function findTables(bytes: Uint8Array): { lists: number; tables: KallsymsTables | undefined } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const found: KallsymsTables[] = [];
+  let lists = 0;
+  let tables: KallsymsTables | undefined;
   for (let at = text.indexOf(DIGITS); at >= 0; at = text.indexOf(DIGITS, at + 1)) {
     const tokens = tokensAround(bytes, view, at);
-    const tables = tokens === undefined ? undefined : tablesBefore(bytes, view, tokens);
-    if (tables !== undefined) found.push(tables);
+    if (tokens === undefined) continue;
+    lists++;
+    tables ??= tablesBefore(bytes, view, tokens);
   }
-  return found;
+  return { lists, tables };
 }
 
 interface Tokens {
@@ -56,14 +58,13 @@ function tokensAround(bytes: Uint8Array, view: DataView, digits: number): Tokens
     if (stop < 0) return undefined;
     end = stop + 1;
   }
-  for (const align of [8, 4, 2]) {
-    const index = Math.ceil(end / align) * align;
+  // Aligned to 8 or 4; a second image in the file may lie anywhere.
+  for (let index = end; index <= end + 7; index++)
     if (
       index + TOKENS * 2 <= bytes.length &&
       offsets.every((offset, i) => view.getUint16(index + i * 2, true) === offset)
     )
       return { tokenTable: start, tokenIndex: index };
-  }
   return undefined;
 }
 

@@ -39,8 +39,8 @@ export class ShippedModule {
   readonly columns: Columns;
   /** Addresses of what it imports, by name. */
   readonly imports: ReadonlyMap<string, number>;
-  /** Addresses that ftrace can redirect; undefined where it has no table of them. */
-  readonly sites: ReadonlySet<number> | undefined;
+  /** Addresses that ftrace can redirect. A module without a table of them has none: all of lib/ is compiled without ftrace (`lru_cache.ko`). */
+  readonly sites: ReadonlySet<number>;
   private readonly layout: ModuleLayout;
   /** Sections that are loaded and have bytes, as the loader makes them. */
   private readonly contents: ReadonlyArray<Uint8Array | undefined>;
@@ -155,16 +155,15 @@ export class ShippedModule {
     }
   }
 
-  private readSites(): Set<number> | undefined {
+  private readSites(): Set<number> {
     const { object } = this;
+    const sites = new Set<number>();
     for (let section = 1; section < object.sectionCount; section++) {
       const content = this.contents[section];
       if (content === undefined || !SITES.has(object.name(section))) continue;
       const view = new DataView(content.buffer);
-      const sites = new Set<number>();
       for (let at = 0; at + 8 <= view.byteLength; at += 8) sites.add(Number(view.getBigInt64(at, true)));
-      return sites;
     }
-    return undefined;
+    return sites;
   }
 }

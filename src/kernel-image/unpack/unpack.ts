@@ -1,9 +1,9 @@
 import { ELF_MAGIC } from '../../elf';
 import { PROCESSORS, RAW } from '../processors';
-import { decoderOf, startsWith } from './decoders';
+import { decoderOf } from './decoders';
 import { LARGEST } from './codecs';
 import { malformed, unusable } from './fail';
-import { bzImagePayload, imageProblem, isArm64Image, isBzImage, isZboot, zbootPayload } from './wrappers';
+import { bzImagePayload, imageProblem, isArm64Image, isBzImage, isOtherForm, isZboot, zbootPayload } from './wrappers';
 
 /** A kernel as it lies in memory before it has run: what remains when all wrappers are off. */
 export interface Unpacked {
@@ -21,11 +21,7 @@ const DEEPEST = 4;
 /** Whether a file that begins so can be a kernel's image: ELF is left to who knows linked files and objects apart. */
 export function mayBeImage(bytes: Uint8Array): boolean {
   return (
-    isBzImage(bytes) ||
-    isZboot(bytes) ||
-    isArm64Image(bytes) ||
-    decoderOf(bytes) !== undefined ||
-    startsWith(bytes, [0x4d, 0x5a])
+    isBzImage(bytes) || isZboot(bytes) || isArm64Image(bytes) || decoderOf(bytes) !== undefined || isOtherForm(bytes)
   );
 }
 

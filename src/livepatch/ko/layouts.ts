@@ -94,7 +94,12 @@ export function chooseStructs(
     return structs;
   }
   if (template === undefined) {
-    found.push(diagnostic('no-btf', 'the layout of struct module is not known: neither --btf nor --template is given'));
+    found.push(
+      diagnostic(
+        'no-btf',
+        'the layout of struct module is not known: neither --btf nor --template is given, nor an image that has BTF (CONFIG_DEBUG_INFO_BTF)',
+      ),
+    );
     return undefined;
   }
   const { size, init, exit, path } = template;

@@ -21,7 +21,7 @@ interface Target {
 export function kernelImageSubject(folder: string): Subject {
   const path = join(folder, 'vmlinuz');
   const targets: Target[] = [];
-  for (const layout of ['5.10', '6.1', '6.12', '6.12-arm64', '7.3'] as const) {
+  for (const layout of ['5.10', '6.1', '6.12', '6.12-up', '6.12-arm64', '7.3'] as const) {
     const { bytes } = smallImage(layout);
     const text = bytes.indexOf('MZ') === 0 ? 0 : 0x1000;
     for (const [from, to] of [

@@ -162,10 +162,18 @@ function otherPlaces({
   return found;
 }
 
+function untoldSites(path: string): Diagnostic {
+  return diagnostic(
+    'not-checked',
+    `not checked: whether ftrace can redirect what is replaced, for ${path} does not hold the list of its sites (--ftrace available_filter_functions)`,
+    { object: path },
+  );
+}
+
 /** lib/ of all kernels is compiled without ftrace: the padding before its functions looks like theirs, and is no site. */
 function withoutSite({ orig, kernel, positions, functions }: ImageProofInput): Diagnostic[] {
   const { sites } = kernel;
-  if (sites === undefined) return [];
+  if (sites === undefined) return functions.length === 0 ? [] : [untoldSites(kernel.listing.path)];
   return functions.flatMap((symbol) => {
     const position = positions.positionOf(symbol);
     if (!('sympos' in position) || position.entry === null) return [];
