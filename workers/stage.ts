@@ -51,6 +51,7 @@ import { explainSymbol } from '../src/stages/explain';
 import { explainListed } from '../src/stages/explain/many';
 import { keptTable, mustBe, open, sideOf, sidesOf, tableOf, traceableIn } from './inputs';
 import type { Dialect } from './dialect';
+import { withModuleExports } from './module-exports';
 import { unpackFile } from './unpack-file';
 import { kernelImage } from './kernel';
 import { KLP, rehearseForKlp } from './klp';
@@ -313,6 +314,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   },
 
   unpackFile,
+  moduleExports: withModuleExports,
 
   explain({ pair, symbol, context }) {
     const { orig, patched, pairing } = sidesOf(pair);

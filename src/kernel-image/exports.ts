@@ -85,11 +85,11 @@ function isAt(list: KallsymsList, value: number, name: string): boolean {
 }
 
 /** Lines as Module.symvers has them. */
-export function symversText(exports: readonly ImageExport[]): string {
+export function symversText(exports: readonly ImageExport[], owner = 'vmlinux'): string {
   return exports
     .map(
       ({ name, crc, gpl, namespace }) =>
-        `0x${crc.toString(16).padStart(8, '0')}\t${name}\tvmlinux\tEXPORT_SYMBOL${gpl ? '_GPL' : ''}\t${namespace}\n`,
+        `0x${crc.toString(16).padStart(8, '0')}\t${name}\t${owner}\tEXPORT_SYMBOL${gpl ? '_GPL' : ''}\t${namespace}\n`,
     )
     .join('');
 }

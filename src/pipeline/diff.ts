@@ -209,7 +209,7 @@ async function output(
 ): Promise<DiffResult> {
   const objects = outcomes.flatMap(({ made }) => (made === undefined ? [] : [made.object]));
   if (wanted === undefined || objects.length === 0) return finish(flow, together(outcomes, said, [], allow));
-  const sources = await kernel.sources();
+  const sources = await kernel.sourcesFor(outcomes.filter(({ made }) => made !== undefined).map(nameOf));
   const findings = together(outcomes, said, sources.diagnostics, allow);
   if (isRefused(findings.diagnostics)) return finish(flow, findings);
   flow.checkStopped();

@@ -1,6 +1,7 @@
 import { KlpflowError, diagnostic, type Diagnostic, notModule } from '../diagnostics';
 import { ElfObject } from '../elf';
 import { moduleInfo, moduleKeys } from '../kernel/modinfo';
+import { runtimeName } from '../kernel/symvers';
 import type { Flow } from './flow';
 import { inputFile } from './files';
 import { moduleBeside } from './module-beside';
@@ -14,6 +15,8 @@ export interface GivenModule {
   /** What it holds. */
   plain: InputFile;
   vermagic: string | null;
+  /** Names of modules whose exports it uses. */
+  depends: readonly string[];
 }
 
 /** The finished modules of the running kernel that were given, and those that lie beside its image. */
@@ -43,6 +46,16 @@ export class GivenModules {
     return beside;
   }
 
+  /** The files of modules whose exports a module uses, as far as they are there. */
+  async neededBy(name: string): Promise<GivenModule[]> {
+    const needed: GivenModule[] = [];
+    for (const other of (await this.named(name))?.depends ?? []) {
+      const module = await this.named(other);
+      if (module !== null) needed.push(module);
+    }
+    return needed;
+  }
+
   private async readGiven(): Promise<ReadonlyMap<string, GivenModule>> {
     const modules = new Map<string, GivenModule>();
     for (const path of this.paths) {
@@ -63,7 +76,12 @@ export class GivenModules {
     const object = ElfObject.open(plain.path, path);
     const { name } = moduleInfo(object);
     if (name === null) throw notModule(path, 'name');
-    return [name, { input: inputFile(path), plain, vermagic: moduleKeys(object).get('vermagic') ?? null }];
+    const keys = moduleKeys(object);
+    const depends = (keys.get('depends') ?? '').split(',').filter((one) => one !== '');
+    return [
+      name,
+      { input: inputFile(path), plain, vermagic: keys.get('vermagic') ?? null, depends: depends.map(runtimeName) },
+    ];
   }
 }
 

@@ -62,6 +62,31 @@ export class GivenKernel {
     return (this.resolved ??= this.resolve());
   }
 
+  /**
+   * The sources for a livepatch of these objects. A module uses exports of others, which the kernel's image does not have (`v4l2_device_register` of saa7164): where no
+   * Module.symvers is given the files of those tell.
+   */
+  async sourcesFor(names: readonly string[]): Promise<KernelSources> {
+    const sources = await this.sources();
+    const { image } = sources;
+    if (image === null || this.given.symvers !== undefined) return sources;
+    const needed = new Map<string, InputFile>();
+    for (const name of names)
+      for (const { plain } of await this.modules.neededBy(name)) needed.set(plain.called ?? plain.path, plain);
+    if (needed.size === 0) return sources;
+    const { kernels: folder, scratch } = this.flow.runDir;
+    const kept = await lastValueFrom(
+      this.flow.task(
+        'identify',
+        null,
+        'moduleExports',
+        { vmlinux: image.exports, modules: [...needed.values()], folder, scratch },
+        ({ size }) => ({ items: needed.size, bytes: size }),
+      ),
+    );
+    return { ...sources, symvers: { ...inputFile(kept.path), called: image.path } };
+  }
+
   private async resolve(): Promise<KernelSources> {
     const { vmlinux, symvers, btf } = this.given;
     const own = (path: string | undefined): InputFile | null => (path === undefined ? null : inputFile(path));

@@ -53,15 +53,18 @@ export async function diffPair(
   const [orig, patched] = await identifyBoth(flow, asked);
   const object = objectName(asked.module, orig, patched.path, await soleModule(kernel, asked));
   const module = await kernel.modules.named(object.name);
+  const needed = await kernel.modules.neededBy(object.name);
   const unit = unitFiles(asked, module);
-  const inputs = [orig, patched, ...(module === null ? [] : [module.input])];
+  const inputs = [orig, patched, ...(module === null ? [] : [module, ...needed].map(({ input }) => input))];
   if (orig.digest === patched.digest)
     return { findings: unchanged(object.name), equal: true, made: undefined, census: null, inputs };
 
   // A pair that was compared before, whatever its files are called now, is read back, and so is a livepatch that was made of it.
   const options = {
     ...optionsOf(asked, object.name),
-    ...(module === null ? {} : { moduleFile: module.input.identity }),
+    ...(module === null
+      ? {}
+      : { moduleFile: module.input.identity, needed: needed.map(({ input }) => input.identity) }),
   };
   const extract = asked.output === undefined ? undefined : new Extract(flow, orig, patched, asked.output, options);
   const known = await reuseOutcome<Findings>(flow, orig, patched, options);
@@ -100,7 +103,7 @@ export async function diffPair(
   const writes = extract !== undefined && judgement.changes;
   const [made, counted] = writes
     ? await Promise.all([
-        extract.make(pair, judgement, await kernel.sources(), unit),
+        extract.make(pair, judgement, await kernel.sourcesFor([object.name]), unit),
         (await countingOf(flow, orig, object.name, kernel, module))?.make(pair.orig),
       ])
     : [undefined];
@@ -216,7 +219,7 @@ async function rehearsed(
   kernel: GivenKernel,
   module: GivenModule | null,
 ): Promise<Diagnostic[]> {
-  const sources = await kernel.sources();
+  const sources = await kernel.sourcesFor([judgement.assessment.object.name]);
   const rehearsal = await rehearsePair(flow, pair, judgement, sources, unitFiles(asked, module));
   const found = [...rehearsal, ...sources.diagnostics, ...otherModule(sources, module, [])];
   return found.map((entry) => allowed(entry, asked.allow));

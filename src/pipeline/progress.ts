@@ -9,6 +9,7 @@ const STAGE_OF: Record<TaskName, StageName | undefined> = {
   identify: 'identify',
   kernelImage: 'identify',
   unpackFile: 'identify',
+  moduleExports: 'identify',
   readTable: 'scan',
   keepTable: 'scan',
   digest: 'digest',

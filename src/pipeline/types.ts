@@ -296,6 +296,11 @@ export interface Tasks {
     answer: ImageFacts;
   };
   /** What a compressed file holds, kept below `folder` by content. */
+  /** Adds to the exports of vmlinux those of modules, given plain. */
+  moduleExports: {
+    task: { vmlinux: KeptFile; modules: readonly InputFile[]; folder: string; scratch: string };
+    answer: KeptFile;
+  };
   unpackFile: { task: { input: InputFile; folder: string; scratch: string }; answer: KeptFile };
   /** Fills in checksums (objtool's) of an object that another thread has read, a shard at a time. */
   checksum: { task: { input: InputRef; memory: SharedMemory }; answer: Record<string, never> };

@@ -81,6 +81,24 @@ export class ShippedModule {
     return undefined;
   }
 
+  /** Memory from an address to the end of its section. */
+  bytesFrom(address: number): Uint8Array | undefined {
+    const { sections } = this.layout;
+    for (let section = 1; section < sections.length; section++) {
+      const at = address - sections[section]!;
+      if (sections[section] !== 0 && at >= 0 && at < this.object.size(section))
+        return this.contents[section]?.subarray(at);
+    }
+    return undefined;
+  }
+
+  /** The first section of a name, as the loader makes it. */
+  content(name: string): { address: number; bytes: Uint8Array } | undefined {
+    const [section] = this.object.sectionsNamed(name);
+    const bytes = section === undefined ? undefined : this.contents[section];
+    return bytes === undefined ? undefined : { address: this.layout.sections[section!]!, bytes };
+  }
+
   has(section: string): boolean {
     return this.object.sectionsNamed(section).length > 0;
   }
