@@ -80,6 +80,10 @@ export default class Build extends RunCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    since: Flags.string({
+      description: 'an older livepatch: tell what the new one leaves out, and whether it may take its place',
+      helpValue: 'OLD.ko',
+    }),
     'sign-key': Flags.string({
       description: 'private key in PEM that signs the module',
       helpValue: 'FILE',
@@ -105,6 +109,7 @@ export default class Build extends RunCommand {
         ...{ patches, source, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow },
         ...moduleOptions({ ...flags, template: undefined }),
         setData: flags['set-data'],
+        since: flags.since,
         signing: signingOf(flags['sign-key'], flags['sign-cert']),
         step: (what) => {
           if (flags.progress !== 'none')

@@ -1,13 +1,13 @@
 import { Args, Flags } from '@oclif/core';
 import { verify, type VerifyResult } from '../index';
-import { renderVerification } from '../report/verify';
+import { isComplete, renderVerification } from '../report/verify';
 import { BaseCommand } from './support/base-command';
 
 export default class Verify extends BaseCommand {
   static override summary = 'check a finished livepatch module';
   static override description =
     'Reads the module as the kernel would and reports, in one run, all that would keep it from loading or working: ELF form, klp symbols and relocations, klp_patch, special sections, unwind data, symbol versions. ' +
-    'What cannot be checked for want of a file is a note, and the verdict then INCOMPLETE. Changes nothing. Exit codes: 0 nothing found, 2 something found, 1 error.';
+    'What cannot be checked for want of a file is a note, and the verdict then INCOMPLETE. Changes nothing. Exit codes: 0 nothing found, 2 something found (with --strict also what was not checked), 1 error.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> livepatch-fix.ko',
     '<%= config.bin %> <%= command.id %> livepatch-fix.ko --vmlinux /boot/vmlinuz-6.12.0',
@@ -30,6 +30,9 @@ export default class Verify extends BaseCommand {
     symvers: Flags.string({ description: "Module.symvers of the kernel's build", helpValue: 'FILE' }),
     btf: Flags.string({ description: 'kernel types: raw BTF or an ELF with .BTF', helpValue: 'FILE' }),
     template: Flags.string({ description: 'any module of the running kernel', helpValue: 'FILE.ko' }),
+    strict: Flags.boolean({
+      description: 'exit code 2 for INCOMPLETE, too: where a file is missing that something is checked with',
+    }),
     object: Flags.string({
       description: 'an object with the fix that the module was made from: its code and entries are compared',
       helpValue: 'FILE',
@@ -44,7 +47,7 @@ export default class Verify extends BaseCommand {
     const { module } = args;
     const result = await verify({ module, objects, moduleImages, vmlinux, symvers, btf, template });
     this.log(renderVerification(result));
-    if (!result.ok) process.exitCode = 2;
+    if (!result.ok || (flags.strict && !isComplete(result))) process.exitCode = 2;
     return result;
   }
 }

@@ -386,6 +386,18 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'The files for the signature are no key and no certificate, or do not belong together.',
     'cert.pem is the certificate of another key than key.pem',
   ],
+  'since-dropped': [
+    'The older livepatch (--since) redirects functions that the new one does not.',
+    'livepatch_first redirects what the new livepatch does not: meminfo_proc_show',
+  ],
+  'since-left': [
+    'The older livepatch (--since) changed more than functions, and that stays or changes when the new one takes its place.',
+    'pipe_max_size+0x0 keeps the value that livepatch_first set',
+  ],
+  'since-refused': [
+    'The kernel does not let the new livepatch take the place of the older one (--since).',
+    'the new livepatch may not take the place of livepatch_first: it has changed state 7, of which the new one does not know',
+  ],
   'skipped-files': [
     'Files are named like objects and hold no machine code.',
     '3 files are named like objects and hold no machine code: a.o',

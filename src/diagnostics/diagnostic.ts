@@ -469,6 +469,18 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Pass the private key in PEM with --sign-key, its certificate with --sign-cert; KBUILD_SIGN_PIN holds the passphrase of an encrypted key.',
   },
+  'since-dropped': {
+    severity: 'warning',
+    hint: "When the new livepatch takes the place these are the kernel's own again: pass the old one's patches, too, where their fixes are still wanted.",
+  },
+  'since-left': {
+    severity: 'warning',
+    hint: 'The kernel calls no callbacks of a livepatch that is replaced: disable the old one before, or let the new one take care of it.',
+  },
+  'since-refused': {
+    severity: 'warning',
+    hint: 'Disable and unload the old livepatch before the new one is loaded, or remove the reason.',
+  },
   'skipped-files': {
     severity: 'note',
     hint: 'Under LTO a unit has no machine code before linking: compare the linked objects, or the partitions that ld.lld --lto-obj-path leaves.',

@@ -20,6 +20,7 @@ import { Result } from './result';
 import { buildData } from './set-data/build';
 import { sourceOf, versionFits, versionOf } from './source';
 import { chooseCompiler, missingTools, type Compiler } from './toolchain';
+import { plainSymvers } from './symvers';
 import { UnitList } from './unit-list';
 import { WorkTree } from './work-tree';
 
@@ -37,6 +38,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     request.vmlinux,
     request.config,
     request.symvers,
+    request.since,
     request.signing?.key,
     request.signing?.certificate,
   ]);
@@ -147,7 +149,7 @@ async function inTree(
   if (result.isRefused) return;
   step('comparing');
   const livepatch = await makeLivepatch(request, {
-    kernel,
+    kernel: { ...kernel, symvers: await plainSymvers(kernel.symvers, work.folder) },
     signer,
     pairs,
     moduleImages: modules.paths,

@@ -15,7 +15,8 @@ import type { OwnerPair } from './both-builds';
 import { parseConfig } from './config';
 import type { Kernel } from './kernel';
 import type { BuildRequest } from './request';
-import { danglingData } from './set-data/dangling';
+import { danglingData } from './set-data/table';
+import { compareSince, tellSince, type SinceReport } from './since';
 
 export interface Livepatch {
   diff: DiffResult;
@@ -25,6 +26,8 @@ export interface Livepatch {
   output: OutputReport | null;
   /** Who signed it. */
   signedBy: string | null;
+  /** What becomes of an older livepatch. */
+  since: SinceReport | null;
 }
 
 /** What the object with a section a function leaves open, and the same unit compiled plainly may prove. */
@@ -56,13 +59,16 @@ export async function makeLivepatch(request: BuildRequest, input: LivepatchInput
     const again = await compared(request, input, made, plain);
     if (!again.diagnostics.some(({ code }) => OPEN.includes(code))) diff = again;
   }
-  if (diff.output === null) return { diff, verification: null, diagnostics: [], output: null, signedBy: null };
+  if (diff.output === null)
+    return { diff, verification: null, diagnostics: [], output: null, signedBy: null, since: null };
   const dangling = input.setData.length === 0 ? [] : danglingData(made);
-  if (dangling.length > 0) return { diff, verification: null, diagnostics: dangling, output: null, signedBy: null };
+  if (dangling.length > 0)
+    return { diff, verification: null, diagnostics: dangling, output: null, signedBy: null, since: null };
+  const shipped = await readShipped(kernel.image);
   const verification = verify({
     module: made,
     vmlinux: kernel.image,
-    shipped: await readShipped(kernel.image),
+    shipped,
     modules: await readShippedModules(moduleImages),
     ...(kernel.symvers === undefined ? {} : { symvers: kernel.symvers }),
     objects: pairs.map(({ patched }) => patched),
@@ -70,11 +76,13 @@ export async function makeLivepatch(request: BuildRequest, input: LivepatchInput
   const refused = verification.ok
     ? []
     : verification.diagnostics.filter((found) => isRefused([found]) || found.severity === 'error');
-  if (!verification.ok) return { diff, verification, diagnostics: refused, output: null, signedBy: null };
+  if (!verification.ok) return { diff, verification, diagnostics: refused, output: null, signedBy: null, since: null };
+  const since = request.since === undefined ? null : compareSince(request.since, { made: verification, shipped });
   const bytes = finished(readFileSync(made), input);
   await writeAtomically(path, [bytes]);
   const output = { ...diff.output, path, bytes: bytes.length, sha256: sha256(bytes) };
-  return { diff, verification, diagnostics: [], output, signedBy: input.signer?.subject ?? null };
+  const said = since === null ? [] : tellSince(since);
+  return { diff, verification, diagnostics: said, output, signedBy: input.signer?.subject ?? null, since };
 }
 
 /** What is verified is what is signed. */

@@ -7,6 +7,7 @@ import type { RunOptions } from '../pipeline/flow';
 import type { OutputReport } from '../pipeline/output';
 import type { RunReport } from '../pipeline/types';
 import type { VerifyResult } from '../verify';
+import type { SinceReport } from './since';
 
 export interface BuildRequest extends RunOptions {
   patches: readonly string[];
@@ -30,6 +31,8 @@ export interface BuildRequest extends RunOptions {
   states?: readonly KlpState[] | undefined;
   /** Variables whose new initial value the livepatch writes at patch, and takes back. */
   setData?: readonly string[];
+  /** An older livepatch, which may be loaded when this one comes. */
+  since?: string | undefined;
   /** Key and certificate that the module is signed with. */
   signing?: SigningFiles | undefined;
   /** Programs at a time. */
@@ -66,6 +69,8 @@ export interface BuildResult {
   diff: DiffResult | null;
   verification: VerifyResult | null;
   evidence: BuildEvidence[];
+  /** What becomes of an older livepatch; null where none was named. */
+  since: SinceReport | null;
   diagnostics: Diagnostic[];
   output: OutputReport | null;
   run: { seconds: number; runDir: string; folder: string; compare: RunReport | null };

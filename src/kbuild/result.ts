@@ -20,6 +20,7 @@ export class Result {
     verification: null,
     pairs: [],
     evidence: [],
+    since: null,
     output: null,
   };
 
@@ -57,9 +58,9 @@ export class Result {
     };
   }
 
-  took({ diff, verification, diagnostics, output }: Livepatch, evidence: BuildEvidence[]): void {
+  took({ diff, verification, diagnostics, output, since }: Livepatch, evidence: BuildEvidence[]): void {
     this.say(diagnostics);
-    this.result = { ...this.result, diff, verification, output, evidence };
+    this.result = { ...this.result, diff, verification, output, evidence, since };
   }
 
   refused(): BuildResult {

@@ -32,6 +32,8 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
   allow?: readonly string[] | undefined;
   /** Variables of the patched files whose new initial value the livepatch writes at patch, and takes back. */
   setData?: readonly string[] | undefined;
+  /** An older livepatch: what the new one leaves out, and whether it may take its place while it is loaded. */
+  since?: string | undefined;
   /** Private key and certificate, PEM, that the module is signed with. */
   signing?: { key: string; certificate: string } | undefined;
   /** Told what is done now: unpacking, compiling; comparing is told as progress. */
@@ -48,6 +50,7 @@ export function build(options: BuildOptions): Run<BuildResult> {
       variables = [],
       allow = [],
       setData = [],
+      since,
       signing,
       step,
     } = options;
@@ -56,12 +59,13 @@ export function build(options: BuildOptions): Run<BuildResult> {
     checkAllowed(allow);
     const output = options.output ?? `livepatch-${nameOf(first)}.ko`;
     if (!output.endsWith('.ko')) throw new KlpflowError('usage', `-o ${output}: a module's name ends in .ko`);
-    checkPresent([...patches, source, vmlinux, config, symvers, modules]);
+    checkPresent([...patches, source, vmlinux, config, symvers, modules, since]);
     const result = await makeModule({
       ...run,
       ...{ patches, source, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow, output },
       signing,
       setData,
+      since,
       ...moduleOf(options),
       ...(step === undefined ? {} : { step }),
     });

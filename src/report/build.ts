@@ -29,8 +29,21 @@ export function renderBuild(result: BuildResult): string {
       ),
     );
   }
+  if (result.since !== null) append(lines, since(result.since));
   lines.push('', `${run.seconds.toFixed(2)} s${run.folder === '' ? '' : `; tree, objects and logs: ${run.folder}`}`);
   return lines.join('\n');
+}
+
+function since({ module, mayReplace, dropped, states, data }: NonNullable<BuildResult['since']>): string[] {
+  const version = (one: number | null): string => (one === null ? 'none' : String(one));
+  return [
+    '',
+    `since ${module}:`,
+    `  while it is loaded   the new one ${mayReplace ? 'may take its place' : 'may not take its place'}`,
+    `  functions it alone redirects: ${dropped.length === 0 ? 'none' : dropped.map(({ object, name }) => `${object}:${name}`).join(', ')}`,
+    ...states.map((state) => `  state ${state.id}: version ${version(state.old)} -> ${version(state.new)}`),
+    ...data.map((place) => `  ${place} keeps the value that it set`),
+  ];
 }
 
 function whyNothing({ verdict, units, diagnostics }: BuildResult): string {

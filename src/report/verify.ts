@@ -38,7 +38,12 @@ export function renderVerification({ ok, module, diagnostics }: VerifyResult): s
 /** Good is only what everything was checked of: a flipped byte of code is found with the objects at hand, and not without. */
 function verdictOf({ ok, diagnostics }: Pick<VerifyResult, 'ok' | 'diagnostics'>): string {
   if (!ok) return 'REFUSED';
-  return diagnostics.some(({ code }) => code === 'verify-not-checked') ? 'INCOMPLETE' : 'FINE';
+  return isComplete({ diagnostics }) ? 'FINE' : 'INCOMPLETE';
+}
+
+/** Whether nothing was left out for want of a file. */
+export function isComplete({ diagnostics }: Pick<VerifyResult, 'diagnostics'>): boolean {
+  return diagnostics.every(({ code }) => code !== 'verify-not-checked');
 }
 
 /** The symbol, where the message has only the section. */

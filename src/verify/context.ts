@@ -32,8 +32,19 @@ export interface Context {
   replacementPointers: Set<string>;
   /** Functions of the module that take another's place, by `section:offset`. */
   replacements: Map<string, Replacement>;
+  /** What klp_patch says of itself; null where that is made when the module is loaded. */
+  patch: PatchFacts | null;
   /** The objects that the code is from are there to compare with. */
   compared: boolean;
+}
+
+/** What klp_patch says besides what it patches. */
+export interface PatchFacts {
+  /** It takes the place of all that are loaded. */
+  replace: boolean;
+  states: Array<{ id: number; version: number }>;
+  /** Functions that the kernel calls around patching, by object. */
+  callbacks: Array<{ object: string; function: string }>;
 }
 
 /** What any module of the same kernel tells about it. */

@@ -5,7 +5,7 @@ import { checkAarch64, checkA64Placeholders } from './aarch64';
 import { checkAlternatives, replacementStarts } from './alternatives';
 import { Code } from './code';
 import { checkCompleteness } from './completeness';
-import type { Context } from './context';
+import type { Context, PatchFacts } from './context';
 import { checkElfForm } from './elf-form';
 import { readExports } from './exports';
 import { Findings } from './findings';
@@ -89,6 +89,8 @@ export interface VerifyResult {
     signed: boolean;
     /** What klp_patch patches. */
     objects: PatchedObject[];
+    /** Whether it replaces others, its states and callbacks; null where it makes its klp_patch when it is loaded. */
+    patch: PatchFacts | null;
     klpSymbols: number;
     /** Relocations of loaded sections: those that the livepatch core applies, and the loader's. */
     relocations: { livepatch: number; ordinary: number };
@@ -107,7 +109,7 @@ export function verify(request: VerifyRequest): VerifyResult {
   const { elf } = module;
   const own = OWN.get(elf.machine)!;
   const { shipped } = request;
-  const types = typesOf(request, ['module', 'klp_patch', 'klp_object', 'klp_func', ...STRUCTS]);
+  const types = typesOf(request, ['module', 'klp_patch', 'klp_object', 'klp_func', 'klp_state', ...STRUCTS]);
   const context: Context = {
     module,
     code: new Code(module, replacementStarts(module, types)),
@@ -120,6 +122,7 @@ export function verify(request: VerifyRequest): VerifyResult {
     template: request.template === undefined ? null : readTemplate(request.template),
     replacementPointers: new Set(),
     replacements: new Map(),
+    patch: null,
     compared: request.objects !== undefined && request.objects.length > 0,
   };
   checkElfForm(context);
@@ -164,6 +167,7 @@ export function verify(request: VerifyRequest): VerifyResult {
       vermagic: info.vermagic ?? null,
       signed: isSigned(elf.file),
       objects,
+      patch: context.patch,
       klpSymbols,
       relocations: { livepatch, ordinary: module.relas.length - livepatch },
     },

@@ -4,6 +4,7 @@ import { functionAt, isBlank, isBlankBut, layoutOf, pointerAt, stringAt, strideO
 import type { Spot } from './module';
 import { DESCRIPTORS, checkDescriptors } from './klp-descriptors';
 import { checkOld, noteReplacement, type PatchedFunction, type PatchedObject } from './klp-func';
+import { callbacksOf, readPatchFacts } from './klp-facts';
 import { KPATCH_FUNCS, checkKpatchFuncs } from './kpatch-funcs';
 import { nameOf, targetInCode } from './references';
 
@@ -66,6 +67,7 @@ function checkPatch(context: Context, patch: Spot): PatchedObject[] {
   const { size, at } = layoutOf(context).klp_patch;
   if (!checkPlace(context, patch, size, 'klp_patch')) return [];
   if (!isThisModule(context, moved(patch, at.mod))) add('klp_patch.mod is not __this_module', at.mod);
+  context.patch = readPatchFacts(context, patch);
   const objects = pointerAt(context, moved(patch, at.objs));
   if (pointerAt(context, moved(patch, at.states)) === null && !isBlank(context, moved(patch, at.states), 8))
     add('klp_patch.states is neither a pointer nor zero', at.states);
@@ -175,6 +177,7 @@ function checkObjects(context: Context, array: Spot): PatchedObject[] {
       ])
     )
       add('members of klp_object are set that the kernel fills in');
+    for (const callback of callbacksOf(context, object, name ?? '')) context.patch?.callbacks.push(callback);
     const funcs = pointerAt(context, moved(object, at.funcs));
     if (funcs?.in !== 'module') {
       add('klp_object.funcs points at no array of this module', at.funcs);
