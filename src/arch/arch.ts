@@ -34,6 +34,15 @@ export interface FieldReference {
   addend: number;
 }
 
+/** An address that a relocation names in code, and how much of the object there lies before and behind it. */
+export interface PointerMade {
+  /** Of the instruction, from the function's start. */
+  offset: number;
+  type: number;
+  before: number;
+  behind: number;
+}
+
 /** A call of ftrace whose relocation stayed, with type NONE. */
 export interface ErasedCall {
   /** The NOP's first byte. */
@@ -116,6 +125,11 @@ export interface Arch {
   readonly alternativeCallback: number;
   /** `__patchable_function_entries` lists the places that ftrace rewrites, as `__mcount_loc` does elsewhere; on x86-64 it lists padding. */
   readonly patchableSites: boolean;
+  /**
+   * Where a function's code leaves one of the objects whose addresses it makes, undefined where it does not: compilers that name several variables by one
+   * address (-fsection-anchors). Null where they do not.
+   */
+  readonly leavesObject: ((code: Uint8Array, pointers: readonly PointerMade[]) => number | undefined) | null;
   /** The call that old recordmcount made a NOP of and did not list, as the kernel expects it in a module; null where there were none. */
   readonly erasedCall: ErasedCall | null;
   /** Whether the relocated word at `field` jumps to another function, and so leaves behind what only calls restore. */

@@ -8,7 +8,7 @@ import { ppc64 } from './ppc64';
 import { s390 } from './s390';
 import { x86_64 } from './x86-64';
 
-export type { Arch, CodeRela, FunctionCode } from './arch';
+export type { Arch, CodeRela, FunctionCode, PointerMade } from './arch';
 export type { ModuleRules } from './module-rules';
 export { ZEROS, type Filling } from './filling';
 export { FRAME_SLOTS, STACK_SLOTS, type Step, type Term } from './flow';

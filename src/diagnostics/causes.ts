@@ -365,6 +365,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'The kernel found no indirect call of a function at build and removed its ENDBR at boot. The new code takes its address: an indirect call would fault.',
     'f takes the address of get_avenrun, whose ENDBR the running kernel removed at boot',
   ],
+  'section-anchors': [
+    'GCC names several variables of a section by the address of one and a distance in the instruction. A relocation tells the one, the code means another: a copy would read or write what happens to lie there.',
+    'monitor+0x88 reaches beyond the variable whose address it has',
+  ],
   'set-data': [
     'A variable named with --set-data cannot be given its new initial value: it is read-only, its size changes, code writes to it, or the value leads to what goes with the livepatch.',
     'net_table cannot be set: at +0x18 its new value is proc_checked, which comes and goes with the livepatch',

@@ -445,6 +445,10 @@ export const CATALOGUE = {
     allowable: true,
     hint: "The kernel removed this function's ENDBR at boot, an indirect call would fault: call it directly, or pass --allow sealed-endbr:SYMBOL if it is never called through the pointer.",
   },
+  'section-anchors': {
+    severity: 'refusal',
+    hint: 'Compile both builds with -fdata-sections and -fno-section-anchors.',
+  },
   'set-data': {
     severity: 'refusal',
     hint: 'Leave --set-data away for it, and let new code read a variable of its own, or write callbacks that know what the value is used for.',

@@ -14,6 +14,7 @@ import { meet } from '../places';
 import { Trait } from '../scan';
 import { Bodies } from './bodies';
 import { carryCallers } from './carry';
+import { refuseAnchors } from './anchors';
 import { reportEncodings } from './encoding';
 import { withoutInstrumentation } from './instrumentation';
 import { foldJumpers } from './jumped-pieces';
@@ -224,6 +225,7 @@ export function assess(given: AssessInput): Assessment {
       ...refuseUnlikeBuilds(input),
       ...refuseChangedTypes(input, included),
       ...reportEncodings(input, included),
+      ...refuseAnchors(input, included),
     ]);
     for (const { section, bytes } of input.unknownSizes) {
       diagnostics.push(
