@@ -1,7 +1,7 @@
 import { PRODUCTION } from '../support/corpus';
 import { VARIANTS, testLivepatchesIn, type Variant } from './suite';
 
-const [PLAIN, OFF] = VARIANTS as readonly [Variant, Variant];
+const [PLAIN, OFF, STUFFED] = VARIANTS as readonly [Variant, Variant, Variant];
 const REGISTER = ['register'];
 
 /** The kernel rewrites a module's preambles and calls in one of these ways when it loads it; what its tables leave out traps at the first indirect call. */
@@ -25,4 +25,8 @@ testLivepatchesIn(PRODUCTION, [
     logs: /Using paranoid FineIBT\+BHI CFI/,
   },
   { ...OFF, preambles: 'rehashed', logs: /CFI: Using rehashed retpoline kCFI/ },
+  // Every call counts how deep it is, behind a check of its type.
+  { ...STUFFED, preambles: 'rehashed', logs: /CFI: Using rehashed retpoline kCFI/ },
+  // Calls are not checked, and preambles stay.
+  { ...PLAIN, name: 'cfi=off', append: 'cfi=off', preambles: 'unchanged', logs: /CFI: disabled/ },
 ]);

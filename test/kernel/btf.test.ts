@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KlpflowError } from '../../src/diagnostics';
 import { structLayouts, structSizes } from '../../src/kernel/btf';
-import { KERNELS, pairsOf, skipWithout, unavailable, unpack } from '../support/corpus';
+import { KERNELS, PRODUCTION, kernelFiles, pairsOf, skipWithout, unavailable, unpack } from '../support/corpus';
+import { ModuleFile } from '../support/module-file';
 
 /** One BTF type: kind, vlen, size or type, name, words behind the head. */
 interface Type {
@@ -240,4 +241,19 @@ describe('BTF', () => {
       );
     });
   }
+
+  // Linux 7.3 took a member out of struct module, and \`exit\` moved: written at the old place, the livepatch never unloads, or jumps to an address that is none.
+  test('struct module of 7.3 is as its own modules have it', (context) => {
+    skipWithout(context, unavailable(PRODUCTION, true));
+    const { btf: path, template } = kernelFiles(PRODUCTION);
+    const { module } = structLayouts(readFileSync(path), ['module'], path);
+    const file = new ModuleFile(template);
+    const at = (name: string): number =>
+      Number.parseInt(file.relas('.gnu.linkonce.this_module').find((line) => line.endsWith(` ${name} + 0`))!, 16);
+    expect(module).toMatchObject({
+      size: file.sections.get('.gnu.linkonce.this_module')!.size,
+      offsets: { init: at('init_module'), exit: at('cleanup_module') },
+    });
+    expect(at('cleanup_module') - at('init_module')).not.toBe(1176 - 304);
+  });
 });
