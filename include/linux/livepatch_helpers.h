@@ -28,4 +28,16 @@
 #define KLP_PRE_UNPATCH_CALLBACK(func) __KLP_CALLBACK(pre_unpatch, func)
 #define KLP_POST_UNPATCH_CALLBACK(func) __KLP_CALLBACK(post_unpatch, func)
 
+/* Instead of static_call(name), where the key of the static call is a module's: an indirect call through it, which needs no patching of code. */
+#define KLP_STATIC_CALL(name) ((typeof(STATIC_CALL_TRAMP(name)) *)STATIC_CALL_KEY(name).func)
+
+/* Instead of SYSCALL_DEFINEx: the same functions without what describes the system call to tracers, which the kernel has already. */
+#define KLP_SYSCALL_DEFINEx(count, name, ...) __SYSCALL_DEFINEx(count, name, __VA_ARGS__)
+#define KLP_SYSCALL_DEFINE1(name, ...) KLP_SYSCALL_DEFINEx(1, _##name, __VA_ARGS__)
+#define KLP_SYSCALL_DEFINE2(name, ...) KLP_SYSCALL_DEFINEx(2, _##name, __VA_ARGS__)
+#define KLP_SYSCALL_DEFINE3(name, ...) KLP_SYSCALL_DEFINEx(3, _##name, __VA_ARGS__)
+#define KLP_SYSCALL_DEFINE4(name, ...) KLP_SYSCALL_DEFINEx(4, _##name, __VA_ARGS__)
+#define KLP_SYSCALL_DEFINE5(name, ...) KLP_SYSCALL_DEFINEx(5, _##name, __VA_ARGS__)
+#define KLP_SYSCALL_DEFINE6(name, ...) KLP_SYSCALL_DEFINEx(6, _##name, __VA_ARGS__)
+
 #endif
