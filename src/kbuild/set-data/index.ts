@@ -140,8 +140,7 @@ export function checkPacked(holders: readonly Holder[], units: readonly UnitObje
     const [section] = object.sectionsNamed(ALIGNMENTS);
     const alignments = section === undefined ? [] : [...object.content(section)];
     return variables.flatMap(({ name, words }, i) => {
-      const widest = Math.max(...words.map(({ size }) => size));
-      return words.length > 1 && widest > 1 && (alignments[i] ?? 1) < 2
+      return words.length > 1 && words.some(({ size }) => size > 1) && (alignments[i] ?? 1) < 2
         ? [
             diagnostic(
               'set-data',
