@@ -16,6 +16,7 @@ import { ShippedModule } from '../../src/kernel-image';
 import { KernelListing } from '../../src/kernel/listing';
 import { readTable } from '../../src/stages/scan';
 import { Side } from '../../src/stages/side/side';
+import { COMPILERS } from '../support/compiled';
 import { CORPUS, skipWithout, unavailable } from '../support/corpus';
 import { readShippedModules } from '../../src/verify/shipped/modules';
 import { verify } from '../../src/verify';
@@ -27,6 +28,10 @@ const folder = tempFolder();
 const at = (name: string): string => join(folder, name);
 const compiles = spawnSync('gcc', ['-dumpmachine'], { encoding: 'utf8' }).stdout?.startsWith('x86_64') === true;
 const missing = compiles ? undefined : 'there is no gcc for x86-64 here';
+/** Those of kernels, and whichever other GCC is here. */
+const OTHER_COMPILERS = [...COMPILERS, 'gcc-11', 'gcc-13', 'gcc-14'].filter(
+  (name) => name !== 'gcc' && spawnSync(name, ['--version']).error === undefined,
+);
 const needed = (context: TestContext): void => skipWithout(context, missing);
 
 const SOURCES: Record<string, string> = {
@@ -170,6 +175,7 @@ describe('a unit of a module', () => {
   test('of another source, other flags, or with a call of another function is refused', async (context) => {
     needed(context);
     const cases: Array<[flags: string[], sentence: RegExp]> = [
+      // A value that the configuration sets.
       [['-DVALUE=2'], /^orig-not-running-kernel: 1 of 6 functions .* namely untraced .*source or configuration/],
       [['-DCALL=kernel_other'], /^orig-not-running-kernel: 1 of 6 .*ORIG refers to kernel_other, the kernel there to/],
       [['-DLAST=12'], /^orig-not-running-kernel: 1 of \d+ sections of data .* that of table \(at \+0xc/],
@@ -182,6 +188,19 @@ describe('a unit of a module', () => {
       expect(refusals(ran), flags.join(' ')).toContainEqual(expect.stringMatching(sentence));
       expect(existsSync(at('other.o.livepatch.o'))).toBe(false);
     }
+  });
+
+  test.for(OTHER_COMPILERS)('of another compiler, %s, is refused, and both are named', async (compiler, context) => {
+    needed(context);
+    const flags = FLAGS.filter((flag) => !compiler.startsWith('clang') || flag !== '-mrecord-mcount');
+    for (const [out, ...more] of [['by-other.o'], ['by-other-patched.o', '-DFIX']])
+      execFileSync(compiler, [...flags, ...SECTIONS, ...more, '-w', '-c', at('second.c'), '-o', at(out!)]);
+    const ran = await make('by-other.o', 'by-other-patched.o', '--module-image', at('small-one.ko'));
+    expect(refusals(ran)).toContainEqual(
+      expect.stringMatching(
+        /^orig-not-running-kernel: \d of \d functions .*compiler or flags do: ORIG is compiled by .*(?:clang|GCC).*, the kernel by GCC/,
+      ),
+    );
   });
 
   test('with a branch that the assembler made short is equal all the same', async (context) => {
