@@ -12,11 +12,12 @@ const { btf: _btf, ...OWN_RUN_FLAGS } = RUN_FLAGS;
 export default class Build extends RunCommand {
   static override summary = 'make a livepatch module from a patch and the source of a stock kernel';
   static override description =
-    'Compiles only what the patch touches, twice, in a tree of its own: the source given with --source is read and never written to. What is compiled is proven against the image that boots. Words like CC=gcc-12 or LLVM=1 go to make. The prepared tree and all objects are kept in the run directory. Exit codes: 0 written, 2 refused, 3 nothing changed, 1 error, 130 interrupted.';
+    'Compiles only what the patch touches, twice, in a tree of its own (of a kernel with LTO: vmlinux.o and touched modules): the source given with --source is read and never written to. What is compiled is proven against the image that boots. Words like CC=gcc-12 or LLVM=1 go to make. The prepared tree and all objects are kept in the run directory. Exit codes: 0 written, 2 refused, 3 nothing changed, 1 error, 130 interrupted.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fix.patch --source /usr/src/linux-source-6.12.tar.xz',
     '<%= config.bin %> <%= command.id %> fix.patch --source linux --kernel 6.12.107+deb12-amd64 --root unpacked',
     '<%= config.bin %> <%= command.id %> fix.patch --source linux-6.12 --kernel vmlinuz --config config CC=gcc-12',
+    '<%= config.bin %> <%= command.id %> fix.patch --objects linux-7.2-built',
   ];
   static override enableJsonFlag = true;
   static override strict = false;
@@ -32,8 +33,17 @@ export default class Build extends RunCommand {
     source: Flags.string({
       description: "the kernel's source: a folder or a tarball",
       helpValue: 'DIR|TARBALL',
-      required: true,
     }),
+    objects: Flags.string({
+      description:
+        'in place of --source: a tree built with -ffunction-sections -fdata-sections, whose objects are taken over',
+      helpValue: 'DIR',
+    }),
+    scope: Flags.option({
+      description:
+        'what is compiled: the units that the patch touches, or vmlinux.o and touched modules (default: whole for kernels with LTO and with --objects)',
+      options: ['units', 'whole'] as const,
+    })(),
     output: Flags.string({
       char: 'o',
       description: 'the module to write (default: livepatch-NAME.ko, NAME from the first patch)',
@@ -102,11 +112,28 @@ export default class Build extends RunCommand {
     const variables = words.filter((word) => VARIABLE.test(word));
     const patches = words.filter((word) => !VARIABLE.test(word));
     if (patches.length === 0) throw new KlpflowError('usage', 'no patch is given');
-    const { source, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, allow } = flags;
+    const { source, objects, scope, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, allow } =
+      flags;
     const result = await this.running({ ...flags, btf: undefined }, (options, note) =>
       build({
         ...options,
-        ...{ patches, source, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow },
+        ...{
+          patches,
+          source,
+          objects,
+          scope,
+          output,
+          kernel,
+          root,
+          vmlinux,
+          config,
+          symvers,
+          modules,
+          strip,
+          jobs,
+          variables,
+          allow,
+        },
         ...moduleOptions({ ...flags, template: undefined }),
         setData: flags['set-data'],
         since: flags.since,

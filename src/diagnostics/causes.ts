@@ -285,6 +285,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'The livepatch would hold new functions only, and nothing leads to them.',
     'no function of vmlinux is redirected: only f would be added, which nothing there calls',
   ],
+  'objects-unfit': [
+    'A built tree was to be taken over whose objects do not have a section for each function and variable.',
+    '/src/linux: its objects were compiled without -ffunction-sections -fdata-sections',
+  ],
   'orig-differs': [
     'Init code of ORIG is not what the image holds. It is gone from the running kernel, so nothing depends on it.',
     "3 init functions are not the image's",

@@ -72,7 +72,7 @@ export const CATALOGUE = {
   },
   'build-config': {
     severity: 'refusal',
-    hint: 'Such a kernel cannot be livepatched from single units; see which of the options its distribution can do without.',
+    hint: 'Such a kernel cannot be livepatched, or not from single units; see which of the options its distribution can do without.',
   },
   'build-config-changed': {
     severity: 'refusal',
@@ -350,6 +350,10 @@ export const CATALOGUE = {
   'nothing-redirected': {
     severity: 'warning',
     hint: 'Loading it changes nothing by itself: change a function that runs, or pass all objects of the patch where another one calls the new functions.',
+  },
+  'objects-unfit': {
+    severity: 'refusal',
+    hint: 'Build that tree with make KCFLAGS="-ffunction-sections -fdata-sections" (klp-build does so), or pass it with --source: then its objects are left alone.',
   },
   'orig-differs': {
     severity: 'warning',

@@ -10,6 +10,7 @@ import type { RunOptions } from '../pipeline/flow';
 import { checkConfig, parseConfig } from '../kbuild/config';
 import { readKernel } from '../kbuild/kernel';
 import { run } from '../kbuild/command';
+import { chooseScope } from '../kbuild/scope';
 import { sourceOf } from '../kbuild/source';
 import { chooseCompiler, missingTools } from '../kbuild/toolchain';
 import { sha256, type Digests } from './digest';
@@ -51,7 +52,11 @@ export async function recipeOf(
   if (known === undefined) return { digest: undefined, problems };
   const config = parseConfig(known.config.text);
   const { diagnostics } = await chooseCompiler(known.facts.build.compiler, kernel.make);
-  for (const told of [checkConfig(config, known.config.path), await missingTools(config), diagnostics])
+  for (const told of [
+    checkConfig(config, known.config.path, chooseScope({}, config).name),
+    await missingTools(config),
+    diagnostics,
+  ])
     append(problems, told);
   const parts = await attempt(async () => ({
     source,

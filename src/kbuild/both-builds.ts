@@ -113,7 +113,7 @@ function kept(work: WorkTree, unit: Unit, name: string): string {
 }
 
 /** vmlinux first, as in a list of pairs. */
-function byOwner(units: readonly Unit[]): Array<[string, Unit[]]> {
+export function byOwner(units: readonly Unit[]): Array<[string, Unit[]]> {
   const owners = new Map<string, Unit[]>();
   for (const unit of units) {
     const [owner] = unit.owners as [string];
@@ -124,7 +124,7 @@ function byOwner(units: readonly Unit[]): Array<[string, Unit[]]> {
   return [...owners].sort(([a], [b]) => Number(b === 'vmlinux') - Number(a === 'vmlinux') || (a < b ? -1 : 1));
 }
 
-function digest(what: unknown): string {
+export function digest(what: unknown): string {
   return createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 24);
 }
 

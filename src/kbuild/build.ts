@@ -1,4 +1,4 @@
-/** From a patch to a livepatch of a stock kernel: only what the patch touches is compiled. */
+/** From a patch to a livepatch: what the patch touches is compiled twice, single units or vmlinux.o and modules as a whole. */
 import { EM_X86_64 } from '../elf';
 import { KlpflowError, diagnostic, fileError } from '../diagnostics';
 import { ModuleSigner } from '../livepatch/signature';
@@ -6,7 +6,8 @@ import { checkOutput } from '../pipeline/files';
 import { imageFacts } from '../pipeline/image-facts';
 import { RunDir } from '../pipeline/run-dir';
 import { buildBoth, buildPlain } from './both-builds';
-import { changedOptions, checkConfig, parseConfig } from './config';
+import { checkAdopted } from './adopted';
+import { changedOptions, checkConfig, ltoOf, parseConfig, type Config } from './config';
 import { evidenceOf } from './evidence';
 import { moduleFiles } from './module-file';
 import { pinned, readKernel, type Kernel } from './kernel';
@@ -17,11 +18,15 @@ import { readPatches, type FilePatch } from './patch/read';
 import { reachedUnits } from './reached-units';
 import type { BuildRequest, BuildResult } from './request';
 import { Result } from './result';
+import { chooseScope, type Scope } from './scope';
 import { buildData } from './set-data/build';
 import { sourceOf, versionFits, versionOf } from './source';
 import { chooseCompiler, missingTools, type Compiler } from './toolchain';
 import { plainSymvers } from './symvers';
 import { UnitList } from './unit-list';
+import { profilesOf, type Profile } from './profiles';
+import { buildWhole, wholeVariables } from './whole';
+import { WholeList } from './whole-list';
 import { WorkTree } from './work-tree';
 
 /** @throws KlpflowError what ends a run: unreadable input, a make that fails, no space, an interruption */
@@ -43,7 +48,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     request.signing?.certificate,
   ]);
   const signer = request.signing === undefined ? undefined : ModuleSigner.of(request.signing);
-  const source = await sourceOf(request.source, signal);
+  const source = await sourceOf(request.source, signal, request.objects !== undefined);
   step('reading the kernel image');
   const files = { image: request.vmlinux, config: request.config, symvers: request.symvers, modules: request.modules };
   const found = await readKernel({ kernel: request.kernel, root, files }, (image) => imageFacts(request, image));
@@ -55,16 +60,28 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   // Can this machine build that kernel?
   const { compiler, diagnostics: ofCompiler } = await chooseCompiler(kernel.facts.build.compiler, variables);
   const config = parseConfig(kernel.config.text);
-  result.say([...checkConfig(config, kernel.config.path), ...(await missingTools(config)), ...ofCompiler]);
+  const scope = chooseScope(request, config);
+  if (scope.name === 'whole' && (request.setData ?? []).length > 0)
+    throw new KlpflowError('usage', `--set-data compiles single units, and the scope is whole (${scope.why})`);
+  result.chose(scope);
+  result.say([...checkConfig(config, kernel.config.path, scope.name), ...(await missingTools(config)), ...ofCompiler]);
   if (compiler === undefined) return result.refused();
   result.knows(kernel, compiler);
 
-  const all = [...compiler.variables, ...variables, `KERNELRELEASE=${kernel.release}`];
-  const recipe = { source, config: kernel.config.text, variables: all, compiler: compiler.text, env: pinned(kernel) };
+  step(`scope ${scope.name}: ${scope.why}`);
+  const profiles = profilesOf(variables);
+  const chosen = scope.name === 'whole' ? wholeVariables(variables) : variables;
+  const recipe = {
+    source,
+    config: kernel.config.text,
+    variables: [...compiler.variables, ...chosen, `KERNELRELEASE=${kernel.release}`],
+    compiler: [compiler.text, ...profiles.map(({ sha256 }) => sha256)].join('\n'),
+    env: pinned(kernel),
+  };
   const { builds } = RunDir.open(request.runDir, request.fresh === true);
   const work = await WorkTree.open(builds, recipe, { jobs, signal, step }, request.fresh === true);
   try {
-    await inTree(request, work, { kernel, compiler, signer, patches: patches.files }, result);
+    await inTree(request, work, { kernel, compiler, profiles, config, scope, signer, patches: patches.files }, result);
   } catch (cause) {
     throw unwritable(cause) ? fileError((cause as NodeJS.ErrnoException).path ?? work.folder, cause, 'write') : cause;
   } finally {
@@ -81,6 +98,9 @@ function unwritable(cause: unknown): boolean {
 interface Inputs {
   kernel: Kernel;
   compiler: Compiler;
+  profiles: readonly Profile[];
+  config: Config;
+  scope: Scope;
   signer: ModuleSigner | undefined;
   patches: readonly FilePatch[];
 }
@@ -88,7 +108,7 @@ interface Inputs {
 async function inTree(
   request: BuildRequest,
   work: WorkTree,
-  { kernel, compiler, signer, patches }: Inputs,
+  { kernel, compiler, profiles, config, scope, signer, patches }: Inputs,
   result: Result,
 ): Promise<void> {
   const { jobs, step = () => undefined, strip, source } = request;
@@ -125,13 +145,15 @@ async function inTree(
   await work.prepare();
 
   // Which units are those?
-  const list = new UnitList(work);
+  const whole = scope.name === 'whole';
+  const list = whole ? await WholeList.of(work) : new UnitList(work);
+  if (list instanceof WholeList) result.say(checkAdopted(work, list, source));
   const { units, diagnostics: ofUnits } = await reachedUnits(work, list, sorted, jobs);
   result.say(ofUnits);
   if (result.isRefused) return;
 
   const settings = { jobs, step };
-  const plain = await buildBoth(work, units, applied.files, settings);
+  const plain = await (whole ? buildWhole : buildBoth)(work, units, applied.files, settings);
   const {
     pairs,
     same,
@@ -155,9 +177,9 @@ async function inTree(
     moduleImages: modules.paths,
     folder: `${work.folder}/livepatch`,
     setData,
-    plain: (pair) => buildPlain(work, pair, settings),
+    ...(ltoOf(config) === undefined ? { plain: (pair) => buildPlain(work, pair, settings) } : {}),
   });
-  result.took(livepatch, evidenceOf(kernel, compiler, livepatch));
+  result.took(livepatch, evidenceOf(kernel, { compiler, profiles }, livepatch));
 }
 
 function checkMachine({ facts, image }: Kernel): void {

@@ -40,6 +40,6 @@ export function commandFor({ compile }: Unit, out: string, flags: readonly strin
   const words = compile.slice(0, -4);
   const [source] = compile.slice(-1);
   // Which headers it reads is asked where that is wanted.
-  const own = words.filter((word) => !/^-Wp,-MM?D,/.test(word));
+  const own = words.filter((word) => !/^-Wp,-MM?D,/.test(word) && !SECTIONS.includes(word));
   return [...own, ...flags, NO_DEBUG, '-c', '-o', out, source!];
 }

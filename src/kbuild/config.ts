@@ -23,13 +23,17 @@ const EXCLUDED: ReadonlyArray<[option: string, why: string]> = [
   ['RANDSTRUCT_PERFORMANCE', 'layouts of structs are drawn by a seed that is not shipped'],
   ['GCC_PLUGIN_RANDSTRUCT', 'layouts of structs are drawn by a seed that is not shipped'],
   ['GCC_PLUGIN_LATENT_ENTROPY', 'each compilation puts random numbers into code'],
-  ['LTO_CLANG', 'single units have no machine code before the link: build vmlinux.o twice and use klpflow diff'],
-  ['LTO_GCC', 'single units have no machine code before the link: build vmlinux.o twice and use klpflow diff'],
   ['GCOV_KERNEL', 'code counts how often it runs'],
 ];
 
+/** What a kernel is compiled with whose units have no machine code before the link. */
+export function ltoOf(config: Config): string | undefined {
+  return ['LTO_CLANG', 'LTO_GCC'].find((option) => config.get(option) === 'y');
+}
+
 /** @returns `build-config`, one for all */
-export function checkConfig(config: Config, path: string): Diagnostic[] {
+export function checkConfig(config: Config, path: string, scope: 'units' | 'whole'): Diagnostic[] {
+  const lto = scope === 'units' ? ltoOf(config) : undefined;
   const wrong = [
     ...NEEDED.filter(([option]) => config.get(option) !== 'y').map(
       ([option, why]) => `CONFIG_${option} is not set (${why})`,
@@ -37,6 +41,9 @@ export function checkConfig(config: Config, path: string): Diagnostic[] {
     ...EXCLUDED.filter(([option]) => config.get(option) === 'y').map(
       ([option, why]) => `CONFIG_${option} is set (${why})`,
     ),
+    ...(lto === undefined
+      ? []
+      : [`CONFIG_${lto} is set (single units have no machine code before the link: --scope whole)`]),
   ];
   return wrong.length === 0 ? [] : [diagnostic('build-config', `${path}: ${wrong.join('; ')}`, { object: path })];
 }

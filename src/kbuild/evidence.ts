@@ -2,11 +2,12 @@
 import type { Kernel } from './kernel';
 import type { Livepatch } from './livepatch';
 import type { BuildEvidence } from './request';
+import type { Profile } from './profiles';
 import type { Compiler } from './toolchain';
 
 export function evidenceOf(
   { facts, config }: Kernel,
-  { text }: Compiler,
+  { compiler: { text }, profiles }: { compiler: Compiler; profiles: readonly Profile[] },
   { verification, signedBy }: Livepatch,
 ): BuildEvidence[] {
   const { compiler } = facts.build;
@@ -19,6 +20,12 @@ export function evidenceOf(
     },
     { what: 'configuration', proven: true, by: `the tree takes ${config.path} without a change` },
   ];
+  for (const { path, sha256 } of profiles)
+    found.push({
+      what: 'profile',
+      proven: false,
+      by: `${path}, sha256 ${sha256}: no image says which profile it was made with`,
+    });
   if (verification !== null) {
     const open = verification.diagnostics.filter(({ severity }) => severity === 'note').map(({ message }) => message);
     const by = !verification.ok

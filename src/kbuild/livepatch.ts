@@ -43,8 +43,8 @@ export interface LivepatchInput {
   folder: string;
   /** Variables that the livepatch sets. */
   setData: SetData[];
-  /** Compiles ORIG's units of a pair plainly. */
-  plain: (pair: OwnerPair) => Promise<string>;
+  /** Compiles ORIG's units of a pair plainly, where units have machine code. */
+  plain?: (pair: OwnerPair) => Promise<string>;
 }
 
 export async function makeLivepatch(request: BuildRequest, input: LivepatchInput): Promise<Livepatch> {
@@ -53,9 +53,10 @@ export async function makeLivepatch(request: BuildRequest, input: LivepatchInput
   mkdirSync(folder, { recursive: true });
   const made = join(folder, basename(path));
   let diff = await compared(request, input, made, new Map());
-  if (diff.output === null && diff.diagnostics.some(({ code }) => OPEN.includes(code))) {
+  const plainly = input.plain;
+  if (plainly !== undefined && diff.output === null && diff.diagnostics.some(({ code }) => OPEN.includes(code))) {
     const plain = new Map<string, string>();
-    for (const pair of pairs) plain.set(pair.owner, await input.plain(pair));
+    for (const pair of pairs) plain.set(pair.owner, await plainly(pair));
     const again = await compared(request, input, made, plain);
     if (!again.diagnostics.some(({ code }) => OPEN.includes(code))) diff = again;
   }

@@ -3,7 +3,6 @@ import { diagnostic, type Diagnostic } from '../diagnostics';
 import { append } from '../lists';
 import { Includes, includes } from './includes';
 import { parallel } from './parallel';
-import type { UnitList } from './unit-list';
 import type { Unit } from './units';
 import type { WorkTree } from './work-tree';
 
@@ -15,6 +14,12 @@ const ASKED_AT_ONCE = 100;
 /** What the vDSO, the EFI stub and what runs before the kernel are compiled with, wherever they lie. */
 const NOT_KERNEL = /^-(?:fPIC|fpic|fPIE|fpie|m16|m32|DBUILD_VDSO\w*)$/;
 
+/** Who knows which units this kernel has. */
+export interface KnownUnits {
+  find(source: string): Promise<Unit | undefined>;
+  findAll(sources: readonly string[]): Promise<Unit[]>;
+}
+
 export interface ReachedUnits {
   units: Unit[];
   diagnostics: Diagnostic[];
@@ -23,7 +28,7 @@ export interface ReachedUnits {
 /** @throws KlpflowError `make-failed`, `interrupted` */
 export async function reachedUnits(
   work: WorkTree,
-  list: UnitList,
+  list: KnownUnits,
   { units: sources, headers }: { units: readonly string[]; headers: readonly string[] },
   jobs: number,
 ): Promise<ReachedUnits> {
@@ -48,7 +53,7 @@ export async function reachedUnits(
 
 interface Tree {
   work: WorkTree;
-  list: UnitList;
+  list: KnownUnits;
   jobs: number;
 }
 

@@ -7,12 +7,17 @@ import type { RunOptions } from '../pipeline/flow';
 import type { OutputReport } from '../pipeline/output';
 import type { RunReport } from '../pipeline/types';
 import type { VerifyResult } from '../verify';
+import type { Scope, ScopeName } from './scope';
 import type { SinceReport } from './since';
 
 export interface BuildRequest extends RunOptions {
   patches: readonly string[];
-  /** The kernel's source: a folder, or a tarball. */
+  /** The kernel's source: a folder, or a tarball; of a built tree the tree itself. */
   source: string;
+  /** That tree: its objects are taken over. */
+  objects?: string | undefined;
+  /** How much is compiled; chosen by what the kernel is where it is not given. */
+  scope?: ScopeName | undefined;
   /** A release, or the image; default the running kernel. */
   kernel?: string | undefined;
   /** Where the kernel's files are looked for. */
@@ -54,7 +59,7 @@ export interface BuiltUnit {
 
 /** What the build adds to the evidence: compiler and configuration are the kernel's, the module is verified, and signed where that was asked for. */
 export interface BuildEvidence extends Proof {
-  what: 'compiler' | 'configuration' | 'module' | 'signature';
+  what: 'compiler' | 'configuration' | 'profile' | 'module' | 'signature';
 }
 
 export interface BuildResult {
@@ -62,6 +67,8 @@ export interface BuildResult {
   verdict: 'patchable' | 'refused' | 'unchanged';
   /** Null where preflight refused. */
   kernel: { release: string; image: string; config: string; symvers: string | null; compiler: string } | null;
+  /** How much was compiled, and why; null where preflight ended before that was known. */
+  scope: Scope | null;
   units: BuiltUnit[];
   /** The objects that were compared. */
   pairs: Array<{ owner: string; orig: string; patched: string }>;

@@ -4,6 +4,7 @@ import type { OwnerPair } from './both-builds';
 import type { Kernel } from './kernel';
 import type { Livepatch } from './livepatch';
 import type { BuildRequest, BuildEvidence, BuildResult, BuiltUnit } from './request';
+import type { Scope } from './scope';
 import type { Compiler } from './toolchain';
 import type { Unit } from './units';
 import { append } from '../lists';
@@ -15,6 +16,7 @@ export class Result {
   private result: Omit<BuildResult, 'diagnostics' | 'verdict' | 'run'> = {
     schema: 'klpflow/build@1',
     kernel: null,
+    scope: null,
     units: [],
     diff: null,
     verification: null,
@@ -42,6 +44,10 @@ export class Result {
       ...this.result,
       kernel: { release, image, config: config.path, symvers: symvers ?? null, compiler: text },
     };
+  }
+
+  chose(scope: Scope): void {
+    this.result = { ...this.result, scope };
   }
 
   compiled(pairs: readonly OwnerPair[], same: readonly Unit[]): void {

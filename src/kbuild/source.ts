@@ -8,7 +8,8 @@ import { failure, run, succeed, type Command } from './command';
 
 export interface Source {
   path: string;
-  kind: 'folder' | 'tarball';
+  /** `built`: a folder whose objects are taken along. */
+  kind: 'folder' | 'tarball' | 'built';
   /** What tells it from any other, and from itself after a change: by what stat says of the file, or of every file of the folder. */
   identity: string;
   /** About what it takes unpacked, in bytes. */
@@ -39,7 +40,7 @@ const LEFT_OUT = [
 const UNPACKED = { packed: 12, plain: 1.2 };
 
 /** @throws KlpflowError `unreadable`, `not-kernel-source` */
-export async function sourceOf(path: string, signal: AbortSignal | undefined): Promise<Source> {
+export async function sourceOf(path: string, signal: AbortSignal | undefined, built = false): Promise<Source> {
   let stats: ReturnType<typeof statSync>;
   try {
     stats = statSync(path);
@@ -55,7 +56,7 @@ export async function sourceOf(path: string, signal: AbortSignal | undefined): P
   const args = ['.', '-name', '.git', '-prune', '-o', '-type', 'f', '-printf', '%P\t%i\t%s\t%T@\t%C@\n'];
   const { stdout } = await succeed({ program: 'find', args, cwd: path, signal }, `find in ${path}`, 'unreadable');
   const bytes = stdout.split('\n').reduce((sum, line) => sum + Number(line.split('\t')[2] ?? 0), 0);
-  return { path, kind: 'folder', identity: createHash('sha256').update(stdout).digest('hex'), bytes };
+  return { path, kind: built ? 'built' : 'folder', identity: createHash('sha256').update(stdout).digest('hex'), bytes };
 }
 
 /** Puts the sources into an empty folder. @throws KlpflowError `not-kernel-source`, `no-space`, `interrupted` */
@@ -71,7 +72,9 @@ export async function copySource(
     if (ended.status !== 0) throw failure(ended, own, `unpacking ${path}`, 'not-kernel-source');
   } else {
     // One program reads and another writes: what is copied goes through a pipe that only they hold.
-    const excluded = LEFT_OUT.map((pattern) => `--exclude=${pattern}`);
+    const left = kind === 'built' ? ['.git'] : LEFT_OUT;
+    // By nanoseconds, which make goes by.
+    const excluded = ['--format=posix', ...left.map((pattern) => `--exclude=${pattern}`)];
     // A source that nobody may write to becomes a tree that make writes to.
     excluded.push('--mode=u+w');
     const script =

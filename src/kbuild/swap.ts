@@ -2,7 +2,7 @@
  * Both builds are compiled at one path: the patched files are put into the work tree, and taken back. A journal says what is in, so that a run that
  * was killed in between is put right by the next: the sources of ORIG are never another patch's.
  */
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ChangedFile } from './patch/apply';
 
@@ -49,7 +49,12 @@ export class Swap {
     files.forEach(({ path, added }, i) => {
       const [at, saved] = [join(this.tree, path), join(this.saved, String(i))];
       if (added) rmSync(at, { force: true });
-      else if (existsSync(saved)) renameSync(saved, at);
+      else if (existsSync(saved)) {
+        renameSync(saved, at);
+        // As old as it was, make would take what was compiled of the other for newer.
+        const now = new Date();
+        utimesSync(at, now, now);
+      }
     });
     rmSync(this.journal, { force: true });
     rmSync(this.saved, { recursive: true, force: true });

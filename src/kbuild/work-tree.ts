@@ -12,7 +12,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import { succeed, type Command, type Watch } from './command';
 import { parseConfig, type Config } from './config';
@@ -87,6 +87,8 @@ export class WorkTree {
         'code-includes.json',
         'pairs',
         'modules',
+        'whole',
+        'making',
       ])
         rmSync(join(folder, name), { recursive: true, force: true });
     utimesSync(folder, new Date(), new Date());
@@ -129,7 +131,9 @@ export class WorkTree {
     const path = join(this.tree, '.config');
     if (!this.prepared) {
       this.settings.step('reading the configuration (olddefconfig)');
-      writeFileSync(path, this.recipe.config);
+      // Written anew, it would be newer than all that an adopted tree was built with.
+      if (!existsSync(path) || readFileSync(path, 'utf8') !== this.recipe.config)
+        writeFileSync(path, this.recipe.config);
       await this.make(['olddefconfig'], 'configure');
     }
     return parseConfig(readFileSync(path, 'utf8'));
@@ -146,11 +150,25 @@ export class WorkTree {
   /** Runs make in the tree. @throws KlpflowError `make-failed` */
   async make(args: readonly string[], log: string): Promise<string> {
     const what = `make ${args.filter((word) => !word.startsWith('-') && !word.includes('=')).join(' ')}`;
-    const { stdout } = await succeed(
-      { ...this.own(log), program: 'make', args: ['-s', ...this.recipe.variables, ...args] },
-      what,
-    );
+    const { stdout } = await succeed(this.command(args, log), what);
     return stdout;
+  }
+
+  /** make in the tree, with all that is pinned. */
+  command(args: readonly string[], log: string): Command {
+    return { ...this.own(log), program: 'make', args: ['-s', ...this.recipe.variables, ...args] };
+  }
+
+  /** Whether the tree has objects of somebody else's build. */
+  get adopted(): boolean {
+    return this.recipe.source.kind === 'built';
+  }
+
+  /** Writes a file of klpflow's own below the folder: all of it, or nothing. */
+  keep(path: string, content: string): void {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(`${path}.new`, content);
+    renameSync(`${path}.new`, path);
   }
 
   /** As commands in the tree are run, with a log of their own. */

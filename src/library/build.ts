@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { basename } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { KlpflowError } from '../diagnostics';
 import { build as makeModule, type BuildResult } from '../kbuild';
 import { checkAllowed, reportUnused } from './allow';
@@ -12,7 +13,11 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
   /** Unified diffs. */
   patches: readonly string[];
   /** The kernel's source: a folder, or a tarball. It is read and never written to. */
-  source: string;
+  source?: string | undefined;
+  /** In its place: a tree that was built, whose objects are taken over; image, configuration and Module.symvers default to its own. */
+  objects?: string | undefined;
+  /** How much is compiled: the units that the patch touches, or vmlinux.o and touched modules. Default: `whole` for kernels with LTO and built trees, else `units`. */
+  scope?: 'units' | 'whole' | undefined;
   /** The module to write; default `livepatch-NAME.ko`, NAME from the first patch. */
   output?: string | undefined;
   /** A release, or an image; default: the kernel that runs. */
@@ -43,7 +48,9 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
 /** Makes a livepatch module from a patch and the source of a stock kernel. */
 export function build(options: BuildOptions): Run<BuildResult> {
   return begin(options, async (run) => {
-    const { patches, source, kernel, root = '/', vmlinux, config, symvers, modules } = options;
+    const { patches, objects, scope, kernel, root = '/' } = options;
+    const source = sourceOf(options);
+    const { vmlinux, config, symvers, modules } = filesOf(options);
     const {
       strip = 1,
       jobs = availableParallelism(),
@@ -62,7 +69,23 @@ export function build(options: BuildOptions): Run<BuildResult> {
     checkPresent([...patches, source, vmlinux, config, symvers, modules, since]);
     const result = await makeModule({
       ...run,
-      ...{ patches, source, kernel, root, vmlinux, config, symvers, modules, strip, jobs, variables, allow, output },
+      ...{
+        patches,
+        source,
+        objects,
+        scope,
+        kernel,
+        root,
+        vmlinux,
+        config,
+        symvers,
+        modules,
+        strip,
+        jobs,
+        variables,
+        allow,
+        output,
+      },
       signing,
       setData,
       since,
@@ -73,6 +96,33 @@ export function build(options: BuildOptions): Run<BuildResult> {
     return { ...result, diagnostics: [...result.diagnostics, ...unused] };
   });
 }
+
+function sourceOf({ source, objects, scope }: BuildOptions): string {
+  const wrong =
+    source === undefined && objects === undefined
+      ? 'nothing says which source the patch is for: pass --source, or --objects with a built tree'
+      : source !== undefined && objects !== undefined
+        ? `--objects ${objects} is a tree with its source: leave --source out`
+        : objects !== undefined && scope === 'units'
+          ? `--objects ${objects} has what scope whole takes over: leave --scope units out`
+          : undefined;
+  if (wrong !== undefined) throw new KlpflowError('usage', wrong);
+  return (source ?? objects)!;
+}
+
+/** A built tree has the kernel's files; what was given by name goes before. */
+function filesOf({ objects, kernel, vmlinux, config, symvers, modules }: BuildOptions): BuiltFiles {
+  const own = (path: string): string | undefined =>
+    objects !== undefined && existsSync(join(objects, path)) ? join(objects, path) : undefined;
+  return {
+    vmlinux: vmlinux ?? (kernel === undefined ? own('arch/x86/boot/bzImage') : undefined),
+    config: config ?? own('.config'),
+    symvers: symvers ?? own('Module.symvers'),
+    modules: modules ?? objects,
+  };
+}
+
+type BuiltFiles = Pick<BuildOptions, 'vmlinux' | 'config' | 'symvers' | 'modules'>;
 
 /** A module's name from a patch's: `0001-net-fix-a-leak.patch` becomes `net-fix-a-leak`. */
 function nameOf(patch: string): string {

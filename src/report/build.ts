@@ -7,7 +7,7 @@ const VERDICTS = { patchable: 'PATCHABLE', refused: 'REFUSED', unchanged: 'UNCHA
 
 /** A build for people: what it says of itself, and the first screen of its comparison, where there was one. */
 export function renderBuild(result: BuildResult): string {
-  const { verdict, diff, diagnostics, output, units, pairs, kernel, evidence, run } = result;
+  const { verdict, diff, diagnostics, output, units, pairs, kernel, evidence, scope, run } = result;
   const lines: string[] = [];
   if (diff === null) lines.push(`${VERDICTS[verdict]}  ${whyNothing(result)}`);
   append(lines, renderDiagnostics(diagnostics));
@@ -31,6 +31,7 @@ export function renderBuild(result: BuildResult): string {
   }
   if (result.since !== null) append(lines, since(result.since));
   lines.push('', `${run.seconds.toFixed(2)} s${run.folder === '' ? '' : `; tree, objects and logs: ${run.folder}`}`);
+  if (scope !== null) lines.push(`scope ${scope.name}: ${scope.why}`);
   return lines.join('\n');
 }
 

@@ -17,15 +17,29 @@ olddefconfig:
 prepare modules_prepare: include/generated/made.h
 include/generated/made.h:
 	@mkdir -p include/generated; sleep 0.1; echo '#define MADE 1' > $@
+# In scope units nothing is built and all is listed; in scope whole make goes by times, as kbuild does, and notes commands.
+FORCED = $(if $(KCFLAGS),,FORCE)
+FLAGS += $(KCFLAGS)
+BUILT = $(KBUILD_BUILD_USER)@$(KBUILD_BUILD_TIMESTAMP)
+note = @echo $@ >> compiled; echo "savedcmd_$@ := $(CC) $(FLAGS) $(1) -DKBUILD_MODNAME='\\"$(2)\\"' -c -o $@ $<" > $(@D)/.$(@F).cmd
 fs/: fs/answer.o fs/driver.o fs/format.o fs/compat.o
-fs/answer.o: fs/answer.c FORCE
+fs/answer.o: fs/answer.c include/answer.h include/generated/made.h $(FORCED)
 	$(CC) $(FLAGS) -DKBUILD_MODNAME='"answer"' -c -o $@ $<
-fs/format.o: fs/format.c FORCE
+	$(call note,,answer)
+fs/format.o: fs/format.c $(FORCED)
 	$(CC) $(FLAGS) -DPREFIX=format -DKBUILD_MODNAME='"format"' -c -o $@ $<
-fs/compat.o: fs/compat.c FORCE
+	$(call note,-DPREFIX=format,format)
+fs/compat.o: fs/compat.c fs/format.c $(FORCED)
 	$(CC) $(FLAGS) -DKBUILD_MODNAME='"compat"' -c -o $@ $<
-fs/driver.o: fs/driver.c FORCE
-	$(CC) $(FLAGS) -DMODULE -DKBUILD_MODNAME='"driver"' -c -o $@ $<
+	$(call note,,compat)
+fs/driver.o: fs/driver.c $(FORCED)
+	$(CC) $(FLAGS) -DMODULE -DKBUILD_MODFILE='"fs/driver"' -DKBUILD_MODNAME='"driver"' -c -o $@ $<
+	$(call note,-DMODULE -DKBUILD_MODFILE='\\"fs/driver\\"',driver)
+vmlinux modules: fs/
+vmlinux_o: fs/answer.o fs/format.o fs/compat.o
+	echo 'char built[] = "$(BUILT)";' | $(CC) $(FLAGS) -x c -c -o built.o -
+	$(LD) -r -o vmlinux.o $^ built.o
+	@echo vmlinux.o >> compiled
 `;
 
 const ANSWER = `#include <answer.h>
@@ -61,7 +75,10 @@ struct klp_callbacks {
 const FORMAT = 'int PREFIX(int n)\n{\n\treturn n + 7;\n}\n';
 const COMPAT = '#define PREFIX compat_format\n#include "format.c"\n';
 
-const CONFIG = ['LIVEPATCH', 'MODULES', 'KALLSYMS_ALL', 'DYNAMIC_FTRACE'].map((name) => `CONFIG_${name}=y\n`).join('');
+/** What every livepatch needs. */
+export const CONFIG = ['LIVEPATCH', 'MODULES', 'KALLSYMS_ALL', 'DYNAMIC_FTRACE']
+  .map((name) => `CONFIG_${name}=y\n`)
+  .join('');
 
 export interface SmallKernel {
   source: string;
