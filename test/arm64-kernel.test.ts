@@ -2,7 +2,7 @@
  * Real changes in an arm64 kernel (Linux 7.3: ThinLTO, kCFI, KASLR): exactly the functions that changed, and modules in the form that this processor's
  * loader asks for. test/boot/arm64 loads them.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ElfObject, RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, SHF_RELA_LIVEPATCH, SHT_RELA, u64 } from '../src/elf';
@@ -136,6 +136,26 @@ describe.each(patchable.length === 0 ? ['none'] : patchable)('the module of %s',
       expect(Buffer.from(text.subarray(place, place + 8)).toString('hex')).toBe('1f2003d51f2003d5');
     }
   });
+});
+
+// The image has to say the same as the files that a build leaves: another position, or an export less, would patch another function.
+test('the shipped Image.gz gives the module that the files give', async () => {
+  const pair = 'header-inline';
+  await diff(pair);
+  const [{ orig, patched }] = objectsOf(ARM64, pair) as [{ orig: string; patched: string }];
+  const path = join(folder, 'by-image', `${pair}.ko`);
+  mkdirSync(join(folder, 'by-image'));
+  const { btf, template } = kernelFiles(ARM64);
+  const ran = await klpflow([
+    ...['diff', orig, patched, '-o', path, '--vmlinux', join(CORPUS, ARM64, 'Image.gz'), '--btf', btf],
+    ...['--template', template, '--run-dir', join(folder, 'run'), '--json', '--progress', 'json'],
+  ]);
+  const { verdict, output, evidence } = resultOf(ran);
+  expect(verdict).toBe('patchable');
+  expect(readFileSync(path).equals(readFileSync(out(pair)))).toBe(true);
+  expect(output?.format).toBe('ko');
+  // Every reference and ftrace site of the replaced functions, in the image's own code.
+  expect(JSON.stringify(evidence)).toMatch(/byte for byte/);
 });
 
 function check(pair: string, module: string): Promise<VerifyResult> {
