@@ -15,7 +15,7 @@ import { keep, writePair } from './keep';
 import { PATCHES, attempt, type Tried } from './loop';
 import { Report } from './report';
 import type { Compilers } from './program';
-import { missing, targetOf } from './target';
+import { missing, targetOf, type Target } from './target';
 import { Trial, type Pair } from './trial';
 
 const OPTIONS = {
@@ -115,11 +115,13 @@ async function lead(): Promise<void> {
 async function again(files: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'klpflow-live-pair-'));
   try {
-    let trial: Trial | undefined;
+    // One for each processor: what was read once is never written again.
+    const trials = new Map<Target, Trial>();
     for (const file of files) {
       const pair = JSON.parse(readFileSync(file, 'utf8')) as Pair;
       const of = targetOf(pair.target ?? 'x86-64');
-      if (trial?.target !== of) trial = new Trial(join(folder, of.name), values.runtime, of);
+      const trial = trials.get(of) ?? new Trial(join(folder, of.name), values.runtime, of);
+      trials.set(of, trial);
       const judged = await trial.judge(pair);
       console.log(
         values.json
