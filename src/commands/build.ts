@@ -95,7 +95,7 @@ export default class Build extends RunCommand {
       helpValue: 'OLD.ko',
     }),
     'sign-key': Flags.string({
-      description: 'private key in PEM that signs the module',
+      description: 'private key in PEM, or pkcs11: URI, that signs the module',
       helpValue: 'FILE',
       dependsOn: ['sign-cert'],
     }),

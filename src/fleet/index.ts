@@ -9,6 +9,7 @@ import { prepare, type Preparation } from './prepare';
 import type { JobState, Submission } from './redis/submit';
 import { reportOf, type MatrixResult } from './report';
 import { runHere, type CellEvent, type Outcome } from './run';
+import { Signers, type HandedOut } from './signing';
 import type { Store } from './store';
 import { storeCalled } from './stores';
 
@@ -33,14 +34,16 @@ export interface MatrixRequest extends RunOptions {
 export interface MatrixRun {
   result: MatrixResult;
   outcomes: Outcome[];
-  store: Store;
+  /** The module of a cell as it is handed out, signed where its kernel has a key; null where there is none. */
+  livepatch(outcome: Outcome): Promise<HandedOut | null>;
 }
 
 /** @throws KlpflowError `malformed-matrix`, `run-dir-unusable`, `redis-unavailable`, `interrupted`; what is wrong with one cell is told of that cell */
 export async function runMatrix(request: MatrixRequest): Promise<MatrixRun> {
   const started = performance.now();
   const { runDir, workers, memory, fresh = false, signal, begun, told = () => undefined, redis } = request;
-  const { matrix, found } = await prepared(request);
+  const signers = new Signers();
+  const { matrix, found } = await prepared(request, signers);
   begun?.(matrix.cells.map(({ kernel, patch }) => ({ kernel: kernel.name, patch: patch.name })));
   const store = storeOf(request);
   const missing = found.missing.map(
@@ -64,7 +67,11 @@ export async function runMatrix(request: MatrixRequest): Promise<MatrixRun> {
   const byCell = new Map([...missing, ...done].map((outcome) => [outcome.cell, outcome]));
   const outcomes = matrix.cells.map((cell) => byCell.get(cell)!);
   const seconds = (performance.now() - started) / 1000;
-  return { result: reportOf(matrix, outcomes, { seconds, runDir, store: store.name }), outcomes, store };
+  return {
+    result: reportOf(matrix, outcomes, { seconds, runDir, store: store.name }, (kernel) => signers.subjectOf(kernel)),
+    outcomes,
+    livepatch: (outcome) => signers.livepatch(outcome, store),
+  };
 }
 
 export interface MatrixStatus {
@@ -126,7 +133,7 @@ export interface MatrixCheck {
 
 /** All that is missing, of all kernels; nothing is compared or built. @throws KlpflowError `malformed-matrix` */
 export async function checkMatrix(request: MatrixRequest): Promise<MatrixCheck> {
-  const { matrix, found } = await prepared(request);
+  const { matrix, found } = await prepared(request, new Signers());
   return {
     schema: 'klpflow/matrix-check@1',
     ok: found.missing.length === 0,
@@ -141,7 +148,7 @@ export async function checkMatrix(request: MatrixRequest): Promise<MatrixCheck> 
   };
 }
 
-async function prepared(request: MatrixRequest): Promise<{ matrix: Matrix; found: Preparation }> {
+async function prepared(request: MatrixRequest, signers?: Signers): Promise<{ matrix: Matrix; found: Preparation }> {
   const { file, runDir, fresh = false, redis, step = () => undefined } = request;
   if (redis !== undefined && request.store === undefined)
     throw new KlpflowError('usage', '--redis: say with --store where workers find objects and leave results');
@@ -154,7 +161,7 @@ async function prepared(request: MatrixRequest): Promise<{ matrix: Matrix; found
   RunDir.open(runDir, fresh);
   step(`looking at what ${matrix.cells.length} cells need`);
   const options = { ...request, workers: 1 };
-  return { matrix, found: await prepare(matrix, options, join(runDir, 'digests'), redis !== undefined) };
+  return { matrix, found: await prepare(matrix, options, join(runDir, 'digests'), redis !== undefined, signers) };
 }
 
 function storeOf({ store, runDir }: MatrixRequest): Store {

@@ -22,6 +22,7 @@ export interface KernelValues {
   template?: string;
   ftrace?: string;
   'module-images'?: string[];
+  signing?: { key: string; certificate: string; hash?: string };
 }
 
 export interface PatchValues {

@@ -1,13 +1,21 @@
 /** Kernels by patches as they are meant: defaults filled in, paths resolved, every cell known. */
 import { dirname, resolve } from 'node:path';
 import { isAllowable } from '../diagnostics';
+import { isToken } from '../livepatch/private-key';
+import type { SigningFiles } from '../livepatch/signature';
 import { malformed, type KernelValues, type MatrixFile, type PatchValues, type Path } from './matrix-file';
+
+/** With what the modules of a kernel are signed, where they are received. */
+export interface Signing extends SigningFiles {
+  hash: string;
+}
 
 /** A kernel that cells are built for. */
 export interface BuiltKernel {
   kind: 'build';
   name: string;
   labels: readonly string[];
+  signing: Signing | undefined;
   source: string;
   /** A release, or the image. */
   kernel: string | undefined;
@@ -21,6 +29,7 @@ export interface SavedKernel {
   kind: 'diff';
   name: string;
   labels: readonly string[];
+  signing: Signing | undefined;
   orig: string | undefined;
   facts: Partial<Record<'vmlinux' | 'symvers' | 'btf' | 'template' | 'ftrace', string>>;
   moduleImages: readonly string[];
@@ -123,6 +132,7 @@ function kernelOf(
   const path = <K extends keyof KernelValues>(key: K): string | undefined =>
     values[key] === undefined ? undefined : resolve(folder, values[key] as string);
   const { labels = [], make = [] } = values;
+  const signing = values.signing === undefined ? undefined : signingOf(values.signing, folder);
   if (values.source === undefined) {
     for (const key of ['kernel', 'root', 'config', 'modules', 'make'] as const)
       if (values[key] !== undefined) say(key, `${name}: ${key} is for kernels that are built, which have a source`);
@@ -134,7 +144,7 @@ function kernelOf(
       ftrace: path('ftrace'),
     };
     const images = (values['module-images'] ?? []).map((image) => resolve(folder, image));
-    return { kind: 'diff', name, labels, orig: path('orig'), facts: given(facts), moduleImages: images };
+    return { kind: 'diff', name, labels, signing, orig: path('orig'), facts: given(facts), moduleImages: images };
   }
   for (const key of ['orig', 'btf', 'template', 'ftrace', 'module-images'] as const)
     if (values[key] !== undefined)
@@ -147,12 +157,20 @@ function kernelOf(
     kind: 'build',
     name,
     labels,
+    signing,
     source: path('source')!,
     kernel: named,
     root: path('root') ?? '/',
     files: given(files),
     make,
   };
+}
+
+function signingOf(
+  { key, certificate, hash = 'sha256' }: NonNullable<KernelValues['signing']>,
+  folder: string,
+): Signing {
+  return { key: isToken(key) ? key : resolve(folder, key), certificate: resolve(folder, certificate), hash };
 }
 
 function patchOf(name: string, values: PatchValues, folder: string): FleetPatch {

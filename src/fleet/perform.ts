@@ -58,7 +58,9 @@ const OF_THIS_MACHINE: ReadonlySet<string> = new Set([
 ]);
 
 /** @throws KlpflowError what keeps the cell from having a result */
-export async function perform(job: Job, place: Place): Promise<Done> {
+export async function perform(job: Job, given: Place): Promise<Done> {
+  // Whatever is said of a file names it by its whole path, which is then taken off.
+  const place = { ...given, folder: resolve(given.folder), runDir: resolve(given.runDir) };
   const { folder } = place;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });

@@ -11,6 +11,7 @@ import { Digests, type Blob, type Digested } from './digest';
 import { jobId, type DiffFile, type Job } from './job';
 import { pairOf, type BuiltKernel, type Cell, type FleetPatch, type Matrix, type SavedKernel } from './matrix';
 import { recipeOf, type Recipe } from './recipe';
+import type { Signers } from './signing';
 
 /** A cell that can be done. */
 export interface Prepared {
@@ -34,12 +35,13 @@ const COMPILER = 500e6;
 /** What only the machine that builds has to have. */
 const OF_BUILDERS: ReadonlySet<string> = new Set(['build-compiler', 'build-tool-missing']);
 
-/** `folder` remembers digests. `elsewhere`: other machines build. */
+/** `folder` remembers digests. `elsewhere`: other machines build. `signers`: of what is handed out here. */
 export async function prepare(
   matrix: Matrix,
   options: RunOptions,
   folder: string,
   elsewhere = false,
+  signers?: Signers,
 ): Promise<Preparation> {
   mkdirSync(folder, { recursive: true });
   const digests = new Digests(folder);
@@ -56,6 +58,8 @@ export async function prepare(
         ? await buildJob(recipes.get(kernel)!, patch, looked, elsewhere)
         : await diffJob(kernel, patch, looked);
     const { files, problems } = looked;
+    const ofKey = signers?.problemOf(kernel);
+    if (ofKey !== undefined) problems.push(ofKey);
     if (job === undefined || problems.length > 0) found.missing.push({ cell, diagnostics: problems });
     else found.ready.push({ cell, id: jobId(job), job, files, bytes: bytesOf(job, files) });
   }

@@ -1,7 +1,7 @@
 /** What a run of a matrix came to, as a value: each cell, and what differs between kernels for one patch. */
 import { largest } from '../lists';
 import type { Diagnostic } from '../diagnostics';
-import type { Matrix } from './matrix';
+import type { FleetKernel, Matrix } from './matrix';
 import type { CellResult } from './perform';
 import type { Outcome } from './run';
 
@@ -19,7 +19,10 @@ export interface CellReport {
   reasons: Array<{ code: string; message: string }>;
   /** What nothing proved, of a livepatch that was made; null where none was. */
   unproven: string[] | null;
+  /** As it was made and verified, without a signature. */
   livepatch: CellResult['livepatch'];
+  /** The subject of the certificate that it is handed out with; null without. */
+  signedBy: string | null;
 }
 
 /** Kernels for which one patch came to the same. */
@@ -55,8 +58,9 @@ export function reportOf(
   { kernels, patches }: Matrix,
   outcomes: readonly Outcome[],
   run: Omit<MatrixResult['run'], 'cells'>,
+  signedBy: (kernel: FleetKernel) => string | null,
 ): MatrixResult {
-  const cells = outcomes.map(cellReport);
+  const cells = outcomes.map((outcome) => cellReport(outcome, signedBy));
   return {
     schema: 'klpflow/matrix@1',
     verdict: ORDER[largest([0, ...cells.map(({ verdict }) => ORDER.indexOf(verdict))])]!,
@@ -76,7 +80,7 @@ export function diagnosticsOf({ result, failed }: Outcome): Diagnostic[] {
   return failed ?? [...(result?.diff?.diagnostics ?? []), ...(result?.diagnostics ?? [])];
 }
 
-function cellReport(outcome: Outcome): CellReport {
+function cellReport(outcome: Outcome, signedBy: (kernel: FleetKernel) => string | null): CellReport {
   const { cell, id, result } = outcome;
   const reasons = diagnosticsOf(outcome)
     .filter(({ severity }) => severity === 'refusal' || severity === 'error')
@@ -94,6 +98,7 @@ function cellReport(outcome: Outcome): CellReport {
     reasons,
     unproven: result === null || result.livepatch === null ? null : unproven(result),
     livepatch: result?.livepatch ?? null,
+    signedBy: result?.livepatch == null ? null : signedBy(cell.kernel),
   };
 }
 

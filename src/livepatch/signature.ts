@@ -2,7 +2,7 @@
  * The signature that the kernel looks for at a module's end: PKCS#7 without certificates and attributes, `struct module_signature`, and a text. As
  * scripts/sign-file of the kernel writes it.
  */
-import { X509Certificate, createPrivateKey, sign, type KeyObject } from 'node:crypto';
+import { X509Certificate, verify, type KeyObject } from 'node:crypto';
 import {
   Constructed,
   Integer,
@@ -14,11 +14,11 @@ import {
   fromBER,
   type AsnType,
 } from 'asn1js';
-import { KlpflowError } from '../diagnostics';
 import { readWhole } from '../files/whole-file';
+import { isToken, keyRefused, privateKey, tokenName, type PrivateKey } from './private-key';
 
 export interface SigningFiles {
-  /** PEM, the environment's KBUILD_SIGN_PIN where it is encrypted, as for sign-file. */
+  /** PEM, or a `pkcs11:` URI; the environment's KBUILD_SIGN_PIN where it is encrypted or has a PIN, as for sign-file. */
   key: string;
   /** PEM or DER. */
   certificate: string;
@@ -39,9 +39,12 @@ const MARKER = '~Module signature appended~\n';
 const PKCS7 = 2;
 const MODULE_SIGNATURE = 12;
 
+const PROBE = Buffer.from('klpflow');
+
 export class ModuleSigner {
   private constructor(
-    private readonly key: KeyObject,
+    private readonly key: PrivateKey,
+    private readonly publicKey: KeyObject,
     private readonly issuer: AsnType,
     private readonly serial: AsnType,
     /** Of the certificate, in one line. */
@@ -50,24 +53,33 @@ export class ModuleSigner {
 
   /** @throws KlpflowError `unreadable`; `signing-key` for what is no key, no certificate, or a certificate of another key */
   static of({ key: keyFile, certificate: certificateFile }: SigningFiles): ModuleSigner {
-    const [pem, certificate] = [readWhole(keyFile), readWhole(certificateFile)];
-    const key = parsed(keyFile, 'private key in PEM', () => {
-      const passphrase = process.env['KBUILD_SIGN_PIN'];
-      return createPrivateKey(passphrase === undefined ? pem : { key: pem, passphrase });
-    });
+    const certificate = readWhole(certificateFile);
+    const key = privateKey(keyFile);
     const x509 = parsed(certificateFile, 'X.509 certificate', () => new X509Certificate(certificate));
-    if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'ec')
-      throw refused(keyFile, `${keyFile} is a key for ${key.asymmetricKeyType}: the kernel checks RSA and ECDSA`);
-    if (!x509.checkPrivateKey(key))
-      throw refused(certificateFile, `${certificateFile} is the certificate of another key than ${keyFile}`);
+    const { publicKey } = x509;
+    const type = publicKey.asymmetricKeyType;
+    if (type !== 'rsa' && type !== 'ec')
+      throw keyRefused(certificateFile, `${certificateFile} is for ${type}: the kernel checks RSA and ECDSA`);
     const [serial, issuer] = issuerOf(x509.raw);
-    return new ModuleSigner(key, issuer, serial, x509.subject.replaceAll('\n', ', '));
+    const signer = new ModuleSigner(key, publicKey, issuer, serial, x509.subject.replaceAll('\n', ', '));
+    const called = isToken(keyFile) ? tokenName(keyFile) : keyFile;
+    // A token is asked once before there is something to sign: it may be locked, or another one.
+    if (!key.belongsTo(x509) || (isToken(keyFile) && !signer.agrees('sha256', PROBE, key.sign('sha256', PROBE))))
+      throw keyRefused(certificateFile, `${certificateFile} is the certificate of another key than ${called}`);
+    return signer;
+  }
+
+  private agrees(hash: string, content: Uint8Array, signature: Buffer): boolean {
+    return verify(hash, content, this.publicKey, signature);
   }
 
   /** A module with its signature. */
   signed(module: Uint8Array, hash: string | undefined): Buffer {
     const name = hash !== undefined && hash in HASHES ? hash : 'sha256';
-    const pkcs7 = Buffer.from(this.pkcs7(name, sign(name, module, this.key)).toBER());
+    const signature = this.key.sign(name, module);
+    if (!this.agrees(name, module, signature))
+      throw keyRefused(this.subject, `what the key signed is no signature by the certificate of ${this.subject}`);
+    const pkcs7 = Buffer.from(this.pkcs7(name, signature).toBER());
     const info = Buffer.alloc(MODULE_SIGNATURE);
     info[2] = PKCS7;
     info.writeUInt32BE(pkcs7.length, 8);
@@ -78,7 +90,7 @@ export class ModuleSigner {
     const { oid, ecdsa } = HASHES[hash]!;
     const digest = (): Sequence => sequence(new ObjectIdentifier({ value: oid }));
     const algorithm =
-      this.key.asymmetricKeyType === 'rsa'
+      this.publicKey.asymmetricKeyType === 'rsa'
         ? sequence(new ObjectIdentifier({ value: RSA }), new Null())
         : sequence(new ObjectIdentifier({ value: ecdsa }));
     const signer = sequence(
@@ -118,10 +130,6 @@ function parsed<T>(path: string, what: string, parse: () => T): T {
   try {
     return parse();
   } catch (cause) {
-    throw refused(path, `${path} is no ${what}: ${(cause as Error).message}`, cause);
+    throw keyRefused(path, `${path} is no ${what}: ${(cause as Error).message}`, cause);
   }
-}
-
-function refused(path: string, message: string, cause?: unknown): KlpflowError {
-  return new KlpflowError('signing-key', message, { object: path }, cause);
 }

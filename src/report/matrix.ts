@@ -29,6 +29,9 @@ export function renderMatrix(result: MatrixResult, page: string | null): string 
     }
   }
   const reused = run.cells.filter(({ seconds }, i) => seconds === null && cells[i]!.verdict !== 'failed').length;
+  const signers = [...new Set(cells.map(({ signedBy }) => signedBy).filter((by) => by !== null))];
+  for (const by of signers)
+    lines.push('', `signed by ${by}: ${plural(cells.filter(({ signedBy }) => signedBy === by).length, 'module')}`);
   lines.push(
     '',
     `${run.seconds.toFixed(2)} s; ${reused} of ${plural(cells.length, 'cell')} were there before${page === null ? '' : `; ${page}`}`,

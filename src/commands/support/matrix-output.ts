@@ -1,5 +1,5 @@
 /** The folder of a matrix's results: KERNEL/livepatch-PATCH.ko, its report and its JSON, matrix.json and index.html. */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { KlpflowError, fileError } from '../../diagnostics';
 import { writeAtomically } from '../../files/output-file';
@@ -24,8 +24,8 @@ export class MatrixOutput {
     return new MatrixOutput(folder);
   }
 
-  /** @returns the page @throws KlpflowError `write-failed`, `no-space`, `store-unavailable` */
-  async write({ result, outcomes, store }: MatrixRun, title: string, version: string): Promise<string> {
+  /** @returns the page @throws KlpflowError `write-failed`, `no-space`, `store-unavailable`, `store-damaged`, `signing-key` */
+  async write({ result, outcomes, livepatch: handedOut }: MatrixRun, title: string, version: string): Promise<string> {
     for (const outcome of outcomes) {
       const cell = { kernel: outcome.cell.kernel.name, patch: outcome.cell.patch.name };
       mkdirSync(join(this.folder, cell.kernel), { recursive: true });
@@ -35,8 +35,7 @@ export class MatrixOutput {
         if (outcome.result === null || (kind === 'livepatch' && livepatch === null))
           rmSync(this.path(cell, kind), { force: true });
       if (outcome.result === null) continue;
-      if (livepatch !== null)
-        await writeAtomically(this.path(cell, 'livepatch'), [readFileSync(await store.file(livepatch))]);
+      if (livepatch !== null) await writeAtomically(this.path(cell, 'livepatch'), [(await handedOut(outcome))!.bytes]);
       await this.put(this.path(cell, 'result'), `${JSON.stringify(outcome.result, null, 2)}\n`);
       await this.put(this.path(cell, 'page'), cellPage(outcome, `${cell.kernel}, ${cell.patch}`, version));
     }

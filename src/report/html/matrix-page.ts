@@ -49,14 +49,14 @@ function cellOf(
   { seconds, by }: { seconds: number | null; by: string | null },
   links: CellLinks,
 ): Markup {
-  const { verdict, functions, reasons: why, unproven, livepatch } = cell;
+  const { verdict, functions, reasons: why, unproven, livepatch, signedBy } = cell;
   const page = links.page(cell);
   const module = links.livepatch(cell);
   const codes = [...new Set(why.map(({ code }) => code))];
   return html`<td class="${verdict}" id="${idOf(cell)}">${page === null ? html`<span class="verdict ${verdict}">${WORDS[verdict]}</span>` : html`<a class="verdict ${verdict}" href="${page}">${WORDS[verdict]}</a>`}
 ${verdict === 'patchable' && html`<br>${functions.length} function${functions.length !== 1 && 's'}`}${codes.length > 0 && html`<br><a href="#why-${idOf(cell)}">${codes.slice(0, 3).join(', ')}</a>`}
 ${unproven !== null && html`<br>${unproven.length === 0 ? 'proven' : `unproven: ${unproven.join(', ')}`}`}${verdict === 'patchable' && livepatch === null && html`<br>no livepatch: neither symvers nor vmlinux is given`}
-${module !== null && html`<br><a href="${module}">module</a>`}<br><span class="dim">${seconds === null ? 'was there' : `${seconds.toFixed(2)} s`}${by !== null && html`, ${by}`}</span></td>`;
+${module !== null && html`<br><a href="${module}">module</a>${signedBy !== null && html`, signed by ${signedBy}`}`}<br><span class="dim">${seconds === null ? 'was there' : `${seconds.toFixed(2)} s`}${by !== null && html`, ${by}`}</span></td>`;
 }
 
 function differences({ differences: found }: MatrixResult): Markup {
