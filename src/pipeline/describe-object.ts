@@ -1,4 +1,4 @@
-/** What one object says of the kernel that it was built for, and what can be made of it: a row of README's table of kernels. */
+/** What one object says of the kernel that it was built for, and what can be made of it: a row of the table in docs/kernels.md. */
 import { archOf, hasKlpBuild, writable } from '../arch';
 import { ElfObject, ET_REL } from '../elf';
 import { MappedFile } from '../files/mapped-file';
