@@ -10,11 +10,12 @@ import {
   encodeInput,
   encodeOutcome,
   type RecordPlace,
+  writeKept,
+  type KeptFile,
 } from '../src/records';
 import { mustBe } from './inputs';
-import { writeKept } from './kept-file';
 import { keep, recorded } from './recorded';
-import type { AnswerOf, ImageFacts, KeptFile, TaskOf } from '../src/pipeline/types';
+import type { AnswerOf, ImageFacts, TaskOf } from '../src/pipeline/types';
 
 /** The facts of an image, decoded once for each content. */
 export async function kernelImage({

@@ -2,9 +2,8 @@
 import { join } from 'node:path';
 import { MappedFile } from '../src/files/mapped-file';
 import { plainBytes } from '../src/kernel-image';
-import { contentDigest } from '../src/records';
+import { contentDigest, writeKept } from '../src/records';
 import { mustBe } from './inputs';
-import { writeKept } from './kept-file';
 import type { AnswerOf, TaskOf } from '../src/pipeline/types';
 
 /** Unpacked anew in every run, which takes milliseconds: what is kept from an earlier one is then known to be whole. */

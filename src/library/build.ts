@@ -47,10 +47,10 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
 
 /** Makes a livepatch module from a patch and the source of a stock kernel. */
 export function build(options: BuildOptions): Run<BuildResult> {
-  return begin(options, async (run) => {
-    const { patches, objects, scope, kernel, root = '/' } = options;
-    const source = sourceOf(options);
-    const { vmlinux, config, symvers, modules } = filesOf(options);
+  return begin(options, async (run, given) => {
+    const { patches, objects, scope, kernel, root = '/' } = given;
+    const source = sourceOf(given);
+    const { vmlinux, config, symvers, modules } = filesOf(given);
     const {
       strip = 1,
       jobs = availableParallelism(),

@@ -38,14 +38,14 @@ export interface DiffOptions extends PairOptions, Omit<OutputOptions, 'btf'> {
 
 /** Compares two objects, or all of two folders, and writes the livepatch where `output` asks for one and nothing is refused. */
 export function diff(options: DiffOptions): Run<DiffResult> {
-  return begin(options, async (run) => told(await compareAndWrite(requestOf(options, run)), options));
+  return begin(options, async (run, given) => told(await compareAndWrite(requestOf(given, run)), given));
 }
 
 /** What `diff` finds, and the code of what it lists: all that a report shows. */
 export function report(options: Omit<DiffOptions, keyof OutputOptions> & Kernel): Run<Report> {
-  return begin(options, async (run) => {
-    const found = await gather(requestOf(options, run));
-    return { ...found, result: told(found.result, options) };
+  return begin(options, async (run, given) => {
+    const found = await gather(requestOf(given, run));
+    return { ...found, result: told(found.result, given) };
   });
 }
 
@@ -61,12 +61,12 @@ export function explain(
   },
 ): Run<Explanation> {
   const { symbol, context = 6 } = options;
-  return begin(options, async (run) => explainSymbol({ ...pairOf(options, run), symbol, context }));
+  return begin(options, async (run, given) => explainSymbol({ ...pairOf(given, run), symbol, context }));
 }
 
 /** Pairs the symbols of two objects and counts the rules that paired them. */
 export function correlate(options: PairOptions): Run<CorrelateResult> {
-  return begin(options, async (run) => correlateObjects(pairOf(options, run)));
+  return begin(options, async (run, given) => correlateObjects(pairOf(given, run)));
 }
 
 function told(result: DiffResult, { allow = [] }: DiffOptions): DiffResult {

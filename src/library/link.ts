@@ -1,5 +1,7 @@
 import { link as linkObjects, type LinkResult } from '../pipeline/link';
+import { defaultRunDir } from '../files/cache-folder';
 import { moduleOf, type ModuleOptions } from './output';
+import { Unpacked } from './unpacked';
 
 /** Livepatch objects, and the files that tell what their kernel is like. */
 export interface LinkOptions extends ModuleOptions {
@@ -15,6 +17,12 @@ export interface LinkOptions extends ModuleOptions {
 
 /** Makes one module of livepatch objects. */
 export async function link(options: LinkOptions): Promise<LinkResult> {
-  const { objects, output: path, vmlinux, symvers, btf } = options;
-  return linkObjects({ objects, path, vmlinux, symvers, btf, ...moduleOf(options) });
+  const unpacked = new Unpacked(defaultRunDir());
+  try {
+    const given = await unpacked.options(options);
+    const { objects, output: path, vmlinux, symvers, btf } = given;
+    return unpacked.told(await linkObjects({ objects, path, vmlinux, symvers, btf, ...moduleOf(given) }));
+  } catch (thrown) {
+    throw unpacked.error(thrown);
+  }
 }

@@ -6,6 +6,7 @@ import type { RunOptions } from '../pipeline/flow';
 import type { TaskRecord } from '../pipeline/pool';
 import type { ProgressEvent } from '../pipeline/types';
 import { Feed, type Progress } from './progress';
+import { Unpacked } from './unpacked';
 
 /** What every run may be told; all of it has a default. */
 export interface RunSettings {
@@ -32,17 +33,34 @@ export interface RunSettings {
 /** A run that has begun: a promise of its result, and what it does meanwhile. The promise fails with a `KlpflowError`. */
 export type Run<T> = Promise<T> & { readonly progress: Progress };
 
-/** Begins a run with defaults filled in. */
-export function begin<T>(settings: RunSettings, work: (options: RunOptions) => Promise<T>): Run<T> {
+/** Begins a run with defaults filled in. `given` are the settings with what compressed files hold. */
+export function begin<T, S extends RunSettings>(
+  settings: S,
+  work: (options: RunOptions, given: S) => Promise<T>,
+): Run<T> {
   const feed = new Feed<ProgressEvent>();
-  const result = (async () => work(optionsOf(settings, (event) => feed.tell(event))))().finally(() => feed.end());
+  const run = async (): Promise<T> => {
+    if (settings.runDir === '') throw emptyName('--run-dir');
+    const unpacked = new Unpacked(settings.runDir ?? defaultRunDir(), settings.fresh);
+    try {
+      const given = await unpacked.options(settings);
+      return unpacked.told(
+        await work(
+          optionsOf(given, (event) => feed.tell(unpacked.told(event))),
+          given,
+        ),
+      );
+    } catch (thrown) {
+      throw unpacked.error(thrown);
+    }
+  };
+  const result = run().finally(() => feed.end());
   return Object.assign(result, { progress: feed });
 }
 
 /** @throws KlpflowError `usage`, and what is wrong with the types */
 function optionsOf(settings: RunSettings, progress: (event: ProgressEvent) => void): RunOptions {
   const { runDir, workers, memory, fresh, btf, signal, startedAt, note, trace } = settings;
-  if (runDir === '') throw emptyName('--run-dir');
   return {
     runDir: runDir ?? defaultRunDir(),
     workers: workers ?? availableParallelism(),

@@ -3,15 +3,22 @@ import type { PruneOptions } from '../pipeline/prune';
 import { scanObject, type ScanResult } from '../pipeline/scan-object';
 import { listRuns, statusOf, type RunListing, type StatusResult } from '../pipeline/status';
 import { begin, type Run, type RunSettings } from './run';
+import { Unpacked } from './unpacked';
 
 /** Reads one object into the run directory, so that later comparisons begin there. */
 export function scan(options: RunSettings & { object: string }): Run<ScanResult> {
-  return begin(options, async (run) => scanObject({ ...run, object: options.object }));
+  return begin(options, async (run, { object }) => scanObject({ ...run, object }));
 }
 
 /** What is recorded of some objects, and what the next run would reuse. */
-export function status(options: { inputs: readonly string[]; runDir?: string | undefined }): Promise<StatusResult> {
-  return statusOf(options.runDir ?? defaultRunDir(), options.inputs);
+export async function status(options: {
+  inputs: readonly string[];
+  runDir?: string | undefined;
+}): Promise<StatusResult> {
+  const { runDir = defaultRunDir() } = options;
+  const unpacked = new Unpacked(runDir);
+  const { inputs } = await unpacked.options(options);
+  return unpacked.told(await statusOf(runDir, inputs));
 }
 
 /** What the run directory holds; with `prune` after what that says is removed. No run should be under way then. */

@@ -1,5 +1,7 @@
 import { KlpflowError } from '../diagnostics';
+import { defaultRunDir } from '../files/cache-folder';
 import { checkPresent } from './present';
+import { Unpacked } from './unpacked';
 import { verify as check, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
 import { readShippedModules } from '../verify/shipped/modules';
@@ -21,6 +23,15 @@ export interface VerifyOptions {
 
 /** Checks a finished livepatch module, by its own way. @throws KlpflowError where a file cannot be read; findings are no errors */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
+  const unpacked = new Unpacked(defaultRunDir());
+  try {
+    return unpacked.told(await verifyPlain(await unpacked.options(options, ['module'])));
+  } catch (thrown) {
+    throw unpacked.error(thrown);
+  }
+}
+
+async function verifyPlain(options: VerifyOptions): Promise<VerifyResult> {
   const { module, vmlinux, moduleImages = [], symvers, btf, template, objects } = options;
   if (moduleImages.length > 0 && vmlinux === undefined)
     throw new KlpflowError(

@@ -5,7 +5,7 @@
 import type { Diagnostic } from '../diagnostics';
 import type { FileIdentity } from '../files/mapped-file';
 import type { Load } from './memory';
-import type { RecordPlace } from '../records';
+import type { KeptFile, RecordPlace } from '../records';
 import type { AmbiguousGroup, Group, SharedPairing } from '../stages/correlate';
 import type { ModuleInfo } from '../kernel/modinfo';
 import type { DialectName } from '../livepatch/formats';
@@ -58,13 +58,6 @@ export interface InputFile {
   identity: FileIdentity;
   /** What messages call it, where it was made from another file. */
   called?: string;
-}
-
-/** A file of the run directory that was made from an input. */
-export interface KeptFile {
-  path: string;
-  size: number;
-  digest: string;
 }
 
 /** What a kernel's image says of itself, and the files that it stands for. */

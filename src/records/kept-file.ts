@@ -1,11 +1,18 @@
 /** Files of the run directory that were made from an input. */
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileError } from '../src/diagnostics';
-import { MappedFile } from '../src/files/mapped-file';
-import { temporaryIn } from '../src/files/temporary';
-import { contentDigest, makeFolder } from '../src/records';
-import type { KeptFile } from '../src/pipeline/types';
+import { fileError } from '../diagnostics';
+import { MappedFile } from '../files/mapped-file';
+import { temporaryIn } from '../files/temporary';
+import { makeFolder } from './file';
+import { contentDigest } from './hash';
+
+/** A file of the run directory that was made from an input. */
+export interface KeptFile {
+  path: string;
+  size: number;
+  digest: string;
+}
 
 /** Writes a file, unless it is there as it should be. @throws KlpflowError `no-space`, `write-failed` */
 export function writeKept(path: string, bytes: Uint8Array, scratch: string): KeptFile {
