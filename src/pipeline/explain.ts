@@ -2,6 +2,7 @@ import { lastValueFrom } from 'rxjs';
 import { correlateBoth, identifyBoth, scanBoth, type PairRequest } from './pair';
 import { checkUnchanged } from './files';
 import { pairOfSymbol } from './pair-of-symbol';
+import { addSourceLines } from './source-lines';
 import { isFolder } from './tree-files';
 import { withFlow } from './run';
 import type { Explanation } from './types';
@@ -20,6 +21,7 @@ export async function explain(asked: PairRequest & { symbol: string; context: nu
         bytes: 0,
       })),
     );
+    await addSourceLines([explanation], { orig: orig.copy ?? orig.path, patched: patched.copy ?? patched.path });
     checkUnchanged([orig, patched]);
     return explanation;
   });

@@ -9,6 +9,7 @@ import type { DiffRequest } from './diff-options';
 import { checkUnchanged } from './files';
 import { correlateBoth, identifyBoth, scanBoth } from './pair';
 import { withFlow } from './run';
+import { addSourceLines } from './source-lines';
 import { isFolder } from './tree-files';
 import type { Explanation } from './types';
 
@@ -69,6 +70,10 @@ async function codeOf(request: DiffRequest, { objects }: DiffResult): Promise<Li
     const found = await lastValueFrom(
       flow.task('assess', null, 'explainListed', { pair, wanted, context }, () => ({ items: wanted.length, bytes: 0 })),
     );
+    await addSourceLines(found.explanations, {
+      orig: orig.copy ?? orig.path,
+      patched: patched.copy ?? patched.path,
+    });
     checkUnchanged([orig, patched]);
     return found.explanations;
   });

@@ -23,6 +23,7 @@ import type { Shape, SharedMemory } from '../stages/scan';
 import type { UnitNames } from '../stages/unit-names';
 
 export type Explanation = SymbolExplanation;
+export type { SourceFrame } from '../stages/explain/rows';
 
 /** A table as threads pass it around; `id` tells a thread that it has met it before. */
 export interface SharedTable {

@@ -1,6 +1,7 @@
 import type { Explanation } from '../index';
 import { append, largest } from '../lists';
 import { renderCounts, renderReferences } from './change';
+import { sourceWords } from './source';
 import { plural } from './words';
 
 /** Why what differs does not count. */
@@ -92,6 +93,7 @@ function bothBuilds({ rows, skipped, verdict }: Explanation): string[] {
   const width = Math.min(70, Math.max(largest(rows.map(({ orig }) => cell(orig).length)), 8));
   const lines = ['', `    ${'ORIG'.padEnd(width)}   PATCHED`];
   const first = verdict?.first ?? null;
+  const told = ['', ''];
   for (const { orig, patched, kind, same, skipped: before } of rows) {
     if (before > 0) lines.push(leftOut(before));
     const left = cell(orig);
@@ -103,6 +105,8 @@ function bothBuilds({ rows, skipped, verdict }: Explanation): string[] {
     if (left.length > width) lines.push(`  ${mark} ${left}`, `  ${mark} ${' '.repeat(width)} | ${cell(patched)}`);
     else lines.push(`  ${mark} ${left.padEnd(width)} | ${cell(patched)}`.trimEnd());
     append(lines, notes(orig, patched, width));
+    const [ours, theirs] = [orig, patched].map((side, i) => newSource(side, told, i));
+    if (ours !== '' || theirs !== '') lines.push(`    ${ours!.padEnd(width)} | ${theirs}`.trimEnd());
   }
   if (skipped > 0) lines.push(leftOut(skipped));
   return lines;
@@ -125,6 +129,14 @@ function notes(orig: Cell, patched: Cell, width: number): string[] {
     const [left, right] = [ours[i], theirs[i]].map((note) => (note === undefined ? '' : `       ^ ${note}`));
     return `    ${left!.padEnd(width)} | ${right}`.trimEnd();
   });
+}
+
+/** The source line of an instruction, where it is another one than that of the row before. */
+function newSource(side: Cell, told: string[], build: number): string {
+  const words = side === null ? '' : sourceWords(side);
+  if (words === '' || words === told[build]) return '';
+  told[build] = words;
+  return `       = ${words}`;
 }
 
 function leftOut(count: number): string {

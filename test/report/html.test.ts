@@ -28,6 +28,7 @@ const explanation = (i: number): Explanation => ({
   file: 'unit.c',
   section: '.text',
   size: { orig: 10, patched: 12 },
+  places: { orig: null, patched: null },
   pairedBy: { rule: 'name', evidence: HOSTILE },
   candidates: [],
   others: [],

@@ -1,5 +1,6 @@
 import type { DiffResult, Explanation, Report } from '../../index';
 import { renderReferences } from '../change';
+import { sourceWords } from '../source';
 
 type Changed = DiffResult['objects'][number]['functions']['changed'][number];
 /** Offset, text, notes. */
@@ -104,7 +105,9 @@ function ofChanged(entry: Changed): Partial<FunctionRow> {
 
 function codeOf({ rows, skipped, pairedBy }: Explanation, pulled: string[]): FunctionRow['code'] {
   const cell = (side: Explanation['rows'][number]['orig']): Cell =>
-    side === null ? null : [side.offset, side.text, side.notes];
+    side === null ? null : [side.offset, side.text, [...side.notes, ...words(side)]];
+  const words = (side: NonNullable<Explanation['rows'][number]['orig']>): string[] =>
+    (side.source ?? []).length === 0 ? [] : [sourceWords(side)];
   const shown = rows.slice(0, MOST_ROWS);
   return {
     rows: shown.map(({ kind, skipped: before, orig, patched }) => [kind, before, cell(orig), cell(patched)] as const),

@@ -21,6 +21,8 @@ export interface SymbolExplanation {
   file: string | null;
   section: string;
   size: { orig: number; patched: number };
+  /** Where its code stands in each object, for tools that know places; null where a build lacks it, or its section is one of several of a name. */
+  places: { orig: Place | null; patched: Place | null };
   pairedBy: { rule: string; evidence: string } | null;
   /** Of a symbol that is not paired: who could have been its twin, and why it is not. */
   candidates: Candidate[];
@@ -37,6 +39,11 @@ export interface SymbolExplanation {
   content: Array<{ offset: Offset; text: string }>;
   /** Who uses it in the build that has it, PATCHED's where both have; null where nobody asked. */
   users: Users | null;
+}
+
+export interface Place {
+  section: string;
+  value: Offset;
 }
 
 /** Rows of a variable. */
@@ -108,6 +115,7 @@ export function explained(
     file: unitNameOf(side, symbol),
     section: side.sectionName(symbol),
     size: { orig: a === 0 ? 0 : orig.table.size[a]!, patched: b === 0 ? 0 : patched.table.size[b]! },
+    places: { orig: placeOf(orig, a), patched: placeOf(patched, b) },
     pairedBy: paired ? { rule, evidence: EVIDENCE[rule] } : null,
     candidates: paired ? [] : candidatesFor(pairing, orig, patched, a !== 0 ? 'orig' : 'patched', symbol),
     others,
@@ -118,6 +126,12 @@ export function explained(
     content: isFunction || change !== null ? [] : contentRows(side, symbol, CONTENT_ROWS),
     users: users && (!isFunction || !paired) ? (b !== 0 ? usersNamed(patched, b) : usersNamed(orig, a)) : null,
   };
+}
+
+function placeOf(side: Side, symbol: number): Place | null {
+  if (symbol === 0) return null;
+  const section = side.sectionName(symbol);
+  return side.object.sectionsNamed(section).length === 1 ? { section, value: side.table.value[symbol]! } : null;
 }
 
 /** What a name means: a canonical symbol of ORIG and its twin, 0 for none; `named` is the name itself, where ORIG has it. */

@@ -12,6 +12,15 @@ export interface Cell {
   offset: Offset;
   text: string;
   notes: string[];
+  /** Of an instruction that differs, the source line that it is of, behind it the places that inlined it; absent where nothing says. */
+  source?: SourceFrame[];
+}
+
+export interface SourceFrame {
+  function: string;
+  /** As debug information names it. */
+  file: string;
+  line: number;
 }
 
 export interface Row {
