@@ -4,9 +4,8 @@ import { ElfObject } from '../src/elf';
 import { MappedFile } from '../src/files/mapped-file';
 import { readText } from '../src/files/whole-file';
 import { ShippedModule, moduleExports, symversText } from '../src/kernel-image';
-import { contentDigest } from '../src/records';
+import { contentDigest, writeKept } from '../src/records';
 import { mustBe } from './inputs';
-import { writeKept } from './kept-file';
 import type { AnswerOf, TaskOf } from '../src/pipeline/types';
 
 /** The list of exports of vmlinux and of these modules, as one file that is called by its content. */
