@@ -12,11 +12,11 @@ import { tempFolder } from '../support/temp-folder';
 import type { Trial } from './init';
 import { MACHINES, boot, type Booted } from './qemu';
 import { complaints, readReport, type Report } from './report';
+import { rootOf } from './root';
 import {
   IMAGES,
   livepatches,
   patchablePairs,
-  rootOf,
   expectEnd,
   stepsOf,
   templateTrial,

@@ -12,7 +12,8 @@ import { running } from '../support/run-klpflow';
 import { tempFolder } from '../support/temp-folder';
 import { boot } from './qemu';
 import { complaints, readReport } from './report';
-import { IMAGES, initramfs, missing } from './suite';
+import { initramfs } from './root';
+import { IMAGES, missing } from './suite';
 
 const folder = tempFolder();
 

@@ -17,7 +17,8 @@ import { boot, type Booted } from './qemu';
 import { complaints, readReport, type Report } from './report';
 import { rewriting } from './rewriting';
 import { rewrittenSites, type Site } from './sites';
-import { IMAGES, VARIANTS, commandOf, domainName, initramfs, missing, patchablePairs, unexpected } from './suite';
+import { initramfs } from './root';
+import { IMAGES, VARIANTS, commandOf, domainName, missing, patchablePairs, unexpected } from './suite';
 
 const NAME = 'livepatch_kpatch';
 const folder = tempFolder();

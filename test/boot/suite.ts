@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -19,14 +18,13 @@ import {
 import { running } from '../support/run-klpflow';
 import { tempFolder } from '../support/temp-folder';
 import { append } from '../../src/lists';
-import { CHARACTER_DEVICE, DIRECTORY, PROGRAM, TEXT, cpio, type CpioEntry } from './cpio';
-import { initScript, type Trial } from './init';
+import type { Trial } from './init';
 import { boot, type Booted } from './qemu';
 import { complaints, readReport, type Report, type TrialReport } from './report';
 import { rewriting } from './rewriting';
+import { initramfs, missingForBoots } from './root';
 import { rewrittenSites, type Site } from './sites';
 
-const BUSYBOX = '/bin/busybox';
 export const IMAGES: Record<AnyKernel, string> = {
   'linux-7.2-thinlto': 'bzImage',
   'debian-6.12-gcc': 'vmlinuz',
@@ -86,14 +84,6 @@ export const VARIANTS: readonly Variant[] = [
 /** Why nothing can be booted; undefined if it can. */
 export function missing(kernel: AnyKernel): string | undefined {
   return unavailable(kernel, true) ?? missingForBoots();
-}
-
-/** What booting needs that is not here. */
-export function missingForBoots(): string | undefined {
-  if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined)
-    return 'there is no qemu-system-x86_64 here (Debian package qemu-system-x86)';
-  if (!existsSync(BUSYBOX)) return `there is no ${BUSYBOX} here (Debian package busybox-static)`;
-  return spawnSync('gcc', ['--version']).error !== undefined ? 'there is no gcc here' : undefined;
 }
 
 export function patchablePairs(kernel: AnyKernel): string[] {
@@ -357,45 +347,4 @@ export function templateTrial(kernel: AnyKernel, folder: string): Trial {
 function trialOf(name: string, path: string): Pick<Trial, 'name' | 'moduleName' | 'module'> {
   const module = readFileSync(path);
   return { name, module, moduleName: /\0name=([^\0]+)\0/.exec(module.toString('latin1'))![1]! };
-}
-
-/** The helper program, compiled. @throws with the compiler's words */
-function guestProgram(folder: string): Buffer {
-  const out = join(folder, 'guest');
-  const ran = spawnSync('gcc', ['-static', '-O1', '-Wall', '-Werror', '-o', out, join(__dirname, 'guest.c')], {
-    encoding: 'utf8',
-  });
-  if (ran.status !== 0) throw new Error(`gcc: ${ran.stderr}`);
-  return readFileSync(out);
-}
-
-/** Programs of the guest: busybox, and what that cannot do; and where it reports. */
-export interface GuestPrograms {
-  busybox: string;
-  guest?: Buffer;
-  report?: string;
-}
-
-export function initramfs(trials: readonly Trial[], folder: string): Buffer {
-  return rootOf(trials, { busybox: BUSYBOX, guest: guestProgram(folder) });
-}
-
-export function rootOf(trials: readonly Trial[], { busybox, guest, report }: GuestPrograms): Buffer {
-  const directories = ['bin', 'dev', 'proc', 'sys', 'tmp', 'trial'].map(
-    (path): CpioEntry => ({ path, mode: DIRECTORY }),
-  );
-  return cpio([
-    ...directories,
-    { path: 'dev/console', mode: CHARACTER_DEVICE, device: [5, 1] },
-    { path: 'bin/busybox', mode: PROGRAM, content: readFileSync(busybox) },
-    ...(guest === undefined ? [] : [{ path: 'bin/guest', mode: PROGRAM, content: guest }]),
-    { path: 'init', mode: PROGRAM, content: Buffer.from(initScript(trials, report)) },
-    ...trials.flatMap(({ targets }): CpioEntry[] =>
-      (targets?.modules ?? []).map(({ name, content }) => ({ path: `trial/${name}.target`, mode: TEXT, content })),
-    ),
-    ...trials.flatMap(({ name, module, run }): CpioEntry[] => [
-      { path: `trial/${name}.ko`, mode: TEXT, content: module },
-      { path: `trial/${name}.run`, mode: TEXT, content: Buffer.from(`${run}\n`) },
-    ]),
-  ]);
 }

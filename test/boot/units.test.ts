@@ -13,7 +13,8 @@ import { tempFolder } from '../support/temp-folder';
 import type { Trial } from './init';
 import { boot } from './qemu';
 import { complaints, readReport } from './report';
-import { IMAGES, initramfs, missing } from './suite';
+import { initramfs } from './root';
+import { IMAGES, missing } from './suite';
 
 const KERNEL = 'debian-6.12-gcc';
 const folder = tempFolder();

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import type { BuildResult } from '../../src/index';
-import { missingForBoots } from '../boot/suite';
+import { missingForBoots } from '../boot/root';
 import { MAIN } from '../support/run-klpflow';
 import { patchOf } from '../support/small-kernel';
 import { tempFolder } from '../support/temp-folder';

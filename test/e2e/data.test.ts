@@ -8,7 +8,7 @@ import { beforeAll, expect, test } from 'vitest';
 import type { Trial } from '../boot/init';
 import { boot } from '../boot/qemu';
 import { complaints, readReport } from '../boot/report';
-import { initramfs } from '../boot/suite';
+import { initramfs } from '../boot/root';
 import { skipWithout, stockKernel, type Built } from './building';
 
 const { folder, kernel, reason, built, patch, edited, unpackSources } = stockKernel();

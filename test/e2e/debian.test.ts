@@ -13,7 +13,7 @@ import { moduleBelow } from '../../src/pipeline/module-beside';
 import type { Trial } from '../boot/init';
 import { boot } from '../boot/qemu';
 import { complaints, readReport } from '../boot/report';
-import { initramfs } from '../boot/suite';
+import { initramfs } from '../boot/root';
 import { skipWithout, stockKernel } from './building';
 import { MAIN } from '../support/run-klpflow';
 

@@ -11,7 +11,7 @@ import type { BuildResult } from '../../src/index';
 import type { Trial } from '../boot/init';
 import { boot } from '../boot/qemu';
 import { complaints, readReport } from '../boot/report';
-import { initramfs, missingForBoots } from '../boot/suite';
+import { initramfs, missingForBoots } from '../boot/root';
 import { Rng } from '../live/rng';
 import { MAIN } from '../support/run-klpflow';
 import { tempFolder } from '../support/temp-folder';
