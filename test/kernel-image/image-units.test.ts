@@ -228,7 +228,7 @@ describe('with the image alone', () => {
     writeFileSync(at('efi'), efi);
     for (const [file, sentence] of [
       ['short', /short: at offset \d+: the kernel lies at .* it is cut short/],
-      ['efi', /efi is an EFI program without a Linux boot header/],
+      ['efi', /efi is an EFI program without the boot header of x86-64 or arm64/],
     ] as const) {
       const unit = 'net__sched__sch_generic';
       const ran = await make(`${unit}/orig.o`, `${unit}/patched.o`, 'livepatch-z.ko', '--vmlinux', at(file));
