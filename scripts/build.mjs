@@ -17,7 +17,6 @@ const ENTRIES = {
   'cell.js': 'src/fleet/cell-process.ts',
   'pool-worker.js': 'node_modules/piscina/dist/worker.js',
   'demo.js': 'bench/demo.ts',
-  'demo-kernel.js': 'bench/demo-kernel.ts',
   'bench.js': 'bench/bench.ts',
   'bench-unit.js': 'bench/unit.ts',
   'bench-fleet.js': 'bench/fleet.ts',

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { KlpflowError } from '../diagnostics';
 import { byOwner, digest, type BothBuilds, type BuildSettings, type OwnerPair } from './both-builds';
 import { SECTIONS } from './compile';
-import { KeptObjects } from './kept-objects';
+import { KeptObjects, removeLeft } from './kept-objects';
 import type { ChangedFile } from './patch/apply';
 import { unlessKilled } from './unfinished';
 import type { Unit } from './units';
@@ -38,6 +38,7 @@ export async function buildWhole(
   const fixed = (owner: string): string => join(work.folder, 'whole', `patched-${key}`, `${owner}.o`);
   const unitsSame = join(work.folder, 'whole', `patched-${key}`, 'same.json');
 
+  removeLeft(work);
   const missing = targets.filter(({ owner }) => !existsSync(shipped(owner)));
   if (missing.length > 0) {
     step(`building ${namesOf(missing)} as shipped`);
