@@ -83,7 +83,7 @@ export const COLUMNS = {
 
 export type ColumnName = keyof typeof COLUMNS;
 /** A typed array whose elements count something. */
-interface Uint32ArrayOf<T extends number> extends Uint32Array {
+export interface Uint32ArrayOf<T extends number> extends Uint32Array {
   [index: number]: T;
   subarray(begin?: number, end?: number): Uint32ArrayOf<T>;
   [Symbol.iterator](): ArrayIterator<T>;
