@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -143,7 +144,9 @@ export class WorkTree {
   async prepare(): Promise<void> {
     if (this.prepared) return;
     this.settings.step('preparing the tree (make prepare modules_prepare)');
+    const keep = this.adopted ? objtoolTimes(this.tree) : undefined;
     await this.make([`-j${this.settings.jobs}`, 'prepare', 'modules_prepare'], 'prepare');
+    keep?.();
     writeFileSync(join(this.folder, 'prepared'), '');
   }
 
@@ -219,6 +222,22 @@ function removeOld(builds: string): void {
     .sort((a, b) => b.used - a.used);
   for (const { path } of folders.slice(KEPT))
     if (!existsSync(join(path, 'lock'))) rmSync(path, { recursive: true, force: true });
+}
+
+/**
+ * Commands of tools/objtool have absolute paths, so that in a copy make builds it anew; and every unit depends on it. Of the same sources it is the same program: with the
+ * time that it had, and all that it is made of no newer, nothing is compiled because of it. @returns what gives it back its time
+ */
+function objtoolTimes(tree: string): (() => void) | undefined {
+  const folder = join(tree, 'tools/objtool');
+  const before = statSync(join(folder, 'objtool'), { throwIfNoEntry: false })?.mtime;
+  if (before === undefined) return undefined;
+  return () => {
+    for (const name of readdirSync(folder, { recursive: true }) as string[]) {
+      const path = join(folder, name);
+      if (lstatSync(path).isFile()) utimesSync(path, before, before);
+    }
+  };
 }
 
 function gigabytes(bytes: number): string {

@@ -14,7 +14,10 @@ FLAGS = -O2 -std=gnu11 -Iinclude -Iinclude/generated -fno-pie -mcmodel=kernel
 .PHONY: FORCE fs/ olddefconfig prepare modules_prepare
 olddefconfig:
 	@sleep 0.1; test ! -e broken || { echo 'Kconfig:7: syntax error' >&2; exit 1; }
-prepare modules_prepare: include/generated/made.h
+prepare modules_prepare: include/generated/made.h tools/objtool/objtool
+# As the kernel's: made anew where its commands name another folder.
+tools/objtool/objtool: FORCE
+	@mkdir -p tools/objtool; test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" || echo "$(CURDIR)" > $@
 include/generated/made.h:
 	@mkdir -p include/generated; sleep 0.1; echo '#define MADE 1' > $@
 # In scope units nothing is built and all is listed; in scope whole make goes by times, as kbuild does, and notes commands.
@@ -23,7 +26,7 @@ FLAGS += $(KCFLAGS)
 BUILT = $(KBUILD_BUILD_USER)@$(KBUILD_BUILD_TIMESTAMP)
 note = @echo $@ >> compiled; echo "savedcmd_$@ := $(CC) $(FLAGS) $(1) -DKBUILD_MODNAME='\\"$(2)\\"' -c -o $@ $<" > $(@D)/.$(@F).cmd
 fs/: fs/answer.o fs/driver.o fs/format.o fs/compat.o
-fs/answer.o: fs/answer.c include/answer.h include/generated/made.h $(FORCED)
+fs/answer.o: fs/answer.c include/answer.h include/generated/made.h tools/objtool/objtool $(FORCED)
 	$(CC) $(FLAGS) -DKBUILD_MODNAME='"answer"' -c -o $@ $<
 	$(call note,,answer)
 fs/format.o: fs/format.c $(FORCED)
