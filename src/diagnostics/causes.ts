@@ -370,7 +370,7 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'f takes the address of get_avenrun, whose ENDBR the running kernel removed at boot',
   ],
   'section-anchors': [
-    'GCC names several variables of a section by the address of one and a distance in the instruction. A relocation tells the one, the code means another: a copy would read or write what happens to lie there.',
+    'The compiler names several variables of a section by the address of one and a distance in the instruction (GCC, and Clang for statics that it merges). A relocation tells the one, the code means another: a copy would read or write what happens to lie there.',
     'monitor+0x88 reaches beyond the variable whose address it has',
   ],
   'set-data': [

@@ -451,7 +451,7 @@ export const CATALOGUE = {
   },
   'section-anchors': {
     severity: 'refusal',
-    hint: 'Compile both builds with -fdata-sections and -fno-section-anchors.',
+    hint: 'Compile both builds with -fdata-sections, by GCC with -fno-section-anchors, too.',
   },
   'set-data': {
     severity: 'refusal',
