@@ -51,7 +51,10 @@ export function withoutFilling(side: Side, { section, start, end }: Range): Rang
   const { object, table, arch, identity } = side;
   if ((table.sectionClass[section]! & SectionClass.NOBITS) !== 0)
     return { section, start, end: start, hasRelas: false };
-  const filling = (table.sectionClass[section]! & SectionClass.EXEC) !== 0 ? arch.filling : ZEROS;
+  const isCode = (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
+  const filling = isCode ? arch.filling : ZEROS;
+  // The first byte of arm64's `add w0, w0, #17` is 0: an instruction goes or stays whole, or a branch to it is none into the rest.
+  const whole = isCode ? arch.instructionAlign : 1;
   const { bytes } = object;
   const base = object.offset(section);
   let [first, last] = [end, start];
@@ -66,13 +69,10 @@ export function withoutFilling(side: Side, { section, start, end }: Range): Rang
       if (offset >= start && offset < end) last = Math.min(end, offset + FIELD);
     }
   }
-  const from = filling.endFrom(bytes, base + start, base + first) - base;
-  return {
-    section,
-    hasRelas: last > start,
-    start: from,
-    end: from === end ? end : filling.startFrom(bytes, base + Math.max(from, last), base + end) - base,
-  };
+  const found = filling.endFrom(bytes, base + start, base + first) - base;
+  const from = found === end ? end : Math.max(start, found - (found % whole));
+  const to = from === end ? end : filling.startFrom(bytes, base + Math.max(from, last), base + end) - base;
+  return { section, hasRelas: last > start, start: from, end: Math.min(end, Math.ceil(to / whole) * whole) };
 }
 
 /** Bytes of a relocated field, at least. */
