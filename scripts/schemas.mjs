@@ -23,6 +23,7 @@ const RESULTS = {
   status: 'StatusResult',
   synth: 'Manifest',
   verify: 'VerifyResult',
+  wrappers: 'WrappersResult',
   worker: 'WorkerResult',
 };
 

@@ -83,6 +83,9 @@ export const COMMANDS: Record<string, Command.Class> = {
   get worker() {
     return (require('./commands/worker') as typeof import('./commands/worker')).default;
   },
+  get wrappers() {
+    return (require('./commands/wrappers') as typeof import('./commands/wrappers')).default;
+  },
 };
 
 /** Runs one command line. Ends the process on an error, with the exit code of the contract. */

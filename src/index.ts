@@ -9,6 +9,7 @@ export type { Run, RunSettings } from './library/run';
 export { runs, scan, status } from './library/scan';
 export { objtoolDiff } from './library/stand-ins';
 export { verify, type VerifyOptions } from './library/verify';
+export { wrappers, type WrappersOptions, type WrappersResult } from './library/wrappers';
 export {
   diagnosticsOf,
   type Alike,
