@@ -1,12 +1,13 @@
 /**
  * `npm run demo`: writes two builds of a synthetic kernel, lets the built command find what differs between them, and
- * checks its answer against what was put in. Exit code 0 only if they agree.
+ * checks its answer against what was put in; then makes a livepatch module of one patched unit and verifies it. Exit code 0 only if both are right.
  */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { grade, writePair, type Answer } from '../src/synth';
+import { writeDemoUnit } from './demo-unit';
 
 /** The command line beside this file in dist/. */
 const MAIN = join(__dirname, 'main.js');
@@ -47,18 +48,40 @@ async function main(): Promise<number> {
         ? `agrees with what was put in: ${changed.length} functions changed, ${added.length} new, ${removed.length} removed`
         : `DISAGREES with what was put in: ${complaints.join('; ')}`,
     );
-    return complaints.length === 0 ? 0 : 1;
+    return complaints.length === 0 && (await livepatch(folder)) ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
     // What diff proposes to do next names them.
-    console.log('the two builds are removed again; klpflow synth writes others to look at');
+    console.log('all of it is removed again; klpflow synth writes other builds to look at');
   }
 }
 
-function klpflow(args: string[], stdout: 'inherit' | 'pipe'): SpawnSyncReturns<string> {
+/** From a unit before and after its fix to a module that a kernel would load; whether the verifier has nothing against it. */
+async function livepatch(folder: string): Promise<boolean> {
+  console.log('\na livepatch: one function prints another text, and goes on counting in the variable of the kernel');
+  const files = await writeDemoUnit(folder, 'Hello, world\n', 'Hello, livepatch\n');
+  const module = 'livepatch-greeting.ko';
+  const facts = [
+    ['--vmlinux', files.listing],
+    ['--symvers', files.symvers],
+    ['--btf', files.btf],
+    ['--template', files.template],
+  ].flatMap(([flag, path]) => [flag!, basename(path!)]);
+  const [orig, patched] = [basename(files.orig), basename(files.patched)];
+  return [
+    ['diff', orig, patched, '-o', module, ...facts, '--run-dir', 'run'],
+    ['verify', module, ...facts, '--object', patched],
+  ].every((args) => {
+    console.log(`$ klpflow ${args.join(' ')}`);
+    return klpflow(args, 'inherit', folder).status === 0;
+  });
+}
+
+function klpflow(args: string[], stdout: 'inherit' | 'pipe', cwd = process.cwd()): SpawnSyncReturns<string> {
   return spawnSync(process.execPath, [MAIN, ...args], {
     stdio: ['ignore', stdout, 'inherit'],
     encoding: 'utf8',
+    cwd,
     maxBuffer: 1 << 28,
   });
 }
