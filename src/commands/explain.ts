@@ -1,12 +1,12 @@
 import { Args, Flags } from '@oclif/core';
 import { diagnosticPage, type DiagnosticPage } from '../diagnostics/page';
-import { KlpflowError, explain, type Explanation } from '../index';
+import { KlpflowError, explain, type Explained } from '../index';
 import { renderPage } from '../report/diagnostic-page';
 import { renderExplanation } from '../report/explanation';
-import { RUN_FLAGS, RunCommand, TWIN_FLAG } from './support/run-command';
+import { PATCH_FLAG, RUN_FLAGS, RunCommand, TWIN_FLAG } from './support/run-command';
 
 export type ExplainResult =
-  | (Explanation & { schema: 'klpflow/explain@1' })
+  | (Explained & { schema: 'klpflow/explain@1' })
   | (DiagnosticPage & { schema: 'klpflow/diagnostic@1' });
 
 export default class Explain extends RunCommand {
@@ -30,6 +30,7 @@ export default class Explain extends RunCommand {
   static override flags = {
     ...RUN_FLAGS,
     ...TWIN_FLAG,
+    ...PATCH_FLAG,
     context: Flags.integer({
       description: 'instructions to show around each difference',
       helpValue: 'N',
@@ -44,7 +45,7 @@ export default class Explain extends RunCommand {
     const { orig, patched, symbol } = args;
     if (patched === undefined || symbol === undefined) return this.page(orig, patched);
     const explanation = await this.running({ ...args, ...flags }, (options) =>
-      explain({ ...options, orig, patched, symbol, twins: flags.twin, context: flags.context }),
+      explain({ ...options, orig, patched, symbol, twins: flags.twin, patches: flags.patch, context: flags.context }),
     );
     this.log(renderExplanation(explanation));
     return { schema: 'klpflow/explain@1', ...explanation };

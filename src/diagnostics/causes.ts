@@ -448,6 +448,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'New code of a module uses another module that the patched one does not depend on: it may not be loaded.',
     'f refers to g of module ext4, and btrfs of ORIG uses nothing of that module',
   ],
+  'unexplained-change': [
+    'Something changed that no hunk of --patch is about: none of its instructions that differ are of lines that a hunk changes or shows, and no hunk names it. Without debug information in the objects only names are compared, so that what changed by inlining is named here, too.',
+    'no hunk of fix.patch explains show_stat (1 of 3 that differ; by source lines, then names)',
+  ],
   'unit-mismatch': [
     'Compilation units exist in one build only.',
     '1 compilation unit of ORIG and 0 of PATCHED have no counterpart',

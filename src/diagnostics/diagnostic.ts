@@ -537,6 +537,10 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Use what the patched module already depends on, or look the symbol up at run time (symbol_get).',
   },
+  'unexplained-change': {
+    severity: 'warning',
+    hint: 'See each with klpflow explain: a macro or a struct that the patch changes may be behind it, or a choice of the compiler; if neither is, the two builds differ by more than the patch.',
+  },
   'unit-mismatch': {
     severity: 'warning',
     hint: 'Some compilation units exist in one build only; check that both were built from the same configuration.',

@@ -14,7 +14,7 @@ import { pinned, readKernel, type Kernel } from './kernel';
 import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
 import { sortFiles } from './patch/kinds';
-import { readPatches, type FilePatch } from './patch/read';
+import { readPatches, type FilePatch } from '../patch/read';
 import { reachedUnits } from './reached-units';
 import type { BuildRequest, BuildResult } from './request';
 import { Result } from './result';

@@ -1,11 +1,10 @@
 import { diff as compareAndWrite, type DiffResult } from '../pipeline/diff';
 import type { DiffRequest } from '../pipeline/diff-options';
 import { correlateObjects, type CorrelateResult } from '../pipeline/correlate-objects';
-import { explain as explainSymbol } from '../pipeline/explain';
+import { explain as explainSymbol, type Explained } from '../pipeline/explain';
 import type { RunOptions } from '../pipeline/flow';
 import type { ObjectPair } from '../pipeline/object-pairs';
-import { report as gather, type Report } from '../pipeline/report';
-import type { Explanation } from '../pipeline/types';
+import { diffByPatch, report as gather, type Report } from '../pipeline/report';
 import { parseTwin, type DeclaredTwin } from '../stages/declared-twins';
 import { checkAllowed, reportUnused } from './allow';
 import { outputOf, type OutputOptions } from './output';
@@ -22,8 +21,14 @@ export interface PairOptions extends RunSettings {
   twins?: ReadonlyArray<string | DeclaredTwin> | undefined;
 }
 
+/** What is said to have changed ORIG into PATCHED. */
+interface Patches {
+  /** Patches: each change is tied to the hunks that caused it, and those that no hunk explains are named. */
+  patches?: readonly string[] | undefined;
+}
+
 /** What is compared, with what, and what becomes of it. */
-export interface DiffOptions extends PairOptions, Omit<OutputOptions, 'btf'> {
+export interface DiffOptions extends PairOptions, Patches, Omit<OutputOptions, 'btf'> {
   /** Further pairs, of modules, that go into the same livepatch. */
   also?: readonly ObjectPair[] | undefined;
   /** Name of the patched object, if it is a module; default: what its `.modinfo` says, else `vmlinux`. */
@@ -38,7 +43,11 @@ export interface DiffOptions extends PairOptions, Omit<OutputOptions, 'btf'> {
 
 /** Compares two objects, or all of two folders, and writes the livepatch where `output` asks for one and nothing is refused. */
 export function diff(options: DiffOptions): Run<DiffResult> {
-  return begin(options, async (run, given) => told(await compareAndWrite(requestOf(given, run)), given));
+  return begin(options, async (run, given) => {
+    const request = requestOf(given, run);
+    const { patches = [] } = request;
+    return told(await (patches.length === 0 ? compareAndWrite(request) : diffByPatch(request, patches)), given);
+  });
 }
 
 /** What `diff` finds, and the code of what it lists: all that a report shows. */
@@ -53,15 +62,20 @@ type Kernel = Pick<OutputOptions, 'symvers' | 'vmlinux' | 'moduleImages'>;
 
 /** Explains one symbol of the two builds: what differs of it, and why it was paired. */
 export function explain(
-  options: PairOptions & {
-    /** A name, its beginning, or `unit:name`. */
-    symbol: string;
-    /** Instructions to show around each difference; default 6. */
-    context?: number | undefined;
-  },
-): Run<Explanation> {
+  options: PairOptions &
+    Patches & {
+      /** A name, its beginning, or `unit:name`. */
+      symbol: string;
+      /** Instructions to show around each difference; default 6. */
+      context?: number | undefined;
+    },
+): Run<Explained> {
   const { symbol, context = 6 } = options;
-  return begin(options, async (run, given) => explainSymbol({ ...pairOf(given, run), symbol, context }));
+  return begin(options, async (run, given) => {
+    const { patches } = given;
+    checkPresent([options.orig, options.patched, ...(patches ?? [])]);
+    return explainSymbol({ ...pairOf(given, run), symbol, context, patches });
+  });
 }
 
 /** Pairs the symbols of two objects and counts the rules that paired them. */
@@ -85,7 +99,7 @@ function pairOf({ orig, patched, twins }: PairOptions, run: RunOptions) {
 
 /** @throws KlpflowError `usage` */
 function requestOf(options: DiffOptions, run: RunOptions): DiffRequest {
-  const { also = [], module, allow = [], ftrace, symvers, vmlinux, moduleImages, plain } = options;
+  const { also = [], module, allow = [], ftrace, symvers, vmlinux, moduleImages, plain, patches } = options;
   checkAllowed(allow);
   const written = outputOf(options);
   checkPresent([
@@ -94,6 +108,7 @@ function requestOf(options: DiffOptions, run: RunOptions): DiffRequest {
     ...also.flatMap(({ orig, patched }) => [orig, patched]),
     ...[ftrace, symvers, vmlinux, plain, options.template],
     ...(moduleImages ?? []),
+    ...(patches ?? []),
   ]);
   return {
     ...pairOf(options, run),
@@ -105,6 +120,7 @@ function requestOf(options: DiffOptions, run: RunOptions): DiffRequest {
     vmlinux,
     moduleImages,
     plain,
+    patches,
     ...written,
   };
 }

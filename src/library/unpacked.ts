@@ -15,7 +15,7 @@ const FILES = [
   'config',
 ] as const;
 /** Options that are lists of files. */
-const LISTS = ['objects', 'inputs'] as const;
+const LISTS = ['objects', 'inputs', 'patches'] as const;
 
 type Given = Record<string, unknown>;
 

@@ -25,6 +25,8 @@ export interface DiffRequest extends PairRequest {
   moduleImages?: readonly string[] | undefined;
   /** ORIG compiled as the kernel's build does it, without -ffunction-sections. */
   plain?: string | undefined;
+  /** What is said to have changed ORIG into PATCHED: patches, whose hunks a report ties to what changed. */
+  patches?: readonly string[] | undefined;
   /** Variables whose new value callbacks of PATCHED write. */
   setData?: readonly SetData[];
 }

@@ -16,6 +16,7 @@ import { givenName } from './object-name';
 import { objectPairs, type ObjectPair } from './object-pairs';
 import { allowed, diffPair, type Findings, type PairOutcome } from './one-pair';
 import { isOfFolders, writeLivepatch, type OutputReport } from './output';
+import type { PatchTies } from './patch-ties';
 import { report, withFlow } from './run';
 import { diffTrees, type TreeLivepatch } from './tree';
 import { isFolder } from './tree-files';
@@ -29,6 +30,8 @@ export interface DiffResult {
   diagnostics: Diagnostic[];
   /** Pairs that were declared by hand; left out where there are none. */
   twins?: DeclaredTwin[];
+  /** What changed by the hunks of the patches that were given; left out where none was. */
+  patch?: PatchTies;
   output: OutputReport | null;
   /** Of a livepatch that was written: what proves that it fits the kernel; null where none was, and for folders of units. */
   evidence: Evidence | null;

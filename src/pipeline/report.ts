@@ -1,30 +1,19 @@
 /** All that a report of a comparison shows: the result, the code of the functions that it lists, and what the inputs are. */
 import { createHash } from 'node:crypto';
-import { lastValueFrom } from 'rxjs';
 import { version } from '../../package.json';
 import { MappedFile } from '../files/mapped-file';
-import type { Listed } from '../stages/explain/many';
+import type { Hunk } from '../patch/hunks';
 import { diff, type DiffResult } from './diff';
 import type { DiffRequest } from './diff-options';
-import { checkUnchanged } from './files';
-import { correlateBoth, identifyBoth, scanBoth } from './pair';
-import { withFlow } from './run';
-import { addSourceLines } from './source-lines';
+import { codeOf, type ListedCode } from './listed-code';
+import { withTies } from './patch-ties';
 import { isFolder } from './tree-files';
-import type { Explanation } from './types';
 
 export interface ReportInput {
   role: string;
   path: string;
   bytes: number;
   sha256: string;
-}
-
-/** The functions of one list of `diff`, in its order; null for one whose code is not found. */
-export interface ListedCode {
-  object: string;
-  state: Listed['state'];
-  explanations: Array<Explanation | null>;
 }
 
 export interface Report {
@@ -35,54 +24,30 @@ export interface Report {
   code: ListedCode[];
 }
 
-/** Instructions around a difference; less where there are many functions. */
-const CONTEXT = 4;
-const MANY = 500;
-
 /** Compares as `diff` does, and reads the code of what it lists; of folders there is no code. @throws KlpflowError as `diff` */
 export async function report(request: DiffRequest): Promise<Report> {
+  const { patches = [] } = request;
+  const hunks = await hunksOf(patches);
   const result = await diff(request);
-  return { version, result, inputs: inputsOf(request), code: await codeOf(request, result) };
+  const code = await codeOf(request, result);
+  return {
+    version,
+    result: patches.length === 0 ? result : withTies(result, patches, hunks, code),
+    inputs: inputsOf(request),
+    code,
+  };
 }
 
-async function codeOf(request: DiffRequest, { objects }: DiffResult): Promise<ListedCode[]> {
-  const [object] = objects;
-  if (object === undefined || objects.length > 1 || isFolder(request.orig)) return [];
-  const { changed, new: fresh, removed, carried, ignored } = object.functions;
-  const unit = <T extends { name: string }>(entry: T & { file?: string | null }): [string, string | null] => [
-    entry.name,
-    entry.file ?? null,
-  ];
-  const lists: Array<[Listed['state'], Array<[string, string | null]>]> = [
-    ['changed', changed.map(unit)],
-    ['new', fresh.map(unit)],
-    ['removed', removed.map(unit)],
-    ['carried', carried.map(unit)],
-    ['ignored', ignored.map(unit)],
-  ];
-  const wanted = lists.flatMap(([state, names]) => names.map(([name, file]): Listed => ({ state, name, file })));
-  if (wanted.length === 0) return [];
-  const explanations = await withFlow(request, async (flow) => {
-    const [orig, patched] = await identifyBoth(flow, request);
-    const scans = await scanBoth(flow, orig, patched);
-    const { pair } = await correlateBoth(flow, scans, request.twins);
-    const context = wanted.length > MANY ? 1 : CONTEXT;
-    const found = await lastValueFrom(
-      flow.task('assess', null, 'explainListed', { pair, wanted, context }, () => ({ items: wanted.length, bytes: 0 })),
-    );
-    await addSourceLines(found.explanations, {
-      orig: orig.copy ?? orig.path,
-      patched: patched.copy ?? patched.path,
-    });
-    checkUnchanged([orig, patched]);
-    return found.explanations;
-  });
-  let from = 0;
-  return lists.map(([state, names]) => ({
-    object: object.name,
-    state,
-    explanations: explanations.slice(from, (from += names.length)),
-  }));
+/** Compares, and ties what changed to the hunks of the request's patches. @throws KlpflowError as `diff`, and for a patch that cannot be read */
+export async function diffByPatch(request: DiffRequest, patches: readonly string[]): Promise<DiffResult> {
+  const hunks = await hunksOf(patches);
+  const result = await diff(request);
+  return withTies(result, patches, hunks, await codeOf(request, result));
+}
+
+/** The reader of patches is loaded where there are any. */
+async function hunksOf(patches: readonly string[]): Promise<Hunk[]> {
+  return patches.length === 0 ? [] : (await import('../patch/hunks')).readHunks(patches);
 }
 
 function inputsOf({
@@ -93,6 +58,7 @@ function inputsOf({
   ftrace,
   moduleImages = [],
   also = [],
+  patches = [],
 }: DiffRequest): ReportInput[] {
   const files: Array<[string, string | undefined]> = [
     ['ORIG', orig],
@@ -103,6 +69,7 @@ function inputsOf({
         ['PATCHED', pair.patched],
       ],
     ),
+    ...patches.map((path): [string, string] => ['--patch', path]),
     ['--symvers', symvers],
     ['--vmlinux', vmlinux],
     ['--ftrace', ftrace],

@@ -1,6 +1,7 @@
-import type { Explanation } from '../index';
+import type { Explained, Explanation } from '../index';
 import { append, largest } from '../lists';
 import { renderCounts, renderReferences } from './change';
+import { tieWords } from './hunks';
 import { sourceWords } from './source';
 import { plural } from './words';
 
@@ -15,7 +16,7 @@ const IGNORED: Readonly<Record<string, string>> = {
 type Row = Explanation['rows'][number];
 type Cell = Row['orig'];
 
-export function renderExplanation(explanation: Explanation): string {
+export function renderExplanation(explanation: Explained): string {
   const { name, patchedName, pairedBy, verdict, change, content } = explanation;
   const place = `${explanation.file === null ? '' : `${explanation.file} `}${explanation.section}`;
   const lines = [`${name}  (${explanation.kind}; ${place}; ${sizes(explanation)})`];
@@ -35,6 +36,7 @@ export function renderExplanation(explanation: Explanation): string {
       lines,
       renderReferences(change).map((line) => `  ${line}`),
     );
+  if (explanation.hunks !== undefined) lines.push(`patch: ${tieWords(explanation.hunks)}`);
   append(lines, usersOf(explanation));
   if (change?.kind === 'data') append(lines, dataRows(change));
   if (content.length > 0)

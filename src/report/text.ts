@@ -3,6 +3,7 @@ import type { DiffResult, LinkResult, RunReport } from '../index';
 import { append } from '../lists';
 import { renderChange, renderCounts, renderDataChange } from './change';
 import { renderEvidence } from './evidence';
+import { hunksOf, patchSummary } from './hunks';
 import { nextStep, type Typed } from './next';
 import { plural } from './words';
 
@@ -43,17 +44,25 @@ export function renderDiff(result: DiffResult, typed: Typed): string {
     );
     // Why not comes before what: it is what a person has to act on.
     if (refusals.length > 0 && !several) append(lines, renderReasons(refusals));
+    const byPatch = (state: string, { name, file }: { name: string; file: string | null }): string[] => {
+      const words = hunksOf(result.patch, object.name, state, name, file);
+      return words === undefined ? [] : [`patch: ${words}`];
+    };
     section(lines, 'changed functions', functions.changed, (entry) => {
       const where = entry.file === null ? entry.section : `${entry.file} ${entry.section}`;
-      return [`${entry.name}  (${entry.class}; ${where}; ${renderCounts(entry)})`, ...renderChange(entry)].join(
-        '\n      ',
-      );
+      return [
+        `${entry.name}  (${entry.class}; ${where}; ${renderCounts(entry)})`,
+        ...renderChange(entry),
+        ...byPatch('changed', entry),
+      ].join('\n      ');
     });
-    section(lines, 'new functions', functions.new, (entry) => `${entry.name}  (${entry.file ?? entry.section})`);
+    section(lines, 'new functions', functions.new, (entry) =>
+      [`${entry.name}  (${entry.file ?? entry.section})`, ...byPatch('new', entry)].join('\n      '),
+    );
     section(lines, 'carried along', functions.carried, (entry) => `${entry.name}  via ${entry.via.join(' < ')}`);
     section(lines, 'removed functions', functions.removed, (entry) => entry.name);
     section(lines, 'changed data', data.changed, (entry) => {
-      const [only = '', ...more] = renderDataChange(entry);
+      const [only = '', ...more] = [...renderDataChange(entry), ...byPatch('changed', entry)];
       const head = `${entry.name}  (${entry.file ?? entry.section})`;
       return more.length === 0 ? `${head}  ${only}` : [head, only, ...more].join('\n      ');
     });
@@ -65,6 +74,7 @@ export function renderDiff(result: DiffResult, typed: Typed): string {
         `${plural(object.ambiguous.length, 'group')} of symbols cannot be told apart; none is refused unless a livepatch needs it (--json lists them)`,
       );
   }
+  if (result.patch !== undefined) lines.push('', patchSummary(result.patch));
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
   if (others.length > 0) append(lines, ['', ...others.flatMap(renderDiagnostic)]);
   if (result.output !== null) {

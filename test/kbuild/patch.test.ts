@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { applyAll, type Applied } from '../../src/kbuild/patch/apply';
 import { sortFiles } from '../../src/kbuild/patch/kinds';
-import { parsed } from '../../src/kbuild/patch/read';
+import { parsed } from '../../src/patch/read';
 import { patchOf, smallKernel } from '../support/small-kernel';
 import { tempFolder } from '../support/temp-folder';
 

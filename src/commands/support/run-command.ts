@@ -26,6 +26,17 @@ export const TWIN_FLAG = {
   }),
 };
 
+/** In every command that tells what changed. */
+export const PATCH_FLAG = {
+  patch: Flags.string({
+    description:
+      'what changed ORIG into PATCHED: each change is tied to its hunk, and those that no hunk explains are named',
+    helpValue: 'FILE',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+};
+
 export const RUN_DIR_FLAG = {
   'run-dir': Flags.string({ description: 'where results live (default: a directory in the cache)', helpValue: 'DIR' }),
 };
@@ -95,6 +106,7 @@ export const OUTPUT_FLAGS = {
 export const DIFF_FLAGS = {
   ...RUN_FLAGS,
   ...TWIN_FLAG,
+  ...PATCH_FLAG,
   ftrace: Flags.string({
     description: 'available_filter_functions of the running kernel (default: what ORIG says)',
     helpValue: 'FILE',
@@ -121,9 +133,10 @@ export function comparisonOf(flags: {
   vmlinux?: string | undefined;
   'module-image'?: string[] | undefined;
   plain?: string | undefined;
+  patch?: string[] | undefined;
 }): Omit<DiffOptions, 'orig' | 'patched'> {
-  const { twin: twins, module, ftrace, allow, symvers, vmlinux, 'module-image': moduleImages, plain } = flags;
-  return { twins, module, ftrace, allow, symvers, vmlinux, moduleImages, plain };
+  const { twin: twins, module, ftrace, allow, symvers, vmlinux, 'module-image': moduleImages, plain, patch } = flags;
+  return { twins, module, ftrace, allow, symvers, vmlinux, moduleImages, plain, patches: patch };
 }
 
 interface RunFlags {

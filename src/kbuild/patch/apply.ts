@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { applyPatch, reversePatch, type StructuredPatch } from 'diff';
 import { diagnostic, type Diagnostic, type DiagnosticCode } from '../../diagnostics';
 import { contentOf } from './content';
-import { NOWHERE, type FilePatch } from './read';
+import { NOWHERE, type FilePatch } from '../../patch/read';
 
 /** A file of the tree before and after all patches; null where it is not there. */
 export interface ChangedFile {

@@ -1,5 +1,6 @@
 import type { DiffResult, Explanation, Report } from '../../index';
 import { renderReferences } from '../change';
+import { hunksOf } from '../hunks';
 import { sourceWords } from '../source';
 
 type Changed = DiffResult['objects'][number]['functions']['changed'][number];
@@ -19,6 +20,8 @@ export interface FunctionRow {
   more: number;
   instructions: { text: string; total: number } | null;
   what: string;
+  /** The hunks that it comes of, in words; null where no patch was given. */
+  hunks: string | null;
   entry: Changed | null;
   code: {
     rows: Array<readonly [string, number, Cell, Cell]>;
@@ -57,20 +60,35 @@ export function functionRows({ result, code }: Report): FunctionRow[] {
         more: 0,
         instructions: null,
         what: '',
+        hunks: null,
         entry: null,
         code: found === null ? null : codeOf(found, pulled),
         ...rest,
       };
     };
+    const hunks = (state: string, { name, file }: { name: string; file: string | null }): { hunks: string | null } => ({
+      hunks: hunksOf(result.patch, object, state, name, file) ?? null,
+    });
     return [
       ...functions.changed.map((entry, i) =>
-        row(`changed: ${entry.class}`, entry.name, explained('changed', i), ofChanged(entry)),
+        row(`changed: ${entry.class}`, entry.name, explained('changed', i), {
+          ...ofChanged(entry),
+          ...hunks('changed', entry),
+        }),
       ),
-      ...functions.new.map(({ name, file, section }, i) =>
-        row('new', name, explained('new', i), { file: file ?? '', section }),
+      ...functions.new.map((entry, i) =>
+        row('new', entry.name, explained('new', i), {
+          file: entry.file ?? '',
+          section: entry.section,
+          ...hunks('new', entry),
+        }),
       ),
-      ...functions.removed.map(({ name, file, section }, i) =>
-        row('removed', name, explained('removed', i), { file: file ?? '', section }),
+      ...functions.removed.map((entry, i) =>
+        row('removed', entry.name, explained('removed', i), {
+          file: entry.file ?? '',
+          section: entry.section,
+          ...hunks('removed', entry),
+        }),
       ),
       ...functions.carried.map(({ name, via }, i) =>
         row('carried', name, explained('carried', i), {

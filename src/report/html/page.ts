@@ -2,6 +2,7 @@
 import type { DiffResult, Report } from '../../index';
 import { renderCounts, renderDataChange, renderReferences } from '../change';
 import { ignoredClasses } from '../evidence';
+import { patchSummary, tieWords } from '../hunks';
 import { plural } from '../words';
 import { functionRows, type FunctionRow } from './function-rows';
 import { Markup, html, jsonElement } from './markup';
@@ -32,11 +33,12 @@ export function reportPage(report: Report, heading?: string): string {
       ['all', 'Functions'],
       ['data', 'Data'],
       ['changes', 'Code'],
+      ...(result.patch === undefined ? [] : [['patch', 'Patch']]),
       ['looked-up', 'klp symbols'],
       ...(isTimed ? [['timeline', 'Timeline']] : []),
       ...(inputs.length > 0 ? [['inputs', 'Inputs']] : []),
     ].map(([id, text]) => html`<a href="#${id}">${text}</a> `)}</nav></header>
-<main id="main">${diagnostics(result)}${evidence(result)}${functionTable(rows)}${data(result)}${changes(rows)}${lookedUp(result)}${isTimed && timeline(result)}${inputs.length > 0 && inputTable(inputs)}
+<main id="main">${diagnostics(result)}${evidence(result)}${functionTable(rows)}${data(result)}${changes(rows)}${result.patch !== undefined && byPatch(result.patch)}${lookedUp(result)}${isTimed && timeline(result)}${inputs.length > 0 && inputTable(inputs)}
 </main><footer class="dim"><p>klpflow ${version}</p></footer>
 <noscript><p>Without scripts the code of functions is not shown.</p></noscript>
 ${jsonElement('codes', Object.fromEntries(rows.flatMap(({ id, code }) => (code === null ? [] : [[id, code]]))))}
@@ -128,13 +130,19 @@ ${rows.map(({ name, state, file, section, text }) => html`<tr><td class="name">$
 function changes(rows: readonly FunctionRow[]): Markup {
   return html`<section aria-labelledby="changes"><h2 id="changes">Code</h2>
 ${rows.map(
-  ({ id, name, state, entry, code }) =>
+  ({ id, name, state, entry, hunks, code }) =>
     code !== null &&
     html`<details id="${id}" data-code="${id}" data-name="${name}"><summary><code>${name}</code> <span class="dim">${state}${entry !== null && html`; ${renderCounts(entry)}`}</span></summary><div>
 ${code.pulled.length > 0 && html`<p>Pulled in by ${code.pulled.map((via, i) => html`${i > 0 && ' &lt; '}<code>${via}</code>`)}</p>`}
 ${entry?.change?.kind === 'code' && html`<ul>${renderReferences(entry.change).map((line) => html`<li><code>${line}</code></li>`)}</ul>`}
-<p class="dim">${code.paired}</p></div></details>\n`,
+${hunks !== null && html`<p>Patch: ${hunks}</p>`}<p class="dim">${code.paired}</p></div></details>\n`,
 )}</section>`;
+}
+
+/** Every change with the hunks that it comes of. */
+function byPatch(patch: NonNullable<DiffResult['patch']>): Markup {
+  return html`<section aria-labelledby="patch"><h2 id="patch">Patch</h2><p>${patchSummary(patch)}</p><table><thead><tr><th scope="col">Symbol</th><th scope="col">State</th><th scope="col">Hunks</th></tr></thead><tbody>
+${patch.symbols.map(({ name, kind, state, hunks }) => html`<tr><td class="name">${name}</td><td>${state}${kind === 'data' && ' data'}</td><td class="${hunks.length === 0 ? 'refused' : 'name'}">${tieWords(hunks)}</td></tr>\n`)}</tbody></table></section>`;
 }
 
 function lookedUp({ objects }: DiffResult): Markup {

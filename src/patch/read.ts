@@ -1,9 +1,9 @@
 /** Patches as files change by them: read, and judged by what they say of themselves. */
 import { basename } from 'node:path';
 import { parsePatch, type StructuredPatch } from 'diff';
-import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { readWhole } from '../../files/whole-file';
-import { append } from '../../lists';
+import { diagnostic, type Diagnostic } from '../diagnostics';
+import { readWhole } from '../files/whole-file';
+import { append } from '../lists';
 
 /** What a patch does to one file. */
 export interface FilePatch {
@@ -13,6 +13,8 @@ export interface FilePatch {
   oldName: string;
   newName: string;
   change: StructuredPatch;
+  /** Of each hunk what stands behind its second `@@`: the line that begins what it is in, as git and diff find it. */
+  headings: string[];
 }
 
 export interface ReadPatches {
@@ -60,6 +62,7 @@ export function parsed(text: string, path: string): ReadPatches {
     return refuse(['patch-empty', `${basename(path)} changes no file: it has no "--- a/FILE" and "+++ b/FILE" lines`]);
   const found: ReadPatches = { files: [], diagnostics: [] };
   const binary = /^GIT binary patch$/m.test(text);
+  const headings = headingsOf(text, named);
   for (const patch of named) {
     const [oldName, newName] = [patch.oldFileName!, patch.newFileName!];
     const say = (code: Parameters<typeof diagnostic>[0], what: string): void =>
@@ -68,9 +71,27 @@ export function parsed(text: string, path: string): ReadPatches {
       say('patch-binary', `changes ${newName} as binary data`);
     else if (patch.isRename === true || patch.isCopy === true)
       say('patch-renames', `${patch.isRename === true ? 'renames' : 'copies'} ${oldName} to ${newName}`);
-    else if (patch.hunks.length > 0) found.files.push({ from: path, oldName, newName, change: patch });
+    else if (patch.hunks.length > 0)
+      found.files.push({ from: path, oldName, newName, change: patch, headings: headings.get(patch)! });
   }
   if (found.files.length === 0 && found.diagnostics.length === 0)
     return refuse(['patch-empty', `${basename(path)} changes no line of any file`]);
   return found;
+}
+
+/** The reader of patches leaves headings out. Lines of a hunk begin with a blank, a plus or a minus, so these stand in the order of the hunks. */
+function headingsOf(text: string, patches: readonly StructuredPatch[]): Map<StructuredPatch, string[]> {
+  const heads = [...text.matchAll(/^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$/gm)];
+  let at = 0;
+  // Of no lines the header names the line before, the reader the line behind it.
+  const start = (line: string, count = '1'): number => Number(line) + Number(count === '0');
+  const heading = ({ oldStart, newStart }: StructuredPatch['hunks'][number]): string => {
+    const found = heads.findIndex(
+      ([, from, ours, to, theirs], i) => i >= at && start(from!, ours) === oldStart && start(to!, theirs) === newStart,
+    );
+    if (found < 0) return '';
+    at = found + 1;
+    return heads[found]![5]!;
+  };
+  return new Map(patches.map((patch) => [patch, patch.hunks.map(heading)]));
 }
