@@ -18,6 +18,28 @@ export interface HunkTie {
   instructions: number;
 }
 
+/** A comparison's changes by the hunks of a patch. */
+export interface PatchTies {
+  paths: string[];
+  /** Whether any source line of an instruction was known; else only names were compared. */
+  evidence: 'lines' | 'names';
+  symbols: TiedSymbol[];
+  /** Hunks that nothing is tied to: comments, declarations, or code that is not in these objects. */
+  idle: Array<Pick<Hunk, 'file' | 'line'>>;
+}
+
+export interface TiedSymbol {
+  object: string;
+  kind: 'function' | 'data';
+  state: 'changed' | 'new' | 'removed';
+  name: string;
+  file: string | null;
+  /** Whether source lines of what differs were known. */
+  lines: boolean;
+  /** Empty where no hunk explains it. */
+  hunks: HunkTie[];
+}
+
 /** A symbol that changed, is new or gone. */
 export interface Subject {
   name: string;

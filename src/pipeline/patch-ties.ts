@@ -2,32 +2,10 @@
 import { basename } from 'node:path';
 import { diagnostic, type Diagnostic } from '../diagnostics';
 import type { Hunk } from '../patch/hunks';
-import { tiesOf, type HunkTie, type Subject } from '../patch/ties';
+import { tiesOf, type PatchTies, type Subject, type TiedSymbol } from '../patch/ties';
 import type { DiffResult } from './diff';
 import type { ListedCode } from './listed-code';
 import type { Explanation } from './types';
-
-/** A comparison's changes by the hunks of a patch. */
-export interface PatchTies {
-  paths: string[];
-  /** Whether any source line of an instruction was known; else only names were compared. */
-  evidence: 'lines' | 'names';
-  symbols: TiedSymbol[];
-  /** Hunks that nothing is tied to: comments, declarations, or code that is not in these objects. */
-  idle: Array<Pick<Hunk, 'file' | 'line'>>;
-}
-
-export interface TiedSymbol {
-  object: string;
-  kind: 'function' | 'data';
-  state: 'changed' | 'new' | 'removed';
-  name: string;
-  file: string | null;
-  /** Whether source lines of what differs were known. */
-  lines: boolean;
-  /** Empty where no hunk explains it. */
-  hunks: HunkTie[];
-}
 
 /** More names in a message nobody reads; the result has all. */
 const MOST_NAMED = 10;
