@@ -3,7 +3,7 @@
  * objects are tiny and all the same, so that what is measured is the way, not the work.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -25,15 +25,27 @@ Needs redis-server.
 const MAIN = join(__dirname, 'main.js');
 /** Most that a cell may cost beside the comparison: on one machine, and by Redis. */
 const LIMITS_MS = { here: 10, redis: 60 } as const;
+/** As many bare comparisons as show what one takes. */
+const BARE = 1000;
+const TWO = 1000;
+const REDIS = ['Redis: all wait', 'all done', 'peak'];
+
+/** Seconds, and processor time of all processes: the second says the same on a busy machine. */
+interface Took {
+  wall: number;
+  cpu: number;
+}
 
 interface Row {
   cells: number;
-  bare: number;
-  here: number;
+  bare: Took;
+  here: Took;
   submitted: number;
-  redisBytes: number;
-  one: number;
-  two: number;
+  /** What Redis holds more than before: when all jobs wait, and when all are done; and the most that it ever held. */
+  redis: { waiting: number; done: number; peak: number };
+  one: Took;
+  /** Null where there are more cells than show that two do it sooner. */
+  two: Took | null;
 }
 
 async function main(): Promise<number> {
@@ -56,6 +68,8 @@ async function main(): Promise<number> {
     for (const cells of counts) {
       process.stderr.write(`${cells} cells\n`);
       rows.push(await row(join(scratch, String(cells)), cells, { orig, patched }));
+      // The next row may take an hour.
+      process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
     }
     process.stdout.write(table(rows));
     return 0;
@@ -67,65 +81,92 @@ async function row(folder: string, cells: number, pair: { orig: string; patched:
   const patches = Array.from({ length: cells }, (_, i) => `  - { name: p${i}, patched: ${pair.patched} }`);
   const file = join(folder, 'fleet.yaml');
   writeFileSync(file, ['kernels:', `  - { name: k, orig: ${pair.orig} }`, 'patches:', ...patches, ''].join('\n'));
-  const matrix = (runs: string, ...more: string[]): Promise<number> =>
+  const matrix = (runs: string, ...more: string[]): Promise<Took> =>
     timed(() => ended(start(['matrix', file, '-o', `${runs}-out`, '--run-dir', runs, '--progress', 'none', ...more])));
-  const bare = await timed(async () => {
-    // The same number, in one process and over one run directory, as a cell's process does them.
-    for (let i = 0; i < cells; i++) await diff({ ...pair, runDir: join(folder, 'bare'), workers: 1 });
+  const measured = Math.min(cells, BARE);
+  const some = await timed(async () => {
+    // In one process and over one run directory, as a cell's process does them.
+    for (let i = 0; i < measured; i++) await diff({ ...pair, runDir: join(folder, 'bare'), workers: 1 });
   });
+  const bare = { wall: (some.wall / measured) * cells, cpu: (some.cpu / measured) * cells };
   const here = await matrix(join(folder, 'here'), '--workers', '1');
-  let [submitted, redisBytes] = [0, 0];
-  const remote = async (workers: number): Promise<number> => {
+  let submitted = 0;
+  const redis = { waiting: 0, done: 0, peak: 0 };
+  const remote = async (workers: number): Promise<Took> => {
     const name = join(folder, `redis-${workers}`);
-    const server = await RedisHere.start(name);
-    const place = ['--redis', server.url, '--store', `${name}-store`];
-    try {
-      const before = await server.usedBytes();
-      submitted = await matrix(`${name}-runs`, ...place, '--detach');
-      redisBytes = (await server.usedBytes()) - before;
-      const running = await Promise.all(
-        Array.from({ length: workers }, (_, i) => worker([...place, '--run-dir', `${name}-worker-${i}`])),
-      );
-      const seconds = await matrix(`${name}-runs`, ...place);
-      for (const one of running) one.kill('SIGTERM');
-      await Promise.all(running.map(ended));
-      return seconds;
-    } finally {
-      await server.stop();
-    }
+    let wall = 0;
+    const all = await timed(async () => {
+      const server = await RedisHere.start(name);
+      const place = ['--redis', server.url, '--store', `${name}-store`];
+      try {
+        const before = await server.memory();
+        submitted = (await matrix(`${name}-runs`, ...place, '--detach')).wall;
+        redis.waiting = (await server.memory()).used - before.used;
+        const running = await Promise.all(
+          Array.from({ length: workers }, (_, i) => worker([...place, '--run-dir', `${name}-worker-${i}`])),
+        );
+        ({ wall } = await matrix(`${name}-runs`, ...place));
+        for (const one of running) one.kill('SIGTERM');
+        await Promise.all(running.map(ended));
+        const after = await server.memory();
+        redis.done = after.used - before.used;
+        redis.peak = after.peak - before.used;
+      } finally {
+        await server.stop();
+      }
+    });
+    return { wall, cpu: all.cpu };
   };
+  const two = cells <= TWO ? await remote(2) : null;
   const one = await remote(1);
-  const two = await remote(2);
-  return { cells, bare, here, submitted, redisBytes, one, two };
+  return { cells, bare, here, submitted, redis, one, two };
 }
 
 function table(rows: readonly Row[]): string {
-  const head = ['cells', 'bare diff', 'matrix', 'submit', 'Redis', '1 worker', '2 workers', '1 : 2'];
-  const lines = rows.map((found) => {
-    const ms = (seconds: number): string => `${((seconds / found.cells) * 1000).toFixed(1)} ms`;
-    const redis = `${Math.round(found.redisBytes / found.cells)} B`;
-    const ways = [found.bare, found.here, found.submitted].map(ms);
-    return [String(found.cells), ...ways, redis, ms(found.one), ms(found.two), (found.one / found.two).toFixed(2)];
+  const head = ['cells', 'bare', 'CPU', 'matrix', 'CPU', 'submit', 'Redis, 1 worker', 'CPU', '2 workers', ...REDIS];
+  const lines = rows.map(({ cells, bare, here, submitted, redis, one, two }) => {
+    const ms = (seconds: number): string => `${((seconds / cells) * 1000).toFixed(1)} ms`;
+    const both = ({ wall, cpu }: Took): string[] => [ms(wall), ms(cpu)];
+    const memory = [redis.waiting, redis.done, redis.peak].map((bytes) => `${Math.round(bytes / cells)} B`);
+    return [
+      String(cells),
+      ...both(bare),
+      ...both(here),
+      ms(submitted),
+      ...both(one),
+      two ? ms(two.wall) : '-',
+      ...memory,
+    ];
   });
-  const last = rows.at(-1)!;
-  const over = (seconds: number, limit: number): string => {
-    const found = ((seconds - last.bare) / last.cells) * 1000;
+  const [first, last] = [rows[0]!, rows.at(-1)!];
+  /** What a cell of the largest row costs by one of the smallest: 1 where it is linear. */
+  const growth = (of: (found: Row) => number): string => (of(last) / last.cells / (of(first) / first.cells)).toFixed(2);
+  const over = ({ wall }: Took, limit: number): string => {
+    const found = ((wall - last.bare.wall) / last.cells) * 1000;
     return `${found.toFixed(1)} ms a cell (${found <= limit ? 'within' : 'OVER'} ${limit})`;
   };
   return [
-    'Each figure is of one cell: the whole run, start-up included, by the number of cells.',
+    'Each figure is of one cell: the whole run, start-up included, by the number of cells. CPU is of all processes.',
     '',
     ...[head, head.map(() => '---'), ...lines].map((columns) => `| ${columns.join(' | ')} |`),
     '',
+    `a cell of ${last.cells} by one of ${first.cells}: one machine ${growth(({ here }) => here.wall)} (CPU ${growth(({ here }) => here.cpu)}), by Redis ${growth(({ one }) => one.wall)} (CPU ${growth(({ one }) => one.cpu)}), Redis' memory ${growth(({ redis }) => redis.peak)}`,
     `beside the bare comparison: ${over(last.here, LIMITS_MS.here)} on one machine, ${over(last.one, LIMITS_MS.redis)} by Redis`,
     '',
   ].join('\n');
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
+async function timed(work: () => Promise<unknown>): Promise<Took> {
+  const [started, before] = [performance.now(), cpuSeconds()];
   await work();
-  return (performance.now() - started) / 1000;
+  return { wall: (performance.now() - started) / 1000, cpu: cpuSeconds() - before };
+}
+
+/** Of this process and of those that it has waited for, with theirs: utime, stime, cutime and cstime of proc(5), a hundredth of a second each. */
+function cpuSeconds(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }
 
 function start(argv: readonly string[]): ChildProcess {
@@ -168,13 +209,14 @@ class RedisHere {
     return new RedisHere(child, `redis://127.0.0.1:${port}`);
   }
 
-  async usedBytes(): Promise<number> {
+  async memory(): Promise<{ used: number; peak: number }> {
     // It is waited for until it answers.
     const redis = new Redis(this.url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
     redis.on('error', () => undefined);
     const info = await redis.info('memory');
     redis.disconnect();
-    return Number(/used_memory:(\d+)/.exec(info)?.[1]);
+    const bytes = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1]);
+    return { used: bytes('used_memory'), peak: bytes('used_memory_peak') };
   }
 
   async stop(): Promise<void> {

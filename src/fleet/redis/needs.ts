@@ -23,6 +23,8 @@ export interface Abilities {
 
 const GIGABYTE = 1e9;
 const LIST = 'klpflow:queues';
+/** When something was put into each the last time, in milliseconds. */
+const USED = 'klpflow:used';
 
 export function needOf({ job, cell, bytes }: Prepared): Need {
   let memory = GIGABYTE;
@@ -51,7 +53,22 @@ export function fits(need: Need, able: Abilities): boolean {
 
 /** Makes a queue known to workers. */
 export async function announce(redis: Redis, need: Need): Promise<void> {
-  await redis.hset(LIST, queueOf(need), canonical(need));
+  const queue = queueOf(need);
+  await redis.hset(LIST, queue, canonical(need));
+  await redis.hset(USED, queue, Date.now());
+}
+
+/** Queues of the list into which nothing was put for so long. */
+export async function longUnused(redis: Redis, milliseconds: number): Promise<string[]> {
+  const used = await redis.hgetall(USED);
+  const before = Date.now() - milliseconds;
+  return (await announced(redis)).flatMap(({ queue }) => (Number(used[queue]) < before ? [queue] : []));
+}
+
+/** Nobody is to look for the queue any more. */
+export async function takeBack(redis: Redis, queue: string): Promise<void> {
+  await redis.hdel(LIST, queue);
+  await redis.hdel(USED, queue);
 }
 
 /** Queues that there are. Anybody may have written the list: what is no need is passed over. */

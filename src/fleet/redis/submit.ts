@@ -1,5 +1,4 @@
 /** The submitting side: contents into the store, jobs into queues, and then watching until every cell has its result. */
-import type { Job as BullJob, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { diagnosticOf, type Diagnostic, throwIfInterrupted } from '../../diagnostics';
 import { put } from '../../lists';
@@ -9,7 +8,7 @@ import { blobsOf } from '../job';
 import type { CellEvent, Outcome } from '../run';
 import { keptResult, type Store } from '../store';
 import { connect } from './connection';
-import { announce, needOf, queueOf } from './needs';
+import { Queues } from './queues';
 import { ofReason, type Returned } from './payload';
 
 export interface RemoteSettings {
@@ -23,23 +22,18 @@ export interface RemoteSettings {
 /** How a job stands. */
 export type JobState = 'done' | 'waiting' | 'active' | 'failed' | 'absent';
 
-/** A job is tried again after what may pass: a store that is full, a worker that ran out of memory. */
-const ATTEMPTS = 3;
-/** Failed and finished jobs are told of for so long; results stay in the store. */
-const KEPT = { age: 7 * 24 * 3600, count: 100_000 };
 /** Events are the fast way, looking is the sure one. */
 const LOOK_MS = 2000;
 const LOOK_AT = 200;
 
 export class Submission {
-  private readonly queues = new Map<string, Queue>();
-  private readonly events: QueueEvents[] = [];
-  /** BullMQ leaves open what it did not open. */
-  private readonly connections: Redis[] = [];
+  private readonly queues: Queues;
   private readonly byId = new Map<string, Prepared[]>();
   private readonly open = new Set<string>();
   private readonly outcomes = new Map<Prepared, Outcome>();
   private readonly lonely = new Set<string>();
+  /** What is away is told once, not at every look at every job. */
+  private noted = '';
   private changed: () => void = () => undefined;
 
   private constructor(
@@ -47,6 +41,7 @@ export class Submission {
     private readonly cells: readonly Prepared[],
     private readonly settings: RemoteSettings,
   ) {
+    this.queues = new Queues(redis);
     for (const one of cells) put(this.byId, one.id, one);
   }
 
@@ -63,19 +58,30 @@ export class Submission {
       try {
         if (await this.finish(id, null)) continue;
         await this.upload(one!);
-        await this.enqueue(one!);
+        await this.queues.add(one!);
         this.open.add(id);
       } catch (cause) {
         this.fail(id, diagnosticOf(cause));
       }
     }
+    await this.queues.removeUnused();
     this.settings.note(`${this.open.size} jobs are in the queue; results go to ${store.name}`);
   }
 
   /** Waits for all of it. @throws KlpflowError `interrupted` */
   async watch(): Promise<Outcome[]> {
     const { signal } = this.settings;
-    await this.listen();
+    await this.queues.listen({
+      active: (id) => {
+        for (const { cell } of this.byId.get(id) ?? []) this.settings.told({ cell, state: 'started' });
+      },
+      settled: (id) => {
+        void this.look(id).then(
+          () => this.changed(),
+          () => undefined,
+        );
+      },
+    });
     for (let from = 0; this.open.size > 0; ) {
       throwIfInterrupted(signal);
       await this.pause();
@@ -94,7 +100,7 @@ export class Submission {
     for (const [id, [one]] of this.byId) {
       if ((await this.settings.store.result(id)) !== undefined) states.set(id, 'done');
       else {
-        const state = await (await this.queue(one!)).getJobState(id);
+        const state = await this.queues.stateOf(one!);
         const known = { active: 'active', failed: 'failed', unknown: 'absent', completed: 'absent' } as const;
         states.set(id, known[state as keyof typeof known] ?? 'waiting');
       }
@@ -103,8 +109,8 @@ export class Submission {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.events, ...this.queues.values()].map((one) => one.close()));
-    for (const connection of [...this.connections, this.redis]) connection.disconnect();
+    await this.queues.close();
+    this.redis.disconnect();
   }
 
   private async upload({ job, files }: Prepared): Promise<void> {
@@ -115,88 +121,43 @@ export class Submission {
     }
   }
 
-  private async queue(one: Prepared): Promise<Queue> {
-    const need = needOf(one);
-    const name = queueOf(need);
-    const known = this.queues.get(name);
-    if (known !== undefined) return known;
-    const bullmq = await import('bullmq');
-    const queue = new bullmq.Queue(name, { connection: this.redis });
-    queue.on('error', () => undefined);
-    this.queues.set(name, queue);
-    return queue;
-  }
-
-  /** A job that failed, or whose result is gone from the store, is put in anew. */
-  private async enqueue(one: Prepared): Promise<void> {
-    const queue = await this.queue(one);
-    // A Redis that lost all has lost the list, too.
-    await announce(this.redis, needOf(one));
-    const before = (await queue.getJob(one.id)) as BullJob | undefined;
-    if (before !== undefined) {
-      const state = await before.getState();
-      if (state === 'failed' || state === 'completed') await before.remove();
-    }
-    const backoff = { type: 'exponential', delay: 1000 };
-    await queue.add('cell', one.job, {
-      jobId: one.id,
-      attempts: ATTEMPTS,
-      backoff,
-      removeOnComplete: KEPT,
-      removeOnFail: KEPT,
-    });
-  }
-
-  private async listen(): Promise<void> {
-    const { QueueEvents: Events } = await import('bullmq');
-    for (const [name] of this.queues) {
-      const connection = this.redis.duplicate();
-      this.connections.push(connection);
-      const events = new Events(name, { connection });
-      events.on('error', () => undefined);
-      events.on('active', ({ jobId }) => {
-        for (const { cell } of this.byId.get(jobId) ?? []) this.settings.told({ cell, state: 'started' });
-      });
-      const settled = ({ jobId }: { jobId: string }): void => {
-        void this.look(jobId).then(
-          () => this.changed(),
-          () => undefined,
-        );
-      };
-      events.on('completed', settled);
-      events.on('failed', settled);
-      this.events.push(events);
-    }
-  }
-
   /** What nobody will do is told, once for each queue: else it would be waited for in silence. */
   private async lookForWorkers(): Promise<void> {
-    for (const [name, queue] of this.queues) {
-      const first = [...this.open].map((id) => this.byId.get(id)![0]!).find((one) => queueOf(needOf(one)) === name);
-      if (first === undefined || this.lonely.has(name) || (await queue.getWorkersCount()) > 0) continue;
+    const first = new Map<string, Prepared>();
+    for (const id of this.open) {
+      const [one] = this.byId.get(id)!;
+      const { queue } = this.queues.needOf(one!);
+      if (!first.has(queue)) first.set(queue, one!);
+    }
+    for (const [name, one] of first) {
+      if (this.lonely.has(name) || (await this.queues.isServed(name))) continue;
       this.lonely.add(name);
-      const { producer, labels, memory, kernel } = needOf(first);
+      const { producer, labels, memory, kernel } = this.queues.needOf(one).need;
       const needs = [
         `klpflow ${producer}`,
         ...labels.map((label) => `label ${label}`),
         `${memory / 1e9} GB`,
-        ...(kernel === null ? [] : [`kernel ${first.cell.kernel.name} in its --kernels`]),
+        ...(kernel === null ? [] : [`kernel ${one.cell.kernel.name} in its --kernels`]),
       ];
-      this.settings.note(`no worker is there for ${first.cell.kernel.name} (${needs.join(', ')}); waiting for one`);
+      this.settings.note(`no worker is there for ${one.cell.kernel.name} (${needs.join(', ')}); waiting for one`);
     }
   }
 
   private pause(): Promise<void> {
     const { signal } = this.settings;
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, LOOK_MS);
       const early = (): void => {
         if (this.open.size > 0 && signal?.aborted !== true) return;
+        end();
+      };
+      const end = (): void => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', early);
         resolve();
       };
+      const timer = setTimeout(end, LOOK_MS);
       this.changed = early;
-      signal?.addEventListener('abort', early, { once: true });
+      signal?.addEventListener('abort', early);
       early();
     });
   }
@@ -205,17 +166,17 @@ export class Submission {
     if (!this.open.has(id)) return;
     try {
       const one = this.byId.get(id)![0]!;
-      const job = (await (await this.queue(one)).getJob(id)) as BullJob<unknown, Returned> | undefined;
+      const job = await this.queues.job(one);
       if (await this.finish(id, job?.returnvalue ?? null)) return;
       const state = job === undefined ? 'unknown' : await job.getState();
       if (state === 'failed') this.fail(id, ofReason(job?.failedReason));
       // Redis lost it, or the store its result.
-      if (state === 'unknown' || state === 'completed') await this.enqueue(one);
+      if (state === 'unknown' || state === 'completed') await this.queues.add(one);
     } catch (cause) {
       const found = diagnosticOf(cause);
       // A store that is away may come back; one that holds something else will not mend.
       if (found.code === 'store-damaged') this.fail(id, found);
-      else this.settings.note(found.message);
+      else if (found.message !== this.noted) this.settings.note((this.noted = found.message));
     }
   }
 
