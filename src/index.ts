@@ -6,7 +6,7 @@ export { checkMatrix, matrix, matrixStatus, worker, type MatrixOptions, type Wor
 export type { ModuleOptions, OutputOptions } from './library/output';
 export type { Observer, Progress } from './library/progress';
 export type { Run, RunSettings } from './library/run';
-export { runs, scan, status } from './library/scan';
+export { runs, scan, status, type StatusResult } from './library/scan';
 export { objtoolDiff } from './library/stand-ins';
 export { verify, type VerifyOptions } from './library/verify';
 export { wrappers, type WrappersOptions, type WrappersResult } from './library/wrappers';
@@ -36,7 +36,7 @@ export type { DeclaredTwin } from './stages/declared-twins';
 export { describeObject, isRelocatable, type ObjectDescription } from './pipeline/describe-object';
 export type { ScanResult } from './pipeline/scan-object';
 export type { LinkResult } from './pipeline/link';
-export type { RunListing, StatusResult } from './pipeline/status';
+export type { RunListing } from './pipeline/status';
 export { STAGES, type Explanation, type ProgressEvent, type RunReport, type StageReport } from './pipeline/types';
 export type { TaskRecord } from './pipeline/pool';
 export type { OutputReport } from './pipeline/output';

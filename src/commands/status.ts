@@ -1,16 +1,20 @@
 import { Args } from '@oclif/core';
 import { status, type StatusResult } from '../index';
+import { renderTrees } from '../report/trees';
 import { BaseCommand } from './support/base-command';
 import { RUN_DIR_FLAG } from './support/run-command';
 
 export default class Status extends BaseCommand {
-  static override summary = 'show what the next run on these objects would reuse';
+  static override summary = 'show what the next run on these objects would reuse, or how far builds came';
   static override description =
-    'Checks all records of the run directory that are of these contents. Each is usable, or says why not: absent, damaged, of another version, of another input.';
-  static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o'];
+    'Checks all records of the run directory that are of these contents. Each is usable, or says why not: absent, damaged, of another version, of another input. Without objects: the trees in which klpflow build compiled, each stage with how it ended and its log.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o',
+    '<%= config.bin %> <%= command.id %> --run-dir runs',
+  ];
   static override enableJsonFlag = true;
   static override args = {
-    orig: Args.string({ name: 'ORIG', description: 'an object', required: true }),
+    orig: Args.string({ name: 'ORIG', description: 'an object' }),
     patched: Args.string({ name: 'PATCHED', description: 'another one: outcomes of the pair are shown too' }),
   };
   static override flags = RUN_DIR_FLAG;
@@ -19,7 +23,7 @@ export default class Status extends BaseCommand {
     const { args, flags } = await this.parse(Status);
     const found = await status({
       runDir: flags['run-dir'],
-      inputs: [args.orig, ...(args.patched === undefined ? [] : [args.patched])],
+      inputs: [args.orig, args.patched].filter((path) => path !== undefined),
     });
     this.log(`run directory ${found.runDir}${found.exists ? '' : ': does not exist yet, the next run makes it'}`);
     for (const { path, digest, reason, records } of found.inputs) {
@@ -37,6 +41,7 @@ export default class Status extends BaseCommand {
       this.log(
         `  ${state.padEnd(13)} ${String(bytes).padStart(10)}  ${file}${options === null ? '' : `  ${JSON.stringify(options)}`}`,
       );
+    if (args.orig === undefined) this.log(renderTrees(found.builds));
     return found;
   }
 }

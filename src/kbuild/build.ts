@@ -77,6 +77,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     variables: [...compiler.variables, ...chosen, `KERNELRELEASE=${kernel.release}`],
     compiler: [compiler.text, ...profiles.map(({ sha256 }) => sha256)].join('\n'),
     env: pinned(kernel),
+    about: { source: request.source, release: kernel.release, compiler: compiler.text, scope: scope.name },
   };
   const { builds } = RunDir.open(request.runDir, request.fresh === true);
   const work = await WorkTree.open(builds, recipe, { jobs, signal, step }, request.fresh === true);

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { KlpflowError, fileError, type DiagnosticCode, interrupted } from '../diagnostics';
+import { STARTED, endLine, lastLines } from './build-log';
 
 export interface Command {
   program: string;
@@ -47,7 +48,8 @@ export function run({ program, args, cwd, env = {}, log, signal, watch }: Comman
         // The disk is full. The program will meet that, too, and what it says is kept here.
       }
     };
-    note(`$ ${[program, ...args].join(' ')}\n`);
+    const started = performance.now();
+    note(`${STARTED}${[program, ...args].join(' ')}\n`);
     for (const stream of ['stdout', 'stderr'] as const)
       child[stream].on('data', (text: Buffer) => {
         said[stream].push(text);
@@ -87,6 +89,7 @@ export function run({ program, args, cwd, env = {}, log, signal, watch }: Comman
       );
     });
     child.once('close', (status) => {
+      note(endLine(status, performance.now() - started));
       ended();
       if (signal?.aborted === true) return reject(interrupted());
       const text = (stream: 'stdout' | 'stderr'): string => Buffer.concat(said[stream]).toString('latin1');
@@ -112,7 +115,7 @@ export function failure(
   code: DiagnosticCode,
 ): KlpflowError {
   const full = /No space left on device/.test(stderr + stdout);
-  const lines = (stderr.trim() === '' ? stdout : stderr).trimEnd().split('\n').slice(-LAST_LINES);
+  const lines = lastLines(stderr.trim() === '' ? stdout : stderr, LAST_LINES);
   return new KlpflowError(
     full ? 'no-space' : code,
     `${what} failed (${status === null ? 'killed by a signal' : `exit code ${status}`})${log === undefined ? '' : `; all of it: ${log}`}\n${lines.map((line) => `        ${line}`).join('\n')}`,

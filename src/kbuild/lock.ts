@@ -65,6 +65,12 @@ function taken(own: string, lock: string): boolean {
   }
 }
 
+/** The process that works in a folder; null where none does. */
+export function holderOf(folder: string): number | null {
+  const holder = read(join(folder, LOCK));
+  return holder !== undefined && runs(holder) ? holder.pid : null;
+}
+
 /** Takes away the lock of one that is gone. Another process may just have done so and hold it: then it gets it back. */
 function discard(lock: string, holder: Process | undefined): void {
   const aside = `${lock}.${process.pid}`;

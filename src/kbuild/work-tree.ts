@@ -20,6 +20,7 @@ import { parseConfig, type Config } from './config';
 import { Lock } from './lock';
 import { copySource, type Source } from './source';
 import { Swap } from './swap';
+import { ABOUT, type TreeAbout } from './tree-status';
 
 /** All that the tree is made of: another of any of these is another tree. */
 export interface TreeRecipe {
@@ -31,6 +32,8 @@ export interface TreeRecipe {
   compiler: string;
   /** Pinned in the environment: KBUILD_BUILD_*. */
   env: Readonly<Record<string, string>>;
+  /** The same in words, for `status`. */
+  about: TreeAbout;
 }
 
 /** Another number is another layout of the folder. */
@@ -92,6 +95,7 @@ export class WorkTree {
         'making',
       ])
         rmSync(join(folder, name), { recursive: true, force: true });
+    opened.keep(join(folder, ABOUT), JSON.stringify(recipe.about));
     utimesSync(folder, new Date(), new Date());
     removeOld(builds);
     opened.swap.takeBack();

@@ -23,8 +23,7 @@ export interface InputStatus {
   records: RecordStatus[];
 }
 
-export interface StatusResult {
-  schema: 'klpflow/status@1';
+export interface RecordsStatus {
   runDir: string;
   /** Whether the run directory was ever used. */
   exists: boolean;
@@ -36,7 +35,7 @@ export interface StatusResult {
 }
 
 /** What a run directory holds for some inputs, and what the next run would reuse. Reads everything, changes nothing. */
-export async function statusOf(path: string, inputs: readonly string[]): Promise<StatusResult> {
+export async function statusOf(path: string, inputs: readonly string[]): Promise<RecordsStatus> {
   await loadHash();
   const runDir = RunDir.existing(path);
   const statuses = inputs.map((input) => inputStatus(runDir, input));
@@ -44,7 +43,6 @@ export async function statusOf(path: string, inputs: readonly string[]): Promise
   const pair =
     runDir !== undefined && orig?.digest && patched?.digest ? `${orig.digest}--${patched.digest}` : undefined;
   return {
-    schema: 'klpflow/status@1',
     runDir: resolve(path),
     exists: runDir !== undefined,
     inputs: statuses,
@@ -121,7 +119,7 @@ function missingShards(runDir: RunDir, digest: string, names: readonly string[])
   return missing;
 }
 
-function outcomesOf(runDir: RunDir, pair: string): StatusResult['outcomes'] {
+function outcomesOf(runDir: RunDir, pair: string): RecordsStatus['outcomes'] {
   return recordNames(runDir, join('pairs', pair))
     .filter((name) => !isLivepatch(name))
     .map((name) => {

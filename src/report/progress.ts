@@ -35,7 +35,7 @@ export function progressView(mode: ProgressMode, stream: NodeJS.WriteStream, wor
     case 'tree':
       return tree(stream, workers);
     case 'lines':
-      return { ...lines(stream), note, interrupted };
+      return { ...lines(stream), interrupted };
     case 'auto':
       return progressView(stream.isTTY && process.env['TERM'] !== 'dumb' ? 'tree' : 'lines', stream, workers);
   }
@@ -45,19 +45,15 @@ export function progressView(mode: ProgressMode, stream: NodeJS.WriteStream, wor
 const HEARTBEAT_MS = 10_000;
 
 /** One line when a stage of an object is done, and where that takes long one that says how far it is. */
-function lines(stream: NodeJS.WriteStream): Pick<ProgressView, 'show' | 'end'> {
+function lines(stream: NodeJS.WriteStream): Pick<ProgressView, 'show' | 'note' | 'end'> {
   const seen = new Map<string, { reused: number; misses: Set<string> }>();
-  let last: ProgressEvent | undefined;
+  let last: string | undefined;
   const beat = setInterval(() => {
-    if (last === undefined) return;
-    const { stage, object, done, total } = last;
-    stream.write(
-      `[${now().toFixed(2).padStart(6)} s] still at work: ${stage}${object === null ? '' : ` ${object}`} ${done}/${total}\n`,
-    );
+    if (last !== undefined) stream.write(`[${now().toFixed(2).padStart(6)} s] still at work: ${last}\n`);
   }, HEARTBEAT_MS).unref();
   const show = (event: ProgressEvent): void => {
     const { stage, object, done, total, reused, miss, at } = event;
-    last = event;
+    last = `${stage}${object === null ? '' : ` ${object}`} ${done}/${total}`;
     const key = `${stage}:${object}`;
     const counts = seen.get(key) ?? { reused: 0, misses: new Set() };
     seen.set(key, counts);
@@ -75,7 +71,13 @@ function lines(stream: NodeJS.WriteStream): Pick<ProgressView, 'show' | 'end'> {
       `${parts}${reuse}${counts.misses.size === 0 ? '' : `, not reused: ${[...counts.misses].join(', ')}`}\n`,
     );
   };
-  return { show, end: () => clearInterval(beat) };
+  // A build's make takes minutes and has no stages.
+  const note = (text: string): void => {
+    stream.write(`${text}\n`);
+    last = text.replace(/^\[ *[\d.]+ s\] /, '');
+    beat.refresh();
+  };
+  return { show, note, end: () => clearInterval(beat) };
 }
 
 const BAR = 24;

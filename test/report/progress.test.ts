@@ -62,9 +62,16 @@ test('a log gets a line every ten seconds in which nothing is done, and none aft
     'still at work: digest orig.o 1/50\n',
     'still at work: digest orig.o 1/50\n',
   ]);
+  // What a build says that it does is then what goes on.
+  log.note('[  3.14 s] building vmlinux.o as shipped');
+  vi.advanceTimersByTime(10_000);
+  expect(written.slice(2).map((line) => line.replace(/^\[.*\] /, ''))).toEqual([
+    'building vmlinux.o as shipped\n',
+    'still at work: building vmlinux.o as shipped\n',
+  ]);
   log.end();
   vi.advanceTimersByTime(60_000);
-  expect(written).toHaveLength(2);
+  expect(written).toHaveLength(4);
   log.interrupted('interrupted');
   expect(written.at(-1)).toBe('interrupted\n');
 });
