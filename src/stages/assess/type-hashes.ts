@@ -20,12 +20,12 @@ export function refuseChangedTypes(input: AssessInput, included: Iterable<Symbol
   if (orig.arch.namelessHash === 0 && orig.table.typedCount === 0) return [];
   const [ours, theirs] = [Prefixes.of(orig), Prefixes.of(patched)];
   const differing = new Map<number, { before: number; now: number }>();
-  for (const symbol of ours.functions()) {
+  ours.forEachTyped((symbol) => {
     const before = ours.typeHash(symbol);
-    const twin = before === undefined ? 0 : twinOf(pairing, symbol);
+    const twin = twinOf(pairing, symbol);
     const now = twin === 0 ? undefined : theirs.typeHash(twin);
     if (before !== undefined && now !== undefined && before !== now) differing.set(symbol, { before, now });
-  }
+  });
   if (differing.size === 0) return [];
   const taken = reachedUnseen(orig, new Set(differing.keys()), isUnit(input));
   const bodies = [...included];

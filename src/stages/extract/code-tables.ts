@@ -126,8 +126,12 @@ function copyOrc(patched: Side, clones: Clones, code: CodeIndex, section: Sectio
 }
 
 function wordsOf({ object, table }: Side): number {
+  const { bytes } = object;
   for (let section = 1; section < table.sections; section++) {
-    if (table.relaSection[section] === 0 && object.name(section) === '.orc_unwind') return section;
+    // 100,000 sections have no relocations, and none of the others that end so begin so.
+    const at = object.nameOffset(section);
+    if (table.relaSection[section] !== 0 || bytes[at + 1] !== 0x6f || bytes[at + 2] !== 0x72) continue;
+    if (object.name(section) === '.orc_unwind') return section;
   }
   return 0;
 }

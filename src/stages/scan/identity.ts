@@ -23,7 +23,7 @@ export interface WasmFunctions {
   clearSlots(): void;
   deriveSymbols(from: number, to: number): void;
   deriveSections(from: number, to: number): void;
-  openName(length: number): void;
+  openName(length: number): number;
   nextNamed(from: number): number;
   nextBesideCovers(from: number): number;
   nextPrefix(from: number, section: SectionIndex): number;
@@ -154,12 +154,17 @@ export class Identity {
     this.entries = new Float64Array(memory.buffer, start + own.get('entryBatch')!, numbers);
   }
 
+  /** The low word of a base name's hash, as the column `hash` has it of functions and objects. */
+  nameHash(name: string): number {
+    const bytes = Buffer.from(name);
+    new Uint8Array(this.table.memory.buffer).set(bytes, this.longName);
+    return this.code.openName(bytes.length) >>> 0;
+  }
+
   /** The defined symbols of a name, in table order. */
   named(name: string): number[] {
     const { code, table, object } = this;
-    const bytes = Buffer.from(name, 'latin1');
-    new Uint8Array(table.memory.buffer).set(bytes, this.longName);
-    code.openName(bytes.length);
+    this.nameHash(name);
     const found: number[] = [];
     for (let symbol = code.nextNamed(1); symbol < table.symbols; symbol = code.nextNamed(symbol + 1)) {
       const section = table.section[symbol]!;

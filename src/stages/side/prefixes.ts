@@ -1,4 +1,4 @@
-import type { SectionIndex, SymbolIndex } from '../../elf';
+import { SHT_NOBITS, type SectionIndex, type SymbolIndex } from '../../elf';
 import { wordAt } from '../../arch';
 import { PREAMBLE_BYTES, preambleHash } from '../../kernel/kcfi';
 import { Trait } from '../scan';
@@ -8,6 +8,8 @@ import type { Side } from './side';
 
 /** Sections that are looked through one by one: each takes a pass over all symbols, 0.3 ms in WebAssembly. */
 const FEW_SECTIONS = 32;
+/** For `nextPrefix`: one of any section. */
+const ANY_SECTION = 0xffffffff;
 
 /**
  * What stands before functions and belongs to them: padding that boot code writes to (`__pfx_f`), and with kCFI the function's type
@@ -20,6 +22,7 @@ export class Prefixes {
   private readonly bySection = new Map<number, number[]>();
   /** Whether `bySection` has all sections. */
   private whole = false;
+  private typed: Uint32Array | undefined;
 
   static of(side: Side): Prefixes {
     let prefixes = Prefixes.known.get(side);
@@ -84,49 +87,71 @@ export class Prefixes {
 
   /** The hash of a function's type that indirect calls look for before it. */
   typeHash(symbol: SymbolIndex): number | undefined {
-    const { table, object, arch } = this.side;
-    if (arch.namelessHash > 0) {
-      const { section, start } = this.side.rangeOf(symbol);
-      const before = Mapping.of(this.side).hashBefore(section, start);
-      return before === 0 ? undefined : wordAt(object.content(section), start - before);
-    }
-    for (const prefix of this.before(symbol)) {
-      const bytes = object
-        .content(table.section[prefix]!)
-        .subarray(table.value[prefix]!, table.value[prefix]! + table.size[prefix]!);
-      // Clang aligns what is before the NOPs of -fpatchable-function-entry: then the instruction is the last one.
-      const hash = preambleHash(bytes, 0) ?? preambleHash(bytes, bytes.length - PREAMBLE_BYTES);
-      if (hash !== undefined) return hash;
-    }
-    return undefined;
+    if (this.side.arch.namelessHash > 0) return this.namelessHash(symbol);
+    if (this.side.table.typedCount === 0) return undefined;
+    const prefix = this.typedPrefixes()[this.side.table.canonical[symbol]!]!;
+    return prefix === 0 ? undefined : this.hashIn(prefix);
   }
 
-  /** Functions that a prefix or a hash stands before, canonical; each once. */
-  *functions(): Generator<number> {
-    const { table, identity, extents, arch } = this.side;
-    const seen = new Set<number>();
+  /** Calls `visit` for each function that has one, canonical. */
+  forEachTyped(visit: (symbol: SymbolIndex) => void): void {
+    const { table, arch } = this.side;
     if (arch.namelessHash > 0) {
-      const mapping = Mapping.of(this.side);
       for (let i = 0; i < table.listedCount; i++) {
         const symbol = table.listed[i]!;
         if (
           table.canonical[symbol] === symbol &&
           table.has(symbol, Trait.FUNC) &&
-          table.section[symbol]! < table.sections &&
-          mapping.hashBefore(table.section[symbol]!, table.value[symbol]!) > 0
+          this.namelessHash(symbol) !== undefined
         )
-          yield symbol;
+          visit(symbol);
       }
       return;
     }
-    for (const [section, prefixes] of this.all()) {
-      for (const prefix of prefixes) {
-        const next = extents.widestAt(section, table.value[prefix]!).end;
-        const symbol = identity.coverAt(section, next);
-        if (symbol === 0 || table.value[symbol] !== next || seen.has(symbol)) continue;
-        seen.add(symbol);
-        yield symbol;
-      }
+    const prefixes = this.typedPrefixes();
+    for (let symbol = 1; symbol < prefixes.length; symbol++) if (prefixes[symbol] !== 0) visit(symbol);
+  }
+
+  private namelessHash(symbol: SymbolIndex): number | undefined {
+    const { section, start } = this.side.rangeOf(symbol);
+    if (section >= this.side.table.sections) return undefined;
+    const before = Mapping.of(this.side).hashBefore(section, start);
+    return before === 0 ? undefined : wordAt(this.side.object.content(section), start - before);
+  }
+
+  /**
+   * By canonical function: the nearest prefix that holds its type, 0 for none. Found for all functions in one pass: where one is asked about its type
+   * because pointers to it are in use, the 40,000 of a kernel are.
+   */
+  private typedPrefixes(): Uint32Array {
+    if (this.typed !== undefined) return this.typed;
+    const { table, identity } = this.side;
+    const typed = (this.typed = new Uint32Array(table.symbols));
+    for (let prefix = identity.code.nextPrefix(1, ANY_SECTION); prefix < table.symbols; ) {
+      const section = table.section[prefix]!;
+      const place = table.value[prefix]!;
+      const symbol =
+        section < table.sections && this.hashIn(prefix) !== undefined ? identity.objectBehind(section, place) : 0;
+      // A prefix within another function's bytes is that one's.
+      if (
+        symbol !== 0 &&
+        place + table.size[prefix]! <= table.value[symbol]! &&
+        (typed[symbol] === 0 || table.value[typed[symbol]!]! < place) &&
+        identity.coverAt(section, place) === 0
+      )
+        typed[symbol] = prefix;
+      prefix = identity.code.nextPrefix(prefix + 1, ANY_SECTION);
     }
+    return typed;
+  }
+
+  private hashIn(prefix: SymbolIndex): number | undefined {
+    const { table, object } = this.side;
+    const section = table.section[prefix]!;
+    const size = table.size[prefix]!;
+    if (size < PREAMBLE_BYTES || section >= table.sections || object.type(section) === SHT_NOBITS) return undefined;
+    const at = object.offset(section) + table.value[prefix]!;
+    // Clang aligns what is before the NOPs of -fpatchable-function-entry: then the instruction is the last one.
+    return preambleHash(object.bytes, at) ?? preambleHash(object.bytes, at + size - PREAMBLE_BYTES);
   }
 }

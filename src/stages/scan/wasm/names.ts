@@ -113,10 +113,11 @@ export function read(start: usize, strip: bool): void {
   else finish();
 }
 
-/** Hashes the `length` bytes that the thread put at `longName`, for `nextNamed`. */
-export function openName(length: u32): void {
+/** Hashes the `length` bytes that the thread put at `longName`, for `nextNamed`. Returns the low half. */
+export function openName(length: u32): u32 {
   end = longName + length;
   read(longName, true);
+  return hashLow;
 }
 
 /** A name that begins with an underscore: what macros paste, and Rust's. */

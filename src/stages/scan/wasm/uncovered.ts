@@ -116,10 +116,13 @@ export function nextBesideCovers(from: u32): u32 {
   return symbols;
 }
 
-/** The next prefix from `from` on that lies in a section. `symbols` at the end. */
+const ANY_SECTION: u32 = 0xffffffff;
+
+/** The next prefix from `from` on that lies in a section, or in any. `symbols` at the end. */
 export function nextPrefix(from: u32, section: u32): u32 {
   for (let symbol = from; symbol < symbols; symbol++)
-    if (sectionOf(symbol) == section && (traitsOf(symbol) & TRAIT_PREFIX) != 0) return symbol;
+    if ((traitsOf(symbol) & TRAIT_PREFIX) != 0 && (section == ANY_SECTION || sectionOf(symbol) == section))
+      return symbol;
   return symbols;
 }
 
