@@ -1,6 +1,7 @@
 /** What a run of a matrix came to, as a value: each cell, and what differs between kernels for one patch. */
 import { largest } from '../lists';
 import type { Diagnostic } from '../diagnostics';
+import { promotedName } from '../stages/compare/promoted';
 import type { FleetKernel, Matrix } from './matrix';
 import type { CellResult } from './perform';
 import type { Outcome } from './run';
@@ -28,8 +29,10 @@ export interface CellReport {
 /** Kernels for which one patch came to the same. */
 export interface Alike {
   verdict: CellVerdict;
-  /** Codes of its reasons, or the functions that it replaces. */
+  /** Codes of its reasons, or the functions that it replaces: by their own names, of which Clang makes others in each kernel (`f.llvm.123`). */
   why: string[];
+  /** One reason of each code, in full, as it is told of the first of the kernels. */
+  reasons: CellReport['reasons'];
   kernels: string[];
 }
 
@@ -115,11 +118,16 @@ function alike(cells: readonly CellReport[]): Alike[] {
   const groups = new Map<string, Alike>();
   for (const { verdict, reasons, functions, kernel } of cells) {
     const codes = [...new Set(reasons.map(({ code }) => code))].sort();
-    const why = codes.length > 0 ? codes : [...new Set(functions)].sort();
+    const why =
+      codes.length > 0 ? codes : [...new Set(functions.map((name) => promotedName(name)?.base ?? name))].sort();
     const key = JSON.stringify([verdict, why]);
-    const group = groups.get(key) ?? { verdict, why, kernels: [] };
+    const group = groups.get(key) ?? { verdict, why, reasons: firstOfEach(reasons), kernels: [] };
     group.kernels.push(kernel);
     groups.set(key, group);
   }
   return [...groups.values()];
+}
+
+function firstOfEach(reasons: CellReport['reasons']): CellReport['reasons'] {
+  return reasons.filter(({ code }, i) => reasons.findIndex((other) => other.code === code) === i);
 }

@@ -64,12 +64,15 @@ function lines(stream: NodeJS.WriteStream): MatrixView {
 /** A letter a cell: what is done, what runs, what waits. */
 const MARKS = { patchable: '+', refused: 'R', unchanged: '=', failed: 'F', started: '*', waiting: '.' } as const;
 
+const BETWEEN_MS = 100;
+
 class Table implements MatrixView {
   private readonly marks = new Map<string, string>();
   private kernels: string[] = [];
   private patches: string[] = [];
   private drawn = 0;
   private last = 0;
+  private due: NodeJS.Timeout | undefined;
 
   constructor(private readonly stream: NodeJS.WriteStream) {}
 
@@ -82,9 +85,8 @@ class Table implements MatrixView {
   told({ cell, state, outcome }: CellEvent): void {
     const mark = state === 'done' ? MARKS[outcome?.result?.verdict ?? 'failed'] : MARKS[state];
     this.marks.set(`${cell.kernel.name} ${cell.patch.name}`, mark);
-    if (performance.now() - this.last < 100) return;
-    this.last = performance.now();
-    this.draw();
+    // What is told at once is drawn at once; the last of it is not left out.
+    this.due ??= setTimeout(() => this.draw(), Math.max(0, this.last + BETWEEN_MS - performance.now())).unref();
   }
 
   note(text: string): void {
@@ -93,12 +95,16 @@ class Table implements MatrixView {
   }
 
   end(): void {
+    clearTimeout(this.due);
+    this.due = undefined;
     if (this.drawn > 0) this.stream.write(`\x1b[${this.drawn}A\x1b[J`);
     this.drawn = 0;
   }
 
   private draw(): void {
-    const { columns = 80, rows = 24 } = this.stream;
+    // A terminal that does not know its size says 0.
+    const columns = this.stream.columns || 80;
+    const rows = this.stream.rows || 24;
     const all = [...this.marks.values()];
     const done = all.filter((mark) => mark !== MARKS.waiting && mark !== MARKS.started).length;
     const head = `${done}/${all.length} cells; + patchable, = unchanged, R refused, F failed, * under way`;
@@ -111,6 +117,7 @@ class Table implements MatrixView {
       body.length < rows - 2 ? body : body.filter((line) => line.includes(MARKS.started)).slice(0, rows - 3);
     const text = [head, ...shown].map((line) => line.slice(0, columns - 1));
     this.end();
+    this.last = performance.now();
     this.stream.write(`${text.join('\n')}\n`);
     this.drawn = text.length;
   }

@@ -24,8 +24,10 @@ export function renderMatrix(result: MatrixResult, page: string | null): string 
     lines.push('', 'what differs between kernels:');
     for (const { patch, groups } of differences.slice(0, LONGEST)) {
       lines.push(`  ${patch}`);
-      for (const { verdict: of, why, kernels } of groups)
+      for (const { verdict: of, why, reasons, kernels } of groups) {
         lines.push(`    ${WORDS[of].padEnd(9)}  ${shown(kernels)}${why.length === 0 ? '' : `: ${shown(why)}`}`);
+        append(lines, saidOf(reasons, '      '));
+      }
     }
   }
   const reused = run.cells.filter(({ seconds }, i) => seconds === null && cells[i]!.verdict !== 'failed').length;
@@ -77,10 +79,13 @@ function table(kernels: readonly string[], patches: readonly string[], found: Re
 }
 
 function reasonsOf({ kernel, patch, reasons }: CellReport): string[] {
+  return [`  ${kernel} ${patch}`, ...saidOf(reasons, '    ')];
+}
+
+function saidOf(reasons: CellReport['reasons'], indent: string): string[] {
   return [
-    `  ${kernel} ${patch}`,
-    ...reasons.slice(0, 3).map(({ code, message }) => `    ${code}: ${message.split('\n')[0]!}`),
-    ...(reasons.length > 3 ? [`    and ${reasons.length - 3} more`] : []),
+    ...reasons.slice(0, 3).map(({ code, message }) => `${indent}${code}: ${message.split('\n')[0]!}`),
+    ...(reasons.length > 3 ? [`${indent}and ${reasons.length - 3} more`] : []),
   ];
 }
 

@@ -71,8 +71,13 @@ test('every cell ends with its own verdict, the worst is the exit code, and each
     {
       patch: 'code',
       groups: [
-        { verdict: 'patchable', why: code!.functions.toSorted(), kernels: ['alpha'] },
-        { verdict: 'refused', why: ['changed-data'], kernels: ['beta'] },
+        { verdict: 'patchable', why: code!.functions.toSorted(), reasons: [], kernels: ['alpha'] },
+        {
+          verdict: 'refused',
+          why: ['changed-data'],
+          reasons: [{ code: 'changed-data', message: expect.stringMatching(/^the initial value of \S+ changed/) }],
+          kernels: ['beta'],
+        },
       ],
     },
   ]);

@@ -63,7 +63,7 @@ function differences({ differences: found }: MatrixResult): Markup {
   return html`<section aria-labelledby="differences"><h2 id="differences">What differs between kernels for one patch</h2>${found.length === 0 && html`<p>Nothing: every patch came to the same everywhere.</p>`}
 ${found.map(
   ({ patch, groups }) =>
-    html`<h3>${patch}</h3><table><thead><tr><th scope="col">Verdict</th><th scope="col">Kernels</th><th scope="col">Reasons, or functions</th></tr></thead><tbody>${groups.map(({ verdict, kernels, why }) => html`<tr><td class="${verdict}">${WORDS[verdict]}</td><td>${kernels.join(', ')}</td><td class="name">${why.join(', ')}</td></tr>`)}</tbody></table>`,
+    html`<h3>${patch}</h3><table><thead><tr><th scope="col">Verdict</th><th scope="col">Kernels</th><th scope="col">Why, or which functions</th></tr></thead><tbody>${groups.map(({ verdict, kernels, why, reasons: said }) => html`<tr><td class="${verdict}">${WORDS[verdict]}</td><td>${kernels.map((kernel, i) => html`${i > 0 && ', '}<a href="#${idOf({ kernel, patch })}">${kernel}</a>`)}</td><td>${said.length === 0 ? html`<span class="name">${why.join(', ')}</span>` : said.map(({ code, message }) => html`<p><code>${code}</code> ${message}</p>`)}</td></tr>`)}</tbody></table>`,
 )}</section>`;
 }
 
@@ -74,6 +74,6 @@ ${bad.map((cell) => html`<h3 id="why-${idOf(cell)}"><a href="#${idOf(cell)}">${c
 }
 
 /** Names of kernels and patches have no blanks. */
-function idOf({ kernel, patch }: CellReport): string {
+function idOf({ kernel, patch }: Pick<CellReport, 'kernel' | 'patch'>): string {
   return `${kernel}--${patch}`;
 }
