@@ -6,7 +6,7 @@ import { join } from 'node:path';
 /** A folder of its own, which is gone at the end and after Ctrl-C. */
 export async function inScratch(use: (scratch: string) => Promise<number>): Promise<number> {
   const scratch = mkdtempSync(join(tmpdir(), 'klpflow-bench-'));
-  const clear = (): void => rmSync(scratch, { recursive: true, force: true });
+  const clear = (): void => rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   process.once('SIGINT', () => {
     clear();
     process.exit(130);

@@ -17,12 +17,12 @@ export {
   type CellReport,
   type CellResult,
   type CellVerdict,
-  type MatrixCheck,
   type MatrixResult,
   type MatrixRun,
   type MatrixStatus,
   type Outcome,
 } from './fleet';
+export type { CheckedCell, MatrixCheck } from './fleet/check';
 export type { WorkerResult } from './fleet/serve';
 export type { BuildResult } from './kbuild';
 export type { CorrelateResult } from './pipeline/correlate-objects';

@@ -33,7 +33,9 @@ export default class Matrix extends RunCommand {
       description: 'folder for livepatches, reports and index.html (default: FILE without its ending, and .matrix)',
       helpValue: 'DIR',
     }),
-    check: Flags.boolean({ description: 'say all that is missing, of all kernels; do nothing else' }),
+    check: Flags.boolean({
+      description: 'say all that is missing, of all kernels, and which patches do not fit; do nothing else',
+    }),
     store: Flags.string({
       description:
         'where results are kept; with --redis a folder that all machines see, or s3://BUCKET/FOLDER (default: in the run directory)',
@@ -66,7 +68,7 @@ export default class Matrix extends RunCommand {
     if (flags.check) {
       const found = await this.running(flags, (options) => checkMatrix({ ...options, ...given, step }));
       this.log(renderCheck(found));
-      if (!found.ok) process.exitCode = 1;
+      if (!found.ok) process.exitCode = found.missing.length > 0 ? 1 : EXIT.refused;
       return found;
     }
     if (flags.status || flags.detach) {

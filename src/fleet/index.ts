@@ -1,10 +1,10 @@
 /** Many kernels by many patches: from the file to the result of every cell. */
 import { join } from 'node:path';
-import { KlpflowError, type Diagnostic } from '../diagnostics';
+import { KlpflowError } from '../diagnostics';
 import type { RunOptions } from '../pipeline/flow';
 import { RunDir } from '../pipeline/run-dir';
 import { matrixOf, type Cell, type Matrix } from './matrix';
-import { readMatrixFile } from './matrix-file';
+import { readMatrixFile, type MatrixFile } from './matrix-file';
 import { prepare, type Preparation } from './prepare';
 import type { JobState, Submission } from './redis/submit';
 import { reportOf, type MatrixResult } from './report';
@@ -47,11 +47,11 @@ export async function runMatrix(request: MatrixRequest): Promise<MatrixRun> {
   begun?.(matrix.cells.map(({ kernel, patch }) => ({ kernel: kernel.name, patch: patch.name })));
   const store = storeOf(request);
   const missing = found.missing.map(
-    ({ cell, diagnostics }): Outcome => ({
+    ({ cell, problems }): Outcome => ({
       cell,
       id: null,
       result: null,
-      failed: diagnostics,
+      failed: problems.map(({ diagnostic }) => diagnostic),
       seconds: null,
       by: null,
     }),
@@ -122,33 +122,11 @@ async function submitted<T>(
   }
 }
 
-export interface MatrixCheck {
-  schema: 'klpflow/matrix-check@1';
-  ok: boolean;
-  kernels: string[];
-  patches: string[];
-  cells: number;
-  missing: Array<{ kernel: string; patch: string; diagnostics: Diagnostic[] }>;
-}
-
-/** All that is missing, of all kernels; nothing is compared or built. @throws KlpflowError `malformed-matrix` */
-export async function checkMatrix(request: MatrixRequest): Promise<MatrixCheck> {
-  const { matrix, found } = await prepared(request, new Signers());
-  return {
-    schema: 'klpflow/matrix-check@1',
-    ok: found.missing.length === 0,
-    kernels: matrix.kernels.map(({ name }) => name),
-    patches: matrix.patches.map(({ name }) => name),
-    cells: matrix.cells.length,
-    missing: found.missing.map(({ cell, diagnostics }) => ({
-      kernel: cell.kernel.name,
-      patch: cell.patch.name,
-      diagnostics,
-    })),
-  };
-}
-
-async function prepared(request: MatrixRequest, signers?: Signers): Promise<{ matrix: Matrix; found: Preparation }> {
+/** @throws KlpflowError `malformed-matrix`, `usage`, `run-dir-unusable` */
+export async function prepared(
+  request: MatrixRequest,
+  signers?: Signers,
+): Promise<{ file: MatrixFile; matrix: Matrix; found: Preparation }> {
   const { file, runDir, fresh = false, redis, step = () => undefined } = request;
   if (redis !== undefined && request.store === undefined)
     throw new KlpflowError('usage', '--redis: say with --store where workers find objects and leave results');
@@ -157,11 +135,16 @@ async function prepared(request: MatrixRequest, signers?: Signers): Promise<{ ma
       'usage',
       '--fresh with --redis: workers do not do again what is in the store; take another store',
     );
-  const matrix = matrixOf(await readMatrixFile(file));
+  const read = await readMatrixFile(file);
+  const matrix = matrixOf(read);
   RunDir.open(runDir, fresh);
   step(`looking at what ${matrix.cells.length} cells need`);
   const options = { ...request, workers: 1 };
-  return { matrix, found: await prepare(matrix, options, join(runDir, 'digests'), redis !== undefined, signers) };
+  return {
+    file: read,
+    matrix,
+    found: await prepare(matrix, options, join(runDir, 'digests'), redis !== undefined, signers),
+  };
 }
 
 function storeOf({ store, runDir }: MatrixRequest): Store {

@@ -1,7 +1,7 @@
 /** From cells to jobs: every file is looked at and digested, and all that is missing is said before anything is done. */
 import { append } from '../lists';
 import { mkdirSync } from 'node:fs';
-import { KlpflowError, diagnosticOf, isRefused, type Diagnostic, throwIfInterrupted } from '../diagnostics';
+import { KlpflowError, diagnosticOf, isRefused, throwIfInterrupted } from '../diagnostics';
 import { ElfObject } from '../elf';
 import { neededMemory } from '../pipeline/memory';
 import type { RunOptions } from '../pipeline/flow';
@@ -10,6 +10,7 @@ import { PRODUCER } from '../records';
 import { Digests, type Blob, type Digested } from './digest';
 import { jobId, type DiffFile, type Job } from './job';
 import { pairOf, type BuiltKernel, type Cell, type FleetPatch, type Matrix, type SavedKernel } from './matrix';
+import type { Owner, Problem } from './places';
 import { recipeOf, type Recipe } from './recipe';
 import type { Signers } from './signing';
 
@@ -26,7 +27,9 @@ export interface Prepared {
 export interface Preparation {
   ready: Prepared[];
   /** Cells of which something is missing. */
-  missing: Array<{ cell: Cell; diagnostics: Diagnostic[] }>;
+  missing: Array<{ cell: Cell; problems: Problem[] }>;
+  /** What is known of kernels that are built. */
+  recipes: ReadonlyMap<BuiltKernel, Recipe>;
 }
 
 /** A program of a build: a large unit of a kernel takes GCC or Clang as much, with debugging information. */
@@ -46,7 +49,7 @@ export async function prepare(
   mkdirSync(folder, { recursive: true });
   const digests = new Digests(folder);
   const recipes = new Map<BuiltKernel, Recipe>();
-  const found: Preparation = { ready: [], missing: [] };
+  const found: Preparation = { ready: [], missing: [], recipes };
   for (const cell of matrix.cells) {
     throwIfInterrupted(options.signal);
     const { kernel, patch } = cell;
@@ -59,8 +62,8 @@ export async function prepare(
         : await diffJob(kernel, patch, looked);
     const { files, problems } = looked;
     const ofKey = signers?.problemOf(kernel);
-    if (ofKey !== undefined) problems.push(ofKey);
-    if (job === undefined || problems.length > 0) found.missing.push({ cell, diagnostics: problems });
+    if (ofKey !== undefined) problems.push({ owner: 'kernel', diagnostic: ofKey });
+    if (job === undefined || problems.length > 0) found.missing.push({ cell, problems });
     else found.ready.push({ cell, id: jobId(job), job, files, bytes: bytesOf(job, files) });
   }
   return found;
@@ -69,12 +72,12 @@ export async function prepare(
 /** Files as they are looked at, and what is wrong with them. */
 class Looked {
   readonly files: Digested[] = [];
-  readonly problems: Diagnostic[] = [];
+  readonly problems: Problem[] = [];
 
   constructor(private readonly digests: Digests) {}
 
   /** Undefined where it cannot be read, which is told. */
-  async at(path: string): Promise<Blob | undefined> {
+  async at(path: string, owner: Owner): Promise<Blob | undefined> {
     try {
       if (isFolder(path))
         throw new KlpflowError('not-regular-file', `${path} is a folder: a cell is of one object`, { object: path });
@@ -82,7 +85,7 @@ class Looked {
       this.files.push(file);
       return { sha256: file.sha256, bytes: file.bytes };
     } catch (cause) {
-      this.problems.push(diagnosticOf(cause));
+      this.problems.push({ owner, diagnostic: diagnosticOf(cause) });
       return undefined;
     }
   }
@@ -107,11 +110,13 @@ async function buildJob(
   const allowed = (code: string): boolean => patch.allow.includes(code) || (elsewhere && OF_BUILDERS.has(code));
   append(
     looked.problems,
-    problems.filter((one) => (isRefused([one]) || one.severity === 'error') && !allowed(one.code)),
+    problems
+      .filter((one) => (isRefused([one]) || one.severity === 'error') && !allowed(one.code))
+      .map((diagnostic): Problem => ({ owner: 'kernel', diagnostic })),
   );
   const patches: Blob[] = [];
   for (const file of patch.files) {
-    const blob = await looked.at(file);
+    const blob = await looked.at(file, 'patch');
     if (blob !== undefined) patches.push(blob);
   }
   if (digest === undefined) return undefined;
@@ -125,14 +130,15 @@ async function buildJob(
 
 async function diffJob(kernel: SavedKernel, patch: FleetPatch, looked: Looked): Promise<Job | undefined> {
   const paths: Partial<Record<DiffFile, string>> = { ...pairOf(kernel, patch), ...kernel.facts };
+  const ofPatch = (kind: string): boolean => kind === 'patched' || (kind === 'orig' && patch.orig !== undefined);
   const files: Partial<Record<DiffFile, Blob>> = {};
   for (const [kind, path] of Object.entries(paths) as Array<[DiffFile, string]>) {
-    const blob = await looked.at(path);
+    const blob = await looked.at(path, ofPatch(kind) ? 'patch' : 'kernel');
     if (blob !== undefined) files[kind] = blob;
   }
   const moduleImages: Blob[] = [];
   for (const path of kernel.moduleImages) {
-    const blob = await looked.at(path);
+    const blob = await looked.at(path, 'kernel');
     if (blob !== undefined) moduleImages.push(blob);
   }
   const { orig, patched } = files;

@@ -1,14 +1,15 @@
 /** A kernel that is built, by the contents that decide what is compiled: the same on every machine that has them, wherever they lie there. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { diagnosticOf, type Diagnostic } from '../diagnostics';
+import { diagnosticOf, fileError, type Diagnostic } from '../diagnostics';
 import { append } from '../lists';
 import { writeAtomically } from '../files/output-file';
 import { imageFacts } from '../pipeline/image-facts';
 import type { RunOptions } from '../pipeline/flow';
 import { checkConfig, parseConfig } from '../kbuild/config';
-import { readKernel } from '../kbuild/kernel';
+import { checkMachine, readKernel } from '../kbuild/kernel';
+import { profilesOf } from '../kbuild/profiles';
 import { run } from '../kbuild/command';
 import { chooseScope } from '../kbuild/scope';
 import { sourceOf } from '../kbuild/source';
@@ -21,6 +22,8 @@ import type { BuiltKernel } from './matrix';
 export interface Recipe {
   /** Undefined where something is missing without which nothing says which kernel it is. */
   digest: string | undefined;
+  /** As its image or its name says; undefined where that is not known. */
+  release: string | undefined;
   /** All that keeps this machine from building it. */
   problems: Diagnostic[];
 }
@@ -49,7 +52,14 @@ export async function recipeOf(
   );
   append(problems, found?.diagnostics ?? []);
   const known = found?.kernel;
-  if (known === undefined) return { digest: undefined, problems };
+  append(problems, absentFiles(kernel, problems));
+  await attempt(async () => profilesOf(kernel.make));
+  if (known === undefined) {
+    // What every kernel needs: the rest depends on a configuration that is not there.
+    append(problems, await missingTools(new Map()));
+    return { digest: undefined, release: undefined, problems };
+  }
+  await attempt(async () => checkMachine(known));
   const config = parseConfig(known.config.text);
   const { diagnostics } = await chooseCompiler(known.facts.build.compiler, kernel.make);
   for (const told of [
@@ -66,7 +76,27 @@ export async function recipeOf(
     symvers: known.symvers === undefined ? null : (await digests.of(known.symvers)).sha256,
     make: [...kernel.make],
   }));
-  return { digest: source === undefined || parts === undefined ? undefined : sha256(canonical(parts)), problems };
+  const digest = source === undefined || parts === undefined ? undefined : sha256(canonical(parts));
+  return { digest, release: known.release, problems: onceEach(problems) };
+}
+
+/** Files that are named and not there: a kernel whose image is missing may lack more. */
+function absentFiles({ files }: BuiltKernel, told: readonly Diagnostic[]): Diagnostic[] {
+  return [files.config, files.symvers, files.modules].flatMap((path) => {
+    if (path === undefined || told.some(({ where }) => where.object === path)) return [];
+    try {
+      statSync(path);
+      return [];
+    } catch (cause) {
+      return [fileError(path, cause, 'read').diagnostic];
+    }
+  });
+}
+
+function onceEach(problems: readonly Diagnostic[]): Diagnostic[] {
+  return problems.filter(
+    ({ code, message }, i) => problems.findIndex((one) => one.code === code && one.message === message) === i,
+  );
 }
 
 /** The content of a tarball, or of all of a folder but `.git`: names, links and bytes. */

@@ -1,5 +1,4 @@
 /** From a patch to a livepatch: what the patch touches is compiled twice, single units or vmlinux.o and modules as a whole. */
-import { EM_X86_64 } from '../elf';
 import { KlpflowError, diagnostic, fileError } from '../diagnostics';
 import { ModuleSigner } from '../livepatch/signature';
 import { checkOutput } from '../pipeline/files';
@@ -10,7 +9,7 @@ import { checkAdopted } from './adopted';
 import { changedOptions, checkConfig, ltoOf, parseConfig, type Config } from './config';
 import { evidenceOf } from './evidence';
 import { moduleFiles } from './module-file';
-import { pinned, readKernel, type Kernel } from './kernel';
+import { checkMachine, pinned, readKernel, type Kernel } from './kernel';
 import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
 import { sortFiles } from './patch/kinds';
@@ -181,13 +180,4 @@ async function inTree(
     ...(ltoOf(config) === undefined ? { plain: (pair) => buildPlain(work, pair, settings) } : {}),
   });
   result.took(livepatch, evidenceOf(kernel, { compiler, profiles }, livepatch));
-}
-
-function checkMachine({ facts, image }: Kernel): void {
-  if (facts.machine !== EM_X86_64)
-    throw new KlpflowError(
-      'unsupported-object',
-      `${image} is not for x86-64: modules are written for no other processor`,
-      { object: image },
-    );
 }

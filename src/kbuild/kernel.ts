@@ -1,6 +1,7 @@
 /** The kernel that a livepatch is for: its files, and what its image says of itself. */
 import { existsSync } from 'node:fs';
-import { diagnostic, type Diagnostic } from '../diagnostics';
+import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
+import { EM_X86_64 } from '../elf';
 import { readText } from '../files/whole-file';
 import { KernelImage } from '../kernel-image';
 import type { ImageFacts } from '../pipeline/types';
@@ -67,6 +68,16 @@ function otherRelease(release: string, places: KernelPlaces, image: string): Dia
   return places.release === undefined || places.release === release
     ? []
     : [diagnostic('build-release', `${image} says that it is ${release}, not ${places.release}`, { object: image })];
+}
+
+/** @throws KlpflowError `unsupported-object` */
+export function checkMachine({ facts, image }: Kernel): void {
+  if (facts.machine !== EM_X86_64)
+    throw new KlpflowError(
+      'unsupported-object',
+      `${image} is not for x86-64: modules are written for no other processor`,
+      { object: image },
+    );
 }
 
 async function embedded(image: string): Promise<Kernel['config'] | undefined> {

@@ -88,6 +88,31 @@ export async function copySource(
   checkSource(to, path);
 }
 
+/** A folder with some of the files, those that there are: of a tarball they are unpacked into `to`, a folder needs no copy. @throws KlpflowError `not-kernel-source`, `interrupted` */
+export async function someFiles(
+  { path, kind }: Source,
+  names: readonly string[],
+  to: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  if (kind !== 'tarball') return path;
+  // The folder at the top of a tarball may be called anything.
+  const patterns = ['Makefile', 'Kconfig', ...names].map((name) => `*/${name.replace(/[*?[\]\\]/g, '\\$&')}`);
+  const options = ['--strip-components=1', '--no-same-owner', '--wildcards', '--no-wildcards-match-slash'];
+  const own: Command = {
+    program: 'tar',
+    args: ['-xf', resolve(path), ...options, '-C', resolve(to), ...patterns],
+    cwd: to,
+    signal,
+  };
+  const ended = await run(own);
+  // tar's 2 is also for a name that is not there: that is for whoever asks for the file.
+  if (ended.status !== 0 && !existsSync(join(to, 'Makefile')))
+    throw failure(ended, own, `unpacking ${path}`, 'not-kernel-source');
+  checkSource(to, path);
+  return to;
+}
+
 function checkSource(folder: string, path: string): void {
   if (!existsSync(join(folder, 'Makefile')) || !existsSync(join(folder, 'Kconfig')) || versionOf(folder) === undefined)
     throw new KlpflowError(

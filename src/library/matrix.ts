@@ -1,11 +1,5 @@
-import {
-  checkMatrix as look,
-  matrixStatus as stand,
-  runMatrix,
-  type MatrixCheck,
-  type MatrixRun,
-  type MatrixStatus,
-} from '../fleet';
+import { checkMatrix as look, type MatrixCheck } from '../fleet/check';
+import { matrixStatus as stand, runMatrix, type MatrixRun, type MatrixStatus } from '../fleet';
 import type { WorkerRequest, WorkerResult } from '../fleet/serve';
 import type { CellEvent } from '../fleet/run';
 import { begin, type Run, type RunSettings } from './run';
@@ -31,7 +25,7 @@ export function matrix(options: MatrixOptions): Run<MatrixRun> {
   return begin(options, async (run) => runMatrix({ ...run, ...given(options) }));
 }
 
-/** Says all that is missing, of all kernels, and does nothing else. */
+/** Says all that is missing, of all kernels, and which patches do not fit, and does nothing else. */
 export function checkMatrix(options: MatrixOptions): Run<MatrixCheck> {
   return begin(options, async (run) => look({ ...run, ...given(options) }));
 }

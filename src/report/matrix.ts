@@ -1,6 +1,6 @@
 /** A run of a matrix for people: the table, what differs between kernels, and why. */
-import type { CellReport, CellVerdict, MatrixCheck, MatrixResult, MatrixStatus } from '../index';
-import { append, largest } from '../lists';
+import type { CellReport, CellVerdict, CheckedCell, MatrixCheck, MatrixResult, MatrixStatus } from '../index';
+import { append, largest, put } from '../lists';
 import { plural } from './words';
 
 /** One word a cell, in tables. */
@@ -95,20 +95,22 @@ function shown(list: readonly string[]): string {
     : `${list.slice(0, LONGEST).join(', ')} and ${list.length - LONGEST} more`;
 }
 
-export function renderCheck({ ok, cells, kernels, patches, missing }: MatrixCheck): string {
+export function renderCheck({ ok, cells, kernels, patches, missing, refused }: MatrixCheck): string {
   const size = `${plural(cells, 'cell')} of ${plural(kernels.length, 'kernel')} and ${patches.length} ${patches.length === 1 ? 'patch' : 'patches'}`;
   if (ok) return `READY  ${size}: nothing is missing`;
-  // What a kernel lacks is told once, not for each of its patches.
-  const lines = new Map<string, string[]>();
-  for (const { kernel, patch, diagnostics } of missing)
-    for (const { code, message, hint } of diagnostics) {
-      const said = `    ${code}: ${message}\n      ${hint}`;
-      const of = lines.get(`${kernel}\0${said}`) ?? [];
-      of.push(patch);
-      lines.set(`${kernel}\0${said}`, of);
-    }
   return [
-    `MISSING  ${missing.length} of ${size} cannot be done`,
-    ...[...lines].map(([key, of]) => `  ${key.split('\0')[0]} ${shown(of)}\n${key.split('\0')[1]}`),
+    ...(missing.length === 0 ? [] : [`MISSING  ${missing.length} of ${size} cannot be done`, ...checked(missing)]),
+    ...(refused.length === 0
+      ? []
+      : [`REFUSED  ${refused.length} of ${size}: the patch does not fit`, ...checked(refused)]),
   ].join('\n');
+}
+
+/** What a kernel lacks is told once, not for each of its patches. */
+function checked(cells: readonly CheckedCell[]): string[] {
+  const lines = new Map<string, string[]>();
+  for (const { kernel, patch, diagnostics } of cells)
+    for (const { code, message, hint, at } of diagnostics)
+      put(lines, `${kernel}\0    ${at}: ${code}: ${message}\n      ${hint}`, patch);
+  return [...lines].map(([key, of]) => `  ${key.split('\0')[0]} ${shown(of)}\n${key.split('\0')[1]}`);
 }
