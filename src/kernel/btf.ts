@@ -32,7 +32,7 @@ export interface StructLayout {
  * @throws KlpflowError `malformed-elf` for damaged BTF, `no-btf` for a module's split BTF
  */
 export function structSizes(btf: Uint8Array, names: readonly string[], path: string): Record<string, number> {
-  const types = new Types(btf, path);
+  const types = new BtfTypes(btf, path);
   const sizes: Record<string, number> = {};
   for (const [name, at] of types.named(names, true)) sizes[name] = types.u32(at + 8);
   return sizes;
@@ -43,7 +43,7 @@ export function structSizes(btf: Uint8Array, names: readonly string[], path: str
  * @throws KlpflowError as `structSizes`
  */
 export function structLayouts(btf: Uint8Array, names: readonly string[], path: string): Record<string, StructLayout> {
-  const types = new Types(btf, path);
+  const types = new BtfTypes(btf, path);
   const layouts: Record<string, StructLayout> = {};
   for (const [name, at] of types.named(names, false)) {
     const offsets: Record<string, number> = {};
@@ -53,7 +53,8 @@ export function structLayouts(btf: Uint8Array, names: readonly string[], path: s
   return layouts;
 }
 
-class Types {
+/** The types of one BTF blob, each where it starts in the bytes. */
+export class BtfTypes {
   private readonly view: DataView;
   private readonly little: boolean;
   private readonly start: number;
@@ -114,18 +115,23 @@ class Types {
 
   /** Each anonymous type once: C allows no two members of one name, and damaged types that hold themselves come to an end. */
   private nested(id: number, base: number, offsets: Record<string, number>, seen: Set<number>, depth: number): void {
-    this.places ??= [...this.walk()];
-    const at = this.places[id - 1];
+    const at = this.at(id);
     if (at === undefined || seen.has(id) || (this.kind(at) !== STRUCT && this.kind(at) !== UNION)) return;
     this.members(at, base, offsets, seen.add(id), depth + 1);
   }
 
-  private kind(at: number): number {
+  /** Where the type of an id starts; undefined for 0, which is void, and for what there is not. */
+  at(id: number): number | undefined {
+    this.places ??= [...this.walk()];
+    return this.places[id - 1];
+  }
+
+  kind(at: number): number {
     return (this.u32(at + 4) >>> 24) & 0x1f;
   }
 
   /** Where each type starts, in order; each lies within the types as a whole. */
-  private *walk(): Generator<number> {
+  *walk(): Generator<number> {
     for (let at = this.start; at + TYPE_HEAD <= this.end; ) {
       const kind = this.kind(at);
       if (kind === 0 || kind > KNOWN_KINDS) this.fail(at, `kind ${kind} of a type is not known`);
@@ -137,7 +143,7 @@ class Types {
   }
 
   /** The name at a type's or member's first word. */
-  private name(at: number): string {
+  name(at: number): string {
     const start = this.strings + this.u32(at);
     if (start >= this.stringsEnd) {
       if (this.u32(at) === 0) return '';

@@ -1,6 +1,7 @@
 import { diff as compareAndWrite, type DiffResult } from '../pipeline/diff';
 import type { DiffRequest } from '../pipeline/diff-options';
 import { correlateObjects, type CorrelateResult } from '../pipeline/correlate-objects';
+import { explanationWithFields, reportWithFields, withFields } from '../pipeline/data-fields';
 import { explain as explainSymbol, type Explained } from '../pipeline/explain';
 import type { RunOptions } from '../pipeline/flow';
 import type { ObjectPair } from '../pipeline/object-pairs';
@@ -46,14 +47,17 @@ export function diff(options: DiffOptions): Run<DiffResult> {
   return begin(options, async (run, given) => {
     const request = requestOf(given, run);
     const { patches = [] } = request;
-    return told(await (patches.length === 0 ? compareAndWrite(request) : diffByPatch(request, patches)), given);
+    const result = await (patches.length === 0 ? compareAndWrite(request) : diffByPatch(request, patches));
+    return told(withFields(result, given.btf, given.orig), given);
   });
 }
 
 /** What `diff` finds, and the code of what it lists: all that a report shows. */
-export function report(options: Omit<DiffOptions, keyof OutputOptions> & Kernel): Run<Report> {
+export function report(
+  options: Omit<DiffOptions, keyof OutputOptions> & Kernel & Pick<RunSettings, 'btf'>,
+): Run<Report> {
   return begin(options, async (run, given) => {
-    const found = await gather(requestOf(given, run));
+    const found = reportWithFields(await gather(requestOf(given, run)), given.btf, given.orig);
     return { ...found, result: told(found.result, given) };
   });
 }
@@ -74,7 +78,8 @@ export function explain(
   return begin(options, async (run, given) => {
     const { patches } = given;
     checkPresent([options.orig, options.patched, ...(patches ?? [])]);
-    return explainSymbol({ ...pairOf(given, run), symbol, context, patches });
+    const explained = await explainSymbol({ ...pairOf(given, run), symbol, context, patches });
+    return explanationWithFields(explained, given.btf, given.orig);
   });
 }
 

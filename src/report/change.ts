@@ -56,9 +56,15 @@ export function renderDataChange({ change, first }: Pick<Changed, 'change' | 'fi
     ...change.rows
       .slice(0, FEW_ROWS)
       .map(
-        ({ offset, orig, patched }) =>
-          `${offset === 0 && change.differing === 1 ? '' : `+0x${offset.toString(16)}: `}${orig} -> ${patched}`,
+        (row) =>
+          `${row.offset === 0 && change.differing === 1 ? '' : `+0x${row.offset.toString(16)}${row.field === undefined ? ':' : ''} `}${placeWords(row)}${row.orig} -> ${row.patched}`,
       ),
     ...(rest > 0 ? [`... and ${plural(rest, 'row')} more (klpflow explain)`] : []),
   ];
+}
+
+/** `struct tcp_metrics.limit (u32): `; of a variable that is a number its type alone. Empty where no type is known. */
+export function placeWords({ field }: { field?: { path: string; type: string } }): string {
+  if (field === undefined) return '';
+  return field.path === field.type ? `(${field.type}) ` : `${field.path} (${field.type}): `;
 }

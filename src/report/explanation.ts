@@ -1,6 +1,6 @@
 import type { Explained, Explanation } from '../index';
 import { append, largest } from '../lists';
-import { renderCounts, renderReferences } from './change';
+import { placeWords, renderCounts, renderReferences } from './change';
 import { tieWords } from './hunks';
 import { sourceWords } from './source';
 import { plural } from './words';
@@ -76,7 +76,10 @@ function dataRows({ rows, differing }: Extract<Explanation['change'], { kind: 'd
   return [
     '',
     `          ${'ORIG'.padEnd(width)}   PATCHED`,
-    ...rows.map(({ offset, orig, patched }) => `  ${hex(offset).padStart(6)}  ${orig.padEnd(width)} | ${patched}`),
+    ...rows.flatMap((row) => [
+      ...(row.field === undefined ? [] : [`          ${placeWords(row).trimEnd()}`]),
+      `  ${hex(row.offset).padStart(6)}  ${row.orig.padEnd(width)} | ${row.patched}`,
+    ]),
     ...(differing > rows.length ? [`  ... ${plural(differing - rows.length, 'row')} more`] : []),
   ];
 }

@@ -81,7 +81,12 @@ function large(): Report {
                 file: 'a.c',
                 section: '.data',
                 first: null,
-                change: { kind: 'data', rows: [{ offset: 0, orig: '717', patched: '718' }], differing: 1 },
+                change: {
+                  kind: 'data',
+                  rows: [{ offset: 0, orig: '717', patched: '718' }],
+                  differing: 1,
+                  size: { orig: 4, patched: 4 },
+                },
               },
             ],
             new: [],

@@ -57,7 +57,8 @@ export const RUN_FLAGS = {
   }),
   'trace-out': Flags.string({ description: 'write a Chrome trace of the run', helpValue: 'FILE' }),
   btf: Flags.string({
-    description: 'kernel types, for entry sizes of special sections: raw BTF or an ELF with .BTF',
+    description:
+      'kernel types, for entry sizes of special sections and fields of variables that differ: raw BTF or an ELF with .BTF',
     helpValue: 'FILE',
   }),
 };

@@ -24,6 +24,8 @@ export interface ChangedReference {
 /** A place of a variable that differs, in words: a number, a text, what it refers to, else its bytes. */
 export interface DataRow {
   offset: Offset;
+  /** The field that it is, and the field's type; absent where no types were given, or none is known of the variable. */
+  field?: { path: string; type: string };
   orig: string;
   patched: string;
 }
@@ -31,4 +33,10 @@ export interface DataRow {
 /** All that differs of a pair that changed. */
 export type Change =
   | ({ kind: 'code' } & CodeChange)
-  | { kind: 'data'; rows: DataRow[] /** How many there are. */; differing: number };
+  | {
+      kind: 'data';
+      rows: DataRow[];
+      /** How many there are. */
+      differing: number;
+      size: { orig: number; patched: number };
+    };

@@ -16,11 +16,12 @@ export function dataRows(
   b: Side,
   symbolB: SymbolIndex,
   most: number,
-): { rows: DataRow[]; differing: number } {
+): { rows: DataRow[]; differing: number; size: { orig: number; patched: number } } {
   const [ours, theirs] = [new Content(a, symbolA), new Content(b, symbolB)];
+  const size = { orig: ours.size, patched: theirs.size };
   const [textA, textB] = [ours.text(), theirs.text()];
   if (textA !== undefined && textB !== undefined && textA !== textB)
-    return { rows: [{ offset: 0, orig: textA, patched: textB }], differing: 1 };
+    return { rows: [{ offset: 0, orig: textA, patched: textB }], differing: 1, size };
   const rows: DataRow[] = [];
   let differing = 0;
   const length = Math.max(ours.size, theirs.size);
@@ -32,7 +33,7 @@ export function dataRows(
     differing++;
     if (rows.length < most) rows.push({ offset, orig, patched });
   }
-  return { rows, differing };
+  return { rows, differing, size };
 }
 
 /** The rows of one variable, for a person who has only it. */
