@@ -22,6 +22,7 @@ import { buildData } from './set-data/build';
 import { sourceOf, versionFits, versionOf } from './source';
 import { chooseCompiler, missingTools, type Compiler } from './toolchain';
 import { plainSymvers } from './symvers';
+import { templateOf } from './template';
 import { UnitList } from './unit-list';
 import { profilesOf, type Profile } from './profiles';
 import { buildWhole, wholeVariables } from './whole';
@@ -170,14 +171,16 @@ async function inTree(
   result.say(modules.diagnostics);
   if (result.isRefused) return;
   step('comparing');
+  const template = await templateOf(kernel, work.folder);
   const livepatch = await makeLivepatch(request, {
     kernel: { ...kernel, symvers: await plainSymvers(kernel.symvers, work.folder) },
     signer,
     pairs,
     moduleImages: modules.paths,
+    template,
     folder: `${work.folder}/livepatch`,
     setData,
     ...(ltoOf(config) === undefined ? { plain: (pair) => buildPlain(work, pair, settings) } : {}),
   });
-  result.took(livepatch, evidenceOf(kernel, { compiler, profiles }, livepatch));
+  result.took(livepatch, evidenceOf(kernel, { compiler, profiles }, livepatch), template);
 }

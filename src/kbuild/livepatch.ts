@@ -41,6 +41,8 @@ export interface LivepatchInput {
   moduleImages: string[];
   /** Where it is written before it is verified. */
   folder: string;
+  /** A module of a kernel that has no types of its own. */
+  template?: string | undefined;
   /** Variables that the livepatch sets. */
   setData: SetData[];
   /** Compiles ORIG's units of a pair plainly, where units have machine code. */
@@ -72,6 +74,7 @@ export async function makeLivepatch(request: BuildRequest, input: LivepatchInput
     shipped,
     modules: await readShippedModules(moduleImages),
     ...(kernel.symvers === undefined ? {} : { symvers: kernel.symvers }),
+    ...(input.template === undefined ? {} : { template: input.template }),
     objects: pairs.map(({ patched }) => patched),
   });
   const refused = verification.ok
@@ -98,12 +101,12 @@ function sha256(bytes: Buffer): string {
 
 function compared(
   request: BuildRequest,
-  { kernel, pairs, moduleImages, setData }: LivepatchInput,
+  { kernel, pairs, moduleImages, template, setData }: LivepatchInput,
   made: string,
   plain: ReadonlyMap<string, string>,
 ): Promise<DiffResult> {
   const { name, description, replace, states, allow = [] } = request;
-  const files = { vmlinux: kernel.image, symvers: kernel.symvers, moduleImages };
+  const files = { vmlinux: kernel.image, symvers: kernel.symvers, template, moduleImages };
   return diffPairs(
     {
       ...request,

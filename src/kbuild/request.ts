@@ -76,6 +76,8 @@ export interface BuildResult {
   diff: DiffResult | null;
   verification: VerifyResult | null;
   evidence: BuildEvidence[];
+  /** A module of the kernel, unpacked, that told the layout of its structs; null where the image has types. */
+  template: string | null;
   /** What becomes of an older livepatch; null where none was named. */
   since: SinceReport | null;
   diagnostics: Diagnostic[];

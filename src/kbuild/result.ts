@@ -23,6 +23,7 @@ export class Result {
     pairs: [],
     evidence: [],
     since: null,
+    template: null,
     output: null,
   };
 
@@ -64,9 +65,10 @@ export class Result {
     };
   }
 
-  took({ diff, verification, diagnostics, output, since }: Livepatch, evidence: BuildEvidence[]): void {
+  took(made: Livepatch, evidence: BuildEvidence[], template: string | undefined): void {
+    const { diff, verification, diagnostics, output, since } = made;
     this.say(diagnostics);
-    this.result = { ...this.result, diff, verification, output, evidence, since };
+    this.result = { ...this.result, diff, verification, output, evidence, since, template: template ?? null };
   }
 
   refused(): BuildResult {

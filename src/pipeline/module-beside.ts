@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { runtimeName } from '../kernel/symvers';
 
 /** What a module's file may end in. */
-const MODULE = /\.ko(\.(gz|xz|zst|bz2|lzma))?$/;
+export const MODULE_FILE = /\.ko(\.(gz|xz|zst|bz2|lzma))?$/;
 
 /**
  * The file of a module in the folder of the image's release: `/boot/vmlinuz-R` has its modules in `/lib/modules/R` (`/usr/lib/modules/R` where /lib is
@@ -27,7 +27,7 @@ export function moduleBelow(folder: string, name: string): string | undefined {
   const found: string[] = [];
   // Links lead to the sources (`build`).
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
-    if (entry.isFile() && MODULE.test(entry.name) && runtimeName(entry.name) === name)
+    if (entry.isFile() && MODULE_FILE.test(entry.name) && runtimeName(entry.name) === name)
       found.push(join(entry.parentPath ?? entry.path, entry.name));
   return found.length === 1 ? found[0] : undefined;
 }

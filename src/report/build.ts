@@ -17,7 +17,8 @@ export function renderBuild(result: BuildResult): string {
   if (diff !== null) {
     if (lines.length > 0) lines.push('');
     const { orig, patched } = pairs[0]!;
-    const files = { vmlinux: kernel?.image, symvers: kernel?.symvers ?? undefined };
+    const template = result.template ?? undefined;
+    const files = { vmlinux: kernel?.image, symvers: kernel?.symvers ?? undefined, template };
     lines.push(renderDiff({ ...diff, output }, { orig, patched, runDir: run.runDir, ...files }));
   }
   if (evidence.length > 0) {
