@@ -2,7 +2,7 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { SHT_REL } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import { Role } from '../../kernel/sections';
-import { promotedName, type Verdict } from '../compare';
+import type { Verdict } from '../compare';
 import type { Side } from '../side/side';
 import { Trait } from '../scan';
 import type { AssessInput } from './types';
@@ -41,7 +41,7 @@ export function profileEvidence({
   const { twin } = pairing;
   const { listed, listedCount, traits, canonical, section: sectionA, sectionClass: classA } = orig.table;
   const { section: sectionB, sectionClass: classB } = patched.table;
-  const counted = ours.size + theirs.size > 0;
+  const counted = ours !== undefined || theirs !== undefined;
   for (let i = 0; i < listedCount; i++) {
     const a = listed[i]!;
     const b = twin[a]!;
@@ -50,11 +50,13 @@ export function profileEvidence({
     const warmthA = classA[sectionA[a]!]! & WARMTH;
     const warmthB = classB[sectionB[b]!]! & WARMTH;
     if (warmthA === 0 && warmthB === 0 && !counted) continue;
-    const callsA = ours.get(a);
-    const callsB = theirs.get(patched.table.canonical[b]!);
-    if ((warmthA === 0 && warmthB === 0 && callsA === undefined && callsB === undefined) || changed.has(a)) continue;
+    const body = patched.table.canonical[b]!;
+    const callsA = ours?.calls[a] ?? 0;
+    const callsB = theirs?.calls[body] ?? 0;
+    if ((warmthA === 0 && warmthB === 0 && callsA === 0 && callsB === 0) || changed.has(a)) continue;
     evidence.functions++;
-    if (callsA !== callsB || warmthA !== warmthB) evidence.differing++;
+    if (callsA !== callsB || (ours?.sums[a] ?? 0) !== (theirs?.sums[body] ?? 0) || warmthA !== warmthB)
+      evidence.differing++;
   }
   return evidence;
 }
@@ -76,12 +78,22 @@ export function reportProfiles(evidence: readonly ProfileEvidence[], object: str
 /** An entry is a count; its two relocations (SHT_REL) name caller and callee. */
 const ENTRY = 8;
 const REL = 16;
+/** Spreads differences over a word. */
+const FACTOR = 0x9e3779b1;
 
-/** Counted calls of each function of one object: callees with their counts, as text. Clang before 13 wrote another form, which is passed over. */
-function countedCalls({ object, table }: Side): Map<number, string> {
-  const calls = new Map<number, string[]>();
+/** What a profile counted of each function, by canonical symbol: how many calls, and an order-free sum over callees' names and counts. */
+interface CountedCalls {
+  calls: Uint32Array;
+  sums: Uint32Array;
+}
+
+/** Undefined for an object without counts. Clang before 13 wrote another form, which is passed over. */
+function countedCalls({ object, table }: Side): CountedCalls | undefined {
   const counted = new Set(table.ofRole(Role.CALL_COUNTS).filter((section) => object.entsize(section) === ENTRY));
-  for (let rel = 1; counted.size > 0 && rel < object.sectionCount; rel++) {
+  if (counted.size === 0) return undefined;
+  const calls = new Uint32Array(table.symbols);
+  const sums = new Uint32Array(table.symbols);
+  for (let rel = 1; rel < object.sectionCount; rel++) {
     const section = object.info(rel);
     if (object.type(rel) !== SHT_REL || !counted.has(section)) continue;
     const counts = viewOf(object.content(section));
@@ -101,14 +113,14 @@ function countedCalls({ object, table }: Side): Map<number, string> {
       at += 2 * REL, entry += ENTRY
     ) {
       const caller = table.canonical[symbolAt(at)]!;
-      const callee = object.symbolName(symbolAt(at + REL));
-      const call = `${promotedName(callee)?.base ?? callee} ${counts.getBigUint64(entry, object.little)}`;
-      const list = calls.get(caller);
-      if (list === undefined) calls.set(caller, [call]);
-      else list.push(call);
+      // The name without the `.llvm.` that ThinLTO gives it anew.
+      let sum = table.hash[2 * symbolAt(at + REL)]!;
+      for (const half of [0, 4]) sum = Math.imul(sum ^ counts.getUint32(entry + half, object.little), FACTOR);
+      calls[caller]!++;
+      sums[caller]! += sum ^ (sum >>> 15);
     }
   }
-  return new Map([...calls].map(([caller, list]) => [caller, list.sort().join('\n')]));
+  return { calls, sums };
 }
 
 function viewOf(bytes: Uint8Array): DataView {
