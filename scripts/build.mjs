@@ -27,14 +27,18 @@ const ENTRIES = {
   ),
 };
 
+/** What packages read from beside their own file. */
+const WASM = {
+  'iced_x86_bg.wasm': 'iced-x86/iced_x86_bg.wasm',
+  '@bokuweb/zstd.wasm': '@bokuweb/zstd-wasm/dist/common/zstd.wasm',
+};
+
 try {
   await generateRecords();
   await generateWasm();
   const there = Object.entries(ENTRIES).filter(([, source]) => fs.existsSync(path.join(root, source)));
-  replace(
-    path.join(root, 'dist/iced_x86_bg.wasm'),
-    fs.readFileSync(path.join(root, 'node_modules/iced-x86/iced_x86_bg.wasm')),
-  );
+  for (const [name, source] of Object.entries(WASM))
+    replace(path.join(root, 'dist', name), fs.readFileSync(path.join(root, 'node_modules', source)));
   const inputs = await Promise.all(
     there.map(([name, source]) => bundle(source, path.join(root, 'dist', name), name === 'stage.js' ? DECODING : {})),
   );

@@ -2,6 +2,7 @@ import { link as linkObjects, type LinkResult } from '../pipeline/link';
 import { defaultRunDir } from '../files/cache-folder';
 import { moduleOf, type ModuleOptions } from './output';
 import { Unpacked } from './unpacked';
+import { unpackedInto } from '../pipeline/unpacked-file';
 
 /** Livepatch objects, and the files that tell what their kernel is like. */
 export interface LinkOptions extends ModuleOptions {
@@ -17,7 +18,7 @@ export interface LinkOptions extends ModuleOptions {
 
 /** Makes one module of livepatch objects. */
 export async function link(options: LinkOptions): Promise<LinkResult> {
-  const unpacked = new Unpacked(defaultRunDir());
+  const unpacked = new Unpacked(unpackedInto(defaultRunDir()));
   try {
     const given = await unpacked.options(options);
     const { objects, output: path, vmlinux, symvers, btf } = given;

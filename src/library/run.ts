@@ -7,6 +7,7 @@ import type { TaskRecord } from '../pipeline/pool';
 import type { ProgressEvent } from '../pipeline/types';
 import { Feed, type Progress } from './progress';
 import { Unpacked } from './unpacked';
+import { unpackedInto } from '../pipeline/unpacked-file';
 
 /** What every run may be told; all of it has a default. */
 export interface RunSettings {
@@ -41,7 +42,7 @@ export function begin<T, S extends RunSettings>(
   const feed = new Feed<ProgressEvent>();
   const run = async (): Promise<T> => {
     if (settings.runDir === '') throw emptyName('--run-dir');
-    const unpacked = new Unpacked(settings.runDir ?? defaultRunDir(), settings.fresh);
+    const unpacked = new Unpacked(unpackedInto(settings.runDir ?? defaultRunDir(), settings.fresh));
     try {
       const given = await unpacked.options(settings);
       return unpacked.told(

@@ -1,5 +1,4 @@
 import { KlpflowError, diagnosticOf } from '../diagnostics';
-import { unpackedFile } from '../pipeline/unpacked-file';
 
 /** Options that are files to read. Shipped modules are not among them: they are unpacked where they are found. */
 const FILES = [
@@ -23,10 +22,8 @@ type Given = Record<string, unknown>;
 export class Unpacked {
   private readonly given = new Map<string, string>();
 
-  constructor(
-    private readonly runDir: string,
-    private readonly fresh = false,
-  ) {}
+  /** @param unpack the path of a compressed file's content; undefined for a file that is not compressed */
+  constructor(private readonly unpack: (path: string) => Promise<string | undefined>) {}
 
   /**
    * Options with each compressed file (`.gz`, `.xz`, `.zst`) as what it holds.
@@ -57,7 +54,7 @@ export class Unpacked {
   }
 
   private async file(path: string): Promise<string> {
-    const plain = await unpackedFile(this.runDir, path, this.fresh);
+    const plain = await this.unpack(path);
     if (plain === undefined) return path;
     this.given.set(plain, path);
     return plain;

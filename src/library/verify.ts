@@ -1,10 +1,10 @@
 import { KlpflowError } from '../diagnostics';
-import { defaultRunDir } from '../files/cache-folder';
 import { checkPresent } from './present';
 import { Unpacked } from './unpacked';
 import { verify as check, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
 import { readShippedModules } from '../verify/shipped/modules';
+import { PlainFiles } from '../verify/shipped/plain-files';
 
 /** A finished module, and the files that it is held against; what cannot be checked for want of one is a note in the result. */
 export interface VerifyOptions {
@@ -23,11 +23,14 @@ export interface VerifyOptions {
 
 /** Checks a finished livepatch module, by its own way. @throws KlpflowError where a file cannot be read; findings are no errors */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
-  const unpacked = new Unpacked(defaultRunDir());
+  const files = new PlainFiles();
+  const unpacked = new Unpacked((path) => files.of(path));
   try {
     return unpacked.told(await verifyPlain(await unpacked.options(options, ['module'])));
   } catch (thrown) {
     throw unpacked.error(thrown);
+  } finally {
+    files.remove();
   }
 }
 

@@ -17,28 +17,40 @@ import { MAIN } from '../support/run-klpflow';
 import { tempFolder } from '../support/temp-folder';
 import { fixesBetween, outcomeOf, reasonsOf, withNeeded, works, type Outcome } from './fixes';
 import { CACHE, debianKernel, versionsOf, type Packages } from './packages';
+import { trixie, useTrixiePackages, type Trixie } from './trixie';
 
 const COUNT = Number(process.env['KLPFLOW_E2E_FIXES'] ?? 4);
 const SEED = Number(process.env['KLPFLOW_E2E_SEED'] ?? 1);
 const SERIES = process.env['KLPFLOW_E2E_SERIES'] ?? '6.12';
 /** So many livepatches a guest. */
 const BATCH = 10;
-/** Words before the program, `chroot FOLDER`: a kernel of another release of Debian is compiled by that one's compiler. Paths are the same within. */
-const WITHIN = (process.env['KLPFLOW_E2E_WITHIN'] ?? '').split(' ').filter(Boolean);
+/** 7.x is compiled by trixie's compiler, as trixie has its packages; others by this machine's. */
+const OF_TRIXIE = SERIES.startsWith('7.');
 
 const folder = tempFolder();
+const noPackages = OF_TRIXIE ? useTrixiePackages() : undefined;
 const versions = versionsOf(SERIES);
 const older = process.env['KLPFLOW_E2E_VERSION'] ?? versions.at(-1);
-/** The next release: what is further away needs more of what lies between. */
-const between = process.env['KLPFLOW_E2E_BETWEEN']?.split('..') ?? [older, versions[versions.indexOf(older ?? '') - 1]];
-const [from, to] = between;
+/** The next release: what is further away needs more of what lies between. Of a series with one release, the fixes that it has from the series before are taken back. */
+const next = versions[versions.indexOf(older ?? '') - 1];
+const [from, to] =
+  process.env['KLPFLOW_E2E_BETWEEN']?.split('..') ??
+  (versions.length === 1 ? versionsOf(seriesBefore(SERIES)) : [older, next]);
 const found =
-  from === undefined || to === undefined
+  noPackages ??
+  (from === undefined || to === undefined
     ? `the archive has no release of ${SERIES} after ${older}`
-    : debianKernel(older);
-const reason = typeof found === 'string' ? found : missingForBoots();
+    : debianKernel(older));
+const system = typeof found !== 'string' && OF_TRIXIE ? trixie() : { within: [] };
+const reason = [found, system].find((one) => typeof one === 'string') ?? missingForBoots();
 const kernel = found as Packages;
+const { within } = system as Trixie;
 const report = join(CACHE, `fixes-${SERIES}-${SEED}`);
+
+function seriesBefore(series: string): string {
+  const [major, minor] = series.split('.').map(Number);
+  return `${major}.${minor! - 1}`;
+}
 
 interface Tried {
   path: string;
@@ -73,7 +85,7 @@ async function tryFix(path: string, patch: string): Promise<Outcome> {
 }
 
 function klpflow(args: readonly string[]): SpawnSyncReturns<string> {
-  const [program = process.execPath, ...words] = [...WITHIN, WITHIN.length > 0 ? 'node' : process.execPath, MAIN];
+  const [program = '', ...words] = [...within, within.length > 0 ? 'node' : process.execPath, MAIN];
   return spawnSync(program, [...words, ...args, '--json'], { encoding: 'utf8', maxBuffer: 1 << 28 });
 }
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import type { BuildResult } from '../../src/index';
 import { unpackModule } from '../../src/kbuild/module-file';
-import { moduleBelow } from '../../src/pipeline/module-beside';
+import { moduleBeside } from '../../src/pipeline/module-beside';
 import type { TrialReport } from '../boot/report';
 import { CACHE, debianSource, type Packages } from './packages';
 
@@ -73,14 +73,14 @@ export function reasonsOf({ diagnostics, diff }: Pick<BuildResult, 'diagnostics'
 
 /** A module of the kernel behind those that it needs, as they are loaded. */
 export async function withNeeded(
-  { root, release }: Packages,
+  { root, image }: Packages,
   names: readonly string[],
   folder: string,
 ): Promise<Array<{ name: string; content: Buffer }>> {
   const modules = new Map<string, Buffer>();
   const add = async (name: string): Promise<void> => {
     if (modules.has(name)) return;
-    const file = moduleBelow(join(root, 'lib/modules', release, 'kernel'), name);
+    const file = moduleBeside(image, name);
     if (file === undefined) throw new Error(`no module ${name} in ${root}`);
     const plain = join(folder, `${name}.ko`);
     await unpackModule(file, plain);

@@ -6,12 +6,14 @@ export const LARGEST = 512 << 20;
 
 /** WebAssembly, as Node has zstd from 22.15 on only. */
 export async function decompressZstd(bytes: Uint8Array, size: number | undefined): Promise<Uint8Array> {
-  const wanted = size ?? frameSize(bytes);
-  if (wanted === undefined || wanted > LARGEST) throw new RangeError('the frame does not say its size');
+  const stated = size ?? frameSize(bytes);
+  const room = stated ?? mostOf(bytes);
+  if (room > LARGEST) throw new RangeError(`the frame may hold ${room} bytes`);
   const { ZSTDDecoder } = await import('zstddec');
   const decoder = new ZSTDDecoder();
   await decoder.init();
-  const output = decoder.decode(bytes, wanted);
+  const output = decoder.decode(bytes, room);
+  const wanted = stated ?? output.length;
   // It has no words for damage.
   if (output.length !== wanted)
     throw new RangeError(`the frame holds ${output.length} bytes, not the ${wanted} that it says`);
@@ -35,6 +37,23 @@ function frameSize(bytes: Uint8Array): number | undefined {
     default:
       return Number(view.getBigUint64(at, true));
   }
+}
+
+/** Block_Maximum_Size, section 3.1.1.2.3. */
+const ZSTD_BLOCK = 128 << 10;
+
+/** What a frame from a pipe, which does not say its size, holds at most: by the headers of its blocks. */
+function mostOf(bytes: Uint8Array): number {
+  const dictionary = [0, 1, 2, 4][bytes[4]! & 3]!;
+  let most = 0;
+  for (let at = 6 + dictionary; at + 3 <= bytes.length; ) {
+    const header = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
+    most += ZSTD_BLOCK;
+    if ((header & 1) !== 0) return most;
+    // Of one byte that is repeated there is one.
+    at += 3 + ((header & 6) === 2 ? 1 : header >>> 3);
+  }
+  throw new RangeError('the frame ends within a block');
 }
 
 /** A block of the legacy form, which `lz4 -l` writes: a u32 length, then at most 8 MiB compressed. */

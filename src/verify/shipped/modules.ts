@@ -1,9 +1,9 @@
-import { gunzipSync } from 'node:zlib';
 import { KlpflowError } from '../../diagnostics';
 import { ElfObject, SHF_ALLOC, SHF_EXECINSTR, STT_FILE, STT_FUNC, STT_OBJECT, STT_SECTION } from '../../elf';
 import { MappedFile } from '../../files/mapped-file';
 import type { KernelSymbol } from '../kernel-list';
 import { Module } from '../module';
+import { unpacked } from './unpack';
 
 /** A finished module of the running kernel, as far as positions go. */
 export interface ShippedModule {
@@ -20,45 +20,17 @@ export interface ShippedModule {
 /** Addresses that no kernel has, between which a number still tells bytes apart. */
 export const SECTION_ROOM = 2 ** 32;
 const MOST_SECTIONS = 2 ** 14;
-/** No module is larger. */
-const LARGEST = 512 << 20;
 
 /** Reads modules as they are shipped, compressed or not. @throws KlpflowError `not-a-module`, `malformed-image`, `malformed-elf`, `unreadable` */
 export async function readShippedModules(paths: readonly string[]): Promise<ShippedModule[]> {
   const modules: ShippedModule[] = [];
   for (const [i, path] of paths.entries()) {
     const { bytes } = MappedFile.open(path);
-    modules.push(factsOf(new Module(new ElfObject(MappedFile.ofBytes(await uncompressed(bytes, path), path))), i));
-  }
-  return modules;
-}
-
-async function uncompressed(bytes: Uint8Array, path: string): Promise<Uint8Array> {
-  const magic = Buffer.from(bytes.subarray(0, 6)).toString('hex');
-  try {
-    if (magic.startsWith('1f8b')) return gunzipSync(bytes, { maxOutputLength: LARGEST });
-    if (magic.startsWith('fd377a585a00')) {
-      const { xz } = require('@napi-rs/lzma') as typeof import('@napi-rs/lzma');
-      return xz.decompressSync(bytes);
-    }
-    if (magic.startsWith('28b52ffd')) {
-      const { ZSTDDecoder } = await import('zstddec');
-      const decoder = new ZSTDDecoder();
-      await decoder.init();
-      const output = decoder.decode(bytes);
-      if (output.length === 0) throw new RangeError('the decoder has no words for damage');
-      return output;
-    }
-  } catch {
-    throw new KlpflowError(
-      'malformed-image',
-      `${path}: its compressed module cannot be read: it is damaged or cut short`,
-      {
-        object: path,
-      },
+    modules.push(
+      factsOf(new Module(new ElfObject(MappedFile.ofBytes((await unpacked(bytes, path)) ?? bytes, path))), i),
     );
   }
-  return bytes;
+  return modules;
 }
 
 function factsOf(module: Module, number: number): ShippedModule {

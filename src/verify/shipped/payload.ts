@@ -1,13 +1,8 @@
-import { gunzipSync } from 'node:zlib';
 import { KlpflowError } from '../../diagnostics';
 import { ELF_MAGIC, ElfImage } from '../../elf';
 import { MappedFile } from '../../files/mapped-file';
-import { rawXz } from '../../files/xz';
 import { isElf } from '../addresses';
-
-const XZ = 0xfd377a58;
-/** No kernel is larger. */
-const LARGEST = 512 << 20;
+import { LARGEST, unpacked } from './unpack';
 
 /**
  * The linked kernel within an x86-64 bzImage, or within a compressed file; undefined for other files, which may be lists of symbols.
@@ -45,47 +40,19 @@ async function inflate(
 ): Promise<Uint8Array | undefined> {
   const view = new DataView(stream.buffer, stream.byteOffset, stream.length);
   if (stream.length < 16) return undefined;
-  const magic = view.getUint32(0);
+  if (view.getUint32(0) === ELF_MAGIC) return stream;
   const size = boot ? view.getUint32(stream.length - 4, true) : undefined;
   if (size !== undefined && size > LARGEST) fail(`it would hold ${size} bytes`);
-  const body = boot ? stream.subarray(0, -4) : stream;
-  let out: Uint8Array;
-  try {
-    if (magic >>> 16 === 0x1f8b) out = gunzipSync(stream, { maxOutputLength: LARGEST });
-    else if (magic === 0x28b52ffd && size !== undefined) {
-      const { ZSTDDecoder } = await import('zstddec');
-      const decoder = new ZSTDDecoder();
-      await decoder.init();
-      out = decoder.decode(body, size);
-    } else if (magic === 0x02214c18 && size !== undefined) out = unpackLz4(body, size);
-    else if (magic === XZ && size !== undefined) out = rawXz(body);
-    else if (magic === ELF_MAGIC) out = stream;
-    else if (boot)
-      throw new KlpflowError(
-        'unusable-image',
-        `${path}: verify reads kernels compressed by gzip, zstd, xz and LZ4: unpack this one (scripts/extract-vmlinux of the kernel source)`,
-        { object: path },
-      );
-    else return undefined;
-  } catch (cause) {
-    if (cause instanceof KlpflowError) throw cause;
-    return fail(`its compressed kernel cannot be read: it is damaged or cut short`);
-  }
-  if (size !== undefined && out.length !== size) fail(`its kernel has ${out.length} bytes, not ${size}`);
+  // gzip's own end is that size.
+  const gzip = view.getUint16(0) === 0x1f8b;
+  const out = await unpacked(boot && !gzip ? stream.subarray(0, -4) : stream, path, size);
+  if (out === undefined && boot)
+    throw new KlpflowError(
+      'unusable-image',
+      `${path}: verify reads kernels compressed by gzip, zstd, xz and LZ4: unpack this one (scripts/extract-vmlinux of the kernel source)`,
+      { object: path },
+    );
+  if (out !== undefined && size !== undefined && out.length !== size)
+    fail(`its kernel has ${out.length} bytes, not ${size}`);
   return out;
-}
-
-/** Blocks of at most 8 MiB, each behind its length. */
-function unpackLz4(stream: Uint8Array, size: number): Uint8Array {
-  const { decompressBlock } = require('lz4js') as typeof import('lz4js');
-  const view = new DataView(stream.buffer, stream.byteOffset, stream.length);
-  const out = new Uint8Array(size);
-  let end = 0;
-  for (let at = 4; at + 4 <= stream.length; ) {
-    const length = view.getUint32(at, true);
-    if (length > stream.length - at - 4) throw new RangeError('a block runs past the end');
-    end = decompressBlock(stream, out, at + 4, length, end);
-    at += 4 + length;
-  }
-  return out.subarray(0, end);
 }
