@@ -34,13 +34,11 @@ export interface FieldReference {
   addend: number;
 }
 
-/** An address that a relocation names in code, and how much of the object there lies before and behind it. */
+/** An address that a relocation names in code. */
 export interface PointerMade {
   /** Of the instruction, from the function's start. */
   offset: number;
   type: number;
-  before: number;
-  behind: number;
 }
 
 /** A call of ftrace whose relocation stayed, with type NONE. */
@@ -126,10 +124,12 @@ export interface Arch {
   /** `__patchable_function_entries` lists the places that ftrace rewrites, as `__mcount_loc` does elsewhere; on x86-64 it lists padding. */
   readonly patchableSites: boolean;
   /**
-   * Where a function's code leaves one of the objects whose addresses it makes, undefined where it does not: compilers that name several variables by one
-   * address (-fsection-anchors). Null where they do not.
+   * How far from each address that a function makes it uses memory, or hands the address on, for compilers that name several variables by one address
+   * (-fsection-anchors); null for an address where nothing tells. Null where compilers do not.
    */
-  readonly leavesObject: ((code: Uint8Array, pointers: readonly PointerMade[]) => number | undefined) | null;
+  readonly distancesUsed:
+    | ((code: Uint8Array, pointers: readonly PointerMade[]) => ReadonlyArray<ReadonlySet<number> | null>)
+    | null;
   /** The call that old recordmcount made a NOP of and did not list, as the kernel expects it in a module; null where there were none. */
   readonly erasedCall: ErasedCall | null;
   /** Whether the relocated word at `field` jumps to another function, and so leaves behind what only calls restore. */

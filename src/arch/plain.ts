@@ -27,7 +27,7 @@ export const PLAIN = {
   alternativeCallback: 0,
   patchableSites: true,
   erasedCall: null,
-  leavesObject: null,
+  distancesUsed: null,
   isSiblingCall: () => false,
   isModulesOwn: () => false,
   isPcRelative: () => false,

@@ -186,7 +186,7 @@ export const x86_64: Arch = {
   alternativeCallback: 0,
   patchableSites: false,
   erasedCall: { nop: 0x0f, code: [0xe8, 0, 0, 0, 0], field: 1, type: R_X86_64_PC32, addend: -4 },
-  leavesObject: null,
+  distancesUsed: null,
   isSiblingCall: () => false,
   isModulesOwn: () => false,
   isLoadersOwn: () => false,

@@ -370,8 +370,8 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'f takes the address of get_avenrun, whose ENDBR the running kernel removed at boot',
   ],
   'section-anchors': [
-    'The compiler names several variables of a section by the address of one and a distance in the instruction (GCC, and Clang for statics that it merges). A relocation tells the one, the code means another: a copy would read or write what happens to lie there.',
-    'monitor+0x88 reaches beyond the variable whose address it has',
+    'The compiler names several variables of a section by the address of one and a distance in the instruction (GCC, and Clang for statics that it merges). What such a reference means is found in the code; where it is several variables, and they do not all lie in the running kernel as they do in PATCHED, a copy would read or write what happens to lie there.',
+    'monitor+0x88 reaches __func__.0, names by one address, and they do not lie so in the running kernel',
   ],
   'set-data': [
     'A variable named with --set-data cannot be given its new initial value: it is read-only, its size changes, code writes to it, or the value leads to what goes with the livepatch.',

@@ -1,65 +1,72 @@
-import type { PointerMade } from '../../arch';
-import { R_ADDEND, R_SYM, R_TYPE, SHF_MERGE, SHF_WRITE, s64, type SymbolIndex } from '../../elf';
+import { RELA_WORDS, R_OFFSET, SHF_WRITE, u64, type Offset, type SymbolIndex } from '../../elf';
 import { diagnostic, type Diagnostic } from '../../diagnostics';
-import { SectionClass } from '../../kernel/section-class';
-import { compilersOf } from './compilers';
+import { originOf } from '../correlate';
+import { Kind } from '../scan';
+import type { Anchor } from '../scan/anchors';
 import type { Side } from '../side/side';
-import { sectionsNamed } from './side-relas';
 import type { AssessInput } from './types';
 
 /**
- * Refuses functions that reach one variable by another one's address: on some processors GCC does so for variables of one section
- * (-fsection-anchors), Clang for statics that it puts into one (its pass GlobalMerge, at -O3), and the copy would read what lies behind the one that its relocation names. Seen as `warn_at(.., __func__)` that printed the middle of
- * another name. With -fdata-sections, which klp-build and kpatch-build ask for, only variables of sections that the source names share one.
+ * Refuses functions that reach several variables by one address (Anchors), where the copy would read what lies behind the one that its relocation
+ * names. Seen as `warn_at(.., __func__)` that printed the middle of another name. Not where all of them are variables of the running kernel, as far from
+ * each other as in PATCHED: what is written to is never copied. What is reached by the address of one that is not used itself is found by its own.
  */
-export function refuseAnchors({ patched, objectName }: AssessInput, included: ReadonlySet<number>): Diagnostic[] {
-  if (patched.arch.leavesObject === null) return [];
-  const constants = anchorsConstants(patched);
+export function refuseAnchors(input: AssessInput, included: ReadonlySet<number>): Diagnostic[] {
+  const { patched, objectName } = input;
+  if (patched.arch.distancesUsed === null) return [];
   return [...included].flatMap((symbol) => {
-    const at = leftAt(patched, symbol, constants);
-    if (at === undefined) return [];
+    const shared = sharedIn(patched, symbol).find(({ anchor }) => !staysTogether(input, anchor));
+    if (shared === undefined) return [];
     const name = patched.name(symbol);
+    const names = [...shared.anchor.objects.keys()].map((one) =>
+      one === 0 ? 'data without a name' : patched.name(one),
+    );
     return [
       diagnostic(
         'section-anchors',
-        `${name}+0x${at.toString(16)} reaches beyond the variable whose address it has: the compiler names several variables of a section by one address`,
-        { object: objectName, section: patched.sectionName(symbol), symbol: name, offset: at },
+        `${name}+0x${shared.at.toString(16)} reaches ${names.slice(0, MOST_NAMES).join(', ')}${names.length > MOST_NAMES ? ' and more' : ''} by one address, and they do not lie so in the running kernel`,
+        { object: objectName, section: patched.sectionName(symbol), symbol: name, offset: shared.at },
       ),
     ];
   });
 }
 
-/** Whether read-only data is reached so, too: Clang merges only what is written to. */
-function anchorsConstants(side: Side): boolean {
-  return [...compilersOf(side, sectionsNamed(side, '.comment'))].some((text) => text.startsWith('GCC: '));
-}
+const MOST_NAMES = 4;
 
-function leftAt(side: Side, symbol: SymbolIndex, constants: boolean): number | undefined {
-  const range = side.rangeOf(symbol);
-  const pointers: PointerMade[] = [];
-  for (const { words, at, offset } of side.relasIn(range)) {
-    const pointer = pointerAt(side, words, at, constants);
-    if (pointer !== undefined) pointers.push({ ...pointer, offset: offset - range.start, type: words[at + R_TYPE]! });
+function sharedIn({ identity, ...side }: Side, symbol: SymbolIndex): Array<{ at: Offset; anchor: Anchor }> {
+  const { table } = side;
+  const section = table.section[symbol]!;
+  const start = table.value[symbol]!;
+  const { words, at, stop } = identity.relas.select(section, start, start + table.size[symbol]!);
+  const found: Array<{ at: Offset; anchor: Anchor }> = [];
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    const field = u64(words, i + R_OFFSET);
+    const anchor = identity.anchors.at(section, field);
+    if (anchor !== undefined && anchor.objects.size > 1) found.push({ at: field - start, anchor });
   }
-  if (pointers.length === 0) return undefined;
-  return side.arch.leavesObject!(side.object.content(range.section).subarray(range.start, range.end), pointers);
+  return found;
 }
 
-/** The object whose address a relocation names, where others share its section. */
-function pointerAt(
-  { table, identity, object }: Side,
-  words: Uint32Array,
-  at: number,
-  constants: boolean,
-): Pick<PointerMade, 'before' | 'behind'> | undefined {
-  const symbol = words[at + R_SYM]!;
-  const section = symbol < table.symbols ? table.section[symbol]! : 0;
-  if (section === 0 || section >= table.sections || table.sole[section] !== 0) return undefined;
-  if ((table.sectionClass[section]! & SectionClass.EXEC) !== 0 || (object.sectionFlags(section) & SHF_MERGE) !== 0)
-    return undefined;
-  if (!constants && (object.sectionFlags(section) & SHF_WRITE) === 0) return undefined;
-  const place = table.value[symbol]! + s64(words, at + R_ADDEND);
-  const owner = identity.coverAt(section, place);
-  if (owner === 0) return { before: 0, behind: 0 };
-  return { before: place - table.value[owner]!, behind: table.value[owner]! + table.size[owner]! - place };
+/** Whether all that is reached lies in the running kernel as it does in PATCHED. */
+function staysTogether({ pairing, orig, patched }: AssessInput, { objects }: Anchor): boolean {
+  const distances = new Set<string>();
+  for (const symbol of objects.keys()) {
+    const twin = symbol === 0 ? 0 : originOf(pairing, symbol);
+    if (twin === 0) return false;
+    const sides = [
+      [patched, symbol],
+      [orig, twin],
+    ] as const;
+    if (sides.some(([side, one]) => !isKept(side, one))) return false;
+    distances.add(`${orig.table.section[twin]} ${orig.table.value[twin]! - patched.table.value[symbol]!}`);
+  }
+  return distances.size === 1;
+}
+
+/** Whether a variable has one place for all: a copy is made of nothing that is written to. */
+function isKept({ table, object }: Side, symbol: SymbolIndex): boolean {
+  const section = table.section[symbol]!;
+  return (
+    table.kind[symbol] === Kind.NAMED && section < table.sections && (object.sectionFlags(section) & SHF_WRITE) !== 0
+  );
 }

@@ -3,7 +3,7 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import type { Side } from '../side/side';
 
 /** Compilers that objects name in `.comment`, and nobody else: linkers write theirs there, too. */
-export function compilersOf({ object }: Side, sections: readonly SectionIndex[]): Set<string> {
+function compilersOf({ object }: Side, sections: readonly SectionIndex[]): Set<string> {
   const texts = sections.flatMap((section) => Buffer.from(object.content(section)).toString('latin1').split('\0'));
   return new Set(texts.filter((text) => text !== '' && !/^Linker: /.test(text)));
 }

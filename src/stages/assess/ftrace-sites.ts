@@ -14,7 +14,8 @@ import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import { namesOf } from '../correlate';
 import { Trait } from '../scan';
-import { tableRelasOf, sectionsNamed } from './side-relas';
+import { sectionsNamed } from '../scan/section-names';
+import { tableRelasOf } from './side-relas';
 import type { AssessInput } from './types';
 
 const PATCHABLE = '__patchable_function_entries';

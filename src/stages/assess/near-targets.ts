@@ -14,13 +14,14 @@ const FEW = 16;
  * Places from which a reference may mean one of `targets`, by section: what readingsAt goes through around a place. Else every reference
  * to `.init.data` of a kernel would have the function that makes it decoded. Words of relative tables name places far from what they mean in code.
  */
-export function nearTargets({ table }: Side, targets: ReadonlySet<number>): Map<number, Span[]> {
+export function nearTargets({ table, identity }: Side, targets: ReadonlySet<number>): Map<number, Span[]> {
   const near = new Map<number, Span[]>();
   for (const target of targets) {
     const section = table.section[target]!;
     const whole =
       section >= table.sections ||
       table.sole[section] !== 0 ||
+      identity.anchors.mayShare(section) ||
       (table.sectionClass[section]! & SectionClass.EXEC) !== 0;
     const reach = Math.max(REACH_BEFORE, REACH_BEHIND, table.size[target]!) + MOST_BIAS;
     const span: Span = whole

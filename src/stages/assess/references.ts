@@ -103,12 +103,13 @@ function reached(side: Side, section: SectionIndex, words: Uint32Array, i: numbe
   if (place >= table.sections || (table.sectionClass[place]! & SectionClass.STRING) !== 0)
     return { symbol: 0, section: place, offset, inside: 0, others: [] };
   const { symbol: owner, others } = meaningOf(side, user, field, symbol, place, offset);
+  const along = side.identity.anchors.at(section, field)?.objects.keys() ?? [];
   return {
     symbol: owner,
     section: place,
     offset,
     inside: table.has(owner, Trait.FUNC | Trait.COLD) ? offset - table.value[owner]! : 0,
-    others: others.map((other) => other.symbol),
+    others: [...others.map((other) => other.symbol), ...[...along].filter((one) => one !== owner && one !== 0)],
   };
 }
 

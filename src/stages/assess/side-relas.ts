@@ -56,22 +56,3 @@ export function refersTo({ object, table }: Side, section: SectionIndex, targets
   }
   return false;
 }
-
-/** Sections of one name, in file order. */
-export function sectionsNamed(side: Side, name: string): number[] {
-  return sectionsStarting(side, `${name}\0`);
-}
-
-/** Sections whose name and the NUL behind it start with a text. Compared as bytes: a kernel has 200,000 names, and few are asked for. */
-export function sectionsStarting({ object, table }: Side, text: string): number[] {
-  const { bytes } = object;
-  const wanted = Buffer.from(text, 'utf8');
-  const found: number[] = [];
-  for (let section = 1; section < table.sections; section++) {
-    const start = object.nameOffset(section);
-    let at = 0;
-    while (at < wanted.length && bytes[start + at] === wanted[at]) at++;
-    if (at === wanted.length) found.push(section);
-  }
-  return found;
-}

@@ -9,6 +9,7 @@ import { sameRecordBytes } from './record';
 import { sameSymbol } from '../correlate/same-symbol';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
+import type { Reading } from '../side/reading';
 import { resolveTarget, type Place, type Target } from '../places/target';
 
 /** How two targets relate: the same thing, the same but for a source line or the build's name, or different (in content of a table or not). */
@@ -29,7 +30,7 @@ export function matchTargets(
   depth = 0,
 ): TargetMatch {
   const { pairing, a, b } = builds;
-  if (ta.type !== tb.type) return 'different';
+  if (ta.type !== tb.type || !sameAlong(builds, ta, tb)) return 'different';
   // Of what may mean one thing or another, one that both may mean has not changed.
   if (ta.others.length + tb.others.length > 0 && mayMeanTheSame(pairing, ta, tb)) return 'same';
   const sameDigests = sameDigest(ta.digest, tb.digest);
@@ -67,6 +68,22 @@ export function matchTargets(
   if (sameDigests && sameInnerOfPlaces(builds, ta.place, tb.place)) return 'same';
   if (ta.delta === tb.delta && sameExtent(builds, ta.place, tb.place, depth)) return 'same';
   return a.table.sectionClass[ta.place.section]! & SectionClass.READONLY ? 'table' : 'different';
+}
+
+/** Whether the address of one object reaches the same further ones in both builds. */
+function sameAlong({ pairing, a, b }: Builds, { along: ours }: Target, { along: theirs }: Target): boolean {
+  const digest = (side: Side, { symbol, delta }: Reading): Int32Array =>
+    side.identity.ofTarget(symbol, 0, 0, side.arch.none, delta, 0);
+  return (
+    ours.length === theirs.length &&
+    ours.every((x, i) => {
+      const y = theirs[i]!;
+      if (x.delta !== y.delta || x.symbol === 0 || y.symbol === 0) return false;
+      return a.table.kind[x.symbol] === Kind.NAMED && b.table.kind[y.symbol] === Kind.NAMED
+        ? sameSymbol(pairing, x.symbol, y.symbol)
+        : sameDigest(digest(a, x), digest(b, y));
+    })
+  );
 }
 
 function mayMeanTheSame(pairing: Pairing, ta: Target, tb: Target): boolean {

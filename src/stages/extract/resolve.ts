@@ -15,7 +15,7 @@ import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 import { labelOf } from '../side/labels';
 import { isOwnLabel } from '../side/literal';
-import { biasOf, meaningOf, type Reading } from '../places';
+import { biasOf, meaningOf, shiftOf, type Reading } from '../places';
 import { Kind, SECTION_ABS, SECTION_COMMON } from '../scan';
 
 /**
@@ -85,7 +85,8 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
     return { ...common, kind: 'symbol', symbol: table.canonical[symbol]!, named: symbol, inside: owner };
   }
   const bias = biasOf(side, range, field, type);
-  const offset = value + addend + bias;
+  const shift = shiftOf(side, range.section, field);
+  const offset = value + addend + bias + shift;
   const labelled = offset !== value && isOwnLabel(side, symbol);
   if (table.sectionClass[section]! & SectionClass.STRING) {
     return labelled
@@ -96,14 +97,20 @@ function resolve(side: Side, range: Range, words: Uint32Array, i: number, field:
   const meant = labelOf(side, range.section, field, type, section, offset);
   const { symbol: owner, delta, others, foreign } = meaningOf(side, range, field, symbol, section, meant);
   if (owner === 0 && others.length === 0)
-    return { ...common, kind: foreign ? 'foreign' : 'place', section, offset: meant, addend: offset - meant - bias };
+    return {
+      ...common,
+      kind: foreign ? 'foreign' : 'place',
+      section,
+      offset: meant,
+      addend: offset - meant - bias - shift,
+    };
   return {
     ...common,
     kind: 'symbol',
     symbol: owner,
     named: owner,
     inside: 0,
-    addend: delta + offset - meant - bias,
+    addend: delta + offset - meant - bias - shift,
     ...(others.length === 0 ? {} : { delta, others }),
   };
 }

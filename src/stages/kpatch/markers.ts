@@ -3,7 +3,8 @@ import { diagnostic, type Diagnostic } from '../../diagnostics';
 import { CALLBACK, CALLBACK_SECTIONS, FORCE, IGNORE_FUNCTIONS, IGNORE_SECTIONS } from '../../livepatch/kpatch/layout';
 import type { Side } from '../side/side';
 import { Trait } from '../scan';
-import { tableRelasOf, sectionsNamed, sectionsStarting } from '../assess/side-relas';
+import { tableRelasOf } from '../assess/side-relas';
+import { sectionsNamed, sectionsStarting } from '../scan/section-names';
 
 /** A callback that the patch's author set: the section of its record, and its function. */
 export interface CallbackRecord {

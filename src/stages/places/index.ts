@@ -16,7 +16,7 @@ import { unitOf } from './unit';
 
 export { meet } from './counterpart';
 export type { Counterpart } from '../side/side';
-export { biasOf, offsetReached } from './place-of';
+export { biasOf, offsetReached, shiftOf } from './place-of';
 export type { Reading } from '../side/reading';
 
 /** What a reference to a place means. `symbol` is 0 for what no symbol covers. */

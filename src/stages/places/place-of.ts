@@ -1,16 +1,22 @@
 import type { Instruction } from '../../arch';
-import { R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64, type WordIndex } from '../../elf';
+import { R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64, type Offset, type SectionIndex, type WordIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { Range } from '../side/range';
 import type { Side } from '../side/side';
 
-/** Where the rela at word `at` leads: offset in its symbol's section. The field lies in `user`. */
+/** Where the rela at word `at` leads: offset in its symbol's section; of an address by which others are reached, to the first of them. The field lies in `user`. */
 export function offsetReached(side: Side, user: Range, words: Uint32Array, at: WordIndex): number {
   return (
     side.table.value[words[at + R_SYM]!]! +
     s64(words, at + R_ADDEND) +
-    biasOf(side, user, u64(words, at + R_OFFSET), words[at + R_TYPE]!)
+    biasOf(side, user, u64(words, at + R_OFFSET), words[at + R_TYPE]!) +
+    shiftOf(side, user.section, u64(words, at + R_OFFSET))
   );
+}
+
+/** How far from the place that a field names what is meant begins: compilers name variables of one section by the address of another one. */
+export function shiftOf(side: Side, section: SectionIndex, field: Offset): number {
+  return side.identity.anchors.at(section, field)?.shift ?? 0;
 }
 
 /** What the processor adds to a field: only an instruction counts from its own end, a PC-relative word of a table means what it says. */

@@ -1,6 +1,6 @@
 import { R_ADDEND, R_SYM, R_TYPE, s64, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
-import { meaningOf, type Reading } from '.';
+import { meaningOf, shiftOf, type Reading } from '.';
 import { Kind } from '../scan';
 import { labelOf } from '../side/labels';
 import { isOwnLabel, literalAt } from '../side/literal';
@@ -16,6 +16,8 @@ export interface Target {
   delta: number;
   /** What else it may mean, where nothing tells; see places. */
   others: readonly Reading[];
+  /** Further objects that are reached by the address of one. */
+  along: readonly Reading[];
   /** Digest of what counts about it. */
   digest: Int32Array;
   /** Set for strings: the literal's text, for telling line numbers from changes. */
@@ -45,6 +47,7 @@ export function resolveTarget(side: Side, { words, at, offset }: RelaAt, section
     symbol: 0,
     delta: 0,
     others: [],
+    along: [],
     digest: identity.ofTarget(symbol, section, offset, type, addend, tail),
     text: undefined,
     place: undefined,
@@ -58,7 +61,7 @@ export function resolveTarget(side: Side, { words, at, offset }: RelaAt, section
     target.symbol = symbol;
     target.delta = distance;
   } else if (place < table.sections) {
-    const reached = table.value[symbol]! + distance;
+    const reached = table.value[symbol]! + distance + shiftOf(side, section, offset);
     const entry = (table.sectionClass[place]! & SectionClass.TOC) !== 0 ? identity.tocRela(place, reached) : -1;
     // ppc64 reaches everything through its TOC: what counts is what the entry refers to.
     if (entry >= 0)
@@ -73,6 +76,7 @@ export function resolveTarget(side: Side, { words, at, offset }: RelaAt, section
       target.symbol = meaning.symbol;
       target.delta = meaning.symbol === 0 ? own : meaning.delta;
       target.others = meaning.others;
+      target.along = alongWith(side, section, offset, meant);
       target.place = { section: place, offset: meant - (meaning.symbol === 0 ? own : 0) };
       // What is meant may not be what lies there.
       if (meaning.symbol !== 0)
@@ -80,6 +84,17 @@ export function resolveTarget(side: Side, { words, at, offset }: RelaAt, section
     }
   }
   return target;
+}
+
+/** What is reached by the address of one object besides the first. */
+function alongWith(side: Side, section: SectionIndex, field: Offset, meant: Offset): Reading[] {
+  const anchor = side.identity.anchors.at(section, field);
+  return [...(anchor?.objects ?? [])]
+    .filter(([, distance]) => distance !== anchor!.shift)
+    .map(([symbol, distance]) => {
+      const further = distance - anchor!.shift;
+      return { symbol, delta: symbol === 0 ? further : meant + further - side.table.value[symbol]! };
+    });
 }
 
 function textAt({ object }: Side, section: SectionIndex, offset: Offset): string {

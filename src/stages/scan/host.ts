@@ -18,6 +18,7 @@ import {
   pieceParent,
 } from '../../kernel/symbol-rules';
 import type { Arch } from '../../arch';
+import type { Anchors } from './anchors';
 import type { RelaReader } from './relas';
 import type { ScanTable } from './table';
 
@@ -27,11 +28,14 @@ interface Scanned {
   readonly table: ScanTable;
   readonly arch: Arch;
   readonly relas: RelaReader;
+  readonly anchors: Anchors;
   readonly code: { branch(target: number): void };
 }
 
 /** What `bias` says of a type that is not relative to its place. */
 const NOT_RELATIVE = -0x80000000;
+/** What `anchor` says behind the last object. */
+const NO_OBJECT = -0x80000000;
 /** What livepatch modules have besides the relocations of a section. */
 const KLP_RELAS = '.klp.rela.';
 
@@ -80,6 +84,8 @@ export function hostOf(
     tail: (from, field) => arch.tail(bytes, from!, field!),
     touches: (from, field, type) => arch.touches(bytes, from!, field!, type! >>> 0),
     forEachBranch: (from, to) => arch.forEachPossibleBranch(bytes, from!, to!, scanned.code.branch),
+    anchor: (section, offset, index) =>
+      [...(scanned.anchors.at(section!, offset! >>> 0)?.objects.values() ?? [])][index!] ?? NO_OBJECT,
     lineOffset: (section) => lineOf(section!)?.offset ?? -1,
     lineMask: (section) => lineOf(section!)?.mask ?? 0,
 

@@ -1,5 +1,6 @@
 import { archOf, type Arch } from '../../arch';
 import { RELA_WORDS, SHN_UNDEF, type ElfObject, type Offset, type SectionIndex, type SymbolIndex } from '../../elf';
+import { Anchors } from './anchors';
 import base64 from './generated/module';
 import { hostOf } from './host';
 import { RelaReader } from './relas';
@@ -69,6 +70,7 @@ const known = new WeakMap<ScanTable, Identity>();
  */
 export class Identity {
   readonly relas: RelaReader;
+  readonly anchors: Anchors;
   readonly code: WasmFunctions;
   /** Rules of the open special table (wasm/entries.ts), and numbers of entries of it (wasm/index.ts). */
   readonly rules: Int32Array;
@@ -92,6 +94,7 @@ export class Identity {
   ) {
     const { memory } = table;
     this.relas = new RelaReader(object, table);
+    this.anchors = new Anchors(this);
     compiled ??= new WebAssembly.Module(Buffer.from(base64, 'base64'));
     const { exports } = new WebAssembly.Instance(compiled, {
       env: { memory },
@@ -147,6 +150,7 @@ export class Identity {
       'tails',
       arch.tails.reduce((bits, tail) => bits | (1 << tail), 0),
     );
+    set('anchored', arch.distancesUsed === null ? 0 : 1);
     new Uint8Array(memory.buffer).set(arch.filling.nops.listed(constant('NOPS')), start + own.get('nops')!);
     this.longName = start + own.get('longName')!;
     this.words = new Int32Array(memory.buffer);

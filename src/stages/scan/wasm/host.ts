@@ -10,6 +10,9 @@ export declare function takeUses(at: usize, words: u32): void;
 /** `Arch.bias` of a relocation type that is relative to its place; NOT_RELATIVE for others. */
 export declare function bias(type: u32): i32;
 export const NOT_RELATIVE: i32 = i32.MIN_VALUE;
+/** How far from the place that the relocated field at an offset of a section names the object number `index` is that it reaches; NO_OBJECT behind the last one (../anchors.ts). */
+export declare function anchor(section: u32, offset: u32, index: u32): i32;
+export const NO_OBJECT: i32 = i32.MIN_VALUE;
 /** `Arch.tail`: file offsets. */
 export declare function tail(from: u32, field: u32): i32;
 /** `Arch.touches`: file offsets. */

@@ -63,7 +63,18 @@ import {
   STT_SECTION,
   TRAIT_AMBIGUOUS,
 } from '../generated/constants';
-import { NOT_RELATIVE, bias, endless, forEachBranch, relaOutside, relaSymbol, tail as tailOf, touches } from './host';
+import {
+  NO_OBJECT,
+  NOT_RELATIVE,
+  anchor,
+  bias,
+  endless,
+  forEachBranch,
+  relaOutside,
+  relaSymbol,
+  tail as tailOf,
+  touches,
+} from './host';
 import { mixRecordBytes } from './records';
 import * as relas from './relas';
 import { valueInFile } from './symbols';
@@ -97,6 +108,8 @@ export let digests: usize = 0;
 export const LEVELS: u32 = DEEPEST + 1;
 /** Bit n is set where the processor's instructions may have n bytes behind a field. */
 export let tails: u32 = 0;
+/** Set where compilers name several variables of a section by one address. */
+export let anchored: u32 = 0;
 
 /** Whether the reference that is being mixed is an operand in memory with an index: it begins what it is of. */
 let indexed: bool = false;
@@ -241,6 +254,7 @@ export function mixTarget(
       (classOf(section) & (CLASS_SPECIAL | CLASS_RECORD)) == 0;
     const relative = (classOf(section) & CLASS_EXEC) != 0 ? bias(type) : NOT_RELATIVE;
     indexed = false;
+    if (anchored != 0 && depth == 0 && mixAnchored(digest, symbol, section, offset, addend, unsure, user, slot)) return;
     if (unsure && (classOf(section) & CLASS_EXEC) != 0) {
       const use = touches(sectionOffset(section), sectionOffset(section) + offset, type);
       unsure = use < 2;
@@ -266,6 +280,27 @@ export function mixTarget(
     const place = valueInFile(symbol) + addend;
     words(digest, TAG_ABSOLUTE, <u32>place, <u32>(place >> 32), 0);
   } else words(digest, TAG_ABSOLUTE, <u32>addend, <u32>(addend >> 32), 1);
+}
+
+/** Mixes all objects that are reached by the address of one of them; false where that one is meant. */
+function mixAnchored(
+  digest: usize,
+  symbol: u32,
+  section: u32,
+  offset: u32,
+  addend: i64,
+  unsure: bool,
+  user: u32,
+  slot: u32,
+): bool {
+  if ((classOf(section) & CLASS_EXEC) == 0 || !mayBeUnsure(sectionOf(symbol))) return false;
+  let distance = anchor(section, offset, 0);
+  if (distance == NO_OBJECT) return false;
+  for (let i: u32 = 1; distance != NO_OBJECT; i++) {
+    mixNear(digest, symbol, addend + distance, unsure, user, slot ^ ((i - 1) * 0x9e3779b1));
+    distance = anchor(section, offset, i);
+  }
+  return true;
 }
 
 /**

@@ -34,7 +34,7 @@ export { uses } from './uses';
 export { longName } from './names';
 export { gaps, plainName } from './rust-names';
 export { extended, stringsEnd, stringsStart, symtab } from './symbols';
-export { branch, digests, tails } from './identity';
+export { anchored, branch, digests, tails } from './identity';
 export { markTargets, openTable, rules } from './entries';
 export { annotatedSize, fits } from './entry-size';
 export { NOPS, nops } from './uncovered';
