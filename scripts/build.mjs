@@ -19,6 +19,7 @@ const ENTRIES = {
   'demo.js': 'bench/demo.ts',
   'bench.js': 'bench/bench.ts',
   'bench-unit.js': 'bench/unit.ts',
+  'bench-build.js': 'bench/build.ts',
   'bench-fleet.js': 'bench/fleet.ts',
   'scale.js': 'bench/scale.ts',
   // A file of a package is named without its ending.

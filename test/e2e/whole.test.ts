@@ -4,8 +4,8 @@
  * Nightly: KLPFLOW_E2E_SMALL names a tarball, KLPFLOW_E2E_LLVM (`-22`) builds with Clang and ThinLTO instead of GCC.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
 import type { BuildResult } from '../../src/index';
 import type { Trial } from '../boot/init';
@@ -126,10 +126,16 @@ test('two builds without a patch are the same', (context) => {
   expect({ status, verdict: (JSON.parse(stdout) as BuildResult).verdict }).toEqual({ status: 3, verdict: 'unchanged' });
 });
 
-/** A copy of the tree in which a script of others may work. */
-function copied(name: string): string {
-  const copy = join(folder, name);
+/** A copy of the tree in which klp-build may work, and its first stage as done: the tree was built as that builds one. */
+function copied(): string {
+  const copy = join(folder, 'klp-build');
   execFileSync('cp', ['-a', '--reflink=auto', tree.folder, copy]);
+  for (const file of ['vmlinux', 'vmlinux.o', 'fs/binfmt_misc.o']) {
+    const to = join(copy, 'klp-tmp/1-orig', file);
+    mkdirSync(dirname(to), { recursive: true });
+    copyFileSync(join(copy, file), to);
+  }
+  for (const file of ['timestamp', '1-orig/.complete']) writeFileSync(join(copy, 'klp-tmp', file), '');
   return copy;
 }
 
@@ -137,15 +143,19 @@ test("klp-build of the kernel's own scripts, with the wrappers in its path", { t
   skipWithout(context);
   for (const program of ['recountdiff', 'gawk'])
     if (spawnSync('which', [program]).status !== 0) context.skip(`klp-build needs ${program}`);
-  const [bin, source] = [join(folder, 'bin'), copied('klp-build')];
+  const [bin, source] = [join(folder, 'bin'), copied()];
   execFileSync(process.execPath, [MAIN, 'wrappers', bin]);
   const path = join(folder, 'livepatch-script.ko');
-  const { status, stdout, stderr } = spawnSync('scripts/livepatch/klp-build', ['-T', '-o', path, patch('free')], {
-    cwd: source,
-    encoding: 'utf8',
-    env: { ...process.env, PATH: `${bin}:${process.env['PATH']}`, ...environment() },
-    maxBuffer: 1 << 28,
-  });
+  const { status, stdout, stderr } = spawnSync(
+    'scripts/livepatch/klp-build',
+    ['-T', '-S', 'patched', '-o', path, patch('free')],
+    {
+      cwd: source,
+      encoding: 'utf8',
+      env: { ...process.env, PATH: `${bin}:${process.env['PATH']}`, ...environment() },
+      maxBuffer: 1 << 28,
+    },
+  );
   expect({ status }, (stdout + stderr).slice(-4000)).toEqual({ status: 0 });
   // It was klpflow that compared: objtool's own says otherwise.
   expect(readFileSync(join(source, 'tools/objtool/objtool'), 'utf8')).toContain('Written by klpflow wrappers');
