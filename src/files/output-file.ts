@@ -19,6 +19,17 @@ export function temporaryOutput(path: string): string {
  * @throws KlpflowError `no-space` or `write-failed` for what the file system reports; the producer's own errors as they are
  */
 export async function writeAtomically(path: string, chunks: Iterable<Uint8Array>): Promise<number> {
+  const written = await writeOneOfMany(path, chunks);
+  await syncFolder(dirname(path));
+  await removeAbandonedOutputs(path);
+  return written;
+}
+
+/**
+ * As `writeAtomically`, for a folder that gets thousands of files: that the folder is synced, and cleared of what killed writers left, is for
+ * `finishFolder`. To list the folder for each of its files takes the square of their number.
+ */
+export async function writeOneOfMany(path: string, chunks: Iterable<Uint8Array>): Promise<number> {
   const temporary = temporaryOutput(path);
   const file = await open(temporary, 'wx').catch((cause: unknown) => {
     throw fileError(path, cause, 'write');
@@ -37,9 +48,13 @@ export async function writeAtomically(path: string, chunks: Iterable<Uint8Array>
     await rm(temporary, { force: true });
     throw isSystemError(cause) ? fileError(path, cause, 'write') : cause;
   }
-  await syncFolder(dirname(path));
-  await removeAbandonedOutputs(path);
   return written;
+}
+
+/** After the last of many files. */
+export async function finishFolder(folder: string): Promise<void> {
+  await syncFolder(folder);
+  await removeAbandoned(folder, (name) => /^\..+\.\d+\.\d+\.tmp$/.test(name));
 }
 
 /** Other machines may write here, too, and their process numbers mean nothing: a file this old is nobody's. */
@@ -48,10 +63,17 @@ const ABANDONED_MS = 3_600_000;
 /** Removes what writers of `path`, a file or a folder, that were killed left behind. */
 export async function removeAbandonedOutputs(path: string): Promise<void> {
   const mine = `.${basename(path)}.`;
+  await removeAbandoned(
+    dirname(path),
+    (name) => name.startsWith(mine) && /^\d+\.\d+\.tmp$/.test(name.slice(mine.length)),
+  );
+}
+
+async function removeAbandoned(folder: string, isOne: (name: string) => boolean): Promise<void> {
   try {
-    for (const name of await readdir(dirname(path))) {
-      if (!name.startsWith(mine) || !/^\d+\.\d+\.tmp$/.test(name.slice(mine.length))) continue;
-      const left = join(dirname(path), name);
+    for (const name of await readdir(folder)) {
+      if (!isOne(name)) continue;
+      const left = join(folder, name);
       if (Date.now() - (await stat(left)).mtimeMs > ABANDONED_MS) await rm(left, { force: true, recursive: true });
     }
   } catch {

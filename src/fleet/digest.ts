@@ -4,7 +4,7 @@ import { createReadStream, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileError, inputChanged } from '../diagnostics';
 import { fileIdentity, sameIdentity, type FileIdentity } from '../files/mapped-file';
-import { writeAtomically } from '../files/output-file';
+import { writeOneOfMany } from '../files/output-file';
 
 /** A content. */
 export interface Blob {
@@ -42,7 +42,7 @@ export class Digests {
     const found = { path, identity, sha256: hash.digest('hex'), bytes: size };
     checkSame([found]);
     mkdirSync(this.folder, { recursive: true });
-    await writeAtomically(record, [Buffer.from(found.sha256)]);
+    await writeOneOfMany(record, [Buffer.from(found.sha256)]);
     return found;
   }
 }

@@ -26,7 +26,7 @@ import { Readable } from 'node:stream';
 const folder = tempFolder();
 const reason =
   process.env['KLPFLOW_FLEET_CELLS'] === undefined
-    ? 'npm run test:fleet has the tests with a bucket: its server takes long to start'
+    ? 'npm run test:bucket has the tests with a bucket: its server takes long to start'
     : (missingBucket() ?? missingRedis());
 const STORE = 's3://klpflow/fleet';
 let bucket: S3Server;

@@ -3,7 +3,17 @@
  * depend on where and in which order they were made, and work that is done again.
  */
 import { spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import type { MatrixCheck, MatrixResult } from '../../src/index';
@@ -94,9 +104,19 @@ test('every cell ends with its own verdict, the worst is the exit code, and each
 });
 
 test('a second run does nothing again, and says the same', async () => {
+  const inodes = (): number[] =>
+    first.cells.map(({ kernel, patch }) => statSync(join(folder, `out/${kernel}/livepatch-${patch}.html`)).ino);
+  const before = inodes();
+  const left = ['.old.html.1.0.tmp', '.new.html.1.0.tmp'].map((name) => join(folder, 'out/alpha', name));
+  for (const path of left) writeFileSync(path, '');
+  utimesSync(left[0]!, 1, 1);
   const again = parsed(await matrix('--json', '--progress', 'none'));
   expect(again.run.cells.every(({ seconds }) => seconds === null)).toBe(true);
   expect(lasting(again)).toBe(lasting(first));
+  // Files that are the same are not written anew, and what a killed run left long ago is gone.
+  expect(inodes()).toEqual(before);
+  expect(left.map((path) => existsSync(path))).toEqual([false, true]);
+  rmSync(left[1]!);
 });
 
 test('another place, one cell after the other, is the same to the byte', async () => {

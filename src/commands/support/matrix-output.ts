@@ -1,13 +1,16 @@
 /** The folder of a matrix's results: KERNEL/livepatch-PATCH.ko, its report and its JSON, matrix.json and index.html. */
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { KlpflowError, fileError } from '../../diagnostics';
-import { writeAtomically } from '../../files/output-file';
+import { finishFolder, writeAtomically, writeOneOfMany } from '../../files/output-file';
+import { parallel } from '../../kbuild/parallel';
 import { diagnosticsOf, type MatrixRun, type Outcome } from '../../index';
 import { matrixPage } from '../../report/html/matrix-page';
 import { reportPage } from '../../report/html/page';
 
 type Cell = { kernel: string; patch: string };
+/** A disk that syncs one file has time for others. */
+const AT_ONCE = 8;
 const KINDS = { page: '.html', result: '.json', livepatch: '.ko' } as const;
 
 export class MatrixOutput {
@@ -26,19 +29,10 @@ export class MatrixOutput {
 
   /** @returns the page @throws KlpflowError `write-failed`, `no-space`, `store-unavailable`, `store-damaged`, `signing-key` */
   async write({ result, outcomes, livepatch: handedOut }: MatrixRun, title: string, version: string): Promise<string> {
-    for (const outcome of outcomes) {
-      const cell = { kernel: outcome.cell.kernel.name, patch: outcome.cell.patch.name };
-      mkdirSync(join(this.folder, cell.kernel), { recursive: true });
-      const livepatch = outcome.result?.livepatch ?? null;
-      // What an earlier run left under the name of a cell that has none now would be taken for it.
-      for (const kind of Object.keys(KINDS) as Array<keyof typeof KINDS>)
-        if (outcome.result === null || (kind === 'livepatch' && livepatch === null))
-          rmSync(this.path(cell, kind), { force: true });
-      if (outcome.result === null) continue;
-      if (livepatch !== null) await writeAtomically(this.path(cell, 'livepatch'), [(await handedOut(outcome))!.bytes]);
-      await this.put(this.path(cell, 'result'), `${JSON.stringify(outcome.result, null, 2)}\n`);
-      await this.put(this.path(cell, 'page'), cellPage(outcome, `${cell.kernel}, ${cell.patch}`, version));
-    }
+    const kernels = [...new Set(outcomes.map(({ cell }) => join(this.folder, cell.kernel.name)))];
+    for (const folder of kernels) mkdirSync(folder, { recursive: true });
+    await parallel(outcomes, AT_ONCE, (outcome) => this.writeCell(outcome, handedOut, version));
+    for (const folder of kernels) await finishFolder(folder);
     const there = (cell: Cell, kind: keyof typeof KINDS): string | null =>
       existsSync(this.path(cell, kind)) ? this.name(cell, kind) : null;
     await this.put(join(this.folder, 'matrix.json'), `${JSON.stringify(result, null, 2)}\n`);
@@ -53,6 +47,19 @@ export class MatrixOutput {
     return index;
   }
 
+  private async writeCell(outcome: Outcome, handedOut: MatrixRun['livepatch'], version: string): Promise<void> {
+    const cell = { kernel: outcome.cell.kernel.name, patch: outcome.cell.patch.name };
+    const livepatch = outcome.result?.livepatch ?? null;
+    // What an earlier run left under the name of a cell that has none now would be taken for it.
+    for (const kind of Object.keys(KINDS) as Array<keyof typeof KINDS>)
+      if (outcome.result === null || (kind === 'livepatch' && livepatch === null))
+        rmSync(this.path(cell, kind), { force: true });
+    if (outcome.result === null) return;
+    if (livepatch !== null) await replace(this.path(cell, 'livepatch'), (await handedOut(outcome))!.bytes);
+    await replace(this.path(cell, 'result'), Buffer.from(`${JSON.stringify(outcome.result, null, 2)}\n`));
+    await replace(this.path(cell, 'page'), Buffer.from(cellPage(outcome, `${cell.kernel}, ${cell.patch}`, version)));
+  }
+
   private name({ kernel, patch }: Cell, kind: keyof typeof KINDS): string {
     return `${kernel}/livepatch-${patch}${KINDS[kind]}`;
   }
@@ -64,6 +71,12 @@ export class MatrixOutput {
   private async put(path: string, text: string): Promise<void> {
     await writeAtomically(path, [Buffer.from(text)]);
   }
+}
+
+/** Most of a matrix is what it was at the last run. */
+async function replace(path: string, bytes: Buffer): Promise<void> {
+  if (existsSync(path) && readFileSync(path).equals(bytes)) return;
+  await writeOneOfMany(path, [bytes]);
 }
 
 /** The report of one cell, without the code of functions: for that there is `klpflow report`. */

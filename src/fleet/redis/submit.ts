@@ -167,9 +167,16 @@ export class Submission {
     try {
       const one = this.byId.get(id)![0]!;
       const job = await this.queues.job(one);
-      if (await this.finish(id, job?.returnvalue ?? null)) return;
+      let away: unknown;
+      const isDone = await this.finish(id, job?.returnvalue ?? null).catch((cause: unknown) => {
+        away = cause;
+        return false;
+      });
+      if (isDone) return;
       const state = job === undefined ? 'unknown' : await job.getState();
-      if (state === 'failed') this.fail(id, ofReason(job?.failedReason));
+      // Workers may have given it up for the very store that is away.
+      if (state === 'failed') return this.fail(id, ofReason(job?.failedReason));
+      if (away !== undefined) throw away;
       // Redis lost it, or the store its result.
       if (state === 'unknown' || state === 'completed') await this.queues.add(one);
     } catch (cause) {

@@ -104,9 +104,12 @@ export class FleetWorker {
     const { slots, stalledMs, log } = this.settings;
     const connection = this.redis.duplicate();
     this.connections.push(connection);
+    // A Redis that is away says the same every few seconds.
+    let said = '';
     const worker = new Bull<unknown, Returned>(
       queue,
       async ({ id, data }) => {
+        said = '';
         try {
           return await this.one(id, data, need.memory);
         } catch (cause) {
@@ -127,7 +130,10 @@ export class FleetWorker {
         metrics: { maxDataPoints: 60 },
       },
     );
-    worker.on('error', (error) => log('error', { queue, message: error.message }));
+    worker.on('error', ({ message }) => {
+      if (message !== said) log('error', { queue, message });
+      said = message;
+    });
     worker.on('stalled', (job) => log('stalled', { job }));
     this.workers.set(queue, worker);
     log('serving', { queue, need });
