@@ -23,6 +23,14 @@ export function preambleHash(bytes: Uint8Array, at: number): number | undefined 
     : undefined;
 }
 
+/**
+ * Where in what stands before a function (bytes [from, to)) the instruction with its type's hash begins; undefined for none. It is the first one
+ * where -fpatchable-function-entry asks for NOPs behind it; else Clang aligns the function by NOPs before it (a kernel without CONFIG_CALL_PADDING).
+ */
+export function preambleAt(bytes: Uint8Array, from: number, to: number): number | undefined {
+  return [from, to - PREAMBLE_BYTES].find((at) => at >= from && preambleHash(bytes, at) !== undefined);
+}
+
 /** What an indirect call looks for, and where in the code. */
 export interface TypeCheck {
   offset: Offset;
@@ -74,6 +82,8 @@ function armChecks(code: Uint8Array): TypeCheck[] {
 export interface EntryHashes {
   init: number;
   exit: number;
+  /** Where in the padding before a function the instruction that holds one begins, where it is not the first. */
+  at?: number;
 }
 
 /**

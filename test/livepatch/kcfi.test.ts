@@ -75,6 +75,13 @@ describe.each(CLANGS.length === 0 ? ['none'] : CLANGS)('%s', (compiler) => {
     expect(prefixBytes).toBe(16);
   });
 
+  // CONFIG_CFI without CONFIG_CALL_PADDING: what is called looks right before the function, where the first bytes of its padding are NOPs.
+  test('where there is no room for tracing the hash is found at the end of the padding', () => {
+    const bare = KCFI.filter((flag) => !flag.startsWith('-fpatchable'));
+    expect(bare).not.toEqual(KCFI);
+    expect(factsOf(compiled(compiler, TYPED, ...bare)).kcfi).toEqual({ ...COMPUTED.plain, at: 11 });
+  });
+
   // A ThinLTO kernel has initcalls without preambles and no exit calls: only callers show what they look for.
   test.each(['plain', 'normalised'] as const)(
     '%s hashes come from the calls of initcalls and exit functions',

@@ -95,6 +95,12 @@ describe('init_module and cleanup_module', () => {
     expect(entry({ kcfi }, 'cleanup_module').code).toBe(`b8f0debc9a${'90'.repeat(11)}f30f1efae900000000`);
   });
 
+  test('in a kernel without NOPs for tracing the hash stands at the end of the padding, right before the function', () => {
+    const kcfi = { init: 0x12345678, exit: 0x9abcdef0, at: 11 };
+    expect(entry({ kcfi }, 'init_module').code).toBe(`${'90'.repeat(11)}b878563412f30f1efa${ENABLE}`);
+    expect(entry({ kcfi }, 'cleanup_module').code).toBe(`${'90'.repeat(11)}b8f0debc9af30f1efae900000000`);
+  });
+
   test('kCFI without a hash to copy is refused', () => {
     for (const facts of [{ kcfi: 'no-donor' as const }, { kcfi: { init: 1, exit: 2 }, prefixBytes: 0 }]) {
       const { chunks, diagnostics } = writeModule([new PatchedObject('vmlinux', facts).object], TARGET, OPTIONS);

@@ -1,7 +1,8 @@
 import { RELA_WORDS, type ElfObject } from '../../elf';
 import { wordAt } from '../../arch';
-import { COMPUTED, preambleHash, typeChecks, type EntryHashes } from '../../kernel/kcfi';
+import { COMPUTED, preambleAt, preambleHash, typeChecks, type EntryHashes } from '../../kernel/kcfi';
 import type { PlatformFacts } from '../object';
+import { commonest, sample } from './sampling';
 import { place, type Sections } from './sections';
 import { readSymbols, targetOf, type SymbolRange, type Symbols, type TypedName } from './symbols';
 
@@ -40,14 +41,17 @@ export function hashesShown(object: ElfObject, symbols: Symbols, tables: Section
       return 'disagreement';
     hashes[type] = hash;
   }
-  return hashes as EntryHashes;
+  const at =
+    commonest(Array.from(sample([...symbols.preambles.values()]), (range) => startIn(object, range) ?? 0)) ?? 0;
+  return { ...(hashes as EntryHashes), ...(at === 0 ? {} : { at }) };
 }
 
 /** Whether preambles say how many arguments bodies read: then their registers differ. */
 export function hasArity(object: ElfObject): boolean {
-  return [...readSymbols(object).preambles.values()].some(
-    (range) => preambleHash(codeOf(object, range), 0) !== undefined && codeOf(object, range)[0] !== MOVL_EAX,
-  );
+  return [...readSymbols(object).preambles.values()].some((range) => {
+    const at = startIn(object, range);
+    return at !== undefined && codeOf(object, range)[at] !== MOVL_EAX;
+  });
 }
 
 /** Hashes of functions that have the type. */
@@ -84,7 +88,14 @@ function computedHashes(object: ElfObject, symbols: Symbols): EntryHashes | unde
 /** The hash of a preamble: an instruction's, or a word by itself. */
 function hashIn(object: ElfObject, preamble: SymbolRange): number | undefined {
   const bytes = codeOf(object, preamble);
-  return preamble.size === 4 ? wordAt(bytes, 0) : preambleHash(bytes, 0);
+  if (preamble.size === 4) return wordAt(bytes, 0);
+  const at = startIn(object, preamble);
+  return at === undefined ? undefined : preambleHash(bytes, at);
+}
+
+/** Where in a preamble its instruction begins. */
+function startIn(object: ElfObject, preamble: SymbolRange): number | undefined {
+  return preambleAt(codeOf(object, preamble), 0, preamble.size);
 }
 
 function codeOf(object: ElfObject, { section, value, size }: SymbolRange): Uint8Array {

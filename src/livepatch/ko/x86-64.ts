@@ -73,8 +73,9 @@ function addFunction(
   const { text } = image;
   const bytes = new Uint8Array(prefixBytes + code.length).fill(NOP);
   if (hash !== undefined) {
-    bytes[0] = MOVL_EAX;
-    new DataView(bytes.buffer).setUint32(1, hash, true);
+    const at = (typeof platform.kcfi === 'object' ? platform.kcfi?.at : 0) ?? 0;
+    bytes[at] = MOVL_EAX;
+    new DataView(bytes.buffer).setUint32(at + 1, hash, true);
   }
   bytes.set(code, prefixBytes);
   // The function is what is aligned; on x86-64 the padding before it is as large as the alignment, or there is none.

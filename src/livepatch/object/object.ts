@@ -1,3 +1,4 @@
+import type { EntryHashes } from '../../kernel/kcfi';
 import { OutputSection, type SectionAttributes } from './section';
 import { OutputSymbols } from './symbols';
 import type { Callback, KlpFunc, KlpRela, KlpSymbol } from './symbol';
@@ -16,7 +17,7 @@ export interface PlatformFacts {
   /** How functions return: through `__x86_return_thunk`, or by `ret`, with or without the int3 behind it. */
   returns: 'thunk' | 'ret' | 'ret-int3';
   /** Type hashes of `int (void)` and `void (void)` where functions have kCFI preambles; null without kCFI; 'no-donor' where nothing shows them, 'disagreement' where what shows them does not agree. */
-  kcfi: { init: number; exit: number } | 'no-donor' | 'disagreement' | null;
+  kcfi: EntryHashes | 'no-donor' | 'disagreement' | null;
   /** The 6 bytes of an ORC entry at an ordinary function's start, in hex; null for a kernel without ORC. Copied, never composed: register numbers differ by release. */
   orcAtStart: string | null;
   /** The kernel was built with retpolines (`.retpoline_sites`), so modules say so, too. */

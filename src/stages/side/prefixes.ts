@@ -1,6 +1,6 @@
 import { SHT_NOBITS, type SectionIndex, type SymbolIndex } from '../../elf';
 import { wordAt } from '../../arch';
-import { PREAMBLE_BYTES, preambleHash } from '../../kernel/kcfi';
+import { PREAMBLE_BYTES, preambleAt, preambleHash } from '../../kernel/kcfi';
 import { Trait } from '../scan';
 import { above } from './extents';
 import { Mapping } from './mapping';
@@ -150,8 +150,8 @@ export class Prefixes {
     const section = table.section[prefix]!;
     const size = table.size[prefix]!;
     if (size < PREAMBLE_BYTES || section >= table.sections || object.type(section) === SHT_NOBITS) return undefined;
-    const at = object.offset(section) + table.value[prefix]!;
-    // Clang aligns what is before the NOPs of -fpatchable-function-entry: then the instruction is the last one.
-    return preambleHash(object.bytes, at) ?? preambleHash(object.bytes, at + size - PREAMBLE_BYTES);
+    const from = object.offset(section) + table.value[prefix]!;
+    const at = preambleAt(object.bytes, from, from + size);
+    return at === undefined ? undefined : preambleHash(object.bytes, at);
   }
 }
