@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test, type TestContext } from 'vitest';
 import { ElfObject, RELA_WORDS, R_SYM, R_TYPE, R_X86_64_PLT32, SHT_RELA } from '../../src/elf';
 import { MappedFile } from '../../src/files/mapped-file';
+import { KernelImage } from '../../src/kernel-image';
 import { readShipped, type ShippedKernel } from '../../src/verify/shipped';
 import { verify } from '../../src/verify';
 import { CORPUS, skipWithout, unavailable } from '../support/corpus';
@@ -38,6 +39,26 @@ const unpacked = (name: string): Buffer =>
 /** Makes a module of a unit. */
 async function make(orig: string, patched: string, out: string, ...flags: string[]): ReturnType<typeof klpflow> {
   return klpflow(['diff', at(orig), at(patched), '-o', at(out), '--run-dir', at('runs'), '--json', ...flags]);
+}
+
+/** The linked kernel within the image as one without CONFIG_DEBUG_INFO_BTF: no section of types, and nothing between the symbols around it. */
+async function withoutTypes(): Promise<Buffer> {
+  const bytes = Buffer.from((await KernelImage.open(IMAGE)).memory.bytes);
+  bytes.write('.XTF', bytes.lastIndexOf('.BTF\0'), 'latin1');
+  const lines = readFileSync(at('kallsyms'), 'latin1').split('\n');
+  const [start = -1, stop = -1] = ['__start_BTF', '__stop_BTF'].map((name) =>
+    lines.findIndex((line) => line.endsWith(` R ${name}`)),
+  );
+  // kallsyms_offsets: -1 - (address - _text).
+  const words = lines.slice(start, stop + 3).map((line) => {
+    const word = Buffer.alloc(4);
+    word.writeInt32LE(Number(0xffffffff81000000n - 1n - BigInt(`0x${line.slice(0, 16)}`)));
+    return word;
+  });
+  const table = bytes.indexOf(Buffer.concat(words));
+  expect(Math.min(start, stop - start, table)).toBeGreaterThan(0);
+  for (let entry = start; entry < stop; entry++) words[stop - start]!.copy(bytes, table + (entry - start) * 4);
+  return bytes;
 }
 
 /** Diagnostics that keep a livepatch from being made, as `code: message`. */
@@ -114,6 +135,22 @@ describe('with the image alone', () => {
     // Files that agree with it change nothing, either.
     const ran = await make(...pair, 'livepatch-x.ko', '--vmlinux', IMAGE, ...files);
     expect(refusals(ran)).toEqual([]);
+    expect(readFileSync(at('livepatch-x.ko')).equals(own)).toBe(true);
+  });
+
+  test('an image without types says what else to pass, and with that gives the same module', async (context) => {
+    needed(context);
+    const unit = 'net__sched__sch_generic';
+    const pair = [`${unit}/orig.o`, `${unit}/patched.o`] as const;
+    await make(...pair, 'livepatch-x.ko', '--vmlinux', IMAGE);
+    const own = readFileSync(at('livepatch-x.ko'));
+    writeFileSync(at('vmlinux'), await withoutTypes());
+    const ran = await make(...pair, 'livepatch-y.ko', '--vmlinux', at('vmlinux'));
+    expect(ran.status).toBe(1);
+    expect(ran.stdout + ran.stderr).toMatch(/no-btf[^]*nor an image that has BTF \(CONFIG_DEBUG_INFO_BTF\)/);
+    expect(ran.stdout + ran.stderr).toContain('--template');
+    expect(existsSync(at('livepatch-y.ko'))).toBe(false);
+    await make(...pair, 'livepatch-x.ko', '--vmlinux', at('vmlinux'), '--btf', at('types.btf'));
     expect(readFileSync(at('livepatch-x.ko')).equals(own)).toBe(true);
   });
 
