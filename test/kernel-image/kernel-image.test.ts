@@ -226,6 +226,12 @@ describe('wrappers', () => {
     const two = /^unusable-image: .*two kernels lie in one file/;
     expect(await problemOf(Buffer.concat([one, one]))).toMatch(two);
     expect(await problemOf(Buffer.concat([one, Buffer.alloc(77), one]))).toMatch(two);
+    // The verifier has a reader of its own.
+    const path = join(folder, 'two');
+    writeFileSync(path, Buffer.concat([one, signature]));
+    expect((await readShipped(path))!.list).toHaveLength(list.length);
+    writeFileSync(path, Buffer.concat([one, Buffer.alloc(77), one]));
+    await expect(readShipped(path)).rejects.toThrow('two kernels lie in one file');
     // One behind the other within one stream, too, and as streams.
     expect(await problemOf(bzImage(gzipped(Buffer.concat([bytes, bytes]))))).toMatch(two);
     expect(await problemOf(Buffer.concat([gzipped(bytes), gzipped(bytes)]))).toMatch(two);

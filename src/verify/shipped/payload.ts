@@ -25,6 +25,12 @@ export async function linkedWithin(path: string): Promise<ElfImage | undefined> 
     const length = word(0x24c);
     if (length < 8 || from + length > bytes.length) fail('its kernel does not lie within the file: it is cut short');
     stream = bytes.subarray(from, from + length);
+    const next = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf('HdrS', from + length, 'latin1');
+    // A signature may hold these letters, too; before a header's stands 0xaa55.
+    if (next > 0 && view.getUint16(next - 4, true) === 0xaa55)
+      throw new KlpflowError('unusable-image', `${path} has a second boot header: two kernels lie in one file`, {
+        object: path,
+      });
   }
   const out = await inflate(stream, boot, path, fail);
   if (out === undefined) return undefined;
