@@ -4,8 +4,8 @@
  * loaded is made from the two objects with nothing but the kernel's image: it must be what `build` makes with Module.symvers and configuration at hand.
  */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { BuildResult } from '../../src/index';
 import type { Trial } from '../boot/init';
@@ -92,14 +92,26 @@ function klpflow(args: readonly string[]): SpawnSyncReturns<string> {
 /** Modules that were made so. */
 let byImage = 0;
 
-/** The same livepatch from its two objects, with `--vmlinux` alone; undefined where there are objects of several owners, or a unit that only its plain form proves. */
+/**
+ * The same livepatch from its two objects, with `--vmlinux` alone; where sections of their own are aligned otherwise than within the unit (GCC 14), with the unit
+ * compiled plainly, which `build` has kept, too. Undefined where there are objects of several owners.
+ */
 function byImageAlone({ pairs }: BuildResult, module: string): string | undefined {
   const [pair, ...others] = pairs;
   if (pair === undefined || others.length > 0) return undefined;
   const out = join(folder, basename(module));
   const owner = pair.owner === 'vmlinux' ? [] : ['--module', pair.owner];
-  const { status } = klpflow(['diff', pair.orig, pair.patched, '-o', out, '--vmlinux', kernel.image, ...owner]);
-  return status === 0 ? out : undefined;
+  const words = ['diff', pair.orig, pair.patched, '-o', out, '--vmlinux', kernel.image, ...owner];
+  const plain = [[], ...plainObjects(pair).map((path) => ['--plain', path])];
+  return plain.some((more) => klpflow([...words, ...more]).status === 0) ? out : undefined;
+}
+
+/** Of the pair's owner all: one of another unit proves nothing. */
+function plainObjects({ orig, owner }: BuildResult['pairs'][number]): string[] {
+  const pairs = dirname(dirname(dirname(orig)));
+  return readdirSync(pairs)
+    .map((name) => join(pairs, name, owner, 'plain.o'))
+    .filter((path) => existsSync(path));
 }
 
 async function trialOf(name: string, module: string, { diff }: BuildResult): Promise<Trial> {
