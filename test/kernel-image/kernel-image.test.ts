@@ -237,6 +237,15 @@ describe('wrappers', () => {
     expect(await problemOf(Buffer.concat([gzipped(bytes), gzipped(bytes)]))).toMatch(two);
   });
 
+  test('of an image of arm64 verify says what else to pass', async () => {
+    const raw = smallImage('6.12-arm64').bytes;
+    for (const image of [raw, zboot(gzipped(raw))]) {
+      const path = join(folder, 'arm64');
+      writeFileSync(path, image);
+      await expect(readShipped(path)).rejects.toThrow(/image of arm64.*System\.map/);
+    }
+  });
+
   test('cut short anywhere it is said, in each form', async () => {
     const raw = smallImage('6.12-arm64').bytes;
     for (const [name, whole] of Object.entries({

@@ -18,6 +18,13 @@ export async function linkedWithin(path: string): Promise<ElfImage | undefined> 
   };
   const word = (at: number): number => (at + 4 <= bytes.length ? view.getUint32(at, true) : 0);
   const boot = word(0x202) === 0x53726448; // HdrS
+  // `ARM\x64` of arm64's header; `zimg` of its self-unpacking form.
+  if (word(0x38) === 0x644d5241 || word(4) === 0x676d697a)
+    throw new KlpflowError(
+      'unusable-image',
+      `${path} is an image of arm64, which verify does not read: pass a copy of /proc/kallsyms or System.map, and the other facts by --symvers and --btf or --template`,
+      { object: path },
+    );
   let stream = bytes;
   if (boot) {
     // Behind the boot sectors, where the header says; the last word is the size of what comes out.
