@@ -9,7 +9,7 @@ import { findPeer } from './peer';
 import { inScratch, runProgram } from './program';
 import { Results } from './results';
 import { syntheticInput } from './synthetic';
-import { casesTable, comparisons, comparisonsTable, stagesTable } from './table';
+import { byteTable, casesTable, comparisons, comparisonsTable, stagesTable, type Report } from './table';
 import { walk } from './walk';
 
 const USAGE = `Measures klpflow on a pair of kernel objects, beside its peer (objtool) and a bare walk over the same bytes.
@@ -17,8 +17,8 @@ const USAGE = `Measures klpflow on a pair of kernel objects, beside its peer (ob
   npm run bench -- [options]
 
   --runs N         how often each case runs (default 5)
-  --kernel NAME    a kernel of the corpus (default linux-7.2-thinlto)
-  --pair NAME      a pair of that kernel (default special-sections)
+  --kernel NAME    a kernel of the corpus (default linux-7.2-thinlto); given several times, they are measured in turn
+  --pair NAME      a pair of that kernel (default special-sections or string-change)
   --synthetic      a made-up kernel instead; also what is used where the corpus is absent
   --functions N    how many functions it has (default 100000)
   --peer FILE      the objtool binary (default: KLPFLOW_OBJTOOL, then PATH)
@@ -43,22 +43,29 @@ async function main(args: string[]): Promise<number> {
   }
   const programs = choosePrograms(options.peer);
   return inScratch(async (scratch) => {
-    const input = await chooseInput(options, scratch);
-    const suite: Suite = { scratch, results: new Results(), answers: new Map() };
-    warm([input.orig, input.patched, input.otherPatched]);
+    const inputs = await chooseInputs(options, scratch);
+    const suites = inputs.map(
+      (input) => [input, { scratch, results: new Results(), answers: new Map() }] as [Input, Suite],
+    );
+    for (const { orig, patched, otherPatched } of inputs) warm([orig, patched, otherPatched]);
     for (let i = 1; i <= options.runs; i++) {
       process.stderr.write(`round ${i} of ${options.runs}\n`);
-      await round(input, programs, suite);
+      for (const [input, suite] of suites) await round(input, programs, suite);
     }
-    return publish(input, suite.results, options.json);
+    const reports = suites.map(([input, { results }]) => publish(input, results));
+    if (reports.length > 1) console.log(`\n${byteTable(reports)}`);
+    if (options.json !== undefined)
+      writeFileSync(options.json, `${JSON.stringify(reports.length === 1 ? reports[0] : reports, null, 2)}\n`);
+    // That the peer cannot read an input is a result, not an error of this program.
+    return reports.every(({ failures }) => failures.every(({ name }) => isPeerCase(name))) ? 0 : 1;
   });
 }
 
 interface Options {
   help: boolean;
   runs: number;
-  kernel: string;
-  pair: string;
+  kernel: string[];
+  pair: string | undefined;
   synthetic: boolean;
   functions: number;
   peer: string | undefined;
@@ -71,8 +78,8 @@ function parseOptions(args: string[]): Options {
     options: {
       help: { type: 'boolean', short: 'h', default: false },
       runs: { type: 'string', default: '5' },
-      kernel: { type: 'string', default: 'linux-7.2-thinlto' },
-      pair: { type: 'string', default: 'special-sections' },
+      kernel: { type: 'string', multiple: true, default: ['linux-7.2-thinlto'] },
+      pair: { type: 'string' },
       synthetic: { type: 'boolean', default: false },
       functions: { type: 'string', default: '100000' },
       peer: { type: 'string' },
@@ -83,6 +90,7 @@ function parseOptions(args: string[]): Options {
     ...values,
     runs: count('--runs', values.runs),
     functions: count('--functions', values.functions),
+    pair: values.pair,
     peer: values.peer,
     json: values.json,
   };
@@ -94,11 +102,11 @@ function count(option: string, text: string): number {
   return number;
 }
 
-async function chooseInput({ synthetic, functions, kernel, pair }: Options, scratch: string): Promise<Input> {
+async function chooseInputs({ synthetic, functions, kernel, pair }: Options, scratch: string): Promise<Input[]> {
   const corpus = findCorpus(ROOT);
-  if (corpus !== undefined && !synthetic) return corpusInput(corpus, kernel, pair);
+  if (corpus !== undefined && !synthetic) return kernel.map((name) => corpusInput(corpus, name, pair));
   if (!synthetic) console.error('the corpus of real kernels is absent: a synthetic kernel takes its place');
-  return syntheticInput(functions, join(scratch, 'synthetic'));
+  return [await syntheticInput(functions, join(scratch, 'synthetic'))];
 }
 
 function choosePrograms(named: string | undefined): Programs {
@@ -121,7 +129,7 @@ function warm(files: readonly string[]): void {
   for (const file of files) readFileSync(file);
 }
 
-function publish(input: Input, results: Results, jsonFile: string | undefined): number {
+function publish(input: Input, results: Results): Report {
   const machine = { cores: availableParallelism(), memoryBytes: totalmem() };
   const cases = results.cases();
   const ratios = comparisons(cases);
@@ -139,20 +147,16 @@ function publish(input: Input, results: Results, jsonFile: string | undefined): 
   }
   for (const { name, reason } of failures) console.log(`\nfailed: ${name}: ${reason}`);
 
-  if (jsonFile !== undefined) {
-    const report = {
-      schema: 'klpflow/bench@1',
-      input: { name: input.name, ...sizes },
-      machine,
-      node: process.versions.node,
-      cases,
-      ratios,
-      failures,
-    };
-    writeFileSync(jsonFile, `${JSON.stringify(report, null, 2)}\n`);
-  }
-  // That the peer cannot read an input is a result, not an error of this program.
-  return failures.every(({ name }) => isPeerCase(name)) ? 0 : 1;
+  console.log('');
+  return {
+    schema: 'klpflow/bench@1',
+    input: { name: input.name, ...sizes },
+    machine,
+    node: process.versions.node,
+    cases,
+    ratios,
+    failures,
+  };
 }
 
 runProgram(main);

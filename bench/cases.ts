@@ -71,6 +71,7 @@ export async function round(input: Input, programs: Programs, suite: Suite): Pro
   }
   await results.take(NAMES.walk, [programs.node, programs.bench, 'walk', input.orig, input.patched]);
   if (programs.klpflow !== undefined) await klpflowRound(input, [programs.node, programs.klpflow], suite);
+  if (!input.peer) return;
   if (programs.klpflow !== undefined)
     await inFolder(scratch, (folder) =>
       stepsRound(input, standInOf([programs.node, programs.klpflow!], folder), folder, results),

@@ -1,6 +1,8 @@
 /** What a benchmark runs on: a pair, and a second patched object of the same original. */
 export interface Input {
   name: string;
+  /** Whether objtool's steps can be asked of it: they are for one processor. */
+  peer: boolean;
   orig: string;
   patched: string;
   /** Another patch's object; its run leaves the original's scan behind for the second patch. */

@@ -24,5 +24,5 @@ export async function syntheticInput(functions: number, folder: string): Promise
   // The seed decides the original, so another patch's pair brings the same one along.
   await writePair({ functions, seed: SEED, changes: { immediates: 1, callTargets: 1 } }, duplicate, otherPatched);
   rmSync(duplicate);
-  return { name: `synthetic kernel, ${functions} functions`, orig, patched, otherPatched };
+  return { name: `synthetic kernel, ${functions} functions`, peer: true, orig, patched, otherPatched };
 }

@@ -36,6 +36,32 @@ export function stagesTable(stages: readonly Stage[]): string {
   return table(['stage', 'wall s', 'cpu s', 'items', 'MiB', 'reused'], rows);
 }
 
+/** What `--json` writes of a kernel. */
+export interface Report {
+  schema: 'klpflow/bench@1';
+  input: { name: string; origBytes: number; patchedBytes: number };
+  machine: { cores: number; memoryBytes: number };
+  node: string;
+  cases: readonly CaseResult[];
+  ratios: readonly Comparison[];
+  failures: ReadonlyArray<{ name: string; reason: string }>;
+}
+
+const BY_BYTE = [NAMES.walk, NAMES.cold, NAMES.module, NAMES.second] as const;
+
+/** Kernels beside each other: nanoseconds of the median run a byte of both objects. */
+export function byteTable(reports: readonly Report[]): string {
+  const rows = reports.map(({ input, cases }) => [
+    input.name,
+    mebibytes(input.origBytes + input.patchedBytes),
+    ...BY_BYTE.map((name) => {
+      const median = cases.find((result) => result.name === name)?.seconds.median;
+      return median === undefined ? '' : ((median * 1e9) / (input.origBytes + input.patchedBytes)).toFixed(2);
+    }),
+  ]);
+  return table(['ns a byte of both objects', 'MiB', ...BY_BYTE], rows);
+}
+
 /** Two cases that answer the same question. */
 export interface Comparison {
   name: string;
