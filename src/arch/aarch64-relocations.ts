@@ -18,6 +18,9 @@ export const TSTBR14 = 279;
 export const CONDBR19 = 280;
 export const JUMP26 = 282;
 export const CALL26 = 283;
+/** Of the slot that holds an address: its page, and a load from it. */
+export const ADR_GOT_PAGE = 311;
+export const LD64_GOT_LO12_NC = 312;
 
 /** Types whose field is an instruction's: MOVW_*, the literals and pages, the low bits, the branches. */
 const INSTRUCTIONS = [
@@ -53,4 +56,6 @@ export const POINTERS: ReadonlySet<number> = new Set([
   ADR_PREL_PG_HI21,
   ADR_PREL_PG_HI21_NC,
   ADD_ABS_LO12_NC,
+  ADR_GOT_PAGE,
+  LD64_GOT_LO12_NC,
 ]);

@@ -1,6 +1,7 @@
 import { EM_AARCH64 } from '../elf';
 import type { Arch } from './arch';
 import { distancesUsed } from './aarch64-anchors';
+import { withoutGot } from './aarch64-got';
 import { NOP, decodeWords, distanceOf, formOf } from './aarch64-decode';
 import { AARCH64_MODULES, ABS64, CALL26, CONDBR19, JUMP26, POINTERS, TSTBR14 } from './aarch64-relocations';
 import { textOf } from './aarch64-text';
@@ -74,6 +75,7 @@ export const aarch64: Arch = {
   }),
   leadIn: padding,
   distancesUsed,
+  withoutGot,
 
   // ftrace is told where the padding begins; without padding, the first of two NOPs, behind `bti c`.
   ftraceSite({ content, start, patchable }) {

@@ -110,10 +110,10 @@ export interface Arch {
    */
   nearRelocation(bytes: Uint8Array, instruction: Instruction): NearRelocation | undefined;
   /**
-   * Turns a branch through the GOT, whose field stands at `at` of `bytes`, into a direct one, and returns the reference of that; undefined where
-   * there is none to turn. A module has no GOT.
+   * Turns what goes through the GOT, and whose field stands at `at` of `bytes`, into what goes without, and returns the reference of that; undefined where
+   * there is nothing to turn. A module has no GOT.
    */
-  directBranch<T extends FieldReference>(bytes: Uint8Array, at: number, reference: T): T | undefined;
+  withoutGot<T extends FieldReference>(bytes: Uint8Array, at: number, reference: T): T | undefined;
   relocationName(type: number): string;
   /** Of those whose livepatch objects and modules are written: what the module loader does; null for others. */
   readonly modules: ModuleRules | null;

@@ -20,7 +20,7 @@ export const PLAIN = {
   siteOffsets: [0],
   forEachPossibleBranch: () => undefined,
   nearRelocation: () => undefined,
-  directBranch: () => undefined,
+  withoutGot: () => undefined,
   modules: null,
   instructionAlign: 1,
   isLandingPad: () => false,

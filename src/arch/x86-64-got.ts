@@ -22,7 +22,7 @@ const FIELD = 4;
  * @param at offset of the field in it
  * @returns the reference of the direct branch; undefined where there is none to make
  */
-export function directBranch<T extends FieldReference>(bytes: Uint8Array, at: number, reference: T): T | undefined {
+export function withoutGot<T extends FieldReference>(bytes: Uint8Array, at: number, reference: T): T | undefined {
   const { field, type, addend } = reference;
   if (
     type !== R_X86_64_GOTPCRELX ||

@@ -13,7 +13,7 @@ import {
 import type { Arch } from './arch';
 import { Filling } from './filling';
 import { relocationNames } from './relocation-names';
-import { directBranch } from './x86-64-got';
+import { withoutGot } from './x86-64-got';
 import { X86_64_MODULES } from './module-rules';
 import { x86Disassembler } from './x86-64-decode';
 
@@ -162,7 +162,7 @@ export const x86_64: Arch = {
   relocationName: relocationNames('R_X86_64_'),
   isHint: () => false,
   disassembler: x86Disassembler,
-  directBranch,
+  withoutGot,
   address64: R_X86_64_64,
   gapByte: NOP,
   // NOPs of any length as GAS and LLVM write them, with prefixes before them, and INT3.

@@ -49,7 +49,17 @@ export interface Extracted extends Omit<Extraction, 'diagnostics' | 'object'> {
   text(of: string, at: number, bias?: number): string;
 }
 
-const TYPES: Record<number, string> = { 1: '64', 2: 'PC32', 4: 'PLT32', 10: '32', 11: '32S', 24: 'PC64' };
+/** Of x86-64, and of arm64, whose numbers are others. */
+const TYPES: Record<number, string> = {
+  1: '64',
+  2: 'PC32',
+  4: 'PLT32',
+  10: '32',
+  11: '32S',
+  24: 'PC64',
+  275: 'ADR_PREL_PG_HI21',
+  277: 'ADD_ABS_LO12_NC',
+};
 
 /** All stages in this process, from two objects to what goes into a livepatch. */
 export function extractObjects(

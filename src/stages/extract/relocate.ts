@@ -54,7 +54,7 @@ export class Relocator {
     const at = reference.field - copy.range.start;
     if ((patched.table.sectionClass[copy.range.section]! & SectionClass.EXEC) === 0) return reference;
     return (
-      patched.arch.directBranch(
+      patched.arch.withoutGot(
         copy.section.bytes.subarray(copy.start, copy.start + copy.range.end - copy.range.start),
         at,
         reference,

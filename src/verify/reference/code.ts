@@ -8,7 +8,7 @@ import { nameOf, targetInCode, targetInData, type Target } from '../references';
 import { sameAnonymous } from './anonymous';
 import { loadInstead, type RuntimeConstant } from './constants';
 import { identityInModule, identityInObject, refersToSame, withoutNumbers } from './identity';
-import { withDirectBranches } from './got-branches';
+import { withoutGot } from './got';
 import type { ReferenceObject, ReferenceRela, ReferenceSymbol } from './object';
 
 /** A function of the module and the one of the object that it should be. */
@@ -36,7 +36,7 @@ export function compareCode(context: Context, pair: Pair): Difference[] {
   if (symbol.size !== original.size)
     return [{ offset: 0, message: `it has ${symbol.size} bytes, in the object ${original.size}` }];
   const differences: Difference[] = [];
-  const { code: theirs, relas } = withDirectBranches(
+  const { code: theirs, relas } = withoutGot(
     object.elf.content(original.section).subarray(original.value, original.value + original.size),
     pair.relas,
   );
