@@ -1,7 +1,8 @@
 /** The kernel that a livepatch is for: its files, and what its image says of itself. */
 import { existsSync } from 'node:fs';
 import { KlpflowError, diagnostic, type Diagnostic } from '../diagnostics';
-import { EM_X86_64 } from '../elf';
+import { hasKlpBuild } from '../arch';
+import { machineName } from '../elf/machines';
 import { readText } from '../files/whole-file';
 import { KernelImage } from '../kernel-image';
 import type { ImageFacts } from '../pipeline/types';
@@ -72,10 +73,11 @@ function otherRelease(release: string, places: KernelPlaces, image: string): Dia
 
 /** @throws KlpflowError `unsupported-object` */
 export function checkMachine({ facts, image }: Kernel): void {
-  if (facts.machine !== EM_X86_64)
+  // Units are finished by objtool's passes, as klp-build has them done.
+  if (!hasKlpBuild(facts.machine))
     throw new KlpflowError(
       'unsupported-object',
-      `${image} is not for x86-64: modules are written for no other processor`,
+      `${image} is for ${machineName(facts.machine)}, and kernels are compiled only where objtool finishes their objects`,
       { object: image },
     );
 }

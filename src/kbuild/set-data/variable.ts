@@ -1,11 +1,11 @@
 /** A variable as a unit's object has it: its bytes, and what its pointers lead to. */
+import { archOf } from '../../arch';
 import {
   RELA_WORDS,
   R_ADDEND,
   R_OFFSET,
   R_SYM,
   R_TYPE,
-  R_X86_64_64,
   SHF_STRINGS,
   SHT_NOBITS,
   SHT_RELA,
@@ -74,13 +74,14 @@ function variableOf(object: ElfObject, symbol: SymbolIndex, section: SectionInde
 
 function targetsOf(object: ElfObject, section: SectionIndex, start: number, end: number): Variable['targets'] {
   const targets: Variable['targets'] = new Map();
+  const { address64 } = archOf(object.machine, object.path);
   for (let relas = 1; relas < object.sectionCount; relas++) {
     if (object.type(relas) !== SHT_RELA || object.info(relas) !== section) continue;
     const words = object.relas(relas);
     for (let i = 0; i < words.length; i += RELA_WORDS) {
       const at = u64(words, i + R_OFFSET);
       if (at < start || at >= end) continue;
-      const wide = words[i + R_TYPE] === R_X86_64_64 && (at - start) % 8 === 0;
+      const wide = words[i + R_TYPE] === address64 && (at - start) % 8 === 0;
       targets.set(at - start, wide ? targetOf(object, words[i + R_SYM]!, s64(words, i + R_ADDEND)) : null);
     }
   }

@@ -1,4 +1,4 @@
-import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, R_X86_64_64, s64, u64, type SectionIndex } from '../../elf';
+import { RELA_WORDS, R_ADDEND, R_OFFSET, R_SYM, R_TYPE, s64, u64, type SectionIndex } from '../../elf';
 import { kernelSection, type KernelSection } from '../../kernel/sections';
 import { FtraceSites } from '../assess/ftrace-sites';
 import type { Side } from '../side/side';
@@ -49,11 +49,11 @@ function copyTable(
   section: SectionIndex,
   { size: entrySize, use }: NonNullable<KernelSection['addresses']>,
 ): void {
-  const { object } = patched;
+  const { object, arch } = patched;
   const content = object.content(section);
   code.forEachReference(section, (field, type, range, place) => {
     // Lists of addresses alone (`.discard.*` before 6.19) mix widths: an entry is its field.
-    const width = type === R_X86_64_64 ? 8 : 4;
+    const width = type === arch.address64 ? 8 : 4;
     const size = entrySize || width;
     const start = entrySize === 0 ? field : Math.floor(field / size) * size;
     if (field + width > start + size || start + size > content.length)
