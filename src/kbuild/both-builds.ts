@@ -28,6 +28,8 @@ export interface BothBuilds {
 export interface BuildSettings {
   jobs: number;
   step: (what: string) => void;
+  /** A module's path in the tree, by that of its shipped file: since Linux 7.3 the commands of modules do not say it. */
+  shippedAs: (owner: string) => string | undefined;
 }
 
 /** So many units are compiled, both times, before the others. */

@@ -8,7 +8,7 @@ import { buildBoth, buildPlain } from './both-builds';
 import { checkAdopted } from './adopted';
 import { changedOptions, checkConfig, ltoOf, parseConfig, type Config } from './config';
 import { evidenceOf } from './evidence';
-import { moduleFiles } from './module-file';
+import { moduleFiles, modulePath } from './module-file';
 import { checkMachine, pinned, readKernel, type Kernel } from './kernel';
 import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
@@ -153,7 +153,7 @@ async function inTree(
   result.say(ofUnits);
   if (result.isRefused) return;
 
-  const settings = { jobs, step };
+  const settings = { jobs, step, shippedAs: (owner: string) => modulePath(kernel, owner) };
   const plain = await (whole ? buildWhole : buildBoth)(work, units, applied.files, settings);
   const {
     pairs,

@@ -1,6 +1,6 @@
 /** Modules of the kernel as they are shipped. */
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { diagnostic, type Diagnostic } from '../diagnostics';
 import { readWhole } from '../files/whole-file';
 import { plainBytes } from '../kernel-image';
@@ -25,6 +25,16 @@ export function moduleFiles(
       );
   }
   return { paths, diagnostics };
+}
+
+/** Where kbuild makes a module, by the place of its file: /lib/modules/R/kernel has the tree's folders. Without an ending. */
+export function modulePath({ modules }: Pick<Kernel, 'modules'>, owner: string): string | undefined {
+  const path = modules === undefined ? undefined : moduleBelow(modules, owner);
+  return path === undefined
+    ? undefined
+    : relative(modules!, path)
+        .replace(/^kernel\//, '')
+        .replace(/\.ko(?:\.\w+)?$/, '');
 }
 
 /** Copies a module's file, decompressed. @throws KlpflowError `unreadable`, `malformed-image` */

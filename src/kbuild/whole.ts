@@ -29,10 +29,10 @@ export async function buildWhole(
   work: WorkTree,
   units: readonly Unit[],
   files: readonly ChangedFile[],
-  { jobs, step }: BuildSettings,
+  { jobs, step, shippedAs }: BuildSettings,
 ): Promise<BothBuilds> {
   const owners = byOwner(units);
-  const targets = owners.map(([owner, own]) => targetOf(owner, own));
+  const targets = owners.map(([owner, own]) => targetOf(owner, own, shippedAs));
   const key = digest(files.map(({ path, patched }) => [path, patched]));
   const shipped = (owner: string): string => join(work.folder, 'whole', 'orig', `${owner}.o`);
   const fixed = (owner: string): string => join(work.folder, 'whole', `patched-${key}`, `${owner}.o`);
@@ -95,13 +95,13 @@ async function make(
   }
 }
 
-function targetOf(owner: string, [unit]: readonly Unit[]): Target {
+function targetOf(owner: string, [unit]: readonly Unit[], shipped: (owner: string) => string | undefined): Target {
   if (owner === 'vmlinux') return { owner, make: 'vmlinux_o', file: 'vmlinux.o' };
   const word = unit!.compile.find((one) => one.startsWith('-DKBUILD_MODFILE='));
-  if (word === undefined)
+  const path = word?.slice('-DKBUILD_MODFILE='.length).replaceAll('"', '') ?? shipped(owner);
+  if (path === undefined)
     throw new KlpflowError('make-failed', `${unit!.source}: its command does not say which module it is linked into`);
-  const file = `${word.slice('-DKBUILD_MODFILE='.length).replaceAll('"', '')}.o`;
-  return { owner, make: file, file };
+  return { owner, make: `${path}.o`, file: `${path}.o` };
 }
 
 function namesOf(targets: readonly Target[]): string {
