@@ -35,7 +35,7 @@ const BINFMT = 'mkdir -p /mnt; mount -t binfmt_misc none /mnt && cat /mnt/status
 const FIXES = {
   free: ['fs/proc/meminfo.c', '"MemFree:        "', '"MEMFREE:        "'],
   buffers: ['fs/proc/meminfo.c', '"Buffers:        "', '"BUFFERS:        "'],
-  module: ['fs/binfmt_misc.c', '"enabled\\n"', '"ENABLED\\n"'],
+  module: ['fs/binfmt_misc.c', '"enabled\\n" :', '"ENABLED\\n" :'],
 } as const;
 const patch = (name: keyof typeof FIXES): string => join(folder, `${name}.patch`);
 
