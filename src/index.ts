@@ -1,6 +1,7 @@
 /** klpflow as a library: everything the commands use, and nothing else of the inside. */
 export { build, type BuildOptions } from './library/build';
-export { correlate, diff, explain, report, type DiffOptions, type PairOptions } from './library/diff';
+export { correlate, diff, explain, explainIr, report, type DiffOptions, type PairOptions } from './library/diff';
+export { describe } from './library/describe';
 export { link, type LinkOptions } from './library/link';
 export { checkMatrix, matrix, matrixStatus, worker, type MatrixOptions, type WorkerOptions } from './library/matrix';
 export type { ModuleOptions, OutputOptions } from './library/output';
@@ -30,6 +31,7 @@ export type { DiffResult } from './pipeline/diff';
 export { describeImage, type ImageDescription } from './pipeline/describe-image';
 export type { Evidence, Proof } from './pipeline/evidence';
 export type { Explained } from './pipeline/explain';
+export type { IrExplanation } from './pipeline/explain-ir';
 export type { HunkTie, PatchTies, TiedSymbol } from './patch/ties';
 export type { Report } from './pipeline/report';
 export type { DeclaredTwin } from './stages/declared-twins';

@@ -121,6 +121,13 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
     if (copy !== null) makeCopy(path, copy, place.scratch, found.value?.digest);
     const object = open(input);
     archOf(object.machine, path);
+    const module = moduleInfo(object);
+    if (module.livepatch)
+      throw new KlpflowError(
+        'finished-livepatch',
+        `${path} is a finished livepatch (its .modinfo has livepatch=Y), not an object of a build`,
+        { object: path, section: '.modinfo' },
+      );
     const digest = found.value?.digest ?? contentDigest(object.bytes);
     if (found.value === undefined)
       keep(input, place, 'input', [encodeInput({ path: resolve(path), ...identity, digest })]);
@@ -130,7 +137,7 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
         machine: object.machine,
         little: object.little,
         load: { symbols: object.symbolCount, sections: object.sectionCount, relas: object.loadedRelas },
-        module: moduleInfo(object),
+        module,
       },
       reused: found.value !== undefined,
       miss: found.miss,

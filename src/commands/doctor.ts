@@ -59,15 +59,10 @@ export default class Doctor extends BaseCommand {
     const found = { schema: 'klpflow/doctor@1' as const, ok, checks };
     if (args.file === undefined) return found;
     // Here, not above: what it needs may be what fails.
-    const { describeImage, describeObject, isRelocatable } = await import('../index');
-    if (isRelocatable(args.file)) {
-      const object = describeObject(args.file);
-      this.log(`\n${renderObject(object)}`);
-      return { ...found, object };
-    }
-    const image = await describeImage(args.file);
-    this.log(`\n${renderImage(image)}`);
-    return { ...found, image };
+    const { describe } = await import('../index');
+    const described = await describe(args.file);
+    this.log(`\n${'object' in described ? renderObject(described.object) : renderImage(described.image)}`);
+    return { ...found, ...described };
   }
 }
 

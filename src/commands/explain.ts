@@ -1,12 +1,14 @@
 import { Args, Flags } from '@oclif/core';
 import { diagnosticPage, type DiagnosticPage } from '../diagnostics/page';
-import { KlpflowError, explain, type Explained } from '../index';
+import { KlpflowError, explain, explainIr, type Explained, type IrExplanation } from '../index';
 import { renderPage } from '../report/diagnostic-page';
 import { renderExplanation } from '../report/explanation';
+import { renderIr } from '../report/ir';
 import { PATCH_FLAG, RUN_FLAGS, RunCommand, TWIN_FLAG } from './support/run-command';
 
 export type ExplainResult =
   | (Explained & { schema: 'klpflow/explain@1' })
+  | (IrExplanation & { schema: 'klpflow/explain-ir@1' })
   | (DiagnosticPage & { schema: 'klpflow/diagnostic@1' });
 
 export default class Explain extends RunCommand {
@@ -15,6 +17,7 @@ export default class Explain extends RunCommand {
     'Aligns the instructions of both builds and shows those that differ (+ put in, - taken out, ! another one, ~ another operand) and those around them, each with what it refers to and what special sections say of it. Of a variable it shows values and users, of what one build alone has who refers to it, of what diff ignores why that does not count. With the code of a diagnostic alone: its cause, an example and the remedy.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> orig/vmlinux.o patched/vmlinux.o meminfo_proc_show',
+    '<%= config.bin %> <%= command.id %> orig/fs/read_write.o patched/fs/read_write.o vfs_read --ir',
     '<%= config.bin %> <%= command.id %> changed-data',
   ];
   static override enableJsonFlag = true;
@@ -31,6 +34,9 @@ export default class Explain extends RunCommand {
     ...RUN_FLAGS,
     ...TWIN_FLAG,
     ...PATCH_FLAG,
+    ir: Flags.boolean({
+      description: "ORIG and PATCHED are LLVM bitcode (a unit's .o under LTO): the IR of one function, aligned",
+    }),
     context: Flags.integer({
       description: 'instructions to show around each difference',
       helpValue: 'N',
@@ -44,6 +50,11 @@ export default class Explain extends RunCommand {
     const { args, flags } = await this.parse(Explain);
     const { orig, patched, symbol } = args;
     if (patched === undefined || symbol === undefined) return this.page(orig, patched);
+    if (flags.ir) {
+      const found = await explainIr({ orig, patched, symbol, context: flags.context });
+      this.log(renderIr(found));
+      return { schema: 'klpflow/explain-ir@1', ...found };
+    }
     const explanation = await this.running({ ...args, ...flags }, (options) =>
       explain({ ...options, orig, patched, symbol, twins: flags.twin, patches: flags.patch, context: flags.context }),
     );

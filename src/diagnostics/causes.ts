@@ -96,6 +96,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'A changed function is exported with another CRC: the types in its signature changed. Modules that are loaded were built for the old ones.',
     'register_x is exported with another version',
   ],
+  'finished-livepatch': [
+    'The file is a livepatch that was made already, and stands where an object of a build belongs. Compared with one it would differ in everything.',
+    'livepatch-fix.ko is a finished livepatch (its .modinfo has livepatch=Y), not an object of a build',
+  ],
   'header-mismatch': [
     'The ELF headers differ in what a compiler decides once: ABI flags, or segments in an object.',
     'the ELF headers of a.o and b.o differ: they are not of one make',
@@ -229,6 +233,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     'the kernel checks types of called functions (kCFI), and nothing shows them',
   ],
   'no-objects': ['A folder holds nothing that can be compared.', 'orig holds no relocatable object'],
+  'no-llvm': [
+    'Bitcode is shown as the text that LLVM itself makes of it, by llvm-dis or clang. Neither is here, or all are older than what wrote the file.',
+    'a.bc: neither llvm-dis nor clang is on the PATH',
+  ],
   'no-space': ['The disk is full, or will be.', '/tmp/run: no space left'],
   'no-symbol-version': [
     'The kernel checks versions of imported symbols (CONFIG_MODVERSIONS), and Module.symvers has none for one of them.',
@@ -238,9 +246,17 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
     "A module must repeat the kernel's version string, and no file says it.",
     'no object says which kernel it is for: vmlinux has no vermagic',
   ],
+  'not-a-livepatch': [
+    '`verify` reads what the kernel loads: a module that was linked to its end, with a struct module and a .modinfo. An object of a build has neither.',
+    'vmlinux.o is the vmlinux.o of a kernel build, no module: it has no .gnu.linkonce.this_module',
+  ],
   'not-a-module': [
     'The file for --template is no finished module.',
     'ext4.o is not a finished kernel module: it has no .gnu.linkonce.this_module',
+  ],
+  'not-bitcode': [
+    'With --ir two files of LLVM bitcode are compared, and this is something else.',
+    'vmlinux.o is no LLVM bitcode',
   ],
   'not-checked': [
     'A file that was not given would tell whether the livepatch works.',
@@ -491,6 +507,10 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
   'unused-allow': [
     '--allow names a refusal that there was not: the command line is of another patch, or the symbol is misspelt.',
     '--allow sealed-endbr:get_avenrum: nothing of this code and symbol was found',
+  ],
+  'unused-twin': [
+    '--twin declares a pair that evidence tells as well: the command line is of another build, or the declaration was never needed.',
+    '--twin once.3=once.5: evidence pairs these two by itself',
   ],
   usage: [
     'The command line is not understood, or asks for what does not go together.',

@@ -59,7 +59,7 @@ export const CATALOGUE = {
   },
   bitcode: {
     severity: 'error',
-    hint: "Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module's .o after `ld -r`) of each build.",
+    hint: "Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module's .o after `ld -r`) of each build; klpflow explain ORIG PATCHED FUNCTION --ir shows what differs of one function as it is.",
   },
   'btf-ids': {
     severity: 'refusal',
@@ -134,6 +134,10 @@ export const CATALOGUE = {
   'export-version': {
     severity: 'warning',
     hint: 'Modules go on using the types that they were built with: check that no struct which they share with the changed functions has another layout.',
+  },
+  'finished-livepatch': {
+    severity: 'error',
+    hint: 'Pass the objects that it was made from, vmlinux.o or a unit of both builds; klpflow verify FILE.ko checks a livepatch.',
   },
   'header-mismatch': {
     severity: 'refusal',
@@ -283,6 +287,10 @@ export const CATALOGUE = {
     severity: 'error',
     hint: 'Pass folders of relocatable objects (.o files, or the partitions that ld.lld --lto-obj-path leaves), or two objects.',
   },
+  'no-llvm': {
+    severity: 'error',
+    hint: 'Install the LLVM that the kernel is built with, or a newer one: llvm-19 has llvm-dis-19, clang-19 will do.',
+  },
   'no-space': {
     severity: 'error',
     hint: 'Free some space, or choose another place with --run-dir DIR.',
@@ -295,9 +303,17 @@ export const CATALOGUE = {
     severity: 'refusal',
     hint: 'Pass any module of the running kernel with --template FILE.ko.',
   },
+  'not-a-livepatch': {
+    severity: 'error',
+    hint: 'Pass the module that klpflow diff ORIG PATCHED -o FILE.ko or klpflow build wrote; klpflow doctor FILE says what an object is.',
+  },
   'not-a-module': {
     severity: 'error',
     hint: 'Pass any module of the running kernel, uncompressed and as its build left it (modprobe can say where: modinfo -n NAME).',
+  },
+  'not-bitcode': {
+    severity: 'error',
+    hint: "Pass units as Clang's LTO leaves them (-flto=thin), or bitcode by -emit-llvm; for objects with machine code leave --ir out.",
   },
   'not-checked': {
     severity: 'note',
@@ -592,6 +608,10 @@ export const CATALOGUE = {
   'unused-allow': {
     severity: 'note',
     hint: 'Take it off, or see whether the symbol is spelled as the report has it.',
+  },
+  'unused-twin': {
+    severity: 'note',
+    hint: 'Take it off: klpflow explain says which evidence pairs the two.',
   },
   usage: {
     severity: 'error',

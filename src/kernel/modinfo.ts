@@ -7,6 +7,8 @@ export interface ModuleInfo {
   module: boolean;
   /** Its run-time name, where it says that (`name=`): the last step of a module's build adds it. */
   name: string | null;
+  /** Whether it says that it is a livepatch (`livepatch=Y`). */
+  livepatch: boolean;
 }
 
 /** `key=value` of `.modinfo`, the first of each key. @throws KlpflowError `malformed-elf` */
@@ -23,10 +25,11 @@ export function moduleKeys(file: ElfFile): Map<string, string> {
 
 /** Reads `.modinfo`. @throws KlpflowError `malformed-elf` */
 export function moduleInfo(file: ElfFile): ModuleInfo {
-  const info: ModuleInfo = { module: false, name: null };
+  const info: ModuleInfo = { module: false, name: null, livepatch: false };
   for (const section of file.sectionsNamed('.modinfo')) {
     for (const entry of Buffer.from(file.content(section)).toString('latin1').split('\0')) {
       if (entry.startsWith('license=') || entry.startsWith('name=')) info.module = true;
+      if (entry === 'livepatch=Y') info.livepatch = true;
       if (entry.startsWith('name=')) info.name ??= runtimeName(entry.slice('name='.length));
     }
   }

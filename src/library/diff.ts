@@ -3,6 +3,7 @@ import type { DiffRequest } from '../pipeline/diff-options';
 import { correlateObjects, type CorrelateResult } from '../pipeline/correlate-objects';
 import { explanationWithFields, reportWithFields, withFields } from '../pipeline/data-fields';
 import { explain as explainSymbol, type Explained } from '../pipeline/explain';
+import { explainIr as irOf, type IrExplanation } from '../pipeline/explain-ir';
 import type { RunOptions } from '../pipeline/flow';
 import type { ObjectPair } from '../pipeline/object-pairs';
 import { diffByPatch, report as gather, type Report } from '../pipeline/report';
@@ -81,6 +82,18 @@ export function explain(
     const explained = await explainSymbol({ ...pairOf(given, run), symbol, context, patches });
     return explanationWithFields(explained, given.btf, given.orig);
   });
+}
+
+/** Shows what differs of one function in two files of LLVM bitcode, by the text that the newest LLVM on the PATH makes of them. */
+export async function explainIr(options: {
+  orig: string;
+  patched: string;
+  symbol: string;
+  /** Lines to show around each difference; default 6. */
+  context?: number | undefined;
+}): Promise<IrExplanation> {
+  checkPresent([options.orig, options.patched]);
+  return irOf({ ...options, context: options.context ?? 6 });
 }
 
 /** Pairs the symbols of two objects and counts the rules that paired them. */

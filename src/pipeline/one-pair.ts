@@ -4,7 +4,7 @@ import { diagnostic, isAllowable, isRefused, type Diagnostic } from '../diagnost
 import { append } from '../lists';
 import { reportProfiles, type ObjectResult } from '../stages/assess';
 import type { Correlation } from '../stages/correlate';
-import { reportTwins, type DeclaredTwin } from '../stages/declared-twins';
+import { reportNeedless, reportTwins, type DeclaredTwin } from '../stages/declared-twins';
 import type { KlpSymbolReport } from '../stages/extract';
 import { Counting, type Census } from './census';
 import { optionsOf, type Resolved } from './diff-options';
@@ -86,13 +86,19 @@ export async function diffPair(
   checkUnchanged(inputs);
 
   // Which symbol is which? Needs both tables whole, and little time: it runs here while the threads load the decoder.
-  const { correlation, pair } = await correlateBoth(flow, scans, asked.twins);
+  const { correlation, pair, needless } = await correlateBoth(flow, scans, asked.twins);
 
   // What changed? Only pairs that digests do not prove equal are looked at.
   const compared = await compareAll(flow, correlation, pair, scans, object.name);
 
   // Can it go into a livepatch? Looks at all changes together, so it comes last.
-  const { judgement, findings } = await assessAll(flow, asked, object, { scans, correlation, pair, compared });
+  const { judgement, findings } = await assessAll(flow, asked, object, {
+    scans,
+    correlation,
+    pair,
+    needless,
+    compared,
+  });
   // A report tells what writing would find, too.
   if (extract === undefined && judgement.changes && !isRefused(findings.diagnostics))
     append(findings.diagnostics, await rehearsed(flow, asked, pair, judgement, kernel, module));
@@ -144,8 +150,15 @@ async function assessAll(
     scans,
     pair,
     correlation,
+    needless,
     compared,
-  }: { scans: BothScanned; pair: PairRef; correlation: Correlation; compared: Compared },
+  }: {
+    scans: BothScanned;
+    pair: PairRef;
+    correlation: Correlation;
+    needless: readonly DeclaredTwin[];
+    compared: Compared;
+  },
 ): Promise<{ judgement: Judgement; findings: Findings }> {
   const { ambiguous, contradicted, unpaired, units } = correlation;
   const { verdicts, lineOnly, uncovered, losses } = compared;
@@ -185,7 +198,13 @@ async function assessAll(
     ]),
   );
   const { object, diagnostics } = judgement.assessment;
-  const all = [...said, ...diagnostics, ...reportProfiles([profile], object.name), ...reportTwins(twins, object.name)];
+  const all = [
+    ...said,
+    ...diagnostics,
+    ...reportProfiles([profile], object.name),
+    ...reportTwins(twins, object.name),
+    ...reportNeedless(needless, object.name),
+  ];
   if (units.removed.length + units.added.length > 0) {
     all.push(
       diagnostic(

@@ -92,7 +92,7 @@ export async function correlateBoth(
   flow: Flow,
   { orig, patched, named }: BothScanned,
   twins: readonly DeclaredTwin[] = [],
-): Promise<{ correlation: Correlation; pair: PairRef }> {
+): Promise<{ correlation: Correlation; pair: PairRef; needless: DeclaredTwin[] }> {
   flow.checkStopped();
   flow.pool.warm({ objects: [orig.ref, patched.ref], structSizes: flow.structSizes });
   const declared =
@@ -109,18 +109,20 @@ export async function correlateBoth(
             ),
           )
         ).pairs;
-  const correlation = flow.progress.onMain('correlate', () =>
+  const correlated = (pairs: readonly number[]): Correlation =>
     correlate(
       { table: named?.pairing.orig ?? new ScanTable(orig.ref.table.shape, orig.ref.table.memory), uses: orig.uses },
       {
         table: named?.pairing.patched ?? new ScanTable(patched.ref.table.shape, patched.ref.table.memory),
         uses: patched.uses,
       },
-      declared.length === 0 ? named : undefined,
+      twins.length === 0 ? named : undefined,
       checkHeap,
-      declared,
-    ),
-  );
+      pairs,
+    );
+  const correlation = flow.progress.onMain('correlate', () => correlated(declared));
+  const needless =
+    twins.length === 0 ? [] : flow.progress.onMain('correlate', () => notNeeded(twins, declared, correlated([])));
   flow.progress.step('correlate', null, false, null, { items: correlation.pairing.orig.symbols, bytes: 0 });
   const pair: PairRef = {
     id: `${orig.ref.table.id}+${patched.ref.table.id}`,
@@ -130,12 +132,25 @@ export async function correlateBoth(
     structSizes: flow.structSizes,
   };
   const groups = correlation.ambiguous.filter(({ used }) => used);
-  if (groups.length === 0) return { correlation, pair };
+  if (groups.length === 0) return { correlation, pair, needless };
   const task = { pair, uses: { orig: orig.uses, patched: patched.uses }, groups };
   const { open } = await lastValueFrom(
     flow.task('correlate', null, 'align', task, () => ({ items: groups.length, bytes: 0 })),
   );
-  return { correlation: withOpen(correlation, [...correlation.ambiguous.filter(({ used }) => !used), ...open]), pair };
+  const all = [...correlation.ambiguous.filter(({ used }) => !used), ...open];
+  return { correlation: withOpen(correlation, all), pair, needless };
+}
+
+/** Declarations of what evidence pairs by itself, `declared` as ORIG's and PATCHED's symbols in turn. */
+function notNeeded(
+  twins: readonly DeclaredTwin[],
+  declared: readonly number[],
+  { pairing }: Correlation,
+): DeclaredTwin[] {
+  return twins.filter((_, i) => {
+    const [a, b] = [declared[i * 2]!, declared[i * 2 + 1]!];
+    return pairing.twin[a] === b;
+  });
 }
 
 /** Pairs a task: some milliseconds of decoding, so that a big change spreads over the threads. */

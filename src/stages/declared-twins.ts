@@ -56,6 +56,16 @@ export function reportTwins(twins: readonly DeclaredTwin[], object: string): Dia
   );
 }
 
+/** Notes on what was declared and is paired by evidence in any case: the next patch's reader would take it for something that only a person knew. */
+export function reportNeedless(twins: readonly DeclaredTwin[], object: string): Diagnostic[] {
+  return twins.map(({ orig, patched }) =>
+    diagnostic('unused-twin', `--twin ${orig}=${patched}: evidence pairs these two by itself`, {
+      object,
+      symbol: orig,
+    }),
+  );
+}
+
 function one(side: Side, text: string, build: string, { orig, patched }: DeclaredTwin): number {
   const found = symbolsNamed(side, text);
   if (found.length === 1 && side.table.has(found[0]!, Trait.CORRELATABLE)) return found[0]!;

@@ -74,6 +74,7 @@ export class Module {
 
   /** @throws KlpflowError `unsupported-object` for a processor whose modules are not verified */
   constructor(readonly elf: ElfObject) {
+    checkIsModule(elf);
     const machine = elf.little ? machineOf(elf.machine) : undefined;
     if (machine === undefined)
       throw new KlpflowError(
@@ -270,4 +271,21 @@ export function isExecutable({ flags, type }: ModuleSection): boolean {
 export interface Spot {
   section: ModuleSection;
   offset: number;
+}
+
+/**
+ * What is no module at all is told before anything is read of it: vmlinux.o has a million relocations. A module that merely lacks its struct module is read, and that is one of its findings.
+ * @throws KlpflowError `not-a-livepatch`
+ */
+function checkIsModule(elf: ElfObject): void {
+  const has = (name: string): boolean => elf.sectionsNamed(name).length > 0;
+  if (has('.gnu.linkonce.this_module') || has('__versions')) return;
+  // Where the kernel's own entry code is, in no module: arch/x86/kernel/head_64.S and the like.
+  const isKernel = has('.head.text');
+  if (isKernel || !has('.modinfo'))
+    throw new KlpflowError(
+      'not-a-livepatch',
+      `${elf.path} is ${isKernel ? 'the vmlinux.o of a kernel build' : "an object of a build (a unit's, or a livepatch object before it is linked)"}, no module: it has no .gnu.linkonce.this_module`,
+      { object: elf.path },
+    );
 }

@@ -78,6 +78,7 @@ test('verify, scan, status, explain and doctor take them, too', async () => {
   expect(findings(packedModule.stdout)).toEqual(findings(plain.stdout));
   expect(packedModule.status).toBe(plain.status);
   expect((await run('scan', 'orig.o.gz')).status).toBe(0);
+  expect((await run('doctor', 'orig.o.gz')).stdout).toContain('orig.o.gz');
   expect((await run('status', 'orig.o.gz', 'patched.o.gz')).stdout).toContain('orig.o.gz');
   const changed = resultOf(await run('diff', 'orig.o', 'patched.o', '--json')).objects[0]!.functions.changed[0]!;
   expect((await run('explain', 'orig.o.gz', 'patched.o.gz', changed.name)).status).toBe(0);

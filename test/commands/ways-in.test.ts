@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { machineName } from '../../src/elf/machines';
 import { running } from '../support/run-klpflow';
+import { livepatchModule } from '../support/livepatch-module';
 import { smallPair } from '../support/small-pair';
 import { tempFolder } from '../support/temp-folder';
 
@@ -69,4 +70,38 @@ test('what is allowed and not met is told: a misspelt symbol is no consent', asy
   );
   expect(status).toBe(0);
   expect(text).toContain('note unused-allow: --allow sealed-endbr:no_such_function: nothing of this code and symbol');
+});
+
+test('a declaration that nothing needs is told', async () => {
+  const { orig, patched } = await smallPair(join(folder, 'pair'));
+  const run = ['--progress', 'none', '--run-dir', join(folder, 'run')];
+  const { stdout } = await running(['diff', orig, patched, '--json', ...run]);
+  const [{ name }] = JSON.parse(stdout).objects[0].functions.changed;
+  const { text } = await typed('diff', orig, patched, '--twin', `${name}=${name}`, ...run);
+  expect(text).toContain(`note unused-twin: --twin ${name}=${name}: evidence pairs these two by itself`);
+});
+
+test('a livepatch in the place of an object is called one', async () => {
+  const { patched } = await smallPair(join(folder, 'pair'));
+  const livepatch = join(folder, 'fix.ko');
+  writeFileSync(livepatch, livepatchModule().module.bytes());
+  const { status, text } = await typed(
+    'diff',
+    livepatch,
+    patched,
+    '--progress',
+    'none',
+    '--run-dir',
+    join(folder, 'run'),
+  );
+  expect([status, text]).toEqual([
+    1,
+    expect.stringMatching(/error finished-livepatch: \S+fix\.ko is a finished livepatch/),
+  ]);
+});
+
+test('verify of an object of a build says so, before it reads any of it', async () => {
+  const { patched } = await smallPair(join(folder, 'pair'));
+  const { status, text } = await typed('verify', patched);
+  expect([status, text]).toEqual([1, expect.stringMatching(/error not-a-livepatch: .* is an object of a build/)]);
 });

@@ -131,6 +131,53 @@ test('the file refers to nothing outside of itself', () => {
   expect(page).not.toContain('<img');
 });
 
+test('what inclusion brings along is a tree: new functions and variables by who uses them, callers by what they call', () => {
+  const report = large();
+  const [object] = report.result.objects;
+  const [only] = object!.functions.changed;
+  const plain = { file: 'a.c', section: '.text' };
+  object!.functions = {
+    ...object!.functions,
+    changed: [
+      {
+        ...only!,
+        name: 'fixed',
+        change: { ...only!.change!, kind: 'code', added: [{ kind: 'call', name: HOSTILE, times: 1 }] } as NonNullable<
+          (typeof only & object)['change']
+        >,
+      },
+    ],
+    new: [
+      { name: HOSTILE, ...plain },
+      { name: 'second', ...plain },
+    ],
+    carried: [
+      { name: 'caller', via: ['fixed'] },
+      { name: 'outer', via: ['caller', 'fixed'] },
+    ],
+  };
+  object!.data = { ...object!.data, new: [{ name: 'limit', ...plain }] };
+  const uses = (text: string): Explanation => ({
+    ...explanation(0),
+    rows: [{ orig: null, patched: { offset: 0, text, notes: [] }, kind: 'inserted', same: false, skipped: 0 }],
+  });
+  // The two new ones call each other: the tree ends all the same.
+  report.code = [
+    { object: 'vmlinux', state: 'new', explanations: [uses('call second'), uses(`mov limit(%rip),%eax`)] },
+  ];
+  const page = reportPage(report);
+  const [tree = ''] = /<ul class="tree">[^]*?<\/section>/.exec(page) ?? [];
+  const shape = tree
+    .replace(/<span class="dim">(.*?)<\/span>/g, '($1)')
+    .replace(/<\/?(?:li|code|section)>|\n/g, '')
+    .replaceAll('&lt;', '<');
+  expect(shape.replaceAll(/<ul(?: class="tree")?>/g, '[').replaceAll('</ul>', ']')).toMatch(
+    /^\[fixed\[.*onerror.* \(new function, call\)\[second \(new function\)\[limit \(new variable\)\]\]caller \(caller, taken along\)\[outer \(caller, taken along\)\]\]\]$/,
+  );
+  expect(page).not.toContain('<img');
+  expect(reportPage(large())).not.toContain('class="tree"');
+});
+
 describe.skipIf(!existsSync(CHROMIUM))('in a browser (KLPFLOW_CHROMIUM, /usr/bin/chromium)', () => {
   let browser: Browser;
   let complaints: string[] = [];

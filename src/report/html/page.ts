@@ -5,6 +5,7 @@ import { ignoredClasses } from '../evidence';
 import { patchSummary, tieWords } from '../hunks';
 import { plural } from '../words';
 import { functionRows, type FunctionRow } from './function-rows';
+import { inclusion } from './inclusion';
 import { Markup, html, jsonElement } from './markup';
 import { SCRIPT } from './script';
 import { STYLE } from './style';
@@ -18,6 +19,7 @@ export function reportPage(report: Report, heading?: string): string {
   const rows = functionRows(report);
   const name = heading ?? result.objects.map((object) => object.name).join(', ');
   const title = `klpflow: ${VERDICTS[result.verdict]}, ${name}`;
+  const brought = inclusion(report);
   const isTimed = result.run.stages.length > 0;
   return `<!doctype html>\n${
     html`<html lang="en">
@@ -34,11 +36,12 @@ export function reportPage(report: Report, heading?: string): string {
       ['data', 'Data'],
       ['changes', 'Code'],
       ...(result.patch === undefined ? [] : [['patch', 'Patch']]),
+      ...(brought === undefined ? [] : [['inclusion', 'Inclusion']]),
       ['looked-up', 'klp symbols'],
       ...(isTimed ? [['timeline', 'Timeline']] : []),
       ...(inputs.length > 0 ? [['inputs', 'Inputs']] : []),
     ].map(([id, text]) => html`<a href="#${id}">${text}</a> `)}</nav></header>
-<main id="main">${diagnostics(result)}${evidence(result)}${functionTable(rows)}${data(result)}${changes(rows)}${result.patch !== undefined && byPatch(result.patch)}${lookedUp(result)}${isTimed && timeline(result)}${inputs.length > 0 && inputTable(inputs)}
+<main id="main">${diagnostics(result)}${evidence(result)}${functionTable(rows)}${data(result)}${changes(rows)}${result.patch !== undefined && byPatch(result.patch)}${brought}${lookedUp(result)}${isTimed && timeline(result)}${inputs.length > 0 && inputTable(inputs)}
 </main><footer class="dim"><p>klpflow ${version}</p></footer>
 <noscript><p>Without scripts the code of functions is not shown.</p></noscript>
 ${jsonElement('codes', Object.fromEntries(rows.flatMap(({ id, code }) => (code === null ? [] : [[id, code]]))))}

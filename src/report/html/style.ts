@@ -24,6 +24,7 @@ details > div { padding: .5rem .6rem; overflow-x: auto; }
 tr.inserted { background: var(--add); } tr.deleted { background: var(--gone); } tr.replaced, tr.argument { background: var(--change); } tr.skip td { color: var(--dim); }
 .site { color: var(--dim); } .bar { display: block; height: .8rem; background: var(--link); min-width: 2px; border-radius: 2px; }
 .diagnostic { border-left: 4px solid var(--line); padding: .1rem .8rem; margin: .6rem 0; } .diagnostic.refusal, .diagnostic.error { border-color: var(--bad); }
+.tree ul { border-left: 1px solid var(--line); margin: 0 0 0 .4rem; padding-left: 1.1rem; } .tree li { margin: .1rem 0; }
 .skip-link { position: absolute; left: -99rem; } .skip-link:focus { left: 1rem; }
 @media print { nav, input, .skip-link, .hint { display: none; } body { max-width: none; padding: 0; font-size: 10pt; } th { position: static; } details, tr { break-inside: avoid; } }
 `;
