@@ -69,7 +69,7 @@ test('what is no bitcode, and a machine without LLVM, are told', async () => {
   writeFileSync(text, 'text');
   expect((await running(['explain', text, text, 'f', '--ir'])).stderr).toContain('error not-bitcode');
   const file = join(folder, 'cut.o');
-  writeFileSync(file, Buffer.from('4243c0de35140000', 'hex'));
+  writeFileSync(file, Buffer.concat([Buffer.from('4243c0de', 'hex'), Buffer.alloc(64, 0xff)]));
   const { stderr } = await running(['explain', file, file, 'f', '--ir'], { env: { PATH: folder } });
   expect(stderr).toContain('error no-llvm: ');
   expect((await running(['explain', file, file, 'f', '--ir'])).stderr).toMatch(/error no-llvm: .*cut\.o/);
