@@ -18,9 +18,7 @@ export function refuseAnchors(input: AssessInput, included: ReadonlySet<number>)
     const shared = sharedIn(patched, symbol).find(({ anchor }) => !staysTogether(input, anchor));
     if (shared === undefined) return [];
     const name = patched.name(symbol);
-    const names = [...shared.anchor.objects.keys()].map((one) =>
-      one === 0 ? 'data without a name' : patched.name(one),
-    );
+    const names = [...shared.anchor.objects.keys()].map((one) => (one < 0 ? 'data without a name' : patched.name(one)));
     return [
       diagnostic(
         'section-anchors',
@@ -51,7 +49,7 @@ function sharedIn({ identity, ...side }: Side, symbol: SymbolIndex): Array<{ at:
 function staysTogether({ pairing, orig, patched }: AssessInput, { objects }: Anchor): boolean {
   const distances = new Set<string>();
   for (const symbol of objects.keys()) {
-    const twin = symbol === 0 ? 0 : originOf(pairing, symbol);
+    const twin = symbol < 0 ? 0 : originOf(pairing, symbol);
     if (twin === 0) return false;
     const sides = [
       [patched, symbol],

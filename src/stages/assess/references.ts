@@ -109,7 +109,7 @@ function reached(side: Side, section: SectionIndex, words: Uint32Array, i: numbe
     section: place,
     offset,
     inside: table.has(owner, Trait.FUNC | Trait.COLD) ? offset - table.value[owner]! : 0,
-    others: [...others.map((other) => other.symbol), ...[...along].filter((one) => one !== owner && one !== 0)],
+    others: [...others.map((other) => other.symbol), ...[...along].filter((one) => one !== owner && one > 0)],
   };
 }
 

@@ -93,7 +93,7 @@ function alongWith(side: Side, section: SectionIndex, field: Offset, meant: Offs
     .filter(([, distance]) => distance !== anchor!.shift)
     .map(([symbol, distance]) => {
       const further = distance - anchor!.shift;
-      return { symbol, delta: symbol === 0 ? further : meant + further - side.table.value[symbol]! };
+      return { symbol: Math.max(0, symbol), delta: symbol < 0 ? further : meant + further - side.table.value[symbol]! };
     });
 }
 

@@ -11,7 +11,6 @@ import {
   type ElfObject,
   type Offset,
   type SectionIndex,
-  type SymbolIndex,
 } from '../../elf';
 import { SectionClass } from '../../kernel/section-class';
 import type { RelaReader } from './relas';
@@ -26,15 +25,15 @@ interface Scanned {
   readonly arch: Arch;
   readonly relas: RelaReader;
   coverAt(section: SectionIndex, offset: Offset): number;
-  objectAt(section: SectionIndex, offset: Offset): number;
+  objectBefore(section: SectionIndex, offset: Offset): number;
 }
 
 /** What code reaches by an address of which others of the section are counted, too. */
 export interface Anchor {
   /** From the place that the relocation names to the first object that is reached; what it means is found there. */
   readonly shift: number;
-  /** How far from the named place each object reached is first used, by canonical symbol (0: what none covers), in order of distance; 0 for the one that is named. */
-  readonly objects: ReadonlyMap<SymbolIndex, number>;
+  /** How far from the named place each object reached is first used, by canonical symbol (below 0: what none covers), in order of distance; 0 for the one that is named. */
+  readonly objects: ReadonlyMap<number, number>;
 }
 
 const NEVER =
@@ -127,16 +126,25 @@ export class Anchors {
 
   /** @param used null: any object of the section */
   private reached(place: Place, used: ReadonlySet<number> | null): Anchor | undefined {
-    const { identity } = this;
-    const objects = new Map<SymbolIndex, number>();
+    const objects = new Map<number, number>();
     for (const distance of [...(used ?? this.allFrom(place))].sort((a, b) => a - b)) {
-      const symbol = identity.objectAt(place.section, place.offset + distance);
+      const symbol = this.owner(place.section, place.offset + distance);
       if (!objects.has(symbol)) objects.set(symbol, distance);
     }
-    const named = identity.objectAt(place.section, place.offset);
+    const named = this.owner(place.section, place.offset);
     if (objects.size === 0 || (objects.size === 1 && objects.has(named))) return undefined;
     if (objects.has(named)) objects.set(named, 0);
     return { shift: objects.get(named) ?? objects.values().next().value!, objects };
+  }
+
+  /** The object that covers a place; what none covers is known by where it begins, as a number below 0 (a `list[]` that GCC copies from `.rodata`). */
+  private owner(section: SectionIndex, offset: Offset): number {
+    const { identity } = this;
+    const { table } = identity;
+    const symbol = identity.coverAt(section, offset);
+    if (symbol !== 0) return symbol;
+    const before = identity.objectBefore(section, offset);
+    return before === 0 ? -1 : -1 - table.value[before]! - table.size[before]!;
   }
 
   private allFrom({ section, offset }: Place): number[] {

@@ -115,3 +115,11 @@ test('a table that only its neighbour’s address leads to has readers', () => {
     refuseAnchors({ ...changed, objectName: 'vmlinux', pairing: changed.correlation.pairing } as never, new Set()),
   ).toEqual([]);
 });
+
+test('data without a name behind a named neighbour is what is reached', () => {
+  // A `list[]` that GCC copies from .rodata has no symbol. Taken for the end of the one before it, its new values were no change.
+  const build = (value: number): ObjectBuilder =>
+    reader(variables('one', '.rodata').section('.rodata', { body: [u32(value), u32(2)] }), 'f', '.rodata', load(4));
+  expect(diffObjects(build(1), build(7)).changed).toEqual({ f: 'table' });
+  expect(diffObjects(build(7), build(7)).changed).toEqual({});
+});
