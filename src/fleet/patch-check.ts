@@ -39,7 +39,7 @@ export async function checkPatches(
   for (const [source, of] of bySource) {
     const names = new Set(of.flatMap(({ cell }) => cell.patch.files));
     const patches = new Map([...names].map((path) => [path, readPatches([path])]));
-    const own = join(settings.folder, `sources-${process.pid}`, sha256(source).slice(0, 16));
+    const own = join(settings.folder, `sources-${process.pid}-${sha256(source).slice(0, 16)}`);
     try {
       settings.step(`looking whether patches fit ${source}`);
       mkdirSync(own, { recursive: true });
