@@ -248,7 +248,7 @@ export const CAUSES: Readonly<Record<DiagnosticCode, readonly [cause: string, ex
   ],
   'not-a-livepatch': [
     '`verify` reads what the kernel loads: a module that was linked to its end, with a struct module and a .modinfo. An object of a build has neither.',
-    'vmlinux.o is the vmlinux.o of a kernel build, no module: it has no .gnu.linkonce.this_module',
+    'vmlinux.o is the vmlinux.o of a kernel build, or a unit that is built in, no module: it has no .gnu.linkonce.this_module',
   ],
   'not-a-module': [
     'The file for --template is no finished module.',

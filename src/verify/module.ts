@@ -280,12 +280,13 @@ export interface Spot {
 function checkIsModule(elf: ElfObject): void {
   const has = (name: string): boolean => elf.sectionsNamed(name).length > 0;
   if (has('.gnu.linkonce.this_module') || has('__versions')) return;
-  // Where the kernel's own entry code is, in no module: arch/x86/kernel/head_64.S and the like.
-  const isKernel = has('.head.text');
-  if (isKernel || !has('.modinfo'))
-    throw new KlpflowError(
-      'not-a-livepatch',
-      `${elf.path} is ${isKernel ? 'the vmlinux.o of a kernel build' : "an object of a build (a unit's, or a livepatch object before it is linked)"}, no module: it has no .gnu.linkonce.this_module`,
-      { object: elf.path },
-    );
+  const modinfo = elf.sectionsNamed('.modinfo').map((section) => Buffer.from(elf.content(section)).toString('latin1'));
+  // What is built in writes `ext4.license=GPL` there, a module `license=GPL`; vmlinux.o of 7.2 has no .head.text to tell it by.
+  if (modinfo.some((text) => /(?:^|\0)(?:name|license|vermagic|livepatch)=/.test(text))) return;
+  const isKernel = modinfo.length > 0;
+  throw new KlpflowError(
+    'not-a-livepatch',
+    `${elf.path} is ${isKernel ? 'the vmlinux.o of a kernel build, or a unit that is built in' : "an object of a build (a unit's, or a livepatch object before it is linked)"}, no module: it has no .gnu.linkonce.this_module`,
+    { object: elf.path },
+  );
 }
