@@ -121,7 +121,6 @@ describe('usage errors', () => {
     [['explain', 'a.o', 'b.o'], /missing SYMBOL/],
     [['explain', 'a.o', 'b.o', 'f', '--context', '-1'], /--context: .*-1/],
     [['explain', 'a.o', 'b.o', 'f', '--allow', 'sealed-endbr'], /Nonexistent flag: --allow/],
-    [['status'], /missing ORIG/],
   ])('%j', async (argv, says) => {
     const [text, json] = await Promise.all([running(argv), running([...argv, '--json'])]);
     expect(text).toMatchObject({ status: 1, stdout: '' });
