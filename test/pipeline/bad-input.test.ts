@@ -287,7 +287,7 @@ describe('one error, exit code 1, nothing left behind', () => {
     const ran = await running(['diff', path, pair.patched, '--run-dir', at('run text'), '--progress', 'none']);
     expect(ran).toMatchObject({ status: 1, stdout: '' });
     expect(ran.stderr).toBe(
-      `error bitcode: ${path} is LLVM bitcode: code generation has not happened yet\n      Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module's .o after \`ld -r\`) of each build.\n`,
+      `error bitcode: ${path} is LLVM bitcode: code generation has not happened yet\n      Under LTO a unit has no machine code before linking: pass the linked vmlinux.o (or a module's .o after \`ld -r\`) of each build; klpflow explain ORIG PATCHED FUNCTION --ir shows what differs of one function as it is.\n`,
     );
   });
 
