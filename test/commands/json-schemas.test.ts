@@ -41,7 +41,7 @@ const RUNS: Record<string, readonly string[][]> = {
   link: [['fix.o', '-o', 'fix.ko', '--symvers', 'Module.symvers', '--btf', 'structs.btf']],
   explain: [[...PAIR, 'NAME'], ['changed-data']],
   report: [[...PAIR, '-o', 'report.html']],
-  status: [PAIR],
+  status: [PAIR, []],
   runs: [[]],
   doctor: [[], ['orig.o'], ['vmlinuz']],
   verify: [['livepatch.ko', ...KERNEL]],
@@ -49,6 +49,7 @@ const RUNS: Record<string, readonly string[][]> = {
   matrix: [['matrix.yaml'], ['matrix.yaml', '--check']],
   worker: [['--redis', 'no-address', '--store', 'made-store', '--kernels', 'matrix.yaml']],
   shape: [['orig.o']],
+  wrappers: [['programs']],
   synth: [['--functions', '300', '-o', 'made']],
 };
 
