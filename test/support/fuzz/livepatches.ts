@@ -67,6 +67,8 @@ export function verifySubject(folder: string): Subject {
     codes: new Set([
       ...ELF_CODES,
       'malformed-symbol-list',
+      // Where the name of .gnu.linkonce.this_module is lost it is an object like others.
+      'not-a-livepatch',
       'not-linked',
       'not-a-module',
       'no-btf',
