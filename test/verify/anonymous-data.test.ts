@@ -21,7 +21,8 @@ const SOURCE = `
   static int table[8];
   static long other[5];
   int f(int i, int k) { return table[i] + other[k]; }
-  void g(int i) { table[i] = i; }`;
+  void g(int i) { table[i] = i; }
+  const char license[] __attribute__((used, section(".modinfo"))) = "license=GPL";`;
 const LAYOUT = `SECTIONS {
   .text : { *(.text .text.*) }
   .rodata : { *(.rodata .rodata.*) }

@@ -109,17 +109,18 @@ describe('data', () => {
   };
 
   test.each([
-    ['int v = 717;', 'int v = 718;', '717', '718'],
-    ['long v = -2;', 'long v = 5;', '-2', '5'],
-    ['unsigned char v = 200;', 'unsigned char v = 1;', '200', '1'],
-    ['char v[] = "old text";', 'char v[] = "new text";', '"old text"', '"new text"'],
-    ['extern int a, b; int *v = &a;', 'extern int a, b; int *v = &b;', 'a', 'b'],
-  ])('%s became %s', (orig, patched, before, after) => {
+    ['int v = 717;', 'int v = 718;', '717', '718', 4],
+    ['long v = -2;', 'long v = 5;', '-2', '5', 8],
+    ['unsigned char v = 200;', 'unsigned char v = 1;', '200', '1', 1],
+    ['char v[] = "old text";', 'char v[] = "new text";', '"old text"', '"new text"', 9],
+    ['extern int a, b; int *v = &a;', 'extern int a, b; int *v = &b;', 'a', 'b', 8],
+  ])('%s became %s', (orig, patched, before, after, size) => {
     const use = '\nvoid *use(void) { return (void *)&v; }';
     expect(rowsOf(orig + use, patched + use)).toEqual({
       kind: 'data',
       rows: [{ offset: 0, orig: before, patched: after }],
       differing: 1,
+      size: { orig: size, patched: size },
     });
   });
 
