@@ -130,17 +130,23 @@ function unit(text: string): ElfWriter {
 
 /** A module that does nothing: of the kernel's modules it tells the version magic, and how they name versions. */
 function templateModule(): ElfWriter {
-  const { size, members } = STRUCTS['module']!;
+  const { size, offsets } = STRUCTS.module;
   const writer = new ElfWriter({ machine: EM_X86_64 });
   const itself = Buffer.alloc(size);
-  itself.write('demo', members['name']!);
+  itself.write('demo', offsets.name);
   const own = { name: '.gnu.linkonce.this_module', flags: WA, align: 64 };
   const target = writer.section({ ...own, content: itself });
-  const entries = { init: 'init_module', exit: 'cleanup_module' };
-  const relas = Object.entries(entries).map(([member, entry]): Rela => {
+  const entries = { init: 'init_module', exit: 'cleanup_module' } as const;
+  const relas = (['init', 'exit'] as const).map((member): Rela => {
     const text = { name: `.${member}.text`, flags: AX, align: 16, content: Uint8Array.of(0xc3) };
-    const symbol = { name: entry, type: STT_FUNC, binding: STB_GLOBAL, section: writer.section(text), size: 1 };
-    return { offset: members[member]!, type: R_X86_64_64, symbol: writer.symbol(symbol), addend: 0 };
+    const symbol = {
+      name: entries[member],
+      type: STT_FUNC,
+      binding: STB_GLOBAL,
+      section: writer.section(text),
+      size: 1,
+    };
+    return { offset: offsets[member], type: R_X86_64_64, symbol: writer.symbol(symbol), addend: 0 };
   });
   writer.relas(target, relas);
   writer.section({

@@ -4,7 +4,6 @@ import { ElfObject } from '../../src/elf';
 import {
   readTemplate,
   writeModule,
-  type KernelStructs,
   type ModuleOptions,
   type ModuleResult,
   type ModuleTemplate,
@@ -12,18 +11,11 @@ import {
 } from '../../src/livepatch/ko';
 import type { LivepatchObject } from '../../src/livepatch/object';
 import { Symvers } from '../../src/kernel/symvers';
+import { STRUCTS } from '../../bench/kernel-types';
 import { code, object, ptr64, u32, type Body } from './elf-builder';
 import { ModuleFile } from './module-file';
 
-/** Structs of a kernel that never was: no member stands where a real kernel has it, so nothing can be right by habit. */
-export const STRUCTS: KernelStructs = {
-  module: { size: 1024, offsets: { name: 24, init: 328, exit: 904 } },
-  klp_patch: { size: 256, offsets: { mod: 16, objs: 32, states: 48, replace: 65 } },
-  klp_object: { size: 192, offsets: { name: 8, funcs: 24, callbacks: 40 } },
-  klp_callbacks: { size: 48, offsets: { pre_patch: 8, post_patch: 16, pre_unpatch: 24, post_unpatch: 32 } },
-  klp_func: { size: 176, offsets: { old_name: 16, new_func: 32, old_sympos: 48 } },
-  klp_state: { size: 32, offsets: { id: 8, version: 20 } },
-};
+export { STRUCTS };
 
 export const SYMVERS = `${[
   ['0x11111111', 'module_layout', 'vmlinux', 'EXPORT_SYMBOL', ''],

@@ -48,10 +48,9 @@ export async function smallKernel(folder: string, functions = 60): Promise<Small
 
 /** Raw BTF of the structs that the small kernel has. */
 export function kernelTypes(): Buffer {
-  const { spare: _, ...structs } = STRUCTS;
   return btf(
     Object.fromEntries(
-      Object.entries(structs).map(([name, { size, offsets }]) => [name, { size, members: { ...offsets } }]),
+      Object.entries(STRUCTS).map(([name, { size, offsets }]) => [name, { size, members: { ...offsets } }]),
     ),
   );
 }
