@@ -280,6 +280,9 @@ export interface Spot {
 function checkIsModule(elf: ElfObject): void {
   const has = (name: string): boolean => elf.sectionsNamed(name).length > 0;
   if (has('.gnu.linkonce.this_module') || has('__versions')) return;
+  // What kpatch's create-klp-module writes before the module is linked around it.
+  for (let section = 1; section < elf.sectionCount; section++)
+    if ((elf.sectionFlags(section) & SHF_RELA_LIVEPATCH) !== 0) return;
   const modinfo = elf.sectionsNamed('.modinfo').map((section) => Buffer.from(elf.content(section)).toString('latin1'));
   // What is built in writes `ext4.license=GPL` there, a module `license=GPL`; vmlinux.o of 7.2 has no .head.text to tell it by.
   if (modinfo.some((text) => /(?:^|\0)(?:name|license|vermagic|livepatch)=/.test(text))) return;
