@@ -80,7 +80,7 @@ function tablesOf(memory: ImageMemory, list: KallsymsList): ExportTable[] {
 function isAt(list: KallsymsList, value: number, name: string): boolean {
   const address = value >= 2 ** 63 ? value - 2 ** 64 : value;
   for (let entry = list.firstAt(address); entry < list.count && list.addresses[entry] === address; entry++)
-    if (list.name(entry) === name) return true;
+    if (list.isNamed(entry, name)) return true;
   return false;
 }
 

@@ -24,6 +24,7 @@ export class ImageMemory {
   readonly view: DataView;
   /** Sections by name, the first of each; none in a raw image. */
   readonly sections: ReadonlyMap<string, Section>;
+  private readonly text: Buffer;
   private readonly segments: readonly Segment[];
 
   private constructor(
@@ -36,6 +37,7 @@ export class ImageMemory {
   ) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.segments = segments;
     this.sections = sections;
   }
@@ -84,7 +86,7 @@ export class ImageMemory {
     const at = this.locate(address, 1);
     if (at < 0) return undefined;
     const end = this.bytes.indexOf(0, at);
-    return end < 0 || end - at > most ? undefined : Buffer.from(this.bytes.subarray(at, end)).toString('latin1');
+    return end < 0 || end - at > most ? undefined : this.text.toString('latin1', at, end);
   }
 
   /** Whether an address lies in a section of this name; false in a raw image, which has none. */

@@ -1,5 +1,5 @@
 import type { ImageMemory } from '../memory';
-import type { ListedNames } from './names';
+import { entriesNamed, type ListedNames } from './names';
 import type { KallsymsTables } from './tables';
 
 /** What one entry's word means, by kernel: see scripts/kallsyms.c. */
@@ -64,18 +64,9 @@ function* encodings(memory: ImageMemory, offsets: number, base: number | undefin
 }
 
 /** Entries called `_text`, else `_stext`: where memory begins. */
-function marksOf({ count, bytes, start, length }: ListedNames): number[] {
-  for (const name of ['_text', '_stext']) {
-    const found: number[] = [];
-    for (let i = 0; i < count; i++) {
-      if (length[i] !== name.length) continue;
-      let at = 0;
-      while (at < name.length && bytes[start[i]! + at] === name.charCodeAt(at)) at++;
-      if (at === name.length) found.push(i);
-    }
-    if (found.length > 0) return found;
-  }
-  return [];
+function marksOf(names: ListedNames): number[] {
+  const found = entriesNamed(names, '_text');
+  return found.length > 0 ? found : entriesNamed(names, '_stext');
 }
 
 /** The order of unsigned addresses, told of signed ones: per-CPU and absolute symbols are small and come first. */
