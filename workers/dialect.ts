@@ -5,7 +5,7 @@ import type { PairFacts } from '../src/stages/inline';
 import type { AnswerOf, Judgement, TaskOf, UnitRequest, UnitResult } from '../src/pipeline/types';
 
 /** A pair as a thread has it, and what of it is to be copied. */
-export type Copied = Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included'>;
+export type Copied = Pick<ExtractInput, 'pairing' | 'orig' | 'patched' | 'objectName' | 'included' | 'brought'>;
 
 /** One unit of a folder; its report is in the unit's name. */
 export interface UnitPair {

@@ -23,7 +23,7 @@ import { append } from '../src/lists';
 export const KLP: Dialect = {
   assess(input) {
     const assessment = assess(input);
-    return { assessment, changes: assessment.included.length > 0, plan: null };
+    return { assessment, changes: assessment.included.length + assessment.brought.length > 0, plan: null };
   },
   extract: extractForKlp,
   unit: unitForKlp,
@@ -76,7 +76,7 @@ export function rehearseForKlp(
     image,
     moduleFile,
     plain,
-  }: Omit<TaskOf<'rehearse'>, 'pair' | 'included'>,
+  }: Omit<TaskOf<'rehearse'>, 'pair' | 'included' | 'brought'>,
   sides: Copied,
 ): RehearsalAnswer {
   const listing = kernel === null ? null : read(kernel, KernelListing.open);

@@ -298,8 +298,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
   },
 
   extract({ pair, place, dialect, ...task }) {
-    const { objectName, included } = task;
-    const answer = DIALECTS[dialect].extract(task, { ...sidesOf(pair), objectName, included });
+    const { objectName, included, brought } = task;
+    const answer = DIALECTS[dialect].extract(task, { ...sidesOf(pair), objectName, included, brought });
     mustBe(fileIdentity(pair.patched.path), pair.patched);
     keep(pair.orig, place, 'livepatch', [encodeLivepatch(answer)]);
     return { answer };
@@ -309,8 +309,8 @@ const HANDLERS: { [N in TaskName]: (task: TaskOf<N>) => Outcome<N> | Promise<Out
     return { answer: counted(new Side(open(object), tableOf(object)), seen, from, to) };
   },
 
-  rehearse({ pair, included, ...task }) {
-    return { answer: rehearseForKlp(task, { ...sidesOf(pair), objectName: task.objectName, included }) };
+  rehearse({ pair, included, brought, ...task }) {
+    return { answer: rehearseForKlp(task, { ...sidesOf(pair), objectName: task.objectName, included, brought }) };
   },
 
   kernelImage,

@@ -54,6 +54,8 @@ export interface Resolved {
   dialect: DialectName;
   /** Several pairs are compared, each with a name of its own. */
   several: boolean;
+  /** New variables that go in though only another pair's code uses them. */
+  wanted: readonly string[];
 }
 
 /** @throws KlpflowError `unreadable` */
@@ -78,18 +80,20 @@ export function resolved(request: DiffRequest, several = false): Resolved {
     output,
     dialect: FORMATS[output?.format ?? 'klp'].dialect,
     several,
+    wanted: [],
   };
 }
 
 /** What a comparison depends on besides the two contents, so that its outcome is recorded under it. `name` is the object's, where it is known by now. */
 export function optionsOf(
-  { allow, setData, structSizes, output, twins, dialect, files }: Resolved,
+  { allow, setData, structSizes, output, twins, dialect, files, wanted }: Resolved,
   name: string,
 ): object {
   const { ftrace, symvers, kernel, plain } = files;
   return {
     ...(twins.length === 0 ? {} : { twins: twins.map(({ orig, patched }) => `${orig}=${patched}`).sort() }),
     ...(setData.length === 0 ? {} : { setData }),
+    ...(wanted.length === 0 ? {} : { wanted }),
     dialect,
     module: name,
     allow: [...new Set(allow)].sort(),

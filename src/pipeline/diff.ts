@@ -18,6 +18,7 @@ import { objectPairs, type ObjectPair } from './object-pairs';
 import { allowed, diffPair, type Findings, type PairOutcome } from './one-pair';
 import { isOfFolders, writeLivepatch, type OutputReport } from './output';
 import { report, withFlow } from './run';
+import { variablesForOthers } from './shared-variables';
 import { diffTrees, type TreeLivepatch } from './tree';
 import { isFolder } from './tree-files';
 import { checkOutputFolder, writeUnits } from './tree-output';
@@ -72,6 +73,9 @@ async function diffObjects(
     const outcomes: PairOutcome[] = [];
     // Large ones last: what is remembered of a module is little.
     for (const pair of [...pairs].reverse()) outcomes.unshift(await diffPair(flow, ofPair(asked, pair), kernel, files));
+    await addSharedVariables(outcomes, (i, wanted) =>
+      diffPair(flow, { ...ofPair(asked, pairs[i]!), wanted }, kernel, files),
+    );
     await checkModulesMet(kernel, outcomes);
     const changed = outcomes.length === 1 ? outcomes : outcomes.filter(({ equal }) => !equal);
     const twice = changed.map(nameOf).find((name, i, names) => names.indexOf(name) < i);
@@ -82,6 +86,25 @@ async function diffObjects(
       );
     return output(flow, asked, kernel, changed, said, [...files, ...outcomes.flatMap(({ inputs }) => inputs)]);
   });
+}
+
+/** Makes the pairs anew that define what only others use; what comes along may use more. */
+async function addSharedVariables(
+  outcomes: PairOutcome[],
+  again: (pair: number, wanted: readonly string[]) => Promise<PairOutcome>,
+): Promise<void> {
+  const known = new Map<number, string[]>();
+  for (let grown = outcomes.length > 1; grown; ) {
+    grown = false;
+    for (const [pair, names] of variablesForOthers(outcomes)) {
+      const before = known.get(pair) ?? [];
+      const wanted = [...new Set([...before, ...names])].sort();
+      if (wanted.length === before.length) continue;
+      known.set(pair, wanted);
+      outcomes[pair] = await again(pair, wanted);
+      grown = true;
+    }
+  }
 }
 
 function ofPair(asked: Resolved, pair: ObjectPair): Resolved {

@@ -80,6 +80,7 @@ export class Extract {
     {
       assessment: {
         included,
+        brought,
         undecided,
         copied,
         object: { name },
@@ -103,6 +104,7 @@ export class Extract {
         {
           pair,
           included,
+          brought,
           undecided,
           copied,
           objectName: name,

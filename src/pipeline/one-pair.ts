@@ -144,7 +144,7 @@ function otherModule({ image }: KernelSources, module: GivenModule | null, allow
 /** Judges all changes together. */
 async function assessAll(
   flow: Flow,
-  { files: { ftrace }, dialect, twins, allow, setData }: Resolved,
+  { files: { ftrace }, dialect, twins, allow, setData, wanted }: Resolved,
   { name, diagnostics: said }: ObjectName,
   {
     scans,
@@ -184,6 +184,7 @@ async function assessAll(
           unknownSizes: scans.patched.unknownSizes,
           dialect,
           setData: [...setData],
+          wanted,
         },
         () => ({ items: verdicts.length, bytes: 0 }),
       ),

@@ -13,6 +13,7 @@ export async function rehearsePair(
   {
     assessment: {
       included,
+      brought,
       undecided,
       copied,
       object: { name },
@@ -26,7 +27,7 @@ export async function rehearsePair(
       'extract',
       null,
       'rehearse',
-      { pair, included, undecided, copied, objectName: name, symvers, kernel, image, moduleFile, plain },
+      { pair, included, brought, undecided, copied, objectName: name, symvers, kernel, image, moduleFile, plain },
       () => ({ items: included.length, bytes: 0 }),
     ),
   );

@@ -235,6 +235,7 @@ export interface Tasks {
       unknownSizes: Array<{ section: string; bytes: number }>;
       dialect: DialectName;
       setData: SetData[];
+      wanted: readonly string[];
     };
     answer: Judgement;
   };
@@ -242,6 +243,7 @@ export interface Tasks {
     task: {
       pair: PairRef;
       included: IncludedFunction[];
+      brought: readonly number[];
       undecided: number[];
       copied: number[];
       objectName: string;
@@ -273,6 +275,7 @@ export interface Tasks {
     task: {
       pair: PairRef;
       included: IncludedFunction[];
+      brought: readonly number[];
       undecided: number[];
       copied: number[];
       objectName: string;

@@ -2,7 +2,7 @@
  * One livepatch of vmlinux and a module where the patch puts a variable into vmlinux that the module uses, in compiled objects. Bound to nothing, the
  * module would not load; bound to a copy of its own, each side would count by itself.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { COMPILERS, compiled } from '../support/compiled';
@@ -34,18 +34,21 @@ beforeAll(() => {
   put('orig/net/my-mod.o', module('', ''));
   put('patched/net/my-mod.o', module('extern int shared_count;', 'shared_count += a;'));
   put('patched/vmlinux.o', kernel('int shared_count = 7;', 1, 'shared_count++;'));
-  put('patched/unused.o', kernel('int shared_count = 7;', 1));
+  put('patched/unused.o', kernel('int second = 5; int *shared_list = &second;', 1));
+  put('list/net/my-mod.o', module('extern int *shared_list;', 'a += *shared_list;'));
+  mkdirSync(at('again'));
+  put('patched/without.o', kernel('static int own = 7;', 1, 'own++;'));
   writeFileSync(at('symvers'), `${SYMVERS}0xaaaaaaaa\t__fentry__\tvmlinux\tEXPORT_SYMBOL\t\n`);
   templateOf(folder);
 });
 
-function livepatch(patched: string, out: string): Promise<Ran> {
+function livepatch(patched: string, out: string, changed = 'patched/net/my-mod.o'): Promise<Ran> {
   return running([
     'diff',
     at('orig/vmlinux.o'),
     at(patched),
     '--also',
-    `${at('orig/net/my-mod.o')}=${at('patched/net/my-mod.o')}`,
+    `${at('orig/net/my-mod.o')}=${at(changed)}`,
     '-o',
     at(out),
     '--symvers',
@@ -82,11 +85,34 @@ describe('a new variable of vmlinux that a module uses', () => {
       expect(written.relas(section).join('\n')).not.toContain('shared_count');
   });
 
-  test('and nothing else does is refused by name, and nothing is written', async () => {
-    const ran = await livepatch('patched/unused.o', 'none.ko');
+  test('and nothing else does goes in by name, with what it points to', async () => {
+    const ran = await livepatch('patched/unused.o', 'unused.ko', 'list/net/my-mod.o');
+    const { verdict, objects } = resultOf(ran);
+    expect(verdict, ran.stdout).toBe('patchable');
+    // The premise: nothing of vmlinux itself would be in a livepatch.
+    expect(objects.map(({ name, functions }) => [name, functions.changed.length])).toEqual([
+      ['vmlinux', 0],
+      ['my_mod', 1],
+    ]);
+    const written = new ModuleFile(at('unused.ko'));
+    expect(written.symbols.get('second')).toMatchObject({ size: 4, index: expect.stringMatching(/^\d+$/) });
+    expect(written.symbols.get('shared_list')).toMatchObject({ size: 8, index: expect.stringMatching(/^\d+$/) });
+    // A pointer that nobody fills in is a crash at its first use.
+    expect(written.relas('.data').join('\n')).toContain('second');
+  });
+
+  test('and no pair defines is refused by name, and nothing is written', async () => {
+    const ran = await livepatch('patched/without.o', 'none.ko');
     expect(ran.status).toBe(2);
     expect(resultOf(ran).diagnostics.filter(({ severity }) => severity === 'refusal')).toEqual([
       expect.objectContaining({ code: 'not-exported', where: expect.objectContaining({ symbol: 'shared_count' }) }),
     ]);
+  });
+
+  test('is the same livepatch when it is read back', async () => {
+    const made = (out: string): Promise<Ran> => livepatch('patched/unused.o', out, 'list/net/my-mod.o');
+    const again = await made('again/unused.ko');
+    expect(resultOf(again).run.stages.some(({ reused }) => reused > 0)).toBe(true);
+    expect(readFileSync(at('again/unused.ko')).equals(readFileSync(at('unused.ko')))).toBe(true);
   });
 });

@@ -172,6 +172,7 @@ export function assess(given: AssessInput): Assessment {
     return {
       object: result,
       included: [],
+      brought: [],
       undecided: [...undecided],
       copied: [],
       diagnostics: [otherKernel, ...losses()],
@@ -216,11 +217,13 @@ export function assess(given: AssessInput): Assessment {
   const carried = new Set(result.functions.carried.map(({ name }) => name));
   result.functions.ignored = result.functions.ignored.filter(({ name }) => !carried.has(name));
   for (const symbol of [...included]) for (const piece of pieces.of(symbol)) included.add(piece);
-  const reached = checkReach(input, included, { pieces, undecided, copied: tables.copied, discarded }, diagnostics);
+  const brought = wantedVariables(input, undecided);
+  const known = { pieces, undecided, copied: tables.copied, discarded, brought };
+  const reached = checkReach(input, included, known, diagnostics);
   append(diagnostics, [...reportStaticsAnew(input, reached), ...refuseSplitVariables(input, reached)]);
   refuseSharedTables(input, included, discarded, diagnostics);
   append(diagnostics, assessUncovered(input, included, discarded));
-  if (included.size > 0) {
+  if (included.size + brought.length > 0) {
     append(diagnostics, [
       ...refuseUnlikeBuilds(input),
       ...refuseChangedTypes(input, included),
@@ -242,6 +245,7 @@ export function assess(given: AssessInput): Assessment {
   return {
     object: result,
     included: functions,
+    brought,
     undecided: [...undecided],
     copied: [...tables.copied].sort((a, b) => a - b),
     diagnostics: diagnostics.map((told) => withTwinRemedy(input, told)),
@@ -291,6 +295,23 @@ function newFunctions({ pairing, patched, unpaired }: AssessInput, undecided: Re
       table.canonical[symbol] === symbol &&
       !undecided.has(symbol) &&
       originOf(pairing, symbol) === 0,
+  );
+}
+
+/** New globals that another object of the livepatch uses, by name. */
+function wantedVariables(
+  { pairing, patched, unpaired, wanted = [] }: AssessInput,
+  undecided: ReadonlySet<number>,
+): number[] {
+  const { table } = patched;
+  return unpaired.patched.filter(
+    (symbol) =>
+      wanted.length > 0 &&
+      table.has(symbol, Trait.OBJECT) &&
+      table.canonical[symbol] === symbol &&
+      !undecided.has(symbol) &&
+      originOf(pairing, symbol) === 0 &&
+      namesOf(table, symbol).some((name) => !table.isLocal(name) && wanted.includes(patched.name(name))),
   );
 }
 

@@ -32,6 +32,8 @@ interface Known {
   copied: ReadonlySet<number>;
   /** Traits of what is gone. */
   discarded: number;
+  /** Variables that go in whether something reaches them or not. */
+  brought: readonly SymbolIndex[];
 }
 
 /**
@@ -45,7 +47,7 @@ interface Known {
 export function checkReach(
   input: AssessInput,
   included: Set<SymbolIndex>,
-  { pieces, undecided, copied, discarded }: Known,
+  { pieces, undecided, copied, discarded, brought }: Known,
   diagnostics: Diagnostic[],
 ): ReadonlySet<number> {
   const { pairing, patched, objectName } = input;
@@ -74,8 +76,8 @@ export function checkReach(
     };
   };
 
-  const queue = [...included].map(symbolRange);
-  const seen = new Set(included);
+  const queue = [...included, ...brought].map(symbolRange);
+  const seen = new Set([...included, ...brought]);
   const seenExtents = new Set<string>();
   // Grows while it is gone through.
   for (const from of queue) {

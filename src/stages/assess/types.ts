@@ -38,6 +38,8 @@ export interface AssessInput {
   tables?: Tables;
   /** Variables whose new value callbacks of the livepatch write. */
   setData?: readonly SetData[];
+  /** Names of new globals that go in though nothing here reaches them: another object of the livepatch uses them. */
+  wanted?: readonly string[];
 }
 
 /** The unit a symbol belongs to: its FILE symbol's name, null where ELF does not say (globals). */
@@ -105,6 +107,8 @@ export interface Assessment {
   object: ObjectResult;
   /** What a livepatch would hold, in symbol-table order. */
   included: IncludedFunction[];
+  /** New variables that go in for another object's sake, canonical. */
+  brought: number[];
   /** PATCHED symbols that nothing pairs. */
   undecided: number[];
   /** Read-only data of PATCHED that is copied although ORIG has it, canonical: its content changed, or what it leads to. */

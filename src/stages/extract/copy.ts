@@ -26,6 +26,7 @@ export function copyReached(
   // All functions first: code that refers to one of them must find its copy.
   for (const { symbol } of input.included) clones.function(symbol);
   const bodies = [...clones.open];
+  for (const symbol of input.brought ?? []) clones.object(symbol);
   roots?.(clones);
   const copying = { input, dialect, clones, links, refusals };
   input.included.forEach(({ symbol }, i) => keepEntries(copying, bodies[i]!, symbol));

@@ -15,6 +15,8 @@ export interface CopyInput {
   objectName: string;
   /** What assess found has to go in. */
   included: readonly IncludedFunction[];
+  /** New variables that go in for another object's sake. */
+  brought?: readonly number[] | undefined;
   /** PATCHED symbols that nothing pairs; references to them are already refused. */
   undecided: ReadonlySet<number>;
   /** Read-only data of PATCHED whose content changed, or what it leads to: copied although ORIG has it. */

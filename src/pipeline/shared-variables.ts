@@ -1,0 +1,38 @@
+import { ElfObject } from '../elf';
+import { MappedFile } from '../files/mapped-file';
+import { readKlpObject } from '../livepatch/klp';
+import type { PairOutcome } from './one-pair';
+
+/**
+ * New variables that one object defines and only another one uses (vmlinux gets a variable and its export, a module reads it): nothing of their own
+ * object reaches them, so they go in by name.
+ * @returns by position of the pair that defines them; names that its livepatch object has already are left out
+ */
+export function variablesForOthers(outcomes: readonly PairOutcome[]): Map<number, string[]> {
+  const globals = outcomes.map(globalsOf);
+  const asked = new Map<number, string[]>();
+  outcomes.forEach(({ findings }, owner) => {
+    const fresh = findings.objects.flatMap(({ data }) => data.new.map(({ name }) => name));
+    const names = fresh.filter(
+      (name) =>
+        !globals[owner]!.defined.has(name) &&
+        globals.some(({ undefined: used }, other) => other !== owner && used.has(name)),
+    );
+    if (names.length > 0) asked.set(owner, [...new Set(names)].sort());
+  });
+  return asked;
+}
+
+interface Globals {
+  defined: ReadonlySet<string>;
+  undefined: ReadonlySet<string>;
+}
+
+function globalsOf({ made }: PairOutcome): Globals {
+  if (made === undefined) return { defined: new Set(), undefined: new Set() };
+  const file = MappedFile.ofBytes(new Uint8Array(made.object), 'the extracted object');
+  const { symbols } = readKlpObject(new ElfObject(file));
+  const named = (undefined_: boolean): Set<string> =>
+    new Set(symbols.filter(({ section }) => (section === 'undefined') === undefined_).map(({ name }) => name));
+  return { defined: named(false), undefined: named(true) };
+}
