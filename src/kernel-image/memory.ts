@@ -150,7 +150,7 @@ const ARM64_BASE = -0x7fff80000000;
 
 /**
  * The address at which a raw image was linked: its pointers, whether they stand in place (RELR) or as addends (RELA), are of one
- * stretch of 256 MiB, which begins with the kernel.
+ * stretch of 128 MiB, which begins with the kernel: what lies before it (modules, BPF) has a multiple of that (6.1: 0xffff800008000000).
  */
 function rawBase(bytes: Uint8Array): number {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -158,11 +158,11 @@ function rawBase(bytes: Uint8Array): number {
   for (let at = 4; at + 4 <= bytes.length; at += 8) {
     const high = words.getUint32(at, true);
     if (high >>> 16 !== 0xffff || high >= 0xfffffff0) continue;
-    const granule = (high | 0) * 16 + (words.getUint32(at - 4, true) >>> 28);
+    const granule = (high | 0) * 32 + (words.getUint32(at - 4, true) >>> 27);
     counts.set(granule, (counts.get(granule) ?? 0) + 1);
   }
   let best = ARM64_BASE;
   let most = 1000;
-  for (const [granule, count] of counts) if (count > most) [best, most] = [granule * 2 ** 28, count];
+  for (const [granule, count] of counts) if (count > most) [best, most] = [granule * 2 ** 27, count];
   return best;
 }

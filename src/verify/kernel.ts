@@ -1,13 +1,10 @@
 import { KlpflowError } from '../diagnostics';
 import {
   ElfImage,
-  SHDR_WORDS,
   SHF_EXECINSTR,
   SHF_WRITE,
   SHN_ABS,
   SHN_UNDEF,
-  SHT_NOBITS,
-  SH_ADDR,
   STB_LOCAL,
   STT_FILE,
   STT_FUNC,
@@ -24,7 +21,9 @@ import { address64, byAddress, isElf } from './addresses';
 import { kindOfLetter, readList } from './kernel-list';
 import type { KernelSymbol } from './kernel-list';
 import type { ListedSymbol, ShippedKernel } from './shipped';
+import { LinkedBytes } from './shipped/linked-bytes';
 import { SECTION_ROOM, type ShippedModule } from './shipped/modules';
+import { relocatedWords } from './shipped/raw-image';
 
 /** Names that kallsyms leaves out (scripts/mksysmap, scripts/kallsyms.c). */
 const UNLISTED = /^(\.L|\$|__kcfi_typeid_|__crc_|__kstrtab|__mod_device_table__|__efistub_|__pi_\.L)/;
@@ -65,7 +64,9 @@ export class Kernel {
   private readonly dropped = new Set<number>();
   /** Functions whose endbr64 boot code overwrites (`.ibt_endbr_seal`). */
   private readonly sealed = new Set<number>();
-  /** The linked file; null where the source is text. */
+  /** The linked file's bytes; null where the source is text. */
+  private memory: LinkedBytes | null = null;
+  /** The linked file that has a symbol table. */
   private image: ElfImage | null = null;
   /** The list of a kernel without a symbol table. */
   private carried: readonly ListedSymbol[] | null = null;
@@ -113,7 +114,7 @@ export class Kernel {
   }
 
   /** A kernel that has no symbol table, by the list that it carries. */
-  static ofShipped({ elf, list, path }: ShippedKernel, wanted: ReadonlySet<string>): Kernel {
+  static ofShipped({ memory, list, path }: ShippedKernel, wanted: ReadonlySet<string>): Kernel {
     const symbols = new Map<string, KernelSymbol[]>();
     for (const { name, letter, address } of list) {
       if (!wanted.has(name) && !MARKS.includes(name)) continue;
@@ -124,9 +125,9 @@ export class Kernel {
     }
     const kernel = new Kernel(path, 'image', symbols, new Map());
     kernel.doubtLetters();
-    kernel.sites = kernel.readSites(elf);
-    kernel.readSeals(elf);
-    kernel.image = elf;
+    kernel.sites = kernel.readSites(memory, list);
+    kernel.readSeals(memory);
+    kernel.memory = memory;
     kernel.carried = list;
     return kernel;
   }
@@ -161,8 +162,9 @@ export class Kernel {
         { object: image.path },
       );
     const kernel = new Kernel(image.path, 'image', symbols, new Map());
-    kernel.sites = kernel.readSites(image);
-    kernel.readSeals(image);
+    kernel.memory = LinkedBytes.ofElf(image);
+    kernel.sites = kernel.readSites(kernel.memory, []);
+    kernel.readSeals(kernel.memory);
     kernel.image = image;
     return kernel;
   }
@@ -250,14 +252,7 @@ export class Kernel {
 
   /** Bytes at an address as the file has them; undefined where the source is text, or has none there. */
   bytesAt(address: number, length: number): Uint8Array | undefined {
-    const { image } = this;
-    for (let section = 1; image !== null && section < image.sectionCount; section++) {
-      const start = address64(image.headers, section * SHDR_WORDS + SH_ADDR);
-      const at = address - start;
-      if (start !== 0 && image.type(section) !== SHT_NOBITS && at >= 0 && at + length <= image.size(section))
-        return image.content(section).subarray(at, at + length);
-    }
-    return undefined;
+    return this.memory?.at(address, length);
   }
 
   private within(address: number, from: string, to: string): boolean {
@@ -296,33 +291,29 @@ export class Kernel {
     return this.symbols.get(name)?.[0]?.address;
   }
 
-  private readSeals(image: ElfImage): void {
-    for (let section = 1; section < image.sectionCount; section++) {
-      if (image.name(section) !== '.ibt_endbr_seal' || image.type(section) === SHT_NOBITS) continue;
-      const { buffer, byteOffset, byteLength } = image.content(section);
-      const view = new DataView(buffer, byteOffset, byteLength);
-      const start = address64(image.headers, section * SHDR_WORDS + SH_ADDR);
-      // Each entry is a distance from itself.
-      for (let at = 0; at + 4 <= byteLength; at += 4) this.sealed.add(start + at + view.getInt32(at, image.little));
-    }
+  private readSeals(memory: LinkedBytes): void {
+    const seals = memory.section('.ibt_endbr_seal');
+    if (seals === undefined) return;
+    const { buffer, byteOffset, byteLength } = seals.bytes;
+    const view = new DataView(buffer, byteOffset, byteLength);
+    // Each entry is a distance from itself.
+    for (let at = 0; at + 4 <= byteLength; at += 4)
+      this.sealed.add(seals.address + at + view.getInt32(at, memory.little));
   }
 
-  private readSites(image: ElfImage): Float64Array | null {
+  private readSites(memory: LinkedBytes, list: readonly ListedSymbol[]): Float64Array | null {
     const start = this.mark('__start_mcount_loc');
     const stop = this.mark('__stop_mcount_loc');
     if (start === undefined || stop === undefined || stop <= start || (stop - start) % 8 !== 0) return null;
-    for (let section = 1; section < image.sectionCount; section++) {
-      const from = start - address64(image.headers, section * SHDR_WORDS + SH_ADDR);
-      if (image.type(section) === SHT_NOBITS || from < 0 || from + stop - start > image.size(section)) continue;
-      const { buffer, byteOffset } = image.content(section);
-      const view = new DataView(buffer, byteOffset + from, stop - start);
-      const sites = Float64Array.from({ length: (stop - start) / 8 }, (_, i) =>
-        Number(view.getBigInt64(i * 8, image.little)),
-      );
-      // A relocatable kernel that was linked without the values in place has zeros here, which would call every function untraceable.
-      if (sites.some((site) => site !== 0)) return sites;
-    }
-    return null;
+    const bytes = memory.at(start, stop - start);
+    if (bytes === undefined) return null;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const sites = Float64Array.from({ length: bytes.length / 8 }, (_, i) =>
+      Number(view.getBigInt64(i * 8, memory.little)),
+    );
+    // A relocatable kernel that was linked without the values in place has zeros here, which would call every function untraceable.
+    if (sites.some((site) => site !== 0)) return sites;
+    return memory.rawBase === null ? null : relocatedWords(memory, list, start, stop);
   }
 }
 

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KernelImage, kallsymsText, symversText } from '../../src/kernel-image';
+import { readShipped } from '../../src/verify/shipped';
 import { CORPUS, skipWithout, unavailable } from '../support/corpus';
 
 const IMAGES: Array<[kernel: string, image: string, wrappers: string[]]> = [
@@ -59,6 +60,19 @@ describe.each(IMAGES)('%s', (kernel, file, wrappers) => {
     if (image.config !== null) expect(image.config).toBe(readFileSync(join(CORPUS, kernel, 'config'), 'utf8'));
     expect(image.build.buildId).toMatch(/^[0-9a-f]{40}$/);
     expect(image.ftraceSites!.length).toBeGreaterThan(30_000);
+
+    // The verifier, which shares no reader with the rest, says the same.
+    const path = join(CORPUS, kernel, file);
+    const shipped = await readShipped(path);
+    const { names, addresses, count } = image.symbols;
+    expect(shipped?.list.length).toBe(count);
+    const unlike = shipped!.list.filter(
+      ({ name, letter, address }, i) =>
+        name !== image.symbols.name(i) || letter.charCodeAt(0) !== names.letter[i] || address !== addresses[i],
+    );
+    expect(unlike).toEqual([]);
+    expect(new Map(image.exports.map(({ name, ...found }) => [name, found]))).toEqual(shipped!.exports);
+    expect(shipped!.vermagic).toBe(image.build.vermagic);
   });
 });
 

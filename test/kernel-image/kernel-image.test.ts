@@ -22,7 +22,8 @@ import {
   zboot,
   type Layout,
 } from '../support/kernel-image';
-import { readShipped } from '../../src/verify/shipped';
+import { Kernel } from '../../src/verify/kernel';
+import { readShipped, type ShippedKernel } from '../../src/verify/shipped';
 import { tempFolder } from '../support/temp-folder';
 
 const folder = tempFolder();
@@ -237,12 +238,29 @@ describe('wrappers', () => {
     expect(await problemOf(Buffer.concat([gzipped(bytes), gzipped(bytes)]))).toMatch(two);
   });
 
-  test('of an image of arm64 verify says what else to pass', async () => {
-    const raw = smallImage('6.12-arm64').bytes;
-    for (const image of [raw, zboot(gzipped(raw))]) {
-      const path = join(folder, 'arm64');
-      writeFileSync(path, image);
-      await expect(readShipped(path)).rejects.toThrow(/image of arm64.*System\.map/);
+  test('of an image of arm64 verify reads the same, in each form, wherever it was linked', async () => {
+    const path = join(folder, 'arm64');
+    const sitesOf = (found: ShippedKernel): Array<boolean | null> => {
+      const kernel = Kernel.ofShipped(found, new Set(['function_2', 'function_3']));
+      return ['function_2', 'function_3'].map((name) =>
+        kernel.traceable(kernel.find('vmlinux', name)![0]!.address, 16),
+      );
+    };
+    for (const options of [{}, { relr: true }]) {
+      const small = smallImage('6.12-arm64', options);
+      const raw = small.bytes;
+      const image = await KernelImage.of(raw, path);
+      for (const form of [raw, gzipped(raw), zboot(gzipped(raw))]) {
+        writeFileSync(path, form);
+        const shipped = (await readShipped(path))!;
+        expect(shipped.list).toEqual(small.list.map(({ name, letter, address }) => ({ name, letter, address })));
+        expect([shipped.vermagic, shipped.types]).toEqual([VERMAGIC, null]);
+        expect([...shipped.exports].map(([name, found]) => ({ name, ...found }))).toEqual(image.exports);
+        // Every other function has a site: absolute addresses, in place or as addends.
+        expect(sitesOf(shipped)).toEqual([true, false]);
+      }
+      writeFileSync(path, raw.subarray(0, raw.length - 8));
+      await expect(readShipped(path)).rejects.toThrow('cut short');
     }
   });
 

@@ -32,6 +32,7 @@ const AT = {
   crcs: 0xb000,
   sites: 0xc000,
   tables: 0x10000,
+  relocations: 0x30000,
   end: 0x40000,
 };
 const FUNCTIONS = 600;
@@ -47,7 +48,7 @@ export function smallImage(
   const raw = layout === '6.12-arm64';
   const base = raw ? ARM64_BASE : BASE;
   const memory = Buffer.alloc(AT.end);
-  const list = symbolsOf(base, !raw && layout !== '6.12-up' && layout !== '7.3').filter(
+  const list = symbolsOf(base, !raw && layout !== '6.12-up' && layout !== '7.3', raw).filter(
     ({ letter, name }) => (all || /[tTA]/.test(letter)) && (versions || !name.includes('kcrctab')),
   );
   memory.write(`${VERMAGIC}\0`, AT.vermagic, 'latin1');
@@ -55,7 +56,7 @@ export function smallImage(
   if (all) writeExports(memory, list, base);
   const sites: number[] = [];
   for (let i = 0; i < FUNCTIONS; i += 2) sites.push(base + AT.functions + i * 16 + 4);
-  const relocations = 0x30000;
+  const { relocations } = AT;
   sites.forEach((site, i) => {
     const place = AT.sites + i * 8;
     if (!raw || relr) memory.writeBigInt64LE(BigInt(site), place);
@@ -71,10 +72,12 @@ export function smallImage(
   if (!raw) return { bytes: elf(memory, base), list, base };
   memory.write('MZ', 0, 'latin1');
   memory.write('ARMd', 0x38, 'latin1');
+  // How much memory it takes.
+  memory.writeBigUInt64LE(BigInt(AT.end), 16);
   return { bytes: memory, list, base };
 }
 
-function symbolsOf(base: number, percpu: boolean): Listed[] {
+function symbolsOf(base: number, percpu: boolean, raw: boolean): Listed[] {
   const list: Listed[] = [];
   if (percpu) for (let i = 0; i < 3; i++) list.push({ address: i * 0x1000, letter: 'A', name: `percpu_${i}` });
   list.push({ address: base, letter: 'T', name: '_text' }, { address: base, letter: 'T', name: '_stext' });
@@ -96,6 +99,12 @@ function symbolsOf(base: number, percpu: boolean): Listed[] {
     [AT.sites, 'D', '__start_mcount_loc'],
     [AT.sites + (FUNCTIONS / 2) * 8, 'D', '__stop_mcount_loc'],
   ];
+  if (raw)
+    marks.push(
+      [AT.relocations, 'd', '__pi_rela_start'],
+      [AT.relocations + (FUNCTIONS / 2) * 24, 'd', '__pi_rela_end'],
+      [AT.end, 'D', '_end'],
+    );
   for (const [at, letter, name] of marks) list.push({ address: base + at, letter, name });
   return list.sort((a, b) => (a.address < 0 === b.address < 0 ? a.address - b.address : b.address - a.address));
 }

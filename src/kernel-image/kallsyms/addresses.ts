@@ -1,5 +1,5 @@
 import type { ImageMemory } from '../memory';
-import { entriesNamed, type ListedNames } from './names';
+import { entriesNamed, isNamed, type ListedNames } from './names';
 import type { KallsymsTables } from './tables';
 
 /** What one entry's word means, by kernel: see scripts/kallsyms.c. */
@@ -21,6 +21,9 @@ export function decodeAddresses(
   const { count, tokenIndex, numSyms } = tables;
   const marks = marksOf(names);
   if (marks.length === 0) return undefined;
+  // arm64 to 6.5 does not list `_text`, and 64 KiB of header lie before `_stext`.
+  const header = memory.elf === null && !isNamed(names, marks[0]!, '_text') ? HEADER : 0;
+  const begins = memory.base + header;
   const behind = tokenIndex + 512;
   const places: Array<{ offsets: number; base: number | undefined }> = [];
   // A distance from itself means the same wherever the list is thought to begin: where it is aligned to 4 only (7.3) it must not be
@@ -39,8 +42,9 @@ export function decodeAddresses(
       (base !== undefined && (base < 0 || base + 8 > bytes.length))
     )
       continue;
-    for (const encoding of encodings(memory, offsets, base)) {
-      if (!marks.every((mark) => encoding(view.getInt32(offsets + mark * 4, true), mark) === memory.base)) continue;
+    for (const encoding of encodings(memory, offsets, base, begins)) {
+      const starts = marks.map((mark) => encoding(view.getInt32(offsets + mark * 4, true), mark));
+      if (!starts.every((start) => start === begins)) continue;
       const addresses = new Float64Array(count);
       for (let i = 0; i < count; i++) addresses[i] = encoding(view.getInt32(offsets + i * 4, true), i);
       if (ascends(addresses) && addresses[count - 1]! > memory.base) return addresses;
@@ -49,19 +53,27 @@ export function decodeAddresses(
   return undefined;
 }
 
-function* encodings(memory: ImageMemory, offsets: number, base: number | undefined): Generator<Encoding> {
+function* encodings(
+  memory: ImageMemory,
+  offsets: number,
+  base: number | undefined,
+  first: number,
+): Generator<Encoding> {
   if (base === undefined) {
     // 7.x: each word is a distance from itself.
     const here = memory.addressOf(offsets);
     if (here !== undefined) yield (word, index) => here + index * 4 + word;
     return;
   }
-  // Of a raw image the word is filled in by a relocation: it is that of `_text`.
+  // Of a raw image the word is filled in by a relocation: it is that of the first symbol.
   const stated = Number(memory.view.getBigInt64(base, true));
-  const relative = stated === 0 && memory.elf === null ? memory.base : stated;
+  const relative = stated === 0 && memory.elf === null ? first : stated;
   yield (word) => (word >= 0 ? word : relative - 1 - word);
   yield (word) => relative + (word >>> 0);
 }
+
+/** SEGMENT_ALIGN of arm64. */
+const HEADER = 0x10000;
 
 /** Entries called `_text`, else `_stext`: where memory begins. */
 function marksOf(names: ListedNames): number[] {

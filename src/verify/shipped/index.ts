@@ -2,18 +2,19 @@
  * The image that boots, as the verifier reads it: by itself, and in another way than what made the module. A mistake in one reader of
  * images is then a contradiction here, not a livepatch.
  */
-import { SHDR_WORDS, SHT_NOBITS, SH_ADDR, type ElfImage } from '../../elf';
-import { address64 } from '../addresses';
+import { KlpflowError } from '../../diagnostics';
 import type { ExportedSymbol } from '../exports';
 import { carriedList, type ListedSymbol } from './list';
+import type { LinkedBytes } from './linked-bytes';
 import { linkedWithin } from './payload';
+import { placedAsLinked } from './raw-image';
 
 export type { ListedSymbol } from './list';
 
 /** What a shipped kernel says. */
 export interface ShippedKernel {
   path: string;
-  elf: ElfImage;
+  memory: LinkedBytes;
   list: readonly ListedSymbol[];
   exports: ReadonlyMap<string, ExportedSymbol>;
   /** Raw BTF. */
@@ -26,60 +27,59 @@ export interface ShippedKernel {
  * @throws KlpflowError `malformed-image`, `unusable-image`, `malformed-elf`, `unreadable`
  */
 export async function readShipped(path: string): Promise<ShippedKernel | undefined> {
-  const elf = await linkedWithin(path);
-  if (elf === undefined || elf.symbolCount > 1) return undefined;
-  const list = carriedList(elf);
-  const magic = list.find(({ name }) => name === 'vermagic');
+  const found = await linkedWithin(path);
+  if (found === undefined) return undefined;
+  const { memory, list } = placedAsLinked(found, carriedList(found));
+  const marks = new Map(list.map(({ name, address }) => [name, address]));
+  // A raw image does not say how long its file is.
+  const end = marks.get('_edata');
+  if (memory.rawBase !== null && end !== undefined && end - memory.rawBase > memory.bytes.length)
+    throw new KlpflowError('malformed-image', `${path}: the kernel ends behind the end of the file: it is cut short`, {
+      object: path,
+    });
+  const table = (section: string, start = `__start_${section}`, stop = `__stop_${section}`): Table | undefined =>
+    memory.section(section) ?? between(memory, marks.get(start), marks.get(stop));
+  const magic = marks.get('vermagic');
   return {
     path,
-    elf,
+    memory,
     list,
     exports: new Map([
-      ...exportsOf(elf, '__ksymtab', '__kcrctab', false),
-      ...exportsOf(elf, '__ksymtab_gpl', '__kcrctab_gpl', true),
+      ...exportsOf(memory, table('__ksymtab'), table('__kcrctab'), table('__kflagstab')),
+      ...exportsOf(memory, table('__ksymtab_gpl'), table('__kcrctab_gpl'), 'gpl'),
     ]),
-    types: sectionOf(elf, '.BTF')?.bytes ?? null,
-    vermagic: magic === undefined ? null : textAt(elf, magic.address),
+    types: table('.BTF', '__start_BTF', '__stop_BTF')?.bytes ?? null,
+    vermagic: magic === undefined ? null : memory.text(magic),
   };
 }
 
-function sectionOf(elf: ElfImage, name: string): { address: number; bytes: Uint8Array } | undefined {
-  for (let section = 1; section < elf.sectionCount; section++)
-    if (elf.type(section) !== SHT_NOBITS && elf.name(section) === name && elf.size(section) > 0)
-      return { address: address64(elf.headers, section * SHDR_WORDS + SH_ADDR), bytes: elf.content(section) };
-  return undefined;
+interface Table {
+  address: number;
+  bytes: Uint8Array;
 }
 
-/** Section by section: an entry is three distances (value, name, namespace), of 7.x with a byte of flags elsewhere. */
+/** What two symbols enclose: an image without sections has no other names for its tables. */
+function between(memory: LinkedBytes, start: number | undefined, stop: number | undefined): Table | undefined {
+  if (start === undefined || stop === undefined || stop <= start) return undefined;
+  const bytes = memory.at(start, stop - start);
+  return bytes && { address: start, bytes };
+}
+
+/** An entry is three distances (value, name, namespace); of 7.x with a byte of flags elsewhere, before in a table of its own where it is for GPL modules. */
 function* exportsOf(
-  elf: ElfImage,
-  table: string,
-  versions: string,
-  gpl: boolean,
+  memory: LinkedBytes,
+  entries: Table | undefined,
+  crcs: Table | undefined,
+  flags: Table | undefined | 'gpl',
 ): Generator<[name: string, found: ExportedSymbol]> {
-  const entries = sectionOf(elf, table);
   if (entries === undefined) return;
-  const crcs = sectionOf(elf, versions)?.bytes;
-  const flags = sectionOf(elf, '__kflagstab')?.bytes;
   const view = viewOf(entries.bytes);
   for (let i = 0; (i + 1) * 12 <= entries.bytes.length; i++) {
-    const string = (field: number): string => textAt(elf, entries.address + field + view.getInt32(field, true));
-    const crc = crcs !== undefined && (i + 1) * 4 <= crcs.length ? viewOf(crcs).getUint32(i * 4, true) : 0;
-    yield [string(i * 12 + 4), { crc, gpl: gpl || ((flags?.[i] ?? 0) & 1) !== 0, namespace: string(i * 12 + 8) }];
+    const string = (field: number): string => memory.text(entries.address + field + view.getInt32(field, true));
+    const crc = crcs !== undefined && (i + 1) * 4 <= crcs.bytes.length ? viewOf(crcs.bytes).getUint32(i * 4, true) : 0;
+    const gpl = flags === 'gpl' || ((flags?.bytes[i] ?? 0) & 1) !== 0;
+    yield [string(i * 12 + 4), { crc, gpl, namespace: string(i * 12 + 8) }];
   }
 }
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-
-/** The text at an address; empty where the file has none. */
-function textAt(elf: ElfImage, address: number): string {
-  for (let section = 1; section < elf.sectionCount; section++) {
-    const start = address64(elf.headers, section * SHDR_WORDS + SH_ADDR);
-    const at = address - start;
-    if (start === 0 || elf.type(section) === SHT_NOBITS || at < 0 || at >= elf.size(section)) continue;
-    const content = elf.content(section);
-    const end = content.indexOf(0, at);
-    return Buffer.from(content.subarray(at, end < 0 ? at : end)).toString('latin1');
-  }
-  return '';
-}

@@ -1,6 +1,6 @@
 import { KlpflowError } from '../../diagnostics';
-import { SHDR_WORDS, SH_ADDR, type ElfImage } from '../../elf';
-import { address64, byAddress } from '../addresses';
+import { byAddress } from '../addresses';
+import type { LinkedBytes } from './linked-bytes';
 
 /** One symbol of the kernel's own list. */
 export interface ListedSymbol {
@@ -21,16 +21,15 @@ const LONGEST = 512;
  * names, to the first of their markers, which is 0 and stands where they end.
  * @throws KlpflowError `unusable-image`
  */
-export function carriedList(elf: ElfImage): ListedSymbol[] {
-  const { bytes, path } = elf;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+export function carriedList(memory: LinkedBytes): ListedSymbol[] {
+  const { bytes, view, path } = memory;
   const fail = (why: string): never => {
     throw new KlpflowError('unusable-image', `${path} ${why}`, { object: path });
   };
   const tokens = findTokens(bytes, view) ?? fail('has no symbol list: it was built without CONFIG_KALLSYMS');
   const names = findNames(bytes, view, tokens) ?? fail('has a symbol list whose names are not found');
   const addresses =
-    readAddresses(elf, view, tokens, names) ?? fail('has a symbol list whose addresses are laid out in no known way');
+    readAddresses(memory, tokens, names) ?? fail('has a symbol list whose addresses are laid out in no known way');
   return names.texts.map((text, i) => ({ name: text.slice(1), letter: text[0]!, address: addresses[i]! }));
 }
 
@@ -134,28 +133,41 @@ const STARTS: ReadonlyArray<readonly [symbol: string, section: string]> = [
   ['__start___ksymtab', '__ksymtab'],
 ];
 
-function readAddresses(elf: ElfImage, view: DataView, tokens: Tokens, { count, texts }: Names): number[] | undefined {
-  const sections = new Map<string, number>();
-  for (let section = 1; section < elf.sectionCount; section++)
-    if (!sections.has(elf.name(section)))
-      sections.set(elf.name(section), address64(elf.headers, section * SHDR_WORDS + SH_ADDR));
-  const marks = STARTS.flatMap(([symbol, section]) => {
+/** Entries whose address is known otherwise: by the section that they begin, or as the ends of a raw image. */
+function marksOf(memory: LinkedBytes, texts: readonly string[]): Array<{ entry: number; address: number }> {
+  const { rawBase, view } = memory;
+  const known: Array<[symbol: string, address: number | undefined]> =
+    rawBase === null
+      ? STARTS.map(([symbol, section]) => [symbol, memory.section(section)?.address])
+      : [
+          ['_text', rawBase],
+          ['_end', rawBase + Number(view.getBigUint64(IMAGE_SIZE, true))],
+        ];
+  return known.flatMap(([symbol, address]) => {
     const entry = texts.findIndex((text) => text.slice(1) === symbol);
-    const address = sections.get(section);
     return entry < 0 || address === undefined ? [] : [{ entry, address }];
   });
+}
+
+/** Of arm64's header: how much memory the kernel takes, from `_text` to `_end`. */
+const IMAGE_SIZE = 16;
+
+function readAddresses(memory: LinkedBytes, tokens: Tokens, { count, texts }: Names): number[] | undefined {
+  const { view, rawBase } = memory;
+  const marks = marksOf(memory, texts);
   if (marks.length < 2) return undefined;
   const number = texts.length;
   const up = (at: number, to: number): number => Math.ceil(at / to) * to;
   const readings: Array<{ at: number; value: (word: number, place: number) => number | undefined }> = [];
   for (const at of [up(tokens.end, 4), up(tokens.end, 8)]) {
-    const moved = loadedBy(elf, at);
+    const moved = memory.movedBy(at);
     if (moved !== undefined) readings.push({ at, value: (word, place) => place + moved + word });
   }
   for (const at of [up(tokens.end, 8), Math.floor((count - 8 - number * 4) / 8) * 8]) {
     const base = at < count ? count - 8 : up(at + number * 4, 8);
     if (at < 0 || base + 8 > view.byteLength) continue;
-    const from = Number(view.getBigInt64(base, true));
+    // A raw image has zeros there: the word is that of `_text`, which a relocation fills in.
+    const from = rawBase ?? Number(view.getBigInt64(base, true));
     readings.push({ at, value: (word) => (word < 0 ? from - 1 - word : word) });
     readings.push({ at, value: (word) => from + (word >>> 0) });
   }
@@ -165,16 +177,6 @@ function readAddresses(elf: ElfImage, view: DataView, tokens: Tokens, { count, t
     if (!marks.every(({ entry, address }) => read(entry) === address)) continue;
     const addresses = texts.map((_, entry) => read(entry)!);
     if (addresses.every((address, i) => i === 0 || byAddress(addresses[i - 1]!, address) <= 0)) return addresses;
-  }
-  return undefined;
-}
-
-/** How far the bytes around a place of the file are from their address. */
-function loadedBy(elf: ElfImage, place: number): number | undefined {
-  for (let section = 1; section < elf.sectionCount; section++) {
-    const within = place - elf.offset(section);
-    const address = address64(elf.headers, section * SHDR_WORDS + SH_ADDR);
-    if (address !== 0 && within >= 0 && within < elf.size(section)) return address - elf.offset(section);
   }
   return undefined;
 }
