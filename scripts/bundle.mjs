@@ -83,7 +83,7 @@ export function lazyEnums(source) {
 }
 
 /** Decoders of kernel images: most runs need none of them. */
-export const DECODERS = ['zstddec', 'lz4js', 'seek-bzip', 'xz-decompress', '@bokuweb/zstd-wasm'];
+export const DECODERS = ['zstddec', 'lz4js', 'seek-bzip', 'xz-decompress', '@bokuweb/zstd-wasm', 'fflate'];
 
 /** Packages that are files of their own in dist/, loaded when they are first needed: 100 kB more in a bundle take every thread time to load. */
 export const LATE_PACKAGES = [

@@ -99,6 +99,7 @@ const OWNERS: Record<string, string | readonly string[]> = {
   '@napi-rs/lzma': 'files',
   'xz-decompress': 'verify',
   '@bokuweb/zstd-wasm': 'verify',
+  fflate: 'verify',
 };
 
 /** Of the room of files the verifier takes the reading alone: what decodes (.xz) is among what it checks. */
@@ -144,6 +145,7 @@ function complaint({ file, line, target, typeOnly }: Import): string | null {
     .join('/');
   const owner = OWNERS[name];
   if (owner !== undefined && ![owner].flat().includes(room)) return `${place} imports ${name}, which only ${owner} may`;
+  if (room === 'verify' && name === 'node:zlib') return `${place} imports ${target}, which the rest unpacks with`;
   if (PURE.includes(room) && IMPURE.test(target)) return `${place} imports ${target}: this room does no I/O`;
   return null;
 }
@@ -190,6 +192,7 @@ test('an import the other way is caught, in every form', () => {
     'src/records/wide.ts': "import { scan } from '../stages'",
     'src/verify/wide.ts': "import { x86 } from '../arch'",
     'src/verify/shipped/decoder.ts': "import { rawXz } from '../../files/xz'",
+    'src/verify/shipped/gzip.ts': "import { gunzipSync } from 'node:zlib'",
     'src/verify/shipped/package.ts': "export const load = () => import('zstddec')",
     'src/synth/wide.ts': "import { scan } from '../stages/scan'",
     'src/commands/schema.ts': "import protobuf from 'protobufjs/minimal'",

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { KlpflowError } from '../../src/diagnostics';
 import { plainBytes } from '../../src/kernel-image';
@@ -48,6 +49,17 @@ test.each(PACKERS)('%s %s %s %s %s', { timeout: 60_000 }, async (...words: Array
   const cut = unpacked(packed.subarray(0, packed.length - 900), 'x', INPUT.length);
   await expect(cut).rejects.toThrow('x: what is compressed in it is damaged or cut short');
   await expect(cut).rejects.toBeInstanceOf(KlpflowError);
+});
+
+test('gzip: one byte that is another is told by its checksum', async () => {
+  const text = Buffer.from(
+    Array.from({ length: 3000 }, (_, i) => `0x${i.toString(16)}\tsymbol_${i}\tvmlinux\n`).join(''),
+  );
+  // Stored as it is: every other byte still decodes.
+  const packed = gzipSync(text, { level: 0 });
+  expect(text.equals((await unpacked(packed, 'x'))!)).toBe(true);
+  packed[packed.length >> 1]! ^= 1;
+  await expect(unpacked(packed, 'x')).rejects.toThrow('damaged');
 });
 
 test('LZ4: what is damaged is refused, or as long as it was, and never runs beyond its block', () => {

@@ -1,9 +1,5 @@
-/**
- * Compressed files as the verifier unpacks them: not by the packages that the rest of klpflow does it with. What both have is Node itself (gzip, whose
- * streams say their own checksum).
- */
+/** Compressed files as the verifier unpacks them: not by Node or the packages that the rest of klpflow does it with. */
 import { spawnSync } from 'node:child_process';
-import { gunzipSync } from 'node:zlib';
 import { KlpflowError } from '../../diagnostics';
 import { unpackLz4 } from './lz4';
 
@@ -13,7 +9,7 @@ export const LARGEST = 512 << 20;
 type Unpack = (stream: Uint8Array, size: number | undefined) => Uint8Array | Promise<Uint8Array>;
 
 const FORMATS: ReadonlyArray<readonly [magic: string, unpack: Unpack]> = [
-  ['1f8b', (stream) => gunzipSync(stream, { maxOutputLength: LARGEST })],
+  ['1f8b', unpackGzip],
   ['28b52ffd', unpackZstd],
   ['fd377a585a00', unpackXz],
   ['02214c18', (stream, size) => unpackLz4(stream, size ?? LARGEST)],
@@ -34,6 +30,30 @@ export async function unpacked(stream: Uint8Array, path: string, size?: number):
       object: path,
     });
   }
+}
+
+/** One member, as kernels and files of one text have. @throws RangeError where its checksum or size is another (RFC 1952, section 2.3.1) */
+async function unpackGzip(stream: Uint8Array): Promise<Uint8Array> {
+  const { gunzipSync } = await import('fflate');
+  const view = new DataView(stream.buffer, stream.byteOffset, stream.length);
+  const size = view.getUint32(stream.length - 4, true);
+  if (size > LARGEST) throw new RangeError(`it would hold ${size} bytes`);
+  const plain = gunzipSync(stream, { out: new Uint8Array(size) });
+  if (plain.length !== size || crc32(plain) !== view.getUint32(stream.length - 8, true))
+    throw new RangeError('its checksum is another');
+  return plain;
+}
+
+/** Of ITU-T V.42. */
+function crc32(bytes: Uint8Array): number {
+  const table = Uint32Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) * 0xedb88320);
+    return crc;
+  });
+  let crc = ~0;
+  for (let at = 0; at < bytes.length; at++) crc = (crc >>> 8) ^ table[(crc ^ bytes[at]!) & 0xff]!;
+  return ~crc >>> 0;
 }
 
 let zstd: Promise<typeof import('@bokuweb/zstd-wasm')> | undefined;
