@@ -8,7 +8,7 @@ export type { ModuleOptions, OutputOptions } from './library/output';
 export type { Observer, Progress } from './library/progress';
 export type { Run, RunSettings } from './library/run';
 export { runs, scan, status, type StatusResult } from './library/scan';
-export { objtoolDiff } from './library/stand-ins';
+export { createDiffObject, createKlpModule, objtoolDiff } from './library/stand-ins';
 export { verify, type VerifyOptions } from './library/verify';
 export { wrappers, type WrappersOptions, type WrappersResult } from './library/wrappers';
 export {
@@ -52,12 +52,8 @@ export {
 } from './diagnostics';
 export { addChecksums, type ChecksumRequest } from './tools/objtool/klp-checksum';
 export { postLinkModule } from './tools/objtool/klp-post-link';
-export {
-  createDiffObject,
-  type CreateDiffObjectRequest,
-  type CreateDiffObjectResult,
-} from './tools/kpatch/create-diff-object';
-export { createKlpModule, type CreateKlpModuleRequest } from './tools/kpatch/create-klp-module';
+export type { CreateDiffObjectRequest, CreateDiffObjectResult } from './tools/kpatch/create-diff-object';
+export type { CreateKlpModuleRequest } from './tools/kpatch/create-klp-module';
 export type { OutputFormat } from './livepatch/formats';
 export { structSizesFrom as kpatchStructSizes } from './tools/kpatch/struct-sizes';
 export type { PatchedFunction, PatchedObject, VerifyResult } from './verify';

@@ -277,6 +277,9 @@ export abstract class ElfFile {
       this.fail('bitcode', 0, `${path} is LLVM bitcode: code generation has not happened yet`);
     if (magic === 0x213c6172) this.fail('not-elf', 0, `${path} is an ar archive, not an object`);
     if (magic === 0x213c7468) this.fail('not-elf', 0, `${path} is a thin archive, a list of objects, not an object`);
+    // Told where a file is changed in place: others are unpacked before they come here.
+    if (magic >>> 16 === 0x1f8b || magic === 0x28b52ffd || magic === 0xfd377a58)
+      this.fail('not-elf', 0, `${path} is compressed: unpack it first`);
     if (magic !== ELF_MAGIC) this.fail('not-elf', 0, `${path} is not an ELF file`);
     if (bytes.length < EHDR_SIZE)
       this.malformed(0, `the file has ${bytes.length} bytes, an ELF header has ${EHDR_SIZE}: it is truncated`);

@@ -28,7 +28,7 @@ export function removeAbandoned(folder: string): void {
     if (where === undefined || pid === undefined) continue;
     const file = join(folder, name);
     const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
-    if (age > LONGEST_MS || (where === home() && !isAlive(Number(pid)))) rmSync(file, { force: true });
+    if (age > LONGEST_MS || (where === home() && !isAlive(Number(pid)))) rmSync(file, { force: true, recursive: true });
   }
 }
 

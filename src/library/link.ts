@@ -1,8 +1,8 @@
 import { link as linkObjects, type LinkResult } from '../pipeline/link';
 import { defaultRunDir } from '../files/cache-folder';
 import { moduleOf, type ModuleOptions } from './output';
-import { Unpacked } from './unpacked';
-import { unpackedInto } from '../pipeline/unpacked-file';
+import { withPlain } from './unpacked';
+import { unpackedInto } from '../pipeline/unpacked-folder';
 
 /** Livepatch objects, and the files that tell what their kernel is like. */
 export interface LinkOptions extends ModuleOptions {
@@ -17,13 +17,9 @@ export interface LinkOptions extends ModuleOptions {
 }
 
 /** Makes one module of livepatch objects. */
-export async function link(options: LinkOptions): Promise<LinkResult> {
-  const unpacked = new Unpacked(unpackedInto(defaultRunDir()));
-  try {
-    const given = await unpacked.options(options);
+export function link(options: LinkOptions): Promise<LinkResult> {
+  return withPlain(unpackedInto(defaultRunDir()), options, (given) => {
     const { objects, output: path, vmlinux, symvers, btf } = given;
-    return unpacked.told(await linkObjects({ objects, path, vmlinux, symvers, btf, ...moduleOf(given) }));
-  } catch (thrown) {
-    throw unpacked.error(thrown);
-  }
+    return linkObjects({ objects, path, vmlinux, symvers, btf, ...moduleOf(given) });
+  });
 }

@@ -6,8 +6,8 @@ import type { RunOptions } from '../pipeline/flow';
 import type { TaskRecord } from '../pipeline/pool';
 import type { ProgressEvent } from '../pipeline/types';
 import { Feed, type Progress } from './progress';
-import { Unpacked } from './unpacked';
-import { unpackedInto } from '../pipeline/unpacked-file';
+import { withPlain } from './unpacked';
+import { unpackedInto } from '../pipeline/unpacked-folder';
 
 /** What every run may be told; all of it has a default. */
 export interface RunSettings {
@@ -42,18 +42,12 @@ export function begin<T, S extends RunSettings>(
   const feed = new Feed<ProgressEvent>();
   const run = async (): Promise<T> => {
     if (settings.runDir === '') throw emptyName('--run-dir');
-    const unpacked = new Unpacked(unpackedInto(settings.runDir ?? defaultRunDir(), settings.fresh));
-    try {
-      const given = await unpacked.options(settings);
-      return unpacked.told(
-        await work(
-          optionsOf(given, (event) => feed.tell(unpacked.told(event))),
-          given,
-        ),
-      );
-    } catch (thrown) {
-      throw unpacked.error(thrown);
-    }
+    return withPlain(unpackedInto(settings.runDir ?? defaultRunDir(), settings.fresh), settings, (given, told) =>
+      work(
+        optionsOf(given, (event) => feed.tell(told(event))),
+        given,
+      ),
+    );
   };
   const result = run().finally(() => feed.end());
   return Object.assign(result, { progress: feed });

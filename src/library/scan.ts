@@ -5,8 +5,8 @@ import { scanObject, type ScanResult } from '../pipeline/scan-object';
 import { treesOf, type TreeStatus } from '../kbuild';
 import { listRuns, statusOf, type RecordsStatus, type RunListing } from '../pipeline/status';
 import { begin, type Run, type RunSettings } from './run';
-import { Unpacked } from './unpacked';
-import { unpackedInto } from '../pipeline/unpacked-file';
+import { withPlain } from './unpacked';
+import { unpackedInto } from '../pipeline/unpacked-folder';
 
 /** Reads one object into the run directory, so that later comparisons begin there. */
 export function scan(options: RunSettings & { object: string }): Run<ScanResult> {
@@ -24,9 +24,8 @@ export async function status(
   options: { inputs?: readonly string[]; runDir?: string | undefined } = {},
 ): Promise<StatusResult> {
   const { runDir = defaultRunDir() } = options;
-  const unpacked = new Unpacked(unpackedInto(runDir));
-  const { inputs } = await unpacked.options({ ...options, inputs: options.inputs ?? [] });
-  const records = unpacked.told(await statusOf(runDir, inputs));
+  const given = { ...options, inputs: options.inputs ?? [] };
+  const records = await withPlain(unpackedInto(runDir), given, ({ inputs }) => statusOf(runDir, inputs));
   return { schema: 'klpflow/status@1', ...records, builds: treesOf(join(records.runDir, 'builds')) };
 }
 

@@ -1,4 +1,5 @@
 import { KlpflowError, diagnosticOf } from '../diagnostics';
+import { checkNoInput } from '../pipeline/files';
 
 /** Options that are files to read. Shipped modules are not among them: they are unpacked where they are found. */
 const FILES = [
@@ -13,31 +14,59 @@ const FILES = [
   'plain',
   'config',
 ] as const;
+/** Those that may be folders, of objects. */
+const FOLDERS = ['orig', 'patched'] as const;
 /** Options that are lists of files. */
 const LISTS = ['objects', 'inputs', 'patches'] as const;
 
 type Given = Record<string, unknown>;
 
+/** What unpacks: each says where what it was given lies now, undefined where nothing is compressed. */
+export interface Unpacking {
+  file(path: string): Promise<string | undefined>;
+  folder?(path: string): Promise<string | undefined>;
+}
+
+/**
+ * Works with options of which each compressed file is what it holds, and calls these files in results and errors what was given. `told` does that for what is told in between.
+ * @throws KlpflowError for a damaged one, for an output that is one, and what `work` throws
+ */
+export async function withPlain<S extends object, T>(
+  unpacking: Unpacking,
+  options: S,
+  work: (given: S, told: <V>(value: V) => V) => T | Promise<T>,
+  more: readonly string[] = [],
+): Promise<T> {
+  const unpacked = new Unpacked(unpacking);
+  try {
+    return unpacked.told(await work(await unpacked.options(options, more), (value) => unpacked.told(value)));
+  } catch (thrown) {
+    throw unpacked.error(thrown);
+  }
+}
+
 /** What was unpacked, and what messages and results call it: the file that was given. */
-export class Unpacked {
+class Unpacked {
   private readonly given = new Map<string, string>();
 
-  /** @param unpack the path of a compressed file's content; undefined for a file that is not compressed */
-  constructor(private readonly unpack: (path: string) => Promise<string | undefined>) {}
+  constructor(private readonly unpacking: Unpacking) {}
 
   /**
    * Options with each compressed file (`.gz`, `.xz`, `.zst`) as what it holds.
-   * @throws KlpflowError for a damaged one
+   * @throws KlpflowError for a damaged one, and for an output that is one
    */
   async options<T extends object>(options: T, more: readonly string[] = []): Promise<T> {
     const all = { ...options } as Given;
     for (const key of [...FILES, ...more]) if (typeof all[key] === 'string') all[key] = await this.file(all[key]);
+    for (const key of FOLDERS) if (typeof all[key] === 'string') all[key] = await this.folder(all[key]);
     for (const key of LISTS) if (Array.isArray(all[key])) all[key] = await this.files(all[key]);
     if (Array.isArray(all['also'])) {
       const pairs: Array<{ orig: string; patched: string }> = [];
       for (const pair of all['also'] as typeof pairs) pairs.push(await this.options(pair));
       all['also'] = pairs;
     }
+    // Later nobody sees them.
+    if (typeof all['output'] === 'string') checkNoInput(all['output'], [...this.given.values()]);
     return all as T;
   }
 
@@ -54,9 +83,16 @@ export class Unpacked {
   }
 
   private async file(path: string): Promise<string> {
-    const plain = await this.unpack(path);
+    return this.known(path, await this.unpacking.file(path));
+  }
+
+  private async folder(path: string): Promise<string> {
+    return this.known(path, await this.unpacking.folder?.(path));
+  }
+
+  private known(path: string, plain: string | undefined): string {
     if (plain === undefined) return path;
-    this.given.set(plain, path);
+    this.given.set(plain, path.replace(/(?<=.)\/+$/, ''));
     return plain;
   }
 

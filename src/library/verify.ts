@@ -1,6 +1,6 @@
 import { KlpflowError } from '../diagnostics';
 import { checkPresent } from './present';
-import { Unpacked } from './unpacked';
+import { withPlain } from './unpacked';
 import { verify as check, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
 import { readShippedModules } from '../verify/shipped/modules';
@@ -24,11 +24,8 @@ export interface VerifyOptions {
 /** Checks a finished livepatch module, by its own way. @throws KlpflowError where a file cannot be read; findings are no errors */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   const files = new PlainFiles();
-  const unpacked = new Unpacked((path) => files.of(path));
   try {
-    return unpacked.told(await verifyPlain(await unpacked.options(options, ['module'])));
-  } catch (thrown) {
-    throw unpacked.error(thrown);
+    return await withPlain({ file: (path) => files.of(path) }, options, verifyPlain, ['module']);
   } finally {
     files.remove();
   }

@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  fstatSync,
   lstatSync,
   openSync,
   readSync,
@@ -19,13 +20,13 @@ export function inputFile(path: string): InputFile {
   return { path, identity: fileIdentity(path) };
 }
 
-/** The first bytes of a file; none of one that cannot be read, which is told by whoever reads all of it. */
+/** The first bytes of a file; none of one that cannot be read, which is told by whoever reads all of it, and of a pipe, which gives each byte once. */
 export function headOf(path: string, length: number): Uint8Array {
   const head = new Uint8Array(length);
   let fd: number | undefined;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    return head.subarray(0, readSync(fd, head, 0, length, 0));
+    return head.subarray(0, fstatSync(fd).isFile() ? readSync(fd, head, 0, length, 0) : 0);
   } catch {
     return head.subarray(0, 0);
   } finally {
@@ -75,6 +76,13 @@ export function checkOutput(path: string, inputs: ReadonlyArray<string | undefin
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
   if (!stats.isFile()) refuse('it is not a regular file');
+  checkNoInput(path, inputs);
+}
+
+/** @throws KlpflowError `usage` for an output that is one of the inputs, whatever it is called there */
+export function checkNoInput(path: string, inputs: ReadonlyArray<string | undefined>): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
   for (const input of inputs) {
     const other = input === undefined ? undefined : statSync(input, { throwIfNoEntry: false });
     if (other?.dev === stats.dev && other.ino === stats.ino)

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, readdirSync, statSync, type Dirent } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileError } from '../diagnostics';
 
@@ -29,11 +29,8 @@ export function isFolder(path: string): boolean {
  */
 export function treeFiles(root: string): TreeFiles {
   const found: TreeFiles = { objects: [], skipped: [] };
-  for (const entry of entriesOf(root)) {
-    if (!entry.isFile() || entry.name.startsWith('.') || entry.name.endsWith('.ko')) continue;
-    const path = join(entry.parentPath ?? entry.path, entry.name);
-    const name = relative(root, path);
-    if (name.split('/').some((part) => part.startsWith('.'))) continue;
+  for (const { path, name, entry } of filesBelow(root)) {
+    if (entry.name.endsWith('.ko') || name.split('/').some((part) => part.startsWith('.'))) continue;
     const named = /\.o\d*$/.test(entry.name);
     const kind = kindOf(path, named);
     if (kind === 'object') found.objects.push(name);
@@ -44,11 +41,26 @@ export function treeFiles(root: string): TreeFiles {
   return found;
 }
 
-function entriesOf(root: string) {
+/** Files below a folder, links to files among them: a folder of links is what was gathered of a build. @throws KlpflowError `unreadable` */
+export function filesBelow(root: string): Array<{ path: string; /** In the folder. */ name: string; entry: Dirent }> {
   try {
-    return readdirSync(root, { recursive: true, withFileTypes: true });
+    return readdirSync(root, { recursive: true, withFileTypes: true }).flatMap((entry) => {
+      const path = join(entry.parentPath ?? entry.path, entry.name);
+      return entry.isFile() || (entry.isSymbolicLink() && leadsToFile(path))
+        ? [{ path, name: relative(root, path), entry }]
+        : [];
+    });
   } catch (cause) {
     throw fileError(root, cause, 'read');
+  }
+}
+
+/** A link to nothing, or to itself, is no file. */
+function leadsToFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
   }
 }
 

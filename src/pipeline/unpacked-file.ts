@@ -13,7 +13,7 @@ const HEAD = 0x400;
  * compressed, or cannot be read, which is told by whoever reads it; and for a kernel's image (`Image.gz`), whose wrappers are taken off together.
  * @throws KlpflowError `malformed-image`, `no-space`, `run-dir-unusable`
  */
-async function unpackedFile(runDir: string, path: string, fresh: boolean): Promise<string | undefined> {
+export async function unpackedFile(runDir: string, path: string, fresh: boolean): Promise<string | undefined> {
   if (!isCompressed(headOf(path, HEAD))) return undefined;
   const { bytes } = MappedFile.open(path);
   const plain = await plainBytes(bytes, path);
@@ -23,9 +23,3 @@ async function unpackedFile(runDir: string, path: string, fresh: boolean): Promi
   const name = basename(path).replace(/\.(?:gz|xz|zst|lz4|bz2|lzma)$/, '');
   return writeKept(join(kernels, contentDigest(bytes), name), plain, scratch).path;
 }
-
-/** `unpackedFile` for one run directory. */
-export const unpackedInto =
-  (runDir: string, fresh = false) =>
-  (path: string): Promise<string | undefined> =>
-    unpackedFile(runDir, path, fresh);

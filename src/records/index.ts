@@ -1,6 +1,6 @@
 export { PRODUCER, makeFolder, openRecords, readRecords, writeRecords, type Miss, type RecordPlace } from './file';
 export { contentDigest, loadHash } from './hash';
-export { writeKept, type KeptFile } from './kept-file';
+export { keepLinks, writeKept, type KeptFile } from './kept-file';
 export { decodeShape, decodeTable, encodeTable, type TableColumns } from './table';
 export {
   decodeDigests,

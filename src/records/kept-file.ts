@@ -1,6 +1,6 @@
 /** Files of the run directory that were made from an input. */
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileError } from '../diagnostics';
 import { MappedFile } from '../files/mapped-file';
 import { temporaryIn } from '../files/temporary';
@@ -29,4 +29,24 @@ export function writeKept(path: string, bytes: Uint8Array, scratch: string): Kep
     throw fileError(path, cause, 'write');
   }
   return kept;
+}
+
+/** Makes a folder of links by their names in it, unless it is there: its name vouches for what is in it. @throws KlpflowError `no-space`, `write-failed` */
+export function keepLinks(folder: string, links: ReadonlyArray<[name: string, to: string]>, scratch: string): string {
+  if (existsSync(folder)) return folder;
+  const temporary = temporaryIn(scratch, basename(folder));
+  try {
+    makeFolder(dirname(folder));
+    makeFolder(temporary);
+    for (const [name, to] of links) {
+      mkdirSync(dirname(join(temporary, name)), { recursive: true });
+      symlinkSync(to, join(temporary, name));
+    }
+    renameSync(temporary, folder);
+  } catch (cause) {
+    rmSync(temporary, { force: true, recursive: true });
+    // Another run made the same.
+    if (!existsSync(folder)) throw fileError(folder, cause, 'write');
+  }
+  return folder;
 }

@@ -11,6 +11,8 @@ import type { RunOptions } from '../../pipeline/flow';
 export interface ObjtoolDiffRequest extends RunOptions {
   orig: string;
   patched: string;
+  /** What ORIG is called, where that is compressed: what lies beside it is looked for there. */
+  given?: string;
   /** Where the livepatch object goes. */
   out: string;
 }
@@ -21,7 +23,13 @@ export interface ObjtoolDiffRequest extends RunOptions {
  * `.modinfo`, else by its file. Afterwards there is a file at `out` if and only if the result has an `output`.
  * @throws KlpflowError `missing-checksums`, `unreadable`, `usage` (`out` is one of the inputs), and as `diff`
  */
-export async function objtoolDiff({ orig, patched, out, ...options }: ObjtoolDiffRequest): Promise<DiffResult> {
+export async function objtoolDiff({
+  orig,
+  patched,
+  given = orig,
+  out,
+  ...options
+}: ObjtoolDiffRequest): Promise<DiffResult> {
   checkOutput(out, [orig, patched]);
   let result: DiffResult | undefined;
   try {
@@ -31,7 +39,7 @@ export async function objtoolDiff({ orig, patched, out, ...options }: ObjtoolDif
         throw new KlpflowError('missing-checksums', `'${elf.path}' has no section .discard.sym_checksum`, {
           object: elf.path,
         });
-    const vmlinux = orig.endsWith('vmlinux.o') ? orig.slice(0, -'.o'.length) : undefined;
+    const [, vmlinux] = /^(.*vmlinux)\.o(?:\.\w+)?$/.exec(given) ?? [];
     result = await diff({
       ...options,
       orig,
