@@ -3,16 +3,18 @@ export { build, type BuildOptions } from './library/build';
 export { correlate, diff, explain, explainIr, report, type DiffOptions, type PairOptions } from './library/diff';
 export { describe } from './library/describe';
 export { link, type LinkOptions } from './library/link';
+export { checkMachine, type MachineCheck } from './library/machine';
+export { MatrixFolder, type MatrixPages } from './library/matrix-folder';
 export { checkMatrix, matrix, matrixStatus, worker, type MatrixOptions, type WorkerOptions } from './library/matrix';
 export type { ModuleOptions, OutputOptions } from './library/output';
 export type { Observer, Progress } from './library/progress';
 export type { Run, RunSettings } from './library/run';
 export { runs, scan, status, type StatusResult } from './library/scan';
+export { shape } from './library/shape';
 export { createDiffObject, createKlpModule, objtoolDiff } from './library/stand-ins';
 export { verify, type VerifyOptions } from './library/verify';
 export { wrappers, type WrappersOptions, type WrappersResult } from './library/wrappers';
 export {
-  diagnosticsOf,
   type Alike,
   type CellEvent,
   type CellReport,
@@ -54,6 +56,9 @@ export { addChecksums, type ChecksumRequest } from './tools/objtool/klp-checksum
 export { postLinkModule } from './tools/objtool/klp-post-link';
 export type { CreateDiffObjectRequest, CreateDiffObjectResult } from './tools/kpatch/create-diff-object';
 export type { CreateKlpModuleRequest } from './tools/kpatch/create-klp-module';
-export type { OutputFormat } from './livepatch/formats';
+export { writeAtomically } from './files/output-file';
+export { checkOutput } from './pipeline/files';
+export { FORMAT_NAMES, type OutputFormat } from './livepatch/formats';
+export { SHAPES, isShape, writePair, type Manifest, type Shape } from './synth';
 export { structSizesFrom as kpatchStructSizes } from './tools/kpatch/struct-sizes';
 export type { PatchedFunction, PatchedObject, VerifyResult } from './verify';

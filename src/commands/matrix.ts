@@ -1,12 +1,20 @@
 import { basename, extname, resolve } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { emptyName } from '../diagnostics';
-import { checkMatrix, matrix, matrixStatus, type MatrixCheck, type MatrixResult, type MatrixStatus } from '../index';
+import {
+  MatrixFolder,
+  checkMatrix,
+  matrix,
+  matrixStatus,
+  type MatrixCheck,
+  type MatrixResult,
+  type MatrixStatus,
+} from '../index';
+import { matrixPages } from '../report/html/matrix-pages';
 import { renderCheck, renderMatrix, renderStatus } from '../report/matrix';
 import { matrixView } from '../report/matrix-progress';
 import type { ProgressMode } from '../report/progress';
 import { EXIT } from './diff';
-import { MatrixOutput } from './support/matrix-output';
 import { RUN_FLAGS, RunCommand } from './support/run-command';
 
 const { btf: _btf, 'trace-out': _trace, ...OWN_RUN_FLAGS } = RUN_FLAGS;
@@ -78,13 +86,13 @@ export default class Matrix extends RunCommand {
       this.log(renderStatus(found));
       return found;
     }
-    const output = MatrixOutput.open(folder);
+    const output = MatrixFolder.open(folder);
     try {
       const run = await this.running(flags, (options) =>
         matrix({ ...options, ...given, step, begun: (cells) => view.begun(cells), told: (event) => view.told(event) }),
       );
       view.end();
-      const page = await output.write(run, basename(file), this.config.version);
+      const page = await output.write(run, matrixPages(basename(file), this.config.version));
       this.log(renderMatrix(run.result, page));
       process.exitCode = run.result.verdict === 'failed' ? 1 : EXIT[run.result.verdict];
       return run.result;

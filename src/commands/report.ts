@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Flags } from '@oclif/core';
-import { writeAtomically } from '../files/output-file';
-import { report, type DiffResult } from '../index';
-import { checkOutput } from '../pipeline/files';
+import { checkOutput, report, writeAtomically, type DiffResult } from '../index';
 import { reportPage } from '../report/html/page';
 import { EXIT } from './diff';
 import { DIFF_FLAGS, KERNEL_FLAGS, PAIR_ARGS, RunCommand, comparisonOf } from './support/run-command';

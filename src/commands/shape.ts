@@ -1,5 +1,5 @@
 import { Args } from '@oclif/core';
-import { measureObject, type Shape } from '../synth';
+import { shape, type Shape } from '../index';
 import { BaseCommand } from './support/base-command';
 
 export default class ShapeCommand extends BaseCommand {
@@ -14,8 +14,8 @@ export default class ShapeCommand extends BaseCommand {
 
   async run(): Promise<Shape> {
     const { args } = await this.parse(ShapeCommand);
-    const shape = measureObject(args.object);
-    this.log(JSON.stringify(shape, null, 2));
-    return shape;
+    const measured = await shape({ object: args.object });
+    this.log(JSON.stringify(measured, null, 2));
+    return measured;
   }
 }

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Flags } from '@oclif/core';
 import { KlpflowError, fileError } from '../diagnostics';
-import { SHAPES, isShape, writePair, type Manifest, type Shape } from '../synth';
+import { SHAPES, isShape, writePair, type Manifest, type Shape } from '../index';
 import { BaseCommand } from './support/base-command';
 import { byteCount } from './support/bytes';
 

@@ -1,9 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { Args, Flags } from '@oclif/core';
-import type { DiffOptions, Run, RunSettings, TaskRecord } from '../../index';
-import { FORMAT_NAMES } from '../../livepatch/formats';
-import { writeAtomically } from '../../files/output-file';
-import { checkOutput } from '../../pipeline/files';
+import {
+  FORMAT_NAMES,
+  checkOutput,
+  writeAtomically,
+  type DiffOptions,
+  type Run,
+  type RunSettings,
+  type TaskRecord,
+} from '../../index';
 import { progressView, type ProgressMode } from '../../report/progress';
 import { chromeTrace } from '../../report/trace';
 import { BaseCommand } from './base-command';
@@ -41,6 +46,15 @@ export const RUN_DIR_FLAG = {
   'run-dir': Flags.string({ description: 'where results live (default: a directory in the cache)', helpValue: 'DIR' }),
 };
 
+/** In every command that tells its progress. */
+export const PROGRESS_FLAG = {
+  progress: Flags.string({
+    description: 'how to show progress on stderr',
+    options: ['auto', 'tree', 'lines', 'json', 'none'],
+    default: 'auto',
+  }),
+};
+
 /** Flags of every command that runs stages. */
 export const RUN_FLAGS = {
   ...RUN_DIR_FLAG,
@@ -50,11 +64,7 @@ export const RUN_FLAGS = {
     description: 'most memory to use (512M, 2G): fewer threads, or a refusal',
     helpValue: 'SIZE',
   }),
-  progress: Flags.string({
-    description: 'how to show progress on stderr',
-    options: ['auto', 'tree', 'lines', 'json', 'none'],
-    default: 'auto',
-  }),
+  ...PROGRESS_FLAG,
   'trace-out': Flags.string({ description: 'write a Chrome trace of the run', helpValue: 'FILE' }),
   btf: Flags.string({
     description:
