@@ -1,7 +1,9 @@
 import { Args, Flags } from '@oclif/core';
 import { verify, type VerifyResult } from '../index';
+import { progressView, type ProgressMode } from '../report/progress';
 import { isComplete, renderVerification } from '../report/verify';
 import { BaseCommand } from './support/base-command';
+import { PROGRESS_FLAG } from './support/run-command';
 
 export default class Verify extends BaseCommand {
   static override summary = 'check a finished livepatch module';
@@ -39,13 +41,18 @@ export default class Verify extends BaseCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    ...PROGRESS_FLAG,
   };
 
   async run(): Promise<VerifyResult> {
     const { args, flags } = await this.parse(Verify);
     const { object: objects, 'module-image': moduleImages, vmlinux, symvers, btf, template } = flags;
     const { module } = args;
-    const result = await verify({ module, objects, moduleImages, vmlinux, symvers, btf, template });
+    const view = progressView(flags.progress as ProgressMode, process.stderr, 1);
+    // All of the process's life counts.
+    const run = verify({ module, objects, moduleImages, vmlinux, symvers, btf, template, startedAt: 0 });
+    run.progress.subscribe((event) => view.show(event));
+    const result = await run.finally(() => view.end());
     this.log(renderVerification(result));
     if (!result.ok || (flags.strict && !isComplete(result))) process.exitCode = 2;
     return result;

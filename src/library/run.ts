@@ -39,16 +39,21 @@ export function begin<T, S extends RunSettings>(
   settings: S,
   work: (options: RunOptions, given: S) => Promise<T>,
 ): Run<T> {
-  const feed = new Feed<ProgressEvent>();
-  const run = async (): Promise<T> => {
+  return telling((tell) => {
     if (settings.runDir === '') throw emptyName('--run-dir');
     return withPlain(unpackedInto(settings.runDir ?? defaultRunDir(), settings.fresh), settings, (given, told) =>
       work(
-        optionsOf(given, (event) => feed.tell(told(event))),
+        optionsOf(given, (event) => tell(told(event))),
         given,
       ),
     );
-  };
+  });
+}
+
+/** Begins what tells its progress. */
+export function telling<T>(work: (tell: (event: ProgressEvent) => void) => Promise<T>): Run<T> {
+  const feed = new Feed<ProgressEvent>();
+  const run = async (): Promise<T> => work((event) => feed.tell(event));
   const result = run().finally(() => feed.end());
   return Object.assign(result, { progress: feed });
 }

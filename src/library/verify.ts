@@ -1,7 +1,8 @@
 import { KlpflowError } from '../diagnostics';
 import { checkPresent } from './present';
+import { telling, type Run } from './run';
 import { withPlain } from './unpacked';
-import { verify as check, type VerifyResult } from '../verify';
+import { VERIFY_STEPS, verify as check, type VerifyResult } from '../verify';
 import { readShipped } from '../verify/shipped';
 import { readShippedModules } from '../verify/shipped/modules';
 import { PlainFiles } from '../verify/shipped/plain-files';
@@ -19,19 +20,43 @@ export interface VerifyOptions {
   template?: string | undefined;
   /** Objects with the fix that the module was made from. */
   objects?: readonly string[] | undefined;
+  /** When the run began, by `performance.now()`; default now. */
+  startedAt?: number | undefined;
 }
 
 /** Checks a finished livepatch module, by its own way. @throws KlpflowError where a file cannot be read; findings are no errors */
-export async function verify(options: VerifyOptions): Promise<VerifyResult> {
-  const files = new PlainFiles();
-  try {
-    return await withPlain({ file: (path) => files.of(path) }, options, verifyPlain, ['module']);
-  } finally {
-    files.remove();
-  }
+export function verify(options: VerifyOptions): Run<VerifyResult> {
+  return telling(async (tell) => {
+    const { module: object, startedAt = performance.now() } = options;
+    let done = 0;
+    // One is for what is read before anything is checked.
+    const step = (): void =>
+      tell({
+        ...{ stage: 'verify', object, done, total: VERIFY_STEPS + 1, reused: false, miss: null },
+        at: (performance.now() - startedAt) / 1000,
+      });
+    const files = new PlainFiles();
+    try {
+      // A run that is told of begins when its caller has what to listen to.
+      await Promise.resolve();
+      step();
+      const stepped = (): void => {
+        done++;
+        step();
+      };
+      return await withPlain(
+        { file: (path) => files.of(path) },
+        options,
+        (given) => verifyPlain(given, stepped),
+        ['module'],
+      );
+    } finally {
+      files.remove();
+    }
+  });
 }
 
-async function verifyPlain(options: VerifyOptions): Promise<VerifyResult> {
+async function verifyPlain(options: VerifyOptions, stepped: () => void): Promise<VerifyResult> {
   const { module, vmlinux, moduleImages = [], symvers, btf, template, objects } = options;
   if (moduleImages.length > 0 && vmlinux === undefined)
     throw new KlpflowError(
@@ -41,10 +66,13 @@ async function verifyPlain(options: VerifyOptions): Promise<VerifyResult> {
   checkPresent([module, vmlinux, symvers, btf, template, ...moduleImages, ...(objects ?? [])]);
   // The image that boots is read by the verifier's own way; what has a symbol table or is a list, as before.
   const shipped = vmlinux === undefined ? undefined : await readShipped(vmlinux);
+  const modules = await readShippedModules(moduleImages);
+  stepped();
   return check({
     module,
     shipped,
-    modules: await readShippedModules(moduleImages),
+    modules,
+    stepped,
     ...(vmlinux === undefined ? {} : { vmlinux }),
     ...(symvers === undefined ? {} : { symvers }),
     ...(btf === undefined ? {} : { btf }),

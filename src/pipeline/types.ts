@@ -331,7 +331,8 @@ export type StageName = (typeof STAGES)[number];
 
 /** Told after the work it speaks of is done and recorded. */
 export interface ProgressEvent {
-  stage: StageName;
+  /** A stage of the flow; of `verify`, which has none, `verify`. */
+  stage: StageName | 'verify';
   /** Path of the object, or null for the pair. */
   object: string | null;
   done: number;

@@ -74,7 +74,12 @@ export interface VerifyRequest {
   modules?: readonly ShippedModule[] | undefined;
   /** PATCHED's objects, which the module's functions are from. */
   objects?: readonly string[];
+  /** Told after each of `VERIFY_STEPS`. */
+  stepped?: (() => void) | undefined;
 }
+
+/** Parts of a verification, of which progress is told. */
+export const VERIFY_STEPS = 6;
 
 export interface VerifyResult {
   schema: 'klpflow/verify@1';
@@ -108,7 +113,7 @@ export function verify(request: VerifyRequest): VerifyResult {
   const module = Module.open(request.module);
   const { elf } = module;
   const own = OWN.get(elf.machine)!;
-  const { shipped } = request;
+  const { shipped, stepped = () => undefined } = request;
   const types = typesOf(request, ['module', 'klp_patch', 'klp_object', 'klp_func', 'klp_state', ...STRUCTS]);
   const context: Context = {
     module,
@@ -125,6 +130,7 @@ export function verify(request: VerifyRequest): VerifyResult {
     patch: null,
     compared: request.objects !== undefined && request.objects.length > 0,
   };
+  stepped();
   checkElfForm(context);
   const name = checkThisModule(context);
   const versions = readVersions(context);
@@ -139,13 +145,17 @@ export function verify(request: VerifyRequest): VerifyResult {
       `whether ftrace can redirect the patched functions: ${context.kernel.path} has no __mcount_loc, pass a linked vmlinux`,
     );
   }
+  stepped();
   checkFunctions(context);
   own.checkPlaceholders(context);
   checkReplacements(context);
   checkStores(context);
+  stepped();
   checkRelocations(context);
   checkTargets(context);
+  stepped();
   own.checkCode(context);
+  stepped();
   if (context.compared) checkAgainstObjects(context, request.objects ?? []);
   else {
     checkTypeHashes(context, undefined);
@@ -155,6 +165,7 @@ export function verify(request: VerifyRequest): VerifyResult {
       'that each reference and entry is that of PATCHED: no --object was given',
     );
   }
+  stepped();
 
   const { diagnostics } = context.findings;
   const livepatch = module.relas.filter((rela) => rela.livepatch !== null).length;
