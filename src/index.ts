@@ -14,16 +14,16 @@ export { shape } from './library/shape';
 export { createDiffObject, createKlpModule, objtoolDiff } from './library/stand-ins';
 export { verify, type VerifyOptions } from './library/verify';
 export { wrappers, type WrappersOptions, type WrappersResult } from './library/wrappers';
-export {
-  type Alike,
-  type CellEvent,
-  type CellReport,
-  type CellResult,
-  type CellVerdict,
-  type MatrixResult,
-  type MatrixRun,
-  type MatrixStatus,
-  type Outcome,
+export type {
+  Alike,
+  CellEvent,
+  CellReport,
+  CellResult,
+  CellVerdict,
+  MatrixResult,
+  MatrixRun,
+  MatrixStatus,
+  Outcome,
 } from './fleet';
 export type { CheckedCell, MatrixCheck } from './fleet/check';
 export type { WorkerResult } from './fleet/serve';

@@ -26,7 +26,7 @@ export function createDiffObject(request: CreateDiffObjectRequest): Promise<Crea
   return withPlain(
     unpackedInto(defaultRunDir()),
     request,
-    (given, told) => diffAsKpatch({ ...given, print: (line) => request.print(told(line)) }),
+    (given) => diffAsKpatch({ ...given, called: request.orig }),
     ['parentSymtab'],
   );
 }

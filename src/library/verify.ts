@@ -44,12 +44,9 @@ export function verify(options: VerifyOptions): Run<VerifyResult> {
         done++;
         step();
       };
-      return await withPlain(
-        { file: (path) => files.of(path) },
-        options,
-        (given) => verifyPlain(given, stepped),
-        ['module'],
-      );
+      return await withPlain({ file: (path) => files.of(path) }, options, (given) => verifyPlain(given, stepped), [
+        'module',
+      ]);
     } finally {
       files.remove();
     }

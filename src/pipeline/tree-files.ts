@@ -42,7 +42,7 @@ export function treeFiles(root: string): TreeFiles {
 }
 
 /** Files below a folder, links to files among them: a folder of links is what was gathered of a build. @throws KlpflowError `unreadable` */
-export function filesBelow(root: string): Array<{ path: string; /** In the folder. */ name: string; entry: Dirent }> {
+export function filesBelow(root: string): Array<{ path: string /** In the folder. */; name: string; entry: Dirent }> {
   try {
     return readdirSync(root, { recursive: true, withFileTypes: true }).flatMap((entry) => {
       const path = join(entry.parentPath ?? entry.path, entry.name);

@@ -39,12 +39,22 @@ function referenceLines(sign: string, references: CodeChange['added']): string[]
   });
 }
 
+/** What special sections say of a function: what comes along into a livepatch, and by how much that is more or less than before. Empty where they say nothing. */
+export function renderEntries({ entries }: Pick<CodeChange, 'entries'>): string[] {
+  if (entries.length === 0) return [];
+  const words = entries.map(
+    ({ name, orig, patched }) =>
+      `${name} ${orig === patched ? patched : `${orig} -> ${patched}`}${name === 'runtime constant' && patched > 0 ? ' (read from its variable in a livepatch)' : ''}`,
+  );
+  return [`special sections: ${words.join(', ')}`];
+}
+
 /** What differs of a function that changed: names first; where no name differs, the first instruction that does. */
 export function renderChange({ change, first }: Pick<Changed, 'change' | 'first'>): string[] {
-  const references = change?.kind === 'code' ? renderReferences(change) : [];
-  if (references.length > 0 || first === null) return references;
+  const [references, entries] = change?.kind === 'code' ? [renderReferences(change), renderEntries(change)] : [[], []];
+  if (references.length > 0 || first === null) return [...references, ...entries];
   const offset = first.offset.toString(16);
-  return [`+0x${offset}  ${first.orig}`, `${' '.repeat(offset.length + 3)}  ${first.patched}`];
+  return [`+0x${offset}  ${first.orig}`, `${' '.repeat(offset.length + 3)}  ${first.patched}`, ...entries];
 }
 
 /** What differs of a variable, row by row. */

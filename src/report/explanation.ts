@@ -1,6 +1,6 @@
 import type { Explained, Explanation } from '../index';
 import { append, largest } from '../lists';
-import { placeWords, renderCounts, renderReferences } from './change';
+import { placeWords, renderCounts, renderEntries, renderReferences } from './change';
 import { tieWords } from './hunks';
 import { sourceWords } from './source';
 import { plural } from './words';
@@ -34,7 +34,7 @@ export function renderExplanation(explanation: Explained): string {
   if (change?.kind === 'code')
     append(
       lines,
-      renderReferences(change).map((line) => `  ${line}`),
+      [...renderReferences(change), ...renderEntries(change)].map((line) => `  ${line}`),
     );
   if (explanation.hunks !== undefined) lines.push(`patch: ${tieWords(explanation.hunks)}`);
   append(lines, usersOf(explanation));

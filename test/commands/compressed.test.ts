@@ -3,12 +3,14 @@
  * that depended on how its inputs were packed would be another one on the next machine.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, expect, test } from 'vitest';
 import { kernelFiles, livepatchModule } from '../support/livepatch-module';
 import { errorOf, resultOf, running } from '../support/run-klpflow';
+import { body, call, movEax } from '../support/diff-objects';
+import { object } from '../support/elf-builder';
 import { smallPair } from '../support/small-pair';
 import { tempFolder } from '../support/temp-folder';
 
@@ -92,4 +94,98 @@ test('a damaged one is told by the name that was given', async () => {
   writeFileSync(at('text.o.gz'), gzipSync('not an object'));
   const other = errorOf(await run('diff', 'text.o.gz', 'patched.o.gz', '--json'));
   expect(other).toMatchObject({ code: 'not-elf', where: { object: 'text.o.gz' } });
+});
+
+/** A unit of two functions; `value` is what one of them returns. */
+const unit = (name: string, value: number): Buffer =>
+  Buffer.from(
+    object()
+      .file(`${name}.c`)
+      .func(`${name}_get`, body(movEax(value)), { bind: 'global' })
+      .func(`${name}_use`, body(call(`${name}_get`)), { bind: 'global' })
+      .bytes(),
+  );
+
+const put = (name: string, bytes: Uint8Array): void => {
+  mkdirSync(dirname(at(name)), { recursive: true });
+  writeFileSync(at(name), bytes);
+};
+
+/** A folder's result without what tells of the run. */
+const ofFolders = async (orig: string, patched: string, ...more: string[]) => {
+  const { run: _, ...result } = resultOf(await run('diff', orig, patched, '--json', ...more));
+  return result;
+};
+
+test('objects within folders, in any mixture, give the result that plain ones give', async () => {
+  for (const [name, value] of [
+    ['fs/one', 1],
+    ['fs/two', 2],
+    ['net/three', 3],
+  ] as const) {
+    const [ours, theirs] = [unit(name.slice(-3), value), unit(name.slice(-3), value === 3 ? 3 : value + 10)];
+    put(`plain-a/${name}.o`, ours);
+    put(`plain-b/${name}.o`, theirs);
+    put(name === 'fs/one' ? `packed-a/${name}.o` : `packed-a/${name}.o.gz`, name === 'fs/one' ? ours : gzipSync(ours));
+    put(`packed-b/${name}.o.gz`, gzipSync(theirs));
+  }
+  // `gzip -k` leaves both.
+  put('packed-b/fs/one.o', readFileSync(at('plain-b/fs/one.o')));
+  put('packed-b/fs/readme.gz', gzipSync('no object'));
+  const plain = await ofFolders('plain-a', 'plain-b');
+  expect(plain.objects.map(({ name }) => name)).toEqual(['fs/one.o', 'fs/two.o']);
+  const packed = await ofFolders('packed-a', 'packed-b/');
+  expect(packed).toEqual(JSON.parse(JSON.stringify(plain).replaceAll('plain-', 'packed-')));
+  expect(JSON.stringify(packed)).not.toContain(at('cached'));
+  const { status, stdout } = await run('explain', 'packed-a', 'packed-b', 'two_get');
+  expect([status, stdout]).toEqual([0, expect.stringContaining('changed: code')]);
+
+  // The next run sees what is there then.
+  put('packed-b/net/three.o.gz', gzipSync(unit('ree', 4)));
+  rmSync(at('packed-b/fs/two.o.gz'));
+  const next = await ofFolders('packed-a', 'packed-b');
+  expect(next.objects.map(({ name }) => name)).toEqual(['fs/one.o', 'net/three.o']);
+  expect(next.diagnostics.map(({ code }) => code)).toContain('unit-mismatch');
+});
+
+test('a damaged object within a folder is told by its own name', async () => {
+  put('cut-a/one.o.gz', gzipSync(unit('one', 1)).subarray(0, 60));
+  put('cut-b/one.o', unit('one', 2));
+  const { code, message } = errorOf(await run('diff', 'cut-a', 'cut-b', '--json'));
+  expect([code, message]).toEqual(['malformed-image', expect.stringMatching(/^cut-a\/one\.o\.gz: /)]);
+});
+
+test('a folder of links is one of what they lead to', async () => {
+  for (const build of ['a', 'b'] as const) {
+    mkdirSync(at(`links-${build}`));
+    symlinkSync(at(`plain-${build}/fs/one.o`), at(`links-${build}/one.o`));
+    symlinkSync('nowhere.o', at(`links-${build}/broken.o`));
+    symlinkSync('itself.o', at(`links-${build}/itself.o`));
+  }
+  expect((await ofFolders('links-a', 'links-b')).objects.map(({ name }) => name)).toEqual(['one.o']);
+});
+
+test('what is read may not be written over under the name that it had', async () => {
+  const before = readFileSync(at('orig.o.gz'));
+  const given = ['diff', 'orig.o.gz', 'patched.o', '-o', 'orig.o.gz', '--format', 'klp', '--json'];
+  expect(errorOf(await run(...given))).toMatchObject({ code: 'usage', message: expect.stringContaining('orig.o.gz') });
+  expect(readFileSync(at('orig.o.gz')).equals(before)).toBe(true);
+});
+
+test('stand-ins and shape take them', async () => {
+  expect((await run('shape', 'orig.o.gz')).stdout).toBe((await run('shape', 'orig.o')).stdout);
+  const files = ['vmlinux', 'symtab', 'Module.symvers', 'fix'];
+  writeFileSync(at('symtab'), '');
+  put('symtab.gz', gzipSync(''));
+  const plain = await run('create-diff-object', 'orig.o', 'patched.o', ...files, 'plain-out.o');
+  const packed = await run(
+    ...['create-diff-object', 'orig.o.gz', 'patched.o.gz', 'vmlinux', 'symtab.gz', 'Module.symvers.gz', 'fix'],
+    'packed-out.o',
+  );
+  expect(packed.status).toBe(plain.status);
+  const named = (text: string): string => text.replaceAll(/\b(orig\.o|patched\.o|symtab|Module\.symvers)\.gz/g, '$1');
+  expect([named(packed.stdout), named(packed.stderr)]).toEqual([plain.stdout, plain.stderr]);
+  // What is changed in place stays what it is.
+  const { status, stderr } = await run('objtool', 'klp', 'checksum', 'orig.o.gz');
+  expect([status, stderr]).toEqual([1, expect.stringContaining('orig.o.gz is compressed: unpack it first')]);
 });

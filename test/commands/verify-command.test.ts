@@ -78,3 +78,18 @@ test('FINE is said only where everything was checked', () => {
   expect(renderVerification({ ...result, diagnostics: [] })).toMatch(/^FINE /);
   expect(renderVerification({ ...result, ok: false })).toMatch(/^REFUSED /);
 });
+
+test('--progress tells how far it is, to the end; without a terminal it is one line, and none where nobody wants it', async () => {
+  const { vmlinux } = kernelFiles(folder);
+  livepatchModule().module.write(path('told.ko'));
+  const { events, status } = await running(['verify', path('told.ko'), '--vmlinux', vmlinux, '--progress', 'json']);
+  expect(status).toBe(0);
+  expect(events.map(({ done }) => done)).toEqual(events.map((_, i) => i));
+  expect(events.length).toBeGreaterThan(5);
+  for (const { stage, object, total } of events)
+    expect([stage, object, total]).toEqual(['verify', path('told.ko'), events.length - 1]);
+  expect((await running(['verify', path('told.ko')])).stderr).toMatch(
+    /^\[ *\d+\.\d\d s\] verify \S+told\.ko (\d+)\/\1\n$/,
+  );
+  expect((await running(['verify', path('told.ko'), '--progress', 'none'])).stderr).toBe('');
+});

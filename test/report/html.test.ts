@@ -45,6 +45,16 @@ const explanation = (i: number): Explanation => ({
     skipped: k === 0 ? 2 : 0,
   })),
   skipped: 1,
+  entries: {
+    orig: [
+      { offset: 0, text: 'static branch key' },
+      { offset: 8, text: 'bug line 3' },
+    ],
+    patched: [
+      { offset: 4, text: 'static branch key' },
+      { offset: 12, text: `exception ${HOSTILE}` },
+    ],
+  },
   content: [],
   users: null,
 });
@@ -62,6 +72,7 @@ function large(): Report {
       instructions: { orig: 20, patched: 21, added: 1 + (i % 5), removed: i % 3, altered: 0 },
       added: [{ kind: 'call' as const, name: `callee_${i}`, times: 1 }],
       removed: [],
+      entries: [{ name: 'static branch', orig: 1, patched: 1 }],
     },
     pairedBy: { rule: 'name', evidence: '' },
   }));

@@ -26,7 +26,7 @@ const findings = ({ diagnostics }: VerifyResult): string[] =>
 function filesOf(kernel: Kernel): {
   orig: string;
   patched: string;
-  about: Required<Omit<VerifyRequest, 'module' | 'modules' | 'objects' | 'shipped'>>;
+  about: Required<Omit<VerifyRequest, 'module' | 'modules' | 'objects' | 'shipped' | 'stepped'>>;
 } {
   const { orig, patched } = unpack(kernel, PAIR);
   const file = (name: string): string => join(orig, '..', name);

@@ -28,6 +28,8 @@ export interface FunctionRow {
     skipped: number;
     paired: string;
     pulled: string[];
+    /** What special sections say of the whole function: of ORIG's alone, of both, of PATCHED's alone. */
+    entries: Array<readonly [state: 'gone' | 'same' | 'new', text: string]>;
   } | null;
 }
 
@@ -121,7 +123,7 @@ function ofChanged(entry: Changed): Partial<FunctionRow> {
   };
 }
 
-function codeOf({ rows, skipped, pairedBy }: Explanation, pulled: string[]): FunctionRow['code'] {
+function codeOf({ rows, skipped, pairedBy, entries }: Explanation, pulled: string[]): FunctionRow['code'] {
   const cell = (side: Explanation['rows'][number]['orig']): Cell =>
     side === null ? null : [side.offset, side.text, [...side.notes, ...words(side)]];
   const words = (side: NonNullable<Explanation['rows'][number]['orig']>): string[] =>
@@ -132,5 +134,23 @@ function codeOf({ rows, skipped, pairedBy }: Explanation, pulled: string[]): Fun
     skipped: skipped + (rows.length - shown.length),
     paired: pairedBy === null ? 'in one build only' : `paired by ${pairedBy.rule}: ${pairedBy.evidence}`,
     pulled,
+    entries: entryList(entries),
   };
+}
+
+/** Entries by their words: where in the code they are differs with every instruction that is put in before. */
+function entryList({ orig, patched }: Explanation['entries']): NonNullable<FunctionRow['code']>['entries'] {
+  const left = new Map<string, number>();
+  for (const { text } of orig) left.set(text, (left.get(text) ?? 0) + 1);
+  const list = patched.map(({ offset, text }) => {
+    const before = left.get(text) ?? 0;
+    left.set(text, before - 1);
+    return [before > 0 ? 'same' : 'new', `+0x${offset.toString(16)} ${text}`] as const;
+  });
+  const gone = orig.filter(({ text }) => {
+    const more = left.get(text) ?? 0;
+    left.set(text, more - 1);
+    return more > 0;
+  });
+  return [...gone.map(({ offset, text }) => ['gone', `+0x${offset.toString(16)} ${text}`] as const), ...list];
 }

@@ -1,6 +1,6 @@
 /** The report of a comparison as one file that needs no other: what a reviewer is sent. */
 import type { DiffResult, Report } from '../../index';
-import { renderCounts, renderDataChange, renderReferences } from '../change';
+import { renderCounts, renderDataChange, renderEntries, renderReferences } from '../change';
 import { ignoredClasses } from '../evidence';
 import { patchSummary, tieWords } from '../hunks';
 import { plural } from '../words';
@@ -137,7 +137,7 @@ ${rows.map(
     code !== null &&
     html`<details id="${id}" data-code="${id}" data-name="${name}"><summary><code>${name}</code> <span class="dim">${state}${entry !== null && html`; ${renderCounts(entry)}`}</span></summary><div>
 ${code.pulled.length > 0 && html`<p>Pulled in by ${code.pulled.map((via, i) => html`${i > 0 && ' &lt; '}<code>${via}</code>`)}</p>`}
-${entry?.change?.kind === 'code' && html`<ul>${renderReferences(entry.change).map((line) => html`<li><code>${line}</code></li>`)}</ul>`}
+${entry?.change?.kind === 'code' && html`<ul>${[...renderReferences(entry.change), ...renderEntries(entry.change)].map((line) => html`<li><code>${line}</code></li>`)}</ul>`}
 ${hunks !== null && html`<p>Patch: ${hunks}</p>`}<p class="dim">${code.paired}</p></div></details>\n`,
 )}</section>`;
 }

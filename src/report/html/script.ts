@@ -81,7 +81,20 @@ export const SCRIPT = String.raw`
     const columns = element('colgroup');
     for (const name of ['mark', 'offset', 'text', 'offset', 'text']) columns.append(element('col', undefined, name));
     made.append(element('caption', details.dataset.name + ': ORIG left, PATCHED right', 'dim'), columns, body);
-    details.querySelector('div').append(made);
+    const place = details.querySelector('div');
+    if (code.entries.length) {
+      const box = element('details');
+      const list = element('ul');
+      const signs = { gone: '− ', new: '+ ', same: '' };
+      for (const [state, text] of code.entries) {
+        const item = element('li');
+        item.append(element('code', signs[state] + text, state === 'gone' ? 'deleted' : state === 'new' ? 'inserted' : ''));
+        list.append(item);
+      }
+      box.append(element('summary', code.entries.length + ' special-section entries'), list);
+      place.append(box);
+    }
+    place.append(made);
   };
   for (const details of document.querySelectorAll('details[data-code]'))
     details.addEventListener('toggle', () => details.open && show(details));

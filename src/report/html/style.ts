@@ -21,7 +21,7 @@ details { border: 1px solid var(--line); border-radius: 4px; margin: .4rem 0; } 
 details > div { padding: .5rem .6rem; overflow-x: auto; }
 .code { table-layout: fixed; min-width: 60rem; } .code td { border: 0; padding: 0 .4rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 .code col.mark { width: 1.8rem; } .code col.offset { width: 4.5rem; } .code td.offset { color: var(--dim); text-align: right; }
-tr.inserted { background: var(--add); } tr.deleted { background: var(--gone); } tr.replaced, tr.argument { background: var(--change); } tr.skip td { color: var(--dim); }
+tr.inserted, code.inserted { background: var(--add); } tr.deleted, code.deleted { background: var(--gone); } tr.replaced, tr.argument { background: var(--change); } tr.skip td { color: var(--dim); }
 .site { color: var(--dim); } .bar { display: block; height: .8rem; background: var(--link); min-width: 2px; border-radius: 2px; }
 .diagnostic { border-left: 4px solid var(--line); padding: .1rem .8rem; margin: .6rem 0; } .diagnostic.refusal, .diagnostic.error { border-color: var(--bad); }
 .tree ul { border-left: 1px solid var(--line); margin: 0 0 0 .4rem; padding-left: 1.1rem; } .tree li { margin: .1rem 0; }

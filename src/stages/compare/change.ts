@@ -5,6 +5,13 @@ import type { Offset } from '../../elf';
 /** What kind of thing an instruction refers to. */
 export type ReferenceKind = 'call' | 'string' | 'variable' | 'function' | 'data' | 'static branch' | 'static call';
 
+/** What special sections say of a function, by what people call the entries: how many there are in each build. */
+export interface CountedEntries {
+  name: string;
+  orig: number;
+  patched: number;
+}
+
 /** What changed of a function, in numbers and names. */
 export interface CodeChange {
   /** Instructions, without those that fill gaps. */
@@ -12,6 +19,8 @@ export interface CodeChange {
   /** What is referred to more often than before, and what less often. */
   added: ChangedReference[];
   removed: ChangedReference[];
+  /** Those of PATCHED come along into a livepatch. */
+  entries: CountedEntries[];
 }
 
 export interface ChangedReference {

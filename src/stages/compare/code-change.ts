@@ -1,11 +1,15 @@
-import type { AlignedCode } from './aligned-code';
+import type { Pairing } from '../correlate';
+import type { Decoded } from '../side/decoded';
+import { alignCode, type AlignedCode } from './aligned-code';
 import type { ChangedReference, CodeChange } from './change';
 import type { CodeReference } from './code-lines';
+import { countedEntries } from './entries';
 
 /** More names say nothing that these do not; `explain` has all. */
 const MOST = 40;
 
-export function codeChange({ orig, patched, rows }: AlignedCode): CodeChange {
+export function codeChange(pairing: Pairing, da: Decoded, db: Decoded): CodeChange {
+  const { orig, patched, rows } = alignCode(pairing, da, db);
   let [added, removed, altered] = [0, 0, 0];
   for (const { kind } of rows) {
     if (kind === 'inserted' || kind === 'replaced') added++;
@@ -36,5 +40,6 @@ export function codeChange({ orig, patched, rows }: AlignedCode): CodeChange {
     instructions: { orig: real(orig), patched: real(patched), added, removed, altered },
     added: list(1),
     removed: list(-1),
+    entries: countedEntries(da.side, db.side, da.symbol, db.symbol),
   };
 }

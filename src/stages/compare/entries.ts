@@ -8,7 +8,9 @@ import { sameSymbol } from '../correlate/same-symbol';
 import type { Range, RelaAt } from '../side/range';
 import type { Side } from '../side/side';
 import { describeTarget, resolveTarget, type Target } from '../places/target';
+import type { CountedEntries } from './change';
 import type { Difference } from './verdict';
+import { RUNTIME_SPECIAL } from '../../kernel/special-sections';
 
 interface OwnedEntry extends SpecialEntry {
   table: SpecialTable;
@@ -29,6 +31,38 @@ export function entriesOf(side: Side, symbol: SymbolIndex): OwnedEntry[] {
 }
 
 const known = new WeakMap<Side, EntryIndex>();
+
+/** What people call the entries of a table. */
+const CALLED: Readonly<Record<string, string>> = {
+  '.altinstructions': 'alternative',
+  __bug_table: 'bug',
+  __ex_table: 'exception',
+};
+
+/** What people call an entry. */
+export function entryName({ table: { special, rules } }: Pick<OwnedEntry, 'table'>): string {
+  return special === RUNTIME_SPECIAL ? 'runtime constant' : (rules.key ?? CALLED[rules.name] ?? rules.name);
+}
+
+/** How many entries of each name describe a function in each build. */
+export function countedEntries(a: Side, b: Side, symbolA: SymbolIndex, symbolB: SymbolIndex): CountedEntries[] {
+  const counts = new Map<string, CountedEntries>();
+  for (const [build, side, symbol] of [
+    ['orig', a, symbolA],
+    ['patched', b, symbolB],
+  ] as const) {
+    const { special } = side.table;
+    // The digest of no entries: then the index, which takes a pass over all tables, is not made.
+    if (special[symbol * 2] === 0 && special[symbol * 2 + 1] === 0) continue;
+    for (const entry of entriesOf(side, symbol)) {
+      const name = entryName(entry);
+      const count = counts.get(name) ?? { name, orig: 0, patched: 0 };
+      count[build]++;
+      counts.set(name, count);
+    }
+  }
+  return [...counts.values()];
+}
 
 /** The first entry, by site, that one function has and its twin does not; undefined if they agree. */
 export function firstEntryDifference(

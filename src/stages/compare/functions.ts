@@ -9,7 +9,6 @@
 import type { SymbolIndex } from '../../elf';
 import type { Disassembler, Instruction } from '../../arch';
 import type { Pairing } from '../correlate';
-import { alignCode } from './aligned-code';
 import { sameBehind } from './behind';
 import { codeChange } from './code-change';
 import { bytesOf, decodeFunction, type Decoded } from '../side/decoded';
@@ -40,7 +39,7 @@ export function compareFunctions(
     patched: symbolB,
     ...rest,
     ...(detail && rest.status === 'changed'
-      ? { change: { kind: 'code', ...codeChange(alignCode(pairing, da, db)) } as const }
+      ? { change: { kind: 'code', ...codeChange(pairing, da, db) } as const }
       : {}),
   });
   if (code.status === 'changed') return verdict(code);

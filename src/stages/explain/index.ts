@@ -11,7 +11,8 @@ import { EVIDENCE, RULES, originOf, twinOf, type Pairing } from '../correlate';
 import { Trait } from '../scan';
 import type { Side } from '../side/side';
 import { nameOf, namesLike, symbolsBegun, symbolsNamed } from '../symbol-name';
-import { alignedRows, decoded, rowsOf, type Row } from './rows';
+import { siteNotes } from './notes';
+import { alignedRows, decoded, rowsOf, type BothNotes, type Row } from './rows';
 import { usersNamed, type Users } from './users';
 
 export interface SymbolExplanation {
@@ -35,6 +36,8 @@ export interface SymbolExplanation {
   rows: Row[];
   /** How many behind the last row are left out. */
   skipped: number;
+  /** What special sections say of the function, of all of it; PATCHED's come along into a livepatch. */
+  entries: BothNotes;
   /** What a variable holds, where it is the same in both builds, or one build alone has it. */
   content: Array<{ offset: Offset; text: string }>;
   /** Who uses it in the build that has it, PATCHED's where both have; null where nobody asked. */
@@ -99,11 +102,20 @@ export function explained(
   const isFunction = side.table.has(symbol, Trait.FUNC) || !side.table.has(symbol, Trait.OBJECT);
   const rule = RULES[pairing.rule[named] || pairing.rule[a] || 0]!;
   const paired = a !== 0 && b !== 0;
-  const { rows, after } = isFunction
-    ? paired
-      ? alignedRows(pairing, decoded(orig, a), decoded(patched, b), context, verdict?.first?.offset ?? null)
-      : rowsOf(decoded(side, symbol), a !== 0 ? 'orig' : 'patched', context)
-    : { rows: [], after: 0 };
+  const [ours, theirs] = isFunction
+    ? [a === 0 ? undefined : decoded(orig, a), b === 0 ? undefined : decoded(patched, b)]
+    : [];
+  const entries: BothNotes = {
+    orig: ours === undefined ? [] : siteNotes(ours),
+    patched: theirs === undefined ? [] : siteNotes(theirs),
+  };
+  const own = ours ?? theirs;
+  const { rows, after } =
+    ours !== undefined && theirs !== undefined
+      ? alignedRows(pairing, ours, theirs, context, verdict?.first?.offset ?? null, entries)
+      : own === undefined
+        ? { rows: [], after: 0 }
+        : rowsOf(own, a !== 0 ? 'orig' : 'patched', context, entries);
   const change =
     !isFunction && verdict !== null && verdict.status !== 'same'
       ? ({ kind: 'data', ...dataRows(orig, a, patched, b, MOST_ROWS) } as const)
@@ -123,6 +135,7 @@ export function explained(
     change,
     rows,
     skipped: after,
+    entries,
     content: isFunction || change !== null ? [] : contentRows(side, symbol, CONTENT_ROWS),
     users: users && (!isFunction || !paired) ? (b !== 0 ? usersNamed(patched, b) : usersNamed(orig, a)) : null,
   };

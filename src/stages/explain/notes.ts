@@ -1,34 +1,40 @@
-import { RELA_WORDS, R_OFFSET, u64 } from '../../elf';
-import { put } from '../../lists';
-import { entriesOf, lineOf } from '../compare/entries';
+import { RELA_WORDS, R_OFFSET, u64, type Offset } from '../../elf';
+import { RUNTIME_SPECIAL } from '../../kernel/special-sections';
+import { runtimeConstantOf } from '../../kernel/runtime-constants';
+import { entriesOf, entryName, lineOf } from '../compare/entries';
 import { describeTarget, resolveTarget } from '../places/target';
 import type { Decoded } from '../side/decoded';
+import type { Side } from '../side/side';
 
-/** What people call the entries of a table. */
-const CALLED: Readonly<Record<string, string>> = {
-  '.altinstructions': 'alternative',
-  __bug_table: 'bug',
-  __ex_table: 'exception',
-};
+/** What a special section says about an instruction of a function, in words. */
+export interface SiteNote {
+  offset: Offset;
+  text: string;
+}
 
-/** What special sections say about a function's instructions, in words, by the offset of their sites. */
-export function notesBySite({ side, symbol }: Decoded): ReadonlyMap<number, string[]> {
-  const notes = new Map<number, string[]>();
-  if (symbol === 0) return notes;
-  for (const entry of entriesOf(side, symbol)) {
-    const { rules, section } = entry.table;
-    const { words, at, stop } = entry.relas;
-    const parts: string[] = [];
-    for (let i = at; i < stop; i += RELA_WORDS) {
-      const offset = u64(words, i + R_OFFSET);
-      if (offset - entry.start === rules.site) continue;
-      const target = resolveTarget(side, { words, at: i, offset }, section, 0);
-      // A place in the function itself, by its offset there.
-      parts.push(target.symbol === symbol ? `+0x${target.delta.toString(16)}` : describeTarget(side, target));
-    }
-    const line = lineOf(side, entry);
-    const name = rules.key ?? CALLED[rules.name] ?? rules.name;
-    put(notes, entry.site, `${name} ${parts.join(', ')}${line === undefined ? '' : ` line ${line}`}`.trim());
+/** All that special sections say about a function, by where that is. */
+export function siteNotes({ side, symbol }: Decoded): SiteNote[] {
+  if (symbol === 0) return [];
+  return entriesOf(side, symbol)
+    .map((entry) => ({ offset: entry.site, text: wordsOf(side, symbol, entry) }))
+    .sort((a, b) => a.offset - b.offset);
+}
+
+function wordsOf(side: Side, symbol: number, entry: ReturnType<typeof entriesOf>[number]): string {
+  const { rules, section, special } = entry.table;
+  if (special === RUNTIME_SPECIAL) {
+    const { kind, variable } = runtimeConstantOf(side.object.name(section))!;
+    return `${entryName(entry)} ${variable} (${kind}): a livepatch reads the variable`;
   }
-  return notes;
+  const { words, at, stop } = entry.relas;
+  const parts: string[] = [];
+  for (let i = at; i < stop; i += RELA_WORDS) {
+    const offset = u64(words, i + R_OFFSET);
+    if (offset - entry.start === rules.site) continue;
+    const target = resolveTarget(side, { words, at: i, offset }, section, 0);
+    // A place in the function itself, by its offset there.
+    parts.push(target.symbol === symbol ? `+0x${target.delta.toString(16)}` : describeTarget(side, target));
+  }
+  const line = lineOf(side, entry);
+  return `${entryName(entry)} ${parts.join(', ')}${line === undefined ? '' : ` line ${line}`}`.trim();
 }

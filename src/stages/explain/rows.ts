@@ -4,8 +4,7 @@ import { describe } from '../compare/words';
 import type { Pairing } from '../correlate';
 import { decodeFunction, type Decoded } from '../side/decoded';
 import type { Side } from '../side/side';
-import { notesBySite } from './notes';
-import { append } from '../../lists';
+import type { SiteNote } from './notes';
 
 /** An instruction in words, and what special sections say about it. */
 export interface Cell {
@@ -32,6 +31,12 @@ export interface Row {
   skipped: number;
 }
 
+/** What special sections say of both builds' function. */
+export interface BothNotes {
+  orig: SiteNote[];
+  patched: SiteNote[];
+}
+
 /** More rows of one function nobody reads. */
 const MOST = 20_000;
 
@@ -45,21 +50,27 @@ export function alignedRows(
   db: Decoded,
   context: number,
   first: number | null,
+  notes: BothNotes,
 ): { rows: Row[]; after: number } {
   const { rows } = alignCode(pairing, da, db);
   const at = first === null ? -1 : rows.findIndex(({ orig }) => orig >= 0 && covers(da, orig, first));
   const differs = ({ kind }: CodeRow, i: number): boolean => (kind !== 'same' && kind !== 'padding') || i === at;
-  return shown(rows, differs, context, [da, db]);
+  return shown(rows, differs, context, [da, db], notes);
 }
 
 /** One build's instructions, where the other has none: as many as there is room for. */
-export function rowsOf(of: Decoded, build: 'orig' | 'patched', context: number): { rows: Row[]; after: number } {
+export function rowsOf(
+  of: Decoded,
+  build: 'orig' | 'patched',
+  context: number,
+  notes: BothNotes,
+): { rows: Row[]; after: number } {
   const rows = of.instructions.map(
     (_, i): CodeRow =>
       build === 'orig' ? { orig: i, patched: -1, kind: 'deleted' } : { orig: -1, patched: i, kind: 'inserted' },
   );
   const most = context * 4;
-  return shown(rows, (_, i) => i < most, 0, build === 'orig' ? [of, undefined] : [undefined, of]);
+  return shown(rows, (_, i) => i < most, 0, build === 'orig' ? [of, undefined] : [undefined, of], notes);
 }
 
 export function decoded(side: Side, symbol: SymbolIndex): Decoded {
@@ -76,12 +87,12 @@ function shown(
   differs: (row: CodeRow, i: number) => boolean,
   context: number,
   [da, db]: [Decoded | undefined, Decoded | undefined],
+  notes: BothNotes,
 ): { rows: Row[]; after: number } {
   const near = new Uint8Array(rows.length);
   rows.forEach((row, i) => {
     if (differs(row, i)) near.fill(1, Math.max(0, i - context), i + context + 1);
   });
-  const [ours, theirs] = [da, db].map((one) => (one === undefined ? undefined : notesBySite(one)));
   const list: Row[] = [];
   let skipped = 0;
   for (const [i, { orig, patched, kind }] of rows.entries()) {
@@ -90,8 +101,8 @@ function shown(
       continue;
     }
     list.push({
-      orig: orig < 0 ? null : cell(da!, orig, ours!),
-      patched: patched < 0 ? null : cell(db!, patched, theirs!),
+      orig: orig < 0 ? null : cell(da!, orig, notes.orig),
+      patched: patched < 0 ? null : cell(db!, patched, notes.patched),
       kind,
       same: kind === 'same' || kind === 'padding',
       skipped,
@@ -101,9 +112,11 @@ function shown(
   return { rows: list, after: skipped };
 }
 
-function cell(of: Decoded, index: number, notes: ReadonlyMap<number, string[]>): Cell {
+function cell(of: Decoded, index: number, notes: readonly SiteNote[]): Cell {
   const { offset, length } = of.instructions[index]!;
-  const found: string[] = [];
-  for (let at = offset; at < offset + length; at++) append(found, notes.get(at) ?? []);
-  return { offset, text: describe(of, index, of.side.disassembler), notes: found };
+  return {
+    offset,
+    text: describe(of, index, of.side.disassembler),
+    notes: notes.filter((note) => note.offset >= offset && note.offset < offset + length).map(({ text }) => text),
+  };
 }

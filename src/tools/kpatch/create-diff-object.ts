@@ -18,6 +18,8 @@ import { append } from '../../lists';
 export interface CreateDiffObjectRequest {
   orig: string;
   patched: string;
+  /** What messages call ORIG, where that is compressed. */
+  called?: string;
   /** `vmlinux`, or a module's run-time name. */
   parentName: string;
   /** What `readelf -s --wide` prints of the parent. */
@@ -69,7 +71,7 @@ export async function createDiffObject(request: CreateDiffObjectRequest): Promis
   // Can it go into a livepatch?
   const { assessment, plan, empty, remarks, problems } = assessKpatch({ ...compared, objectName: parentName });
   const diagnostics = [...assessment.diagnostics, ...reportProfiles([profileEvidence(compared)], parentName)];
-  tell(new Messages(request.orig, print), remarks, problems.length > 0 ? null : plan.reported);
+  tell(new Messages(request.called ?? request.orig, print), remarks, problems.length > 0 ? null : plan.reported);
   if (isRefused(diagnostics)) return { exit: exitOf(diagnostics), diagnostics };
   if (empty) return { exit: 3, diagnostics };
 

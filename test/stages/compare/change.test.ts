@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { commonPairs } from '../../../src/stages/compare/edit-script';
+import { renderEntries } from '../../../src/report/change';
 import { COMPILERS, compiled } from '../../support/compiled';
 import { diffObjects, type ObjectDiff } from '../../support/diff-objects';
 
@@ -86,6 +87,22 @@ describe.each(COMPILERS)('%s', (compiler) => {
     const { added, removed } = changeOf(BODY(''), BODY('').replace('n + counter', 'n + limit'));
     expect(added).toMatchObject([{ kind: 'variable', name: 'limit' }]);
     expect(removed).toMatchObject([{ kind: 'variable', name: 'counter' }]);
+  });
+
+  test('entries of special sections are counted in both builds', () => {
+    const warn = (line: number): string =>
+      `asm volatile("1: ud2; .pushsection __bug_table, \\"aw\\"; 2: .long 1b - 2b, 0; .word ${line}, 0; .popsection");`;
+    const constant =
+      'unsigned long p; asm("movabs $0x123456789abcdef, %0; 1: .pushsection runtime_ptr_hashes, \\"a\\"; 2: .long 1b - 8 - 2b; .popsection" : "=r"(p)); other(p);';
+    const { entries } = changeOf(BODY(warn(10)), BODY(`${warn(10)} if (limit) { ${warn(20)} ${constant} }`));
+    expect(entries).toEqual([
+      { name: 'bug', orig: 1, patched: 2 },
+      { name: 'runtime constant', orig: 0, patched: 1 },
+    ]);
+    expect(changeOf(BODY(''), BODY('other(3);')).entries).toEqual([]);
+    expect(renderEntries({ entries })).toEqual([
+      'special sections: bug 1 -> 2, runtime constant 0 -> 1 (read from its variable in a livepatch)',
+    ]);
   });
 
   test('calls within one section, which have no relocation, are the same calls', () => {
