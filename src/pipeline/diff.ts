@@ -18,7 +18,7 @@ import { objectPairs, type ObjectPair } from './object-pairs';
 import { allowed, diffPair, type Findings, type PairOutcome } from './one-pair';
 import { isOfFolders, writeLivepatch, type OutputReport } from './output';
 import { report, withFlow } from './run';
-import { variablesForOthers } from './shared-variables';
+import { addSharedVariables } from './shared-variables';
 import { diffTrees, type TreeLivepatch } from './tree';
 import { isFolder } from './tree-files';
 import { checkOutputFolder, writeUnits } from './tree-output';
@@ -86,25 +86,6 @@ async function diffObjects(
       );
     return output(flow, asked, kernel, changed, said, [...files, ...outcomes.flatMap(({ inputs }) => inputs)]);
   });
-}
-
-/** Makes the pairs anew that define what only others use; what comes along may use more. */
-async function addSharedVariables(
-  outcomes: PairOutcome[],
-  again: (pair: number, wanted: readonly string[]) => Promise<PairOutcome>,
-): Promise<void> {
-  const known = new Map<number, string[]>();
-  for (let grown = outcomes.length > 1; grown; ) {
-    grown = false;
-    for (const [pair, names] of variablesForOthers(outcomes)) {
-      const before = known.get(pair) ?? [];
-      const wanted = [...new Set([...before, ...names])].sort();
-      if (wanted.length === before.length) continue;
-      known.set(pair, wanted);
-      outcomes[pair] = await again(pair, wanted);
-      grown = true;
-    }
-  }
 }
 
 function ofPair(asked: Resolved, pair: ObjectPair): Resolved {

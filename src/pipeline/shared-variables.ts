@@ -4,11 +4,29 @@ import { readKlpObject } from '../livepatch/klp';
 import type { PairOutcome } from './one-pair';
 
 /**
- * New variables that one object defines and only another one uses (vmlinux gets a variable and its export, a module reads it): nothing of their own
- * object reaches them, so they go in by name.
- * @returns by position of the pair that defines them; names that its livepatch object has already are left out
+ * Makes the pairs anew whose new variables only another pair's code uses (vmlinux gets a variable and its export, a module reads it): nothing of their own
+ * object reaches them, so they go in by name. What comes along may use more. Changes `outcomes`.
  */
-export function variablesForOthers(outcomes: readonly PairOutcome[]): Map<number, string[]> {
+export async function addSharedVariables(
+  outcomes: PairOutcome[],
+  again: (pair: number, wanted: readonly string[]) => Promise<PairOutcome>,
+): Promise<void> {
+  const known = new Map<number, string[]>();
+  for (let grown = outcomes.length > 1; grown; ) {
+    grown = false;
+    for (const [pair, names] of variablesForOthers(outcomes)) {
+      const before = known.get(pair) ?? [];
+      const wanted = [...new Set([...before, ...names])].sort();
+      if (wanted.length === before.length) continue;
+      known.set(pair, wanted);
+      outcomes[pair] = await again(pair, wanted);
+      grown = true;
+    }
+  }
+}
+
+/** By position of the pair that defines them; names that its livepatch object has already are left out. */
+function variablesForOthers(outcomes: readonly PairOutcome[]): Map<number, string[]> {
   const globals = outcomes.map(globalsOf);
   const asked = new Map<number, string[]>();
   outcomes.forEach(({ findings }, owner) => {

@@ -7,7 +7,7 @@
  */
 import type { Offset, SymbolIndex } from '../../elf';
 import { diagnostic, isRefused, type Diagnostic } from '../../diagnostics';
-import { EVIDENCE, RULES, namesOf, originOf, twinOf, type Pairing } from '../correlate';
+import { EVIDENCE, RULES, namesOf, type Pairing } from '../correlate';
 import type { Verdict } from '../compare';
 import type { Side } from '../side/side';
 import { meet } from '../places';
@@ -36,6 +36,7 @@ import { assessUncovered } from './uncovered';
 import type { AssessInput, Assessment, ChangedFunction, IncludedFunction, ObjectResult } from './types';
 import { withTwinRemedy } from './twin-remedy';
 import { refuseUnlikeBuilds } from './unlike-builds';
+import { listUnpaired, newFunctions, wantedVariables } from './unpaired';
 import { reachedUnseen } from './unseen';
 import { isUnit } from './whole-kernel';
 import { append, moveToFront } from '../../lists';
@@ -283,61 +284,4 @@ function changedFunction(pairing: Pairing, orig: Side, patched: Side, verdict: V
     change: verdict.change ?? null,
     pairedBy: { rule, evidence: EVIDENCE[rule] },
   };
-}
-
-/** Patched functions without a twin: not a cold part, not one more name of a paired body. */
-function newFunctions({ pairing, patched, unpaired }: AssessInput, undecided: ReadonlySet<number>): number[] {
-  const { table } = patched;
-  return unpaired.patched.filter(
-    (symbol) =>
-      !table.has(symbol, Trait.OBJECT) &&
-      !table.has(symbol, Trait.COLD) &&
-      table.canonical[symbol] === symbol &&
-      !undecided.has(symbol) &&
-      originOf(pairing, symbol) === 0,
-  );
-}
-
-/** New globals that another object of the livepatch uses, by name. */
-function wantedVariables(
-  { pairing, patched, unpaired, wanted = [] }: AssessInput,
-  undecided: ReadonlySet<number>,
-): number[] {
-  const { table } = patched;
-  return unpaired.patched.filter(
-    (symbol) =>
-      wanted.length > 0 &&
-      table.has(symbol, Trait.OBJECT) &&
-      table.canonical[symbol] === symbol &&
-      !undecided.has(symbol) &&
-      originOf(pairing, symbol) === 0 &&
-      namesOf(table, symbol).some((name) => !table.isLocal(name) && wanted.includes(patched.name(name))),
-  );
-}
-
-function listUnpaired(
-  { pairing, orig, patched, unpaired }: AssessInput,
-  result: ObjectResult,
-  undecided: ReadonlySet<number>,
-  undecidedOrig: ReadonlySet<number>,
-): void {
-  for (const symbol of unpaired.patched) {
-    if (
-      patched.table.has(symbol, Trait.OBJECT) &&
-      patched.table.canonical[symbol] === symbol &&
-      !undecided.has(symbol) &&
-      originOf(pairing, symbol) === 0
-    )
-      result.data.new.push(plain(patched, symbol));
-  }
-  for (const symbol of unpaired.orig) {
-    if (
-      orig.table.canonical[symbol] !== symbol ||
-      undecidedOrig.has(symbol) ||
-      orig.table.has(symbol, Trait.COLD) ||
-      twinOf(pairing, symbol) !== 0
-    )
-      continue;
-    (orig.table.has(symbol, Trait.OBJECT) ? result.data : result.functions).removed.push(plain(orig, symbol));
-  }
 }
