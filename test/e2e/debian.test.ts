@@ -133,6 +133,31 @@ test('both in one livepatch', (context) => {
   expect(result.diff!.objects.map(({ name }) => name)).toEqual(['vmlinux', 'binfmt_misc']);
 });
 
+test('a new variable of vmlinux that only a module of the same patch uses', (context) => {
+  skipWithout(context, reason);
+  const patches = [
+    edited('status', 'fs/proc/meminfo.c', (text) =>
+      text
+        .replace('#include <linux/fs.h>', '$&\n#include <linux/export.h>')
+        .replace(
+          'static int meminfo_proc_show',
+          'char shared_status[] = "SHARED\\n";\nEXPORT_SYMBOL_GPL(shared_status);\n\n$&',
+        ),
+    ),
+    edited('reader', 'fs/binfmt_misc.c', (text) =>
+      text
+        .replace('"enabled\\n"', 'shared_status')
+        .replace('#include <linux/fs.h>', '$&\nextern char shared_status[];'),
+    ),
+  ];
+  const result = livepatch('shared', patches, BINFMT, target());
+  // The premise: no function of vmlinux is another.
+  expect(result.diff!.objects.map(({ name, functions }) => [name, functions.changed.length])).toEqual([
+    ['vmlinux', 0],
+    ['binfmt_misc', expect.any(Number)],
+  ]);
+});
+
 test('a header: units that include it are compiled, those whose code changes are patched', (context) => {
   skipWithout(context, reason);
   const header = patch('header', 'fs/proc/internal.h', 'PROC_NUMBUF 13', 'PROC_NUMBUF 21');
@@ -274,12 +299,13 @@ test('each is loaded, works, is taken back and unloaded', { timeout: 600_000 }, 
       text: [/^Buffers:/m, /^BUFFERS:/m],
       signed: [/^Buffers:/m, /^BUFFERS:/m],
       module: [/^enabled$/m, /^ENABLED$/m],
+      shared: [/^enabled$/m, /^SHARED$/m],
     };
     if (name === 'pipes') expect([before, after]).toEqual(['1048576', '2097152']);
     if (name === 'reads') expect([before, after]).toEqual(['read', 'read 1 times\nread 2 times\nread']);
     if (name === 'header') expect(after).toMatch(/^oom_score_adj_write,\d+$/m);
     for (const [part, [was, is]] of Object.entries(texts)) {
-      if (name !== part && (name !== 'both' || part === 'signed')) continue;
+      if (name !== part && (name !== 'both' || !['text', 'module'].includes(part))) continue;
       expect({ name, before }).toEqual({ name, before: expect.stringMatching(was!) });
       expect({ name, after }).toEqual({ name, after: expect.stringMatching(is!) });
     }
