@@ -11,6 +11,12 @@ const FEW_SECTIONS = 32;
 /** For `nextPrefix`: one of any section. */
 const ANY_SECTION = 0xffffffff;
 
+/** By canonical function the nearest prefix that holds its type, 0 for none, and the hash of the type. */
+interface TypedFunctions {
+  prefixes: Uint32Array;
+  hashes: Uint32Array;
+}
+
 /**
  * What stands before functions and belongs to them: padding that boot code writes to (`__pfx_f`), and with kCFI the function's type
  * (`__cfi_f`). By place alone: of several names at one address objtool gives any one a `__pfx_` symbol, another one in the next build
@@ -22,7 +28,7 @@ export class Prefixes {
   private readonly bySection = new Map<number, number[]>();
   /** Whether `bySection` has all sections. */
   private whole = false;
-  private typed: Uint32Array | undefined;
+  private typed: TypedFunctions | undefined;
 
   static of(side: Side): Prefixes {
     let prefixes = Prefixes.known.get(side);
@@ -89,8 +95,9 @@ export class Prefixes {
   typeHash(symbol: SymbolIndex): number | undefined {
     if (this.side.arch.namelessHash > 0) return this.namelessHash(symbol);
     if (this.side.table.typedCount === 0) return undefined;
-    const prefix = this.typedPrefixes()[this.side.table.canonical[symbol]!]!;
-    return prefix === 0 ? undefined : this.hashIn(prefix);
+    const { prefixes, hashes } = this.typedFunctions();
+    const body = this.side.table.canonical[symbol]!;
+    return prefixes[body] === 0 ? undefined : hashes[body]!;
   }
 
   /** Calls `visit` for each function that has one, canonical. */
@@ -108,7 +115,7 @@ export class Prefixes {
       }
       return;
     }
-    const prefixes = this.typedPrefixes();
+    const { prefixes } = this.typedFunctions();
     for (let symbol = 1; symbol < prefixes.length; symbol++) if (prefixes[symbol] !== 0) visit(symbol);
   }
 
@@ -120,29 +127,31 @@ export class Prefixes {
   }
 
   /**
-   * By canonical function: the nearest prefix that holds its type, 0 for none. Found for all functions in one pass: where one is asked about its type
-   * because pointers to it are in use, the 40,000 of a kernel are.
+   * Found for all functions in one pass: where one is asked about its type because pointers to it are in use, the 40,000 of a kernel are.
    */
-  private typedPrefixes(): Uint32Array {
+  private typedFunctions(): TypedFunctions {
     if (this.typed !== undefined) return this.typed;
     const { table, identity } = this.side;
-    const typed = (this.typed = new Uint32Array(table.symbols));
+    const prefixes = new Uint32Array(table.symbols);
+    const hashes = new Uint32Array(table.symbols);
     for (let prefix = identity.code.nextPrefix(1, ANY_SECTION); prefix < table.symbols; ) {
       const section = table.section[prefix]!;
       const place = table.value[prefix]!;
-      const symbol =
-        section < table.sections && this.hashIn(prefix) !== undefined ? identity.objectBehind(section, place) : 0;
+      const hash = section < table.sections ? this.hashIn(prefix) : undefined;
+      const symbol = hash === undefined ? 0 : identity.objectBehind(section, place);
       // A prefix within another function's bytes is that one's.
       if (
         symbol !== 0 &&
         place + table.size[prefix]! <= table.value[symbol]! &&
-        (typed[symbol] === 0 || table.value[typed[symbol]!]! < place) &&
+        (prefixes[symbol] === 0 || table.value[prefixes[symbol]!]! < place) &&
         identity.coverAt(section, place) === 0
-      )
-        typed[symbol] = prefix;
+      ) {
+        prefixes[symbol] = prefix;
+        hashes[symbol] = hash!;
+      }
       prefix = identity.code.nextPrefix(prefix + 1, ANY_SECTION);
     }
-    return typed;
+    return (this.typed = { prefixes, hashes });
   }
 
   private hashIn(prefix: SymbolIndex): number | undefined {
