@@ -9,10 +9,71 @@ import { RUN_FLAGS, RunCommand } from './support/run-command';
 const { template: _template, ...OWN_MODULE_FLAGS } = MODULE_FLAGS;
 const { btf: _btf, ...OWN_RUN_FLAGS } = RUN_FLAGS;
 
+/** Flags that are options by the same name. */
+const OPTION_FLAGS = {
+  source: Flags.string({
+    description: "the kernel's source: a folder or a tarball",
+    helpValue: 'DIR|TARBALL',
+  }),
+  objects: Flags.string({
+    description:
+      'in place of --source: a tree built with -ffunction-sections -fdata-sections, whose objects are taken over',
+    helpValue: 'DIR',
+  }),
+  scope: Flags.option({
+    description:
+      'what is compiled: the units that the patch touches, or vmlinux.o and touched modules (default: whole for kernels with LTO, with --objects, and where no image is at hand)',
+    options: ['units', 'whole'] as const,
+  })(),
+  output: Flags.string({
+    char: 'o',
+    description: 'the module to write (default: livepatch-NAME.ko, NAME from the first patch)',
+    helpValue: 'FILE.ko',
+  }),
+  kernel: Flags.string({
+    description: 'the kernel to patch: a release, or its image (default: the one that runs)',
+    helpValue: 'RELEASE|FILE',
+  }),
+  root: Flags.string({
+    description: "where the kernel's files are looked for: another machine's files, or unpacked packages",
+    helpValue: 'DIR',
+    default: '/',
+  }),
+  vmlinux: Flags.string({ description: "the kernel's image", helpValue: 'FILE' }),
+  config: Flags.string({ description: 'its configuration', helpValue: 'FILE' }),
+  symvers: Flags.string({ description: 'Module.symvers of its build', helpValue: 'FILE' }),
+  modules: Flags.string({ description: 'the folder of its modules', helpValue: 'DIR' }),
+  strip: Flags.integer({
+    char: 'p',
+    description: 'folders to take off the names in patches',
+    helpValue: 'N',
+    default: 1,
+    min: 0,
+    max: 9,
+  }),
+  jobs: Flags.integer({
+    char: 'j',
+    description: 'programs at a time (default: one a core)',
+    helpValue: 'N',
+    min: 1,
+    max: 1024,
+  }),
+  allow: Flags.string({
+    description: 'turn a refusal into a warning, if its code allows it',
+    helpValue: 'CODE[:SYMBOL]',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+  since: Flags.string({
+    description: 'an older livepatch: tell what the new one leaves out, and whether it may take its place',
+    helpValue: 'OLD.ko',
+  }),
+};
+
 export default class Build extends RunCommand {
   static override summary = 'make a livepatch module from a patch and the source of a stock kernel';
   static override description =
-    'Compiles only what the patch touches, twice, in a tree of its own (of a kernel with LTO: vmlinux.o and touched modules): the source given with --source is read and never written to. What is compiled is proven against the image that boots. Words like CC=gcc-12 or LLVM=1 go to make. The prepared tree and all objects are kept in the run directory. Exit codes: 0 written, 2 refused, 3 nothing changed, 1 error, 130 interrupted.';
+    'Compiles only what the patch touches, twice, in a tree of its own (of a kernel with LTO, or whose image is not at hand: vmlinux.o and touched modules): the source given with --source is read and never written to. What is compiled is proven against the image that boots. Words like CC=gcc-12 or LLVM=1 go to make. The prepared tree and all objects are kept in the run directory. Exit codes: 0 written, 2 refused, 3 nothing changed, 1 error, 130 interrupted.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> fix.patch --source /usr/src/linux-source-6.12.tar.xz',
     '<%= config.bin %> <%= command.id %> fix.patch --source linux --kernel 6.12.107+deb12-amd64 --root unpacked',
@@ -30,69 +91,13 @@ export default class Build extends RunCommand {
   };
   static override flags = {
     ...OWN_RUN_FLAGS,
-    source: Flags.string({
-      description: "the kernel's source: a folder or a tarball",
-      helpValue: 'DIR|TARBALL',
-    }),
-    objects: Flags.string({
-      description:
-        'in place of --source: a tree built with -ffunction-sections -fdata-sections, whose objects are taken over',
-      helpValue: 'DIR',
-    }),
-    scope: Flags.option({
-      description:
-        'what is compiled: the units that the patch touches, or vmlinux.o and touched modules (default: whole for kernels with LTO and with --objects)',
-      options: ['units', 'whole'] as const,
-    })(),
-    output: Flags.string({
-      char: 'o',
-      description: 'the module to write (default: livepatch-NAME.ko, NAME from the first patch)',
-      helpValue: 'FILE.ko',
-    }),
-    kernel: Flags.string({
-      description: 'the kernel to patch: a release, or its image (default: the one that runs)',
-      helpValue: 'RELEASE|FILE',
-    }),
-    root: Flags.string({
-      description: "where the kernel's files are looked for: another machine's files, or unpacked packages",
-      helpValue: 'DIR',
-      default: '/',
-    }),
-    vmlinux: Flags.string({ description: "the kernel's image", helpValue: 'FILE' }),
-    config: Flags.string({ description: 'its configuration', helpValue: 'FILE' }),
-    symvers: Flags.string({ description: 'Module.symvers of its build', helpValue: 'FILE' }),
-    modules: Flags.string({ description: 'the folder of its modules', helpValue: 'DIR' }),
-    strip: Flags.integer({
-      char: 'p',
-      description: 'folders to take off the names in patches',
-      helpValue: 'N',
-      default: 1,
-      min: 0,
-      max: 9,
-    }),
-    jobs: Flags.integer({
-      char: 'j',
-      description: 'programs at a time (default: one a core)',
-      helpValue: 'N',
-      min: 1,
-      max: 1024,
-    }),
-    allow: Flags.string({
-      description: 'turn a refusal into a warning, if its code allows it',
-      helpValue: 'CODE[:SYMBOL]',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    ...OPTION_FLAGS,
     ...OWN_MODULE_FLAGS,
     'set-data': Flags.string({
       description: 'a variable that is in use: write its new initial value at patch, the old one back at unpatch',
       helpValue: 'NAME',
       multiple: true,
       multipleNonGreedy: true,
-    }),
-    since: Flags.string({
-      description: 'an older livepatch: tell what the new one leaves out, and whether it may take its place',
-      helpValue: 'OLD.ko',
     }),
     'sign-key': Flags.string({
       description: 'private key in PEM, or pkcs11: URI, that signs the module',
@@ -112,29 +117,14 @@ export default class Build extends RunCommand {
     const variables = words.filter((word) => VARIABLE.test(word));
     const patches = words.filter((word) => !VARIABLE.test(word));
     if (patches.length === 0) throw new KlpflowError('usage', 'no patch is given');
-    const { source, objects, scope, output, kernel, root, vmlinux, config, symvers, modules, strip, jobs, allow } =
-      flags;
     const result = await this.running({ ...flags, btf: undefined }, (options, note) =>
       build({
         ...options,
+        ...named(flags, OPTION_FLAGS),
         patches,
-        source,
-        objects,
-        scope,
-        output,
-        kernel,
-        root,
-        vmlinux,
-        config,
-        symvers,
-        modules,
-        strip,
-        jobs,
         variables,
-        allow,
         ...moduleOptions({ ...flags, template: undefined }),
         setData: flags['set-data'],
-        since: flags.since,
         signing: signingOf(flags['sign-key'], flags['sign-cert']),
         step: (what) => {
           if (flags.progress !== 'none')
@@ -146,6 +136,11 @@ export default class Build extends RunCommand {
     process.exitCode = EXIT[result.verdict];
     return result;
   }
+}
+
+/** The flags of these names. */
+function named<F extends object, K extends keyof F>(flags: F, names: Record<K, unknown>): Pick<F, K> {
+  return Object.fromEntries(Object.keys(names).map((name) => [name, flags[name as K]])) as Pick<F, K>;
 }
 
 /** oclif has seen to it that both are given, or none. */

@@ -8,7 +8,7 @@ import { writeAtomically } from '../files/output-file';
 import { imageFacts } from '../pipeline/image-facts';
 import type { RunOptions } from '../pipeline/flow';
 import { checkConfig, parseConfig } from '../kbuild/config';
-import { checkMachine, readKernel } from '../kbuild/kernel';
+import { checkMachine, compilerOf, readKernel } from '../kbuild/kernel';
 import { profilesOf } from '../kbuild/profiles';
 import { run } from '../kbuild/command';
 import { chooseScope } from '../kbuild/scope';
@@ -60,10 +60,12 @@ export async function recipeOf(
     return { digest: undefined, release: undefined, problems };
   }
   await attempt(async () => checkMachine(known));
+  // Of many kernels none is compiled as a whole without having been asked for.
+  if (known.noImage !== null) problems.push(known.noImage.refusal);
   const config = parseConfig(known.config.text);
-  const { diagnostics } = await chooseCompiler(known.facts.build.compiler, kernel.make);
+  const { diagnostics } = await chooseCompiler(compilerOf(known), kernel.make);
   for (const told of [
-    checkConfig(config, known.config.path, chooseScope({}, config).name),
+    checkConfig(config, known.config.path, chooseScope({}, config, null).name),
     await missingTools(config),
     diagnostics,
   ])
@@ -71,7 +73,7 @@ export async function recipeOf(
   const parts = await attempt(async () => ({
     source,
     release: known.release,
-    image: (await digests.of(known.image)).sha256,
+    image: known.image === null ? null : (await digests.of(known.image.path)).sha256,
     config: sha256(known.config.text),
     symvers: known.symvers === undefined ? null : (await digests.of(known.symvers)).sha256,
     make: [...kernel.make],

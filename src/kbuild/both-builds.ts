@@ -30,6 +30,8 @@ export interface BuildSettings {
   step: (what: string) => void;
   /** A module's path in the tree, by that of its shipped file: since Linux 7.3 the commands of modules do not say it. */
   shippedAs: (owner: string) => string | undefined;
+  /** How many units vmlinux or a module has, where all are to be compiled. */
+  sizeOf?: (owner: string) => number;
 }
 
 /** So many units are compiled, both times, before the others. */

@@ -9,7 +9,7 @@ import { checkAdopted } from './adopted';
 import { changedOptions, checkConfig, ltoOf, parseConfig, type Config } from './config';
 import { evidenceOf } from './evidence';
 import { moduleFiles, modulePath } from './module-file';
-import { checkMachine, pinned, readKernel, type Kernel } from './kernel';
+import { checkMachine, compilerOf, pinned, readKernel, type Kernel } from './kernel';
 import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
 import { sortFiles } from './patch/kinds';
@@ -27,6 +27,7 @@ import { UnitList } from './unit-list';
 import { profilesOf, type Profile } from './profiles';
 import { buildWhole, wholeVariables } from './whole';
 import { WholeList } from './whole-list';
+import { checkTemplate, checkWithoutImage } from './without-image';
 import { WorkTree } from './work-tree';
 
 /** @throws KlpflowError what ends a run: unreadable input, a make that fails, no space, an interruption */
@@ -58,13 +59,18 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   checkMachine(kernel);
 
   // Can this machine build that kernel?
-  const { compiler, diagnostics: ofCompiler } = await chooseCompiler(kernel.facts.build.compiler, variables);
+  const { compiler, diagnostics: ofCompiler } = await chooseCompiler(compilerOf(kernel), variables);
   const config = parseConfig(kernel.config.text);
-  const scope = chooseScope(request, config);
+  const scope = chooseScope(request, config, kernel.noImage);
   if (scope.name === 'whole' && (request.setData ?? []).length > 0)
     throw new KlpflowError('usage', `--set-data compiles single units, and the scope is whole (${scope.why})`);
   result.chose(scope);
-  result.say([...checkConfig(config, kernel.config.path, scope.name), ...(await missingTools(config)), ...ofCompiler]);
+  result.say([
+    ...checkWithoutImage(kernel, scope.name),
+    ...checkConfig(config, kernel.config.path, scope.name),
+    ...(await missingTools(config)),
+    ...ofCompiler,
+  ]);
   if (compiler === undefined) return result.refused();
   result.knows(kernel, compiler);
 
@@ -150,10 +156,16 @@ async function inTree(
   const list = whole ? await WholeList.of(work) : new UnitList(work);
   if (list instanceof WholeList) result.say(checkAdopted(work, list, source));
   const { units, diagnostics: ofUnits } = await reachedUnits(work, list, sorted, jobs);
-  result.say(ofUnits);
+  const template = await templateOf(kernel, work.folder);
+  result.say([...ofUnits, ...checkTemplate(kernel, template)]);
   if (result.isRefused) return;
 
-  const settings = { jobs, step, shippedAs: (owner: string) => modulePath(kernel, owner) };
+  const settings = {
+    jobs,
+    step,
+    shippedAs: (owner: string) => modulePath(kernel, owner),
+    ...(list instanceof WholeList && !work.adopted ? { sizeOf: (owner: string) => list.countOf(owner) } : {}),
+  };
   const plain = await (whole ? buildWhole : buildBoth)(work, units, applied.files, settings);
   const {
     pairs,
@@ -171,7 +183,6 @@ async function inTree(
   result.say(modules.diagnostics);
   if (result.isRefused) return;
   step('comparing');
-  const template = await templateOf(kernel, work.folder);
   const livepatch = await makeLivepatch(request, {
     kernel: { ...kernel, symvers: await plainSymvers(kernel.symvers, work.folder) },
     signer,

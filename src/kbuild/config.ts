@@ -24,6 +24,11 @@ const EXCLUDED: ReadonlyArray<[option: string, why: string]> = [
   ['GCC_PLUGIN_RANDSTRUCT', 'layouts of structs are drawn by a seed that is not shipped'],
   ['GCC_PLUGIN_LATENT_ENTROPY', 'each compilation puts random numbers into code'],
   ['GCOV_KERNEL', 'code counts how often it runs'],
+  ['LD_DEAD_CODE_DATA_ELIMINATION', 'the last link drops code and data that objects have'],
+  [
+    'TRIM_UNUSED_KSYMS',
+    'which symbols are exported is decided by all of a build; a kernel with it has no livepatch core',
+  ],
 ];
 
 /** What a kernel is compiled with whose units have no machine code before the link. */

@@ -1,22 +1,27 @@
 /** What the build itself adds to the evidence of its livepatch; the comparison has told its own. */
-import type { Kernel } from './kernel';
+import { compilerOf, type Kernel } from './kernel';
 import type { Livepatch } from './livepatch';
 import type { BuildEvidence } from './request';
 import type { Profile } from './profiles';
 import type { Compiler } from './toolchain';
 
 export function evidenceOf(
-  { facts, config }: Kernel,
+  kernel: Kernel,
   { compiler: { text }, profiles }: { compiler: Compiler; profiles: readonly Profile[] },
   { verification, signedBy }: Livepatch,
 ): BuildEvidence[] {
-  const { compiler } = facts.build;
+  const { config, image } = kernel;
+  const compiler = compilerOf(kernel);
   const same = compiler?.includes(text.replace(/^\S+ /, '')) === true;
   const found: BuildEvidence[] = [
     {
       what: 'compiler',
-      proven: same,
-      by: same ? `${text}, as the kernel's banner says` : `${text}; the kernel's: ${compiler}`,
+      proven: same && image !== null,
+      by: !same
+        ? `${text}; the kernel's: ${compiler}`
+        : image === null
+          ? `${text}, as ${config.path} says; the kernel's banner was not seen`
+          : `${text}, as the kernel's banner says`,
     },
     { what: 'configuration', proven: true, by: `the tree takes ${config.path} without a change` },
   ];

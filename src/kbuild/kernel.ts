@@ -6,12 +6,26 @@ import { machineName } from '../elf/machines';
 import { readText } from '../files/whole-file';
 import { KernelImage } from '../kernel-image';
 import type { ImageFacts } from '../pipeline/types';
+import { parseConfig } from './config';
 import { filesOf, findKernel, lookedFor, type KernelPlaces, type KernelRequest } from './kernel-files';
+
+/** The image, and what it says. */
+interface ReadImage {
+  path: string;
+  facts: ImageFacts;
+}
+
+/** An image that is not at hand, or that tells nothing: why, in a few words, and what is said where it is needed. */
+export interface NoImage {
+  why: string;
+  refusal: Diagnostic;
+}
 
 export interface Kernel {
   release: string;
-  image: string;
-  facts: ImageFacts;
+  image: ReadImage | null;
+  /** Null where there is an image. */
+  noImage: NoImage | null;
   /** The text, and the file that it is from. */
   config: { text: string; path: string };
   symvers: string | undefined;
@@ -19,7 +33,7 @@ export interface Kernel {
 }
 
 /**
- * Finds a kernel's files and reads its image. @returns no kernel, and what is missing, where it is not all there
+ * Finds a kernel's files and reads its image. @returns no kernel, and what is missing, where too little is there: the configuration must be
  * @throws KlpflowError what is wrong with the image
  */
 export async function readKernel(
@@ -27,31 +41,57 @@ export async function readKernel(
   facts: (image: string) => Promise<ImageFacts>,
 ): Promise<{ kernel: Kernel | undefined; diagnostics: Diagnostic[] }> {
   const places: KernelPlaces = findKernel(request);
-  const { image } = places.files;
-  if (image === undefined || !existsSync(image))
-    return { kernel: undefined, diagnostics: [absent('image', places, request)] };
-  const found = await facts(image);
-  const release = found.build.release ?? places.release;
+  const seen = await imageOf(places, request, facts);
+  const image = 'facts' in seen ? seen : null;
+  const release = image?.facts.build.release ?? places.release;
   if (release === undefined)
     return {
       kernel: undefined,
       diagnostics: [
-        diagnostic(
-          'kernel-not-found',
-          `${image} does not say which release it is: pass --kernel RELEASE and --vmlinux ${image}`,
-        ),
+        'refusal' in seen
+          ? seen.refusal
+          : diagnostic(
+              'kernel-not-found',
+              `${seen.path} does not say which release it is: pass --kernel RELEASE and --vmlinux ${seen.path}`,
+            ),
       ],
     };
   // Of an image that was named by its path, the release says where the rest is.
   const files = { ...filesOf(release, request.root), ...defined(places.files) };
   const config =
-    files.config === undefined ? await embedded(image) : { text: readText(files.config), path: files.config };
-  if (config === undefined) return { kernel: undefined, diagnostics: [absent('config', { release, files }, request)] };
+    files.config === undefined
+      ? image && (await embedded(image.path))
+      : { text: readText(files.config), path: files.config };
+  // An image that is named is meant; and a release of which nothing is there is a wrong one.
+  if ('refusal' in seen && (config === null || request.files.image !== undefined))
+    return { kernel: undefined, diagnostics: [seen.refusal] };
+  if (config === null) return { kernel: undefined, diagnostics: [absent('config', { release, files }, request)] };
   const { symvers, modules } = files;
   return {
-    kernel: { release, image, facts: found, config, symvers, modules },
-    diagnostics: otherRelease(release, places, image),
+    kernel: { release, image, noImage: 'refusal' in seen ? seen : null, config, symvers, modules },
+    diagnostics: image === null ? [] : otherRelease(release, places, image.path),
   };
+}
+
+/** @throws KlpflowError what is wrong with an image that was named, or that holds something else than it should */
+async function imageOf(
+  places: KernelPlaces,
+  request: KernelRequest,
+  facts: (image: string) => Promise<ImageFacts>,
+): Promise<ReadImage | NoImage> {
+  const { image } = places.files;
+  if (image === undefined || !existsSync(image))
+    return {
+      why: `no image of ${places.release ?? 'the kernel'} is at hand`,
+      refusal: absent('image', places, request),
+    };
+  try {
+    return { path: image, facts: await facts(image) };
+  } catch (cause) {
+    const named = request.files.image !== undefined || image === request.kernel;
+    if (named || !(cause instanceof KlpflowError) || cause.code !== 'unusable-image') throw cause;
+    return { why: cause.message, refusal: cause.diagnostic };
+  }
 }
 
 const NAMES = { image: 'image', config: 'configuration' } as const;
@@ -72,19 +112,25 @@ function otherRelease(release: string, places: KernelPlaces, image: string): Dia
 }
 
 /** @throws KlpflowError `unsupported-object` */
-export function checkMachine({ facts, image }: Kernel): void {
+export function checkMachine({ image }: Kernel): void {
   // Units are finished by objtool's passes, as klp-build has them done.
-  if (!hasKlpBuild(facts.machine))
+  if (image !== null && !hasKlpBuild(image.facts.machine))
     throw new KlpflowError(
       'unsupported-object',
-      `${image} is for ${machineName(facts.machine)}, and kernels are compiled only where objtool finishes their objects`,
-      { object: image },
+      `${image.path} is for ${machineName(image.facts.machine)}, and kernels are compiled only where objtool finishes their objects`,
+      { object: image.path },
     );
 }
 
-async function embedded(image: string): Promise<Kernel['config'] | undefined> {
+async function embedded(image: string): Promise<Kernel['config'] | null> {
   const text = (await KernelImage.open(image)).config;
-  return text === null ? undefined : { text, path: image };
+  return text === null ? null : { text, path: image };
+}
+
+/** What compiled the kernel: its banner says it, else its configuration, which was made with that compiler. */
+export function compilerOf({ image, config }: Pick<Kernel, 'image' | 'config'>): string | null {
+  if (image !== null) return image.facts.build.compiler;
+  return parseConfig(config.text).get('CC_VERSION_TEXT')?.replaceAll('"', '') ?? null;
 }
 
 function defined<T extends object>(files: T): Partial<T> {
@@ -92,10 +138,10 @@ function defined<T extends object>(files: T): Partial<T> {
 }
 
 /** What the banner says of who built it when, for those few units that have it in their code; the environment of the build. */
-export function pinned({ facts }: Kernel): Record<string, string> {
-  const [, user = 'klpflow', host = 'klpflow'] =
-    /^Linux version \S+ \(([^@)]*)@([^)]*)\)/.exec(facts.build.banner ?? '') ?? [];
-  const [, version = '1', rest = ''] = /#(\S+) (.*)$/.exec(facts.build.banner ?? '') ?? [];
+export function pinned({ image }: Kernel): Record<string, string> {
+  const banner = image?.facts.build.banner ?? '';
+  const [, user = 'klpflow', host = 'klpflow'] = /^Linux version \S+ \(([^@)]*)@([^)]*)\)/.exec(banner) ?? [];
+  const [, version = '1', rest = ''] = /#(\S+) (.*)$/.exec(banner) ?? [];
   const timestamp = rest.replace(/^(?:SMP|PREEMPT(?:_DYNAMIC|_RT|_LAZY)?|\s)+/, '').trim();
   return {
     KBUILD_BUILD_USER: user,

@@ -67,10 +67,11 @@ export async function makeLivepatch(request: BuildRequest, input: LivepatchInput
   const dangling = input.setData.length === 0 ? [] : danglingData(made);
   if (dangling.length > 0)
     return { diff, verification: null, diagnostics: dangling, output: null, signedBy: null, since: null };
-  const shipped = await readShipped(kernel.image);
+  const image = kernel.image?.path;
+  const shipped = image === undefined ? undefined : await readShipped(image);
   const verification = verify({
     module: made,
-    vmlinux: kernel.image,
+    ...(image === undefined ? {} : { vmlinux: image }),
     shipped,
     modules: await readShippedModules(moduleImages),
     ...(kernel.symvers === undefined ? {} : { symvers: kernel.symvers }),
@@ -106,7 +107,7 @@ function compared(
   plain: ReadonlyMap<string, string>,
 ): Promise<DiffResult> {
   const { name, description, replace, states, allow = [] } = request;
-  const files = { vmlinux: kernel.image, symvers: kernel.symvers, template, moduleImages };
+  const files = { vmlinux: kernel.image?.path, symvers: kernel.symvers, template, moduleImages };
   return diffPairs(
     {
       ...request,

@@ -65,8 +65,8 @@ export interface BuildEvidence extends Proof {
 export interface BuildResult {
   schema: 'klpflow/build@1';
   verdict: 'patchable' | 'refused' | 'unchanged';
-  /** Null where preflight refused. */
-  kernel: { release: string; image: string; config: string; symvers: string | null; compiler: string } | null;
+  /** Null where preflight refused; its image, where that is not at hand. */
+  kernel: { release: string; image: string | null; config: string; symvers: string | null; compiler: string } | null;
   /** How much was compiled, and why; null where preflight ended before that was known. */
   scope: Scope | null;
   units: BuiltUnit[];
@@ -76,7 +76,7 @@ export interface BuildResult {
   diff: DiffResult | null;
   verification: VerifyResult | null;
   evidence: BuildEvidence[];
-  /** A module of the kernel, unpacked, that told the layout of its structs; null where the image has types. */
+  /** A module of the kernel, unpacked, that told the layout of its structs; null where the image has types, or none was needed. */
   template: string | null;
   /** What becomes of an older livepatch; null where none was named. */
   since: SinceReport | null;

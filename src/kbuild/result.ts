@@ -43,7 +43,7 @@ export class Result {
   knows({ release, image, config, symvers }: Kernel, { text }: Compiler): void {
     this.result = {
       ...this.result,
-      kernel: { release, image, config: config.path, symvers: symvers ?? null, compiler: text },
+      kernel: { release, image: image?.path ?? null, config: config.path, symvers: symvers ?? null, compiler: text },
     };
   }
 

@@ -1,4 +1,4 @@
-/** A kernel without BTF: one of its modules tells how it lays out `struct module`. */
+/** A kernel without BTF, or whose image is not at hand: one of its modules tells how it lays out `struct module`. */
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,10 +13,10 @@ const TRIED = 20;
 
 /** A module of the kernel, unpacked; undefined where its image has BTF, or no module of its release is there. @throws KlpflowError `unreadable`, `malformed-image` */
 export async function templateOf(
-  { facts, modules, release }: Pick<Kernel, 'facts' | 'modules' | 'release'>,
+  { image, modules, release }: Pick<Kernel, 'image' | 'modules' | 'release'>,
   folder: string,
 ): Promise<string | undefined> {
-  if (facts.types !== null || modules === undefined) return undefined;
+  if (image?.facts.types != null || modules === undefined) return undefined;
   const files = readdirSync(modules, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && MODULE_FILE.test(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))

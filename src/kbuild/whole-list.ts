@@ -26,6 +26,11 @@ export class WholeList {
     return sources.flatMap((source) => this.units.get(source) ?? []);
   }
 
+  /** How many are linked into vmlinux, or into a module. */
+  countOf(owner: string): number {
+    return [...this.units.values()].filter(({ owners }) => owners.includes(owner)).length;
+  }
+
   /** Any of them, to see what they are compiled with. */
   get some(): Unit | undefined {
     return this.units.values().next().value;

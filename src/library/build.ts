@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { KlpflowError } from '../diagnostics';
 import { build as makeModule, type BuildResult } from '../kbuild';
+import { readText } from '../files/whole-file';
 import { checkAllowed, reportUnused } from './allow';
 import { moduleOf, type ModuleOptions } from './output';
 import { checkPresent } from './present';
-import { begin, type Run, type RunSettings } from './run';
+import { begin, ownOptions, type Run, type RunSettings } from './run';
 
 /** A patch, the source that it is for, and the kernel that runs. */
 export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptions, 'template'> {
@@ -48,47 +49,23 @@ export interface BuildOptions extends Omit<RunSettings, 'btf'>, Omit<ModuleOptio
 /** Makes a livepatch module from a patch and the source of a stock kernel. */
 export function build(options: BuildOptions): Run<BuildResult> {
   return begin(options, async (run, given) => {
-    const { patches, objects, scope, kernel, root = '/' } = given;
     const source = sourceOf(given);
-    const { vmlinux, config, symvers, modules } = filesOf(given);
-    const {
-      strip = 1,
-      jobs = availableParallelism(),
-      variables = [],
-      allow = [],
-      setData = [],
-      since,
-      signing,
-      step,
-    } = options;
-    const [first] = patches;
+    const { root = '/', strip = 1, jobs = availableParallelism() } = given;
+    const { variables = [], allow = [], setData = [], step = () => undefined } = given;
+    const [first] = given.patches;
     if (first === undefined) throw new KlpflowError('usage', 'no patch is given');
     checkAllowed(allow);
-    const output = options.output ?? `livepatch-${nameOf(first)}.ko`;
+    const output = given.output ?? `livepatch-${nameOf(first)}.ko`;
     if (!output.endsWith('.ko')) throw new KlpflowError('usage', `-o ${output}: a module's name ends in .ko`);
-    checkPresent([...patches, source, vmlinux, config, symvers, modules, since]);
+    const files = filesOf(given);
+    const { vmlinux, config, symvers, modules } = files;
+    checkPresent([...given.patches, source, vmlinux, config, symvers, modules, given.since]);
     const result = await makeModule({
+      ...ownOptions(given),
       ...run,
-      patches,
-      source,
-      objects,
-      scope,
-      kernel,
-      root,
-      vmlinux,
-      config,
-      symvers,
-      modules,
-      strip,
-      jobs,
-      variables,
-      allow,
-      output,
-      signing,
-      setData,
-      since,
-      ...moduleOf(options),
-      ...(step === undefined ? {} : { step }),
+      ...files,
+      ...moduleOf(given),
+      ...{ source, root, strip, jobs, variables, allow, setData, step, output },
     });
     const unused = reportUnused(allow, [...result.diagnostics, ...(result.diff?.diagnostics ?? [])]);
     return { ...result, diagnostics: [...result.diagnostics, ...unused] };
@@ -112,15 +89,21 @@ function sourceOf({ source, objects, scope }: BuildOptions): string {
 function filesOf({ objects, kernel, vmlinux, config, symvers, modules }: BuildOptions): BuiltFiles {
   const own = (path: string): string | undefined =>
     objects !== undefined && existsSync(join(objects, path)) ? join(objects, path) : undefined;
+  const image = kernel === undefined ? own('arch/x86/boot/bzImage') : undefined;
   return {
-    vmlinux: vmlinux ?? (kernel === undefined ? own('arch/x86/boot/bzImage') : undefined),
+    kernel: kernel ?? (image === undefined ? releaseOf(own('include/config/kernel.release')) : undefined),
+    vmlinux: vmlinux ?? image,
     config: config ?? own('.config'),
     symvers: symvers ?? own('Module.symvers'),
     modules: modules ?? objects,
   };
 }
 
-type BuiltFiles = Pick<BuildOptions, 'vmlinux' | 'config' | 'symvers' | 'modules'>;
+function releaseOf(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : readText(file).trim();
+}
+
+type BuiltFiles = Pick<BuildOptions, 'kernel' | 'vmlinux' | 'config' | 'symvers' | 'modules'>;
 
 /** A module's name from a patch's: `0001-net-fix-a-leak.patch` becomes `net-fix-a-leak`. */
 function nameOf(patch: string): string {

@@ -58,6 +58,12 @@ export function telling<T>(work: (tell: (event: ProgressEvent) => void) => Promi
   return Object.assign(result, { progress: feed });
 }
 
+/** What options say besides the settings that every run has. */
+export function ownOptions<S extends RunSettings>(options: S): Omit<S, keyof RunSettings> {
+  const { runDir, workers, memory, fresh, btf, signal, startedAt, note, trace, ...own } = options;
+  return own;
+}
+
 /** @throws KlpflowError `usage`, and what is wrong with the types */
 function optionsOf(settings: RunSettings, progress: (event: ProgressEvent) => void): RunOptions {
   const { runDir, workers, memory, fresh, btf, signal, startedAt, note, trace } = settings;

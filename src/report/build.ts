@@ -18,7 +18,7 @@ export function renderBuild(result: BuildResult): string {
     if (lines.length > 0) lines.push('');
     const { orig, patched } = pairs[0]!;
     const template = result.template ?? undefined;
-    const files = { vmlinux: kernel?.image, symvers: kernel?.symvers ?? undefined, template };
+    const files = { vmlinux: kernel?.image ?? undefined, symvers: kernel?.symvers ?? undefined, template };
     lines.push(renderDiff({ ...diff, output }, { orig, patched, runDir: run.runDir, ...files }));
   }
   if (evidence.length > 0) {

@@ -44,6 +44,14 @@ export function debianSource(version: string): string {
   return unpacked(version, 'source', [name], folder) ?? join(folder, `usr/src/${name}.tar.xz`);
 }
 
+/** A package of the newest version that apt knows, unpacked: the folder, or why it is not there. */
+export function debianPackage(name: string): { folder: string } | string {
+  const version = madison([name])[0]?.[1];
+  if (version === undefined) return `no ${name}: apt-cache knows none`;
+  const folder = join(CACHE, version, name);
+  return unpacked(version, name, [name], folder) ?? { folder };
+}
+
 /** What the archive has of a series (`6.12`), newest first. */
 export function versionsOf(series: string): string[] {
   return madison([`linux-source-${series}`]).map(([, version]) => version!);
@@ -112,10 +120,10 @@ function unpacked(version: string, what: string, names: readonly string[], to: s
     encoding: 'utf8',
   });
   if (fetched.status !== 0)
-    return `no Debian kernel: apt-get download says ${(fetched.stderr ?? String(fetched.error)).trim().split('\n').at(-1)}`;
+    return `no package of Debian: apt-get download says ${(fetched.stderr ?? String(fetched.error)).trim().split('\n').at(-1)}`;
   for (const name of readdirSync(pool)) {
     const ended = spawnSync('dpkg-deb', ['-x', name, to], { cwd: pool, encoding: 'utf8' });
-    if (ended.status !== 0) return `no Debian kernel: dpkg-deb: ${ended.stderr}`;
+    if (ended.status !== 0) return `no package of Debian: dpkg-deb: ${ended.stderr}`;
   }
   writeFileSync(done, '');
   return undefined;

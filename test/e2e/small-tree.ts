@@ -1,6 +1,5 @@
 /**
- * A small real kernel, built here as klp-build builds one: out of the tarball that KLPFLOW_E2E_SMALL names (linux-source-7.2.tar.xz or later, which has klp-build).
- * Kept in the cache: it takes twenty minutes of one core, and 2 GB.
+ * A small real kernel, built here as the scripts build one that make livepatches of it. Kept in the cache: it takes twenty minutes of one core, and 2 GB.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,16 +31,21 @@ const CONFIG = [
 ];
 
 /** What klp-build has make do. */
-const AS_KLP_BUILD = ['KLP_SYMIDS=1', 'KCFLAGS=-ffunction-sections -fdata-sections'];
+export const AS_KLP_BUILD = ['KLP_SYMIDS=1', 'KCFLAGS=-ffunction-sections -fdata-sections'];
 
-/** A tree of that configuration and some options more, `variables` for make. @returns why there is none */
-export function smallTree(
-  name: string,
-  options: readonly string[],
-  variables: readonly string[] = [],
-): SmallTree | string {
-  const tarball = process.env['KLPFLOW_E2E_SMALL'];
-  if (tarball === undefined) return 'no small kernel: KLPFLOW_E2E_SMALL names no tarball of linux-source-7.2 or later';
+export interface SmallBuild {
+  name: string;
+  /** The kernel's source. */
+  tarball: string | undefined;
+  /** Lines of the configuration on top of these. */
+  options?: readonly string[];
+  /** For make. */
+  variables: readonly string[];
+}
+
+/** Builds a tree, unless that is done. @returns why there is none */
+export function smallTree({ name, tarball, options = [], variables }: SmallBuild): SmallTree | string {
+  if (tarball === undefined) return 'no small kernel: no tarball of its source is named';
   const folder = join(CACHE, `small-${name}-${basename(tarball).replace(/\.tar\..*/, '')}`);
   const tree = { folder, image: join(folder, 'arch/x86/boot/bzImage'), key: join(folder, 'certs/signing_key.pem') };
   if (existsSync(join(folder, 'built.done'))) return tree;
@@ -53,7 +57,7 @@ export function smallTree(
   renameSync(unpacking, folder);
   writeFileSync(join(folder, 'small.config'), [...CONFIG, ...options, ''].join('\n'));
   const make = (...words: string[]): void =>
-    run('make', ['-s', `-j${availableParallelism()}`, ...variables, ...AS_KLP_BUILD, ...words], folder);
+    run('make', ['-s', `-j${availableParallelism()}`, ...variables, ...words], folder);
   make('KCONFIG_ALLCONFIG=small.config', 'allnoconfig');
   make('bzImage', 'modules');
   writeFileSync(join(folder, 'built.done'), '');

@@ -160,7 +160,9 @@ test('comments alone are unchanged', async () => {
 
 test('all that cannot work is said at once, before anything is compiled', async () => {
   const config = join(folder, 'config');
-  writeFileSync(config, 'CONFIG_MODULES=y\nCONFIG_DYNAMIC_FTRACE=y\nCONFIG_LTO_CLANG=y\n');
+  const wrong = ['LTO_CLANG', 'GCC_PLUGIN_RANDSTRUCT', 'GCC_PLUGIN_LATENT_ENTROPY', 'LD_DEAD_CODE_DATA_ELIMINATION'];
+  wrong.push('TRIM_UNUSED_KSYMS');
+  writeFileSync(config, ['MODULES', 'DYNAMIC_FTRACE', ...wrong].map((name) => `CONFIG_${name}=y\n`).join(''));
   const [build, reversed] = [
     patch(
       'build',
@@ -173,14 +175,19 @@ test('all that cannot work is said at once, before anything is compiled', async 
         .replace('+\treturn n * 4', '+\treturn n * 3'),
     ),
   ];
-  const ran = await run([build, reversed], ['--config', config, '--json'], 'refused');
+  // Without --scope it would be scope whole, which takes LTO.
+  const ran = await run([build, reversed], ['--config', config, '--scope', 'units', '--json'], 'refused');
   expect(ran.status).toBe(2);
+  const { diagnostics } = resultOf(ran);
   expect(codes(resultOf(ran)).sort()).toEqual([
     'build-compiler',
     'build-config',
     'patch-build-files',
     'patch-reversed',
   ]);
+  const { message } = diagnostics.find(({ code }) => code === 'build-config')!;
+  for (const name of ['LIVEPATCH is not set', 'KALLSYMS_ALL is not set', ...wrong.map((one) => `${one} is set`)])
+    expect(message).toContain(`CONFIG_${name}`);
   expect(logs('refused')).toEqual(['unpack.log']);
 });
 

@@ -16,7 +16,10 @@ function module(name: string, release: string, more = ''): void {
 }
 
 const asked = (types: ImageFacts['types']): Promise<string | undefined> =>
-  templateOf({ facts: { types } as ImageFacts, modules: join(folder, 'modules'), release: '6.12.1' }, folder);
+  templateOf(
+    { image: { path: 'vmlinuz', facts: { types } as ImageFacts }, modules: join(folder, 'modules'), release: '6.12.1' },
+    folder,
+  );
 
 test('is of this very kernel and no livepatch, and asked for only where the image has no types', async () => {
   module('a_livepatch', '6.12.1', 'livepatch=Y\0');

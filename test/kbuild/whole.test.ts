@@ -4,11 +4,12 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { BuildResult } from '../../src/index';
 import { errorOf, running, type Ran } from '../support/run-klpflow';
 import { CONFIG, RELEASE, patchOf, smallKernel, stateOf, type SmallKernel } from '../support/small-kernel';
+import { smallImage } from '../support/kernel-image';
 import { tempFolder } from '../support/temp-folder';
 
 const folder = tempFolder();
@@ -36,13 +37,14 @@ const built = (
   patches: readonly string[],
   runs: string,
   more: string[] = [],
+  root = kernel.root,
 ): Promise<Ran> =>
   running([
     'build',
     ...patches,
     ...source,
     '--root',
-    kernel.root,
+    root,
     '--run-dir',
     join(folder, runs),
     '-o',
@@ -134,6 +136,71 @@ test('a kernel with LTO is built whole, and why is said; single units of it are 
   expect(result.pairs).toHaveLength(1);
   const refused = resultOf(await whole([fix], 'lto', ['--config', config, '--scope', 'units']));
   expect(refused.diagnostics).toContainEqual(expect.objectContaining({ code: 'build-config' }));
+});
+
+describe('without an image', () => {
+  /** A kernel of which configuration, exports and a module are at hand. */
+  function bare(name: string, but: readonly string[] = []): string {
+    const root = join(folder, name);
+    const files = {
+      [`boot/config-${RELEASE}`]: CONFIG,
+      [`lib/modules/${RELEASE}/build/Module.symvers`]: '0x00000001\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n',
+      [`lib/modules/${RELEASE}/kernel/some.ko`]: `\0name=some\0vermagic=${RELEASE} SMP \0`,
+    };
+    for (const [path, content] of Object.entries(files)) {
+      if (but.some((part) => path.includes(part))) continue;
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), content);
+    }
+    return root;
+  }
+  const of = (root: string, more: string[] = []): Promise<Ran> =>
+    built(['--source', kernel.source], [fix], 'bare', ['--kernel', RELEASE, ...more], root);
+
+  test('the whole is built, and why and for how long is said', async () => {
+    const ran = await of(bare('bare-root'), ['--progress', 'lines']);
+    const result = resultOf(ran);
+    const why = `no image of ${RELEASE} is at hand: what single units refer to, all of vmlinux.o has to tell`;
+    expect(result.scope).toEqual({ name: 'whole', why });
+    expect(ran.stderr).toContain(`scope whole: ${why}`);
+    expect(ran.stderr).toMatch(/building vmlinux\.o as shipped: 3 units, about a minute with \d+ at a time/);
+    expect(result.kernel).toMatchObject({ release: RELEASE, image: null });
+    expect(result.diff!.objects[0]!.functions.changed.map(({ name }) => name).sort()).toEqual(['first', 'second']);
+    // It was built once: the next patch need not wait, and is not told that it has to.
+    expect((await of(join(folder, 'bare-root'), ['--progress', 'lines'])).stderr).not.toContain('as shipped');
+  });
+
+  test('an image that tells nothing is as good as none; one that is named is an error', async () => {
+    const root = bare('mute-root');
+    const image = join(root, `boot/vmlinuz-${RELEASE}`);
+    // One whose symbol list is not where any kernel has it.
+    writeFileSync(image, smallImage('6.12').bytes.fill(0, 0x11000, 0x38000));
+    expect(resultOf(await of(root)).scope).toEqual({ name: 'whole', why: expect.stringContaining(image) });
+    expect(errorOf(await of(root, ['--vmlinux', image]))).toMatchObject({ code: 'unusable-image' });
+  });
+
+  test.for<[what: string, but: string[], more: string[], told: RegExp]>([
+    ['single units', [], ['--scope', 'units'], /the image of kernel .*boot\/vmlinuz-/],
+    ['exports', ['symvers'], [], /^no image of .* in its place Module\.symvers \(--symvers FILE\) must be there$/],
+    ['any module', ['kernel/'], [], /^no image of .*its modules \(--modules DIR\)/],
+    ['a module of this release', ['kernel/'], ['--modules', ''], /^no image of .* and no module of .* is in /],
+    ['a configuration: a release that is not there is not built', ['config'], [], /the image of kernel /],
+    ['an image that is named', [], ['--vmlinux', 'absent'], /the image of kernel /],
+  ])('nor %s: it is refused before anything is compiled', async ([what, but, more, told]) => {
+    const others = join(folder, 'no-modules');
+    mkdirSync(others, { recursive: true });
+    const root = bare(`without-${what.replace(/\W+/g, '-')}`, but);
+    const { verdict, diagnostics, pairs } = resultOf(
+      await of(
+        root,
+        more.map((word) => word || others),
+      ),
+    );
+    expect({ verdict, pairs }).toEqual({ verdict: 'refused', pairs: [] });
+    expect(diagnostics.filter(({ severity }) => severity === 'refusal')).toEqual([
+      expect.objectContaining({ code: 'kernel-not-found', message: expect.stringMatching(told) }),
+    ]);
+  });
 });
 
 describe('a built tree', () => {

@@ -15,7 +15,9 @@ export function reportRelease({
   const what =
     ours.release !== theirs.release
       ? `ORIG is release ${ours.release}, PATCHED ${theirs.release}`
-      : `the builds call themselves otherwise (${ours.version || 'ORIG'}; ${theirs.version || 'PATCHED'})`;
+      : ours.version !== theirs.version
+        ? `the builds call themselves otherwise (${ours.version || 'ORIG'}; ${theirs.version || 'PATCHED'})`
+        : 'the builds call themselves otherwise';
   return [
     diagnostic(
       'other-release',
