@@ -17,7 +17,7 @@ import { initramfs } from '../boot/root';
 import { skipWithout, stockKernel } from './building';
 import { MAIN } from '../support/run-klpflow';
 
-const { folder, kernel, reason, built, patch, edited, unpackSources } = stockKernel();
+const { folder, sources, kernel, reason, built, patch, edited, unpackSources } = stockKernel();
 
 const trials: Trial[] = [];
 
@@ -53,6 +53,8 @@ const MEMINFO = 'grep -i ^buffers /proc/meminfo';
 const BINFMT = 'mkdir -p /mnt; mount -t binfmt_misc none /mnt && cat /mnt/status; umount /mnt';
 const PIPES = 'cat /proc/sys/fs/pipe-max-size';
 const LOADAVG = 'sed -n 2p /proc/loadavg; sed -n 2p /proc/loadavg; echo read';
+/** Full of WARN, pr_debug and calls that are told their line. */
+const MOVED = ['kernel/workqueue.c', 'kernel/module/main.c'];
 let binfmt: Buffer;
 
 beforeAll(async () => {
@@ -65,6 +67,7 @@ beforeAll(async () => {
     'fs/proc/internal.h',
     'fs/pipe.c',
     'fs/proc/loadavg.c',
+    ...MOVED,
   ]);
   const shipped = moduleBelow(join(kernel.root, 'lib/modules', kernel.release, 'kernel'), 'binfmt_misc')!;
   await unpackModule(shipped, join(folder, 'binfmt_misc.ko'));
@@ -255,6 +258,17 @@ test('refused: code of the vDSO, and a file that this kernel leaves out', (conte
     status: 2,
     result: { diagnostics: [{ code: 'unit-not-built' }], output: null },
   });
+});
+
+test('lines that move change nothing, in files full of WARN and dynamic debug', (context) => {
+  skipWithout(context, reason);
+  const moved = MOVED.map((file, i) => edited(`moved-${i}`, file, (text) => `\n\n\n${text}`));
+  for (const file of MOVED) expect(readFileSync(join(sources, file), 'latin1')).toMatch(/\bWARN[^]*\bpr_debug/);
+  const { status, result } = built('moved', moved);
+  expect({ status, verdict: result.verdict }).toEqual({ status: 3, verdict: 'unchanged' });
+  // Not because the compiler made the same of both.
+  expect(result.units.map(({ source, changed }) => [source, changed])).toEqual(MOVED.map((file) => [file, true]));
+  expect(result.diff!.objects[0]!.functions.ignored.length).toBeGreaterThan(10);
 });
 
 test('a second patch compiles what it touches, in seconds', (context) => {

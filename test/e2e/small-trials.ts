@@ -9,7 +9,7 @@ import { initramfs } from '../boot/root';
 import { patchOf } from '../support/small-kernel';
 import type { SmallTree } from './small-tree';
 
-export const FIXES = {
+const FIXES = {
   free: ['fs/proc/meminfo.c', '"MemFree:        "', '"MEMFREE:        "'],
   buffers: ['fs/proc/meminfo.c', '"Buffers:        "', '"BUFFERS:        "'],
   module: ['fs/binfmt_misc.c', '"enabled\\n" :', '"ENABLED\\n" :'],
