@@ -1,9 +1,10 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { KlpflowError, build, type BuildOptions, type BuildResult } from '../index';
 import { renderBuild } from '../report/build';
 import { EXIT } from './diff';
 import { MODULE_FLAGS, moduleOptions } from './support/module-flags';
 import { RUN_FLAGS, RunCommand } from './support/run-command';
+import { argument } from './support/argument';
 
 /** What a build reads its kernel's types from is the image; a template would be another source of the same. */
 const { template: _template, ...OWN_MODULE_FLAGS } = MODULE_FLAGS;
@@ -83,7 +84,7 @@ export default class Build extends RunCommand {
   static override enableJsonFlag = true;
   static override strict = false;
   static override args = {
-    patch: Args.string({
+    patch: argument({
       name: 'PATCH',
       description: 'a unified diff; several may follow, and NAME=VALUE for make',
       required: true,

@@ -1,6 +1,7 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { createDiffObject, kpatchStructSizes } from '../index';
 import { KpatchCommand, type ArgpLine } from './support/kpatch-command';
+import { argument } from './support/argument';
 
 export default class CreateDiffObject extends KpatchCommand {
   static override summary = 'compare one object of a kernel build for kpatch-build';
@@ -10,16 +11,16 @@ export default class CreateDiffObject extends KpatchCommand {
     '<%= config.bin %> <%= command.id %> a.o b.o vmlinux vmlinux.symtab Module.symvers fix out.o',
   ];
   static override args = {
-    orig: Args.string({ name: 'ORIG.o', description: 'the object built from the unmodified source' }),
-    patched: Args.string({
+    orig: argument({ name: 'ORIG.o', description: 'the object built from the unmodified source' }),
+    patched: argument({
       name: 'PATCHED.o',
       description: 'the object built from the modified source, with the same flags',
     }),
-    parentName: Args.string({ name: 'PARENT-NAME', description: "vmlinux, or the module's name with _ for -" }),
-    parentSymtab: Args.string({ name: 'PARENT-SYMTAB', description: 'what `readelf -s --wide` prints of the parent' }),
-    symvers: Args.string({ name: 'MODULE-SYMVERS', description: 'Module.symvers of the build' }),
-    patchName: Args.string({ name: 'PATCH-MODULE-NAME', description: 'name of the livepatch module; not used' }),
-    output: Args.string({ name: 'OUTPUT.o', description: 'the object to write' }),
+    parentName: argument({ name: 'PARENT-NAME', description: "vmlinux, or the module's name with _ for -" }),
+    parentSymtab: argument({ name: 'PARENT-SYMTAB', description: 'what `readelf -s --wide` prints of the parent' }),
+    symvers: argument({ name: 'MODULE-SYMVERS', description: 'Module.symvers of the build' }),
+    patchName: argument({ name: 'PATCH-MODULE-NAME', description: 'name of the livepatch module; not used' }),
+    output: argument({ name: 'OUTPUT.o', description: 'the object to write' }),
   };
   static override flags = {
     debug: Flags.boolean({ char: 'd', description: 'also tell notes on stderr' }),

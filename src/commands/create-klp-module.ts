@@ -1,6 +1,7 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { createKlpModule } from '../index';
 import { KpatchCommand, type ArgpLine } from './support/kpatch-command';
+import { argument } from './support/argument';
 
 export default class CreateKlpModule extends KpatchCommand {
   static override summary = 'finish a patch module that kpatch-build linked, in place of create-klp-module';
@@ -8,8 +9,8 @@ export default class CreateKlpModule extends KpatchCommand {
     "Turns the records of create-diff-object into klp symbols and relocations that the livepatch core applies. Where .klp.arch sections are made, PARA_STRUCT_SIZE in the environment says how long an entry of .parainstructions is. Exit codes are create-klp-module's: 0 written, 1 error, 64 wrong command line.";
   static override examples = ['<%= config.bin %> <%= command.id %> --no-klp-arch-sections test.ko livepatch-fix.ko'];
   static override args = {
-    input: Args.string({ name: 'INPUT.ko', description: 'the linked module' }),
-    output: Args.string({ name: 'OUTPUT.ko', description: 'the module to write' }),
+    input: argument({ name: 'INPUT.ko', description: 'the linked module' }),
+    output: argument({ name: 'OUTPUT.ko', description: 'the module to write' }),
   };
   static override flags = {
     debug: Flags.boolean({ char: 'd', description: 'accepted; there is nothing more to tell' }),

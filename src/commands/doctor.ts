@@ -1,8 +1,8 @@
-import { Args } from '@oclif/core';
 import { checkMachine, describe, type ImageDescription, type MachineCheck, type ObjectDescription } from '../index';
 import { renderImage } from '../report/image';
 import { renderObject } from '../report/object';
 import { BaseCommand } from './support/base-command';
+import { argument } from './support/argument';
 
 export interface DoctorResult {
   schema: 'klpflow/doctor@1';
@@ -23,7 +23,7 @@ export default class Doctor extends BaseCommand {
     '<%= config.bin %> <%= command.id %> vmlinux.o',
   ];
   static override args = {
-    file: Args.string({
+    file: argument({
       name: 'FILE',
       description: 'a kernel image or an object, to show what it tells',
       required: false,

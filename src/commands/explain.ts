@@ -1,10 +1,11 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { diagnosticPage, type DiagnosticPage } from '../diagnostics/page';
 import { KlpflowError, explain, explainIr, type Explained, type IrExplanation } from '../index';
 import { renderPage } from '../report/diagnostic-page';
 import { renderExplanation } from '../report/explanation';
 import { renderIr } from '../report/ir';
 import { PATCH_FLAG, RUN_FLAGS, RunCommand, TWIN_FLAG } from './support/run-command';
+import { argument } from './support/argument';
 
 export type ExplainResult =
   | (Explained & { schema: 'klpflow/explain@1' })
@@ -22,13 +23,13 @@ export default class Explain extends RunCommand {
   ];
   static override enableJsonFlag = true;
   static override args = {
-    orig: Args.string({
+    orig: argument({
       name: 'ORIG',
       description: 'as shipped: an object or a folder; or the code of a diagnostic',
       required: true,
     }),
-    patched: Args.string({ name: 'PATCHED', description: 'the same with the fix' }),
-    symbol: Args.string({ name: 'SYMBOL', description: 'a name in either object, the beginning of one, or unit:name' }),
+    patched: argument({ name: 'PATCHED', description: 'the same with the fix' }),
+    symbol: argument({ name: 'SYMBOL', description: 'a name in either object, the beginning of one, or unit:name' }),
   };
   static override flags = {
     ...RUN_FLAGS,

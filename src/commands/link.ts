@@ -1,8 +1,9 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { link, type LinkResult } from '../index';
 import { renderLink } from '../report/text';
 import { BaseCommand } from './support/base-command';
 import { MODULE_FLAGS, moduleOptions } from './support/module-flags';
+import { argument } from './support/argument';
 
 export default class Link extends BaseCommand {
   static override summary = 'make a livepatch module of objects that diff wrote';
@@ -16,7 +17,7 @@ export default class Link extends BaseCommand {
   static override enableJsonFlag = true;
   static override strict = false;
   static override args = {
-    object: Args.string({
+    object: argument({
       name: 'OBJECT',
       description: 'a livepatch object (diff -o FILE.o); several may follow',
       required: true,

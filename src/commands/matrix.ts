@@ -1,5 +1,5 @@
 import { basename, extname, resolve } from 'node:path';
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { emptyName } from '../diagnostics';
 import {
   MatrixFolder,
@@ -16,6 +16,7 @@ import { matrixView } from '../report/matrix-progress';
 import type { ProgressMode } from '../report/progress';
 import { EXIT } from './diff';
 import { RUN_FLAGS, RunCommand } from './support/run-command';
+import { argument } from './support/argument';
 
 const { btf: _btf, 'trace-out': _trace, ...OWN_RUN_FLAGS } = RUN_FLAGS;
 
@@ -32,7 +33,7 @@ export default class Matrix extends RunCommand {
   ];
   static override enableJsonFlag = true;
   static override args = {
-    file: Args.string({ name: 'FILE', description: 'kernels and patches, as YAML', required: true }),
+    file: argument({ name: 'FILE', description: 'kernels and patches, as YAML', required: true }),
   };
   static override flags = {
     ...OWN_RUN_FLAGS,

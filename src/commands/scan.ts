@@ -1,7 +1,7 @@
-import { Args } from '@oclif/core';
 import { scan, type ScanResult } from '../index';
 import { renderRun } from '../report/text';
 import { RUN_FLAGS, RunCommand } from './support/run-command';
+import { argument } from './support/argument';
 
 export default class Scan extends RunCommand {
   static override summary = 'read one object into the run directory: symbol columns and content digests';
@@ -10,7 +10,7 @@ export default class Scan extends RunCommand {
   static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o'];
   static override enableJsonFlag = true;
   static override args = {
-    object: Args.string({ name: 'OBJECT', description: "vmlinux.o, or a module's .o", required: true }),
+    object: argument({ name: 'OBJECT', description: "vmlinux.o, or a module's .o", required: true }),
   };
   static override flags = RUN_FLAGS;
 

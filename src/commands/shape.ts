@@ -1,6 +1,6 @@
-import { Args } from '@oclif/core';
 import { shape, type Shape } from '../index';
 import { BaseCommand } from './support/base-command';
+import { argument } from './support/argument';
 
 export default class ShapeCommand extends BaseCommand {
   static override summary = 'measure how an object is built, as parameters for synth';
@@ -9,7 +9,7 @@ export default class ShapeCommand extends BaseCommand {
   static override examples = ['<%= config.bin %> <%= command.id %> orig/vmlinux.o > shape.json'];
   static override enableJsonFlag = true;
   static override args = {
-    object: Args.string({ name: 'OBJECT', description: "vmlinux.o, or a module's .o", required: true }),
+    object: argument({ name: 'OBJECT', description: "vmlinux.o, or a module's .o", required: true }),
   };
 
   async run(): Promise<Shape> {

@@ -1,8 +1,8 @@
-import { Args } from '@oclif/core';
 import { status, type StatusResult } from '../index';
 import { renderTrees } from '../report/trees';
 import { BaseCommand } from './support/base-command';
 import { RUN_DIR_FLAG } from './support/run-command';
+import { argument } from './support/argument';
 
 export default class Status extends BaseCommand {
   static override summary = 'show what the next run on these objects would reuse, or how far builds came';
@@ -14,8 +14,8 @@ export default class Status extends BaseCommand {
   ];
   static override enableJsonFlag = true;
   static override args = {
-    orig: Args.string({ name: 'ORIG', description: 'an object' }),
-    patched: Args.string({ name: 'PATCHED', description: 'another one: outcomes of the pair are shown too' }),
+    orig: argument({ name: 'ORIG', description: 'an object' }),
+    patched: argument({ name: 'PATCHED', description: 'another one: outcomes of the pair are shown too' }),
   };
   static override flags = RUN_DIR_FLAG;
 

@@ -1,9 +1,10 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { verify, type VerifyResult } from '../index';
 import { progressView, type ProgressMode } from '../report/progress';
 import { isComplete, renderVerification } from '../report/verify';
 import { BaseCommand } from './support/base-command';
 import { PROGRESS_FLAG } from './support/run-command';
+import { argument } from './support/argument';
 
 export default class Verify extends BaseCommand {
   static override summary = 'check a finished livepatch module';
@@ -16,7 +17,7 @@ export default class Verify extends BaseCommand {
     '<%= config.bin %> <%= command.id %> livepatch-fix.ko --vmlinux vmlinux --object patched.o',
   ];
   static override enableJsonFlag = true;
-  static override args = { module: Args.string({ name: 'FILE.ko', description: 'the module', required: true }) };
+  static override args = { module: argument({ name: 'FILE.ko', description: 'the module', required: true }) };
   static override flags = {
     vmlinux: Flags.string({
       description:

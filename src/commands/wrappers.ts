@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { Args } from '@oclif/core';
 import { wrappers, type WrappersResult } from '../index';
 import { BaseCommand } from './support/base-command';
+import { argument } from './support/argument';
 
 export default class Wrappers extends BaseCommand {
   static override summary = "write programs by other tools' names that call klpflow";
@@ -10,7 +10,7 @@ export default class Wrappers extends BaseCommand {
   static override examples = ['<%= config.bin %> <%= command.id %> ~/klpflow-bin'];
   static override enableJsonFlag = true;
   static override args = {
-    folder: Args.string({
+    folder: argument({
       name: 'DIR',
       description: 'the folder to write them into; made where it is missing',
       required: true,

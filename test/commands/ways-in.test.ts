@@ -1,9 +1,10 @@
 /** What people type who have not read the help: each of these ended in "not found", or did something else in silence. */
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { machineName } from '../../src/elf/machines';
-import { running } from '../support/run-klpflow';
+import { MAIN, running } from '../support/run-klpflow';
 import { livepatchModule } from '../support/livepatch-module';
 import { smallPair } from '../support/small-pair';
 import { tempFolder } from '../support/temp-folder';
@@ -23,6 +24,19 @@ test.each([[['diff', '-h']], [['help', 'diff']], [['diff', '--help']]])('%j is t
 test.each(['version', '-v', '--version'])('%s tells the version', async (word) => {
   expect(await typed(word)).toEqual({ status: 0, text: expect.stringMatching(/^klpflow\/\d/) });
 });
+
+test.each([['status'], ['explain', 'changed-data'], ['doctor'], ['diff', 'a.o']])(
+  '%s takes no argument from standard input',
+  (...argv) => {
+    // In a loop over the lines of a file the next one became ORIG.
+    const run = (input: string): string => {
+      const env = { ...process.env, KLPFLOW_CACHE_DIR: join(folder, 'cache') };
+      const { stdout, stderr } = spawnSync(process.execPath, [MAIN, ...argv], { input, encoding: 'utf8', env });
+      return `${stdout}${stderr}`.replace(/[\d.]+ GiB/g, '');
+    };
+    expect(run('orig.o\n')).toBe(run(''));
+  },
+);
 
 test('a word that is nearly a command, or a flag, is answered with it', async () => {
   expect((await typed('difff', 'a', 'b')).text).toMatch(/klpflow diff/);

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import {
   FORMAT_NAMES,
   checkOutput,
@@ -14,11 +14,12 @@ import { chromeTrace } from '../../report/trace';
 import { BaseCommand } from './base-command';
 import { byteCount } from './bytes';
 import { MODULE_FLAGS } from './module-flags';
+import { argument } from './argument';
 
 /** ORIG and PATCHED, in every command that takes a pair. */
 export const PAIR_ARGS = {
-  orig: Args.string({ name: 'ORIG', description: "vmlinux.o (or a module's .o) as shipped", required: true }),
-  patched: Args.string({ name: 'PATCHED', description: 'the same object with the fix', required: true }),
+  orig: argument({ name: 'ORIG', description: "vmlinux.o (or a module's .o) as shipped", required: true }),
+  patched: argument({ name: 'PATCHED', description: 'the same object with the fix', required: true }),
 };
 
 /** In every command that pairs symbols. */

@@ -1,6 +1,7 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { addChecksums, type DiagnosticCode } from '../../../index';
 import { ObjtoolCommand } from '../../support/objtool-command';
+import { argument } from '../../support/argument';
 
 const FILE_ERRORS: ReadonlySet<DiagnosticCode> = new Set([
   'unreadable',
@@ -20,7 +21,7 @@ export default class ObjtoolKlpChecksum extends ObjtoolCommand {
     '<%= config.bin %> <%= command.id %> --dry-run --debug-checksum=vfs_read vmlinux.o',
   ];
   static override args = {
-    file: Args.string({ name: 'FILE', description: "vmlinux.o, or a module's .o", required: true }),
+    file: argument({ name: 'FILE', description: "vmlinux.o, or a module's .o", required: true }),
   };
   static override flags = {
     'dry-run': Flags.boolean({ description: 'do not write modifications' }),

@@ -1,6 +1,7 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { objtoolDiff, type DiffResult } from '../../../index';
 import { ObjtoolCommand } from '../../support/objtool-command';
+import { argument } from '../../support/argument';
 
 export default class ObjtoolKlpDiff extends ObjtoolCommand {
   static override summary = 'write the livepatch object of two objects, as objtool does';
@@ -8,13 +9,13 @@ export default class ObjtoolKlpDiff extends ObjtoolCommand {
     "Writes OUT as klpflow diff -o OUT --format klp does, with the Module.symvers of the working directory or of the nearest one above it, and with vmlinux from beside vmlinux.o. Both objects must have checksums (objtool klp checksum). OUT is there afterwards only if something changed and nothing was refused. Exit codes are objtool's: 0 done or nothing changed, 129 usage, 255 refused or error.";
   static override examples = ['<%= config.bin %> <%= command.id %> vmlinux.o patched/vmlinux.o diff/vmlinux.o'];
   static override args = {
-    orig: Args.string({
+    orig: argument({
       name: 'ORIG',
       description: "vmlinux.o (or a module's .o) of the original build",
       required: true,
     }),
-    patched: Args.string({ name: 'PATCHED', description: 'the same object of the patched build', required: true }),
-    out: Args.string({ name: 'OUT', description: 'the livepatch object to write', required: true }),
+    patched: argument({ name: 'PATCHED', description: 'the same object of the patched build', required: true }),
+    out: argument({ name: 'OUT', description: 'the livepatch object to write', required: true }),
   };
   static override flags = {
     debug: Flags.boolean({ char: 'd', description: 'all debug output' }),
