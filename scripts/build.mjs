@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { DECODING, LATE_PACKAGES, bundle, replace, root } from './bundle.mjs';
+import { COMMANDS, DECODING, LATE_PACKAGES, bundle, replace, root } from './bundle.mjs';
 import { writeLicenses } from './licenses.mjs';
 import { generateRecords } from './records.mjs';
 import { generateWasm } from './wasm.mjs';
@@ -28,6 +28,9 @@ const ENTRIES = {
   ),
 };
 
+/** Bundles with something of their own. */
+const OWN = { 'cli.js': COMMANDS, 'stage.js': DECODING };
+
 /** What packages read from beside their own file. */
 const WASM = {
   'iced_x86_bg.wasm': 'iced-x86/iced_x86_bg.wasm',
@@ -41,7 +44,7 @@ try {
   for (const [name, source] of Object.entries(WASM))
     replace(path.join(root, 'dist', name), fs.readFileSync(path.join(root, 'node_modules', source)));
   const inputs = await Promise.all(
-    there.map(([name, source]) => bundle(source, path.join(root, 'dist', name), name === 'stage.js' ? DECODING : {})),
+    there.map(([name, source]) => bundle(source, path.join(root, 'dist', name), OWN[name])),
   );
   writeLicenses(inputs.flat());
   execFileSync(process.execPath, [path.join(root, 'scripts/code-cache.mjs')], {

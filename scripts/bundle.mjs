@@ -82,6 +82,36 @@ export function lazyEnums(source) {
   } }); }\n${lazy}`;
 }
 
+/** Rewrites the library's index for the command line: a part of it is loaded when a command first asks for something of it, else `status` loads the compiler's half, too. */
+export function lazyExports(source) {
+  const parts = [...source.matchAll(/^export (type )?\{([^}]*)\} from '([^']+)';$/gm)];
+  const rest = source.replace(/^export (type )?\{[^}]*\} from '[^']+';$|\/\*\*[^]*?\*\//gm, '').trim();
+  if (rest !== '') throw new Error(`src/index.ts has more than exports of other files: ${rest.slice(0, 80)}`);
+  const getters = parts.flatMap(([, types, names, file]) =>
+    types !== undefined
+      ? []
+      : names
+          .split(',')
+          .map((name) => name.trim())
+          .filter((name) => name !== '' && !name.startsWith('type '))
+          .map((name) => {
+            const [inside, outside = inside] = name.split(' as ');
+            return `get ${outside}() { return require(${JSON.stringify(file)}).${inside}; }`;
+          }),
+  );
+  return `module.exports = {\n${getters.join(',\n')}\n};`;
+}
+
+const library = {
+  name: 'library',
+  setup(build) {
+    build.onLoad({ filter: /\/src\/index\.ts$/ }, ({ path: file }) => ({
+      contents: lazyExports(fs.readFileSync(file, 'utf8')),
+      loader: 'js',
+    }));
+  },
+};
+
 /** Decoders of kernel images: most runs need none of them. */
 export const DECODERS = ['zstddec', 'lz4js', 'seek-bzip', 'xz-decompress', '@bokuweb/zstd-wasm', 'fflate'];
 
@@ -129,6 +159,8 @@ export const options = {
     '@mapbox/node-pre-gyp': standIn('node-pre-gyp'),
     debug: standIn('debug'),
     'wsl-utils': standIn('wsl-utils'),
+    // As ES modules, of which the bundle has what is used; CommonJS would bring all operators, and load them.
+    rxjs: path.join(root, 'node_modules/rxjs/dist/esm/index.js'),
   },
   // piscina loads @napi-rs/nice, and oclif typescript, only when asked to; @napi-rs/lzma is a binary.
   external: ['@napi-rs/lzma', '@napi-rs/nice', 'typescript', ...FOREIGN, '#worker', '#cell', 'mmap-io/package.json'],
@@ -147,6 +179,9 @@ export const options = {
 export const DECODING = {
   plugins: [packages, latePackages(LATE_PACKAGES.filter((name) => name !== 'iced-x86'))],
 };
+
+/** What differs for the command line. */
+export const COMMANDS = { plugins: [library, packages, latePackages(LATE_PACKAGES)] };
 
 /** Digest of all that decides what a run computes: the sources, and the versions of the packages they use. */
 function sourceDigest() {

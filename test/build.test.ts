@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { DECODERS, atFirstUse, bundle, lazyEnums, lazyRequires, root } from '../scripts/bundle.mjs';
+import { DECODERS, atFirstUse, bundle, lazyEnums, lazyExports, lazyRequires, root } from '../scripts/bundle.mjs';
 
 test('a bundled pool maps a file in its threads', async () => {
   const directory = mkdtempSync(join(root, 'dist/pool-test-'));
@@ -28,7 +29,7 @@ test('the bundle is ASCII and holds nothing of node-pre-gyp', () => {
 });
 
 /** Decoders that the verifier alone has. */
-const VERIFYS: ReadonlySet<string> = new Set(['xz-decompress', '@bokuweb/zstd-wasm']);
+const VERIFYS: ReadonlySet<string> = new Set(['xz-decompress', '@bokuweb/zstd-wasm', 'fflate']);
 
 test.each(['cli', 'stage'])(
   '%s.js has no decoder of kernel images within: a run without an image would compile it',
@@ -94,6 +95,26 @@ test('a lazy require runs once, at the first use', () => {
   expect(asked).toEqual([]);
   expect(exported.twice!() + exported.twice!()).toBe(6);
   expect(asked).toEqual(['a']);
+});
+
+test('the command line loads a part of the library when it asks for something of it', () => {
+  const text = readFileSync(join(root, 'src/index.ts'), 'utf8');
+  const asked: string[] = [];
+  const module = { exports: {} as Record<string, unknown> };
+  new Function('module', 'require', lazyExports(text))(module, (file: string) => {
+    asked.push(file);
+    return { runs: 7, structSizesFrom: 8 };
+  });
+  // Each value that the sources export, and no type.
+  const names = Object.keys(createRequire(__filename)('klpflow') as object);
+  expect(Object.keys(module.exports).sort()).toEqual(names.sort());
+  expect(asked).toEqual([]);
+  expect([module.exports['runs'], module.exports['kpatchStructSizes'], asked]).toEqual([
+    7,
+    8,
+    ['./library/scan', './tools/kpatch/struct-sizes'],
+  ]);
+  expect(() => lazyExports("export { a } from './a';\nexport const b = 1;")).toThrow('src/index.ts has more');
 });
 
 test('a lazy enum is made once, when it is asked for', () => {
