@@ -3,6 +3,7 @@ import { SectionClass } from '../../kernel/section-class';
 import { Trait } from '../scan';
 import { unnumbered, withoutFilling } from './behind';
 import { above } from '../side/extents';
+import { Mapping } from '../side/mapping';
 import { put } from '../../lists';
 import { comparedGaps, type Gap } from './gaps';
 import type { Range } from '../side/range';
@@ -94,9 +95,11 @@ class OtherSymbols {
   }
 
   /** A gap without the preambles in it. */
-  pieces({ section, start, end }: Range): Range[] {
+  pieces({ section, start, end: behind }: Range): Range[] {
     const pieces: Range[] = [];
     let at = start;
+    // The hash of the next function's type has no name on arm64. Taken for code, that of `int (void)` is a branch, `tbz`.
+    const end = behind - Mapping.of(this.side).hashBefore(section, behind);
     const prefixes = this.prefixes.get(section) ?? [];
     for (
       let i = above(prefixes.length, (one) => prefixes[one]!.end, start);
