@@ -37,6 +37,12 @@ export const CASES: readonly ScaleCase[] = [
     flags: ['--functions', '55000', '--shape', 'debian-6.12-gcc', ...CHANGED],
     gigabytes: 0.5,
   },
+  {
+    name: '100mb-arm64',
+    text: "100 MB of the arm64 kernel's shape",
+    flags: ['--functions', '70000', '--shape', 'linux-7.3-arm64', ...CHANGED],
+    gigabytes: 0.5,
+  },
   { name: '300mb', text: '300 MB, 165,000 functions', flags: ['--functions', '165000', ...CHANGED], gigabytes: 1.5 },
   { name: '1gb', text: '1 GB, 550,000 functions', flags: ['--functions', '550000', ...CHANGED], gigabytes: 4 },
   {
@@ -75,4 +81,4 @@ export const CASES: readonly ScaleCase[] = [
   },
 ];
 
-export const DEFAULT_CASES: readonly string[] = ['100mb', '100mb-gcc', 'single-text', 'merged', '1gb'];
+export const DEFAULT_CASES: readonly string[] = ['100mb', '100mb-gcc', '100mb-arm64', 'single-text', 'merged', '1gb'];

@@ -29,6 +29,16 @@ const TABLES: Readonly<Record<string, string>> = {
   'src/livepatch/ko/processors.ts': 'PROCESSORS by e_machine',
   'src/livepatch/ko/x86-64.ts': 'a row of it',
   'src/livepatch/ko/aarch64.ts': 'a row of it',
+  'src/synth/processors.ts': 'PROCESSORS by the name in a shape',
+  'src/synth/x86-64.ts': 'a row of it',
+  'src/synth/x86-64-code.ts': 'a row of it',
+  'src/synth/aarch64.ts': 'a row of it',
+  'src/synth/aarch64-code.ts': 'a row of it',
+  'src/synth/aarch64-relocations.ts': 'numbers of the format',
+  'src/synth/shape/rules.ts': 'SHAPE_RULES by e_machine',
+  'src/synth/shape/index.ts': 'SHAPES by name',
+  'src/synth/shape/linux-7.3-arm64.ts': 'a row of it',
+  'src/synth/shape/types.ts': 'the names of PROCESSORS as a type',
   'src/pipeline/describe-image.ts': 'the names of PROCESSORS as a type',
   'src/diagnostics/': 'examples and remedies, words for people',
 };
@@ -46,9 +56,9 @@ const ARGUED: Readonly<Record<string, string>> = {
   'src/stages/running-kernel/image/late-pass.ts': 'a table of sections by symbols’ names that only one processor has',
   'src/library/build.ts': 'a file of kernel trees: build is for kernels that objtool finishes (hasKlpBuild)',
   'src/kbuild/folders.ts': 'a folder of kernel trees: build is for kernels that objtool finishes (hasKlpBuild)',
+  'src/synth/names.ts': 'a folder of kernel trees, in paths that are made up',
   'src/stages/checksum/': 'in the place of `objtool klp checksum`, which exists for x86-64 alone and reads no other',
   'src/tools/objtool/': 'in the place of `objtool klp post-link`, which exists for x86-64 alone and reads no other',
-  'src/synth/': 'makes kernels of x86-64’s shape to test with: one processor is enough for sizes and answers',
 };
 
 const all = { ...TABLES, ...ARGUED };

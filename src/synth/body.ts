@@ -1,46 +1,11 @@
 import type { FunctionRef, ObjectRef, Op, SynthObject, SynthTarget } from './model';
 import { SHARED_VARIABLE, STATIC_KEY, stringFor } from './objects';
 import type { KernelPlan } from './plan';
+import type { Step } from './processor';
 import { Random } from './random';
 import { valueAt } from './shape/distribution';
 import type { ReferenceKind } from './shape/types';
 import { traitsOf, type Traits } from './traits';
-
-/** Static calls there are (`__SCT__synth_N`). */
-export const STATIC_CALLS = 16;
-
-const PLAIN: ReadonlyArray<readonly number[]> = [
-  [0x48, 0x89, 0xfb], // mov %rdi,%rbx
-  [0x48, 0x89, 0xdf], // mov %rbx,%rdi
-  [0x31, 0xc0], // xor %eax,%eax
-  [0x85, 0xc0], // test %eax,%eax
-  [0x48, 0x83, 0xc3, 0x08], // add $8,%rbx
-  [0x48, 0x8b, 0x43, 0x18], // mov 0x18(%rbx),%rax
-  [0x89, 0x43, 0x10], // mov %eax,0x10(%rbx)
-  [0x0f, 0xb6, 0xc0], // movzbl %al,%eax
-  [0x48, 0xc1, 0xe0, 0x03], // shl $3,%rax
-  [0x48, 0x85, 0xdb], // test %rbx,%rbx
-  [0x48, 0x8d, 0x44, 0x03, 0xff], // lea -1(%rbx,%rax),%rax
-  [0x66, 0x90], // xchg %ax,%ax
-];
-/** Runs of such instructions: most code refers to nothing. */
-const RUNS: ReadonlyArray<Extract<Op, { kind: 'plain' }>> = Array.from({ length: 256 }, (_, i) => {
-  const random = new Random(i, 14);
-  return { kind: 'plain', bytes: Array.from({ length: 2 + (i % 5) }, () => random.pick(PLAIN)).flat() };
-});
-const RETPOLINE: Op = { kind: 'retpoline' };
-const LOCKED: Op = { kind: 'locked' };
-const GUARD: Op = { kind: 'load-name', name: '__ref_stack_chk_guard' };
-const BRANCHES = [0x84, 0x85, 0x88, 0x8f];
-const STAC = [0x0f, 0x01, 0xcb];
-const X86_FEATURE_SMAP = 9 * 32 + 20;
-const X86_FEATURE_CLEAR_BHB = 21 * 32 + 1;
-/** Bytes of ENDBR64, of the fentry call, of a frame's code, of the return, and of what refers to something. */
-const ENDBR = 4;
-const FENTRY = 5;
-const FRAME = 7;
-const RETURN = 6;
-const REFERENCE = 7;
 
 export interface Context {
   plan: KernelPlan;
@@ -68,23 +33,24 @@ interface Wish {
   leaf: boolean;
 }
 
-/** Ops that belong together, in order. */
-type Step = Op | readonly Op[];
-
 /** The body of a function, of a size and with references as the shape has them. */
 export function body(context: Context, { size, rank, traced, endbr, leaf }: Wish): Body {
   const {
-    plan: { shape, seed },
+    plan: { shape, seed, processor },
     self,
     objects,
     local,
   } = context;
+  const rules = processor.body;
   const random = new Random(seed, self.unit, self.ordinal, 6);
   const { sizeToRelas, relas } = shape.functions;
   const references =
-    Math.round(valueAt(relas, random.share() < sizeToRelas ? rank : random.share())) - 1 - (traced ? 1 : 0);
+    Math.round(valueAt(relas, random.share() < sizeToRelas ? rank : random.share())) -
+    rules.relas.always -
+    (traced ? rules.relas.traced : 0);
   const scale = size / shape.functions.size.mean;
-  let left = size - (endbr ? ENDBR : 0) - (traced ? FENTRY : 0) - (leaf ? 0 : FRAME) - RETURN;
+  let left =
+    size - (endbr ? rules.landingPad : 0) - (traced ? rules.tracing : 0) - (leaf ? 0 : rules.frame) - rules.return;
 
   const steps: Step[] = [];
   const add = (bytes: number, step: Step): void => {
@@ -93,17 +59,30 @@ export function body(context: Context, { size, rank, traced, endbr, leaf }: Wish
   };
   // Objects that only use can tell apart: two in each of the unit's first functions.
   const split = self.ordinal < 2 ? objects.findIndex((object) => object.name.endsWith('_state')) : -1;
-  for (let field = 0; split >= 0 && field < 2; field++)
-    add(REFERENCE, { kind: 'load', object: { unit: self.unit, index: split + 2 * self.ordinal + field }, offset: 0 });
-  if (local !== null) add(2 * REFERENCE, useOfLocal(local, objects[local.index]!, random));
+  for (let field = 0; split >= 0 && field < 2; field++) {
+    const index = split + 2 * self.ordinal + field;
+    add(rules.reference, {
+      kind: 'load',
+      object: { unit: self.unit, index },
+      offset: 0,
+      size: objects[index]!.size,
+    });
+  }
+  if (local !== null) add(2 * rules.reference, useOfLocal(local, objects[local.index]!, random));
   addSites(context, random, scale, () => left, add);
-  for (let i = 0; i < references && left >= REFERENCE; i++) add(REFERENCE, reference(context, random));
-  while (left >= 5) {
+  for (let done = 0; done < references && left >= rules.reference; ) {
+    const op = reference(context, random);
+    const { bytes, relas: count } = rules.cost(op);
+    done += count;
+    add(bytes, op);
+  }
+  while (left >= rules.immediate) {
     const roll = random.below(100);
-    if (roll < 22) add(5, { kind: 'immediate', value: random.below(0x1000) });
-    else if (roll < 45 && left >= 6) add(6, { kind: 'branch', opcode: random.pick(BRANCHES), over: random.below(5) });
+    if (roll < 22) add(rules.immediate, { kind: 'immediate', value: random.below(0x1000) });
+    else if (roll < 45 && left >= rules.branch)
+      add(rules.branch, { kind: 'branch', condition: random.pick(rules.conditions), over: random.below(5) });
     else {
-      const run = random.pick(RUNS);
+      const run = random.pick(rules.runs);
       add(run.bytes.length, run);
     }
   }
@@ -119,52 +98,33 @@ export function body(context: Context, { size, rank, traced, endbr, leaf }: Wish
 function useOfLocal(object: ObjectRef, { size }: SynthObject, random: Random): readonly Op[] {
   if (size === 0) return [{ kind: 'address', target: { object } }];
   return [
-    { kind: 'load', object, offset: 0 },
+    { kind: 'load', object, offset: 0, size },
     { kind: 'store', object, offset: 4, value: random.below(100) },
   ];
 }
 
 /** What tables list, as often as the shape has it in a function of this size. */
 function addSites(
-  {
-    plan: {
-      shape: { sites },
-    },
-    self,
-  }: Context,
+  { plan: { shape, processor }, self }: Context,
   random: Random,
   scale: number,
   left: () => number,
   add: (bytes: number, step: Step) => void,
 ): void {
-  const times = (per1000: number, bytes: number, make: () => Step): void => {
-    for (let count = random.around((per1000 / 1000) * scale); count > 0 && left() >= bytes; count--) add(bytes, make());
-  };
-  times(sites.bugs, 10, () => [
-    { kind: 'plain', bytes: [0x85, 0xc0] },
-    { kind: 'branch', opcode: 0x84, over: 1 },
-    { kind: 'bug', line: random.below(20), flags: 0x901 + 2 * random.below(2) },
-  ]);
-  times(sites.jumpLabels, 5, () => ({ kind: 'static-branch', key: { unit: self.unit, index: STATIC_KEY } }));
-  times(sites.staticCalls, 5, () => ({ kind: 'static-call', call: random.below(STATIC_CALLS) }));
-  times(sites.faults, 5, () => [
-    { kind: 'alternative', feature: X86_FEATURE_SMAP, replacement: STAC },
-    { kind: 'user-read' },
-  ]);
-  times(sites.alternatives - sites.faults, 5, () => ({
-    kind: 'alternative',
-    feature: X86_FEATURE_CLEAR_BHB,
-    replacement: [],
-    call: 'clear_bhb_loop',
-  }));
-  times(sites.locks, 3, () => LOCKED);
-  times(sites.runtimeConstants, 10, () => ({ kind: 'runtime-constant' }));
+  const key = { unit: self.unit, index: STATIC_KEY };
+  for (const [per1000, bytes, make] of processor.body.sites(shape.sites)) {
+    for (let count = random.around((per1000 / 1000) * scale); count > 0 && left() >= bytes; count--)
+      add(bytes, make(random, key));
+  }
 }
 
 /** A reference of one of the kinds that a body decides on. */
 function reference(context: Context, random: Random): Op {
-  const { plan, self, unit } = context;
-  const own = (kind: SynthObject['kind']): ObjectRef => ({ unit: self.unit, index: pickObject(context, random, kind) });
+  const { plan, self, unit, objects } = context;
+  const load = (kind: SynthObject['kind']): Op => {
+    const index = pickObject(context, random, kind);
+    return { kind: 'load', object: { unit: self.unit, index }, offset: 0, size: objects[index]!.size };
+  };
   switch (pickKind(plan, random)) {
     case 'retpoline':
       return RETPOLINE;
@@ -179,29 +139,28 @@ function reference(context: Context, random: Random): Op {
     case 'string':
       return { kind: 'string', text: stringFor(plan, random) };
     case 'constant':
-      return { kind: 'load', object: own('rodata'), offset: 0 };
-    case 'data':
-      if (random.chance(25))
-        return {
-          kind: 'store',
-          object: { unit: self.unit, index: SHARED_VARIABLE },
-          offset: 24,
-          value: random.below(256),
-        };
+      return load('rodata');
+    case 'data': {
+      const object = { unit: self.unit, index: SHARED_VARIABLE };
+      if (random.chance(25)) return { kind: 'store', object, offset: 24, value: random.below(256) };
+      if (random.chance(70)) return load('data');
       return {
         kind: 'load',
-        object: random.chance(70) ? own('data') : { unit: random.below(plan.units), index: SHARED_VARIABLE },
+        object: { unit: random.below(plan.units), index: SHARED_VARIABLE },
         offset: 0,
+        size: objects[SHARED_VARIABLE]!.size,
       };
+    }
     case 'bss':
-      return { kind: 'load', object: own('bss'), offset: 0 };
+      return load('bss');
     case 'other':
-      return GUARD;
+      return { kind: 'load-name', name: plan.processor.body.linkerSymbol };
     default:
       return { kind: 'call', site: random.share() < plan.callSites, target: callee(context, random) };
   }
 }
 
+const RETPOLINE: Op = { kind: 'retpoline' };
 const CHOSEN = [
   'retpoline',
   'call',

@@ -1,8 +1,10 @@
-import { encodeFunction, type EncodedFunction } from './encode-function';
+import type { EncodedFunction } from './encoded';
 import type { Unit } from './model';
+import type { SynthProcessor } from './processor';
 
 /** One build of the synthetic kernel: its units, made on demand. */
 export interface Build {
+  processor: SynthProcessor;
   seed: number;
   units: number;
   /** All functions in one `.text`. */
@@ -20,10 +22,13 @@ export interface Build {
 export class EncodedUnit {
   private readonly encoded: EncodedFunction[] = [];
 
-  constructor(readonly unit: Unit) {}
+  constructor(
+    readonly unit: Unit,
+    private readonly processor: SynthProcessor,
+  ) {}
 
   function(ordinal: number): EncodedFunction {
-    return (this.encoded[ordinal] ??= encodeFunction(this.unit.functions[ordinal]!));
+    return (this.encoded[ordinal] ??= this.processor.encode(this.unit.functions[ordinal]!));
   }
 }
 
@@ -34,12 +39,15 @@ const KEPT = 16;
 export class UnitCache {
   private readonly kept = new Map<number, EncodedUnit>();
 
-  constructor(private readonly make: (number: number) => Unit) {}
+  constructor(
+    private readonly processor: SynthProcessor,
+    private readonly make: (number: number) => Unit,
+  ) {}
 
   get(number: number): EncodedUnit {
     let unit = this.kept.get(number);
     if (unit === undefined) {
-      unit = new EncodedUnit(this.make(number));
+      unit = new EncodedUnit(this.make(number), this.processor);
       if (this.kept.size === KEPT) this.kept.delete(this.kept.keys().next().value!);
       this.kept.set(number, unit);
     }

@@ -1,6 +1,7 @@
 import type { FunctionRef, Op, SynthFunction, SynthObject, SynthTarget, Unit } from './model';
 import { uniqueName } from './names';
 import type { KernelPlan } from './plan';
+import type { BodyRules } from './processor';
 import { Random } from './random';
 import { makeUnit } from './unit';
 import { append, smallest } from '../lists';
@@ -30,6 +31,9 @@ export interface Changes {
   /** Functions of `.init.text` with one more instruction: no livepatch can carry that. */
   initFunctions?: number;
 }
+
+/** Bytes of a static local that an edit adds. */
+const STATIC_LOCAL = 8;
 
 /** Kinds of change that are made inside a function. */
 export type EditKind =
@@ -142,7 +146,7 @@ function fits(unit: Unit, fn: SynthFunction, kind: Edit['kind'] | 'callee'): boo
 }
 
 /** The unit as the patched build has it: `unit` is changed in place. */
-export function applyEdits(unit: Unit, edits: readonly Edit[]): Unit {
+export function applyEdits(unit: Unit, edits: readonly Edit[], instructions: BodyRules['edits']): Unit {
   unit.edited = true;
   const first = smallest(edits.map((edit) => ('at' in edit ? edit.at.ordinal : 0)));
   // Two lines were inserted into the first edited function: everything behind moves, in the tables that hold lines.
@@ -156,12 +160,17 @@ export function applyEdits(unit: Unit, edits: readonly Edit[]): Unit {
       };
     } else if (edit.kind === 'removal') unit.functions[edit.at.ordinal] = null;
     else if (edit.kind === 'move') move(unit.order, edit.at.ordinal);
-    else editFunction(unit, unit.functions[edit.at.ordinal]!, edit);
+    else editFunction(unit, unit.functions[edit.at.ordinal]!, edit, instructions);
   }
   return unit;
 }
 
-function editFunction(unit: Unit, fn: SynthFunction, edit: Extract<Edit, { kind: EditKind }>): void {
+function editFunction(
+  unit: Unit,
+  fn: SynthFunction,
+  edit: Extract<Edit, { kind: EditKind }>,
+  rules: BodyRules['edits'],
+): void {
   const middle = fn.ops.length >> 1;
   const replace = <K extends Op['kind']>(kind: K, change: (op: Extract<Op, { kind: K }>) => void): void => {
     change(fn.ops.find((op) => op.kind === kind) as Extract<Op, { kind: K }>);
@@ -175,16 +184,17 @@ function editFunction(unit: Unit, fn: SynthFunction, edit: Extract<Edit, { kind:
       return replace('string', (op) => (op.text = editedText(op.text, edit.serial)));
     case 'instruction':
     case 'init-instruction':
-      fn.ops.splice(middle, 0, { kind: 'plain', bytes: [0x48, 0x83, 0xc3, 0x10] }); // add $0x10,%rbx
+      fn.ops.splice(middle, 0, { kind: 'plain', bytes: rules.added });
       return;
     case 'ambiguity':
-      rewrite(unit, fn, edit.serial);
+      rewrite(unit, fn, edit.serial, rules);
       return;
     case 'static-local':
       fn.ops.splice(middle, 0, {
         kind: 'load',
         object: { unit: unit.number, index: addStaticLocal(unit, fn, edit.serial) },
         offset: 0,
+        size: STATIC_LOCAL,
       });
       return;
     case 'new-call':
@@ -202,16 +212,17 @@ function move(order: number[], ordinal: number): void {
 }
 
 /** Leaves nothing of the body but other uses of the variables, so that neither the code around nor their instructions tell which is which. */
-function rewrite(unit: Unit, fn: SynthFunction, serial: number): void {
+function rewrite(unit: Unit, fn: SynthFunction, serial: number, { cleared, reversed }: BodyRules['edits']): void {
   const use = fn.ops.filter((op) => op.kind === 'load' && isSplit(unit.objects[op.object.index]!)) as Array<
     Extract<Op, { kind: 'load' }>
   >;
+  if (reversed) use.reverse();
   fn.ops.length = 0;
   append(fn.ops, [
     { kind: 'immediate', value: 0x4000 + serial },
-    { kind: 'plain', bytes: [0x31, 0xc0] },
+    { kind: 'plain', bytes: cleared },
     ...use.map(({ object, offset }): Op => ({ kind: 'store', object, offset, value: serial })),
-  ]); // xor %eax,%eax
+  ]);
 }
 
 export function editedText(text: string, serial: number): string {
@@ -232,7 +243,7 @@ function addStaticLocal(unit: Unit, fn: SynthFunction, serial: number): number {
       placed: 'alone',
       kind: 'bss',
       number: 10 + before,
-      size: 8,
+      size: STATIC_LOCAL,
       words: [],
       pointers: [],
     }) - 1
@@ -259,11 +270,12 @@ function addFunction(unit: Unit, serial: number): FunctionRef {
       endbr: scope === 'global',
       sealed: false,
       traced: true,
+      hashed: scope === 'global' && unit.functions.some((fn) => fn?.hashed),
       line: (last?.line ?? 0) + 20,
       ops: [
         { kind: 'immediate', value: serial },
         { kind: 'string', text: newText(serial) },
-        { kind: 'load', object: { unit: unit.number, index: 0 }, offset: 0 },
+        { kind: 'load', object: { unit: unit.number, index: 0 }, offset: 0, size: unit.objects[0]!.size },
         { kind: 'bug', line: 4, flags: 0x901 },
       ],
     }) - 1;

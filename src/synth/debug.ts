@@ -1,12 +1,10 @@
-import { R_X86_64_64, SHF_MERGE, SHF_STRINGS } from '../elf/constants';
+import { SHF_MERGE, SHF_STRINGS } from '../elf/constants';
 import type { ElfWriter, Rela } from '../elf/writer';
 import type { Build } from './build';
 import { Column } from './columns';
 import { CU_SIZE, DIE, LINE, WORDS, abbreviations, lineHeader, unitHeader } from './dwarf';
 import type { Places } from './places';
 import { Random } from './random';
-
-const R_X86_64_32 = 10;
 
 /** How much debug information a build has: what a function has on average. */
 export interface DebugPlan {
@@ -64,6 +62,7 @@ export function addDebug(writer: ElfWriter, build: Build, plan: DebugPlan, place
     writer.sectionSymbol(section),
   ) as [number, number, number];
 
+  const { types } = build.processor;
   const row: Rela = { offset: 0, type: 0, symbol: 0, addend: 0 };
   const at = (offset: number, type: number, symbol: number, addend: number): Rela =>
     Object.assign(row, { offset, type, symbol, addend });
@@ -73,21 +72,21 @@ export function addDebug(writer: ElfWriter, build: Build, plan: DebugPlan, place
       for (let unit = 0; unit < build.units; unit++) {
         let offset = info.starts.get(unit);
         let name = strings.starts.get(unit + 1);
-        yield at(offset + 8, R_X86_64_32, abbrevSymbol, 0);
-        yield at(offset + 13, R_X86_64_32, str, 0);
-        yield at(offset + 19, R_X86_64_32, lineSymbol, line.starts.get(unit));
-        yield at(offset + 24, R_X86_64_32, str, wordAt[1]!);
+        yield at(offset + 8, types.offset, abbrevSymbol, 0);
+        yield at(offset + 13, types.offset, str, 0);
+        yield at(offset + 19, types.offset, lineSymbol, line.starts.get(unit));
+        yield at(offset + 24, types.offset, str, wordAt[1]!);
         offset += CU_SIZE;
         const names = build.names(unit);
         const parts = partsOf(build, plan, unit);
         for (let ordinal = 0; ordinal < parts.length; ordinal++) {
           const place = places.functions.get(unit, ordinal);
-          yield at(offset + 1, R_X86_64_32, str, name);
-          yield at(offset + 8, R_X86_64_64, place.symbol, place.addend);
+          yield at(offset + 1, types.offset, str, name);
+          yield at(offset + 8, types.address, place.symbol, place.addend);
           name += names[ordinal]!.length + 1;
           offset += DIE.subprogram;
           for (let left = parts[ordinal]!.variables; left > 0; left--, offset += DIE.variable)
-            yield at(offset + 1, R_X86_64_32, str, wordAt[2 + (left % (WORDS.length - 2))]!);
+            yield at(offset + 1, types.offset, str, wordAt[2 + (left % (WORDS.length - 2))]!);
           offset++;
         }
       }
@@ -101,7 +100,7 @@ export function addDebug(writer: ElfWriter, build: Build, plan: DebugPlan, place
         const parts = partsOf(build, plan, unit);
         for (let ordinal = 0; ordinal < parts.length; ordinal++) {
           const place = places.functions.get(unit, ordinal);
-          yield at(offset + 3, R_X86_64_64, place.symbol, place.addend);
+          yield at(offset + 3, types.address, place.symbol, place.addend);
           offset += LINE.sequence + parts[ordinal]!.lines;
         }
       }
@@ -112,10 +111,10 @@ export function addDebug(writer: ElfWriter, build: Build, plan: DebugPlan, place
     *rows() {
       for (let unit = 0; unit < build.units; unit++) {
         const offset = ranges.starts.get(unit);
-        yield at(offset + 6, R_X86_64_32, infoSymbol, info.starts.get(unit));
+        yield at(offset + 6, types.offset, infoSymbol, info.starts.get(unit));
         for (let ordinal = 0; ordinal < build.names(unit).length; ordinal++) {
           const place = places.functions.get(unit, ordinal);
-          yield at(offset + 16 + 16 * ordinal, R_X86_64_64, place.symbol, place.addend);
+          yield at(offset + 16 + 16 * ordinal, types.address, place.symbol, place.addend);
         }
       }
     },

@@ -33,7 +33,7 @@ export class GrowingBytes {
 /** Relocations of such a section, as columns: a kernel's tables have a million of them. Offsets stay below 4 GiB. */
 export class GrowingRelas {
   private offsets = new Uint32Array(64);
-  private types = new Uint8Array(64);
+  private types = new Uint16Array(64);
   private symbols = new Uint32Array(64);
   private addends = new Float64Array(64);
   count = 0;
@@ -61,7 +61,7 @@ export class GrowingRelas {
     const length = this.count * 2;
     const grown = {
       offsets: new Uint32Array(length),
-      types: new Uint8Array(length),
+      types: new Uint16Array(length),
       symbols: new Uint32Array(length),
       addends: new Float64Array(length),
     };

@@ -1,6 +1,6 @@
 import type { Rela } from '../elf/writer';
 import { Column } from './columns';
-import type { CodeRef } from './encode-function';
+import type { CodeRef } from './encoded';
 import type { SynthTarget } from './model';
 import type { SynthPlace, Places } from './places';
 

@@ -1,9 +1,6 @@
 import {
-  EM_X86_64,
-  R_X86_64_64,
   SHF_ALLOC,
   SHF_EXECINSTR,
-  SHF_LINK_ORDER,
   SHF_WRITE,
   SHN_ABS,
   SHT_NOBITS,
@@ -18,22 +15,21 @@ import {
 import { ElfWriter, type Rela } from '../elf/writer';
 import type { Build } from './build';
 import { Column } from './columns';
-import type { EncodedFunction } from './encode-function';
+import type { EncodedFunction } from './encoded';
 import type { SynthFunction, SynthObject, Unit } from './model';
 import { promotedSuffix } from './names';
 import { Places, type SynthPlace } from './places';
-import { addPlatform, keyName } from './platform';
+import { addPlatform } from './platform';
 import { Random } from './random';
 import { SharedData, objectBytes, objectRelas } from './shared-data';
-import type { ReferenceTable } from './growing';
-import { HeldText, MadeText, NOPS, PADDING, type SharedText } from './shared-text';
-import { KernelTables, TableSection, listTable } from './tables';
+import { PatchableEntries } from './patchable-entries';
+import { HeldText, MadeText, type SharedText } from './shared-text';
+import { keyName } from './static-calls';
+import { KernelTables, TableSection } from './tables';
 import { INITCALLS } from './traits';
 
 const AX = SHF_ALLOC | SHF_EXECINSTR;
 const WA = SHF_ALLOC | SHF_WRITE;
-const POINTER = new Uint8Array(8);
-const JMP_REL32 = 0xe9;
 
 /**
  * Lays out a build as a relocatable object, shaped like the vmlinux.o of a kernel with function sections.
@@ -48,68 +44,66 @@ export function kernelImage(build: Build): { writer: ElfWriter; places: Places }
 }
 
 class Image {
-  private readonly writer = new ElfWriter({ machine: EM_X86_64 });
+  private readonly writer: ElfWriter;
   readonly places: Places;
   private readonly init: HeldText;
   private readonly shared: HeldText;
   private readonly text: MadeText | null;
   private readonly sharedData: Record<SynthObject['kind'], SharedData>;
   private readonly initcalls: TableSection;
-  /** Patchable entries of all functions, where the shape has them in one section. */
-  private readonly entries: ReferenceTable | null;
+  private readonly entries: PatchableEntries;
   private readonly tables: KernelTables;
-  private readonly prefixes = { symbols: new Column(), sections: new Column(), values: new Column(), count: 0 };
-  /** Unit and place in it of what each section holds; of patchable entries, the symbol of the function's section. */
+  private readonly prefixes = {
+    symbols: new Column(),
+    sections: new Column(),
+    values: new Column(),
+    sizes: new Column(),
+    count: 0,
+  };
+  /** Unit and place in it of what each section holds. */
   private readonly units = new Column();
   private readonly items = new Column();
   /** The text that the functions of the present unit share. */
   private unitText: SharedText | null = null;
 
   private readonly functionContent = {
-    chunks: (section: number): Uint8Array[] => [
-      NOPS,
-      this.build.unit(this.units.get(section)).function(this.items.get(section)).bytes,
-    ],
-    rows: (section: number): Iterable<Rela> =>
-      this.places.relas(this.build.unit(this.units.get(section)).function(this.items.get(section)).refs, PADDING),
+    chunks: (section: number): Uint8Array[] => {
+      const { lead, bytes, tail } = this.code(section);
+      return [lead, bytes, tail];
+    },
+    rows: (section: number): Iterable<Rela> => {
+      const { lead, refs } = this.code(section);
+      return this.places.relas(refs, lead.length);
+    },
   };
 
   private readonly objectContent = {
     chunks: (section: number): Uint8Array[] => [objectBytes(this.object(section))],
-    rows: (section: number): Iterable<Rela> => objectRelas(this.places, this.object(section)),
-  };
-
-  private readonly entryContent = {
-    rows: (section: number): Rela[] => [{ offset: 0, type: R_X86_64_64, symbol: this.items.get(section), addend: 0 }],
+    rows: (section: number): Iterable<Rela> =>
+      objectRelas(this.places, this.object(section), this.build.processor.types.address),
   };
 
   constructor(private readonly build: Build) {
-    const { writer } = this;
+    const { processor } = build;
+    const writer = (this.writer = new ElfWriter({ machine: processor.machine }));
     const places = (this.places = new Places(
       writer,
-      addPlatform(writer, build.singleText ? '.entry.text' : '.text'),
+      addPlatform(writer, processor, build.singleText ? '.entry.text' : '.text'),
       build.newStrings,
     ));
-    this.init = new HeldText(writer, '.init.text', places);
-    this.shared = new HeldText(writer, '.sched.text', places);
+    this.init = new HeldText(writer, '.init.text', places, processor.text);
+    this.shared = new HeldText(writer, '.sched.text', places, processor.text);
     this.text = build.singleText ? new MadeText(writer, '.text', build, places) : null;
+    const sharedData = (name: string, kind: SynthObject['kind']): SharedData =>
+      new SharedData(writer, { name, kind }, processor.types.address, places);
     this.sharedData = {
-      data: new SharedData(writer, '.ref.data', 'data', places),
-      rodata: new SharedData(writer, '.rodata', 'rodata', places),
-      bss: new SharedData(writer, '.bss', 'bss', places),
+      data: sharedData('.ref.data', 'data'),
+      rodata: sharedData('.rodata', 'rodata'),
+      bss: sharedData('.bss', 'bss'),
     };
-    this.entries = build.joinedEntries
-      ? listTable(writer, {
-          name: '__patchable_function_entries',
-          flags: WA,
-          align: 8,
-          entry: 8,
-          entsize: 0,
-          type: R_X86_64_64,
-        })
-      : null;
-    this.initcalls = new TableSection(writer, '.initcall6.init', SHF_ALLOC, 1);
-    this.tables = new KernelTables(writer, {
+    this.entries = new PatchableEntries(writer, processor, build.joinedEntries);
+    this.initcalls = new TableSection(writer, processor, { name: '.initcall6.init', flags: SHF_ALLOC, align: 1 });
+    this.tables = new KernelTables(writer, processor, {
       string: (text) => places.get({ string: text }),
       named: (name) => places.get({ name }).symbol,
       key: (object) => places.get({ object }).symbol,
@@ -150,7 +144,7 @@ class Image {
         type: STT_FUNC,
         section: prefixes.sections.get(i),
         value: prefixes.values.get(i),
-        size: PADDING,
+        size: prefixes.sizes.get(i),
       });
     }
     return writer;
@@ -165,8 +159,10 @@ class Image {
     suffix: string,
     label: string,
   ): SynthPlace {
-    const { writer, places, tables } = this;
+    const { writer, places, tables, entries } = this;
+    const { text } = this.build.processor;
     const size = code.bytes.length;
+    const before = code.lead.length;
     const name = fn.scope === 'promoted' ? fn.name + suffix : fn.name;
     const alone = fn.placed === 'alone';
     const shared = alone ? null : this.sharedText(unit, fn);
@@ -175,49 +171,33 @@ class Image {
         ? writer.section({
             name: `.text.${name}`,
             flags: AX,
-            align: PADDING,
-            content: { size: PADDING + size, from: this.functionContent },
+            align: text.align,
+            content: { size: before + size + code.tail.length, from: this.functionContent },
           })
         : shared.section;
-    const value = shared === null ? PADDING : shared.add(unit.number, ordinal, code);
-    const entries =
-      alone && this.entries === null
-        ? writer.section({
-            name: '__patchable_function_entries',
-            flags: WA | SHF_LINK_ORDER,
-            align: 8,
-            link: section,
-            content: POINTER,
-          })
-        : 0;
+    const value = shared === null ? before : shared.add(unit.number, ordinal, code);
+    const entry = entries.begin(section, fn);
     if (alone) {
       this.units.set(section, unit.number);
       this.items.set(section, ordinal);
       if (code.refs.length > 0) writer.relas(section, { count: code.refs.length, from: this.functionContent });
-      if (this.entries === null) writer.symbol({ name: label, section });
+      if (!text.mappingSymbols && entries.joined === null) writer.symbol({ name: label, section });
+    }
+    if (text.mappingSymbols) {
+      if (before > 0) writer.symbol({ name: '$d', section, value: value - before });
+      writer.symbol({ name: '$x', section, value });
     }
     const binding = fn.scope === 'local' ? STB_LOCAL : STB_GLOBAL;
     const other = binding === STB_GLOBAL && !fn.exported ? STV_HIDDEN : STV_DEFAULT;
     const symbol = writer.symbol({ name, type: STT_FUNC, binding, other, section, value, size });
     const start = { symbol: writer.sectionSymbol(section), addend: value };
-    if (this.entries !== null) this.entries.add(start.symbol, value - PADDING);
-    else if (alone) {
-      writer.sectionSymbol(entries);
-      this.items.set(entries, start.symbol);
-      writer.relas(entries, { count: 1, from: this.entryContent });
-    }
+    entries.end(entry, start, section, fn);
     if (fn.alias !== null) writer.symbol({ name: fn.alias, type: STT_FUNC, binding, other, section, value, size });
-    if (binding === STB_LOCAL) this.addPrefix(symbol, section, value - PADDING);
-    else
-      writer.symbol({
-        name: `__pfx_${name}`,
-        type: STT_FUNC,
-        binding,
-        other: STV_HIDDEN,
-        section,
-        value: value - PADDING,
-        size: PADDING,
-      });
+    if (text.prefixes) {
+      const prefix = { section, value: value - before, size: before };
+      if (binding === STB_LOCAL) this.addPrefix(symbol, prefix);
+      else writer.symbol({ name: `__pfx_${name}`, type: STT_FUNC, binding, other: STV_HIDDEN, ...prefix });
+    }
     if (fn.exported) tables.export(symbol, name);
     if (fn.addressed) tables.address(symbol);
     if (fn.placed === 'init' && new Random(this.build.seed, unit.number, ordinal, 17).share() < INITCALLS)
@@ -235,10 +215,11 @@ class Image {
     return (this.unitText ??= new MadeText(this.writer, `.text.unit_${unit.number}`, this.build, this.places));
   }
 
-  private addPrefix(symbol: number, section: number, value: number): void {
+  private addPrefix(symbol: number, { section, value, size }: { section: number; value: number; size: number }): void {
     const { prefixes } = this;
     prefixes.symbols.set(prefixes.count, symbol);
     prefixes.sections.set(prefixes.count, section);
+    prefixes.sizes.set(prefixes.count, size);
     prefixes.values.set(prefixes.count++, value);
   }
 
@@ -248,9 +229,11 @@ class Image {
       writer,
       init: { section },
     } = this;
+    const { text } = this.build.processor;
+    let size = 0;
     const stub = this.init.addStub((start) => {
-      const code = Uint8Array.of(JMP_REL32, 0, 0, 0, 0);
-      new DataView(code.buffer).setInt32(1, value - start - code.length, true);
+      const code = text.stub(value - start);
+      size = code.length;
       return code;
     });
     // The unit's name, a counter and the source line are part of the stub's name.
@@ -262,9 +245,9 @@ class Image {
       other: STV_HIDDEN,
       section,
       value: stub,
-      size: 5,
+      size,
     });
-    this.initcalls.pc32(this.initcalls.entry([0, 0, 0, 0]), { symbol, addend: 0 });
+    this.initcalls.refer(this.initcalls.entry([0, 0, 0, 0]), { symbol, addend: 0 });
     this.tables.address(symbol);
   }
 
@@ -301,8 +284,13 @@ class Image {
     this.units.set(section, unit);
     this.items.set(section, index);
     writer.sectionSymbol(section);
+    if (this.build.processor.text.mappingSymbols && kind !== 'bss') writer.symbol({ name: '$d', section });
     if (pointers.length > 0) writer.relas(section, { count: pointers.length, from: this.objectContent });
     return section;
+  }
+
+  private code(section: number): EncodedFunction {
+    return this.build.unit(this.units.get(section)).function(this.items.get(section));
   }
 
   private object(section: number): SynthObject {

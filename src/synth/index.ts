@@ -41,7 +41,7 @@ export interface PairOptions {
 }
 
 /**
- * Writes two builds of a synthetic x86-64 kernel that differ in exactly what the manifest says; the manifest is written too
+ * Writes two builds of a synthetic kernel that differ in exactly what the manifest says; the manifest is written too
  * where a path is given. Memory grows with symbols and table entries, not with bytes: one build is held at a time.
  * @throws RangeError when the kernel has too few functions for the changes, or cannot have that many sections or bytes;
  *   KlpflowError as `writeAtomically`
@@ -60,7 +60,9 @@ export async function writePair(
     const unit = 'at' in edit ? edit.at.unit : edit.unit;
     edits.set(unit, [...(edits.get(unit) ?? []), edit]);
   }
-  const editedUnits = new UnitCache((number) => applyEdits(makeUnit(plan, number), edits.get(number)!));
+  const editedUnits = new UnitCache(plan.processor, (number) =>
+    applyEdits(makeUnit(plan, number), edits.get(number)!, plan.processor.body.edits),
+  );
   const orig = originalBuild(plan);
   const patched: Build = {
     ...orig,
@@ -88,8 +90,9 @@ export async function writePair(
 
 /** The build that nothing was changed in. */
 function originalBuild(plan: KernelPlan): Build {
-  const units = new UnitCache((number) => makeUnit(plan, number));
+  const units = new UnitCache(plan.processor, (number) => makeUnit(plan, number));
   return {
+    processor: plan.processor,
     seed: plan.seed,
     singleText: plan.singleText,
     joinedEntries: plan.shape.entrySections < JOINED,

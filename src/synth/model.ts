@@ -20,38 +20,44 @@ export type SynthTarget = { function: FunctionRef } | { object: ObjectRef } | { 
 
 /** One step of a function's body: an instruction or a few that belong together. */
 export type Op =
-  /** Bytes that refer to nothing. */
+  /** Instructions that refer to nothing. */
   | { kind: 'plain'; bytes: readonly number[] }
-  /** mov $value,%esi */
+  /** A number into the second argument's register. */
   | { kind: 'immediate'; value: number }
   /** A call; a tail call is no call site (.call_sites). `direct`: of a local function, for which assemblers need no PLT. */
   | { kind: 'call'; target: SynthTarget; site: boolean; direct?: true }
-  /** lea text(%rip),%rdi */
+  /** The address of a text into the first argument's register. */
   | { kind: 'string'; text: string }
-  /** mov object+offset(%rip),%rax */
-  | { kind: 'load'; object: ObjectRef; offset: number }
-  /** movl $value,object+offset(%rip): four bytes of immediate stand behind the displacement */
+  /** Reads an object of `size` bytes. */
+  | { kind: 'load'; object: ObjectRef; offset: number; size: number }
+  /** Four bytes into an object. On x86-64 movl $value,object+offset(%rip): four bytes of immediate stand behind the displacement. */
   | { kind: 'store'; object: ObjectRef; offset: number; value: number }
-  /** mov $target,%rdx */
+  /** An address into the third argument's register. */
   | { kind: 'address'; target: SynthTarget }
-  /** mov name(%rip),%rax: something that no unit defines (`__ref_stack_chk_guard`) */
+  /** Reads something that no unit defines (`__ref_stack_chk_guard`). */
   | { kind: 'load-name'; name: string }
   /** A conditional jump over the next `over` ops, at most to the end. */
-  | { kind: 'branch'; opcode: number; over: number }
+  | { kind: 'branch'; condition: number; over: number }
   /** call __x86_indirect_thunk_rax: .retpoline_sites */
   | { kind: 'retpoline' }
   /** lock incl (%rdi): .smp_locks */
   | { kind: 'locked' }
-  /** ud2 with a __bug_table record; `line` counts from the function's first. */
+  /** A trap with a __bug_table record; `line` counts from the function's first. */
   | { kind: 'bug'; line: number; flags: number }
   /** A NOP that becomes a jump to the end: __jump_table */
   | { kind: 'static-branch'; key: ObjectRef }
   | { kind: 'static-call'; call: number }
-  /** A NOP of the replacement's length: .altinstructions. `call` adds a relocated call to the replacement. */
-  | { kind: 'alternative'; feature: number; replacement: readonly number[]; call?: string }
-  /** mov (%rdi),%eax with an __ex_table record that resumes behind it */
+  /** `original`, or a NOP of the replacement's length: .altinstructions. `call` adds a relocated call to the replacement, or names who writes it. */
+  | {
+      kind: 'alternative';
+      feature: number;
+      replacement: readonly number[];
+      call?: string;
+      original?: readonly number[];
+    }
+  /** Reads by the first argument, with an __ex_table record that resumes behind it. */
   | { kind: 'user-read' }
-  /** movabs $0x123456789abcdef,%r9, an immediate that boot code overwrites: runtime_ptr_USER_PTR_MAX */
+  /** The number 0x123456789abcdef, which boot code overwrites with a variable's value: runtime_ptr_ and its name. */
   | { kind: 'runtime-constant' };
 
 export interface SynthFunction {
@@ -75,6 +81,8 @@ export interface SynthFunction {
   endbr: boolean;
   /** Its ENDBR64 may be removed at boot: nothing takes its address. */
   sealed: boolean;
+  /** The hash of its type stands before it (kCFI). */
+  hashed: boolean;
   /** Has an ftrace site; out-of-line copies of inline functions have none. */
   traced: boolean;
   /** Source line of its first line. */

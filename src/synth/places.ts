@@ -2,7 +2,7 @@ import { SHF_ALLOC, SHF_MERGE, SHF_STRINGS } from '../elf/constants';
 import { StringTable } from '../elf/string-table';
 import type { ElfWriter, Rela } from '../elf/writer';
 import { Column } from './columns';
-import type { CodeRef } from './encode-function';
+import type { CodeRef } from './encoded';
 import type { SynthTarget, Unit } from './model';
 
 /** A place in the object: a symbol's handle and the distance from it. */

@@ -1,4 +1,6 @@
 import type { FunctionRef } from './model';
+import type { SynthProcessor } from './processor';
+import { processorOf } from './processors';
 import { Random } from './random';
 import { draw, type Distribution } from './shape/distribution';
 import type { Shape } from './shape/types';
@@ -20,6 +22,7 @@ export class KernelPlan {
   readonly seed: number;
   readonly functions: number;
   readonly shape: Shape;
+  readonly processor: SynthProcessor;
   readonly singleText: boolean;
   readonly units: number;
   /** Share of calls that are call sites: the others are tail calls. And of references to code that are calls, of local functions by their section. */
@@ -37,6 +40,7 @@ export class KernelPlan {
     this.seed = seed;
     this.functions = functions;
     this.shape = shape;
+    this.processor = processorOf(shape);
     this.singleText = singleText;
     const {
       functions: { relas },

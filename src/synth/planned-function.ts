@@ -17,6 +17,7 @@ export class PlannedFunction implements SynthFunction {
   readonly addressed: boolean;
   readonly unused: boolean;
   readonly traced: boolean;
+  readonly hashed: boolean;
   readonly sealed: boolean;
   readonly endbr: boolean;
   readonly leaf: boolean;
@@ -37,6 +38,7 @@ export class PlannedFunction implements SynthFunction {
     this.addressed = traits.addressed;
     this.unused = traits.unused;
     this.traced = traits.traced;
+    this.hashed = traits.hashed;
     this.sealed = traits.sealed;
     this.endbr = traits.scope === 'global' || traits.addressTaken || traits.placed === 'init';
     this.size = valueAt(context.plan.shape.functions.size, traits.rank);

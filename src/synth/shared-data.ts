@@ -1,6 +1,7 @@
-import { R_X86_64_64, SHF_ALLOC, SHF_WRITE, SHT_NOBITS } from '../elf/constants';
+import { SHF_ALLOC, SHF_WRITE, SHT_NOBITS } from '../elf/constants';
 import type { ElfWriter, Rela } from '../elf/writer';
 import { Column } from './columns';
+import type { CodeRef } from './encoded';
 import { HeldRefs } from './held-refs';
 import type { SynthObject } from './model';
 import type { Places } from './places';
@@ -17,7 +18,12 @@ export class SharedData {
   private words = 0;
   private used = 0;
 
-  constructor(writer: ElfWriter, name: string, kind: SynthObject['kind'], places: Places) {
+  constructor(
+    writer: ElfWriter,
+    { name, kind }: { name: string; kind: SynthObject['kind'] },
+    private readonly address: number,
+    places: Places,
+  ) {
     const used = (): number => this.used;
     const content = {
       get size() {
@@ -42,7 +48,7 @@ export class SharedData {
       this.offsets.set(this.words, start + offset);
       this.values.set(this.words++, value);
     }
-    this.refs.add(pointerRefs(object), start);
+    this.refs.add(pointerRefs(object, this.address), start);
     this.used = start + object.size;
     return start;
   }
@@ -67,16 +73,11 @@ export function objectBytes(object: SynthObject): Uint8Array {
   return bytes;
 }
 
-/** Relocations of an object in a section of its own. */
-export function objectRelas(places: Places, object: SynthObject): Iterable<Rela> {
-  return places.relas(pointerRefs(object), 0);
+/** Relocations of an object in a section of its own; `address` is their type. */
+export function objectRelas(places: Places, object: SynthObject, address: number): Iterable<Rela> {
+  return places.relas(pointerRefs(object, address), 0);
 }
 
-function pointerRefs({ pointers }: SynthObject): Array<{
-  offset: number;
-  target: SynthObject['pointers'][number]['target'];
-  type: number;
-  addend: number;
-}> {
-  return pointers.map(({ offset, target }) => ({ offset, target, type: R_X86_64_64, addend: 0 }));
+function pointerRefs({ pointers }: SynthObject, address: number): CodeRef[] {
+  return pointers.map(({ offset, target }) => ({ offset, target, type: address, addend: 0 }));
 }

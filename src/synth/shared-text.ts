@@ -2,24 +2,18 @@ import { SHF_ALLOC, SHF_EXECINSTR } from '../elf/constants';
 import type { ElfWriter, Rela } from '../elf/writer';
 import type { Build } from './build';
 import { Column } from './columns';
-import type { EncodedFunction } from './encode-function';
+import type { EncodedFunction } from './encoded';
 import { GrowingBytes } from './growing';
 import { HeldRefs } from './held-refs';
 import type { Places } from './places';
+import type { TextRules } from './processor';
 
 const AX = SHF_ALLOC | SHF_EXECINSTR;
-/** What stands between functions. */
-const FILL = 0xcc;
-const GAP = new Uint8Array(64).fill(FILL);
-/** Prefix bytes before each function (CONFIG_CALL_PADDING), and their alignment. */
-export const PADDING = 16;
-/** objtool names these NOPs `__pfx_`. */
-export const NOPS = new Uint8Array(PADDING).fill(0x90);
 
 /** A text section that functions share. */
 export interface SharedText {
   readonly section: number;
-  /** Adds a function with its prefix and returns where its code starts. */
+  /** Adds a function with what stands before and behind it and returns where its code starts. */
   add(unit: number, ordinal: number, code: EncodedFunction): number;
 }
 
@@ -29,23 +23,31 @@ export class HeldText implements SharedText {
   private readonly bytes = new GrowingBytes();
   private readonly refs: HeldRefs;
 
-  constructor(writer: ElfWriter, name: string, places: Places) {
+  constructor(
+    writer: ElfWriter,
+    name: string,
+    places: Places,
+    private readonly rules: TextRules,
+  ) {
     this.refs = new HeldRefs(places);
-    this.section = writer.section({ name, flags: AX, align: PADDING, content: this.bytes });
+    this.section = writer.section({ name, flags: AX, align: rules.align, content: this.bytes });
     writer.relas(this.section, this.refs);
   }
 
-  add(_unit: number, _ordinal: number, code: EncodedFunction): number {
-    const start = this.bytes.add(NOPS, PADDING, FILL) + PADDING;
-    this.bytes.add(code.bytes);
-    this.refs.add(code.refs, start);
+  add(_unit: number, _ordinal: number, { lead, bytes, tail, refs }: EncodedFunction): number {
+    const { align, fill } = this.rules;
+    const start = this.bytes.add(lead, align, fill) + lead.length;
+    this.bytes.add(bytes);
+    this.bytes.add(tail);
+    this.refs.add(refs, start);
     return start;
   }
 
   /** Adds code that refers to nothing and returns where it starts. */
   addStub(bytes: (start: number) => Uint8Array): number {
-    const start = Math.ceil(this.bytes.size / PADDING) * PADDING;
-    return this.bytes.add(bytes(start), PADDING, FILL);
+    const { align, fill } = this.rules;
+    const start = Math.ceil(this.bytes.size / align) * align;
+    return this.bytes.add(bytes(start), align, fill);
   }
 }
 
@@ -70,7 +72,7 @@ export class MadeText implements SharedText {
     this.section = writer.section({
       name,
       flags: AX,
-      align: PADDING,
+      align: build.processor.text.align,
       content: {
         get size() {
           return used();
@@ -86,24 +88,29 @@ export class MadeText implements SharedText {
     });
   }
 
-  add(unit: number, ordinal: number, code: EncodedFunction): number {
-    const start = Math.ceil(this.used / PADDING) * PADDING + PADDING;
+  add(unit: number, ordinal: number, { lead, bytes, tail, refs }: EncodedFunction): number {
+    const { align } = this.build.processor.text;
+    const start = Math.ceil(this.used / align) * align + lead.length;
     this.units.set(this.count, unit);
     this.ordinals.set(this.count, ordinal);
     this.starts.set(this.count++, start);
-    this.relaCount += code.refs.length;
-    this.used = start + code.bytes.length;
+    this.relaCount += refs.length;
+    this.used = start + bytes.length + tail.length;
     return start;
   }
 
   private *chunks(): Generator<Uint8Array> {
+    const { align, fill } = this.build.processor.text;
+    const gap = new Uint8Array(align).fill(fill);
     let at = 0;
     for (let i = 0; i < this.count; i++) {
-      const { bytes } = this.code(i);
-      yield GAP.subarray(0, this.starts.get(i) - PADDING - at);
-      yield NOPS;
+      const { lead, bytes, tail } = this.code(i);
+      const start = this.starts.get(i);
+      yield gap.subarray(0, start - lead.length - at);
+      yield lead;
       yield bytes;
-      at = this.starts.get(i) + bytes.length;
+      yield tail;
+      at = start + bytes.length + tail.length;
     }
   }
 

@@ -14,6 +14,8 @@ export interface Traits {
   /** Nothing refers to it: exported for modules. */
   unused: boolean;
   sealed: boolean;
+  /** The hash of its type stands before it. */
+  hashed: boolean;
   /** Share of functions that are smaller: says how long it is. */
   rank: number;
 }
@@ -26,10 +28,18 @@ const ADDRESS_TAKEN = 25;
 
 const UNUSED = 6;
 
+/** Share of the local functions whose address nothing takes that have a hash all the same: kernels have more address-taken ones than units here. */
+function hashedLocals({ shape: { typeHashes = 0, functions } }: KernelPlan): number {
+  const { local, global } = functions.per1000;
+  const taken = (local * ADDRESS_TAKEN) / 100;
+  return (typeHashes - global - taken) / Math.max(local - taken, 1);
+}
+
 export function traitsOf(plan: KernelPlan, at: FunctionRef): Traits {
   const {
     functions: { per1000, placed },
     sites,
+    typeHashes = 0,
   } = plan.shape;
   const random = new Random(plan.seed, at.unit, at.ordinal, 5);
   const init = random.chance1000(placed.init / (1 + INITCALLS));
@@ -54,6 +64,8 @@ export function traitsOf(plan: KernelPlan, at: FunctionRef): Traits {
   const sealed =
     global && !exported && !addressTaken && random.share() < sites.seals / 1000 / Math.max(sealable, 0.001);
   const shared = random.share() < placed.shared / (1000 - placed.init);
+  const rank = random.share();
+  const traced = !init && random.share() < sites.ftrace / (1000 - placed.init);
   return {
     scope,
     unused,
@@ -62,7 +74,9 @@ export function traitsOf(plan: KernelPlan, at: FunctionRef): Traits {
     addressTaken,
     sealed,
     placed: init ? 'init' : plan.singleText ? 'text' : plan.isMerged(at.unit) ? 'unit' : shared ? 'shared' : 'alone',
-    rank: random.share(),
-    traced: !init && random.share() < sites.ftrace / (1000 - placed.init),
+    rank,
+    traced,
+    hashed:
+      global || (!init && addressTaken) ? typeHashes > 0 : scope === 'local' && random.share() < hashedLocals(plan),
   };
 }

@@ -30,6 +30,8 @@ const CHANGED = [
   '5',
 ];
 
+const ARM64 = ['--shape', 'linux-7.3-arm64'];
+
 interface Graded {
   manifest: Manifest;
   answer: Answer;
@@ -60,6 +62,9 @@ describe('klpflow finds what was changed and nothing else', () => {
     ['function sections, as GCC leaves them', ['--shape', 'debian-6.12-gcc', '--seed', '2']],
     ['one .text', ['--single-text', '--seed', '3']],
     ["functions that share their unit's section", ['--sections', '4000', '--seed', '4']],
+    ['arm64, as ThinLTO leaves it', [...ARM64, '--seed', '8']],
+    ['arm64 with one .text', [...ARM64, '--single-text', '--seed', '9']],
+    ["arm64's functions that share their unit's section", [...ARM64, '--sections', '3500', '--seed', '10']],
   ])('%s', async (name, flags) => {
     const { manifest, answer, orig } = await graded(name.replace(/\W+/g, '-'), ...flags);
     expect(readelfComplaints(orig, '-hSsW')).toBe('');
@@ -69,9 +74,12 @@ describe('klpflow finds what was changed and nothing else', () => {
     expect(answer.verdict).toBe('patchable');
   });
 
-  it('and refuses what cannot be patched, with every reason', async () => {
+  it.each([
+    ['x86-64', []],
+    ['arm64', ARM64],
+  ])('and refuses what cannot be patched, with every reason (%s)', async (name, shape) => {
     const { manifest, answer } = await graded(
-      'refused',
+      `refused-${name}`,
       '--data',
       '2',
       '--init-functions',
@@ -80,13 +88,17 @@ describe('klpflow finds what was changed and nothing else', () => {
       '1',
       '--seed',
       '5',
+      ...shape,
     );
     expect(grade(manifest, answer)).toEqual([]);
     expect(answer.verdict).toBe('refused');
   });
 
-  it('with debug information, which readelf takes without a word', async () => {
-    const { manifest, answer, orig } = await graded('debug', '--size', '12M', '--seed', '6');
+  it.each([
+    ['x86-64', []],
+    ['arm64', ARM64],
+  ])('with debug information, which readelf takes without a word (%s)', async (name, shape) => {
+    const { manifest, answer, orig } = await graded(`debug-${name}`, '--size', '12M', '--seed', '6', ...shape);
     expect(grade(manifest, answer)).toEqual([]);
     expect(Math.abs(manifest.orig.bytes - 12e6)).toBeLessThan(0.02 * 12e6);
     const units = readelf(orig, '--debug-dump=info').filter((line) => line.includes('(DW_TAG_compile_unit)')).length;

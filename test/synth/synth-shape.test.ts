@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { SHAPES, measureObject, writePair, type Shape } from '../../src/synth';
 import { isShape } from '../../src/synth/shape';
 import { distributionOf, valueAt } from '../../src/synth/shape/distribution';
-import { KERNELS, pairsOf, skipWithout, unavailable, unpack } from '../support/corpus';
+import { ARM64, KERNELS, pairsOf, skipWithout, unavailable, unpack } from '../support/corpus';
 import { tempFolder } from '../support/temp-folder';
 
 const folder = tempFolder();
@@ -33,6 +33,7 @@ function unlike(wanted: Shape, found: Shape, share: number): string[] {
     ['references', wanted.references, found.references],
     ['sites', wanted.sites, found.sites],
     ['totals', wanted.totals, found.totals],
+    ['hashes', { all: wanted.typeHashes ?? 0 }, { all: found.typeHashes ?? 0 }],
   ] as ReadonlyArray<readonly [string, Record<string, number>, Record<string, number>]>) {
     for (const key of Object.keys(from)) compare(`${what} ${key}`, from[key]!, to[key]!, 30);
   }
@@ -59,9 +60,9 @@ describe.each(Object.entries(SHAPES))('a synthetic kernel of the shape %s', (nam
     expect(unlike(shape, found, 0.2)).toEqual([]);
   });
 
-  it('and not like the other one: the comparison can tell them apart', () => {
-    const [, other] = Object.entries(SHAPES).find(([another]) => another !== name)!;
-    expect(unlike(other, found, 0.2).length).toBeGreaterThan(3);
+  it('and not like the others: the comparison can tell them apart', () => {
+    for (const [another, other] of Object.entries(SHAPES))
+      if (another !== name) expect(unlike(other, found, 0.2).length, another).toBeGreaterThan(3);
   });
 });
 
@@ -81,10 +82,13 @@ it('a file that is no shape is not taken for one', () => {
   expect(isShape({ ...shape, functions: { ...shape.functions, size: { ...shape.functions.size, at: [1] } } })).toBe(
     false,
   );
+  expect(isShape({ ...shape, processor: 'aarch64', typeHashes: 800 })).toBe(true);
+  expect(isShape({ ...shape, processor: 'pdp11' })).toBe(false);
+  expect(isShape({ ...shape, typeHashes: 'most' })).toBe(false);
   expect(isShape(null)).toBe(false);
 });
 
-describe.each(KERNELS)('%s', (kernel) => {
+describe.each([...KERNELS, ARM64] as const)('%s', (kernel) => {
   it('is what the shape of its name was measured from', (context) => {
     skipWithout(context, unavailable(kernel, true));
     expect(measureObject(unpack(kernel, pairsOf(kernel)[0]!).orig)).toEqual(SHAPES[kernel]);

@@ -1,24 +1,30 @@
 import { KlpflowError } from '../../diagnostics';
-import { EM_X86_64 } from '../../elf/constants';
+import { machineName } from '../../elf/machines';
 import { ElfObject } from '../../elf/object';
 import { DEBIAN_6_12_GCC } from './debian-6.12-gcc';
 import { LINUX_7_2_THINLTO } from './linux-7.2-thinlto';
+import { LINUX_7_3_ARM64 } from './linux-7.3-arm64';
 import { measureShape } from './measure';
+import { SHAPE_RULES } from './rules';
+import { PROCESSORS } from '../processors';
 import type { Shape } from './types';
 
 /** The shapes that klpflow brings along, by the name of what was measured. */
 export const SHAPES: Readonly<Record<string, Shape>> = {
   'linux-7.2-thinlto': LINUX_7_2_THINLTO,
   'debian-6.12-gcc': DEBIAN_6_12_GCC,
+  'linux-7.3-arm64': LINUX_7_3_ARM64,
 };
 
-/** Measures the x86-64 object at `path`. @throws KlpflowError as `ElfObject.open`; `unsupported-object` for other processors, and where there is no function */
+/** Measures the object at `path`. @throws KlpflowError as `ElfObject.open`; `unsupported-object` for processors without a row in SHAPE_RULES, and where there is no function */
 export function measureObject(path: string): Shape {
   const object = ElfObject.open(path);
-  if (object.machine !== EM_X86_64)
+  if (SHAPE_RULES[object.machine] === undefined)
     throw new KlpflowError(
       'unsupported-object',
-      `${path} is for machine ${object.machine}; shapes are those of x86-64 (${EM_X86_64})`,
+      `${path} is for ${machineName(object.machine)}; there are shapes of ${Object.keys(SHAPE_RULES)
+        .map((machine) => machineName(Number(machine)))
+        .join(' and ')}`,
       { object: path },
     );
   const shape = measureShape(object);
@@ -30,7 +36,12 @@ export function measureObject(path: string): Shape {
 /** Whether a value has all that a shape has: nothing is known of it that comes from a file. */
 export function isShape(value: unknown): value is Shape {
   const { debug, ...rest } = LINUX_7_2_THINLTO;
-  return alike(rest, value);
+  if (!alike(rest, value)) return false;
+  const { processor, typeHashes } = value as Shape;
+  return (
+    (processor === undefined || Object.hasOwn(PROCESSORS, processor)) &&
+    (typeHashes === undefined || alike(0, typeHashes))
+  );
 }
 
 function alike(model: unknown, value: unknown): boolean {

@@ -1,5 +1,4 @@
 import {
-  R_X86_64_PLT32,
   SHF_ALLOC,
   SHF_EXECINSTR,
   SHF_MERGE,
@@ -13,11 +12,13 @@ import {
   STB_LOCAL,
   STT_FILE,
   STT_FUNC,
+  STT_NOTYPE,
   STT_OBJECT,
 } from '../../elf/constants';
 import type { ElfObject } from '../../elf/object';
 import { RELA_WORDS, R_OFFSET, R_SYM, R_TYPE, ST_INFO, ST_SIZE, ST_VALUE, SYM_WORDS, u64 } from '../../elf/words';
 import { distributionOf } from './distribution';
+import { SHAPE_RULES, type ShapeRules } from './rules';
 import {
   REFERENCE_KINDS,
   SITE_TABLES,
@@ -50,7 +51,7 @@ interface Extent {
 }
 
 /**
- * Measures how an x86-64 object is built. Names of symbols are read, code is not.
+ * Measures how an object of a processor of SHAPE_RULES is built. Names of symbols are read, code is not.
  * @throws KlpflowError `malformed-elf` for a record that points nowhere
  */
 export function measureShape(object: ElfObject): Shape {
@@ -67,10 +68,14 @@ class Measurement {
   private readonly byUnit: number[] = [];
   private readonly localNames = new Map<string, number>();
   private readonly scopes = { local: 0, global: 0, promoted: 0, cloned: 0, prefixed: 0, aliased: 0 };
+  /** Where data stands in code, by section: hashes of types and literals. */
+  private readonly dataInCode = new Map<number, Set<number>>();
+  private readonly rules: ShapeRules;
   private relaCount = 0;
   private units = 0;
 
   constructor(private readonly object: ElfObject) {
+    this.rules = SHAPE_RULES[object.machine]!;
     this.kinds = Uint8Array.from({ length: object.sectionCount }, (_, section) => this.kindOf(section));
     this.readSymbols();
     for (const extents of this.extents.values()) extents.sort((a, b) => a.start - b.start || a.symbol - b.symbol);
@@ -91,6 +96,7 @@ class Measurement {
     const references = [...this.references.values()].reduce((sum, value) => sum + value, 0);
     return {
       schema: 'klpflow/shape@1',
+      ...this.rules.said,
       counts: {
         bytes: object.bytes.length,
         sections: object.sectionCount,
@@ -114,6 +120,7 @@ class Measurement {
           group: distributionOf(groups),
         },
       },
+      ...(this.rules.hashesAreData ? { typeHashes: per1000(this.hashed()) } : {}),
       references: byKey(REFERENCE_KINDS, (kind) => per1000(this.references.get(kind)!, references)),
       objects: Object.fromEntries(
         DATA_KINDS.map(([name, kind]): [DataKind, ObjectShape] => {
@@ -174,6 +181,7 @@ class Measurement {
         this.units++;
         this.byUnit.push(0);
       }
+      if (type === STT_NOTYPE && this.rules.hashesAreData) this.readMark(symbol);
       if (type !== STT_FUNC && type !== STT_OBJECT) continue;
       const section = this.sectionOf(symbol);
       const size = u64(object.symbols, symbol * SYM_WORDS + ST_SIZE);
@@ -195,6 +203,20 @@ class Measurement {
       if (others === undefined) this.extents.set(section, [extent]);
       else others.push(extent);
     }
+  }
+
+  /** Remembers a mapping symbol of data within code. */
+  private readMark(symbol: number): void {
+    const { object, kinds } = this;
+    const section = this.sectionOf(symbol);
+    if (kinds[section] !== Kind.CODE || !/^\$d(\.|$)/.test(object.symbolName(symbol))) return;
+    const places = this.dataInCode.get(section) ?? new Set();
+    this.dataInCode.set(section, places.add(u64(object.symbols, symbol * SYM_WORDS + ST_VALUE)));
+  }
+
+  /** Functions with a word of data in front of them. */
+  private hashed(): number {
+    return this.functions.filter(({ section, start }) => this.dataInCode.get(section)?.has(start - 4)).length;
   }
 
   /** Of several functions at one place the first counts. */
@@ -258,6 +280,7 @@ class Measurement {
     const { object } = this;
     if (symbol >= object.symbolCount)
       object.malformed(0, `a relocation names symbol ${symbol} of ${object.symbolCount}`);
+    if (this.rules.completing.includes(type)) return;
     const section = this.sectionOf(symbol);
     const kind = section === 0 ? Kind.OTHER : this.kinds[section]!;
     this.references.set(
@@ -269,10 +292,9 @@ class Measurement {
   private referenceKind(symbol: number, type: number, kind: number): ReferenceKind {
     if (kind === Kind.CODE || kind === Kind.OTHER) {
       const name = this.object.symbolName(symbol);
-      if (name === '__fentry__') return 'fentry';
-      if (name === '__x86_return_thunk') return 'returnThunk';
-      if (name.startsWith('__x86_indirect_thunk_')) return 'retpoline';
-      return type === R_X86_64_PLT32 ? 'call' : kind === Kind.CODE ? 'code' : 'other';
+      const own = this.rules.named(name);
+      if (own !== undefined) return own;
+      return this.rules.calls.includes(type) ? 'call' : kind === Kind.CODE ? 'code' : 'other';
     }
     return kind === Kind.STRING ? 'string' : kind === Kind.RODATA ? 'constant' : kind === Kind.DATA ? 'data' : 'bss';
   }
@@ -298,7 +320,7 @@ class Measurement {
   /** Entries of the tables of this kind: their references to code, by those that an entry holds. */
   private sites(kind: SiteKind): number {
     const { object, kinds } = this;
-    const name = SITE_TABLES[kind];
+    const name = this.rules.tables[kind];
     let references = 0;
     for (let section = 1; section < object.sectionCount; section++) {
       if (object.type(section) !== SHT_RELA) continue;

@@ -1,6 +1,6 @@
 import type { Distribution } from './distribution';
 
-/** Places of code that tables list, by the table. */
+/** Places of code that tables list, by the table on x86-64. */
 export const SITE_TABLES = {
   ftrace: '__mcount_loc',
   returns: '.return_sites',
@@ -56,6 +56,8 @@ export interface ObjectShape {
  */
 export interface Shape {
   schema: 'klpflow/shape@1';
+  /** Of the object that was measured: x86-64 where it is not said. */
+  processor?: 'x86-64' | 'aarch64';
   /** Of the object that was measured. */
   counts: { bytes: number; sections: number; symbols: number; relas: number; functions: number; units: number };
   functions: {
@@ -74,7 +76,9 @@ export interface Shape {
     /** Local ones whose name stands more than once, of 1000 local ones; and how often such a name stands. */
     duplicates: { per1000: number; group: Distribution };
   };
-  /** Relocations in code by what they refer to, of 1000. */
+  /** Functions with the hash of their type before them (kCFI), of 1000; where the processor's objects tell. */
+  typeHashes?: number;
+  /** Relocations in code by what they refer to, of 1000; the second one of a pair that makes an address does not count. */
   references: Record<ReferenceKind, number>;
   objects: Record<DataKind, ObjectShape>;
   /** Merged strings: different ones per 1000 functions; bytes without the NUL; sections of them per 1000 functions. */

@@ -1,39 +1,15 @@
 import { R_X86_64_32S, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PLT32 } from '../elf/constants';
-import type { ObjectRef, Op, SynthFunction, SynthTarget } from './model';
+import { CodeBuffer } from './code-buffer';
+import type { EncodedFunction } from './encoded';
+import type { Op, SynthFunction } from './model';
+import { trampolineName } from './static-calls';
 
-/** A relocation in code; `offset` counts from the function's start, `addend` from the target's. */
-export interface CodeRef {
-  offset: number;
-  type: number;
-  target: SynthTarget;
-  addend: number;
-}
+/** Prefix bytes before each function (CONFIG_CALL_PADDING), and their alignment. */
+export const PADDING = 16;
+/** objtool names these NOPs `__pfx_`. */
+const NOPS = new Uint8Array(PADDING).fill(0x90);
 
-/** What tables say about places in a function. All offsets count from its start. */
-export interface Sites {
-  fentry: number | null;
-  returns: number[];
-  calls: number[];
-  retpolines: number[];
-  locks: number[];
-  /** Where the stack's layout changes (.orc_unwind_ip). */
-  unwinds: number[];
-  annotations: number[];
-  bugs: Array<{ at: number; line: number; flags: number }>;
-  branches: Array<{ at: number; to: number; key: ObjectRef }>;
-  staticCalls: Array<{ at: number; call: number }>;
-  alternatives: Array<{ at: number; length: number; feature: number; replacement: readonly number[]; call?: string }>;
-  faults: Array<{ at: number; fixup: number }>;
-  runtimeConstants: number[];
-}
-
-export interface EncodedFunction {
-  bytes: Uint8Array;
-  refs: CodeRef[];
-  sites: Sites;
-}
-
-const ENDBR64 = [0xf3, 0x0f, 0x1e, 0xfa];
+export const ENDBR64 = [0xf3, 0x0f, 0x1e, 0xfa];
 const NOP5 = [0x0f, 0x1f, 0x44, 0x00, 0x00];
 const PROLOGUE = [0x55, 0x48, 0x89, 0xe5, 0x53]; // push %rbp; mov %rsp,%rbp; push %rbx
 const EPILOGUE = [0x5b, 0x5d]; // pop %rbx; pop %rbp
@@ -49,12 +25,10 @@ const LOCK_INC = [0xf0, 0xff, 0x07];
 const MOV_RDI_EAX = [0x8b, 0x07];
 /** movabs $0x123456789abcdef,%r9: the placeholder that the kernel's runtime_const_ptr() leaves. */
 const RUNTIME_CONSTANT = [0x49, 0xb9, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01];
-/** Name of the trampoline of static call `call`. */
-export const trampolineName = (call: number): string => `__SCT__synth_${call}`;
 
 /** The machine code of a function as objtool leaves it: fentry call and static branches already NOPs. */
-export function encodeFunction(fn: SynthFunction): EncodedFunction {
-  const code = new CodeBuffer();
+export function encodeX8664(fn: SynthFunction): EncodedFunction {
+  const code = new CodeBuffer(NOPS, (view, at, to) => view.setInt32(at + 2, to - at - 6, true));
   const { sites } = code;
   if (fn.endbr) code.put(ENDBR64);
   if (fn.traced) {
@@ -108,7 +82,7 @@ function step(code: CodeBuffer, op: Op, line: number): void {
       code.refer(3, R_X86_64_PC32, { name: op.name }, -4);
       return code.put(MOV_RAX);
     case 'branch':
-      return code.jump(op.opcode, op.over);
+      return code.jump([0x0f, op.condition, 0, 0, 0, 0], op.over);
     case 'retpoline':
       sites.retpolines.push(code.at);
       code.refer(1, R_X86_64_PLT32, { name: '__x86_indirect_thunk_rax' }, -4);
@@ -138,74 +112,5 @@ function step(code: CodeBuffer, op: Op, line: number): void {
     case 'runtime-constant':
       sites.runtimeConstants.push(code.at + 2);
       return code.put(RUNTIME_CONSTANT);
-  }
-}
-
-/** Code under construction, in a buffer that all functions share. */
-class CodeBuffer {
-  private static readonly scratch = new Uint8Array(1 << 16);
-  private static readonly view = new DataView(CodeBuffer.scratch.buffer);
-
-  at = 0;
-  readonly sites: Sites = {
-    fentry: null,
-    returns: [],
-    calls: [],
-    retpolines: [],
-    locks: [],
-    unwinds: [],
-    annotations: [],
-    bugs: [],
-    branches: [],
-    staticCalls: [],
-    alternatives: [],
-    faults: [],
-    runtimeConstants: [],
-  };
-  private readonly refs: CodeRef[] = [];
-  /** Where each op starts, and behind them the end. */
-  readonly places: number[] = [];
-  private readonly jumps: Array<{ field: number; op: number }> = [];
-
-  put(bytes: readonly number[]): void {
-    for (let i = 0; i < bytes.length; i++) CodeBuffer.scratch[this.at++] = bytes[i]!;
-  }
-
-  word(value: number): void {
-    CodeBuffer.view.setUint32(this.at, value, true);
-    this.at += 4;
-  }
-
-  /** A relocation `ahead` bytes from here. */
-  refer(ahead: number, type: number, target: SynthTarget, addend: number): void {
-    this.refs.push({ offset: this.at + ahead, type, target, addend });
-  }
-
-  /** A conditional jump with a 32-bit distance, which `finish` fills in. */
-  jump(opcode: number, over: number): void {
-    CodeBuffer.scratch[this.at] = 0x0f;
-    CodeBuffer.scratch[this.at + 1] = opcode;
-    this.jumps.push({ field: this.at + 2, op: this.places.length + over });
-    this.at += 6;
-  }
-
-  branchToEnd(key: ObjectRef): void {
-    this.sites.branches.push({ at: this.at, to: -1, key });
-  }
-
-  /** `count` places, spread over the code. */
-  spread(count: number): number[] {
-    const { places } = this;
-    return Array.from({ length: Math.min(count, places.length) }, (_, i) =>
-      i === 0 ? 0 : places[Math.floor((i * places.length) / count)]!,
-    );
-  }
-
-  finish(): EncodedFunction {
-    const { places } = this;
-    const end = places[places.length - 1]!;
-    for (const { field, op } of this.jumps) CodeBuffer.view.setInt32(field, (places[op] ?? end) - field - 4, true);
-    for (const branch of this.sites.branches) branch.to = end;
-    return { bytes: CodeBuffer.scratch.slice(0, this.at), refs: this.refs, sites: this.sites };
   }
 }
