@@ -95,6 +95,13 @@ test('it holds what runs, its types, schemas, documents and licences, and nothin
   expect(packed.filter((path) => /(^|\/)\.|\.tmp$|bench\.js|demo\.js/.test(path))).toEqual([]);
 });
 
+test('npm finds the manual page', () => {
+  // npm 11 links those of a list alone: a single name was passed over, and `man klpflow` found nothing.
+  const { man } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { man: string[] };
+  expect(man).toEqual(['dist/man/klpflow.1']);
+  for (const name of man) expect(packed).toContain(name);
+});
+
 test('the licences of all that is bundled are in one file', () => {
   const text = readFileSync(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
   for (const name of [

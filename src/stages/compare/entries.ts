@@ -205,7 +205,7 @@ export function lineOf({ object }: Side, { table, start }: OwnedEntry): number |
 }
 
 /** The code that an alternatives entry puts in its site's place; undefined for other entries and for none. */
-function replacementOf(
+export function replacementOf(
   side: Side,
   table: SpecialTable,
   { relas: { words, at, stop }, start }: SpecialEntry,
