@@ -203,6 +203,21 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser (KLPFLOW_CHROMIUM, /usr/bin
     await page.goto(pathToFileURL(path).href);
     return page;
   };
+  /** Processor time of pages so far, in milliseconds, by process: what does not grow with what else the machine does. */
+  const spent = async (): Promise<Map<number, number>> => {
+    const session = await browser.newBrowserCDPSession();
+    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+    await session.detach();
+    return new Map(
+      processInfo.filter(({ type }) => type === 'renderer').map(({ id, cpuTime }) => [id, cpuTime * 1000] as const),
+    );
+  };
+  /** What it takes the page to do something. */
+  const taking = async (what: () => Promise<unknown>): Promise<number> => {
+    const before = await spent();
+    await what();
+    return [...(await spent())].reduce((sum, [id, time]) => sum + time - (before.get(id) ?? 0), 0);
+  };
   const shown = (page: Page): Promise<number> => page.locator('#functions tbody tr:visible').count();
 
   beforeAll(async () => {
@@ -278,23 +293,20 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser (KLPFLOW_CHROMIUM, /usr/bin
     await page.close();
   });
 
-  test('5,000 functions: painted within a second or so, found and sorted without a wait', async () => {
-    const page = await opened(join(folder, 'large.html'));
-    const paint = (await page.evaluate(
-      "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0",
-    )) as number;
-    expect(paint).toBeGreaterThan(0);
-    // A second on an idle machine; tests run beside others.
-    expect(paint).toBeLessThan(5000);
+  test('5,000 functions: painted, found and sorted without a wait', async () => {
+    let page!: Page;
+    const opening = await taking(async () => {
+      page = await opened(join(folder, 'large.html'));
+      expect(
+        await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"),
+      ).toBeGreaterThan(0);
+    });
     expect(await page.locator('#functions tbody tr').count()).toBe(MANY);
-    const timed = async (what: string): Promise<number> =>
-      (await page.evaluate(
-        `(() => { const start = performance.now(); ${what}; document.body.offsetHeight; return performance.now() - start; })()`,
-      )) as number;
+    const timed = (what: string): Promise<number> =>
+      taking(() => page.evaluate(`(() => { ${what}; document.body.offsetHeight; })()`));
     const filtering = await timed(
       "const box = document.getElementById('search'); box.value = 'unit_7.c callee_57'; box.dispatchEvent(new Event('input'))",
     );
-    expect(filtering).toBeLessThan(2000);
     // callee_57, callee_57N, callee_57NN of the units that end in 7.
     expect(await shown(page)).toBe(
       Array.from({ length: MANY }, (_, i) => i).filter((i) => i % 50 === 7 && `${i}`.startsWith('57')).length,
@@ -303,7 +315,15 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser (KLPFLOW_CHROMIUM, /usr/bin
     expect(await shown(page)).toBe(0);
     expect(await page.locator('#shown').textContent()).toBe(`0 of ${MANY}`);
     await page.locator('#search').fill('');
-    expect(await timed("document.querySelectorAll('#functions th button')[4].click()")).toBeLessThan(3000);
+    const sorting = await timed("document.querySelectorAll('#functions th button')[4].click()");
+    if (process.env['KLPFLOW_MEASURES'])
+      console.log({ opening, filtering, sorting, bytes: reportPage(large()).length });
+    // By itself it is painted after 0.65 s and sorted in 0.11; 1.8 and 0.73 while rows that nobody sees were laid out, too.
+    expect([opening < 2500, filtering < 500, sorting < 1000], `${opening}, ${filtering}, ${sorting} ms`).toEqual([
+      true,
+      true,
+      true,
+    ]);
     expect(await page.locator('#functions th[aria-sort]').getAttribute('aria-sort')).toBe('ascending');
     const grown = await page
       .locator('#functions tbody tr td:nth-child(5)')
@@ -325,6 +345,12 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser (KLPFLOW_CHROMIUM, /usr/bin
     await page.locator('#functions tbody tr:visible a').click();
     expect(await page.locator('details[open] summary code').textContent()).toBe(HOSTILE);
     expect(await page.locator('details[open] table.code').textContent()).toContain(HOSTILE);
+    // What special sections say of all of the function, by words: where it is differs with each instruction that was put in before.
+    expect(await page.locator('details[open] details li').allTextContents()).toEqual([
+      '− +0x8 bug line 3',
+      '+0x4 static branch key',
+      `+ +0xc exception ${HOSTILE}`,
+    ]);
     expect(complaints).toEqual([]);
     await page.close();
   });

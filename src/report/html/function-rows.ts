@@ -1,5 +1,5 @@
 import type { DiffResult, Explanation, Report } from '../../index';
-import { renderReferences } from '../change';
+import { renderEntries, renderReferences } from '../change';
 import { hunksOf } from '../hunks';
 import { sourceWords } from '../source';
 
@@ -28,6 +28,8 @@ export interface FunctionRow {
     skipped: number;
     paired: string;
     pulled: string[];
+    /** What it refers to more often than before, and less often, and what special sections say; a line each. */
+    references: string[];
     /** What special sections say of the whole function: of ORIG's alone, of both, of PATCHED's alone. */
     entries: Array<readonly [state: 'gone' | 'same' | 'new', text: string]>;
   } | null;
@@ -46,9 +48,9 @@ export function functionRows({ result, code }: Report): FunctionRow[] {
       state: string,
       name: string,
       found: Explanation | null,
-      more: Partial<FunctionRow> & { pulled?: string[] } = {},
+      more: Partial<FunctionRow> & { pulled?: string[]; references?: string[] } = {},
     ): FunctionRow => {
-      const { pulled = [], ...rest } = more;
+      const { pulled = [], references = [], ...rest } = more;
       const anchor = `${object}:${name}`;
       const times = used.get(anchor) ?? 0;
       used.set(anchor, times + 1);
@@ -64,7 +66,7 @@ export function functionRows({ result, code }: Report): FunctionRow[] {
         what: '',
         hunks: null,
         entry: null,
-        code: found === null ? null : codeOf(found, pulled),
+        code: found === null ? null : { ...codeOf(found), pulled, references },
         ...rest,
       };
     };
@@ -75,6 +77,7 @@ export function functionRows({ result, code }: Report): FunctionRow[] {
       ...functions.changed.map((entry, i) =>
         row(`changed: ${entry.class}`, entry.name, explained('changed', i), {
           ...ofChanged(entry),
+          references: referencesOf(entry),
           ...hunks('changed', entry),
         }),
       ),
@@ -103,6 +106,10 @@ export function functionRows({ result, code }: Report): FunctionRow[] {
   });
 }
 
+function referencesOf({ change }: Changed): string[] {
+  return change?.kind === 'code' ? [...renderReferences(change), ...renderEntries(change)] : [];
+}
+
 function ofChanged(entry: Changed): Partial<FunctionRow> {
   const { size, change, file, section } = entry;
   const counted = change?.kind === 'code' ? change.instructions : null;
@@ -123,7 +130,12 @@ function ofChanged(entry: Changed): Partial<FunctionRow> {
   };
 }
 
-function codeOf({ rows, skipped, pairedBy, entries }: Explanation, pulled: string[]): FunctionRow['code'] {
+function codeOf({
+  rows,
+  skipped,
+  pairedBy,
+  entries,
+}: Explanation): Omit<NonNullable<FunctionRow['code']>, 'pulled' | 'references'> {
   const cell = (side: Explanation['rows'][number]['orig']): Cell =>
     side === null ? null : [side.offset, side.text, [...side.notes, ...words(side)]];
   const words = (side: NonNullable<Explanation['rows'][number]['orig']>): string[] =>
@@ -133,7 +145,6 @@ function codeOf({ rows, skipped, pairedBy, entries }: Explanation, pulled: strin
     rows: shown.map(({ kind, skipped: before, orig, patched }) => [kind, before, cell(orig), cell(patched)] as const),
     skipped: skipped + (rows.length - shown.length),
     paired: pairedBy === null ? 'in one build only' : `paired by ${pairedBy.rule}: ${pairedBy.evidence}`,
-    pulled,
     entries: entryList(entries),
   };
 }

@@ -62,9 +62,42 @@ export const SCRIPT = String.raw`
     row.append(cell);
     return row;
   };
-  const codes = byId('codes') ? JSON.parse(byId('codes').textContent) : {};
+  let codes;
+  const codeOf = (details) => {
+    // Megabytes, which nobody may ask for.
+    if (!codes) codes = byId('codes') ? JSON.parse(byId('codes').textContent) : {};
+    return codes[details.dataset.code];
+  };
+  const list = (texts) => {
+    const made = element('ul');
+    for (const [text, className] of texts) {
+      const item = element('li');
+      item.append(element('code', text, className));
+      made.append(item);
+    }
+    return made;
+  };
+  const about = (code, hunks) => {
+    const parts = [];
+    if (code.pulled.length) {
+      const line = element('p', 'Pulled in by ');
+      code.pulled.forEach((via, i) => line.append(i ? ' < ' : '', element('code', via)));
+      parts.push(line);
+    }
+    if (code.references.length) parts.push(list(code.references.map((text) => [text])));
+    if (hunks !== undefined) parts.push(element('p', 'Patch: ' + hunks));
+    parts.push(element('p', code.paired, 'dim'));
+    if (code.entries.length) {
+      const box = element('details');
+      const SIGNS = { gone: ['− ', 'deleted'], new: ['+ ', 'inserted'], same: ['', ''] };
+      const summary = element('summary', code.entries.length + ' special-section ' + (code.entries.length === 1 ? 'entry' : 'entries'));
+      box.append(summary, list(code.entries.map(([state, text]) => [SIGNS[state][0] + text, SIGNS[state][1]])));
+      parts.push(box);
+    }
+    return parts;
+  };
   const show = (details) => {
-    const code = codes[details.dataset.code];
+    const code = codeOf(details);
     if (!code || details.dataset.shown) return;
     details.dataset.shown = '1';
     const body = element('tbody');
@@ -81,20 +114,7 @@ export const SCRIPT = String.raw`
     const columns = element('colgroup');
     for (const name of ['mark', 'offset', 'text', 'offset', 'text']) columns.append(element('col', undefined, name));
     made.append(element('caption', details.dataset.name + ': ORIG left, PATCHED right', 'dim'), columns, body);
-    const place = details.querySelector('div');
-    if (code.entries.length) {
-      const box = element('details');
-      const list = element('ul');
-      const signs = { gone: '− ', new: '+ ', same: '' };
-      for (const [state, text] of code.entries) {
-        const item = element('li');
-        item.append(element('code', signs[state] + text, state === 'gone' ? 'deleted' : state === 'new' ? 'inserted' : ''));
-        list.append(item);
-      }
-      box.append(element('summary', code.entries.length + ' special-section entries'), list);
-      place.append(box);
-    }
-    place.append(made);
+    details.querySelector('div').append(...about(code, details.dataset.hunks), made);
   };
   for (const details of document.querySelectorAll('details[data-code]'))
     details.addEventListener('toggle', () => details.open && show(details));

@@ -18,6 +18,10 @@ a:focus-visible, input:focus-visible { outline: 2px solid var(--link); outline-o
 th[aria-sort=ascending] button::after { content: ' \\2191'; } th[aria-sort=descending] button::after { content: ' \\2193'; }
 input[type=search] { font: inherit; padding: .3rem .5rem; width: min(30rem, 100%); border: 1px solid var(--line); border-radius: 4px; background: var(--soft); color: inherit; }
 details { border: 1px solid var(--line); border-radius: 4px; margin: .4rem 0; } summary { cursor: pointer; padding: .35rem .6rem; background: var(--soft); overflow-wrap: anywhere; }
+#functions, #functions thead, #functions tbody { display: block; } #functions thead { position: sticky; top: 0; }
+#functions tr { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 1.7fr) minmax(0, 1.5fr) minmax(0, 2.6fr) 8rem 7.5rem minmax(0, 3fr); }
+#functions tbody tr { content-visibility: auto; contain-intrinsic-height: auto 2rem; } #functions tr[hidden] { display: none; } #functions td { overflow-wrap: anywhere; }
+details[data-code] { content-visibility: auto; contain-intrinsic-height: auto 2.2rem; }
 details > div { padding: .5rem .6rem; overflow-x: auto; }
 .code { table-layout: fixed; min-width: 60rem; } .code td { border: 0; padding: 0 .4rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 .code col.mark { width: 1.8rem; } .code col.offset { width: 4.5rem; } .code td.offset { color: var(--dim); text-align: right; }
@@ -26,5 +30,5 @@ tr.inserted, code.inserted { background: var(--add); } tr.deleted, code.deleted 
 .diagnostic { border-left: 4px solid var(--line); padding: .1rem .8rem; margin: .6rem 0; } .diagnostic.refusal, .diagnostic.error { border-color: var(--bad); }
 .tree ul { border-left: 1px solid var(--line); margin: 0 0 0 .4rem; padding-left: 1.1rem; } .tree li { margin: .1rem 0; }
 .skip-link { position: absolute; left: -99rem; } .skip-link:focus { left: 1rem; }
-@media print { nav, input, .skip-link, .hint { display: none; } body { max-width: none; padding: 0; font-size: 10pt; } th { position: static; } details, tr { break-inside: avoid; } }
+@media print { details[data-code], #functions tbody tr { content-visibility: visible; } #functions thead { position: static; } nav, input, .skip-link, .hint { display: none; } body { max-width: none; padding: 0; font-size: 10pt; } th { position: static; } details, tr { break-inside: avoid; } }
 `;
