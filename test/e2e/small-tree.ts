@@ -49,12 +49,8 @@ export function smallTree({ name, tarball, options = [], variables }: SmallBuild
   const folder = join(CACHE, `small-${name}-${basename(tarball).replace(/\.tar\..*/, '')}`);
   const tree = { folder, image: join(folder, 'arch/x86/boot/bzImage'), key: join(folder, 'certs/signing_key.pem') };
   if (existsSync(join(folder, 'built.done'))) return tree;
-  rmSync(folder, { recursive: true, force: true });
-  const unpacking = `${folder}.new`;
-  rmSync(unpacking, { recursive: true, force: true });
-  mkdirSync(unpacking, { recursive: true });
-  run('tar', ['-xf', tarball, '--strip-components=1'], unpacking);
-  renameSync(unpacking, folder);
+  // make goes on where a run that was stopped left it.
+  if (!existsSync(folder)) unpack(tarball, folder);
   writeFileSync(join(folder, 'small.config'), [...CONFIG, ...options, ''].join('\n'));
   const make = (...words: string[]): void =>
     run('make', ['-s', `-j${availableParallelism()}`, ...variables, ...words], folder);
@@ -62,6 +58,14 @@ export function smallTree({ name, tarball, options = [], variables }: SmallBuild
   make('bzImage', 'modules');
   writeFileSync(join(folder, 'built.done'), '');
   return tree;
+}
+
+function unpack(tarball: string, folder: string): void {
+  const unpacking = `${folder}.new`;
+  rmSync(unpacking, { recursive: true, force: true });
+  mkdirSync(unpacking, { recursive: true });
+  run('tar', ['-xf', tarball, '--strip-components=1'], unpacking);
+  renameSync(unpacking, folder);
 }
 
 function run(program: string, args: readonly string[], cwd: string): void {
