@@ -58,13 +58,14 @@ export async function readKernel(
     };
   // Of an image that was named by its path, the release says where the rest is.
   const files = { ...filesOf(release, request.root), ...defined(places.files) };
+  // An image that is named is meant; and a release of which nothing is there is a wrong one.
+  const named = request.files.image !== undefined;
+  if ('refusal' in seen && (named || files.config === undefined || !existsSync(files.config)))
+    return { kernel: undefined, diagnostics: [seen.refusal] };
   const config =
     files.config === undefined
       ? image && (await embedded(image.path))
       : { text: readText(files.config), path: files.config };
-  // An image that is named is meant; and a release of which nothing is there is a wrong one.
-  if ('refusal' in seen && (config === null || request.files.image !== undefined))
-    return { kernel: undefined, diagnostics: [seen.refusal] };
   if (config === null) return { kernel: undefined, diagnostics: [absent('config', { release, files }, request)] };
   const { symvers, modules } = files;
   return {
