@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
+import { nearest } from '../diagnostics/nearest';
 import { diagnosticPage, type DiagnosticPage } from '../diagnostics/page';
-import { KlpflowError, explain, explainIr, type Explained, type IrExplanation } from '../index';
+import { CATALOGUE, KlpflowError, explain, explainIr, type Explained, type IrExplanation } from '../index';
 import { renderPage } from '../report/diagnostic-page';
 import { renderExplanation } from '../report/explanation';
 import { renderIr } from '../report/ir';
@@ -66,10 +67,11 @@ export default class Explain extends RunCommand {
   /** @throws KlpflowError `usage` */
   private page(code: string, patched: string | undefined): ExplainResult {
     const page = patched === undefined ? diagnosticPage(code) : undefined;
+    const near = patched === undefined ? nearest(code, Object.keys(CATALOGUE)) : undefined;
     if (page === undefined)
       throw new KlpflowError(
         'usage',
-        `missing ${patched === undefined ? 'PATCHED and SYMBOL' : 'SYMBOL'}${patched === undefined ? `, and ${code} is no diagnostic's code` : ''}: klpflow explain ORIG PATCHED SYMBOL, or klpflow explain CODE`,
+        `missing ${patched === undefined ? 'PATCHED and SYMBOL' : 'SYMBOL'}${patched === undefined ? `, and ${code} is no diagnostic's code${near === undefined ? '' : `, which ${near} is`}` : ''}: klpflow explain ORIG PATCHED SYMBOL, or klpflow explain CODE`,
       );
     this.log(renderPage(page));
     return { schema: 'klpflow/diagnostic@1', ...page };

@@ -14,11 +14,24 @@ const LONGEST = 40;
 /** What needs no reading gets a taste only. */
 const FEW = 5;
 
+/** What is told of two objects that are not two builds of one kernel. */
+const OTHER_KERNEL: ReadonlySet<Diagnostic['code']> = new Set(['not-one-kernel']);
+const WHY_OTHER: ReadonlySet<Diagnostic['code']> = new Set([...OTHER_KERNEL, 'other-compiler']);
+
+/** Thousands of functions differ then, and none of it helps; `--json` has it all. */
+function renderOtherKernel({ verdict, diagnostics, run }: DiffResult): string {
+  const reasons = diagnostics.filter(({ code }) => WHY_OTHER.has(code));
+  return [`${VERDICTS[verdict]}  ${reasons[0]!.where.object}`, ...renderDiagnostics(reasons), '', renderRun(run)].join(
+    '\n',
+  );
+}
+
 /** The first screen of a diff: verdict, counts, what changed, why not, what to do next. Paths are as typed. */
 export function renderDiff(result: DiffResult, typed: Typed): string {
   const lines: string[] = [];
   const refusals = result.diagnostics.filter(({ severity }) => severity === 'refusal');
   const several = result.objects.length !== 1;
+  if (refusals.some(({ code }) => OTHER_KERNEL.has(code))) return renderOtherKernel(result);
   if (several) {
     const sum = (count: (object: DiffResult['objects'][number]) => number): number =>
       result.objects.reduce((all, object) => all + count(object), 0);
@@ -76,7 +89,7 @@ export function renderDiff(result: DiffResult, typed: Typed): string {
   }
   if (result.patch !== undefined) lines.push('', patchSummary(result.patch));
   const others = result.diagnostics.filter(({ severity }) => severity !== 'refusal');
-  if (others.length > 0) append(lines, ['', ...others.flatMap(renderDiagnostic)]);
+  if (others.length > 0) append(lines, ['', ...renderGrouped(others)]);
   if (result.output !== null) {
     const { path, format, bytes, sha256, files } = result.output;
     const looked = result.objects.reduce((sum, { klpSymbols }) => sum + klpSymbols.length, 0);
@@ -120,7 +133,7 @@ export function renderLink({ module, objects, diagnostics, output }: LinkResult)
   );
   const refusals = diagnostics.filter(({ severity }) => severity === 'refusal' || severity === 'error');
   if (refusals.length > 0) append(lines, renderReasons(refusals));
-  append(lines, diagnostics.filter((found) => !refusals.includes(found)).flatMap(renderDiagnostic));
+  append(lines, renderGrouped(diagnostics.filter((found) => !refusals.includes(found))));
   if (output !== null) lines.push(`${output.path}: module ${module}, ${output.bytes} bytes, sha256 ${output.sha256}`);
   return lines.join('\n');
 }
@@ -130,18 +143,31 @@ export function renderError({ code, message, hint }: Diagnostic): string {
   return `error ${code}: ${message}\n      ${hint}\n`;
 }
 
+/** Diagnostics of one code, in the order in which codes are first met: each with its place, at most so many, and the remedy once. */
+function renderGrouped(diagnostics: readonly Diagnostic[]): string[] {
+  return [...new Set(diagnostics.map(({ code }) => code))].flatMap((code) => {
+    const same = diagnostics.filter((one) => one.code === code);
+    const rest = same.length - LONGEST;
+    return [
+      ...same.slice(0, LONGEST).flatMap(renderDiagnostic),
+      ...(rest > 0 ? [`  ... and ${rest} more of ${code} (--json lists all)`] : []),
+      `      ${same[0]!.hint}`,
+    ];
+  });
+}
+
 /** Reasons against a livepatch, then what else is to be said. */
 export function renderDiagnostics(diagnostics: readonly Diagnostic[]): string[] {
   const reasons = diagnostics.filter(({ severity }) => severity === 'refusal' || severity === 'error');
   const others = diagnostics.filter((found) => !reasons.includes(found));
-  return [...(reasons.length === 0 ? [] : renderReasons(reasons)), ...others.flatMap(renderDiagnostic)];
+  return [...(reasons.length === 0 ? [] : renderReasons(reasons)), ...renderGrouped(others)];
 }
 
 function renderReasons(refusals: readonly Diagnostic[]): string[] {
-  return ['', `refused, ${plural(refusals.length, 'reason')}:`, ...refusals.flatMap(renderDiagnostic)];
+  return ['', `refused, ${plural(refusals.length, 'reason')}:`, ...renderGrouped(refusals)];
 }
 
-function renderDiagnostic({ code, severity, message, where, hint }: Diagnostic): string[] {
+function renderDiagnostic({ code, severity, message, where }: Diagnostic): string[] {
   const place = [
     where.object,
     where.section,
@@ -150,7 +176,7 @@ function renderDiagnostic({ code, severity, message, where, hint }: Diagnostic):
     .filter(Boolean)
     .join(' ');
   const head = severity === 'refusal' ? code : `${severity} ${code}`;
-  return [`  ${head}: ${message}`, ...(place === '' ? [] : [`      at ${place}`]), `      ${hint}`];
+  return [`  ${head}: ${message}`, ...(place === '' ? [] : [`      at ${place}`])];
 }
 
 /** Where the time went. */

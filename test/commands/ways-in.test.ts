@@ -3,7 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { diagnostic } from '../../src/diagnostics';
 import { machineName } from '../../src/elf/machines';
+import { renderDiagnostics } from '../../src/report/text';
+import { writePair } from '../../src/synth';
 import { MAIN, running } from '../support/run-klpflow';
 import { livepatchModule } from '../support/livepatch-module';
 import { smallPair } from '../support/small-pair';
@@ -118,4 +121,34 @@ test('verify of an object of a build says so, before it reads any of it', async 
   const { patched } = await smallPair(join(folder, 'pair'));
   const { status, text } = await typed('verify', patched);
   expect([status, text]).toEqual([1, expect.stringMatching(/error not-a-livepatch: .* is an object of a build/)]);
+});
+
+test('two kernels are told in a few lines, soon', async () => {
+  // Each function without a counterpart took a pass over all relas: of two whole kernels this did not end within ten minutes.
+  const at = (name: string): string => join(folder, name);
+  for (const seed of [1, 2])
+    await writePair({ functions: 1500, seed, changes: {} }, at(`kernel-${seed}.o`), at('unused.o'));
+  const run = ['--progress', 'none', '--run-dir', at('run')];
+  const { status, stdout } = await running(['diff', at('kernel-1.o'), at('kernel-2.o'), ...run]);
+  expect(status).toBe(2);
+  expect(stdout).toMatch(/^REFUSED {2}vmlinux\n\nrefused, 1 reason:\n {2}not-one-kernel: of \d+ functions of ORIG /);
+  expect(stdout.split('\n').length).toBeLessThan(15);
+});
+
+test('many reasons of one code have one remedy, and end in a count', () => {
+  const found = Array.from({ length: 60 }, (_, i) =>
+    diagnostic(i % 2 === 0 ? 'changed-data' : 'init-change', `reason ${i}`),
+  );
+  const lines = renderDiagnostics(found);
+  expect(lines.filter((line) => line.includes('reason '))).toHaveLength(60);
+  const many = renderDiagnostics(Array.from({ length: 500 }, (_, i) => diagnostic('changed-data', `reason ${i}`)));
+  expect(many.length).toBeLessThan(60);
+  expect(many).toContain('  ... and 460 more of changed-data (--json lists all)');
+  expect(lines.filter((line) => line.startsWith('      '))).toHaveLength(2);
+});
+
+test('a code that is misspelt is answered with the nearest', async () => {
+  expect((await typed('explain', 'chnged-data')).text).toContain(
+    "chnged-data is no diagnostic's code, which changed-data is",
+  );
 });

@@ -36,6 +36,11 @@ export function settleByAlignment(
         uses.patched,
       ),
     );
+    for (const side of ['orig', 'patched'] as const)
+      users.askAhead(
+        side,
+        open.flatMap((group) => group[side]),
+      );
     const aligned = new AlignedUses(pairing, orig, patched);
     progress = false;
     for (const group of open) progress = settle({ pairing, orig, patched }, users, aligned, group) || progress;

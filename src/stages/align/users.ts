@@ -14,6 +14,8 @@ export class Users {
   private readonly direct = new Map<number, number[]>();
   /** Who is used by data without a symbol, too. */
   private readonly beyond = new Set<number>();
+  /** What passes over all relas were made for: one without users is not looked for again. */
+  private readonly asked = new Set<number>();
 
   /** Scan has noted the uses of names that prove nothing, those by special sections included. Of others it takes a pass over all relas. */
   constructor(
@@ -42,9 +44,15 @@ export class Users {
     return this.beyond.has(target);
   }
 
-  /** Asks for the users of more symbols: a pass over all relas. */
-  add(targets: ReadonlySet<number>): void {
+  /** Asks for the users of those that none is known of yet: a pass over all relas. */
+  ask(symbols: readonly number[]): void {
+    const unknown = symbols.filter((symbol) => this.of(symbol).length === 0 && !this.asked.has(symbol));
+    if (unknown.length > 0) this.add(new Set(unknown));
+  }
+
+  private add(targets: ReadonlySet<number>): void {
     const { side } = this;
+    for (const target of targets) this.asked.add(target);
     const found = usersOf(side, targets);
     // A static key's user is the function whose jump depends on it.
     for (const special of specialTables(side.identity, side.structSizes, [])) {
@@ -85,6 +93,23 @@ export class BothUsers {
     readonly patched: Users,
   ) {}
 
+  /** Asks for the callers of all users of some symbols that have no counterpart, level by level: asked one by one, two kernels that are not one took a pass over all relas for each. */
+  askAhead(side: 'orig' | 'patched', targets: readonly number[]): void {
+    const users = this[side];
+    const seen = new Set<number>();
+    let open: readonly number[] = targets;
+    for (let i = 0; i < FURTHEST; i++) {
+      const lost = new Set(open.flatMap((symbol) => users.of(symbol).filter((user) => !seen.has(user))));
+      for (const user of lost) {
+        seen.add(user);
+        if (this.hasCounterpart(side, user)) lost.delete(user);
+      }
+      if (lost.size === 0) return;
+      open = [...lost];
+      users.ask(open);
+    }
+  }
+
   /** Who uses a symbol; `lost`: some user has no counterpart in the other build that anything tells of. */
   of(side: 'orig' | 'patched', target: number): { list: readonly Standing[]; lost: boolean } {
     const key = `${side}:${target}`;
@@ -116,8 +141,7 @@ export class BothUsers {
     const roots = new Set<number>();
     let open = [function_];
     for (let i = 0; i < FURTHEST && open.length > 0; i++) {
-      const unknown = open.filter((symbol) => users.of(symbol).length === 0);
-      if (unknown.length > 0) users.add(new Set(unknown));
+      users.ask(open);
       const next: number[] = [];
       for (const caller of open.flatMap((symbol) => [...users.of(symbol)])) {
         if (seen.has(caller)) continue;
