@@ -37,11 +37,14 @@ export interface TreeStatus {
 }
 
 export const ABOUT = 'about.json';
+/** Ends the name of what is being removed. */
+export const REMOVED = '.removed';
 
 /** Trees that are kept below a folder; the last used first. */
 export function treesOf(builds: string): TreeStatus[] {
   const names = existsSync(builds) ? readdirSync(builds) : [];
   return names
+    .filter((name) => !name.endsWith(REMOVED))
     .map((name) => join(builds, name))
     .filter((folder) => existsSync(join(folder, 'logs')))
     .map(treeOf)

@@ -20,7 +20,7 @@ import { parseConfig, type Config } from './config';
 import { Lock } from './lock';
 import { copySource, type Source } from './source';
 import { Swap } from './swap';
-import { ABOUT, type TreeAbout } from './tree-status';
+import { ABOUT, REMOVED, type TreeAbout } from './tree-status';
 
 /** All that the tree is made of: another of any of these is another tree. */
 export interface TreeRecipe {
@@ -38,6 +38,20 @@ export interface TreeRecipe {
 
 /** Another number is another layout of the folder. */
 const LAYOUT = 1;
+
+/** What is made in the folder. The mark that the tree is prepared goes before the tree. */
+const MADE = [
+  'prepared',
+  'tree',
+  'objects',
+  'units',
+  'includes.json',
+  'code-includes.json',
+  'pairs',
+  'modules',
+  'whole',
+  'making',
+];
 
 /** So many trees are kept, of 1.5 GB each; the one that was longest not used goes first. */
 const KEPT = 3;
@@ -81,20 +95,9 @@ export class WorkTree {
       settings.step(`waiting for process ${pid}, which works in the same tree`),
     );
     const opened = new WorkTree(folder, recipe, settings, lock);
-    if (fresh)
-      for (const name of [
-        'tree',
-        'prepared',
-        'objects',
-        'units',
-        'includes.json',
-        'code-includes.json',
-        'pairs',
-        'modules',
-        'whole',
-        'making',
-      ])
-        rmSync(join(folder, name), { recursive: true, force: true });
+    // A part of it is gone where somebody's removal was stopped: what is left would be taken for all.
+    const damaged = existsSync(opened.tree) && !existsSync(join(opened.tree, 'Makefile'));
+    if (fresh || damaged) for (const name of MADE) remove(join(folder, name));
     opened.keep(join(folder, ABOUT), JSON.stringify(recipe.about));
     utimesSync(folder, new Date(), new Date());
     removeOld(builds);
@@ -220,12 +223,24 @@ function keyOf({ source, config, variables, compiler, env }: TreeRecipe): string
 
 /** Removes trees that were not used for longest. One in which a process works stays. */
 function removeOld(builds: string): void {
-  const folders = readdirSync(builds)
+  const names = readdirSync(builds);
+  for (const name of names.filter((one) => one.endsWith(REMOVED)))
+    rmSync(join(builds, name), { recursive: true, force: true });
+  const folders = names
+    .filter((name) => !name.endsWith(REMOVED))
     .map((name) => join(builds, name))
     .map((path) => ({ path, used: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
     .sort((a, b) => b.used - a.used);
-  for (const { path } of folders.slice(KEPT))
-    if (!existsSync(join(path, 'lock'))) rmSync(path, { recursive: true, force: true });
+  for (const { path } of folders.slice(KEPT)) if (!existsSync(join(path, 'lock'))) remove(path);
+}
+
+/** Under another name first: a removal that is killed leaves nothing that is taken for whole. */
+function remove(path: string): void {
+  const aside = `${path}${REMOVED}`;
+  rmSync(aside, { recursive: true, force: true });
+  if (!existsSync(path)) return;
+  renameSync(path, aside);
+  rmSync(aside, { recursive: true, force: true });
 }
 
 /**

@@ -3,7 +3,7 @@
  * a run ends. The livepatch itself is refused here: the small image is not made of these sources. test/e2e has the real thing.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { BuildResult } from '../../src/index';
@@ -311,6 +311,19 @@ describe('killed', () => {
       readFileSync(join(kernel.source, 'fs/answer.c')),
     );
   });
+});
+
+test('a kept tree of which a removal that was stopped left a part is made anew', async () => {
+  await run([fix], ANY, 'part');
+  const [builds] = readdirSync(join(folder, 'part/builds'));
+  const work = join(folder, 'part/builds', builds!);
+  for (const name of ['Makefile', 'fs/answer.c']) rmSync(join(work, 'tree', name));
+  mkdirSync(join(folder, 'part/builds/other.removed/logs'), { recursive: true });
+  const other = patch('part', patchOf(kernel.source, 'fs/answer.c', '- ANSWER', '+ ANSWER'));
+  const after = resultOf(await run([other], [...ANY, '--json'], 'part'));
+  expect(after.diff!.objects[0]!.functions.changed.map(({ name }) => name)).toEqual(['second']);
+  expect(existsSync(join(work, 'tree/Makefile'))).toBe(true);
+  expect(readdirSync(join(folder, 'part/builds'))).toEqual([builds]);
 });
 
 test('two at once in one tree: the second waits, both end the same', async () => {
