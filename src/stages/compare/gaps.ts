@@ -18,18 +18,23 @@ const NOT_COMPARED = /^\.s390_(?:return|indirect)_|^__(?:lwsync|barrier_nospec)_
 
 /** Those of two builds that have no equal in the other: nearly all of some thousand do. */
 export function differingGaps(orig: Uint32Array, patched: Uint32Array): { orig: Gap[]; patched: Gap[] } {
-  const open = new Map<string, number[]>();
-  for (let at = 0; at < orig.length; at += GAP_WORDS) put(open, digestAt(orig, at), at);
+  // By the first word: an arm64 kernel has 40,000 gaps, and a text of each digest takes longer than all else here.
+  const open = new Map<number, number[]>();
+  for (let at = 0; at < orig.length; at += GAP_WORDS) put(open, orig[at + GAP_DIGEST]!, at);
   const left: Gap[] = [];
   for (let at = 0; at < patched.length; at += GAP_WORDS) {
-    if (open.get(digestAt(patched, at))?.shift() === undefined) left.push(gapAt(patched, at));
+    const alike = open.get(patched[at + GAP_DIGEST]!) ?? [];
+    const twin = alike.findIndex((one) => sameDigest(orig, one, patched, at));
+    if (twin < 0) left.push(gapAt(patched, at));
+    else alike.splice(twin, 1);
   }
   const rest = [...open.values()].flat().sort((a, b) => a - b);
   return { orig: rest.map((at) => gapAt(orig, at)), patched: left };
 }
 
-function digestAt(gaps: Uint32Array, at: number): string {
-  return gaps.subarray(at + GAP_DIGEST, at + GAP_WORDS).join();
+function sameDigest(a: Uint32Array, atA: number, b: Uint32Array, atB: number): boolean {
+  for (let i = GAP_DIGEST; i < GAP_WORDS; i++) if (a[atA + i] !== b[atB + i]) return false;
+  return true;
 }
 
 function gapAt(gaps: Uint32Array, at: number): Gap {
