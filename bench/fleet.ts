@@ -97,14 +97,13 @@ async function row(folder: string, cells: number, pair: { orig: string; patched:
     let wall = 0;
     const all = await timed(async () => {
       const server = await RedisHere.start(name);
+      const running: ChildProcess[] = [];
       const place = ['--redis', server.url, '--store', `${name}-store`];
       try {
         const before = await server.memory();
         submitted = (await matrix(`${name}-runs`, ...place, '--detach')).wall;
         redis.waiting = (await server.memory()).used - before.used;
-        const running = await Promise.all(
-          Array.from({ length: workers }, (_, i) => worker([...place, '--run-dir', `${name}-worker-${i}`])),
-        );
+        for (let i = 0; i < workers; i++) running.push(await worker([...place, '--run-dir', `${name}-worker-${i}`]));
         ({ wall } = await matrix(`${name}-runs`, ...place));
         for (const one of running) one.kill('SIGTERM');
         await Promise.all(running.map(ended));
@@ -112,6 +111,8 @@ async function row(folder: string, cells: number, pair: { orig: string; patched:
         redis.done = after.used - before.used;
         redis.peak = after.peak - before.used;
       } finally {
+        // One that is left would wait for this Redis for ever.
+        for (const one of running) one.kill('SIGKILL');
         await server.stop();
       }
     });
