@@ -9,6 +9,7 @@ import {
   realpathSync,
   statSync,
   statfsSync,
+  type Stats,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KlpflowError, cannotWrite, inputChanged } from '../diagnostics';
@@ -79,12 +80,26 @@ export function checkOutput(path: string, inputs: ReadonlyArray<string | undefin
   checkNoInput(path, inputs);
 }
 
+/** Whether a path leads to a folder; one that leads nowhere is told by whoever reads it. */
+export function leadsToFolder(path: string): boolean {
+  return reached(path)?.isDirectory() === true;
+}
+
+/** What a path leads to; undefined for nothing, and for what cannot be reached: a link to itself, a path through a file. */
+function reached(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** @throws KlpflowError `usage` for an output that is one of the inputs, whatever it is called there */
 export function checkNoInput(path: string, inputs: ReadonlyArray<string | undefined>): void {
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = reached(path);
   if (stats === undefined) return;
   for (const input of inputs) {
-    const other = input === undefined ? undefined : statSync(input, { throwIfNoEntry: false });
+    const other = input === undefined ? undefined : reached(input);
     if (other?.dev === stats.dev && other.ino === stats.ino)
       throw new KlpflowError('usage', `${path} is ${input}: the output may not replace an input`);
   }

@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { contentDigest, keepLinks, loadHash } from '../records';
+import { leadsToFolder } from './files';
 import { markUsed } from './prune';
 import { RunDir } from './run-dir';
 import { filesBelow } from './tree-files';
@@ -15,7 +15,7 @@ const PACKED = /\.o\d*\.(?:gz|xz|zst)$/;
  * @throws KlpflowError as `unpackedFile`, and `unreadable`
  */
 async function unpackedFolder(runDir: string, root: string, fresh: boolean): Promise<string | undefined> {
-  if (statSync(root, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+  if (!leadsToFolder(root)) return undefined;
   const files = filesBelow(root);
   if (!files.some(({ name }) => PACKED.test(name))) return undefined;
   const links = new Map<string, string>();
