@@ -17,13 +17,27 @@ export interface SmallTree {
 
 /** On top of allnoconfig. */
 const YES = [
-  '64BIT SMP PRINTK TTY SERIAL_8250 SERIAL_8250_CONSOLE BLK_DEV_INITRD RD_GZIP BINFMT_ELF BINFMT_SCRIPT PROC_FS SYSFS DEVTMPFS TMPFS MODULES',
-  'MODULE_UNLOAD MODVERSIONS BASIC_MODVERSIONS MODULE_SIG MODULE_SIG_SHA512 KALLSYMS KALLSYMS_ALL FTRACE FUNCTION_TRACER DYNAMIC_FTRACE LIVEPATCH KLP_BUILD',
-  'UNWINDER_ORC JUMP_LABEL MULTIUSER FUTEX POSIX_TIMERS ADVISE_SYSCALLS MEMBARRIER SHMEM SIGNALFD EPOLL HIGH_RES_TIMERS DEBUG_KERNEL',
-  'CPU_MITIGATIONS KERNEL_GZIP CC_OPTIMIZE_FOR_PERFORMANCE IKCONFIG MITIGATION_RETPOLINE MITIGATION_RETHUNK PARAVIRT',
+  'SMP PRINTK TTY SERIAL_8250 BLK_DEV_INITRD RD_GZIP BINFMT_ELF BINFMT_SCRIPT PROC_FS SYSFS DEVTMPFS TMPFS MODULES',
+  'MODULE_UNLOAD MODVERSIONS BASIC_MODVERSIONS MODULE_SIG MODULE_SIG_SHA512 KALLSYMS KALLSYMS_ALL FTRACE FUNCTION_TRACER DYNAMIC_FTRACE LIVEPATCH',
+  'JUMP_LABEL MULTIUSER FUTEX POSIX_TIMERS ADVISE_SYSCALLS MEMBARRIER SHMEM SIGNALFD EPOLL HIGH_RES_TIMERS DEBUG_KERNEL',
+  'CC_OPTIMIZE_FOR_PERFORMANCE IKCONFIG',
 ];
+
+/** What differs by processor: options, and the image. */
+const MACHINES = {
+  'x86-64': {
+    yes: '64BIT SERIAL_8250_CONSOLE KLP_BUILD UNWINDER_ORC CPU_MITIGATIONS KERNEL_GZIP MITIGATION_RETPOLINE MITIGATION_RETHUNK PARAVIRT',
+    image: 'arch/x86/boot/bzImage',
+  },
+  // As far from the modules as kernels with KASLR are, where every call goes through what the loader or the livepatch builds.
+  arm64: {
+    yes: 'SERIAL_AMBA_PL011 SERIAL_AMBA_PL011_CONSOLE PCI PCI_HOST_GENERIC SERIAL_8250_PCI RELOCATABLE RANDOMIZE_BASE RANDOMIZE_MODULE_REGION_FULL',
+    image: 'arch/arm64/boot/Image',
+  },
+} as const;
+
 const CONFIG = [
-  ...YES.flatMap((line) => line.split(' ')).map((name) => `CONFIG_${name}=y`),
+  ...YES.flatMap(enabled),
   'CONFIG_BINFMT_MISC=m',
   'CONFIG_LOCALVERSION="-small"',
   '# CONFIG_LOCALVERSION_AUTO is not set',
@@ -35,39 +49,56 @@ export const AS_KLP_BUILD = ['KLP_SYMIDS=1', 'KCFLAGS=-ffunction-sections -fdata
 
 export interface SmallBuild {
   name: string;
+  /** Default x86-64. */
+  machine?: keyof typeof MACHINES;
   /** The kernel's source. */
   tarball: string | undefined;
   /** Lines of the configuration on top of these. */
   options?: readonly string[];
+  /** Changes the source before it is built. */
+  edit?: (folder: string) => void;
   /** For make. */
   variables: readonly string[];
 }
 
 /** Builds a tree, unless that is done. @returns why there is none */
-export function smallTree({ name, tarball, options = [], variables }: SmallBuild): SmallTree | string {
+export function smallTree({
+  name,
+  machine = 'x86-64',
+  tarball,
+  options = [],
+  edit,
+  variables,
+}: SmallBuild): SmallTree | string {
   if (tarball === undefined) return 'no small kernel: no tarball of its source is named';
   const folder = join(CACHE, `small-${name}-${basename(tarball).replace(/\.tar\..*/, '')}`);
-  const tree = { folder, image: join(folder, 'arch/x86/boot/bzImage'), key: join(folder, 'certs/signing_key.pem') };
+  const { yes, image } = MACHINES[machine];
+  const tree = { folder, image: join(folder, image), key: join(folder, 'certs/signing_key.pem') };
   if (existsSync(join(folder, 'built.done'))) return tree;
   // make goes on where a run that was stopped left it.
-  if (!existsSync(folder)) unpack(tarball, folder);
-  writeFileSync(join(folder, 'small.config'), [...CONFIG, ...options, ''].join('\n'));
+  if (!existsSync(folder)) unpack(tarball, folder, edit);
+  writeFileSync(join(folder, 'small.config'), [...CONFIG, ...enabled(yes), ...options, ''].join('\n'));
   const make = (...words: string[]): void =>
     run('make', ['-s', `-j${availableParallelism()}`, ...variables, ...words], folder);
   make('KCONFIG_ALLCONFIG=small.config', 'allnoconfig');
-  make('bzImage', 'modules');
+  make(basename(image), 'modules');
   writeFileSync(join(folder, 'built.done'), '');
   return tree;
 }
 
-function unpack(tarball: string, folder: string): void {
+function unpack(tarball: string, folder: string, edit: SmallBuild['edit']): void {
   const unpacking = `${folder}.new`;
   rmSync(unpacking, { recursive: true, force: true });
   mkdirSync(unpacking, { recursive: true });
   run('tar', ['-xf', tarball, '--strip-components=1'], unpacking);
+  edit?.(unpacking);
   renameSync(unpacking, folder);
 }
 
 function run(program: string, args: readonly string[], cwd: string): void {
   execFileSync(program, args, { cwd, stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 28 });
+}
+
+function enabled(names: string): string[] {
+  return names.split(' ').map((name) => `CONFIG_${name}=y`);
 }

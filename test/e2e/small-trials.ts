@@ -12,6 +12,7 @@ import type { SmallTree } from './small-tree';
 const FIXES = {
   free: ['fs/proc/meminfo.c', '"MemFree:        "', '"MEMFREE:        "'],
   buffers: ['fs/proc/meminfo.c', '"Buffers:        "', '"BUFFERS:        "'],
+  stack: ['fs/proc/task_mmu.c', '"[stack]"', '"[STACK]"'],
   module: ['fs/binfmt_misc.c', '"enabled\\n" :', '"ENABLED\\n" :'],
 } as const;
 
@@ -23,6 +24,7 @@ const BINFMT = 'mkdir -p /mnt; mount -t binfmt_misc none /mnt && cat /mnt/status
 const SHOWN: Record<Fix, [run: string, before: string, after: string]> = {
   free: [MEMINFO, 'MemFree\nBuffers', 'MEMFREE\nBuffers'],
   buffers: [MEMINFO, 'MemFree\nBuffers', 'MemFree\nBUFFERS'],
+  stack: ['grep -i -F "[stack]" /proc/self/maps | sed "s/.* //"', '[stack]', '[STACK]'],
   module: [BINFMT, 'enabled', 'ENABLED'],
 };
 
