@@ -3,6 +3,7 @@ import { CodeBuffer, type JumpWriter } from './code-buffer';
 import type { EncodedFunction } from './encoded';
 import { word } from './halves';
 import type { Op, SynthFunction, SynthTarget } from './model';
+import { append } from '../lists';
 import { mix } from './random';
 import { trampolineName } from './static-calls';
 
@@ -140,6 +141,6 @@ function alternative(code: CodeBuffer, op: Extract<Op, { kind: 'alternative' }>)
     replacement,
     ...(call === undefined ? { behind: code.tail.length } : { call }),
   });
-  code.tail.push(...replacement);
+  append(code.tail, replacement);
   code.put(original);
 }
