@@ -41,13 +41,7 @@ const writeJump: JumpWriter = (view, at, to) =>
 export function encodeAarch64(fn: SynthFunction): EncodedFunction {
   const code = new CodeBuffer(fn.hashed ? Uint8Array.from(word(typeHash(fn))) : NOTHING, writeJump);
   if (fn.traced) code.put([...NOP, ...NOP]);
-  if (!fn.leaf) code.put(PROLOGUE);
-  for (const op of fn.ops) {
-    code.places.push(code.at);
-    step(code, op, fn.line);
-  }
-  code.places.push(code.at);
-  if (!fn.leaf) code.put(EPILOGUE);
+  code.body(fn, PROLOGUE, EPILOGUE, step);
   code.put(RET);
   return code.finish();
 }

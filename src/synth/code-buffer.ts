@@ -1,5 +1,5 @@
 import type { CodeRef, EncodedFunction, Sites } from './encoded';
-import type { ObjectRef, SynthTarget } from './model';
+import type { ObjectRef, Op, SynthFunction, SynthTarget } from './model';
 
 /** Writes into the instruction at `at` that it jumps to `to`. */
 export type JumpWriter = (view: DataView, at: number, to: number) => void;
@@ -38,6 +38,22 @@ export class CodeBuffer {
     private readonly lead: Uint8Array,
     private readonly writeJump: JumpWriter,
   ) {}
+
+  /** The ops of a function between its prologue and its epilogue; a leaf has neither. */
+  body(
+    { ops, leaf, line }: SynthFunction,
+    prologue: readonly number[],
+    epilogue: readonly number[],
+    step: (code: CodeBuffer, op: Op, line: number) => void,
+  ): void {
+    if (!leaf) this.put(prologue);
+    for (const op of ops) {
+      this.places.push(this.at);
+      step(this, op, line);
+    }
+    this.places.push(this.at);
+    if (!leaf) this.put(epilogue);
+  }
 
   put(bytes: readonly number[]): void {
     for (let i = 0; i < bytes.length; i++) CodeBuffer.scratch[this.at++] = bytes[i]!;

@@ -37,13 +37,7 @@ export function encodeX8664(fn: SynthFunction): EncodedFunction {
     code.refer(1, R_X86_64_NONE, { name: '__fentry__' }, -4);
     code.put(NOP5);
   }
-  if (!fn.leaf) code.put(PROLOGUE);
-  for (const op of fn.ops) {
-    code.places.push(code.at);
-    step(code, op, fn.line);
-  }
-  code.places.push(code.at);
-  if (!fn.leaf) code.put(EPILOGUE);
+  code.body(fn, PROLOGUE, EPILOGUE, step);
   sites.returns.push(code.at);
   code.refer(1, R_X86_64_PLT32, { name: '__x86_return_thunk' }, -4);
   code.put(RETURN);
