@@ -72,10 +72,10 @@ async function diffObjects(
     const kernel = givenKernel(flow, request);
     const outcomes: PairOutcome[] = [];
     // Large ones last: what is remembered of a module is little.
-    for (const pair of [...pairs].reverse()) outcomes.unshift(await diffPair(flow, ofPair(asked, pair), kernel, files));
-    await addSharedVariables(outcomes, (i, wanted) =>
-      diffPair(flow, { ...ofPair(asked, pairs[i]!), wanted }, kernel, files),
-    );
+    const one = (pair: ObjectPair, wanted: readonly string[] = []): Promise<PairOutcome> =>
+      diffPair(flow, { ...ofPair(asked, pair), wanted }, kernel, files);
+    for (const pair of [...pairs].reverse()) outcomes.unshift(await one(pair));
+    await addSharedVariables(outcomes, (i, wanted) => one(pairs[i]!, wanted));
     await checkModulesMet(kernel, outcomes);
     const changed = outcomes.length === 1 ? outcomes : outcomes.filter(({ equal }) => !equal);
     const twice = changed.map(nameOf).find((name, i, names) => names.indexOf(name) < i);

@@ -1,5 +1,9 @@
 import { lastValueFrom } from 'rxjs';
+import { ElfObject } from '../elf';
+import { MappedFile } from '../files/mapped-file';
 import { FORMATS, type OutputFormat } from '../livepatch/formats';
+import { readKlpObject } from '../livepatch/klp';
+import type { LivepatchObject } from '../livepatch/object';
 import { decodeLivepatch, loadHash, readRecords, type RecordPlace } from '../records';
 import { inputFile } from './files';
 import type { Flow } from './flow';
@@ -31,6 +35,12 @@ export interface UnitFiles {
 export interface Extracted {
   object: Uint8Array;
   findings: ExtractFindings;
+}
+
+/** An object of dialect klp as it was extracted. */
+export function readExtracted(object: Uint8Array): LivepatchObject {
+  // 8-aligned, as a mapping is: then tables are read in place.
+  return readKlpObject(new ElfObject(MappedFile.ofBytes(new Uint8Array(object), 'the extracted object')));
 }
 
 /** The extraction of one pair with one set of files: what was recorded of it, and what makes it. */

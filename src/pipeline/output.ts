@@ -1,11 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Diagnostic } from '../diagnostics';
-import { ElfObject } from '../elf';
-import { MappedFile } from '../files/mapped-file';
 import { writeAtomically } from '../files/output-file';
 import { FORMATS, type OutputFormat } from '../livepatch/formats';
-import { readKlpObject } from '../livepatch/klp';
-import type { KernelFiles } from './extract';
+import { readExtracted, type KernelFiles } from './extract';
 import type { Flow } from './flow';
 import type { KernelSources } from './kernel';
 import { linkModule, type ModuleRequest } from './link';
@@ -77,13 +74,7 @@ function linked(
   objects: readonly Uint8Array[],
   unchanged: () => void,
 ): ReturnType<typeof linkModule> {
-  // 8-aligned, as a mapping is: then tables are read in place.
-  const copies = objects.map((object) => MappedFile.ofBytes(new Uint8Array(object), 'the extracted object'));
-  return linkModule(
-    copies.map((copy) => readKlpObject(new ElfObject(copy))),
-    request,
-    unchanged,
-  );
+  return linkModule(objects.map(readExtracted), request, unchanged);
 }
 
 async function plain(

@@ -1,6 +1,4 @@
-import { ElfObject } from '../elf';
-import { MappedFile } from '../files/mapped-file';
-import { readKlpObject } from '../livepatch/klp';
+import { readExtracted } from './extract';
 import type { PairOutcome } from './one-pair';
 
 /**
@@ -27,10 +25,11 @@ export async function addSharedVariables(
 
 /** By position of the pair that defines them; names that its livepatch object has already are left out. */
 function variablesForOthers(outcomes: readonly PairOutcome[]): Map<number, string[]> {
-  const globals = outcomes.map(globalsOf);
   const asked = new Map<number, string[]>();
-  outcomes.forEach(({ findings }, owner) => {
-    const fresh = findings.objects.flatMap(({ data }) => data.new.map(({ name }) => name));
+  const news = outcomes.map(({ findings }) => findings.objects.flatMap(({ data }) => data.new.map(({ name }) => name)));
+  if (news.every((names) => names.length === 0)) return asked;
+  const globals = outcomes.map(globalsOf);
+  news.forEach((fresh, owner) => {
     const names = fresh.filter(
       (name) =>
         !globals[owner]!.defined.has(name) &&
@@ -47,10 +46,9 @@ interface Globals {
 }
 
 function globalsOf({ made }: PairOutcome): Globals {
-  if (made === undefined) return { defined: new Set(), undefined: new Set() };
-  const file = MappedFile.ofBytes(new Uint8Array(made.object), 'the extracted object');
-  const { symbols } = readKlpObject(new ElfObject(file));
-  const named = (undefined_: boolean): Set<string> =>
-    new Set(symbols.filter(({ section }) => (section === 'undefined') === undefined_).map(({ name }) => name));
-  return { defined: named(false), undefined: named(true) };
+  const found = { defined: new Set<string>(), undefined: new Set<string>() };
+  if (made === undefined) return found;
+  for (const { name, section } of readExtracted(made.object).symbols)
+    found[section === 'undefined' ? 'undefined' : 'defined'].add(name);
+  return found;
 }
