@@ -51,26 +51,25 @@ export class LinkedBytes {
     return found && { address: found.address, bytes: this.bytes.subarray(found.offset, found.offset + found.size) };
   }
 
-  /** Undefined where the file has not all of the bytes. What lies at 0 was given no address. */
+  /** Undefined where the file has not all of the bytes. */
   at(address: number, length: number): Uint8Array | undefined {
-    for (const stretch of this.stretches) {
-      const from = address - stretch.address;
-      if (stretch.address === 0 || from < 0 || length < 0 || from + length > stretch.size) continue;
-      return this.bytes.subarray(stretch.offset + from, stretch.offset + from + length);
-    }
-    return undefined;
+    return length < 0 ? undefined : this.from(address, length)?.subarray(0, length);
   }
 
   /** The text at an address; empty where the file has none. */
   text(address: number): string {
-    for (const stretch of this.stretches) {
-      const from = address - stretch.address;
-      if (stretch.address === 0 || from < 0 || from >= stretch.size) continue;
-      const content = this.bytes.subarray(stretch.offset + from, stretch.offset + stretch.size);
-      const end = content.indexOf(0);
-      return Buffer.from(content.subarray(0, Math.max(end, 0))).toString('latin1');
-    }
-    return '';
+    const content = this.from(address, 1);
+    const end = content?.indexOf(0) ?? -1;
+    return end < 0 ? '' : Buffer.from(content!.subarray(0, end)).toString('latin1');
+  }
+
+  /** From an address to the end of its stretch, where that has so many bytes. What lies at 0 was given no address. */
+  private from(address: number, length: number): Uint8Array | undefined {
+    const found = this.stretches.find(
+      (stretch) =>
+        stretch.address !== 0 && address >= stretch.address && address + length <= stretch.address + stretch.size,
+    );
+    return found && this.bytes.subarray(found.offset + address - found.address, found.offset + found.size);
   }
 
   /** How far the bytes around a place of the file are from their address. */
