@@ -2,7 +2,7 @@
  * A small real kernel, built here as the scripts build one that make livepatches of it. Kept in the cache: it takes twenty minutes of one core, and 2 GB.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { CACHE } from './packages';
@@ -20,7 +20,7 @@ const YES = [
   'SMP PRINTK TTY SERIAL_8250 BLK_DEV_INITRD RD_GZIP BINFMT_ELF BINFMT_SCRIPT PROC_FS SYSFS DEVTMPFS TMPFS MODULES',
   'MODULE_UNLOAD MODVERSIONS BASIC_MODVERSIONS MODULE_SIG MODULE_SIG_SHA512 KALLSYMS KALLSYMS_ALL FTRACE FUNCTION_TRACER DYNAMIC_FTRACE LIVEPATCH',
   'JUMP_LABEL MULTIUSER FUTEX POSIX_TIMERS ADVISE_SYSCALLS MEMBARRIER SHMEM SIGNALFD EPOLL HIGH_RES_TIMERS DEBUG_KERNEL',
-  'CC_OPTIMIZE_FOR_PERFORMANCE IKCONFIG',
+  'CC_OPTIMIZE_FOR_PERFORMANCE IKCONFIG BUG DYNAMIC_DEBUG',
 ];
 
 /** What differs by processor: options, and the image. */
@@ -46,6 +46,25 @@ const CONFIG = [
 
 /** What klp-build has make do. */
 export const AS_KLP_BUILD = ['KLP_SYMIDS=1', 'KCFLAGS=-ffunction-sections -fdata-sections'];
+
+const LLVM = process.env['KLPFLOW_E2E_LLVM'];
+
+/** What make is told of the compiler, where it is not GCC. */
+export const COMPILER = LLVM === undefined ? [] : [`LLVM=${LLVM}`];
+
+/** The tree of the tests of scope `whole`, by GCC, or by Clang with ThinLTO; with a module that owns what the loader sets up. @returns why there is none */
+export function wholeTree(): SmallTree | string {
+  return smallTree({
+    name: LLVM === undefined ? 'gcc' : `llvm${LLVM}`,
+    tarball: process.env['KLPFLOW_E2E_SMALL'],
+    options: LLVM === undefined ? [] : ['CONFIG_LTO_CLANG_THIN=y'],
+    edit: (folder) => {
+      copyFileSync(join(__dirname, 'constructs/constructs.c'), join(folder, 'fs/constructs.c'));
+      appendFileSync(join(folder, 'fs/Makefile'), 'obj-m += constructs.o\n');
+    },
+    variables: [...COMPILER, ...AS_KLP_BUILD],
+  });
+}
 
 export interface SmallBuild {
   name: string;

@@ -14,20 +14,10 @@ import { MAIN } from '../support/run-klpflow';
 import { patchOf } from '../support/small-kernel';
 import { tempFolder } from '../support/temp-folder';
 import { bootSmall, expectWorking, trialOf, writePatch, type Fix, type SmallTrial } from './small-trials';
-import { AS_KLP_BUILD, smallTree, type SmallTree } from './small-tree';
-
-const LLVM = process.env['KLPFLOW_E2E_LLVM'];
-const VARIABLES = LLVM === undefined ? [] : [`LLVM=${LLVM}`];
+import { COMPILER, wholeTree, type SmallTree } from './small-tree';
 
 const folder = tempFolder();
-const found =
-  missingForBoots() ??
-  smallTree({
-    name: LLVM === undefined ? 'gcc' : `llvm${LLVM}`,
-    tarball: process.env['KLPFLOW_E2E_SMALL'],
-    options: LLVM === undefined ? [] : ['CONFIG_LTO_CLANG_THIN=y'],
-    variables: [...VARIABLES, ...AS_KLP_BUILD],
-  });
+const found = missingForBoots() ?? wholeTree();
 const tree = found as SmallTree;
 const runs = join(folder, 'runs');
 const trials: SmallTrial[] = [];
@@ -52,7 +42,7 @@ function run(
   result: BuildResult;
 } {
   const words = ['--objects', objects, '--run-dir', runs, '-o', module(name), '--json', '--progress', 'none', ...more];
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'build', ...patches, ...words, ...VARIABLES], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'build', ...patches, ...words, ...COMPILER], {
     encoding: 'utf8',
     maxBuffer: 1 << 28,
   });
@@ -99,7 +89,7 @@ function copied(): string {
   const copy = join(folder, 'klp-build');
   if (existsSync(copy)) return copy;
   execFileSync('cp', ['-a', '--reflink=auto', tree.folder, copy]);
-  for (const file of ['vmlinux', 'vmlinux.o', 'fs/binfmt_misc.o']) {
+  for (const file of ['vmlinux', 'vmlinux.o', 'fs/binfmt_misc.o', 'fs/constructs.o']) {
     const to = join(copy, 'klp-tmp/1-orig', file);
     mkdirSync(dirname(to), { recursive: true });
     copyFileSync(join(copy, file), to);
@@ -146,7 +136,7 @@ test("klp-build of the kernel's own scripts, with the wrappers in its path", { t
 
 /** make's variables, which the script takes from its environment. */
 function environment(): Record<string, string> {
-  return Object.fromEntries(VARIABLES.map((variable) => variable.split('=', 2) as [string, string]));
+  return Object.fromEntries(COMPILER.map((variable) => variable.split('=', 2) as [string, string]));
 }
 
 test('each is loaded, works, is taken back and unloaded', { timeout: 1_200_000 }, async (context) => {
