@@ -63,10 +63,11 @@ export async function sourceOf(path: string, signal: AbortSignal | undefined, bu
 export async function copySource(
   { path, kind }: Source,
   to: string,
-  command: Pick<Command, 'log' | 'signal' | 'watch'>,
+  command: Pick<Command, 'env' | 'log' | 'signal' | 'watch'>,
 ): Promise<void> {
   const unpack = kind === 'tarball' ? ['-xf', resolve(path), '--strip-components=1'] : ['-xf', '-'];
-  const own: Command = { program: 'tar', args: [...unpack, '--no-same-owner', '-C', to], cwd: to, ...command };
+  const args = [...unpack, '--no-same-owner', '-C', to];
+  const own: Command = { program: 'tar', args, cwd: to, ...command, env: { ...threads(), ...command.env } };
   if (kind === 'tarball') {
     const ended = await run(own);
     if (ended.status !== 0) throw failure(ended, own, `unpacking ${path}`, 'not-kernel-source');
@@ -88,6 +89,11 @@ export async function copySource(
   checkSource(to, path);
 }
 
+/** tar has xz read the tarball: on all processors where it was written in blocks, as Debian's are. */
+function threads(): Record<string, string> {
+  return { XZ_OPT: `-T0 ${process.env['XZ_OPT'] ?? ''}`.trim() };
+}
+
 /** A folder with some of the files, those that there are: of a tarball they are unpacked into `to`, a folder needs no copy. @throws KlpflowError `not-kernel-source`, `interrupted` */
 export async function someFiles(
   { path, kind }: Source,
@@ -103,6 +109,7 @@ export async function someFiles(
     program: 'tar',
     args: ['-xf', resolve(path), ...options, '-C', resolve(to), ...patterns],
     cwd: to,
+    env: threads(),
     signal,
   };
   const ended = await run(own);
