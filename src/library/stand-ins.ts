@@ -13,11 +13,18 @@ import { withPlain } from './unpacked';
 
 /** `objtool klp diff`: `diff` with what objtool finds by itself. */
 export function objtoolDiff(
-  options: RunSettings & { orig: string; patched: string /** The livepatch object to write. */; out: string },
+  options: RunSettings & {
+    orig: string;
+    patched: string;
+    /** The livepatch object to write. */
+    out: string;
+    /** Whether the objects may lack checksums. */
+    withoutChecksums?: boolean | undefined;
+  },
 ): Run<DiffResult> {
   // What lies beside ORIG lies beside the file that was given, not beside what that holds.
-  return begin(options, async (run, { orig, patched, out }) =>
-    diffAsObjtool({ ...run, orig, patched, out, given: options.orig }),
+  return begin(options, async (run, { orig, patched, out, withoutChecksums }) =>
+    diffAsObjtool({ ...run, orig, patched, out, withoutChecksums, given: options.orig }),
   );
 }
 

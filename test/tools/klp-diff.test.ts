@@ -161,6 +161,41 @@ describe('a changed module', () => {
   });
 });
 
+test('as the wrappers call it: objects without checksums stay as they are, and the same comes of them', async (context) => {
+  const bin = join(folder, 'bin');
+  expect((await running(['wrappers', bin])).status).toBe(0);
+  const objects = [ORIG, PATCHED].map((to) => join(to, 'nf_fix.o'));
+  const compileBoth = async (checksums: boolean): Promise<void> => {
+    await compile(context, ORIG, ['FACTOR=3', 'LIMIT=1'], { checksums });
+    await compile(context, PATCHED, ['FACTOR=5', 'LIMIT=1'], { checksums });
+  };
+  const run = (...args: string[]): ReturnType<typeof spawnSync> =>
+    spawnSync(join(bin, 'objtool'), ['klp', ...args], {
+      cwd: ORIG,
+      encoding: 'utf8',
+      env: { ...process.env, XDG_CACHE_HOME: join(folder, 'cache') },
+    });
+  await compileBoth(true);
+  await diff();
+  const [expected, out] = [said(join(OUT, 'nf_fix.o')), join(OUT, 'wrapped.o')];
+
+  await compileBoth(false);
+  const before = objects.map((path) => readFileSync(path));
+  for (const path of objects) expect(run('checksum', path)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  expect(objects.every((path, i) => readFileSync(path).equals(before[i]!))).toBe(true);
+  expect(run('diff', 'nf_fix.o', objects[1]!, out)).toMatchObject({
+    status: 0,
+    stdout: 'nf_fix.o: changed function: handler\n',
+  });
+  expect(said(out)).toEqual(expected);
+  // What klp-build -f prints of a function's instructions is computed all the same.
+  expect(String(run('checksum', '--dry-run', '--debug-checksum=handler', 'nf_fix.o').stderr)).toMatch(
+    /^DEBUG: nf_fix\.o: checksum: handler\(\): /m,
+  );
+  writeFileSync(objects[0]!, 'no ELF');
+  expect(run('checksum', objects[0]!)).toMatchObject({ status: 1 });
+});
+
 describe('no file is left where the output would be', () => {
   /** Everything but the outcome is good; an object of an earlier run is in the way. */
   async function outcome(

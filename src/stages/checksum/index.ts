@@ -30,6 +30,16 @@ const SHARDS = 64;
 const TAKEN = 0;
 const DONE = 1;
 
+/** @throws KlpflowError `unsupported-object` */
+export function checkProcessor(elf: ElfObject): void {
+  if (!hasKlpBuild(elf.machine) || !elf.little)
+    throw new KlpflowError(
+      'unsupported-object',
+      `${elf.path}: checksums are made for x86-64 alone, not for processor ${elf.machine}`,
+      { object: elf.path, offset: 18 },
+    );
+}
+
 /** An object in memory that threads share, with what its checksums need. */
 export class CheckedObject {
   private told: ToldPart = () => undefined;
@@ -44,12 +54,7 @@ export class CheckedObject {
 
   /** Copies the object into memory and fills its columns. @throws KlpflowError `unsupported-object`, `malformed-elf`, `input-too-large` */
   static read(elf: ElfObject): CheckedObject {
-    if (!hasKlpBuild(elf.machine) || !elf.little)
-      throw new KlpflowError(
-        'unsupported-object',
-        `${elf.path}: checksums are made for x86-64 alone, not for processor ${elf.machine}`,
-        { object: elf.path, offset: 18 },
-      );
+    checkProcessor(elf);
     const memory = newMemory();
     const object = new CheckedObject(elf, memory);
     const { code } = object;

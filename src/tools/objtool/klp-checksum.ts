@@ -1,7 +1,7 @@
 import { ElfObject } from '../../elf';
 import { changeAtomically } from '../../files/changed-file';
 import { checksumThreads, fillChecksums } from '../../pipeline/checksum';
-import { CheckedObject } from '../../stages/checksum';
+import { CheckedObject, checkProcessor } from '../../stages/checksum';
 import type { Appended } from './append';
 import { hasChecksums, withChecksums } from './checksum/section';
 import { reportChecksums } from './checksum/tell';
@@ -10,6 +10,8 @@ export interface ChecksumRequest {
   path: string;
   /** Compute, and write nothing. */
   dryRun: boolean;
+  /** Where klpflow's own diff compares, which needs none: the object is looked at, and only what is to be told is computed. */
+  withoutChecksums?: boolean | undefined;
   /** Full names of symbols whose hash is told part by part. */
   debug: readonly string[];
   tell: (line: string) => void;
@@ -21,8 +23,11 @@ export interface ChecksumRequest {
  * to strings of 2- and 4-byte units and to constants in sections without entry size, of which objtool sees too little.
  * @throws KlpflowError `unsupported-object`, `malformed-elf`, `input-too-large`; for files that cannot be read or written
  */
-export async function addChecksums({ path, dryRun, debug, tell, warn }: ChecksumRequest): Promise<void> {
+export async function addChecksums(request: ChecksumRequest): Promise<void> {
+  const { path, debug, withoutChecksums = false, tell, warn } = request;
+  const dryRun = request.dryRun || withoutChecksums;
   const elf = ElfObject.open(path);
+  if (withoutChecksums && debug.length === 0) return checkProcessor(elf);
   const present = hasChecksums(elf);
   // There is nothing to tell or to write.
   if (present && debug.length === 0) {

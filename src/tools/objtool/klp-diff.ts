@@ -15,6 +15,8 @@ export interface ObjtoolDiffRequest extends RunOptions {
   given?: string;
   /** Where the livepatch object goes. */
   out: string;
+  /** Whether the objects may lack the checksums that objtool demands. */
+  withoutChecksums?: boolean | undefined;
 }
 
 /**
@@ -28,6 +30,7 @@ export async function objtoolDiff({
   patched,
   given = orig,
   out,
+  withoutChecksums = false,
   ...options
 }: ObjtoolDiffRequest): Promise<DiffResult> {
   checkOutput(out, [orig, patched]);
@@ -35,7 +38,7 @@ export async function objtoolDiff({
   try {
     const objects = [orig, patched].map((path) => ElfObject.open(path));
     for (const elf of objects)
-      if (!hasChecksums(elf))
+      if (!withoutChecksums && !hasChecksums(elf))
         throw new KlpflowError('missing-checksums', `'${elf.path}' has no section .discard.sym_checksum`, {
           object: elf.path,
         });

@@ -24,6 +24,9 @@ export default class ObjtoolKlpChecksum extends ObjtoolCommand {
     file: argument({ name: 'FILE', description: "vmlinux.o, or a module's .o", required: true }),
   };
   static override flags = {
+    'without-checksums': Flags.boolean({
+      description: 'store none: for klpflow objtool klp diff --without-checksums, as klpflow wrappers calls both',
+    }),
     'dry-run': Flags.boolean({ description: 'do not write modifications' }),
     'debug-checksum': Flags.string({
       description: 'tell on stderr how the checksums of these symbols come about',
@@ -42,6 +45,7 @@ export default class ObjtoolKlpChecksum extends ObjtoolCommand {
     await addChecksums({
       path: args.file,
       dryRun: flags['dry-run'],
+      withoutChecksums: flags['without-checksums'],
       debug: (flags['debug-checksum'] ?? '').split(',').filter((name) => name !== ''),
       tell: (line) => this.reportDebug(`checksum: ${line}`),
       warn: (message) => this.warning(message),

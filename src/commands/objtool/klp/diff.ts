@@ -18,6 +18,7 @@ export default class ObjtoolKlpDiff extends ObjtoolCommand {
     out: argument({ name: 'OUT', description: 'the livepatch object to write', required: true }),
   };
   static override flags = {
+    'without-checksums': Flags.boolean({ description: 'the objects need not have checksums: none are read' }),
     debug: Flags.boolean({ char: 'd', description: 'all debug output' }),
     'debug-correlate': Flags.boolean({ description: 'tell on stderr what changed functions were paired by' }),
     'debug-clone': Flags.boolean({ description: 'tell on stderr where each klp symbol was found' }),
@@ -27,7 +28,7 @@ export default class ObjtoolKlpDiff extends ObjtoolCommand {
     const { args, flags } = await this.parse(ObjtoolKlpDiff);
     this.objectName = args.orig;
     const result = await this.running({ fresh: false, progress: 'none' }, (options) =>
-      objtoolDiff({ ...options, ...args }),
+      objtoolDiff({ ...options, ...args, withoutChecksums: flags['without-checksums'] }),
     );
     for (const { functions } of result.objects) {
       for (const { name } of functions.new) this.log(`${args.orig}: new function: ${name}`);
