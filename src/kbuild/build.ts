@@ -97,6 +97,9 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   return result.finish(work.folder);
 }
 
+/** More than half of `make prepare` is resolve_btfids, which writes into a linked vmlinux: single units are never linked into one. */
+const UNLINKED = ['CONFIG_DEBUG_INFO_BTF='];
+
 /** What the disk refuses, in the middle of anything. */
 function unwritable(cause: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '');
@@ -149,10 +152,10 @@ async function inTree(
       ),
     ]);
   }
-  await work.prepare();
+  const whole = scope.name === 'whole';
+  await work.prepare(whole ? [] : UNLINKED);
 
   // Which units are those?
-  const whole = scope.name === 'whole';
   const list = whole ? await WholeList.of(work) : new UnitList(work);
   if (list instanceof WholeList) result.say(checkAdopted(work, list, source));
   const { units, diagnostics: ofUnits } = await reachedUnits(work, list, sorted, jobs);

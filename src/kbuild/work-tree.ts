@@ -148,18 +148,13 @@ export class WorkTree {
   }
 
   /** What has to be there before any unit is compiled: generated headers, objtool. @throws KlpflowError `make-failed` */
-  async prepare(): Promise<void> {
+  async prepare(variables: readonly string[]): Promise<void> {
     if (this.prepared) return;
     this.settings.step('preparing the tree (make prepare modules_prepare)');
     const keep = this.adopted ? objtoolTimes(this.tree) : undefined;
-    await this.make([`-j${this.settings.jobs}`, ...this.unneeded(), 'prepare', 'modules_prepare'], 'prepare');
+    await this.make([`-j${this.settings.jobs}`, ...variables, 'prepare', 'modules_prepare'], 'prepare');
     keep?.();
     writeFileSync(join(this.folder, 'prepared'), '');
-  }
-
-  /** More than half of `prepare` is resolve_btfids, which writes into a linked vmlinux: single units are never linked into one. */
-  private unneeded(): string[] {
-    return this.recipe.about.scope === 'units' ? ['CONFIG_DEBUG_INFO_BTF='] : [];
   }
 
   /** Runs make in the tree. @throws KlpflowError `make-failed` */
