@@ -49,7 +49,7 @@ export function writeWrappers(folder: string, klpflow: readonly string[]): Wrapp
 /** Whatever is compared here klpflow compares: checksums that only objtool's own diff reads are not made. */
 const OBJTOOL = `if [ "$1" = klp ]; then
   case "$2" in
-    checksum | diff) command=$2; shift 2; exec CALL objtool klp "$command" --without-checksums "$@" ;;
+    checksum | diff) command=$2; shift 2; set -- klp "$command" --without-checksums "$@" ;;
   esac
   exec CALL objtool "$@"
 fi
