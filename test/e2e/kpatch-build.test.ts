@@ -38,47 +38,32 @@ function install(): string | undefined {
   return undefined;
 }
 
-/**
- * kpatch-build works in the tree itself, and its patched build is the last there; in a copy, where objtool is made anew, all would be compiled again. So what boots is kept
- * beside it.
- */
-function keep(tree: SmallTree): SmallTree {
-  const kept = { ...tree, folder: `${tree.folder}-kept`, image: join(`${tree.folder}-kept`, 'bzImage') };
-  if (existsSync(kept.image)) return kept;
-  mkdirSync(join(kept.folder, 'fs'), { recursive: true });
-  for (const name of ['vmlinux', 'fs/binfmt_misc.ko']) cpSync(join(tree.folder, name), join(kept.folder, name));
-  cpSync(tree.image, kept.image);
-  return kept;
-}
+const OPTIONS = [
+  'CONFIG_DEBUG_INFO_DWARF5=y',
+  '# CONFIG_DEBUG_INFO_NONE is not set',
+  '# CONFIG_X86_KERNEL_IBT is not set',
+];
 
 test('a livepatch of vmlinux and a module by kpatch-build, loaded and taken back', {
   timeout: 7_200_000,
 }, async (context) => {
   const reason = missingForBoots() ?? install();
   if (reason !== undefined) return context.skip(reason);
-  // As kpatch-build has them, so that it compiles nothing again but what the patches touch.
+  // What boots is built as any kernel: with a section a function the linker would put its code beside what the boot expects.
+  const shipped = smallTree({ name: 'kpatch-shipped', tarball, options: OPTIONS, variables: [] });
+  if (typeof shipped === 'string') return context.skip(shipped);
+  // As kpatch-build builds one, so that it compiles nothing again but what the patches touch. It works in the tree itself.
   const flags = `-I${join(kpatch, 'share/kpatch/patch')} -ffunction-sections -fdata-sections -gz=none`;
   const compilers = { CC: 'gcc', LD: 'ld' };
   const wrapped = Object.entries(compilers).map(([name, program]) => `${name}=${join(tools, 'kpatch-cc')} ${program}`);
-  const tree = smallTree({
-    name: 'kpatch',
-    tarball,
-    options: [
-      'CONFIG_DEBUG_INFO_DWARF5=y',
-      '# CONFIG_DEBUG_INFO_NONE is not set',
-      '# CONFIG_X86_KERNEL_IBT is not set',
-    ],
-    variables: [...wrapped, `KCFLAGS=${flags}`],
-  });
-  if (typeof tree === 'string') return context.skip(tree);
-  const config = readFileSync(join(tree.folder, '.config'), 'utf8');
-  expect(config).not.toContain('CONFIG_X86_KERNEL_IBT=y');
+  const own = smallTree({ name: 'kpatch', tarball, options: OPTIONS, variables: [...wrapped, `KCFLAGS=${flags}`] });
+  const tree = own as SmallTree;
+  expect(readFileSync(join(tree.folder, '.config'), 'utf8')).not.toContain('CONFIG_X86_KERNEL_IBT=y');
 
-  const kept = keep(tree);
-  const patches = (['free', 'module'] as const).map((fix) => writePatch(folder, tree, fix));
+  const patches = (['free', 'module'] as const).map((fix) => writePatch(folder, shipped, fix));
   const out = join(folder, 'out');
   mkdirSync(out);
-  const words = ['-s', tree.folder, '-v', join(kept.folder, 'vmlinux'), '-n', 'livepatch-fixes', '-o', out];
+  const words = ['-s', tree.folder, '-v', join(shipped.folder, 'vmlinux'), '-n', 'livepatch-fixes', '-o', out];
   const { status, stdout, stderr } = spawnSync(join(kpatch, 'bin/kpatch-build'), [...words, ...patches], {
     encoding: 'utf8',
     env: { ...process.env, CACHEDIR: join(folder, 'kpatch') },
@@ -90,8 +75,8 @@ test('a livepatch of vmlinux and a module by kpatch-build, loaded and taken back
   for (const changed of ['meminfo.o: changed function: meminfo_proc_show', 'binfmt_misc.o: changed function:'])
     expect(stdout).toContain(changed);
 
-  const trials = [trialOf('kpatch', join(out, 'livepatch-fixes.ko'), ['free', 'module'], kept)];
-  const booted = await bootSmall(kept, trials, folder);
+  const trials = [trialOf('kpatch', join(out, 'livepatch-fixes.ko'), ['free', 'module'], shipped)];
+  const booted = await bootSmall(shipped, trials, folder);
   expectWorking(trials, booted);
   expect(complaints(booted.log)).toEqual([]);
 });
