@@ -76,7 +76,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
 
   step(`scope ${scope.name}: ${scope.why}`);
   const profiles = profilesOf(variables);
-  const chosen = scope.name === 'whole' ? wholeVariables(variables) : variables;
+  const chosen = scope.name === 'whole' ? wholeVariables(variables) : [...variables, ...UNLINKED];
   const recipe = {
     source,
     config: kernel.config.text,
@@ -152,10 +152,10 @@ async function inTree(
       ),
     ]);
   }
-  const whole = scope.name === 'whole';
-  await work.prepare(whole ? [] : UNLINKED);
+  await work.prepare();
 
   // Which units are those?
+  const whole = scope.name === 'whole';
   const list = whole ? await WholeList.of(work) : new UnitList(work);
   if (list instanceof WholeList) result.say(checkAdopted(work, list, source));
   const { units, diagnostics: ofUnits } = await reachedUnits(work, list, sorted, jobs);

@@ -148,11 +148,11 @@ export class WorkTree {
   }
 
   /** What has to be there before any unit is compiled: generated headers, objtool. @throws KlpflowError `make-failed` */
-  async prepare(variables: readonly string[]): Promise<void> {
+  async prepare(): Promise<void> {
     if (this.prepared) return;
     this.settings.step('preparing the tree (make prepare modules_prepare)');
     const keep = this.adopted ? objtoolTimes(this.tree) : undefined;
-    await this.make([`-j${this.settings.jobs}`, ...variables, 'prepare', 'modules_prepare'], 'prepare');
+    await this.make([`-j${this.settings.jobs}`, 'prepare', 'modules_prepare'], 'prepare');
     keep?.();
     writeFileSync(join(this.folder, 'prepared'), '');
   }
