@@ -64,7 +64,18 @@ async function main(args: string[]): Promise<number> {
       await results.take('klpflow build, second patch', build(second, runs));
       const tree = values['klp-build'];
       if (tree !== undefined) {
-        const script = ['scripts/livepatch/klp-build', '-T', '-S', 'patched', '-o', module, resolve(second)];
+        // It takes make's variables from its environment.
+        const script = [
+          'env',
+          ...positionals,
+          'scripts/livepatch/klp-build',
+          '-T',
+          '-S',
+          'patched',
+          '-o',
+          module,
+          resolve(second),
+        ];
         await results.take('klp-build -S patched, second patch', script, { cwd: tree });
       }
     }

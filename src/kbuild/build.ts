@@ -76,7 +76,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
 
   step(`scope ${scope.name}: ${scope.why}`);
   const profiles = profilesOf(variables);
-  const chosen = scope.name === 'whole' ? wholeVariables(variables) : [...variables, ...UNLINKED];
+  const chosen = scope.name === 'whole' ? wholeVariables(variables) : variables;
   const recipe = {
     source,
     config: kernel.config.text,
@@ -96,9 +96,6 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   }
   return result.finish(work.folder);
 }
-
-/** More than half of `make prepare` is resolve_btfids, which writes into a linked vmlinux: single units are never linked into one. */
-const UNLINKED = ['CONFIG_DEBUG_INFO_BTF='];
 
 /** What the disk refuses, in the middle of anything. */
 function unwritable(cause: unknown): boolean {
@@ -152,10 +149,10 @@ async function inTree(
       ),
     ]);
   }
-  await work.prepare();
+  const whole = scope.name === 'whole';
+  await work.prepare(whole);
 
   // Which units are those?
-  const whole = scope.name === 'whole';
   const list = whole ? await WholeList.of(work) : new UnitList(work);
   if (list instanceof WholeList) result.say(checkAdopted(work, list, source));
   const { units, diagnostics: ofUnits } = await reachedUnits(work, list, sorted, jobs);

@@ -56,6 +56,9 @@ const MADE = [
 /** So many trees are kept, of 1.5 GB each; the one that was longest not used goes first. */
 const KEPT = 3;
 
+/** A makefile for which everything is made. */
+const NOTHING = '# Written by klpflow: nothing is linked in this tree.\nall:\n\t@:\n%:\n\t@:\n';
+
 /** What the kernel's tools take, besides the sources. */
 const TOOLS_BYTES = 300e6;
 
@@ -147,9 +150,14 @@ export class WorkTree {
     return parseConfig(readFileSync(path, 'utf8'));
   }
 
-  /** What has to be there before any unit is compiled: generated headers, objtool. @throws KlpflowError `make-failed` */
-  async prepare(): Promise<void> {
+  /**
+   * What has to be there before any unit is compiled: generated headers, objtool. More than half of that would be resolve_btfids, which writes into a linked vmlinux: where
+   * none is made, a makefile that make prefers to the program's own has nothing to do. @throws KlpflowError `make-failed`
+   */
+  async prepare(linked: boolean): Promise<void> {
     if (this.prepared) return;
+    const program = join(this.tree, 'tools/bpf/resolve_btfids');
+    if (!linked && existsSync(program)) writeFileSync(join(program, 'GNUmakefile'), NOTHING);
     this.settings.step('preparing the tree (make prepare modules_prepare)');
     const keep = this.adopted ? objtoolTimes(this.tree) : undefined;
     await this.make([`-j${this.settings.jobs}`, 'prepare', 'modules_prepare'], 'prepare');

@@ -94,6 +94,8 @@ test('a second patch compiles only what it touches; the tree is not made again',
   expect(ran.stderr).not.toMatch(/copying|olddefconfig|prepare/);
   expect(ran.stderr).toMatch(/compiling one unit with the patch/);
   expect(readFileSync(original![0])).toEqual(original![1]);
+  // What only a linked kernel needs is not built.
+  expect(existsSync(join(work, 'tree/tools/bpf/resolve_btfids/resolve_btfids'))).toBe(false);
   // Both patches were in the tree for a moment, and neither is left.
   expect(readFileSync(tree![0])).toEqual(tree![1]);
   expect(readdirSync(join(work, 'objects/fs__answer.o')).filter((name) => /^patched-\w+\.o$/.test(name))).toHaveLength(

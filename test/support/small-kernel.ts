@@ -11,10 +11,13 @@ PATCHLEVEL = 12
 SUBLEVEL = 0
 CC = gcc
 FLAGS = -O2 -std=gnu11 -Iinclude -Iinclude/generated -fno-pie -mcmodel=kernel
-.PHONY: FORCE fs/ olddefconfig prepare modules_prepare
+.PHONY: FORCE fs/ olddefconfig prepare modules_prepare tools/bpf/resolve_btfids
 olddefconfig:
 	@sleep 0.1; test ! -e broken || { echo 'Kconfig:7: syntax error' >&2; exit 1; }
 prepare modules_prepare: include/generated/made.h tools/objtool/objtool
+prepare: tools/bpf/resolve_btfids
+tools/bpf/resolve_btfids:
+	@$(MAKE) -s -C $@
 # As the kernel's: made anew where its commands name another folder.
 tools/objtool/objtool: FORCE
 	@mkdir -p tools/objtool; test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" || echo "$(CURDIR)" > $@
@@ -95,6 +98,7 @@ export function smallKernel(folder: string): SmallKernel {
   };
   put('source/Makefile', MAKEFILE);
   put('source/Kconfig', 'mainmenu "small"\n');
+  put('source/tools/bpf/resolve_btfids/Makefile', 'all:\n\t@echo built > resolve_btfids\n');
   put('source/include/linux/livepatch.h', LIVEPATCH);
   put('source/include/answer.h', '#define ANSWER 42\n');
   put('source/fs/Makefile', 'obj-y := answer.o\nobj-y += format.o compat.o\nobj-m := driver.o\n');
