@@ -10,6 +10,7 @@ import { changedOptions, checkConfig, ltoOf, parseConfig, type Config } from './
 import { evidenceOf } from './evidence';
 import { moduleFiles, modulePath } from './module-file';
 import { checkMachine, compilerOf, pinned, readKernel, type Kernel } from './kernel';
+import { linkerOf } from './link-cache';
 import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
 import { sortFiles } from './patch/kinds';
@@ -87,6 +88,8 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   };
   const { builds } = RunDir.open(request.runDir, request.fresh === true);
   const work = await WorkTree.open(builds, recipe, { jobs, signal, step }, request.fresh === true);
+  const linker = linkerOf(recipe.variables);
+  if (config.get('LTO_CLANG_THIN') === 'y' && linker !== undefined) work.keepLinked(linker);
   try {
     await inTree(request, work, { kernel, compiler, profiles, config, scope, signer, patches: patches.files }, result);
   } catch (cause) {

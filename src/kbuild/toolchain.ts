@@ -1,7 +1,6 @@
 /** What compiles the kernel: the compiler that the image names, and the programs and headers that the kernel's build needs. */
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { diagnostic, type Diagnostic } from '../diagnostics';
+import { programInPath } from '../files/shell';
 import { run } from './command';
 import type { Config } from './config';
 import { distribution } from './kernel-files';
@@ -56,7 +55,7 @@ export async function missingTools(config: Config): Promise<Diagnostic[]> {
   const missing: Tool[] = [];
   for (const tool of TOOLS) {
     if (tool.when?.(config) === false) continue;
-    const there = tool.header === undefined ? inPath(tool.name) : await hasHeader(tool.header);
+    const there = tool.header === undefined ? programInPath(tool.name) !== undefined : await hasHeader(tool.header);
     if (!there) missing.push(tool);
   }
   if (missing.length === 0) return [];
@@ -74,21 +73,9 @@ export async function missingTools(config: Config): Promise<Diagnostic[]> {
   ];
 }
 
-function inPath(name: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-    try {
-      const path = join(folder, name);
-      accessSync(path, constants.X_OK);
-      return statSync(path).isFile();
-    } catch {
-      return false;
-    }
-  });
-}
-
 /** Without a compiler nothing can be said of headers: that is told of the compiler. */
 async function hasHeader(header: string): Promise<boolean> {
-  if (!inPath('gcc')) return true;
+  if (programInPath('gcc') === undefined) return true;
   const { status } = await run({ program: 'gcc', args: ['-E', '-include', header, '-x', 'c', '/dev/null'], cwd: '/' });
   return status === 0;
 }

@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import { succeed, type Command, type Watch } from './command';
 import { parseConfig, type Config } from './config';
+import { cachingLinker } from './link-cache';
 import { Lock } from './lock';
 import { copySource, type Source } from './source';
 import { Swap } from './swap';
@@ -51,6 +52,8 @@ const MADE = [
   'modules',
   'whole',
   'making',
+  'linker',
+  'linked',
 ];
 
 /** So many trees are kept, of 1.5 GB each; the one that was longest not used goes first. */
@@ -73,6 +76,7 @@ export class WorkTree {
   readonly tree: string;
   readonly logs: string;
   readonly swap: Swap;
+  private path: Readonly<Record<string, string>> = {};
 
   private constructor(
     readonly folder: string,
@@ -204,7 +208,13 @@ export class WorkTree {
 
   get env(): Readonly<Record<string, string>> {
     // What the caller's make or build says of itself is not for this one.
-    return { MAKEFLAGS: '', KBUILD_OUTPUT: '', KBUILD_VERBOSE: '0', ...this.recipe.env };
+    return { MAKEFLAGS: '', KBUILD_OUTPUT: '', KBUILD_VERBOSE: '0', ...this.path, ...this.recipe.env };
+  }
+
+  /** Has what a linker compiles kept for the next link. */
+  keepLinked(linker: string): void {
+    const path = cachingLinker(linker, join(this.folder, 'linker'), join(this.folder, 'linked'));
+    if (path !== undefined) this.path = { PATH: path };
   }
 
   get signal(): AbortSignal | undefined {

@@ -2,19 +2,10 @@
  * Programs by the names of other tools' that call klpflow, so that klp-build and kpatch-build run it unchanged. klp-build names objtool by its path in the kernel's
  * tree, where make links it anew: so there is a `make`, too, which puts the wrapper there when the kernel's make is done.
  */
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
+import { programInPath, quoted } from '../files/shell';
 
 /** By which a wrapper is known; a program that was there before is kept beside it. */
 const MARK = 'Written by klpflow wrappers';
@@ -29,7 +20,7 @@ export interface Wrapper {
 
 /** Writes the wrappers into a folder. `klpflow`: the words by which it is called. @throws KlpflowError `write-failed`, `usage` */
 export function writeWrappers(folder: string, klpflow: readonly string[]): Wrapper[] {
-  const make = inPath('make', resolve(folder));
+  const make = programInPath('make', folder);
   if (make === undefined) throw new KlpflowError('usage', 'there is no make in PATH');
   const call = klpflow.map(quoted).join(' ');
   const texts: Record<string, string> = {
@@ -79,23 +70,4 @@ function put(folder: string, program: string, text: string): Wrapper {
   chmodSync(`${path}.new`, 0o755);
   renameSync(`${path}.new`, path);
   return { program, path, kept: existsSync(path + KEPT) ? path + KEPT : null };
-}
-
-function inPath(name: string, but: string): string | undefined {
-  return (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .filter((folder) => resolve(folder) !== but)
-    .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return statSync(path).isFile();
-      } catch {
-        return false;
-      }
-    });
-}
-
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }
