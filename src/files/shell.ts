@@ -1,6 +1,6 @@
 /** Words and programs as a shell takes them. */
 import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { delimiter, resolve } from 'node:path';
 
 /** A word of a shell's command line. */
 export function quoted(word: string): string {
@@ -12,7 +12,7 @@ export function programInPath(name: string, but?: string): string | undefined {
   return (process.env['PATH'] ?? '')
     .split(delimiter)
     .filter((folder) => but === undefined || resolve(folder) !== resolve(but))
-    .map((folder) => join(folder, name))
+    .map((folder) => resolve(folder, name))
     .find(isProgram);
 }
 

@@ -88,8 +88,6 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   };
   const { builds } = RunDir.open(request.runDir, request.fresh === true);
   const work = await WorkTree.open(builds, recipe, { jobs, signal, step }, request.fresh === true);
-  const linker = linkerOf(recipe.variables);
-  if (config.get('LTO_CLANG_THIN') === 'y' && linker !== undefined) work.keepLinked(linker);
   try {
     await inTree(request, work, { kernel, compiler, profiles, config, scope, signer, patches: patches.files }, result);
   } catch (cause) {
@@ -152,10 +150,10 @@ async function inTree(
       ),
     ]);
   }
-  const whole = scope.name === 'whole';
-  await work.prepare(whole);
+  await work.prepare();
 
   // Which units are those?
+  const whole = scope.name === 'whole';
   const list = whole ? await WholeList.of(work) : new UnitList(work);
   if (list instanceof WholeList) result.say(checkAdopted(work, list, source));
   const { units, diagnostics: ofUnits } = await reachedUnits(work, list, sorted, jobs);
@@ -169,6 +167,9 @@ async function inTree(
     shippedAs: (owner: string) => modulePath(kernel, owner),
     ...(list instanceof WholeList && !work.adopted ? { sizeOf: (owner: string) => list.countOf(owner) } : {}),
   };
+  const linker = linkerOf(work.variables);
+  const plainLinks = applied.files.some(({ patched }) => patched?.includes('.incbin') === true);
+  if (config.get('LTO_CLANG_THIN') === 'y' && linker !== undefined && !plainLinks) await work.keepLinked(linker);
   const plain = await (whole ? buildWhole : buildBoth)(work, units, applied.files, settings);
   const {
     pairs,

@@ -1,10 +1,17 @@
 /**
  * ThinLTO compiles a kernel when it is linked, for minutes. The linker can keep what it compiled, by content: it is called so by a program of its name that stands before it
  * in PATH. So no command of the build changes, nothing that was built is built again for it, and the next patch compiles its own unit and those that took functions of it.
+ *
+ * By content of the bitcode, that is: files that inline assembly takes in (`.incbin`, kernel/kheaders.c) are read when that is compiled, and the linker does not look at
+ * them. So what they hold chooses the folder in which it keeps what it compiled.
  */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { programInPath, quoted } from '../files/shell';
+import { run, type Command } from './command';
+
+/** Bytes that are kept of one kernel; what was longest not used goes first. */
+const MOST = '4g';
 
 /** The linker that make calls by these variables; undefined where it is none of PATH. */
 export function linkerOf(variables: readonly string[]): string | undefined {
@@ -15,13 +22,45 @@ export function linkerOf(variables: readonly string[]): string | undefined {
   return name === undefined || /[/\s]/.test(name + (llvm ?? '')) ? undefined : name;
 }
 
-/** Writes the program into a folder. @returns what PATH is with it; undefined where there is no such linker */
-export function cachingLinker(linker: string, folder: string, cache: string): string | undefined {
+/** Paths that a text takes in, as they stand in it; undefined where one is not named. */
+export function takenIn(text: string): string[] | undefined {
+  const paths = [...text.matchAll(/\.incbin(?:\s+\\?"([^"\\]+)\\?")?/g)].map(([, path]) => path);
+  return paths.some((path) => path === undefined) ? undefined : (paths as string[]);
+}
+
+/** What the C files of a tree take in. A pass over all of it: `kept` names a file that remembers. @throws KlpflowError `interrupted` */
+export async function takenInBy(
+  tree: string,
+  kept: string,
+  own: Omit<Command, 'program' | 'args'>,
+): Promise<string[] | undefined> {
+  if (!existsSync(kept)) {
+    const args = ['-rhF', '--include=*.[ch]', '.incbin', tree];
+    const { stdout } = await run({ ...own, program: 'grep', args });
+    writeFileSync(kept, stdout);
+  }
+  return takenIn(readFileSync(kept, 'latin1'));
+}
+
+/** Writes the program into a folder. `taken`: paths as links find them. @returns what PATH is with it; undefined where there is no such linker */
+export function cachingLinker(
+  linker: string,
+  folder: string,
+  cache: string,
+  taken: readonly string[],
+): string | undefined {
   const real = programInPath(linker);
   if (real === undefined) return undefined;
   mkdirSync(folder, { recursive: true });
+  mkdirSync(cache, { recursive: true });
   const program = join(folder, linker);
-  writeFileSync(program, `#!/bin/sh\nexec ${quoted(real)} --thinlto-cache-dir=${quoted(cache)} "$@"\n`);
+  const lines = [
+    '#!/bin/sh',
+    `key=$(cat /dev/null ${taken.map(quoted).join(' ')} 2>/dev/null | sha256sum | cut -c 1-24)`,
+    `exec ${quoted(real)} --thinlto-cache-dir=${quoted(cache)}/"$key" --thinlto-cache-policy=cache_size_bytes=${MOST} "$@"`,
+    '',
+  ];
+  writeFileSync(program, lines.join('\n'));
   chmodSync(program, 0o755);
   return `${folder}${delimiter}${process.env['PATH']}`;
 }

@@ -89,9 +89,10 @@ export async function copySource(
   checkSource(to, path);
 }
 
-/** tar has xz read the tarball: on all processors where it was written in blocks, as Debian's are. */
+/** tar has xz read the tarball: on all processors where it was written in blocks, as Debian's are, unless the user says otherwise. */
 function threads(): Record<string, string> {
-  return { XZ_OPT: `-T0 ${process.env['XZ_OPT'] ?? ''}`.trim() };
+  const { XZ_DEFAULTS, XZ_OPT } = process.env;
+  return (XZ_DEFAULTS ?? XZ_OPT) === undefined ? { XZ_OPT: '-T0' } : {};
 }
 
 /** A folder with some of the files, those that there are: of a tarball they are unpacked into `to`, a folder needs no copy. @throws KlpflowError `not-kernel-source`, `interrupted` */

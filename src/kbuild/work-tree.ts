@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import { succeed, type Command, type Watch } from './command';
 import { parseConfig, type Config } from './config';
-import { cachingLinker } from './link-cache';
+import { cachingLinker, takenInBy } from './link-cache';
 import { Lock } from './lock';
 import { copySource, type Source } from './source';
 import { Swap } from './swap';
@@ -53,6 +53,7 @@ const MADE = [
   'whole',
   'making',
   'linker',
+  'taken-in',
   'linked',
 ];
 
@@ -60,7 +61,7 @@ const MADE = [
 const KEPT = 3;
 
 /** A makefile for which everything is made. */
-const NOTHING = '# Written by klpflow: nothing is linked in this tree.\nall:\n\t@:\n%:\n\t@:\n';
+const NOTHING = '# Written by klpflow: no vmlinux is linked in this tree.\nall:\n\t@:\n%:\n\t@:\n';
 
 /** What the kernel's tools take, besides the sources. */
 const TOOLS_BYTES = 300e6;
@@ -155,13 +156,13 @@ export class WorkTree {
   }
 
   /**
-   * What has to be there before any unit is compiled: generated headers, objtool. More than half of that would be resolve_btfids, which writes into a linked vmlinux: where
-   * none is made, a makefile that make prefers to the program's own has nothing to do. @throws KlpflowError `make-failed`
+   * What has to be there before any unit is compiled: generated headers, objtool. More than half of that would be resolve_btfids, which writes into a linked vmlinux, and none
+   * is made here: a makefile that make prefers to the program's own has nothing to do. @throws KlpflowError `make-failed`
    */
-  async prepare(linked: boolean): Promise<void> {
+  async prepare(): Promise<void> {
     if (this.prepared) return;
     const program = join(this.tree, 'tools/bpf/resolve_btfids');
-    if (!linked && existsSync(program)) writeFileSync(join(program, 'GNUmakefile'), NOTHING);
+    if (existsSync(program)) writeFileSync(join(program, 'GNUmakefile'), NOTHING);
     this.settings.step('preparing the tree (make prepare modules_prepare)');
     const keep = this.adopted ? objtoolTimes(this.tree) : undefined;
     await this.make([`-j${this.settings.jobs}`, 'prepare', 'modules_prepare'], 'prepare');
@@ -211,10 +212,17 @@ export class WorkTree {
     return { MAKEFLAGS: '', KBUILD_OUTPUT: '', KBUILD_VERBOSE: '0', ...this.path, ...this.recipe.env };
   }
 
-  /** Has what a linker compiles kept for the next link. */
-  keepLinked(linker: string): void {
-    const path = cachingLinker(linker, join(this.folder, 'linker'), join(this.folder, 'linked'));
+  /** Has what a linker compiles kept for the next link, where it is known what that depends on. @throws KlpflowError `interrupted` */
+  async keepLinked(linker: string): Promise<void> {
+    const taken = await takenInBy(this.tree, join(this.folder, 'taken-in'), this.own('taken-in'));
+    if (taken === undefined) return;
+    const path = cachingLinker(linker, join(this.folder, 'linker'), join(this.folder, 'linked'), taken);
     if (path !== undefined) this.path = { PATH: path };
+  }
+
+  /** For make. */
+  get variables(): readonly string[] {
+    return this.recipe.variables;
   }
 
   get signal(): AbortSignal | undefined {

@@ -85,8 +85,13 @@ export async function withNeeded(
     const plain = join(folder, `${name}.ko`);
     await unpackModule(file, plain);
     const content = readFileSync(plain);
-    const needed = /\0depends=([^\0]*)\0/.exec(content.toString('latin1'))?.[1] ?? '';
+    const info = content.toString('latin1');
+    const needed = /\0depends=([^\0]*)\0/.exec(info)?.[1] ?? '';
     for (const other of needed.split(',').filter(Boolean)) await add(other.replaceAll('-', '_'));
+    // libcrc32c asks the kernel's crypto for crc32c by name when it is loaded.
+    const asked = /\0softdep=pre: ([^\0]*)\0/.exec(info)?.[1] ?? '';
+    for (const other of asked.split(' ').map((one) => `${one.replaceAll('-', '_')}_generic`))
+      if (moduleBeside(image, other) !== undefined) await add(other);
     modules.set(name, content);
   };
   for (const name of names) await add(name);

@@ -2,7 +2,16 @@
  * A small real kernel, built here as the scripts build one that make livepatches of it. Kept in the cache: it takes twenty minutes of one core, and 2 GB.
  */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { CACHE } from './packages';
@@ -52,14 +61,17 @@ const LLVM = process.env['KLPFLOW_E2E_LLVM'];
 /** What make is told of the compiler, where it is not GCC. */
 export const COMPILER = LLVM === undefined ? [] : [`LLVM=${LLVM}`];
 
+const CONSTRUCTS = join(__dirname, 'constructs/constructs.c');
+
 /** The tree of the tests of scope `whole`, by GCC, or by Clang with ThinLTO; with a module that owns what the loader sets up. @returns why there is none */
 export function wholeTree(): SmallTree | string {
   return smallTree({
     name: LLVM === undefined ? 'gcc' : `llvm${LLVM}`,
     tarball: process.env['KLPFLOW_E2E_SMALL'],
     options: LLVM === undefined ? [] : ['CONFIG_LTO_CLANG_THIN=y'],
+    edited: readFileSync(CONSTRUCTS, 'utf8'),
     edit: (folder) => {
-      copyFileSync(join(__dirname, 'constructs/constructs.c'), join(folder, 'fs/constructs.c'));
+      copyFileSync(CONSTRUCTS, join(folder, 'fs/constructs.c'));
       appendFileSync(join(folder, 'fs/Makefile'), 'obj-m += constructs.o\n');
     },
     variables: [...COMPILER, ...AS_KLP_BUILD],
@@ -76,6 +88,8 @@ export interface SmallBuild {
   options?: readonly string[];
   /** Changes the source before it is built. */
   edit?: (folder: string) => void;
+  /** What that puts in: another text is another tree. */
+  edited?: string;
   /** For make. */
   variables: readonly string[];
 }
@@ -87,16 +101,24 @@ export function smallTree({
   tarball,
   options = [],
   edit,
+  edited = '',
   variables,
 }: SmallBuild): SmallTree | string {
   if (tarball === undefined) return 'no small kernel: no tarball of its source is named';
   const folder = join(CACHE, `small-${name}-${basename(tarball).replace(/\.tar\..*/, '')}`);
   const { yes, image } = MACHINES[machine];
   const tree = { folder, image: join(folder, image), key: join(folder, 'certs/signing_key.pem') };
-  if (existsSync(join(folder, 'built.done'))) return tree;
+  const config = [...CONFIG, ...enabled(yes), ...options, ''].join('\n');
+  const [recipe, made] = [JSON.stringify([config, variables, edited]), join(folder, 'small.recipe')];
+  if (existsSync(made) && readFileSync(made, 'utf8') === recipe) {
+    if (existsSync(join(folder, 'built.done'))) return tree;
+  } else {
+    rmSync(folder, { recursive: true, force: true });
+    unpack(tarball, folder, edit);
+    writeFileSync(made, recipe);
+  }
   // make goes on where a run that was stopped left it.
-  if (!existsSync(folder)) unpack(tarball, folder, edit);
-  writeFileSync(join(folder, 'small.config'), [...CONFIG, ...enabled(yes), ...options, ''].join('\n'));
+  writeFileSync(join(folder, 'small.config'), config);
   const make = (...words: string[]): void =>
     run('make', ['-s', `-j${availableParallelism()}`, ...variables, ...words], folder);
   make('KCONFIG_ALLCONFIG=small.config', 'allnoconfig');

@@ -4,7 +4,7 @@
  * Nightly: KLPFLOW_E2E_SMALL names a tarball (linux-source-7.2.tar.xz or later, which has klp-build), KLPFLOW_E2E_LLVM (`-22`) builds with Clang and ThinLTO instead of GCC.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
 import type { BuildResult } from '../../src/index';
@@ -73,6 +73,9 @@ test('a second patch has nothing of the first, and compiles one unit', (context)
   expect(result.units).toEqual([{ source: 'fs/proc/meminfo.c', owner: 'vmlinux', changed: true }]);
   const strings = readFileSync(module('buffers')).toString('latin1');
   expect([strings.includes('BUFFERS:'), strings.includes('MEMFREE:')]).toEqual([true, false]);
+  // With ThinLTO the linker had what it compiled for the first patch.
+  const kept = readdirSync(join(runs, 'builds')).map((build) => join(runs, 'builds', build, 'linked'));
+  expect(kept.filter((path) => existsSync(path))).toHaveLength(COMPILER.length === 0 ? 0 : 1);
 });
 
 test('two builds without a patch are the same', (context) => {

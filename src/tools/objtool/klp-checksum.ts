@@ -24,10 +24,18 @@ export interface ChecksumRequest {
  * @throws KlpflowError `unsupported-object`, `malformed-elf`, `input-too-large`; for files that cannot be read or written
  */
 export async function addChecksums(request: ChecksumRequest): Promise<void> {
-  const { path, debug, withoutChecksums = false, tell, warn } = request;
-  const dryRun = request.dryRun || withoutChecksums;
+  const { path, dryRun, debug, withoutChecksums = false, tell, warn } = request;
   const elf = ElfObject.open(path);
-  if (withoutChecksums && debug.length === 0) return checkProcessor(elf);
+  const read = (): CheckedObject => {
+    const object = CheckedObject.read(elf);
+    for (const name of reportChecksums(object, debug, tell)) warn(`--debug-checksum: can't find '${name}'`);
+    return object;
+  };
+  if (withoutChecksums) {
+    if (debug.length === 0) checkProcessor(elf);
+    else read();
+    return;
+  }
   const present = hasChecksums(elf);
   // There is nothing to tell or to write.
   if (present && debug.length === 0) {
@@ -35,8 +43,7 @@ export async function addChecksums(request: ChecksumRequest): Promise<void> {
     return;
   }
   const make = async (): Promise<Appended> => {
-    const object = CheckedObject.read(elf);
-    for (const name of reportChecksums(object, debug, tell)) warn(`--debug-checksum: can't find '${name}'`);
+    const object = read();
     await fillChecksums(object, checksumThreads(elf.bytes.length));
     return withChecksums(elf, object.records());
   };
