@@ -54,7 +54,7 @@ const CONFIG = [
 ];
 
 /** What klp-build has make do. */
-export const AS_KLP_BUILD = ['KLP_SYMIDS=1', 'KCFLAGS=-ffunction-sections -fdata-sections'];
+const AS_KLP_BUILD = ['KLP_SYMIDS=1', 'KCFLAGS=-ffunction-sections -fdata-sections'];
 
 const LLVM = process.env['KLPFLOW_E2E_LLVM'];
 
