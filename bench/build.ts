@@ -58,7 +58,7 @@ async function main(args: string[]): Promise<number> {
       return [process.execPath, KLPFLOW, 'build', resolve(patch), ...words];
     };
     for (let i = 0; i < Number(values.runs); i++) {
-      // All are removed at the end: ext4 passes over the inodes of what was removed within five minutes one by one, which doubles the time of the next unpacking.
+      // All are removed at the end: ext4 passes over the inodes of what was removed within five minutes one by one, which makes the next unpacking take two to three times as long.
       const runs = join(scratch, `runs-${i}`);
       await results.take('klpflow build, first patch', build(first, runs));
       await results.take('klpflow build, second patch', build(second, runs));

@@ -10,7 +10,6 @@ import { changedOptions, checkConfig, ltoOf, parseConfig, type Config } from './
 import { evidenceOf } from './evidence';
 import { moduleFiles, modulePath } from './module-file';
 import { checkMachine, compilerOf, pinned, readKernel, type Kernel } from './kernel';
-import { linkerOf } from './link-cache';
 import { makeLivepatch } from './livepatch';
 import { applyAll } from './patch/apply';
 import { sortFiles } from './patch/kinds';
@@ -167,9 +166,7 @@ async function inTree(
     shippedAs: (owner: string) => modulePath(kernel, owner),
     ...(list instanceof WholeList && !work.adopted ? { sizeOf: (owner: string) => list.countOf(owner) } : {}),
   };
-  const linker = linkerOf(work.variables);
-  const plainLinks = applied.files.some(({ patched }) => patched?.includes('.incbin') === true);
-  if (config.get('LTO_CLANG_THIN') === 'y' && linker !== undefined && !plainLinks) await work.keepLinked(linker);
+  if (config.get('LTO_CLANG_THIN') === 'y') await work.keepLinked(applied.files);
   const plain = await (whole ? buildWhole : buildBoth)(work, units, applied.files, settings);
   const {
     pairs,

@@ -5,7 +5,7 @@
  * By content of the bitcode, that is: files that inline assembly takes in (`.incbin`, kernel/kheaders.c) are read when that is compiled, and the linker does not look at
  * them. So what they hold chooses the folder in which it keeps what it compiled.
  */
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { programInPath, quoted } from '../files/shell';
 import { run, type Command } from './command';
@@ -28,18 +28,12 @@ export function takenIn(text: string): string[] | undefined {
   return paths.some((path) => path === undefined) ? undefined : (paths as string[]);
 }
 
-/** What the C files of a tree take in. A pass over all of it: `kept` names a file that remembers. @throws KlpflowError `interrupted` */
-export async function takenInBy(
-  tree: string,
-  kept: string,
-  own: Omit<Command, 'program' | 'args'>,
-): Promise<string[] | undefined> {
-  if (!existsSync(kept)) {
-    const args = ['-rhF', '--include=*.[ch]', '.incbin', tree];
-    const { stdout } = await run({ ...own, program: 'grep', args });
-    writeFileSync(kept, stdout);
-  }
-  return takenIn(readFileSync(kept, 'latin1'));
+/** Lines of a tree's C files that take files in; undefined where they could not all be read. @throws KlpflowError `interrupted` */
+export async function takingIn(tree: string, own: Omit<Command, 'program' | 'args'>): Promise<string | undefined> {
+  const args = ['-rhF', '--include=*.[ch]', '.incbin', tree];
+  const { status, stdout } = await run({ ...own, program: 'grep', args });
+  // 1 is for no line.
+  return status === 0 || status === 1 ? stdout : undefined;
 }
 
 /** Writes the program into a folder. `taken`: paths as links find them. @returns what PATH is with it; undefined where there is no such linker */

@@ -17,8 +17,9 @@ import { dirname, join } from 'node:path';
 import { KlpflowError, fileError } from '../diagnostics';
 import { succeed, type Command, type Watch } from './command';
 import { parseConfig, type Config } from './config';
-import { cachingLinker, takenInBy } from './link-cache';
+import { cachingLinker, linkerOf, takenIn, takingIn } from './link-cache';
 import { Lock } from './lock';
+import type { ChangedFile } from './patch/apply';
 import { copySource, type Source } from './source';
 import { Swap } from './swap';
 import { ABOUT, REMOVED, type TreeAbout } from './tree-status';
@@ -212,17 +213,21 @@ export class WorkTree {
     return { MAKEFLAGS: '', KBUILD_OUTPUT: '', KBUILD_VERBOSE: '0', ...this.path, ...this.recipe.env };
   }
 
-  /** Has what a linker compiles kept for the next link, where it is known what that depends on. @throws KlpflowError `interrupted` */
-  async keepLinked(linker: string): Promise<void> {
-    const taken = await takenInBy(this.tree, join(this.folder, 'taken-in'), this.own('taken-in'));
+  /** Has what a linker compiles kept for the next link, where it is known what that depends on, in the patched files, too. @throws KlpflowError `interrupted` */
+  async keepLinked(files: readonly ChangedFile[]): Promise<void> {
+    const linker = linkerOf(this.recipe.variables);
+    if (linker === undefined || files.some(({ patched }) => patched?.includes('.incbin') === true)) return;
+    const known = join(this.folder, 'taken-in');
+    // A pass over the whole tree, once.
+    if (!existsSync(known)) {
+      const lines = await takingIn(this.tree, this.own('taken-in'));
+      if (lines === undefined) return;
+      this.keep(known, lines);
+    }
+    const taken = takenIn(readFileSync(known, 'latin1'));
     if (taken === undefined) return;
     const path = cachingLinker(linker, join(this.folder, 'linker'), join(this.folder, 'linked'), taken);
     if (path !== undefined) this.path = { PATH: path };
-  }
-
-  /** For make. */
-  get variables(): readonly string[] {
-    return this.recipe.variables;
   }
 
   get signal(): AbortSignal | undefined {

@@ -1,6 +1,6 @@
 /**
- * Keys of the patched module itself, and of others that it needs (tracepoint nvme_sq of nvme_core, in nvme): the livepatch core fills their addresses in only after jump labels and static calls of the livepatch have been set up, so that
- * it has no entries for them. Its tracepoints and pr_debug() then stay off, and a call goes through the trampoline, which leads to the same.
+ * Keys of the patched module itself, and of others that it needs (tracepoint nvme_sq of nvme_core, in nvme): the livepatch core fills their addresses in only after
+ * jump labels and static calls of the livepatch have been set up, so that it has no entries for them. Its tracepoints and pr_debug() then stay off, and a call goes through the trampoline, which leads to the same.
  */
 import { SHN_LIVEPATCH } from '../elf';
 import type { Instruction } from './code';

@@ -2,7 +2,6 @@
  * What a module owns and the loader sets up: a static key, a static call, a tracepoint, debug messages, bug records, exceptions; each in a function that a livepatch replaces.
  * What shows only here: that a kernel finds the tables of the livepatch, whenever the module comes. The tree is that of `whole.test.ts`.
  */
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
@@ -10,11 +9,10 @@ import type { BuildResult } from '../../src/index';
 import type { Trial } from '../boot/init';
 import { complaints } from '../boot/report';
 import { missingForBoots } from '../boot/root';
-import { MAIN } from '../support/run-klpflow';
 import { patchOf } from '../support/small-kernel';
 import { tempFolder } from '../support/temp-folder';
-import { bootSmall } from './small-trials';
-import { COMPILER, wholeTree, type SmallTree } from './small-tree';
+import { bootSmall, buildOf } from './small-trials';
+import { wholeTree, type SmallTree } from './small-tree';
 
 /** What the module shows, switched off and on. */
 const SHOWN = {
@@ -39,22 +37,8 @@ const skipWithout = (context: TestContext): void => void (typeof found === 'stri
 function build(construct: Construct): { result: BuildResult; module: string } {
   const [patch, module] = [join(folder, `${construct}.patch`), join(folder, `livepatch-${construct}.ko`)];
   writeFileSync(patch, patchOf(tree.folder, 'fs/constructs.c', `"${construct}: `, `"${construct.toUpperCase()}: `));
-  const words = [
-    '--objects',
-    tree.folder,
-    '--run-dir',
-    join(folder, 'runs'),
-    '-o',
-    module,
-    '--json',
-    '--progress=none',
-  ];
-  const { stdout, stderr } = spawnSync(process.execPath, [MAIN, 'build', patch, ...words, ...COMPILER], {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  });
-  expect(stdout, stderr).toMatch(/^\{/);
-  return { result: JSON.parse(stdout) as BuildResult, module };
+  const { result } = buildOf([patch], { objects: tree.folder, runs: join(folder, 'runs'), module });
+  return { result, module };
 }
 
 const told = ({ diff }: BuildResult): string[] =>

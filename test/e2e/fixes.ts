@@ -90,7 +90,10 @@ export async function withNeeded(
     for (const other of needed.split(',').filter(Boolean)) await add(other.replaceAll('-', '_'));
     // libcrc32c asks the kernel's crypto for crc32c by name when it is loaded.
     const asked = /\0softdep=pre: ([^\0]*)\0/.exec(info)?.[1] ?? '';
-    for (const other of asked.split(' ').map((one) => `${one.replaceAll('-', '_')}_generic`))
+    for (const other of asked
+      .split(' ')
+      .filter(Boolean)
+      .map((one) => `${one.replaceAll('-', '_')}_generic`))
       if (moduleBeside(image, other) !== undefined) await add(other);
     modules.set(name, content);
   };

@@ -56,8 +56,8 @@ test('a livepatch of vmlinux and a module by kpatch-build, loaded and taken back
   const flags = `-I${join(kpatch, 'share/kpatch/patch')} -ffunction-sections -fdata-sections -gz=none`;
   const compilers = { CC: 'gcc', LD: 'ld' };
   const wrapped = Object.entries(compilers).map(([name, program]) => `${name}=${join(tools, 'kpatch-cc')} ${program}`);
-  const own = smallTree({ name: 'kpatch', tarball, options: OPTIONS, variables: [...wrapped, `KCFLAGS=${flags}`] });
-  const tree = own as SmallTree;
+  const variables = [...wrapped, `KCFLAGS=${flags}`];
+  const tree = smallTree({ name: 'kpatch', tarball, options: OPTIONS, variables }) as SmallTree;
   expect(readFileSync(join(tree.folder, '.config'), 'utf8')).not.toContain('CONFIG_X86_KERNEL_IBT=y');
 
   const patches = (['free', 'module'] as const).map((fix) => writePatch(folder, shipped, fix));

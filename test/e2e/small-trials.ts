@@ -1,13 +1,16 @@
 /** What the tests of small kernels share: fixes of vmlinux and of a module, and that a livepatch of them works in a guest. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import type { BuildResult } from '../../src/index';
 import type { Trial } from '../boot/init';
 import { boot } from '../boot/qemu';
 import { readReport, type Report } from '../boot/report';
 import { initramfs } from '../boot/root';
+import { MAIN } from '../support/run-klpflow';
 import { patchOf } from '../support/small-kernel';
-import type { SmallTree } from './small-tree';
+import { COMPILER, type SmallTree } from './small-tree';
 
 const FIXES = {
   free: ['fs/proc/meminfo.c', '"MemFree:        "', '"MEMFREE:        "'],
@@ -34,6 +37,20 @@ export function writePatch(folder: string, { folder: tree }: SmallTree, fix: Fix
   const path = join(folder, `${fix}.patch`);
   writeFileSync(path, patchOf(tree, file, from, to));
   return path;
+}
+
+/** `klpflow build` with the objects of a tree that was built: how it ended, and what it says. */
+export function buildOf(
+  patches: readonly string[],
+  { objects, runs, module, more = [] }: { objects: string; runs: string; module: string; more?: readonly string[] },
+): { status: number | null; result: BuildResult } {
+  const words = ['--objects', objects, '--run-dir', runs, '-o', module, '--json', '--progress', 'none', ...more];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'build', ...patches, ...words, ...COMPILER], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
+  expect(stdout, stderr).toMatch(/^\{/);
+  return { status, result: JSON.parse(stdout) as BuildResult };
 }
 
 export interface SmallTrial extends Trial {

@@ -13,7 +13,7 @@ import { missingForBoots } from '../boot/root';
 import { MAIN } from '../support/run-klpflow';
 import { patchOf } from '../support/small-kernel';
 import { tempFolder } from '../support/temp-folder';
-import { bootSmall, expectWorking, trialOf, writePatch, type Fix, type SmallTrial } from './small-trials';
+import { bootSmall, buildOf, expectWorking, trialOf, writePatch, type Fix, type SmallTrial } from './small-trials';
 import { COMPILER, wholeTree, type SmallTree } from './small-tree';
 
 const folder = tempFolder();
@@ -37,17 +37,8 @@ function run(
   patches: readonly string[],
   more: readonly string[],
   objects = tree.folder,
-): {
-  status: number | null;
-  result: BuildResult;
-} {
-  const words = ['--objects', objects, '--run-dir', runs, '-o', module(name), '--json', '--progress', 'none', ...more];
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'build', ...patches, ...words, ...COMPILER], {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  });
-  expect(stdout, stderr).toMatch(/^\{/);
-  return { status, result: JSON.parse(stdout) as BuildResult };
+): ReturnType<typeof buildOf> {
+  return buildOf(patches, { objects, runs, module: module(name), more });
 }
 
 /** A livepatch of a fix, which must be written. */
